@@ -1,0 +1,1 @@
+"""The HTTP API: the directory of clients, the mailings, their statistics."""

@@ -1,0 +1,1 @@
+"""The sending side: the dispatcher with its feeder, and the reporter."""

@@ -1,0 +1,1 @@
+"""The broker: transport for jobs. One port (`base`), two adapters (`rabbitmq`, `table`)."""

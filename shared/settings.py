@@ -1,0 +1,184 @@
+"""The settings: read from the environment here and nowhere else. README.md lists them with their meaning."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import time, timedelta
+from email.utils import parseaddr
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from shared.errors import SettingsError
+from shared.retry import DEFAULT_LADDER, RetryPolicy
+from shared.timezones import zone
+
+T = TypeVar("T")
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One attribute per variable, in lower case. Times are in seconds unless their type says otherwise."""
+
+    database_url: str | None  # None: an embedded PostgreSQL under data_dir
+    broker_url: str | None  # None: the table broker, in the database
+    data_dir: Path
+    api_host: str
+    api_port: int
+    api_workers: int
+    provider_url: str
+    provider_token: str
+    provider_timeout: float
+    dispatch_concurrency: int
+    dispatch_rate: float  # messages per second over all dispatchers; 0: no limit
+    retry_ladder: tuple[timedelta, ...]
+    retry_attempts: int
+    default_timezone: str
+    smtp_url: str | None
+    report_from: str | None
+    report_to: tuple[str, ...]
+    report_at: time
+    report_timezone: ZoneInfo
+    metrics_port: int  # 0: any free one, named in the log
+    log_level: str
+    log_format: str
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        return RetryPolicy(self.retry_ladder, self.retry_attempts)
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process. Raises SettingsError with a sentence that names the variable."""
+    read = _Reader(os.environ if environment is None else environment)
+    return Settings(
+        database_url=read("DATABASE_URL", _url("postgresql", "postgres"), None),
+        broker_url=read("BROKER_URL", _url("amqp", "amqps"), None),
+        data_dir=read("DATA_DIR", Path, Path(".local")),
+        api_host=read("API_HOST", str, "127.0.0.1"),
+        api_port=read("API_PORT", _integer(0, 65535), 8000),
+        api_workers=read("API_WORKERS", _integer(1, 64), 2),
+        provider_url=read("PROVIDER_URL", _url("http", "https"), "http://127.0.0.1:8090").rstrip("/"),
+        provider_token=read("PROVIDER_TOKEN", _token, ""),
+        provider_timeout=read("PROVIDER_TIMEOUT", _number(0.05, 300), 10.0),
+        dispatch_concurrency=read("DISPATCH_CONCURRENCY", _integer(1, 10_000), 256),
+        dispatch_rate=read("DISPATCH_RATE", _number(0, 1_000_000), 0.0),
+        retry_ladder=read("RETRY_LADDER", _ladder, DEFAULT_LADDER),
+        retry_attempts=read("RETRY_ATTEMPTS", _integer(1, 1000), 10),
+        default_timezone=read("DEFAULT_TIMEZONE", zone, ZoneInfo("UTC")).key,
+        smtp_url=read("SMTP_URL", _url("smtp", "smtps"), None),
+        report_from=read("REPORT_FROM", _address, None),
+        report_to=read("REPORT_TO", _addresses, ()),
+        report_at=read("REPORT_AT", _time_of_day, time(9)),
+        report_timezone=read("REPORT_TIMEZONE", zone, ZoneInfo("UTC")),
+        metrics_port=read("METRICS_PORT", _integer(0, 65535), 0),
+        log_level=read("LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info"),
+        log_format=read("LOG_FORMAT", _choice("json", "console"), "console"),
+    )
+
+
+def use_metrics_directory(directory: Path) -> None:
+    """Tells prometheus_client, which looks only there, that several processes share one set of metrics."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+
+
+class _Reader:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def __call__(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        """An empty variable counts as one that is not set, as in a compose file."""
+        text = self._environment.get(name, "").strip()
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ValueError as error:
+            shown = "" if "://" in text or "TOKEN" in name else f" (it is {text!r})"
+            raise SettingsError(f"{name} {error}{shown}.") from error
+
+
+def _url(*schemes: str) -> Callable[[str], str | None]:
+    def parse(text: str) -> str:
+        wanted = " or ".join(f"{scheme}://…" for scheme in schemes)
+        try:
+            parts = urlsplit(text)
+            port_is_fine = parts.port is None or parts.port > 0
+        except ValueError:
+            port_is_fine = False
+        if not port_is_fine or parts.scheme not in schemes or not text.startswith(f"{parts.scheme}://"):
+            raise ValueError(f"must be a URL of the form {wanted}")
+        if parts.scheme not in ("postgresql", "postgres") and not parts.hostname:
+            raise ValueError("must name a host")
+        return text
+
+    return parse
+
+
+def _integer(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,12}", text) or not least <= int(text) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def _number(least: float, most: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text) or not least <= float(text) <= most:
+            raise ValueError(f"must be a number from {least:g} to {most:g}")
+        return float(text)
+
+    return parse
+
+
+def _choice(*names: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in names:
+            raise ValueError(f"must be one of {', '.join(names)}")
+        return text.lower()
+
+    return parse
+
+
+def _token(text: str) -> str:
+    if not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise ValueError("must be printable ASCII without spaces")
+    return text
+
+
+def _ladder(text: str) -> tuple[timedelta, ...]:
+    rungs = []
+    for part in text.split(","):
+        match = re.fullmatch(r"([1-9][0-9]{0,6})([smhd])", part.strip())
+        if not match or int(match[1]) * _UNITS[match[2]] > 30 * 86400:
+            raise ValueError("must be delays such as 5s,30s,2m,10m,1h, of 30 days at the most each")
+        rungs.append(timedelta(seconds=int(match[1]) * _UNITS[match[2]]))
+    if rungs != sorted(set(rungs)):
+        raise ValueError("must be ascending, no delay twice")
+    return tuple(rungs)
+
+
+def _time_of_day(text: str) -> time:
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
+        raise ValueError("must be a time of day such as 09:00")
+    return time.fromisoformat(text)
+
+
+def _address(text: str) -> str | None:
+    address = parseaddr(text)[1]
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", address) or "\n" in text or "\r" in text:
+        raise ValueError("must be an e-mail address")
+    return text
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    addresses = tuple(part.strip() for part in text.split(","))
+    for address in addresses:
+        _address(address)
+    return addresses

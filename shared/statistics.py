@@ -1,0 +1,119 @@
+"""The figures, read from counters and never from the messages themselves, so that they cost the same at any size."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from shared.message_state import Error, MessageState
+
+ERROR_PREFIX = "error."  # a tally's name is a final state, or this and an error's name
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of one mailing, or a sum over several. The ledger: `audience` is the sum over `states`."""
+
+    audience: int = 0
+    states: Mapping[MessageState, int] = field(default_factory=lambda: dict.fromkeys(MessageState, 0))
+    first_sent_at: datetime | None = None
+    last_sent_at: datetime | None = None
+
+    @property
+    def balanced(self) -> bool:
+        return self.audience == sum(self.states.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What happened between two moments.
+
+    mailings: those of which a message reached a final state. states: final states reached. errors: attempts that were
+    not accepted, by kind. unbalanced: ids of mailings, of all times, whose ledger does not balance.
+    """
+
+    mailings: int
+    states: Mapping[MessageState, int]
+    errors: Mapping[Error, int]
+    unbalanced: Sequence[int]
+
+
+_COLUMNS = ", ".join(f"coalesce(sum(c.{state}), 0)::bigint as {state}" for state in MessageState)
+
+_TOTALS = text(f"""
+    select (select coalesce(sum(audience), 0)::bigint from mailings where deleted_at is null) as audience, {_COLUMNS},
+           min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
+    from mailing_counters c join mailings m on m.id = c.mailing_id where m.deleted_at is null
+""")
+
+_BY_MAILING = text(f"""
+    select m.id, m.audience, {_COLUMNS}, min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
+    from mailings m left join mailing_counters c on c.mailing_id = m.id
+    where m.id = any(:ids) group by m.id
+""")
+
+_ERRORS = text("""
+    select name, sum(count)::bigint as number from tallies
+    where mailing_id = :mailing_id and name like 'error.%' group by name order by name
+""")
+
+_DAY = text("""
+    select name, sum(count)::bigint as number from tallies
+    where quarter >= :start and quarter < :end group by name
+""")
+
+_DAY_MAILINGS = text("""
+    select count(distinct mailing_id) from tallies
+    where quarter >= :start and quarter < :end and name not like 'error.%'
+""")
+
+_UNBALANCED = text(f"""
+    select m.id from mailings m left join mailing_counters c on c.mailing_id = m.id
+    group by m.id
+    having m.audience <> coalesce(sum({" + ".join(f"c.{state}" for state in MessageState)}), 0)
+    order by m.id
+""")
+
+
+def totals(connection: Connection) -> Figures:
+    """The sum over all mailings that are not deleted."""
+    return _figures(connection.execute(_TOTALS).mappings().one())
+
+
+def by_mailing(connection: Connection, mailing_ids: Sequence[int]) -> dict[int, Figures]:
+    """The figures of these mailings, by id; an id without a mailing is left out."""
+    rows = connection.execute(_BY_MAILING, {"ids": list(mailing_ids)}).mappings()
+    return {int(row["id"]): _figures(row) for row in rows}
+
+
+def errors(connection: Connection, mailing_id: int) -> dict[Error, int]:
+    """Attempts of a mailing that were not accepted, by kind."""
+    rows = connection.execute(_ERRORS, {"mailing_id": mailing_id})
+    return {Error(name.removeprefix(ERROR_PREFIX)): count for name, count in rows}
+
+
+def day(connection: Connection, start: datetime, end: datetime) -> Day:
+    """What happened from `start` (included) to `end` (excluded), both on a quarter of an hour."""
+    period = {"start": start, "end": end}
+    counts = {row.name: row.number for row in connection.execute(_DAY, period)}
+    return Day(
+        mailings=connection.scalar(_DAY_MAILINGS, period) or 0,
+        states={state: counts[state] for state in MessageState if state in counts},
+        errors={error: counts[ERROR_PREFIX + error] for error in Error if ERROR_PREFIX + error in counts},
+        unbalanced=unbalanced(connection),
+    )
+
+
+def unbalanced(connection: Connection) -> list[int]:
+    """Ids of mailings whose ledger does not balance; there are none unless there is a defect."""
+    return list(connection.scalars(_UNBALANCED))
+
+
+def _figures(row: Mapping[str, object]) -> Figures:
+    return Figures(
+        audience=int(row["audience"]),  # type: ignore[call-overload]
+        states={state: int(row[state]) for state in MessageState},  # type: ignore[call-overload]
+        first_sent_at=row["first_sent_at"],  # type: ignore[arg-type]
+        last_sent_at=row["last_sent_at"],  # type: ignore[arg-type]
+    )

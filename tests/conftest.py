@@ -1,0 +1,60 @@
+"""Real parts for every test: one PostgreSQL per run, a new database for each test that asks for one."""
+
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+from sqlalchemy import Engine, make_url
+
+from shared import database, embedded, migrate
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL with one migrated database, `template`."""
+    with tempfile.TemporaryDirectory(prefix="notify-") as directory:
+        Path(directory).chmod(0o755)  # as root the server runs as another user
+        url = embedded.database_url(Path(directory))
+        with _Admin(url) as cursor:
+            cursor.execute("create database template")
+        template = make_url(url).set(database="template").render_as_string(hide_password=False)
+        migrate.upgrade(template)
+        yield url
+
+
+@pytest.fixture
+def database_url(postgres: str) -> Iterator[str]:
+    """The URL of a new, migrated database."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with _Admin(postgres) as cursor:
+        cursor.execute(f"create database {name} template template strategy file_copy")
+    yield make_url(postgres).set(database=name).render_as_string(hide_password=False)
+    with _Admin(postgres) as cursor:
+        cursor.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = database.engine(database_url, "test")
+    yield engine
+    engine.dispose()
+
+
+class _Admin:
+    """A cursor with autocommit on the server's own database."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = psycopg2.connect(url)
+        self._connection.autocommit = True
+
+    def __enter__(self) -> psycopg2.extensions.cursor:
+        return self._connection.cursor()
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
