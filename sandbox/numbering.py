@@ -1,0 +1,119 @@
+"""Clients from the real numbering plan.
+
+`phone_ranges.csv` beside this file holds 957 real Russian mobile number ranges, one per (operator code, time zone): the
+largest range of the public national numbering register (opendata.digital.gov.ru, 2026) that lies in that zone, with its
+capacity and operator. Columns: operator_code, timezone, first_phone, last_phone, numbers, operator. Most codes have
+several operators and several time zones, so neither may be derived from the three digits; the largest time zone of a
+code is only a default.
+"""
+
+import csv
+import math
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+TAGS = ("new", "regular", "loyal", "vip", "dormant")
+
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+class Range(NamedTuple):
+    """Consecutive phone numbers, `first` and `last` included."""
+
+    operator_code: str
+    timezone: str
+    first: int
+    last: int
+
+    @property
+    def numbers(self) -> int:
+        return self.last - self.first + 1
+
+
+class Client(NamedTuple):
+    """A client as the HTTP API takes it. `phone`: "7XXXXXXXXXX"."""
+
+    phone: str
+    operator_code: str
+    timezone: str
+    tag: str
+
+
+@lru_cache(maxsize=1)
+def ranges() -> tuple[Range, ...]:
+    """All ranges of the file; they do not overlap."""
+    with Path(__file__).with_name("phone_ranges.csv").open(encoding="utf-8", newline="") as file:
+        return tuple(
+            Range(row["operator_code"], row["timezone"], int(row["first_phone"]), int(row["last_phone"]))
+            for row in csv.DictReader(file)
+        )
+
+
+def clients(count: int, seed: int = 0, plan: Sequence[Range] | None = None) -> Iterator[Client]:
+    """That many clients, no phone twice; always the same for a seed, and fewer are the beginning of more.
+
+    The first 957 are one from each range, in an order in which 23 have every time zone and 79 every code. All that
+    follow are spread over the ranges by capacity. Memory does not grow with the count.
+    plan: ranges that do not overlap; all of the file where None.
+    Raises ValueError where the ranges have fewer numbers.
+    """
+    plan = ranges() if plan is None else plan
+    available = sum(range_.numbers for range_ in plan)
+    if not 0 <= count <= available:
+        raise ValueError(f"The number of clients must be from 0 to {available}, and is {count}.")
+    return _clients(plan, count, Random(seed))  # noqa: S311 - not a secret
+
+
+def _clients(plan: Sequence[Range], count: int, random: Random) -> Iterator[Client]:
+    pioneers = {range_: random.randrange(range_.numbers) for range_ in plan}  # the offset of its first client
+    for range_ in _most_varied_first(plan, random)[:count]:
+        yield _client(range_, pioneers[range_], random)
+    # Every other number has a place in one long row. Steps of the golden section, kept free of a common divisor with
+    # the row's length, visit each place once and spread any part of the walk evenly: a permutation without a table.
+    starts = [0, *accumulate(range_.numbers - 1 for range_ in plan)]
+    places = starts[-1]
+    step = _coprime(round(places * _GOLDEN), places)
+    place = int(random.random() * places)
+    for _ in range(count - len(plan)):
+        place = (place + step) % places
+        index = bisect_right(starts, place) - 1
+        range_, offset = plan[index], place - starts[index]
+        yield _client(range_, offset + (offset >= pioneers[range_]), random)
+
+
+def _client(range_: Range, offset: int, random: Random) -> Client:
+    tag = TAGS[int(random.random() * len(TAGS))]
+    return Client(str(range_.first + offset), range_.operator_code, range_.timezone, tag)
+
+
+def _most_varied_first(plan: Sequence[Range], random: Random) -> list[Range]:
+    """First those that bring both a new zone and a new code, then those that bring a new code, then the rest.
+
+    The zones with the fewest ranges choose their codes first, so that every zone finds one that is still free.
+    """
+    waiting = random.sample(plan, len(plan))
+    size = Counter(range_.timezone for range_ in plan)
+    waiting.sort(key=lambda range_: size[range_.timezone])
+    ordered: list[Range] = []
+    seen: set[str] = set()
+    for news in (2, 1):
+        for range_ in waiting:
+            if len({range_.timezone, range_.operator_code} - seen) == news:
+                seen |= {range_.timezone, range_.operator_code}
+                ordered.append(range_)
+    taken = set(ordered)
+    rest = [range_ for range_ in waiting if range_ not in taken]
+    return ordered + random.sample(rest, len(rest))
+
+
+def _coprime(number: int, other: int) -> int:
+    """The first number from `number` on that shares no divisor with `other`."""
+    while math.gcd(number, other) != 1:
+        number += 1
+    return number
