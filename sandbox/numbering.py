@@ -75,7 +75,8 @@ def _clients(plan: Sequence[Range], count: int, random: Random) -> Iterator[Clie
     for range_ in _most_varied_first(plan, random)[:count]:
         yield _client(range_, pioneers[range_], random)
     # Every other number has a place in one long row. Steps of the golden section, kept free of a common divisor with
-    # the row's length, visit each place once and spread any part of the walk evenly: a permutation without a table.
+    # the row's length, visit each place once: a permutation without a table. Any part of the walk is spread over the
+    # row, so that a range gets its share as it would by chance.
     starts = [0, *accumulate(range_.numbers - 1 for range_ in plan)]
     places = starts[-1]
     step = _coprime(round(places * _GOLDEN), places)
