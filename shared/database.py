@@ -41,7 +41,7 @@ def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float 
 def answers(engine: Engine) -> bool:
     """Whether the database answers now. Raises nothing of its own: the caller decides what an error means."""
     with engine.connect() as connection:
-        return connection.scalar(text("select 1")) == 1
+        return bool(connection.scalar(text("select 1")))
 
 
 def try_lock(connection: Connection, key: int) -> bool:

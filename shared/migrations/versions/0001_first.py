@@ -76,8 +76,12 @@ def upgrade() -> None:
     )
     op.create_index("messages_mailing_id_client_id_key", "messages", ["mailing_id", "client_id"], unique=True)
     op.create_index(
-        "messages_due_idx", "messages", ["mailing_id", "due_at"], postgresql_where=sa.text("due_at is not null")
+        "messages_due_idx",
+        "messages",
+        ["mailing_id", "due_at"],
+        postgresql_where=sa.text("status in ('pending', 'queued', 'retrying')"),
     )
+    op.create_index("messages_lease_idx", "messages", ["due_at"], postgresql_where=sa.text("status = 'sending'"))
     op.execute("create sequence claims")
     op.create_table(
         "mailing_counters",

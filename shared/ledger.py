@@ -1,0 +1,93 @@
+"""The counters of the mailings, kept in the transaction that moves the messages.
+
+    audience of a mailing = its messages, summed over all states
+
+holds at every moment because nothing but an `Entries` writes the counters, and every statement that moves messages
+hands what it moved to one.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, text
+
+from shared.message_state import FINAL_STATES, Error, MessageState
+from shared.statistics import ERROR_PREFIX
+
+SLOTS = 16
+
+
+def any_slot() -> int:
+    """A slot for a process to count in. Two processes may share one; they then wait for each other's commits."""
+    return secrets.randbelow(SLOTS)
+
+
+class Entries:
+    """What one transaction moves. Written as one statement per table, in the order of the mailings' ids, so that two
+    transactions never wait for each other in a circle."""
+
+    def __init__(self) -> None:
+        self._states: dict[int, Counter[MessageState]] = {}
+        self._tallies: Counter[tuple[int, str]] = Counter()
+
+    def created(self, mailing_id: int, state: MessageState, count: int) -> None:
+        self._add(mailing_id, state, count)
+
+    def moved(
+        self, mailing_id: int, before: MessageState, after: MessageState, count: int = 1, error: Error | None = None
+    ) -> None:
+        """`error`: of the attempt that led to the move, if it failed."""
+        self._states.setdefault(mailing_id, Counter())[before] -= count
+        self._add(mailing_id, after, count)
+        if error:
+            self._tallies[mailing_id, ERROR_PREFIX + error] += count
+
+    def _add(self, mailing_id: int, state: MessageState, count: int) -> None:
+        self._states.setdefault(mailing_id, Counter())[state] += count
+        if state in FINAL_STATES:
+            self._tallies[mailing_id, state] += count
+
+    def write(self, connection: Connection, slot: int) -> None:
+        counters = [
+            {"mailing_id": mailing_id, "slot": slot, **{state: states[state] for state in MessageState}}
+            for mailing_id, states in sorted(self._states.items())
+            if any(states.values())
+        ]
+        tallies = [
+            {"mailing_id": mailing_id, "slot": slot, "name": str(name), "count": count}
+            for (mailing_id, name), count in sorted(self._tallies.items())
+            if count
+        ]
+        for row in counters:
+            connection.execute(_COUNT, row)
+        for row in tallies:
+            connection.execute(_TALLY, row)
+
+
+@contextmanager
+def entries(connection: Connection, slot: int) -> Iterator[Entries]:
+    """The entries of the transaction that the connection is in, written when the block ends well."""
+    moved = Entries()
+    yield moved
+    moved.write(connection, slot)
+
+
+_NAMES = [str(state) for state in MessageState]
+
+_COUNT = text(f"""
+    insert into mailing_counters as c (mailing_id, slot, {", ".join(_NAMES)}, first_sent_at, last_sent_at)
+    values (:mailing_id, :slot, {", ".join(f":{name}" for name in _NAMES)},
+            case when :sent > 0 then now() end, case when :sent > 0 then now() end)
+    on conflict (mailing_id, slot) do update
+    set {", ".join(f"{name} = c.{name} + excluded.{name}" for name in _NAMES)},
+        first_sent_at = coalesce(c.first_sent_at, excluded.first_sent_at),
+        last_sent_at = coalesce(excluded.last_sent_at, c.last_sent_at)
+""")
+
+_TALLY = text("""
+    insert into tallies as t (mailing_id, quarter, slot, name, count)
+    values (:mailing_id, date_bin('15 minutes', now(), timestamptz '2000-01-01 00:00:00+00'), :slot, :name, :count)
+    on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count
+""")
