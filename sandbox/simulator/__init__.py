@@ -1,0 +1,27 @@
+"""The provider simulator: a real HTTP server with the provider's contract and every fault the product must survive.
+
+`POST /v1/send/{id}` with `{"id": int, "phone": int, "text": str}` answers `{"code": 0, "message": "OK"}`. Whatever
+breaks the contract gets a 4xx that says what is wrong: 400, 401 where a token is configured, 404, 405, 411, 413, 431.
+
+Faults (`faults.Fault`) hit a share of the requests, their rate. Which request is hit depends on the seed, the id and on
+how many requests came for that id before, and on nothing else: the same seed gives the same fates in whatever order the
+ids come. Latency delays every answer; what is accepted is accepted when the request arrives. Outages (`outage.Mode`)
+hit all requests for a while, instead of the faults.
+
+Every id is recorded (`records.Record`): how often and when it was received and accepted, how many of its requests were
+open at the same time, and whether it came again after a clean answer.
+
+The control API has a port of its own, so that it can be reached while the provider refuses connections; errors are
+`{"code": 400, "message": ...}`. `control.Simulator` is its client.
+
+GET /control/health       {"status": "ok"}
+GET /control/faults       {"rates": {"hang": 0.01}, "latency_ms": 0, "jitter_ms": 0, "retry_after": 1,
+                          "max_faults_per_id": null, "refuse_ids_modulo": null}
+PUT /control/faults       replaces them all; what is left out gets its default
+POST /control/outage      {"mode": "refuse", "seconds": 5, "after": 0}; without seconds: until it is ended
+DELETE /control/outage    ends it, and forgets those that were to come
+GET /control/summary      counts, see `control.Summary`
+GET /control/accepted     one line per accepted id: {"id": 1, "count": 1, "first_at": 1.5, "last_at": 1.5}; Unix time, s
+GET /control/received     the same for every id that came, and "most_open", "after_ok"
+DELETE /control/accepted  forgets all ids and counts
+"""

@@ -1,0 +1,110 @@
+"""The faults, and which request is hit by which one. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from hashlib import blake2b
+
+
+class Fault(StrEnum):
+    NONE = "none"  # accepted, 200 and code 0
+    HANG = "hang"  # not accepted, no answer until the client gives up
+    SERVER_ERROR = "server_error"  # not accepted, 500, 502, 503 or 504
+    RATE_LIMITED = "rate_limited"  # not accepted, 429 with Retry-After
+    BAD_REQUEST = "bad_request"  # not accepted, 400
+    UNAUTHORIZED = "unauthorized"  # not accepted, 401
+    NOT_JSON = "not_json"  # not accepted, 200 with a page of HTML
+    WRONG_CODE = "wrong_code"  # not accepted, 200 with a code that is not 0
+    TRUNCATED = "truncated"  # not accepted, 200 and a body that is shorter than its Content-Length
+    ENDLESS = "endless"  # not accepted, 200 and a body of 64 MiB that begins like a good one
+    REDIRECT = "redirect"  # not accepted, 307 to a path that does not exist
+    RESET = "reset"  # not accepted, the connection is reset (RST) instead of an answer
+    ACCEPT_RESET = "accept_reset"  # accepted, the connection is reset instead of an answer
+    ACCEPT_HANG = "accept_hang"  # accepted, no answer until the client gives up
+    OTHER_ID = "other_id"  # accepted, 200 and code 0, but the body also names another id
+
+
+ACCEPTING = frozenset({Fault.NONE, Fault.ACCEPT_RESET, Fault.ACCEPT_HANG, Fault.OTHER_ID})
+CONFIRMING = frozenset({Fault.NONE, Fault.OTHER_ID})
+"""These tell the client that the message was accepted; after them it has no reason to come again."""
+
+
+class FaultsError(ValueError):
+    """One sentence that names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What goes wrong. Raises FaultsError when the fields make no sense.
+
+    rates: share of the requests, 0 to 1 each and in sum. latency_ms, jitter_ms: an answer comes after `latency_ms` and
+    up to `jitter_ms` more. retry_after: seconds, sent with 429. max_faults_per_id: after so many faults an id is left
+    in peace. refuse_ids_modulo: ids divisible by it get 400 every time, whatever the other fields say.
+    """
+
+    rates: Mapping[Fault, float] = field(default_factory=dict)
+    latency_ms: float = 0
+    jitter_ms: float = 0
+    retry_after: int = 1
+    max_faults_per_id: int | None = None
+    refuse_ids_modulo: int | None = None
+
+    def __post_init__(self) -> None:
+        for fault, rate in self.rates.items():
+            if fault not in _NAMES:
+                raise FaultsError(f"rates: {fault!r} is no fault; there are {', '.join(_NAMES)}")
+            if not _is_number(rate) or not 0 <= rate <= 1:
+                raise FaultsError(f"rates: {fault} must be a number from 0 to 1")
+        if sum(self.rates.values()) > 1 + 1e-9:
+            raise FaultsError("rates: they must not add up to more than 1")
+        for name in ("latency_ms", "jitter_ms"):
+            if not _is_number(getattr(self, name)) or not 0 <= getattr(self, name) <= 600_000:
+                raise FaultsError(f"{name} must be a number from 0 to 600000")
+        for name, least in (("retry_after", 0), ("max_faults_per_id", 0), ("refuse_ids_modulo", 1)):
+            value = getattr(self, name)
+            if (value is None and name != "retry_after") or (type(value) is int and least <= value <= 2**31):
+                continue
+            raise FaultsError(f"{name} must be a whole number from {least} on")
+
+    @classmethod
+    def from_json(cls, values: object) -> "Faults":
+        """From what `to_json` gives; a field that is left out has its default. Raises FaultsError."""
+        if not isinstance(values, dict):
+            raise FaultsError("the faults must be a JSON object")
+        if unknown := values.keys() - {each.name for each in fields(cls)}:
+            raise FaultsError(f"{min(unknown)}: there is no such field")
+        if not isinstance(values.get("rates", {}), dict):
+            raise FaultsError("rates must be a JSON object")
+        return cls(**values)
+
+    def to_json(self) -> dict[str, object]:
+        return {**asdict(self), "rates": {str(fault): rate for fault, rate in self.rates.items()}}
+
+    def choose(self, chance: float, message_id: int, hits: int) -> Fault:
+        """The fate of a request. chance: from 0 to less than 1. hits: faults that the id has had before."""
+        if self.refuse_ids_modulo is not None and message_id % self.refuse_ids_modulo == 0:
+            return Fault.BAD_REQUEST
+        if self.max_faults_per_id is not None and hits >= self.max_faults_per_id:
+            return Fault.NONE
+        for fault, rate in self.rates.items():
+            if chance < rate:
+                return Fault(fault)
+            chance -= rate
+        return Fault.NONE
+
+    def delay(self, chance: float) -> float:
+        """Seconds until the answer."""
+        return (self.latency_ms + chance * self.jitter_ms) / 1000
+
+
+def chances(seed: int, message_id: int, attempt: int) -> tuple[float, float]:
+    """Two numbers from 0 to less than 1 for the n-th request of an id, the same ones every time."""
+    digest = blake2b(b"%d %d %d" % (seed, message_id, attempt), digest_size=8).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32, int.from_bytes(digest[4:], "big") / 2**32
+
+
+_NAMES = tuple(str(fault) for fault in Fault if fault is not Fault.NONE)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float)

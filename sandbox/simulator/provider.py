@@ -1,0 +1,193 @@
+"""The provider: its contract, its state, and how each fault looks on the wire."""
+
+import asyncio
+import itertools
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from sandbox.simulator.faults import ACCEPTING, CONFIRMING, Fault, Faults, chances
+from sandbox.simulator.http1 import BadRequest, Connection, Request, json_response, response
+from sandbox.simulator.outage import Mode, Outage
+from sandbox.simulator.records import Record, Records
+
+_PATH = "/v1/send/"
+_FIELDS = {"id": int, "phone": int, "text": str}
+_OK = json_response(200, {"code": 0, "message": "OK"})
+_SERVER_ERRORS = (500, 502, 503, 504)
+_ENDLESS = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"code": 0, "message": "OK"}'
+
+
+class Provider:
+    """What the connections share, and what the control API shows and changes."""
+
+    def __init__(self, seed: int, token: str | None = None, faults: Faults | None = None) -> None:
+        self.seed = seed
+        self.token = token
+        self.faults = faults or Faults()
+        self.outage: Outage | None = None
+        self.connections: set[ProviderConnection] = set()
+        self.forget()
+
+    def forget(self) -> None:
+        """Begins anew with the records and counts."""
+        self.records = Records()
+        self.fates: Counter[str] = Counter()  # requests by fault; `outage` for those in one
+        self.broken: Counter[int] = Counter()  # requests that break the contract, by status
+
+    def receive(self, message_id: int) -> tuple[Record, Fault | Outage, float]:
+        """Records a request; its fate, and the seconds until the answer."""
+        now = time.time()
+        record = self.records.receive(message_id, now)
+        if self.outage:
+            self.fates["outage"] += 1
+            return record, self.outage, 0
+        record.attempts += 1
+        which, when = chances(self.seed, message_id, record.attempts)
+        fault = self.faults.choose(which, message_id, record.hits)
+        record.hits += fault is not Fault.NONE
+        self.fates[fault] += 1
+        if fault in ACCEPTING:
+            self.records.accept(record, now)
+        return record, fault, self.faults.delay(when)
+
+    def summary(self) -> dict[str, object]:
+        """See `control.Summary`."""
+        records = self.records
+        return {
+            "seed": self.seed,
+            "requests": self.fates.total() + self.broken.total(),
+            "received": len(records),
+            "accepted": records.accepted,
+            "doubled": records.doubled,
+            "overlapping": records.overlapping,
+            "resent": records.resent,
+            "faults": dict(self.fates),
+            "broken": {str(status): count for status, count in self.broken.items()},
+            "outage": self.outage.mode if self.outage else None,
+            "last_received_at": records.last_received_at,
+            "last_accepted_at": records.last_accepted_at,
+        }
+
+
+def read(request: Request, token: str | None) -> int:
+    """The id of a request that keeps the contract. Raises BadRequest."""
+    if not request.path.startswith(_PATH):
+        raise BadRequest(404, f"there is only POST {_PATH}{{id}}")
+    if request.method != "POST":
+        raise BadRequest(405, "only POST")
+    if token is not None and request.headers.get("authorization") != f"Bearer {token}":
+        raise BadRequest(401, "Authorization is not Bearer and the token")
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise BadRequest(400, "Content-Type is not application/json")
+    try:
+        message = json.loads(request.body)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(400, "the body is not JSON") from error
+    if not isinstance(message, dict) or {name: type(value) for name, value in message.items()} != _FIELDS:
+        raise BadRequest(400, "the body is not an object of id (integer), phone (integer) and text (string)")
+    if min(message["id"], message["phone"]) <= 0:
+        raise BadRequest(400, "id and phone must be above 0")
+    if request.path[len(_PATH) :] != str(message["id"]):
+        raise BadRequest(400, "the id in the path is not the one in the body")
+    return int(message["id"])
+
+
+class ProviderConnection(Connection):
+    """One connection of a dispatcher."""
+
+    def __init__(self, provider: Provider) -> None:
+        super().__init__()
+        self._provider = provider
+        self._record: Record | None = None  # of the open request
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._provider.connections.add(self)
+        if self._provider.outage and self._provider.outage.mode is Mode.REFUSE:
+            self.reset()  # it was accepted just before
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._provider.connections.discard(self)
+        if self._timer:
+            self._timer.cancel()
+        if self._record:
+            self._record.open -= 1
+
+    def handle(self, request: Request) -> bytes | None:
+        message_id = read(request, self._provider.token)
+        record, fate, delay = self._provider.receive(message_id)
+        self._record = record
+        if delay:
+            self._timer = asyncio.get_running_loop().call_later(delay, self._late, message_id, record, fate)
+            return None
+        return self._answer(message_id, record, fate)
+
+    def refuse(self, error: BadRequest) -> bytes:
+        self._provider.broken[error.status] += 1
+        return super().refuse(error)
+
+    def _late(self, message_id: int, record: Record, fate: Fault | Outage) -> None:
+        self._timer = None
+        answer = self._answer(message_id, record, fate)
+        if answer is not None:
+            self.reply(answer)
+
+    def _answer(self, message_id: int, record: Record, fate: Fault | Outage) -> bytes | None:
+        if isinstance(fate, Outage):
+            return None if fate.mode is Mode.HANG else self._closed(record, _error(503))
+        match fate:
+            case Fault.HANG | Fault.ACCEPT_HANG:
+                return None
+            case Fault.ENDLESS:
+                self.keep_alive = False
+                self.stream(_endless())
+                return None
+            case Fault.RESET | Fault.ACCEPT_RESET:
+                self.reset()
+                return None
+            case Fault.TRUNCATED:
+                self.keep_alive = False
+        record.confirmed += fate in CONFIRMING
+        return self._closed(record, _body(fate, message_id, record.attempts, self._provider.faults.retry_after))
+
+    def _closed(self, record: Record, answer: bytes) -> bytes:
+        """The client waits no longer."""
+        self._record = None
+        record.open -= 1
+        return answer
+
+
+def _body(fault: Fault, message_id: int, attempt: int, retry_after: int) -> bytes:
+    match fault:
+        case Fault.SERVER_ERROR:
+            return _error(_SERVER_ERRORS[(message_id + attempt) % len(_SERVER_ERRORS)])
+        case Fault.RATE_LIMITED:
+            return _error(429, f"Retry-After: {retry_after}\r\n")
+        case Fault.REDIRECT:
+            return response(307, b"", f"Location: /v1/moved/{message_id}\r\n")
+        case Fault.OTHER_ID:
+            return json_response(200, {"code": 0, "message": "OK", "id": message_id + 1})
+    return _FIXED[fault]
+
+
+def _error(status: int, headers: str = "") -> bytes:
+    return json_response(status, {"code": status, "message": "simulated"}, headers)
+
+
+def _endless() -> Iterator[bytes]:
+    yield _ENDLESS
+    yield from itertools.repeat(b" " * 65536, 1024)
+
+
+_FIXED = {
+    Fault.NONE: _OK,
+    Fault.BAD_REQUEST: _error(400),
+    Fault.UNAUTHORIZED: _error(401),
+    Fault.NOT_JSON: response(200, b"<!doctype html><title>It works!</title>", content_type="text/html"),
+    Fault.WRONG_CODE: json_response(200, {"code": 7, "message": "the queue is full"}),
+    Fault.TRUNCATED: _OK.replace(b"Content-Length: ", b"Content-Length: 9"),
+}
