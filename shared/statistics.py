@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, text
 
-from shared.message_state import Error, MessageState
+from shared.message_state import FINAL_STATES, Error, MessageState
 
 ERROR_PREFIX = "error."  # a tally's name is a final state, or this and an error's name
 
@@ -39,6 +39,16 @@ class Day:
     unbalanced: Sequence[int]
 
 
+@dataclass(frozen=True, slots=True)
+class MailingDay:
+    """What happened to one mailing between two moments. text: the first 200 characters. states: final ones reached."""
+
+    id: int
+    text: str
+    audience: int
+    states: Mapping[MessageState, int]
+
+
 _COLUMNS = ", ".join(f"coalesce(sum(c.{state}), 0)::bigint as {state}" for state in MessageState)
 
 _TOTALS = text(f"""
@@ -66,6 +76,19 @@ _DAY = text("""
 _DAY_MAILINGS = text("""
     select count(distinct mailing_id) from tallies
     where quarter >= :start and quarter < :end and name not like 'error.%'
+""")
+
+_DAY_LARGEST = text("""
+    with counts as (
+        select mailing_id, name, sum(count)::bigint as number from tallies
+        where quarter >= :start and quarter < :end and name not like 'error.%' group by mailing_id, name
+    ), largest as (
+        select mailing_id, sum(number) as total from counts
+        group by mailing_id order by total desc, mailing_id limit :limit
+    )
+    select m.id, left(m.text, 200) as text, m.audience, json_object_agg(counts.name, counts.number) as counts
+    from largest join mailings m on m.id = largest.mailing_id join counts on counts.mailing_id = m.id
+    group by m.id, largest.total order by largest.total desc, m.id
 """)
 
 _UNBALANCED = text(f"""
@@ -103,6 +126,15 @@ def day(connection: Connection, start: datetime, end: datetime) -> Day:
         errors={error: counts[ERROR_PREFIX + error] for error in Error if ERROR_PREFIX + error in counts},
         unbalanced=unbalanced(connection),
     )
+
+
+def day_mailings(connection: Connection, start: datetime, end: datetime, limit: int) -> list[MailingDay]:
+    """The mailings of that time, those with the most messages that reached a final state first."""
+    rows = connection.execute(_DAY_LARGEST, {"start": start, "end": end, "limit": limit})
+    return [
+        MailingDay(row.id, row.text, row.audience, {state: row.counts.get(state, 0) for state in FINAL_STATES})
+        for row in rows
+    ]
 
 
 def unbalanced(connection: Connection) -> list[int]:
