@@ -1,0 +1,56 @@
+# One image for every role: the API, the dispatcher, the reporter and the migrations differ in their command only.
+#   docker build .                  the product
+#   docker build --target demo .    the same with the provider simulator
+
+FROM python:3.12-slim-bookworm AS base
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1
+
+FROM base AS builder
+COPY requirements.txt .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m venv --without-pip /opt/venv \
+ && /usr/local/bin/python -m pip --python /opt/venv/bin/python install \
+    --disable-pip-version-check --no-input --only-binary :all: --require-hashes -r requirements.txt
+
+FROM base AS product
+LABEL org.opencontainers.image.title="notification-service" \
+      org.opencontainers.image.description="Sends mailings as text messages and can say where each one stands" \
+      org.opencontainers.image.licenses="MIT"
+# A volume that is mounted on /run/secrets for the first time takes its owner from here.
+RUN groupadd --gid 10001 notify \
+ && useradd --uid 10001 --gid notify --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin notify \
+ && install -d -o notify -g notify -m 755 /run/secrets
+WORKDIR /app
+COPY --from=builder /opt/venv /opt/venv
+COPY deploy/entrypoint.sh deploy/healthy.py deploy/secrets.sh deploy/
+COPY shared shared
+COPY api_service api_service
+COPY dispatcher_service dispatcher_service
+# Compiled here, because the file system may be read-only where it runs.
+RUN python -m compileall -q .
+ENV PYTHONDONTWRITEBYTECODE=1 \
+    API_HOST=0.0.0.0 \
+    API_PORT=8000 \
+    METRICS_PORT=9100 \
+    DATA_DIR=/tmp/notify \
+    LOG_FORMAT=json
+USER notify
+EXPOSE 8000 9100
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "deploy/healthy.py", "8000/health/ready", "9100/metrics"]
+ENTRYPOINT ["/app/deploy/entrypoint.sh"]
+CMD ["python", "-m", "api_service"]
+
+FROM product AS demo
+USER root
+COPY sandbox sandbox
+RUN python -m compileall -q sandbox
+USER notify
+EXPOSE 8090 8091
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "deploy/healthy.py", "8091/control/health"]
+CMD ["python", "-m", "sandbox.simulator", "--host", "0.0.0.0"]
+
+FROM product

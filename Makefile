@@ -1,0 +1,52 @@
+# `make` lists the targets. Everything runs from the checkout; .venv is made when it is needed.
+
+PY := .venv/bin/python
+PACKAGES := api_service dispatcher_service shared sandbox
+COMPOSE := docker compose
+DISPATCHERS := 1
+
+export PYTHON
+
+.PHONY: help setup demo run test lint fmt lock up down clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/:/' | awk -F: '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+setup: ## .venv with the pinned packages (PYTHON=/path/to/python3 chooses another Python)
+	@deploy/setup.sh
+
+demo: setup ## a mailing goes out to a provider with faults, nothing else installed (DEMO_CLIENTS=5000)
+	@$(PY) -m sandbox.demo
+
+run: setup ## API, dispatcher and reporter until Ctrl-C; the data stays in .local
+	@$(PY) -m sandbox.run
+
+test: setup ## the whole suite (ARGS="-k window" is handed to pytest)
+	@$(PY) -m pytest $(ARGS)
+
+lint: setup ## style, types, and who may import whom
+	@$(PY) -m ruff check
+	@$(PY) -m ruff format --check
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports
+
+fmt: setup ## put the code into shape
+	@$(PY) -m ruff check --fix-only
+	@$(PY) -m ruff format
+
+lock: setup ## pin the packages of pyproject.toml (ARGS=--upgrade: the newest ones)
+	@$(LOCK) --output-file requirements.txt
+	@$(LOCK) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
+
+LOCK = $(PY) -m uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
+
+up: ## docker compose, healthy when it returns (DISPATCHERS=3)
+	@$(COMPOSE) up -d --build --wait --scale dispatcher=$(DISPATCHERS)
+
+down: ## stops what `make up` started; the data stays
+	@$(COMPOSE) --profile demo down
+
+clean: ## removes .venv and caches; the data of `make run`, in .local, stays
+	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -prune -exec rm -rf {} +
