@@ -1,0 +1,52 @@
+"""Around every request: its id, its line in the log, its metrics, and the headers that all answers carry."""
+
+import re
+import uuid
+
+import structlog
+from flask import Flask, Response, g, request
+
+from shared import clock, logs
+from shared.metrics import REQUEST_SECONDS, REQUESTS
+
+_log = logs.logger()
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+_QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})  # asked every few seconds by machines
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    # Swagger UI brings a script and styles inside its page; nothing may ever come from another host.
+    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline';"
+    " style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+}
+
+
+def register(app: Flask) -> None:
+    app.before_request(_begin)
+    app.after_request(_end)
+
+
+def _begin() -> None:
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
+    g.begun = clock.ticks()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id, **(request.view_args or {}))
+
+
+def _end(response: Response) -> Response:
+    seconds = clock.ticks() - g.begun
+    rule = request.url_rule.rule if request.url_rule else "none"  # not the path: whoever asks could make up any number
+    method = request.method if request.method in _METHODS else "other"
+    REQUESTS.labels(method, rule, str(response.status_code)).inc()
+    REQUEST_SECONDS.labels(rule).observe(seconds)
+    log = _log.debug if request.path in _QUIET and response.status_code < 500 else _log.info
+    log("request", method=method, path=request.path, status=response.status_code, ms=round(seconds * 1000, 1))
+    response.headers["X-Request-ID"] = g.request_id
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

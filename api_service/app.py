@@ -1,0 +1,71 @@
+"""The application, made from parts that are given to it."""
+
+from pathlib import Path
+
+from flask import Flask, Response, redirect
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest, multiprocess
+from sqlalchemy import Engine
+from sqlalchemy.orm import sessionmaker
+
+from api_service import access, documentation, errors
+from api_service.body import MAX_BYTES
+from api_service.parts import Announcer, Parts
+from api_service.probe import Probe
+from api_service.resources import clients, health, mailings, statistics
+from shared import database, ledger
+from shared.broker import topology
+from shared.broker.base import Broker
+
+
+def create_app(
+    engine: Engine,
+    announcer: Announcer,
+    probes: dict[str, Probe],
+    *,
+    default_timezone: str = "UTC",
+    metrics_directory: Path | None = None,
+) -> Flask:
+    """A new application.
+
+    metrics_directory: where the processes that share one set of metrics keep it; None where this one is alone.
+    """
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
+    app.extensions["parts"] = Parts(
+        sessions=sessionmaker(engine, expire_on_commit=False),
+        announcer=announcer,
+        probes=probes,
+        metrics=lambda: generate_latest(_registry(metrics_directory)),
+        default_timezone=default_timezone,
+        slot=ledger.any_slot(),
+    )
+    access.register(app)
+    errors.register(app)
+    documentation.register(app, [clients.blueprint, mailings.blueprint, statistics.blueprint, health.blueprint])
+    app.add_url_rule("/", "root", _to_documentation)
+    return app
+
+
+def probes(engine: Engine, broker: Broker) -> dict[str, Probe]:
+    """Those of a deployment. `engine` is not that of the requests, so that nobody waits for their connections."""
+    return {
+        "database": Probe("database", lambda: database.answers(engine)),
+        "broker": Probe("broker", lambda: _ask(broker)),
+    }
+
+
+def _ask(broker: Broker) -> None:
+    with broker.connect() as session:
+        session.depth(topology.LAUNCH)
+
+
+def _registry(metrics_directory: Path | None) -> CollectorRegistry:
+    if metrics_directory is None:
+        return REGISTRY
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry, path=str(metrics_directory))  # type: ignore[no-untyped-call]
+    return registry
+
+
+def _to_documentation() -> Response:
+    return redirect("/docs/")  # type: ignore[return-value]

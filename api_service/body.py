@@ -1,0 +1,38 @@
+"""Reading the body of a request: JSON, and nothing that one could read in two ways."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from flask import Request
+from marshmallow import Schema, ValidationError
+from webargs.core import is_json
+from webargs.flaskparser import FlaskParser, abort
+
+MAX_BYTES = 64 * 1024
+
+
+class BodyParser(FlaskParser):
+    """Answers 415 for another content type, 400 for what is not JSON, 422 for a name given twice."""
+
+    def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002
+        if not is_json(req.mimetype):
+            abort(415, message="The content type must be application/json.")
+        body = req.get_data()
+        try:
+            return json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_refuse)
+        except (ValueError, RecursionError) as error:
+            abort(400, exc=error, message="The body is not JSON.")
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        times = Counter(name for name, _ in pairs)
+        raise ValidationError({name: ["Is given twice."] for name in members if times[name] > 1})
+    return members
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,69 @@
+"""The directory of clients."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from psycopg2.errors import UniqueViolation
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from api_service.errors import Conflict, NotFound
+from api_service.page import Page
+from shared import messages
+from shared.ledger import Entries
+from shared.models import Client
+
+
+def listed(session: Session, page: Page) -> tuple[Sequence[Client], int]:
+    """One page in the order of ids, and how many clients there are."""
+    rows = session.scalars(select(Client).order_by(Client.id).offset(page.offset).limit(page.size)).all()
+    return rows, session.scalar(select(func.count()).select_from(Client)) or 0
+
+
+def found(session: Session, client_id: int, *, lock: bool = False) -> Client:
+    """lock: nobody else changes it until the end of the transaction. Raises NotFound."""
+    client = session.get(Client, client_id, with_for_update=lock or None)
+    if client is None:
+        raise NotFound(f"There is no client {client_id}.")
+    return client
+
+
+def created(session: Session, values: Mapping[str, Any]) -> Client:
+    """Raises Conflict."""
+    client = Client(**values)
+    with _one_phone_each():
+        session.add(client)
+        session.flush()
+    return client
+
+
+def changed(session: Session, client_id: int, values: Mapping[str, Any]) -> Client:
+    """Raises NotFound, Conflict."""
+    client = found(session, client_id, lock=True)
+    with _one_phone_each():
+        for name, value in values.items():
+            setattr(client, name, value)
+        session.flush()
+    return client
+
+
+def delete(session: Session, client_id: int, slot: int) -> None:
+    """Also cancels the client's open messages. Raises NotFound."""
+    session.delete(found(session, client_id, lock=True))
+    session.flush()
+    entries = Entries()
+    messages.cancel_client(session.connection(), entries, client_id)
+    entries.write(session.connection(), slot)
+
+
+@contextmanager
+def _one_phone_each() -> Iterator[None]:
+    """Only the constraint can tell, because another request may be storing the same phone right now."""
+    try:
+        yield
+    except IntegrityError as error:
+        if not isinstance(error.orig, UniqueViolation):
+            raise
+        raise Conflict("Another client has this phone.", {"phone": ["Belongs to another client."]}) from error

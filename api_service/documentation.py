@@ -1,0 +1,200 @@
+"""The OpenAPI document, at /openapi.json, and Swagger UI, at /docs/, whose assets come from an installed package."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import flask_smorest
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.common import resolve_schema_cls
+from flask import Flask, Response
+from flask_swagger_ui import get_swaggerui_blueprint
+from marshmallow import Schema
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter, ValidationError
+
+from api_service import errors
+from api_service.body import MAX_BYTES, BodyParser
+from api_service.schemas import ErrorSchema
+
+View = TypeVar("View", bound=Callable[..., Any])
+SchemaLike = Schema | type[Schema]
+
+MAX_ID = 2**63 - 1
+
+_DESCRIPTION = f"""\
+A directory of clients, mailings to them, and where every message stands.
+
+* Bodies are JSON of at most {MAX_BYTES // 1024} KiB, sent as `application/json`. Unknown fields are refused.
+* Dates and times are ISO 8601 with an offset from UTC; answers have them in UTC.
+* Lists come in pages: `page` and `page_size` in the query, the header `X-Pagination` in the answer.
+* Every error is an object with `code`, `status`, `message` and `errors`; `errors` names the fields that are at fault.
+* Every answer carries `X-Request-ID`, the one of the request or a new one; the log has it too.
+* After a 503 the same request may be tried again, a `POST` that creates something with care: it may have been carried
+  out after all.
+"""
+
+
+def _error(code: int, status: str, message: str, found: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    return {"code": code, "status": status, "message": message, "errors": found or {}}
+
+
+# By status: the name in the document, what it means, an example.
+_FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
+    400: ("NotJson", "The body is not JSON.", _error(400, "Bad Request", "The body is not JSON.")),
+    404: ("NotFound", "There is no such thing, or no more.", _error(404, "Not Found", "There is no client 1.")),
+    409: (
+        "Conflict",
+        "Not possible in the present state of things; nothing was changed.",
+        _error(409, "Conflict", "Another client has this phone.", {"json": {"phone": ["Belongs to another client."]}}),
+    ),
+    413: (
+        "TooLarge",
+        f"The body has more than {MAX_BYTES // 1024} KiB.",
+        _error(413, "Request Entity Too Large", "The data value transmitted exceeds the capacity limit."),
+    ),
+    415: (
+        "NotJsonType",
+        "The content type is not JSON.",
+        _error(415, "Unsupported Media Type", "The content type must be application/json."),
+    ),
+    422: (
+        "Invalid",
+        "A field of the body, or of the query, is not valid; `errors` names it. Nothing was changed.",
+        _error(
+            422,
+            "Unprocessable Entity",
+            errors.SEE_ERRORS,
+            {"json": {"timezone": ["Must be an IANA time zone such as Europe/Moscow."]}},
+        ),
+    ),
+    500: (
+        "Defect",
+        "A defect of the service. The log has the details under the answer's X-Request-ID.",
+        _error(500, "Internal Server Error", "The server encountered an internal error."),
+    ),
+    503: (
+        "Unavailable",
+        "The database does not answer, or not in time. `Retry-After` says when to try again.",
+        _error(503, "Service Unavailable", "The database is not available."),
+    ),
+}
+
+_PAGINATION = {
+    "X-Pagination": {
+        "description": "JSON: `total`, `total_pages`, `first_page`, `last_page`, `page`, `previous_page`, `next_page`.",
+        "schema": {"type": "string"},
+        "example": '{"total": 1, "total_pages": 1, "first_page": 1, "last_page": 1, "page": 1}',
+    }
+}
+
+
+class IdConverter(BaseConverter):
+    """An id in a path: what is none, or more than the database can hold, is no such path."""
+
+    regex = "[1-9][0-9]{0,18}"
+
+    def to_python(self, value: str) -> int:
+        if int(value) > MAX_ID:
+            raise ValidationError
+        return int(value)
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]  # the library has no types
+    """flask-smorest's, with our shape of errors and a document that says of no answer more than is true."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None  # every operation names its own
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        return errors.from_http(error)
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
+    """A group of operations that read their bodies strictly and document every answer they give."""
+
+    ARGUMENTS_PARSER = BodyParser()
+
+    def __init__(self, name: str, description: str, prefix: str = "", *, database: bool = True) -> None:
+        """name: of the tag, too. database: whether its operations need it, and so may fail with 503."""
+        super().__init__(name, __name__, url_prefix=prefix, description=description)
+        self._always = {500, 503} if database else {500}
+
+    def operation(
+        self,
+        name: str,
+        *,
+        body: SchemaLike | None = None,
+        sends: object = None,
+        query: SchemaLike | None = None,
+        status: int = 200,
+        answer: SchemaLike | None = None,
+        gives: object = None,
+        content_type: str | None = None,
+        fails: Sequence[int] = (),
+    ) -> Callable[[View], View]:
+        """Declares a view as the operation `name`.
+
+        body, query: handed to the view in this order, loaded. sends, gives: examples of the request and the answer.
+        fails: statuses beyond those that follow from the rest. A query makes the answer one page of a list.
+        """
+        statuses = {*fails, *self._always} | ({400, 413, 415, 422} if body else set()) | ({422} if query else set())
+
+        def decorate(view: View) -> View:
+            decorated: Any = self.doc(operationId=name)(view)
+            for failure in sorted(statuses, reverse=True):
+                decorated = self.alt_response(failure, response=_FAILURES[failure][0])(decorated)
+            decorated = self.response(
+                status, answer, example=gives, content_type=content_type, headers=_PAGINATION if query else None
+            )(decorated)
+            if query:
+                decorated = self.arguments(query, location="query")(decorated)
+            if body:
+                decorated = self.arguments(body, example=sends)(decorated)
+            return decorated  # type: ignore[no-any-return]
+
+        return decorate
+
+
+def path_id(name: str, meaning: str) -> dict[str, Any]:
+    """The documentation of an id in a path."""
+    return {"in": "path", "name": name, "description": meaning, "example": 1}
+
+
+def register(app: Flask, blueprints: Sequence[Blueprint]) -> None:
+    """Adds the blueprints to the application, and the document and its pages about them."""
+    app.config |= {
+        "API_TITLE": "Notification service",
+        "API_VERSION": "1.0.0",
+        "OPENAPI_VERSION": "3.1.0",
+        "OPENAPI_URL_PREFIX": "/",
+        "OPENAPI_JSON_PATH": "openapi.json",
+    }
+    app.url_map.converters["id"] = IdConverter
+    plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
+    api = Api(app, spec_kwargs={"marshmallow_plugin": plugin, "info": {"description": _DESCRIPTION}})
+    api.register_converter(
+        IdConverter, lambda _: {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
+    )
+    for name, meaning, example in _FAILURES.values():
+        content = {"application/json": {"schema": ErrorSchema, "example": example}}
+        api.spec.components.response(name, {"description": meaning, "content": content}, lazy=True)
+    for blueprint in blueprints:
+        api.register_blueprint(blueprint)
+    app.register_blueprint(_swagger_ui())
+
+
+def _swagger_ui() -> Any:
+    config = {
+        "app_name": "Notification service",
+        "oauth2RedirectUrl": "/docs/oauth2-redirect.html",  # else it is built from the Host header
+        "validatorUrl": None,
+        "displayRequestDuration": True,
+        "tryItOutEnabled": True,
+    }
+    return get_swaggerui_blueprint("/docs", "/openapi.json", config=config)
+
+
+def _schema_name(schema: SchemaLike | str) -> str:
+    """Bodies of PATCH are schemas of their own, since nothing is required in them."""
+    cls: Any = resolve_schema_cls(schema)
+    name: str = cls.__name__.removesuffix("Schema")
+    return f"{name}Changes" if isinstance(schema, Schema) and schema.partial else name

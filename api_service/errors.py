@@ -1,0 +1,93 @@
+"""Error answers: one shape for all, whoever found the error.
+
+    {"code": 404, "status": "Not Found", "message": "There is no client 5.", "errors": {}}
+
+Problem
+├── NotFound   404  there is no such thing
+├── Conflict   409  not in the present state of things
+└── Invalid    422  not with these values
+"""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, jsonify
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
+
+from shared import logs
+
+RETRY_AFTER = "5"  # seconds
+
+_log = logs.logger()
+
+
+class Problem(Exception):
+    """errors: lists of sentences by field of the request's body."""
+
+    status: HTTPStatus
+
+    def __init__(self, message: str, errors: Mapping[str, list[str]] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.errors = {"json": dict(errors)} if errors else {}
+
+
+class NotFound(Problem):
+    status = HTTPStatus.NOT_FOUND
+
+
+class Conflict(Problem):
+    status = HTTPStatus.CONFLICT
+
+
+class Invalid(Problem):
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self, errors: Mapping[str, list[str]]) -> None:
+        super().__init__(SEE_ERRORS, errors)
+
+
+SEE_ERRORS = "The request is not valid: `errors` says where."
+
+
+def answer(
+    status: int, message: str, errors: Mapping[str, Any] | None = None, headers: Iterable[tuple[str, str]] = ()
+) -> Response:
+    response = jsonify(code=int(status), status=HTTP_STATUS_CODES[status], message=message, errors=errors or {})
+    response.status_code = status
+    response.headers.extend(headers)
+    return response
+
+
+def from_http(error: HTTPException) -> Response:
+    """Errors of Flask itself, of flask-smorest and webargs, and the 500 that an unexpected exception becomes.
+
+    webargs leaves what it found at fault in `data`.
+    """
+    data: dict[str, Any] = getattr(error, "data", None) or {}
+    errors = data.get("messages") or {}
+    message = data.get("message") or (SEE_ERRORS if errors else error.description) or ""
+    headers = [header for header in error.get_headers() if header[0] not in ("Content-Type", "Content-Length")]
+    return answer(error.code or HTTPStatus.INTERNAL_SERVER_ERROR, message, errors, headers)
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(Problem, lambda problem: answer(problem.status, problem.message, problem.errors))
+    for kind in (DBAPIError, OperationalError, InterfaceError, PoolTimeout):
+        app.register_error_handler(kind, _from_database)
+
+
+def _from_database(error: DBAPIError | PoolTimeout) -> Response:
+    """The server is down, starting, stopping, overloaded or too slow: a later try may do. All else is a defect."""
+    if isinstance(error, DBAPIError) and not (
+        error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+    ):
+        raise error
+    cause = getattr(error, "orig", None)
+    _log.warning("database unavailable", error=type(cause or error).__name__, sqlstate=getattr(cause, "pgcode", None))
+    message = "The database is not available. Nothing is known to have changed; try again later."
+    return answer(HTTPStatus.SERVICE_UNAVAILABLE, message, headers=[("Retry-After", RETRY_AFTER)])

@@ -1,0 +1,43 @@
+"""What a request works with, given to the application when it is made."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from flask import current_app
+from sqlalchemy.orm import Session, sessionmaker
+
+from api_service.probe import Probe
+
+
+class Announcer(Protocol):
+    """Tells the dispatchers that a mailing may be due, so that nobody waits for the next round of theirs."""
+
+    def announce(self, mailing_id: int) -> None:
+        """Returns at once and never fails: without an announcement the mailing starts a little later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """slot: where this process counts (`shared.ledger`). metrics: in the text format of Prometheus."""
+
+    sessions: sessionmaker[Session]
+    announcer: Announcer
+    probes: Mapping[str, Probe]
+    metrics: Callable[[], bytes]
+    default_timezone: str
+    slot: int
+
+
+def parts() -> Parts:
+    """Those of the application that handles the present request."""
+    return cast(Parts, current_app.extensions["parts"])
+
+
+def transaction() -> AbstractContextManager[Session]:
+    """A session in one transaction: committed at the end of the block, rolled back by whatever leaves it otherwise.
+
+    Rows that were read can be used afterwards; the connection is back in the pool by then.
+    """
+    return parts().sessions.begin()

@@ -1,0 +1,112 @@
+"""The figures: of everything, and of one mailing down to its messages."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask.views import MethodView
+
+from api_service import mailings
+from api_service.documentation import Blueprint
+from api_service.page import Page, PageSchema
+from api_service.parts import transaction
+from api_service.resources.mailings import GIVEN, ID
+from api_service.schemas import DetailQuerySchema, DetailStatisticsSchema, GeneralStatisticsSchema
+from shared import clock, statistics
+from shared.mailing_state import mailing_state
+from shared.message_state import MessageState
+
+blueprint = Blueprint("Statistics", "Where the messages stand.", "/mailings")
+
+_COUNTS = {"audience": 3} | {str(state): 0 for state in MessageState} | {"sent": 2, "retrying": 1}
+_MESSAGE = {
+    "id": 1,
+    "client_id": 1,
+    "status": "retrying",
+    "attempts": 1,
+    "error": "server_error",
+    "sent_at": None,
+    "due_at": "2030-01-31T06:00:35.412003+00:00",
+}
+
+Answer = tuple[dict[str, Any], dict[str, str]]
+
+
+@blueprint.route("/general_statistics/")
+class GeneralStatistics(MethodView):
+    @blueprint.operation(
+        "generalStatistics",
+        query=PageSchema,
+        answer=GeneralStatisticsSchema,
+        gives=_COUNTS
+        | {
+            "mailings": [
+                {"mailing_id": 1, "state": "running", "starts_at": GIVEN["starts_at"], "ends_at": GIVEN["ends_at"]}
+                | _COUNTS
+            ]
+        },
+    )
+    def get(self, query: Mapping[str, Page]) -> Answer:
+        """Show the statistics of all mailings
+
+        The totals over all mailings that are not deleted: how many messages there are and how many are in each state;
+        and the same for each mailing, one page of them in the order of ids. `audience` is always the sum of the counts
+        of all states.
+        """
+        with transaction() as session:
+            totals = statistics.totals(session.connection())
+            rows, total = mailings.listed(session, query["page"])
+            figures = mailings.figures(session, rows)
+        now = clock.now()
+        shown = [
+            {
+                "mailing_id": row.id,
+                "state": mailing_state(row, now),
+                "starts_at": row.starts_at,
+                "ends_at": row.ends_at,
+                **mailings.counts(figures[row.id]),
+            }
+            for row in rows
+        ]
+        return {**mailings.counts(totals), "mailings": shown}, query["page"].header(total)
+
+
+@blueprint.route("/<id:mailing_id>/detail_statistics/", parameters=[ID])
+class DetailStatistics(MethodView):
+    @blueprint.operation(
+        "detailStatistics",
+        query=DetailQuerySchema,
+        answer=DetailStatisticsSchema,
+        gives=_COUNTS
+        | {
+            "mailing_id": 1,
+            "state": "running",
+            "errors": {"server_error": 1},
+            "first_sent_at": "2030-01-31T06:00:00.218374+00:00",
+            "last_sent_at": "2030-01-31T06:00:01.004127+00:00",
+            "messages": [_MESSAGE],
+        },
+        fails=[404],
+    )
+    def get(self, query: Mapping[str, Any], mailing_id: int) -> Answer:
+        """Show the statistics of a mailing
+
+        How many messages are in each state, attempts that did not succeed by kind of error, first and last success; and
+        one page of the messages in the order of their clients, all or those in the state `status`.
+        """
+        page, status = query["page"], query["status"]
+        with transaction() as session:
+            mailing = mailings.found(session, mailing_id)
+            figures = mailings.figures(session, [mailing])[mailing_id]
+            errors = statistics.errors(session.connection(), mailing_id)
+            messages = mailings.messages(session, mailing_id, status, page)
+        view = {
+            "mailing_id": mailing_id,
+            "state": mailing_state(mailing, clock.now()),
+            **mailings.counts(figures),
+            "errors": errors,
+            "first_sent_at": figures.first_sent_at,
+            "last_sent_at": figures.last_sent_at,
+            "messages": messages,
+        }
+        # Counted already, so that the size of a mailing does not matter here.
+        return view, page.header(figures.audience if status is None else figures.states[status])

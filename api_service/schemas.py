@@ -1,0 +1,227 @@
+"""The bodies of requests and answers, and the queries of lists."""
+
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
+
+from api_service.fields import Moment, OperatorCode, Phone, Text, TimeOfDay, Whole, Zone
+from api_service.mailing_rules import Filter
+from api_service.page import PageSchema
+from api_service.parts import parts
+from shared.mailing_state import MailingState
+from shared.message_state import Error, MessageState
+from shared.window import Window
+
+MAX_FILTER = 1000
+
+
+def _about(description: str, **more: object) -> dict[str, object]:
+    return {"description": description, **more}
+
+
+class BodySchema(Schema):
+    """A JSON object; what it does not know it refuses."""
+
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {"type": "Must be a JSON object.", "unknown": "Unknown field."}  # noqa: RUF012
+
+
+class ClientSchema(BodySchema):
+    id = fields.Integer(dump_only=True, metadata=_about("Given by the service, never given again.", example=1))
+    phone = Phone(
+        required=True,
+        metadata=_about("11 digits, the first of them 7. No two clients share one.", example="79123456789"),
+    )
+    operator_code = OperatorCode(
+        metadata=_about(
+            "Three digits; digits 2 to 4 of the phone where it is left out. Only the shape is checked: the numbering"
+            " plan changes every month, and a number that moved to another operator keeps its digits.",
+            example="912",
+        )
+    )
+    tag = Text(
+        load_default=lambda: "",
+        validate=validate.Length(max=64),
+        metadata=_about("Any label, at most 64 characters; empty where it is left out.", example="vip"),
+    )
+    timezone = Zone(
+        load_default=lambda: parts().default_timezone,
+        metadata=_about(
+            "The IANA name of the client's time zone; that of DEFAULT_TIMEZONE where it is left out.",
+            example="Europe/Moscow",
+        ),
+    )
+
+    @post_load
+    def _default_operator_code(self, data: dict[str, Any], partial: bool | None, **_: Any) -> dict[str, Any]:
+        if not partial:
+            data.setdefault("operator_code", str(data["phone"])[1:4])
+        return data
+
+
+class FilterSchema(BodySchema):
+    """Clients that match both lists; an empty one matches everybody."""
+
+    operator_codes = fields.List(
+        OperatorCode(),
+        load_default=list,
+        validate=validate.Length(max=MAX_FILTER),
+        metadata=_about("Clients with one of these operator codes.", example=["912", "926"]),
+    )
+    tags = fields.List(
+        Text(validate=validate.Length(max=64)),
+        load_default=list,
+        validate=validate.Length(max=MAX_FILTER),
+        metadata=_about(
+            "Clients with one of these tags; the empty string is that of clients without.", example=["vip"]
+        ),
+    )
+
+    @post_load
+    def _filter(self, data: dict[str, Any], **_: Any) -> Filter:
+        return Filter(**{name: tuple(sorted(set(values))) for name, values in data.items()})
+
+
+class WindowSchema(BodySchema):
+    """The part of a client's day in which he may be reached, by his own clock; it may wrap over midnight."""
+
+    start = TimeOfDay(data_key="from", required=True, metadata=_about("Open from this minute on.", example="09:00"))
+    end = TimeOfDay(data_key="until", required=True, metadata=_about("Closed from this minute on.", example="21:00"))
+
+    @validates_schema
+    def _not_empty(self, data: dict[str, Any], **_: Any) -> None:
+        if data["start"] == data["end"]:
+            raise ValidationError("Must differ from `from`.", "until")
+
+    @post_load
+    def _window(self, data: dict[str, Any], **_: Any) -> Window:
+        return Window(**data)
+
+
+_AUDIENCE = fields.Integer(metadata=_about("Clients that matched when the mailing started.", example=3))
+_STATES = {
+    MessageState.PENDING: "waiting until they are due",
+    MessageState.QUEUED: "on the broker",
+    MessageState.SENDING: "being handed to the provider",
+    MessageState.RETRYING: "waiting for another attempt",
+    MessageState.SENT: "accepted by the provider",
+    MessageState.FAILED: "refused for good, or out of attempts",
+    MessageState.UNKNOWN: "out of attempts, and the provider may have taken the last one",
+    MessageState.EXPIRED: "not sent before the mailing ended",
+    MessageState.CANCELLED: "cancelled with their mailing or client",
+}
+_COUNTS: dict[str, fields.Field[Any]] = {"audience": _AUDIENCE}
+_COUNTS |= {
+    str(state): fields.Integer(metadata=_about(f"Messages {meaning}.", example=int(state is MessageState.SENT) * 3))
+    for state, meaning in _STATES.items()
+}
+
+FiguresSchema = Schema.from_dict(_COUNTS, name="Figures")
+"""The ledger: `audience` is the sum of all the others, at every moment."""
+
+
+class MailingSchema(BodySchema):
+    id = fields.Integer(dump_only=True, metadata=_about("Given by the service.", example=1))
+    text = Text(
+        required=True,
+        validate=validate.Length(1, 2000),
+        metadata=_about("What is sent, 1 to 2000 characters. Frozen at the launch.", example="The doors open at noon."),
+    )
+    starts_at = Moment(
+        required=True,
+        metadata=_about(
+            "When it is launched; at once where that has passed. With an offset from UTC. Frozen at the launch.",
+            example="2030-01-31T09:00:00+03:00",
+        ),
+    )
+    ends_at = Moment(
+        required=True,
+        metadata=_about(
+            "Nothing is sent from this moment on. Later than `starts_at` and in the future.",
+            example="2030-01-31T21:00:00+03:00",
+        ),
+    )
+    filter = Whole(
+        FilterSchema,
+        load_default=Filter,
+        metadata=_about("Whom it is for; everybody where it is left out. Given whole. Frozen at the launch."),
+    )
+    send_window = Whole(
+        WindowSchema,
+        allow_none=True,
+        load_default=lambda: None,
+        metadata=_about("Hours of the client's day in which it may reach him; null: at any hour. Given whole."),
+    )
+    state = fields.Enum(
+        MailingState, by_value=True, dump_only=True, metadata=_about("Follows from the times and actions.")
+    )
+    created_at = Moment(dump_only=True)
+    statistics = fields.Nested(FiguresSchema, dump_only=True)
+
+
+class MailingFiguresSchema(FiguresSchema):  # type: ignore[misc, valid-type]
+    mailing_id = fields.Integer(metadata=_about("The mailing.", example=1))
+    state = fields.Enum(MailingState, by_value=True)
+    starts_at = Moment()
+    ends_at = Moment()
+
+
+class GeneralStatisticsSchema(FiguresSchema):  # type: ignore[misc, valid-type]
+    mailings = fields.List(fields.Nested(MailingFiguresSchema))
+
+
+class MessageSchema(Schema):
+    id = fields.Integer(metadata=_about("The provider knows the message by this number.", example=1))
+    client_id = fields.Integer(metadata=_about("The client; he may have been deleted since.", example=1))
+    status = fields.Enum(MessageState, by_value=True)
+    attempts = fields.Integer(metadata=_about("Calls of the provider that count.", example=1))
+    error = fields.Enum(Error, by_value=True, metadata=_about("Why the last attempt did not succeed; null if it did."))
+    sent_at = Moment(metadata=_about("When the provider had accepted it; null if it has not."))
+    due_at = Moment(metadata=_about("When it is looked at again if nothing else happens; null once it is final."))
+
+
+class DetailStatisticsSchema(FiguresSchema):  # type: ignore[misc, valid-type]
+    mailing_id = fields.Integer(metadata=_about("The mailing.", example=1))
+    state = fields.Enum(MailingState, by_value=True)
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        metadata=_about("Attempts that did not succeed, by kind.", example={"server_error": 2}),
+    )
+    first_sent_at = Moment(metadata=_about("Null while nothing is sent."))
+    last_sent_at = Moment(metadata=_about("Null while nothing is sent."))
+    messages = fields.List(fields.Nested(MessageSchema))
+
+
+class DetailQuerySchema(PageSchema):
+    status = fields.Enum(
+        MessageState, by_value=True, load_default=None, metadata=_about("Only messages that are in this state.")
+    )
+
+
+class ErrorSchema(Schema):
+    """Every error answer of the service."""
+
+    code = fields.Integer(required=True, metadata=_about("The HTTP status.", example=404))
+    status = fields.String(required=True, metadata=_about("Its name.", example="Not Found"))
+    message = fields.String(
+        required=True, metadata=_about("What is wrong, for people.", example="There is no client 1.")
+    )
+    errors = fields.Dict(
+        required=True,
+        metadata=_about(
+            "Where it is wrong: lists of sentences by place (`json`, `query`) and field; empty where no field"
+            " is to blame."
+        ),
+    )
+
+
+class LiveSchema(Schema):
+    status = fields.String(metadata=_about("Always `ok`.", example="ok"))
+
+
+class ReadySchema(Schema):
+    database = fields.String(metadata=_about("Always `ok`.", example="ok"))
+    broker = fields.String(metadata=_about("Always `ok`.", example="ok"))
