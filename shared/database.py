@@ -1,6 +1,7 @@
 """Connections to PostgreSQL."""
 
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared import embedded
 from shared.settings import Settings
@@ -47,3 +48,8 @@ def answers(engine: Engine) -> bool:
 def try_lock(connection: Connection, key: int) -> bool:
     """Takes the advisory lock of that number for as long as the connection lives; False where another one has it."""
     return bool(connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": key}))
+
+
+def first_line(error: SQLAlchemyError) -> str:
+    """What went wrong, without the statement and its values, which SQLAlchemy appends."""
+    return str(getattr(error, "orig", None) or error).partition("\n")[0]

@@ -57,8 +57,10 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """now: the database's clock at the claim. wait: seconds until the first message may be sent, by the rate limit."""
+    """id: the fencing token. now: the database's clock at the claim. wait: seconds until the first message may be sent,
+    where the rate is limited."""
 
+    id: int
     now: datetime
     wait: float
     messages: Sequence[Claimed]
@@ -102,7 +104,9 @@ def claim(
     if rate:
         wait = float(connection.scalar(_RESERVE, {"span": timedelta(seconds=len(rows) / rate)}) or 0.0)
     deadlines = _Deadlines(mailing.ends_at, window, mailing.now)
-    return Claim(mailing.now, wait, [_claimed(row, mailing, deadlines.of(row.timezone)) for row in rows])
+    return Claim(
+        rows[0].claim_id, mailing.now, wait, [_claimed(row, mailing, deadlines.of(row.timezone)) for row in rows]
+    )
 
 
 def _claimed(row: Row[Any], mailing: Row[Any], deadline: datetime) -> Claimed:
@@ -387,6 +391,18 @@ _DUE = text("""
     order by m.due_at limit :limit for update of m skip locked
 """)
 _QUEUE = text(f"update messages set status = 'queued', due_at = now() + {_GRACE} where id = any(:ids)")
+
+
+def make_due(connection: Connection) -> None:
+    """What is queued becomes due at once: the broker may have lost it. What it has not lost is claimed only once."""
+    connection.execute(_MAKE_DUE)
+
+
+_MAKE_DUE = text("""
+    update messages set due_at = now() where id in (
+        select m.id from mailings g join messages m on m.mailing_id = g.id
+        where g.finished_at is null and m.status = 'queued' and m.due_at > now() for update of m skip locked)
+""")
 
 
 def rescue(connection: Connection, entries: Entries, attempts: int, limit: int) -> int:

@@ -1,0 +1,77 @@
+"""An attempt: one provider call to be made, and what came of it.
+
+Times are in seconds on the clock `shared.clock.ticks`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.clock import ticks
+from shared.messages import Claim, Claimed, Verdict
+from shared.retry import HandBack, Outcome, RetryPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseClock:
+    """The database's clock as this process may know it: read at a claim, carried on by our own ticks.
+
+    The process that sends never asks its own wall clock whether a mailing is over.
+    """
+
+    now: datetime
+    ticks: float
+
+    def at(self, ticks: float) -> datetime:
+        return self.now + timedelta(seconds=ticks - self.ticks)
+
+    def ticks_at(self, moment: datetime) -> float:
+        return self.ticks + (moment - self.now).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """not_before: set by the rate limit. deadline: nothing is handed over from here on. lease_until: from here on the
+    message may belong to somebody else. A deadline is also STALE seconds after it could have started: by then the
+    mailing may have been paused or cancelled, so the message is to be claimed anew."""
+
+    message: Claimed
+    clock: DatabaseClock
+    not_before: float
+    deadline: float
+    lease_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """outcome: None where the call was not made, so that no attempt is spent. at: when this was known."""
+
+    attempt: Attempt
+    outcome: Outcome | None
+    at: float
+
+    def verdict(self, policy: RetryPolicy) -> Verdict:
+        """What is to become of the message."""
+        message = self.attempt.message
+        if self.outcome is None:
+            return Verdict(message, HandBack())
+        now = self.attempt.clock.at(self.at)
+        decision = policy.decide(self.outcome, message.attempts + 1, now, message.ends_at)
+        return Verdict(message, decision, self.outcome.error)
+
+
+STALE = 0.5
+
+
+def attempts(claim: Claim, since: float, lease: float, rate: float) -> list[Attempt]:
+    """The attempts of a claim that was asked for at `since`.
+
+    The statement read the database's clock a little later than that, so the deadlines err on the early side.
+    """
+    clock = DatabaseClock(claim.now, since)
+    gap = 1 / rate if rate else 0.0
+    made = []
+    for number, message in enumerate(claim.messages):
+        not_before = since + claim.wait + number * gap
+        deadline = min(clock.ticks_at(message.deadline), max(not_before, ticks()) + STALE)
+        made.append(Attempt(message, clock, not_before, deadline, since + lease))
+    return made

@@ -1,0 +1,59 @@
+"""The circuit breaker: when the provider as a whole is down, sending stops until a probe is answered. Pure."""
+
+from shared.message_state import Error
+from shared.retry import Outcome, OutcomeKind
+
+THRESHOLD = 20
+"""So many attempts in a row without a sign of life open the breaker."""
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0
+
+
+class Breaker:
+    """Closed: everything may be sent. Open: nothing, for a pause that doubles with every probe that fails. After the
+    pause: one attempt at a time, the probe, until one shows a sign of life.
+
+    An answer that accepts or refuses a message is a sign of life. A refused token opens at once: every message would
+    meet it. `now` is in seconds on a clock that never steps back.
+    """
+
+    def __init__(self) -> None:
+        self.reason: Error | None = None  # why it is open; None: closed
+        self._failures = 0
+        self._pause = FIRST_PAUSE
+        self._until = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        return self.reason is not None
+
+    def allowed(self, now: float, calls_open: int) -> int | None:
+        """How many calls may be started now; None: no limit."""
+        if self.reason is None:
+            return None
+        return 1 if now >= self._until and calls_open == 0 else 0
+
+    def pause(self, now: float) -> float:
+        """Seconds until the next probe; 0 when one may start, or when closed."""
+        return max(0.0, self._until - now) if self.is_open else 0.0
+
+    def observe(self, outcome: Outcome, now: float) -> None:
+        """Takes the outcome of an attempt into account."""
+        if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.REFUSED):
+            self._close()
+            return
+        self._failures += 1
+        if outcome.kind is OutcomeKind.UNAUTHORIZED or self._failures >= THRESHOLD:
+            self._open(outcome.error, now)
+
+    def _open(self, error: Error | None, now: float) -> None:
+        if self.is_open and now < self._until:
+            return  # one of those that were on the wire when it opened
+        self._pause = min(self._pause * 2, LONGEST_PAUSE) if self.is_open else FIRST_PAUSE
+        self.reason = error
+        self._until = now + self._pause
+
+    def _close(self) -> None:
+        self.reason = None
+        self._failures = 0

@@ -1,0 +1,293 @@
+"""The feeder: launches due mailings, keeps a bounded backlog on the broker, rescues, closes what is over.
+
+One process leads, by an advisory lock on the connection that does all its work, so that a leader that lost the lock
+can write nothing; the others stand by. It works without a broker as well: only publishing waits for it.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from dispatcher_service.backlog import Backlog
+from shared import database, ledger, messages, metrics, statistics
+from shared.broker import topology
+from shared.broker.backoff import backoff
+from shared.broker.base import Broker, Session
+from shared.clock import ticks
+from shared.errors import BrokerError, UndecodableJob
+from shared.job import DispatchJob, LaunchJob
+from shared.logs import logger
+from shared.mailing_state import ENDED, MailingState, mailing_state
+from shared.message_state import OPEN_STATES, MessageState
+
+LEADER_LOCK = 0x66656564  # "feed"
+CHUNK = 200
+"""Messages per job."""
+
+LAUNCH_SLICE = 10_000
+CLOSE_SLICE = 5_000
+BUSY_PAUSE = 0.02
+IDLE_PAUSE = 0.25
+STANDBY_PAUSE = 1.0
+RESCUE_AFTER = 5.0
+"""Seconds after taking the lead: when the database comes back, dispatchers first write what they know."""
+
+FIGURES_EVERY = 2.0
+
+
+class Feeder:
+    """`run` in a thread of its own; `stop` ends it between two steps."""
+
+    def __init__(self, engine: Engine, broker: Broker, *, attempts: int, rate: float) -> None:
+        self._engine = engine
+        self._broker = broker
+        self._attempts = attempts
+        self._chunk = min(CHUNK, max(1, int(rate / 2))) if rate else CHUNK
+        self._slot = ledger.any_slot()
+        self._log = logger()
+        self._stopping = threading.Event()
+        self._backlog = Backlog()
+        self._session: Session | None = None
+        self._connect_pauses = backoff()
+        self._connect_at = 0.0
+        self._broker_was_lost = False
+        self._figures_at = 0.0
+        self._thread = threading.Thread(target=self.run, name="feeder", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        session = self._session
+        if session is not None:
+            session.wake()
+
+    def join(self, timeout: float) -> None:
+        self._thread.join(timeout)
+
+    def run(self) -> None:
+        pauses = backoff()
+        while not self._stopping.is_set():
+            try:
+                with self._engine.connect() as connection:
+                    while not self._stopping.is_set() and not self._try_to_lead(connection):
+                        pauses = backoff()
+                        self._stopping.wait(STANDBY_PAUSE)
+                    self._lead(connection)
+            except SQLAlchemyError as error:
+                pause = next(pauses)
+                self._log.warning("feeder_lost_database", error=database.first_line(error), again_in=round(pause, 1))
+                self._stopping.wait(pause)
+            finally:
+                metrics.LEADER.set(0)
+                self._drop_session()
+
+    def _try_to_lead(self, connection: Connection) -> bool:
+        with connection.begin():
+            return database.try_lock(connection, LEADER_LOCK)
+
+    def _lead(self, connection: Connection) -> None:
+        self._log.info("feeder_leads")
+        metrics.LEADER.set(1)
+        since = ticks()
+        while not self._stopping.is_set():
+            busy = self._step(connection, may_rescue=ticks() - since >= RESCUE_AFTER)
+            self._wait(BUSY_PAUSE if busy else IDLE_PAUSE)
+        connection.invalidate()  # closes it, and so gives the lock up at once
+
+    def _step(self, connection: Connection, *, may_rescue: bool) -> bool:
+        """One look at everything; whether there was something to do."""
+        busy = False
+        room = self._room(connection)
+        if may_rescue:
+            busy |= self._rescue(connection) > 0
+        for mailing in self._walk(connection):
+            if mailing.over or mailing.cancelled:
+                busy |= self._close(connection, mailing) > 0
+            if mailing.unlaunched:
+                busy |= self._launch(connection, mailing.id)
+            if mailing.window_changed:
+                busy |= self._time_anew(connection, mailing.id)
+            if room > 0 and (mailing.due or mailing.unlaunched):
+                published = self._feed(connection, mailing.id, room)
+                room -= published
+                busy |= published > 0
+        self._finish(connection)
+        self._show_figures(connection)
+        return busy
+
+    def _walk(self, connection: Connection) -> Sequence[Row[tuple[object, ...]]]:
+        """The mailings that have begun and are not finished, nearest end first."""
+        with connection.begin():
+            return connection.execute(_WALK).all()
+
+    # ---------------------------------------------------------------- what a step does
+
+    def _launch(self, connection: Connection, mailing_id: int) -> bool:
+        with connection.begin(), ledger.entries(connection, self._slot) as entries:
+            made = messages.create(connection, entries, mailing_id, LAUNCH_SLICE)
+        metrics.MESSAGES_CREATED.inc(made.count)
+        if made.complete:
+            self._log.info("mailing_launched", mailing_id=mailing_id)
+        return made.count > 0
+
+    def _close(self, connection: Connection, mailing: Row[tuple[object, ...]]) -> int:
+        state = MessageState.CANCELLED if mailing.cancelled else MessageState.EXPIRED
+        with connection.begin(), ledger.entries(connection, self._slot) as entries:
+            closed = messages.close(connection, entries, mailing.id, state, CLOSE_SLICE)
+        metrics.MESSAGES_CLOSED.labels(state).inc(closed)
+        return closed
+
+    def _rescue(self, connection: Connection) -> int:
+        with connection.begin(), ledger.entries(connection, self._slot) as entries:
+            rescued = messages.rescue(connection, entries, self._attempts, CLOSE_SLICE)
+        metrics.MESSAGES_RESCUED.inc(rescued)
+        if rescued:
+            self._log.warning("leases_ran_out", count=rescued)
+        return rescued
+
+    def _time_anew(self, connection: Connection, mailing_id: int) -> bool:
+        """After a change of the send window, slice by slice; the flag goes with the last one."""
+        with connection.begin():
+            connection.execute(_LOCK, {"mailing_id": mailing_id})
+            more = messages.reopen_windows(connection, mailing_id, CLOSE_SLICE) > 0
+            if not more:
+                connection.execute(_WINDOW_IS_KNOWN, {"mailing_id": mailing_id})
+        return more
+
+    def _feed(self, connection: Connection, mailing_id: int, room: int) -> int:
+        """Puts due messages of a mailing on the broker; how many jobs, at most `room`."""
+        session = self._session
+        if session is None:
+            return 0
+        with connection.begin(), ledger.entries(connection, self._slot) as entries:
+            ids = messages.take(connection, entries, mailing_id, room * self._chunk)
+        if not ids:
+            return 0
+        jobs = [DispatchJob(mailing_id, tuple(chunk)).encode() for chunk in _chunks(ids, self._chunk)]
+        try:
+            session.publish(topology.DISPATCH, jobs)
+        except BrokerError as error:
+            self._broker_failed(error)
+            with connection.begin(), ledger.entries(connection, self._slot) as entries:
+                now = connection.scalar(text("select now()"))
+                messages.hand_back(connection, entries, ids, now)
+            return 0
+        self._backlog.published(len(jobs))
+        metrics.MESSAGES_PUBLISHED.inc(len(ids))
+        return len(jobs)
+
+    def _finish(self, connection: Connection) -> None:
+        with connection.begin():
+            finished = connection.scalars(_FINISH).all()
+        for mailing_id in finished:
+            self._log.info("mailing_finished", mailing_id=mailing_id)
+
+    def _show_figures(self, connection: Connection) -> None:
+        if ticks() < self._figures_at:
+            return
+        self._figures_at = ticks() + FIGURES_EVERY
+        with connection.begin():
+            now = connection.scalar(text("select now()"))
+            mailings = connection.execute(_OPEN_MAILINGS).all()
+            figures = statistics.by_mailing(connection, [mailing.id for mailing in mailings])
+        for state in set(MailingState) - ENDED:
+            metrics.MAILINGS.labels(state).set(sum(mailing_state(mailing, now) == state for mailing in mailings))
+        for open_state in OPEN_STATES:
+            metrics.MESSAGES.labels(open_state).set(sum(figure.states[open_state] for figure in figures.values()))
+        metrics.LEDGER_DIFFERENCE.set(sum(figure.audience - sum(figure.states.values()) for figure in figures.values()))
+
+    # ---------------------------------------------------------------- the broker
+
+    def _room(self, connection: Connection) -> int:
+        """How many jobs to publish in this step. A broker that comes back empty may have lost what was queued."""
+        session = self._connected()
+        if session is None:
+            return 0
+        try:
+            depth = session.depth(topology.DISPATCH)
+        except BrokerError as error:
+            self._broker_failed(error)
+            return 0
+        if self._broker_was_lost and depth == 0:
+            with connection.begin():
+                messages.make_due(connection)
+        self._broker_was_lost = False
+        metrics.BACKLOG.set(depth)
+        return self._backlog.room(depth)
+
+    def _connected(self) -> Session | None:
+        if self._session is None and ticks() >= self._connect_at:
+            try:
+                self._session = self._broker.connect()
+                self._session.subscribe([topology.LAUNCH], 10)
+                self._connect_pauses = backoff()
+            except BrokerError as error:
+                self._broker_failed(error)
+        return self._session
+
+    def _broker_failed(self, error: BrokerError) -> None:
+        pause = next(self._connect_pauses)
+        self._broker_was_lost = True
+        self._log.warning("feeder_lost_broker", error=str(error), again_in=round(pause, 1))
+        self._drop_session()
+        self._connect_at = ticks() + pause
+
+    def _drop_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def _wait(self, seconds: float) -> None:
+        """Until the next step is due; a launch job ends it early."""
+        session = self._session
+        if session is None:
+            self._stopping.wait(seconds)
+            return
+        try:
+            for delivery in session.receive(seconds):
+                try:
+                    LaunchJob.decode(delivery.body)  # that it came is all it says: the walk finds the mailing
+                    session.ack(delivery)
+                except UndecodableJob as error:
+                    self._log.error("job_buried", queue=delivery.queue, reason=str(error))
+                    session.bury(delivery, str(error))
+        except BrokerError as error:
+            self._broker_failed(error)
+
+
+def _chunks(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
+# A paused mailing is launched only to be closed, when its end has passed.
+_WALK = text("""
+    select id, over, cancelled, window_changed, launched_at is null and not cancelled as unlaunched,
+           not over and not cancelled and exists (
+               select from messages where mailing_id = mailings.id and due_at <= now()
+                 and status in ('pending', 'queued', 'retrying')) as due
+    from mailings, lateral (select ends_at <= now() as over, cancelled_at is not null as cancelled) state
+    where finished_at is null and (cancelled or over or starts_at <= now() and paused_at is null)
+    order by ends_at, id
+""")
+_OPEN_MAILINGS = text("""
+    select id, starts_at, ends_at, paused_at, cancelled_at, finished_at from mailings where finished_at is null
+""")
+_LOCK = text("select from mailings where id = :mailing_id for update")
+_WINDOW_IS_KNOWN = text("update mailings set window_changed = false where id = :mailing_id")
+# By the ledger: every message of the audience is in a final state.
+_FINISH = text("""
+    update mailings g set finished_at = now()
+    where finished_at is null and (launched_at is not null or cancelled_at is not null)
+      and audience = (select coalesce(sum(sent + failed + unknown + expired + cancelled), 0)
+                      from mailing_counters c where c.mailing_id = g.id)
+    returning id
+""")

@@ -1,0 +1,343 @@
+"""The sender: one libcurl multi loop in one thread, hundreds of provider calls in flight.
+
+Driven by the readiness of sockets (`socket_action`), because `CurlMulti.select` is select(2), which ends at 1 024
+descriptors. What may be started is decided at the last moment, before each call: the deadline, the lease, the rate
+limit and the breaker.
+"""
+
+import contextlib
+import io
+import selectors
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from threading import Event
+from typing import Any
+
+import pycurl
+
+from dispatcher_service import provider
+from dispatcher_service.attempt import Attempt, Result
+from dispatcher_service.breaker import Breaker
+from dispatcher_service.provider import Answer, Failure
+from shared import metrics
+from shared.clock import ticks
+from shared.logs import logger
+from shared.retry import Outcome
+
+LONGEST_CONNECT = 5.0
+AHEAD = 0.05
+"""How many seconds' worth of messages may wait here beyond the calls in flight: enough to hide the time of a claim, and
+so little that a pause or a cancel acts at once."""
+
+_LEAST_AHEAD = 4
+_LOOK_AGAIN = 0.5
+
+
+class Sender:
+    """`deliver` is called from the sender's thread with results as they come in."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        timeout: float,
+        concurrency: int,
+        deliver: Callable[[Sequence[Result]], None],
+        breaker: Breaker | None = None,
+    ) -> None:
+        self._timeout = timeout
+        self._concurrency = concurrency
+        self._deliver = deliver
+        self._breaker = breaker or Breaker()
+        self._log = logger()
+        self._offered: deque[Sequence[Attempt]] = deque()
+        self._waiting: deque[Attempt] = deque()
+        self._offers = 0  # attempts that came in; counted by those who offer
+        self._departures = 0  # attempts that were started or given back; counted by the loop
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(
+            pycurl.M_MAXCONNECTS, concurrency
+        )  # else connections are closed and opened again all the time
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        self._timer: float | None = None
+        self._selector = selectors.DefaultSelector()
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._selector.register(self._wake_in, selectors.EVENT_READ)
+        self._new_call = lambda: _Call(url, token, timeout)
+        self._idle: list[_Call] = []
+        self._calls: dict[pycurl.Curl, _Call] = {}
+        self._pace = _Pace()
+        self._stop_at: float | None = None  # calls still in flight then are given up
+        self._stopped = Event()
+
+    # ---- from other threads
+
+    def offer(self, attempts: Sequence[Attempt]) -> None:
+        """Takes attempts over; every one of them comes back as a Result."""
+        self._offers += len(attempts)
+        self._offered.append(attempts)
+        self._wake()
+
+    @property
+    def room(self) -> int:
+        """How many more attempts are welcome now."""
+        if self._stop_at is not None:
+            return 0
+        allowed = self._breaker.allowed(ticks(), len(self._calls))
+        if allowed is not None:
+            return max(0, allowed - self.unsent)
+        ahead = min(self._concurrency, max(_LEAST_AHEAD, int(self._pace.per_second * AHEAD)))
+        return max(0, self._concurrency + ahead - len(self._calls) - self.unsent)
+
+    @property
+    def unsent(self) -> int:
+        """Attempts that were offered and neither started nor given back yet; an estimate."""
+        return self._offers - self._departures
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the breaker allows the next call."""
+        return self._breaker.pause(ticks())
+
+    def stop(self, within: float) -> None:
+        """Starts nothing any more; calls that are in flight after `within` seconds are given up as timed out."""
+        self._stop_at = ticks() + within
+        self._wake()
+
+    def join(self, timeout: float) -> bool:
+        """Waits until everything has come back."""
+        return self._stopped.wait(timeout)
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # it is full: the loop is awake
+            self._wake_out.send(b"\0")
+
+    # ---- the loop
+
+    def run(self) -> None:
+        try:
+            while not self._is_finished():
+                for key, mask in self._selector.select(self._patience()):
+                    if key.fileobj is self._wake_in:
+                        self._wake_in.recv(4096)
+                    else:
+                        self._multi.socket_action(key.fd, mask_to_curl(mask))
+                if self._timer is not None and ticks() >= self._timer:
+                    self._timer = None
+                    self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+                self._collect()
+                self._start()
+        finally:
+            self._stopped.set()
+
+    def _is_finished(self) -> bool:
+        return self._stop_at is not None and not self._calls and not self._waiting and not self._offered
+
+    def _patience(self) -> float:
+        """How long the loop may sleep."""
+        now = ticks()
+        moments = [now + _LOOK_AGAIN]
+        if self._timer is not None:
+            moments.append(self._timer)
+        if self._waiting and len(self._calls) < self._concurrency:
+            moments.append(self._waiting[0].not_before)
+        return max(0.0, min(moments) - now)
+
+    def _start(self) -> None:
+        """Starts what may be started, and gives back what may not be sent any more."""
+        while self._offered:
+            self._waiting.extend(self._offered.popleft())
+        returned: list[Result] = []
+        now = ticks()
+        while self._waiting and len(self._calls) < self._concurrency:
+            attempt = self._waiting[0]
+            allowed = 0 if self._stop_at is not None else self._breaker.allowed(now, len(self._calls))
+            late = now >= attempt.deadline or now + self._timeout > attempt.lease_until
+            if allowed != 0 and not late:
+                if now < attempt.not_before:
+                    break
+                self._begin(attempt, now)
+            else:
+                returned.append(Result(attempt, None, now))
+            self._waiting.popleft()
+            self._departures += 1
+        if self._stop_at is not None and now >= self._stop_at:
+            returned.extend(self._give_up(now))
+        if returned:
+            self._deliver(returned)
+        metrics.CALLS_OPEN.set(len(self._calls))
+
+    def _begin(self, attempt: Attempt, now: float) -> None:
+        call = self._idle.pop() if self._idle else self._new_call()
+        call.prepare(attempt, now)
+        self._calls[call.handle] = call
+        self._multi.add_handle(call.handle)
+
+    def _collect(self) -> None:
+        results: list[Result] = []
+        now = ticks()
+        more = len(self._calls)
+        while more:
+            more, answered, broken = self._multi.info_read()
+            for handle in answered:
+                results.append(self._finish(handle, self._calls[handle].answer(), now))
+            for handle, code, _ in broken:
+                results.append(self._finish(handle, self._calls[handle].failure(code), now))
+            if not answered and not broken:
+                break
+        if results:
+            self._pace.count(len(results), now)
+            self._deliver(results)
+
+    def _finish(self, handle: pycurl.Curl, answer: Answer | Failure, now: float) -> Result:
+        self._multi.remove_handle(handle)
+        call = self._calls.pop(handle)
+        self._idle.append(call)
+        outcome = provider.outcome(answer)
+        self._observe(outcome, now)
+        metrics.CALL_SECONDS.observe(now - call.started)
+        return Result(call.attempt, outcome, now)
+
+    def _observe(self, outcome: Outcome, now: float) -> None:
+        before = self._breaker.reason
+        self._breaker.observe(outcome, now)
+        after = self._breaker.reason
+        if after == before:
+            return
+        if before:
+            metrics.BREAKER_OPEN.labels(before).set(0)
+        if after:
+            metrics.BREAKER_OPEN.labels(after).set(1)
+            self._log.warning("breaker_opened", reason=after, pause=self._breaker.pause(now))
+        else:
+            self._log.info("breaker_closed", reason=before)
+
+    def _give_up(self, now: float) -> list[Result]:
+        """Calls that outlast the shutdown: the provider may have taken them."""
+        calls = list(self._calls.values())
+        return [self._finish(call.handle, call.failure(pycurl.E_OPERATION_TIMEDOUT), now) for call in calls]
+
+    # ---- what libcurl asks for
+
+    def _watch(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
+        if what == pycurl.POLL_REMOVE:
+            self._selector.unregister(fd)
+            return
+        events = _EVENTS[what]
+        try:
+            self._selector.modify(fd, events)
+        except KeyError:
+            self._selector.register(fd, events)
+
+    def _set_timer(self, milliseconds: int) -> None:
+        self._timer = None if milliseconds < 0 else ticks() + milliseconds / 1000
+
+
+_EVENTS = {
+    pycurl.POLL_IN: selectors.EVENT_READ,
+    pycurl.POLL_OUT: selectors.EVENT_WRITE,
+    pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
+}
+
+
+def mask_to_curl(mask: int) -> int:
+    return (pycurl.CSELECT_IN if mask & selectors.EVENT_READ else 0) | (
+        pycurl.CSELECT_OUT if mask & selectors.EVENT_WRITE else 0
+    )
+
+
+_NO_ANSWER = {
+    pycurl.E_PARTIAL_FILE,  # the body is shorter than announced
+    pycurl.E_WRITE_ERROR,  # the body is too long: `_write` refused it
+    pycurl.E_FTP_WEIRD_SERVER_REPLY,  # no HTTP
+    pycurl.E_UNSUPPORTED_PROTOCOL,  # HTTP/0.9
+    pycurl.E_BAD_CONTENT_ENCODING,
+}
+
+
+class _Call:
+    """One libcurl handle, used for one attempt after the other."""
+
+    def __init__(self, url: str, token: str, timeout: float) -> None:
+        self.attempt: Attempt
+        self.started = 0.0
+        self._url = url
+        self._connect = min(timeout, LONGEST_CONNECT)
+        self._request = io.BytesIO()
+        self._chunks: list[bytes] = []
+        self._size = 0
+        headers = ["Content-Type: application/json", "Accept: application/json", "Expect:"]
+        if token:
+            headers.append(f"Authorization: Bearer {token}")
+        self.handle = handle = pycurl.Curl()
+        handle.setopt(pycurl.HTTPHEADER, headers)
+        handle.setopt(pycurl.USERAGENT, "notification-service")
+        handle.setopt(pycurl.POST, 1)
+        handle.setopt(pycurl.NOSIGNAL, 1)
+        handle.setopt(pycurl.PROXY, "")  # what is in the environment of a container does not reroute the messages
+        handle.setopt(pycurl.TIMEOUT_MS, int(timeout * 1000))
+        handle.setopt(pycurl.WRITEFUNCTION, self._write)
+        # The body comes through a function that libcurl cannot rewind. Given as a string, libcurl would send it a
+        # second time by itself when a kept connection breaks after the first: a repeat that nobody counts.
+        handle.setopt(pycurl.READFUNCTION, self._read)
+        if url.startswith("https:"):
+            handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+            handle.setopt(pycurl.PIPEWAIT, 1)  # else a connection is opened for every call before HTTP/2 is agreed on
+
+    def prepare(self, attempt: Attempt, now: float) -> None:
+        message = attempt.message
+        body = provider.body(message.id, message.phone, message.text)
+        self.attempt = attempt
+        self.started = now
+        self._request = io.BytesIO(body)
+        self._chunks = []
+        self._size = 0
+        # A connection that is made only after the deadline must not carry the message.
+        connect = max(0.001, min(self._connect, attempt.deadline - now))
+        self.handle.setopt(pycurl.URL, self._url + provider.path(message.id))
+        self.handle.setopt(pycurl.POSTFIELDSIZE, len(body))
+        self.handle.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(connect * 1000)))
+
+    def answer(self) -> Answer:
+        retry_after = max(0, self.handle.getinfo(pycurl.RETRY_AFTER))
+        return Answer(self.handle.getinfo(pycurl.RESPONSE_CODE), b"".join(self._chunks), float(retry_after))
+
+    def failure(self, code: int) -> Failure:
+        """What libcurl's error means for the message. The size of the request stays 0 until some of it is written."""
+        if self.handle.getinfo(pycurl.REQUEST_SIZE) == 0:
+            return Failure.NOT_SENT
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            return Failure.TIMED_OUT
+        return Failure.BROKEN if code in _NO_ANSWER else Failure.LOST
+
+    def _read(self, size: int) -> bytes:
+        return self._request.read(size)
+
+    def _write(self, chunk: bytes) -> int | None:
+        self._size += len(chunk)
+        if self._size > provider.MAX_BODY:
+            return 0  # not all taken: libcurl ends the call
+        self._chunks.append(chunk)
+        return None
+
+
+class _Pace:
+    """Results per second, over about the last second."""
+
+    def __init__(self) -> None:
+        self.per_second = 0.0
+        self._count = 0
+        self._since = ticks()
+
+    def count(self, results: int, now: float) -> None:
+        self._count += results
+        span = now - self._since
+        if span >= 0.2:
+            weight = min(1.0, span)
+            self.per_second += weight * (self._count / span - self.per_second)
+            self._count, self._since = 0, now

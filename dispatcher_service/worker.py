@@ -1,0 +1,365 @@
+"""The dispatcher's pipeline: receive jobs → claim → send → record → settle, in batches.
+
+Three threads that meet only at queues: one talks to the broker, one to the database, one to the provider. The order of
+settling is status committed, then retry jobs confirmed, then ack: a crash in between costs a job that comes again and
+finds nothing to do.
+"""
+
+import threading
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from dispatcher_service.attempt import Result, attempts
+from dispatcher_service.sender import Sender
+from shared import database, ledger, messages, metrics
+from shared.broker import topology
+from shared.broker.backoff import backoff
+from shared.broker.base import Broker, Delivery, Session
+from shared.clock import ticks
+from shared.errors import BrokerError, UndecodableJob
+from shared.job import DispatchJob
+from shared.logs import logger
+from shared.messages import Verdict
+from shared.retry import Finish, HandBack, Retry, RetryPolicy
+
+PREFETCH = 10
+"""Jobs. The next ones lie ready while the statuses of the last ones are written; more would be kept from the others."""
+
+RECORD_ROWS = 250
+RECORD_DELAY = 0.02
+"""Results are written when so many have come in, or the oldest has waited for so many seconds."""
+
+CLAIM_ROWS = 64
+CLAIM_DELAY = 0.02
+"""Messages are claimed when there is room for so many, or so many seconds after the last claim."""
+
+LEASE_MARGIN = 20.0
+"""Seconds that a lease lasts beyond the provider's time-out: for the way to the wire and the writing of the result."""
+
+STOP_WITHIN = 18.0
+HEARTBEAT = 1.0
+
+
+@dataclass(slots=True)
+class Held:
+    """A job that was received. waiting: ids to be claimed. claims: those made. open: messages on their way."""
+
+    delivery: Delivery
+    mailing_id: int
+    waiting: deque[int]
+    since: float
+    claims: list[int] = field(default_factory=list)
+    open: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        return not self.waiting and not self.open
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """retries: jobs to be published, by queue; they are confirmed before the deliveries are acked."""
+
+    retries: dict[str, list[bytes]]
+    done: Sequence[Delivery]
+
+
+class Worker:
+    """One dispatcher. `start` returns at once; `stop` hands back or finishes what is in flight."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        broker: Broker,
+        policy: RetryPolicy,
+        *,
+        provider_url: str,
+        provider_token: str,
+        timeout: float,
+        concurrency: int,
+        rate: float,
+    ) -> None:
+        self._engine = engine
+        self._broker = broker
+        self._policy = policy
+        self._rate = rate
+        self._lease = timeout + LEASE_MARGIN
+        self._slot = ledger.any_slot()
+        self._log = logger()
+        self._sender = Sender(
+            provider_url, provider_token, timeout=timeout, concurrency=concurrency, deliver=self._take_results
+        )
+        self._claim_rows = max(1, min(CLAIM_ROWS, concurrency // 2))
+        self._last_claim = 0.0
+
+        self._received: deque[Held] = deque()  # from the broker's thread to the store's
+        self._results: deque[Result] = deque()  # from the sender's thread to the store's
+        self._settlements: deque[Settlement] = deque()  # from the store's thread to the broker's
+        self._store_wake = threading.Event()
+        self._session: Session | None = None
+
+        self._held: list[Held] = []  # the store's own
+        self._owners: dict[int, Held] = {}  # by claim, the store's own
+        self._unrecorded: list[Result] = []  # the store's own
+        self._oldest = 0.0
+
+        self._stopping = threading.Event()  # nothing new is begun
+        self._closing = threading.Event()  # everything is recorded: settle and leave
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for name, target in (("broker", self._talk), ("store", self._store), ("sender", self._sender.run))
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        return all(thread.is_alive() for thread in self._threads)
+
+    def stop(self) -> bool:
+        """Finishes or hands back what is in flight, within STOP_WITHIN seconds; whether everything was recorded."""
+        end = ticks() + STOP_WITHIN
+        self._stopping.set()
+        self._sender.stop(within=STOP_WITHIN - 4)
+        broker, store, sender = self._threads
+        sender.join(end - ticks())
+        self._store_wake.set()
+        store.join(max(0.1, end - ticks()))
+        self._closing.set()
+        self._wake_broker()
+        broker.join(max(0.1, end + 1 - ticks()))
+        return not store.is_alive()
+
+    # ---------------------------------------------------------------- the broker's thread
+
+    def _talk(self) -> None:
+        """Receives and settles, on one connection after the other."""
+        pauses = backoff()
+        while not self._closing.is_set():
+            try:
+                with self._broker.connect() as session:
+                    session.subscribe([topology.DISPATCH], PREFETCH)
+                    self._session = session
+                    self._log.info("broker_connected")
+                    pauses = backoff()
+                    self._serve(session)
+            except BrokerError as error:
+                pause = next(pauses)
+                metrics.BROKER_RECONNECTS.inc()
+                self._log.warning("broker_lost", error=str(error), again_in=round(pause, 1))
+                self._settlements.clear()  # their deliveries come again, and lost retries are found by their due time
+                self._closing.wait(pause)
+            finally:
+                self._session = None
+
+    def _serve(self, session: Session) -> None:
+        while True:
+            while self._settlements:
+                self._settle(session, self._settlements.popleft())
+            if self._closing.is_set():
+                return
+            for delivery in session.receive(HEARTBEAT):
+                if not self._stopping.is_set():  # else it goes back when the session is closed
+                    self._accept(session, delivery)
+
+    def _accept(self, session: Session, delivery: Delivery) -> None:
+        metrics.JOBS_RECEIVED.inc()
+        try:
+            job = DispatchJob.decode(delivery.body)
+        except UndecodableJob as error:
+            metrics.JOBS_BURIED.inc()
+            self._log.error("job_buried", queue=delivery.queue, reason=str(error))
+            session.bury(delivery, str(error))
+            return
+        self._received.append(Held(delivery, job.mailing_id, deque(job.message_ids), ticks()))
+        self._store_wake.set()
+
+    def _settle(self, session: Session, settlement: Settlement) -> None:
+        for queue, bodies in settlement.retries.items():
+            session.publish(queue, bodies)
+        for delivery in settlement.done:
+            session.ack(delivery)
+
+    def _wake_broker(self) -> None:
+        session = self._session
+        if session is not None:
+            session.wake()
+
+    # ---------------------------------------------------------------- the sender's thread
+
+    def _take_results(self, results: Sequence[Result]) -> None:
+        self._results.extend(results)
+        if len(self._results) >= RECORD_ROWS:
+            self._store_wake.set()
+
+    # ---------------------------------------------------------------- the store's thread
+
+    def _store(self) -> None:
+        """Claims and records, on one connection after the other."""
+        pauses = backoff()
+        while not self._is_finished():
+            try:
+                with self._engine.connect() as connection:
+                    while not self._is_finished():
+                        self._store_wake.wait(RECORD_DELAY if self._held else HEARTBEAT)
+                        self._store_wake.clear()
+                        self._record(connection)
+                        self._claim(connection)
+                        self._let_go()
+                        pauses = backoff()
+            except SQLAlchemyError as error:
+                pause = next(pauses)
+                metrics.STORE_RETRIES.inc()
+                self._log.warning("database_lost", error=database.first_line(error), again_in=round(pause, 1))
+                self._closing.wait(pause)
+
+    def _is_finished(self) -> bool:
+        if self._closing.is_set():
+            return True
+        idle = not self._results and not self._unrecorded
+        return self._stopping.is_set() and idle and self._sender.join(0)
+
+    def _claim(self, connection: Connection) -> None:
+        """Claims from the jobs in hand as much as the sender has room for."""
+        while self._received:
+            self._held.append(self._received.popleft())
+        for held in self._held:
+            while held.waiting:
+                room = self._room()
+                now = ticks()
+                if not room or (room < self._claim_rows and now - self._last_claim < CLAIM_DELAY):
+                    return
+                self._last_claim = now
+                self._claim_from(connection, held, room)
+
+    def _room(self) -> int:
+        """How many messages to claim now. Where the rate is limited, no more than can be sent soon."""
+        if self._stopping.is_set():
+            return 0
+        room = self._sender.room
+        if self._rate:
+            room = min(room, max(1, int(self._rate / 2)) - self._sender.unsent)
+        return max(0, room)
+
+    def _claim_from(self, connection: Connection, held: Held, room: int) -> None:
+        ids = [held.waiting[number] for number in range(min(room, len(held.waiting)))]
+        since = ticks()
+        with connection.begin(), ledger.entries(connection, self._slot) as entries:
+            claim = messages.claim(
+                connection, entries, held.mailing_id, ids, lease=timedelta(seconds=self._lease), rate=self._rate
+            )
+        for _ in ids:
+            held.waiting.popleft()
+        claimed = claim.messages if claim else ()
+        metrics.MESSAGES_CLAIMED.inc(len(claimed))
+        metrics.MESSAGES_SKIPPED.inc(len(ids) - len(claimed))
+        metrics.MESSAGES_REPEATED.inc(sum(message.repeat for message in claimed))
+        if claim:
+            held.open += len(claimed)
+            held.claims.append(claim.id)
+            self._owners[claim.id] = held
+            self._sender.offer(attempts(claim, since, self._lease, self._rate))
+        self._forget_if_done(held)
+
+    def _record(self, connection: Connection) -> None:
+        """Writes results, and hands their retry jobs to the broker's thread."""
+        while self._results and len(self._unrecorded) < 4 * RECORD_ROWS:
+            self._unrecorded.append(self._results.popleft())
+        if not self._unrecorded or not self._is_time_to_record():
+            return
+        for batch in _without_repeats(self._unrecorded):
+            verdicts = [result.verdict(self._policy) for result in batch]
+            with connection.begin(), ledger.entries(connection, self._slot) as entries:
+                late = messages.record(connection, entries, verdicts, timedelta(seconds=self._sender.pause))
+            self._report(batch, verdicts, late)
+            self._unrecorded = self._unrecorded[len(batch) :]
+            self._settlements.append(Settlement(_retry_jobs(verdicts), ()))
+            for result in batch:
+                held = self._owners[result.attempt.message.claim_id]
+                held.open -= 1
+                self._forget_if_done(held)
+
+    def _forget_if_done(self, held: Held) -> None:
+        if held.is_done:
+            for claim_id in held.claims:
+                del self._owners[claim_id]
+            held.claims.clear()
+
+    def _is_time_to_record(self) -> bool:
+        now = ticks()
+        oldest = now - self._unrecorded[0].at
+        return len(self._unrecorded) >= RECORD_ROWS or oldest >= RECORD_DELAY or self._stopping.is_set()
+
+    def _let_go(self) -> None:
+        """Acks jobs that are done. When calls that hang hold up most of the prefetch, also jobs of which everything is
+        on its way: from the claim on it is the lease that guards a message, not the job."""
+        crowded = len(self._held) >= PREFETCH - 2
+        now = ticks()
+        done = [
+            held
+            for held in self._held
+            if held.is_done or (crowded and not held.waiting and now - held.since > 10 * RECORD_DELAY)
+        ]
+        if done:
+            gone = set(map(id, done))
+            self._held = [held for held in self._held if id(held) not in gone]
+            self._settlements.append(Settlement({}, [held.delivery for held in done]))
+        if self._settlements:
+            self._wake_broker()
+
+    def _report(self, batch: Sequence[Result], verdicts: Sequence[Verdict], late: int) -> None:
+        metrics.RESULTS_LATE.inc(late)
+        if late:
+            self._log.warning("results_late", count=late)
+        for result, verdict in zip(batch, verdicts, strict=True):
+            if result.outcome is None:
+                metrics.MESSAGES_HANDED_BACK.labels("not_started").inc()
+                continue
+            metrics.ATTEMPTS.labels(result.outcome.kind).inc()
+            if verdict.error is None:
+                continue
+            metrics.ERRORS.labels(verdict.error).inc()
+            if isinstance(verdict.decision, HandBack):
+                metrics.MESSAGES_HANDED_BACK.labels(verdict.error).inc()
+            elif isinstance(verdict.decision, Finish):
+                self._log.info(
+                    "message_not_sent",
+                    state=verdict.decision.state,
+                    error=verdict.error,
+                    attempts=verdict.message.attempts + 1,
+                    mailing_id=verdict.message.mailing_id,
+                    message_id=verdict.message.id,
+                    client_id=verdict.message.client_id,
+                )
+
+
+def _without_repeats(results: Sequence[Result]) -> Iterator[Sequence[Result]]:
+    """Batches in which no message occurs twice: a late result of an old claim may wait beside one of a newer claim."""
+    batch: list[Result] = []
+    seen: set[int] = set()
+    for result in results:
+        if result.attempt.message.id in seen or len(batch) >= 4 * RECORD_ROWS:
+            yield batch
+            batch, seen = [], set()
+        batch.append(result)
+        seen.add(result.attempt.message.id)
+    yield batch
+
+
+def _retry_jobs(verdicts: Sequence[Verdict]) -> dict[str, list[bytes]]:
+    """The jobs that bring messages back after their rung, by queue."""
+    ids: dict[tuple[timedelta, int], list[int]] = defaultdict(list)
+    for verdict in verdicts:
+        if isinstance(verdict.decision, Retry):
+            ids[verdict.decision.delay, verdict.message.mailing_id].append(verdict.message.id)
+    jobs: dict[str, list[bytes]] = defaultdict(list)
+    for (delay, mailing_id), message_ids in ids.items():
+        jobs[topology.retry_queue(delay)].append(DispatchJob(mailing_id, tuple(sorted(message_ids))).encode())
+    return jobs
