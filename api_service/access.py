@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from urllib.parse import quote
 
 import structlog
 from flask import Flask, Response, g, request
@@ -30,6 +31,11 @@ def register(app: Flask) -> None:
     app.after_request(_end)
 
 
+def about(**ids: int) -> None:
+    """Names what the request turned out to be about, for its lines in the log."""
+    structlog.contextvars.bind_contextvars(**ids)
+
+
 def _begin() -> None:
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
@@ -45,7 +51,13 @@ def _end(response: Response) -> Response:
     REQUESTS.labels(method, rule, str(response.status_code)).inc()
     REQUEST_SECONDS.labels(rule).observe(seconds)
     log = _log.debug if request.path in _QUIET and response.status_code < 500 else _log.info
-    log("request", method=method, path=request.path, status=response.status_code, ms=round(seconds * 1000, 1))
+    log(
+        "request",
+        method=method,
+        path=quote(request.path)[:200],
+        status=response.status_code,
+        ms=round(seconds * 1000, 1),
+    )
     response.headers["X-Request-ID"] = g.request_id
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)

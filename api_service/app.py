@@ -31,6 +31,7 @@ def create_app(
     """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # as the schemas have them
     app.extensions["parts"] = Parts(
         sessions=sessionmaker(engine, expire_on_commit=False),
         announcer=announcer,

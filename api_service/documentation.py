@@ -102,6 +102,7 @@ class IdConverter(BaseConverter):
 class Api(flask_smorest.Api):  # type: ignore[misc]  # the library has no types
     """flask-smorest's, with our shape of errors and a document that says of no answer more than is true."""
 
+    ERROR_SCHEMA = ErrorSchema
     DEFAULT_ERROR_RESPONSE_NAME = None  # every operation names its own
 
     def handle_http_exception(self, error: HTTPException) -> Response:

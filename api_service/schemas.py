@@ -155,7 +155,7 @@ class MailingSchema(BodySchema):
         metadata=_about("Hours of the client's day in which it may reach him; null: at any hour. Given whole."),
     )
     state = fields.Enum(
-        MailingState, by_value=True, dump_only=True, metadata=_about("Follows from the times and actions.")
+        MailingState, by_value=fields.String, dump_only=True, metadata=_about("Follows from the times and actions.")
     )
     created_at = Moment(dump_only=True)
     statistics = fields.Nested(FiguresSchema, dump_only=True)
@@ -163,7 +163,7 @@ class MailingSchema(BodySchema):
 
 class MailingFiguresSchema(FiguresSchema):  # type: ignore[misc, valid-type]
     mailing_id = fields.Integer(metadata=_about("The mailing.", example=1))
-    state = fields.Enum(MailingState, by_value=True)
+    state = fields.Enum(MailingState, by_value=fields.String)
     starts_at = Moment()
     ends_at = Moment()
 
@@ -175,29 +175,39 @@ class GeneralStatisticsSchema(FiguresSchema):  # type: ignore[misc, valid-type]
 class MessageSchema(Schema):
     id = fields.Integer(metadata=_about("The provider knows the message by this number.", example=1))
     client_id = fields.Integer(metadata=_about("The client; he may have been deleted since.", example=1))
-    status = fields.Enum(MessageState, by_value=True)
+    status = fields.Enum(MessageState, by_value=fields.String)
     attempts = fields.Integer(metadata=_about("Calls of the provider that count.", example=1))
-    error = fields.Enum(Error, by_value=True, metadata=_about("Why the last attempt did not succeed; null if it did."))
-    sent_at = Moment(metadata=_about("When the provider had accepted it; null if it has not."))
-    due_at = Moment(metadata=_about("When it is looked at again if nothing else happens; null once it is final."))
+    error = fields.Enum(
+        Error,
+        by_value=fields.String,
+        allow_none=True,
+        metadata=_about("Why the last attempt did not succeed; null if it did."),
+    )
+    sent_at = Moment(allow_none=True, metadata=_about("When the provider had accepted it; null if it has not."))
+    due_at = Moment(
+        allow_none=True, metadata=_about("When it is looked at again if nothing else happens; null once it is final.")
+    )
 
 
 class DetailStatisticsSchema(FiguresSchema):  # type: ignore[misc, valid-type]
     mailing_id = fields.Integer(metadata=_about("The mailing.", example=1))
-    state = fields.Enum(MailingState, by_value=True)
+    state = fields.Enum(MailingState, by_value=fields.String)
     errors = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),
         metadata=_about("Attempts that did not succeed, by kind.", example={"server_error": 2}),
     )
-    first_sent_at = Moment(metadata=_about("Null while nothing is sent."))
-    last_sent_at = Moment(metadata=_about("Null while nothing is sent."))
+    first_sent_at = Moment(allow_none=True, metadata=_about("Null while nothing is sent."))
+    last_sent_at = Moment(allow_none=True, metadata=_about("Null while nothing is sent."))
     messages = fields.List(fields.Nested(MessageSchema))
 
 
 class DetailQuerySchema(PageSchema):
     status = fields.Enum(
-        MessageState, by_value=True, load_default=None, metadata=_about("Only messages that are in this state.")
+        MessageState,
+        by_value=fields.String,
+        load_default=None,
+        metadata=_about("Only messages that are in this state."),
     )
 
 

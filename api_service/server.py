@@ -1,14 +1,20 @@
 """gunicorn around the application: a few processes of a few threads each."""
 
+import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 from flask import Flask
 from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import multiprocess
+from werkzeug.http import HTTP_STATUS_CODES
 
 from api_service import app
 from api_service.announcer import BackgroundAnnouncer
@@ -36,7 +42,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # the library has no types
         for name, value in {
             "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
             "workers": self._settings.api_workers,
-            "worker_class": "gthread",
+            "worker_class": _Worker,
             "threads": THREADS,
             "timeout": 60,
             "graceful_timeout": GRACE,
@@ -73,6 +79,24 @@ class Server(BaseApplication):  # type: ignore[misc]  # the library has no types
 
     def _on_exit(self, _arbiter: Any) -> None:
         shutil.rmtree(self._metrics_directory, ignore_errors=True)
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """Answers what is no proper HTTP request in the shape of all other errors."""
+
+    def handle_error(self, req: Any, client: socket, addr: Any, exc: Exception) -> None:
+        status = next((status for kind, status in _REFUSED.items() if isinstance(exc, kind)), None)
+        if status is None:
+            super().handle_error(req, client, addr, exc)
+            return
+        name, message = HTTP_STATUS_CODES[status], "The server cannot read this request."
+        body = json.dumps({"code": status, "status": name, "message": message, "errors": {}})
+        head = f"HTTP/1.1 {status} {name}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        with suppress(OSError):
+            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+
+
+_REFUSED = {LimitRequestLine: 414, LimitRequestHeaders: 431, ParseException: 400}
 
 
 class _Logger(glogging.Logger):  # type: ignore[misc]

@@ -6,6 +6,7 @@ from typing import Any
 from flask.views import MethodView
 
 from api_service import clients
+from api_service.access import about
 from api_service.documentation import Blueprint, path_id
 from api_service.page import Page, PageSchema
 from api_service.parts import parts, transaction
@@ -41,7 +42,9 @@ class Clients(MethodView):
         Mailings that have started already are not for him. 409 if another client has the phone.
         """
         with transaction() as session:
-            return clients.created(session, values)
+            client = clients.created(session, values)
+        about(client_id=client.id)
+        return client
 
 
 @blueprint.route("/<id:client_id>/", parameters=[path_id("client_id", "The id of the client.")])

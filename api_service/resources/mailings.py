@@ -6,6 +6,7 @@ from typing import Any
 from flask.views import MethodView
 
 from api_service import mailing_rules, mailings
+from api_service.access import about
 from api_service.documentation import Blueprint, path_id
 from api_service.mailing_rules import Action
 from api_service.page import Page, PageSchema
@@ -61,6 +62,7 @@ class Mailings(MethodView):
         now = clock.now()
         with transaction() as session:
             mailing = mailings.created(session, values, now)
+        about(mailing_id=mailing.id)
         parts().announcer.announce(mailing.id)
         return mailings.shown(mailing, Figures(), now)
 
