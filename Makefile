@@ -10,7 +10,7 @@ export PYTHON
 .PHONY: help setup demo run test lint fmt lock up down clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/:/' | awk -F: '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## .venv with the pinned packages (PYTHON=/path/to/python3 chooses another Python)
 	@deploy/setup.sh
@@ -34,7 +34,7 @@ fmt: setup ## put the code into shape
 	@$(PY) -m ruff check --fix-only
 	@$(PY) -m ruff format
 
-lock: setup ## pin the packages of pyproject.toml (ARGS=--upgrade: the newest ones)
+lock: setup ## pin the packages of pyproject.toml (ARGS=--upgrade takes the newest)
 	@$(LOCK) --output-file requirements.txt
 	@$(LOCK) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
 

@@ -11,7 +11,7 @@ fail() {
     printf '%s\n' "$@" >&2
     exit 1
 }
-new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+new_enough() { command -v "$1" >/dev/null && "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 version() { "$1" -c 'import sys; print(sys.version)'; }
 
 # An environment that was copied or moved, or whose interpreter has gone, is of no use: its scripts name the old place.
@@ -24,7 +24,8 @@ find_python() {
     for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
         ! new_enough "$candidate" || { echo "$candidate"; return; }
     done
-    fail "Python 3.11 or newer is needed; ${PYTHON:-python3} is $("${PYTHON:-python3}" --version 2>&1 || echo "not there")." \
+    found=$("${PYTHON:-python3}" --version 2>/dev/null) || found="not there"
+    fail "Python 3.11 or newer is needed; ${PYTHON:-python3} is $found." \
         "Where it is installed under another name: make setup PYTHON=/path/to/python3"
 }
 
@@ -40,6 +41,7 @@ need_ensurepip() {
         "On Debian and Ubuntu they come with: sudo apt-get install python3-venv"
 }
 
+[ -z "${PYTHON:-}" ] || find_python >/dev/null
 wanted=$(cat "$requirements" deploy/setup.sh | cksum)
 if usable; then
     [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || exit 0
