@@ -67,3 +67,8 @@ class Broker(Protocol):
 
     def connect(self) -> Session:
         """A new session; the queues of the topology exist afterwards. Raises BrokerUnavailable."""
+
+
+def printable(reason: str) -> str:
+    """A reason as every broker can store it: not endless, no NUL, no half of a surrogate pair."""
+    return reason[:1000].replace("\0", "").encode("utf-8", "replace").decode()

@@ -1,0 +1,313 @@
+"""The RabbitMQ of a test run: the one that TEST_BROKER_URL names, or a private one that is started here.
+
+The private one has its own ports, directory, Erlang cookie and epmd, and listens on 127.0.0.1 only. Its processes end
+with this one, however this one ends. `python -m tests.services.rabbitmq` runs it until Enter or Ctrl-C.
+"""
+
+import fcntl
+import itertools
+import os
+import random
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+import requests
+
+START_SECONDS = 60.0
+DEBIAN_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one in /usr/sbin switches to another user
+
+# Its standard input is a pipe that the tests hold open: whatever ends them ends the server, and its epmd with it.
+_SHEPHERD = """
+exec 3<&0
+"$1" -port "$2" 3<&- & epmd=$!
+"$3" 3<&- & server=$!
+(read -r _ <&3; kill -KILL $server) & reader=$!
+wait $server
+kill -KILL $epmd $reader
+wait
+"""
+
+# Below the range from which the kernel takes ports for outgoing connections: a stopped server finds its ports again.
+_PORTS = range(20_000, 32_000)
+
+
+class NoRabbitMQ(Exception):
+    """Says in one sentence why there is none."""
+
+
+@contextmanager
+def running() -> Iterator["External | Private"]:
+    """A RabbitMQ for as long as the block lasts. Raises NoRabbitMQ."""
+    if url := os.environ.get("TEST_BROKER_URL"):
+        yield External(url)
+        return
+    with tempfile.TemporaryDirectory(prefix="rabbitmq-") as directory:
+        server = Private(_binary() or _install(), Path(directory))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+class External:
+    """A RabbitMQ that somebody else runs; it is neither stopped nor configured.
+
+    Where its management API answers on port 15672 every test gets a virtual host of its own; where it does not, the
+    tests share the one that the URL names and find it without queues.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.url = url
+        self._vhosts = _VirtualHosts(url, f"http://{parts.hostname}:15672")
+        self._manageable = self._vhosts.answers()
+
+    def vhost(self) -> str:
+        """The URL of an empty virtual host."""
+        if self._manageable:
+            return self._vhosts.create()
+        _delete_queues(self.url)
+        return self.url
+
+    def remove(self, url: str) -> None:
+        """The virtual host of that URL, with all that is in it."""
+        if self._manageable:
+            self._vhosts.delete(url)
+        else:
+            _delete_queues(url)
+
+    def queues(self, url: str) -> dict[str, dict[str, Any]]:
+        """The queues of a virtual host by name, as the management API describes them."""
+        return self._vhosts.queues(url)
+
+    def stop(self) -> None:
+        """Nothing to do: it was there before."""
+
+
+class Private:
+    """A RabbitMQ of our own. What it stored survives `stop` and `start`."""
+
+    def __init__(self, binary: Path, directory: Path) -> None:
+        self._binary = binary
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+        self._choose_ports()
+
+    def start(self) -> None:
+        """Returns when it serves. Raises NoRabbitMQ when it does not within START_SECONDS. Twice is harmless."""
+        if self._process:
+            return
+        self._run()
+        deadline = time.monotonic() + START_SECONDS
+        while not (_listens(self._port) and self._vhosts.answers()):
+            assert self._process
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise NoRabbitMQ(f"RabbitMQ did not start; the end of its output:\n{self._output()[-2000:]}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """All at once, as a power cut would. Twice is harmless."""
+        if process := self._process:
+            self._process = None
+            assert process.stdin
+            process.stdin.close()
+            process.wait(10)
+
+    def vhost(self) -> str:
+        """The URL of a new, empty virtual host."""
+        return self._vhosts.create()
+
+    def remove(self, url: str) -> None:
+        """The virtual host of that URL, with all that is in it."""
+        self._vhosts.delete(url)
+
+    def queues(self, url: str) -> dict[str, dict[str, Any]]:
+        """The queues of a virtual host by name, as the management API describes them."""
+        return self._vhosts.queues(url)
+
+    def reset(self) -> None:
+        """After a fault: it runs, takes jobs, and has lost nothing."""
+        self.start()
+        self.control("set_vm_memory_high_watermark", "0.4")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It holds its connections and says nothing, as on a machine that swaps or a disk that hangs."""
+        pid = int((self._directory / "pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def control(self, *arguments: str) -> str:
+        """What rabbitmqctl printed. Takes two seconds."""
+        command = [str(self._binary.with_name("rabbitmqctl")), "-q", *arguments]
+        environment = os.environ | self._environment
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout
+
+    def _choose_ports(self) -> None:
+        self._port, management, distribution, epmd = _free_ports(4)
+        self.url = f"amqp://guest:guest@127.0.0.1:{self._port}/%2F"
+        self._vhosts = _VirtualHosts(self.url, f"http://127.0.0.1:{management}")
+        directory = self._directory
+        (directory / "rabbitmq.conf").write_text(
+            f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\nraft.wal_max_size_bytes = 33554432\n"
+        )
+        (directory / "enabled_plugins").write_text("[rabbitmq_management].\n")
+        self._environment = {
+            "HOME": str(directory),  # the Erlang cookie
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(epmd),
+            "RABBITMQ_NODENAME": "tests@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self._port),
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_MNESIA_BASE": str(directory / "data"),
+            "RABBITMQ_LOG_BASE": str(directory / "log"),
+            "RABBITMQ_PID_FILE": str(directory / "pid"),
+            "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "enabled_plugins"),
+            "RABBITMQ_CONF_ENV_FILE": str(directory / "none"),
+            "detached": "1",  # the script becomes the server, so that it can be ended by its id
+        }
+
+    def _run(self) -> None:
+        epmd = shutil.which("epmd") or "true"  # without it on the path, the server starts one itself
+        command = ["sh", "-c", _SHEPHERD, "rabbitmq", epmd, self._environment["ERL_EPMD_PORT"], str(self._binary)]
+        with (self._directory / "output").open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | self._environment,
+                start_new_session=True,  # Ctrl-C reaches the tests, which then stop it
+            )
+
+    def _output(self) -> str:
+        return (self._directory / "output").read_text(errors="replace")
+
+
+class _VirtualHosts:
+    """Made and removed over the management API."""
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, url: str, management: str) -> None:
+        self._url = urlsplit(url)
+        self._management = management
+        self._http = requests.Session()
+        self._user = unquote(self._url.username or "guest")
+        self._http.auth = (self._user, unquote(self._url.password or "guest"))
+        self._http.trust_env = False
+
+    def answers(self) -> bool:
+        try:
+            return self._http.get(f"{self._management}/api/whoami", timeout=2).ok
+        except requests.RequestException:
+            return False
+
+    def create(self) -> str:
+        name = f"test-{os.getpid()}-{next(self._numbers)}-{secrets.token_hex(3)}"
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        self._call("PUT", f"vhosts/{name}", {})
+        self._call("PUT", f"permissions/{name}/{quote(self._user, safe='')}", everything)
+        return urlunsplit(self._url._replace(path=f"/{name}"))
+
+    def delete(self, url: str) -> None:
+        self._call("DELETE", f"vhosts{urlsplit(url).path}")
+
+    def queues(self, url: str) -> dict[str, dict[str, Any]]:
+        return {queue["name"]: queue for queue in self._call("GET", f"queues{urlsplit(url).path}").json()}
+
+    def _call(self, method: str, path: str, body: object = None) -> requests.Response:
+        answer = self._http.request(method, f"{self._management}/api/{path}", json=body, timeout=30)
+        answer.raise_for_status()
+        return answer
+
+
+def _binary() -> Path | None:
+    on_path = shutil.which("rabbitmq-server")
+    return next((path for path in (DEBIAN_SERVER, Path(on_path or "/nonexistent")) if path.exists()), None)
+
+
+def _install() -> Path:
+    """Debian's package, without starting its service. Raises NoRabbitMQ."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise NoRabbitMQ("There is no RabbitMQ: install it, or name a running one in TEST_BROKER_URL.")
+    with Path(tempfile.gettempdir(), "install-rabbitmq.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not DEBIAN_SERVER.exists():
+            with _no_services():
+                _apt("update")
+                _apt("install", "-y", "--no-install-recommends", "rabbitmq-server")
+    return DEBIAN_SERVER
+
+
+def _apt(*arguments: str) -> None:
+    command = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *arguments]
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode:
+        raise NoRabbitMQ(f"RabbitMQ could not be installed: {' '.join(command)} said:\n{done.stderr[-2000:]}")
+
+
+@contextmanager
+def _no_services() -> Iterator[None]:
+    """Keeps packages from starting their services, as a policy that is there already does."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    if policy.exists():
+        yield
+        return
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink(missing_ok=True)
+
+
+def _delete_queues(url: str) -> None:
+    import pika  # noqa: PLC0415 - only where there is no management API
+
+    from shared.broker import topology  # noqa: PLC0415
+    from shared.retry import DEFAULT_LADDER  # noqa: PLC0415
+
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        for queue in topology.queues(DEFAULT_LADDER):
+            connection.channel().queue_delete(queue.name)
+
+
+def _free_ports(count: int) -> list[int]:
+    free: list[int] = []
+    while len(free) < count:
+        port = random.choice(_PORTS)
+        if port not in free and not _listens(port):
+            free.append(port)
+    return free
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+if __name__ == "__main__":
+    with running() as server, suppress(KeyboardInterrupt):
+        print(server.url, flush=True)
+        input()
