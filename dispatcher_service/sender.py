@@ -47,7 +47,7 @@ class Sender:
         deliver: Callable[[Sequence[Result]], None],
         breaker: Breaker | None = None,
     ) -> None:
-        self._timeout = timeout
+        self._url, self._token, self._timeout = url, token, timeout
         self._concurrency = concurrency
         self._deliver = deliver
         self._breaker = breaker or Breaker()
@@ -68,7 +68,6 @@ class Sender:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._selector.register(self._wake_in, selectors.EVENT_READ)
-        self._new_call = lambda: _Call(url, token, timeout)
         self._idle: list[_Call] = []
         self._calls: dict[pycurl.Curl, _Call] = {}
         self._pace = _Pace()
@@ -154,16 +153,15 @@ class Sender:
             self._waiting.extend(self._offered.popleft())
         returned: list[Result] = []
         now = ticks()
-        while self._waiting and len(self._calls) < self._concurrency:
+        while self._waiting:
             attempt = self._waiting[0]
             allowed = 0 if self._stop_at is not None else self._breaker.allowed(now, len(self._calls))
-            late = now >= attempt.deadline or now + self._timeout > attempt.lease_until
-            if allowed != 0 and not late:
-                if now < attempt.not_before:
-                    break
+            if allowed == 0 or now >= attempt.deadline or now + self._timeout > attempt.lease_until:
+                returned.append(Result(attempt, None, now))
+            elif len(self._calls) < self._concurrency and now >= attempt.not_before:
                 self._begin(attempt, now)
             else:
-                returned.append(Result(attempt, None, now))
+                break
             self._waiting.popleft()
             self._departures += 1
         if self._stop_at is not None and now >= self._stop_at:
@@ -173,7 +171,7 @@ class Sender:
         metrics.CALLS_OPEN.set(len(self._calls))
 
     def _begin(self, attempt: Attempt, now: float) -> None:
-        call = self._idle.pop() if self._idle else self._new_call()
+        call = self._idle.pop() if self._idle else _Call(self._url, self._token, self._timeout)
         call.prepare(attempt, now)
         self._calls[call.handle] = call
         self._multi.add_handle(call.handle)
