@@ -1,9 +1,11 @@
 """The application, made from parts that are given to it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from flask import Flask, Response, redirect
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest, multiprocess
+from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_latest, multiprocess
+from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 from sqlalchemy.orm import sessionmaker
 
@@ -36,7 +38,7 @@ def create_app(
         sessions=sessionmaker(engine, expire_on_commit=False),
         announcer=announcer,
         probes=probes,
-        metrics=lambda: generate_latest(_registry(metrics_directory)),
+        metrics=lambda: _metrics(metrics_directory),
         default_timezone=default_timezone,
         slot=ledger.any_slot(),
     )
@@ -60,12 +62,22 @@ def _ask(broker: Broker) -> None:
         session.depth(topology.LAUNCH)
 
 
-def _registry(metrics_directory: Path | None) -> CollectorRegistry:
-    if metrics_directory is None:
-        return REGISTRY
+class _OurMetrics(Collector):
+    """Of the metrics that the product declares, those that this service moves."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._source: Collector = REGISTRY
+        if directory is not None:
+            self._source = multiprocess.MultiProcessCollector(None, str(directory))  # type: ignore[no-untyped-call]
+
+    def collect(self) -> Iterator[Metric]:
+        return (metric for metric in self._source.collect() if metric.name.startswith("api_"))
+
+
+def _metrics(directory: Path | None) -> bytes:
     registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry, path=str(metrics_directory))  # type: ignore[no-untyped-call]
-    return registry
+    registry.register(_OurMetrics(directory))
+    return generate_latest(registry)
 
 
 def _to_documentation() -> Response:

@@ -1,0 +1,209 @@
+"""A client of our own HTTP API, for people with a Python prompt, the demo, the tests and the benchmarks."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from itertools import count, islice
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from shared import clock
+from shared.errors import ApiError
+
+Json = dict[str, Any]
+"""An object as the API answers it; `/docs/` of a running service describes them."""
+
+CONNECT_TIMEOUT = 5.0
+PAGE_SIZE = 100
+THREADS = 4
+
+
+class ApiClient:
+    """May be used by several threads at a time.
+
+    Every method raises ApiError: with the status and body of an error answer, or with status 0 if there was none.
+    What may be repeated without harm is, after a connection error or a 503, until `patience` seconds have passed.
+    Nothing that creates is: whether it was carried out nobody knows then.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 30.0, patience: float = 10.0) -> None:
+        """url: such as http://127.0.0.1:8000. timeout: seconds without a byte of an answer."""
+        self._url = url.rstrip("/")
+        self._timeout, self._patience = timeout, patience
+        self._http = requests.Session()
+        self._http.trust_env = False  # no proxy stands between the parts of a deployment
+        for scheme in ("http://", "https://"):
+            self._http.mount(scheme, HTTPAdapter(pool_maxsize=32))
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ------------------------------------------------------------ clients
+
+    def create_client(
+        self, phone: str, *, operator_code: str | None = None, tag: str | None = None, timezone: str | None = None
+    ) -> Json:
+        """What is None is left to the service."""
+        values = {"phone": phone, "operator_code": operator_code, "tag": tag, "timezone": timezone}
+        return self._create("/clients/", {name: value for name, value in values.items() if value is not None})
+
+    def create_clients(self, clients: Iterable[Mapping[str, Any]]) -> Iterator[Json]:
+        """Creates them a few at a time and yields them in their order; take them all. The first error ends it."""
+        rest = iter(clients)
+        with ThreadPoolExecutor(THREADS) as pool:
+            while some := list(islice(rest, 1000)):
+                yield from pool.map(lambda client: self._create("/clients/", client), some)
+
+    def client(self, client_id: int) -> Json:
+        return self._object("GET", f"/clients/{client_id}/")
+
+    def change_client(self, client_id: int, **values: Any) -> Json:
+        return self._object("PATCH", f"/clients/{client_id}/", json=values)
+
+    def delete_client(self, client_id: int) -> None:
+        self._call("DELETE", f"/clients/{client_id}/")
+
+    def clients(self) -> Iterator[Json]:
+        """All of them, page by page."""
+        return self._items("/clients/")
+
+    # ------------------------------------------------------------ mailings
+
+    def create_mailing(
+        self,
+        text: str,
+        starts_at: datetime,
+        ends_at: datetime,
+        *,
+        operator_codes: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        send_window: tuple[str, str] | None = None,
+    ) -> Json:
+        """send_window: from, until, such as ("09:00", "21:00")."""
+        window = send_window and {"from": send_window[0], "until": send_window[1]}
+        body = {
+            "text": text,
+            "starts_at": starts_at.isoformat(),
+            "ends_at": ends_at.isoformat(),
+            "filter": {"operator_codes": list(operator_codes), "tags": list(tags)},
+            "send_window": window,
+        }
+        return self._create("/mailings/", body)
+
+    def mailing(self, mailing_id: int) -> Json:
+        return self._object("GET", f"/mailings/{mailing_id}/")
+
+    def change_mailing(self, mailing_id: int, **values: Any) -> Json:
+        """values: fields as in JSON; a datetime may be one."""
+        body = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
+        return self._object("PATCH", f"/mailings/{mailing_id}/", json=body)
+
+    def delete_mailing(self, mailing_id: int) -> None:
+        self._call("DELETE", f"/mailings/{mailing_id}/")
+
+    def pause(self, mailing_id: int) -> Json:
+        return self._object("POST", f"/mailings/{mailing_id}/pause/")
+
+    def resume(self, mailing_id: int) -> Json:
+        return self._object("POST", f"/mailings/{mailing_id}/resume/")
+
+    def cancel(self, mailing_id: int) -> Json:
+        return self._object("POST", f"/mailings/{mailing_id}/cancel/")
+
+    def mailings(self) -> Iterator[Json]:
+        """All of them, page by page."""
+        return self._items("/mailings/")
+
+    # ------------------------------------------------------------ statistics
+
+    def statistics(self, page: int = 1, page_size: int = PAGE_SIZE) -> Json:
+        """The totals, and one page of `mailings`."""
+        return self._object("GET", "/mailings/general_statistics/", params={"page": page, "page_size": page_size})
+
+    def detail(self, mailing_id: int, *, status: str | None = None, page: int = 1, page_size: int = PAGE_SIZE) -> Json:
+        """The figures of a mailing, and one page of its `messages`."""
+        params = {"status": status, "page": page, "page_size": page_size}
+        return self._object("GET", f"/mailings/{mailing_id}/detail_statistics/", params=params)
+
+    def messages(self, mailing_id: int, *, status: str | None = None) -> Iterator[Json]:
+        """All messages of a mailing, page by page; what moves from state to state meanwhile may be missed."""
+        return self._items(f"/mailings/{mailing_id}/detail_statistics/", "messages", status=status)
+
+    # ------------------------------------------------------------ operation
+
+    def ready(self) -> bool:
+        """Whether the service, its database and its broker answer at this moment."""
+        try:
+            return self._http.get(f"{self._url}/health/ready", timeout=CONNECT_TIMEOUT).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def wait_until_ready(self, timeout: float = 60.0) -> None:
+        """Raises ApiError when `timeout` seconds have passed."""
+        deadline = clock.ticks() + timeout
+        while not self.ready():
+            if clock.ticks() > deadline:
+                raise ApiError(f"{self._url} is not ready after {timeout:g} s")
+            time.sleep(0.1)
+
+    # ------------------------------------------------------------
+
+    def _create(self, path: str, body: Mapping[str, Any]) -> Json:
+        return self._object("POST", path, patience=0.0, json=body)
+
+    def _items(self, path: str, key: str | None = None, **params: Any) -> Iterator[Json]:
+        for page in count(1):
+            answer = self._call("GET", path, params={**params, "page": page, "page_size": PAGE_SIZE}).json()
+            items = answer if key is None else answer[key]
+            yield from items
+            if len(items) < PAGE_SIZE:
+                return
+
+    def _object(self, method: str, path: str, *, patience: float | None = None, **request: Any) -> Json:
+        answer: Json = self._call(method, path, patience=patience, **request).json()
+        return answer
+
+    def _call(self, method: str, path: str, *, patience: float | None = None, **request: Any) -> requests.Response:
+        deadline = clock.ticks() + (self._patience if patience is None else patience)
+        for attempt in count():
+            try:
+                return self._once(method, path, **request)
+            except ApiError as error:
+                pause = min(0.1 * 2**attempt, 2.0)
+                if error.status not in (0, 503) or clock.ticks() + pause > deadline:
+                    raise
+            time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def _once(self, method: str, path: str, **request: Any) -> requests.Response:
+        try:
+            answer = self._http.request(
+                method, self._url + path, timeout=(CONNECT_TIMEOUT, self._timeout), allow_redirects=False, **request
+            )
+        except requests.RequestException as error:
+            raise ApiError(f"{method} {path}: no answer: {error}") from error
+        if answer.ok and not answer.is_redirect:
+            return answer
+        try:
+            body = answer.json()
+        except ValueError:
+            body = {}
+        body = body if isinstance(body, dict) else {}
+        raise ApiError(_sentence(method, path, answer.status_code, body), answer.status_code, body)
+
+
+def _sentence(method: str, path: str, status: int, body: Json) -> str:
+    found = f" {body['errors']}" if body.get("errors") else ""
+    return f"{method} {path}: {status} {body.get('message', '')}{found}"
