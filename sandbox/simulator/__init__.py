@@ -5,8 +5,10 @@ breaks the contract gets a 4xx that says what is wrong: 400, 401 where a token i
 
 Faults (`faults.Fault`) hit a share of the requests, their rate. Which request is hit depends on the seed, the id and on
 how many requests came for that id before, and on nothing else: the same seed gives the same fates in whatever order the
-ids come. Latency delays every answer; what is accepted is accepted when the request arrives. Outages (`outage.Mode`)
-hit all requests for a while, instead of the faults.
+ids come. Latency delays every answer; what is accepted is accepted when the request arrives.
+
+Outages (`outage.Mode`) hit all requests for a while, instead of the faults. `refuse`: as if the process had died, what
+is connected is reset and nothing connects; `503`: that is every answer; `hang`: there are no answers.
 
 Every id is recorded (`records.Record`): how often and when it was received and accepted, how many of its requests were
 open at the same time, and whether it came again after a clean answer.

@@ -56,10 +56,11 @@ async def _serve(options: argparse.Namespace, provider: Provider) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    names = ", ".join(fault for fault in Fault if fault is not Fault.NONE)
+    faults = "\n".join(f"  {fault:<14}{fault.meaning}" for fault in Fault)
     parser = argparse.ArgumentParser(
         prog="python -m sandbox.simulator",
         description=sandbox.simulator.__doc__,
+        epilog=f"faults:\n{faults}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--control-port", type=_port, help="default: the port after --port")
     add("--token", help="answer 401 to requests without it")
     add("--seed", type=int, default=int.from_bytes(os.urandom(4)), help="default: a new one each time")
-    add("--fault", type=_rate, action="append", default=[], metavar="NAME=RATE", help=f"one of {names}; repeatable")
+    add("--fault", type=_rate, action="append", default=[], metavar="NAME=RATE", help="one of those below; repeatable")
     add("--latency", type=float, default=0, metavar="MS", help="before every answer")
     add("--jitter", type=float, default=0, metavar="MS", help="up to so much more")
     add("--retry-after", type=int, default=1, metavar="SECONDS", help="sent with 429")

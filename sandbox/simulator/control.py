@@ -12,7 +12,8 @@ from sandbox.simulator.faults import Faults
 from sandbox.simulator.outage import Mode
 
 _TIMEOUT = (5, 60)  # seconds to connect, and between two parts of the answer
-_READY = re.compile(r"provider simulator: (?P<url>\S+) \(control (?P<control_url>\S+)\), seed (?P<seed>\d+)\s*")
+READY = r"provider simulator: (?P<url>\S+) \(control (?P<control_url>\S+)\), seed (?P<seed>\d+)\s*"
+"""The line that a simulator prints when it is ready."""
 
 
 class SimulatorError(Exception):
@@ -68,8 +69,8 @@ class Simulator:
 
     @classmethod
     def announced(cls, line: str) -> "Simulator":
-        """From the line that a simulator prints when it is ready."""
-        match = _READY.fullmatch(line)
+        """From the line that READY describes."""
+        match = re.fullmatch(READY, line)
         if not match:
             raise SimulatorError(f"not the line of a simulator that is ready: {line!r}")
         return cls(match["url"], match["control_url"])

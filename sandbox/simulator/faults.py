@@ -7,21 +7,28 @@ from hashlib import blake2b
 
 
 class Fault(StrEnum):
-    NONE = "none"  # accepted, 200 and code 0
-    HANG = "hang"  # not accepted, no answer until the client gives up
-    SERVER_ERROR = "server_error"  # not accepted, 500, 502, 503 or 504
-    RATE_LIMITED = "rate_limited"  # not accepted, 429 with Retry-After
-    BAD_REQUEST = "bad_request"  # not accepted, 400
-    UNAUTHORIZED = "unauthorized"  # not accepted, 401
-    NOT_JSON = "not_json"  # not accepted, 200 with a page of HTML
-    WRONG_CODE = "wrong_code"  # not accepted, 200 with a code that is not 0
-    TRUNCATED = "truncated"  # not accepted, 200 and a body that is shorter than its Content-Length
-    ENDLESS = "endless"  # not accepted, 200 and a body of 64 MiB that begins like a good one
-    REDIRECT = "redirect"  # not accepted, 307 to a path that does not exist
-    RESET = "reset"  # not accepted, the connection is reset (RST) instead of an answer
-    ACCEPT_RESET = "accept_reset"  # accepted, the connection is reset instead of an answer
-    ACCEPT_HANG = "accept_hang"  # accepted, no answer until the client gives up
-    OTHER_ID = "other_id"  # accepted, 200 and code 0, but the body also names another id
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str = "") -> "Fault":
+        fault = str.__new__(cls, value)
+        fault._value_, fault.meaning = value, meaning
+        return fault
+
+    NONE = "none", "accepted, 200 and code 0"
+    HANG = "hang", "not accepted, no answer until the client gives up"
+    SERVER_ERROR = "server_error", "not accepted, 500, 502, 503 or 504"
+    RATE_LIMITED = "rate_limited", "not accepted, 429 with Retry-After"
+    BAD_REQUEST = "bad_request", "not accepted, 400"
+    UNAUTHORIZED = "unauthorized", "not accepted, 401"
+    NOT_JSON = "not_json", "not accepted, 200 with a page of HTML"
+    WRONG_CODE = "wrong_code", "not accepted, 200 with a code that is not 0"
+    TRUNCATED = "truncated", "not accepted, 200 and a body that is shorter than its Content-Length"
+    ENDLESS = "endless", "not accepted, 200 and a body of 64 MiB that begins like a good one"
+    REDIRECT = "redirect", "not accepted, 307 to a path that does not exist"
+    RESET = "reset", "not accepted, the connection is reset (RST) instead of an answer"
+    ACCEPT_RESET = "accept_reset", "accepted, the connection is reset instead of an answer"
+    ACCEPT_HANG = "accept_hang", "accepted, no answer until the client gives up"
+    OTHER_ID = "other_id", "accepted, 200 and code 0, but the body also names another id"
 
 
 ACCEPTING = frozenset({Fault.NONE, Fault.ACCEPT_RESET, Fault.ACCEPT_HANG, Fault.OTHER_ID})
@@ -51,8 +58,8 @@ class Faults:
 
     def __post_init__(self) -> None:
         for fault, rate in self.rates.items():
-            if fault not in _NAMES:
-                raise FaultsError(f"rates: {fault!r} is no fault; there are {', '.join(_NAMES)}")
+            if fault is Fault.NONE:
+                raise FaultsError("rates: none is what is left over")
             if not _is_number(rate) or not 0 <= rate <= 1:
                 raise FaultsError(f"rates: {fault} must be a number from 0 to 1")
         if sum(self.rates.values()) > 1 + 1e-9:
@@ -75,7 +82,7 @@ class Faults:
             raise FaultsError(f"{min(unknown)}: there is no such field")
         if not isinstance(values.get("rates", {}), dict):
             raise FaultsError("rates must be a JSON object")
-        return cls(**values)
+        return cls(**{**values, "rates": {_fault(name): rate for name, rate in values.get("rates", {}).items()}})
 
     def to_json(self) -> dict[str, object]:
         return {**asdict(self), "rates": {str(fault): rate for fault, rate in self.rates.items()}}
@@ -88,7 +95,7 @@ class Faults:
             return Fault.NONE
         for fault, rate in self.rates.items():
             if chance < rate:
-                return Fault(fault)
+                return fault
             chance -= rate
         return Fault.NONE
 
@@ -103,7 +110,11 @@ def chances(seed: int, message_id: int, attempt: int) -> tuple[float, float]:
     return int.from_bytes(digest[:4], "big") / 2**32, int.from_bytes(digest[4:], "big") / 2**32
 
 
-_NAMES = tuple(str(fault) for fault in Fault if fault is not Fault.NONE)
+def _fault(name: str) -> Fault:
+    try:
+        return Fault(name)
+    except ValueError as error:
+        raise FaultsError(f"rates: {name!r} is no fault; there are {', '.join(Fault)}") from error
 
 
 def _is_number(value: object) -> bool:

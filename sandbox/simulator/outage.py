@@ -24,8 +24,6 @@ class Outage:
     after: float = 0
 
     def __post_init__(self) -> None:
-        if self.mode not in tuple(Mode):
-            raise OutageError(f"mode must be one of {', '.join(Mode)}")
         if self.seconds is not None and not (_is_duration(self.seconds) and self.seconds > 0):
             raise OutageError("seconds must be a number above 0, or null")
         if not _is_duration(self.after):
@@ -38,7 +36,7 @@ class Outage:
             raise OutageError("an outage must be a JSON object with a mode")
         if unknown := values.keys() - {"mode", "seconds", "after"}:
             raise OutageError(f"{min(unknown)}: there is no such field")
-        return cls(**values)
+        return cls(**{**values, "mode": _mode(values["mode"])})
 
     @classmethod
     def parse(cls, text: str) -> "Outage":
@@ -46,7 +44,14 @@ class Outage:
         match = re.fullmatch(r"(\w+):(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)", text, re.ASCII)
         if not match:
             raise OutageError("an outage must be of the form MODE:AFTER:SECONDS, such as refuse:10:5")
-        return cls(Mode(match[1]) if match[1] in tuple(Mode) else match[1], float(match[3]), float(match[2]))  # type: ignore[arg-type]
+        return cls(_mode(match[1]), seconds=float(match[3]), after=float(match[2]))
+
+
+def _mode(value: str) -> Mode:
+    try:
+        return Mode(value)
+    except ValueError as error:
+        raise OutageError(f"mode must be one of {', '.join(Mode)}") from error
 
 
 def _is_duration(value: object) -> bool:
