@@ -78,9 +78,10 @@ def message_id(day: date, sender: str, deployment: str) -> str:
 
 
 def subject(report: Report) -> str:
-    warning = "Ledger does not balance! " if report.figures.unbalanced else ""
+    """Short enough for one line of a mail's header, which not every program unfolds well."""
+    warning = "Ledger unbalanced! " if report.figures.unbalanced else ""
     if not report.finished:
-        return f"{warning}Mailings on {_long(report.day)}: no message was finished"
+        return f"{warning}Mailings on {_long(report.day)}: no messages"
     return f"{warning}Mailings on {_long(report.day)}: {_percent(report.delivered_permille)} delivered"
 
 

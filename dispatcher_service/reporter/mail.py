@@ -61,11 +61,10 @@ class MailServer:
             connection = self._connect()
             try:
                 self._prepare(connection)
-                return list(connection.send_message(message))
+                refused = list(connection.send_message(message))
+                _say_goodbye(connection)
+                return refused
             finally:
-                # Once the mail is taken, a goodbye that fails changes nothing.
-                with suppress(OSError):
-                    connection.quit()
                 connection.close()
         except (OSError, UnicodeError) as error:  # smtplib's errors are OSErrors; UnicodeError: no such host name
             raise MailError(f"{self.host}:{self.port}: {_said(error)}") from error
@@ -83,6 +82,14 @@ class MailServer:
             raise MailError(f"{self.host}:{self.port} offers no STARTTLS; a password is not sent in clear text")
         if self.user:
             connection.login(self.user, self.password)
+
+
+def _say_goodbye(connection: smtplib.SMTP) -> None:
+    """The mail is taken: whatever the server does now changes nothing, and is not worth a long wait."""
+    with suppress(OSError):
+        if connection.sock:
+            connection.sock.settimeout(2.0)
+        connection.quit()
 
 
 def _said(error: Exception) -> str:

@@ -23,8 +23,8 @@ def turn(engine: Engine, patience: float = 0.0) -> Iterator[Connection | None]:
     """
     connection = engine.connect()
     try:
-        connection.detach()  # not to be pooled: the lock lives as long as the session does
         connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.detach()  # from the pool: the lock lives as long as the session does
         until = ticks() + patience
         while not (taken := try_lock(connection, _LOCK)) and ticks() < until:
             time.sleep(0.2)
@@ -48,10 +48,10 @@ def add(connection: Connection, day: date) -> None:
     connection.execute(text("insert into reports (day) values (:day) on conflict (day) do nothing"), {"day": day})
 
 
-def in_use(connection: Connection, before: datetime) -> bool:
-    """Whether there was any mailing before that moment, so that there is something to report at all."""
-    statement = text("select exists (select from mailings where created_at < :before)")
-    return bool(connection.scalar(statement, {"before": before}))
+def first_mailing_at(connection: Connection) -> datetime | None:
+    """When the first mailing was created: before that there was nothing to report."""
+    created_at: datetime | None = connection.scalar(text("select created_at from mailings order by id limit 1"))
+    return created_at
 
 
 def deployment(connection: Connection) -> str:

@@ -91,13 +91,13 @@ class Reporter:
         if self._seen and latest <= self._seen:
             return
         with self._engine.connect() as connection:
-            # Where nothing was ever sent, reports begin with the latest day on which there was anything to report.
+            # Where nothing was ever sent, reports begin with the latest day.
             first, last = register.span(connection) or (latest - timedelta(days=1),) * 2
-            in_use = register.in_use(connection, days.bounds(latest, self._zone)[1])
-        if in_use:
-            self._owed.extend(days.owed(self._seen or first, latest, self._zone))
-            if lost := days.skipped(self._seen or last, latest):
-                log.warning("reports skipped: too far back", first=str(lost[0]), last=str(lost[1]))
+            begun = register.first_mailing_at(connection)
+        owed = days.owed(self._seen or first, latest, self._zone)
+        self._owed.extend(day for day in owed if begun and begun < days.bounds(day, self._zone)[1])
+        if lost := days.skipped(self._seen or last, latest):
+            log.warning("reports skipped: too far back", first=str(lost[0]), last=str(lost[1]))
         self._seen = latest
 
     def _failed(self, error: Exception) -> None:
