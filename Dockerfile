@@ -12,6 +12,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/venv \
  && /usr/local/bin/python -m pip --python /opt/venv/bin/python install \
     --disable-pip-version-check --no-input --only-binary :all: --require-hashes -r requirements.txt
+COPY deploy/sitecustomize.py /opt/venv/lib/python3.12/site-packages/
 
 FROM base AS product
 LABEL org.opencontainers.image.title="notification-service" \
@@ -23,7 +24,7 @@ RUN groupadd --gid 10001 notify \
  && install -d -o notify -g notify -m 755 /run/secrets
 WORKDIR /app
 COPY --from=builder /opt/venv /opt/venv
-COPY deploy/entrypoint.sh deploy/healthy.py deploy/secrets.sh deploy/
+COPY deploy/healthy.py deploy/secrets.sh deploy/
 COPY shared shared
 COPY api_service api_service
 COPY dispatcher_service dispatcher_service
@@ -40,7 +41,6 @@ EXPOSE 8000 9100
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "deploy/healthy.py", "8000/health/ready", "9100/metrics"]
-ENTRYPOINT ["/app/deploy/entrypoint.sh"]
 CMD ["python", "-m", "api_service"]
 
 FROM product AS demo
