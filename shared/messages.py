@@ -345,8 +345,8 @@ _LOCK_LAUNCH = text("""
 _CREATE = text("""
     with audience as (
         select id from clients where id > :audience_cursor and id <= :audience_limit
-          and (:operator_codes = cast('{}' as varchar[]) or operator_code = any(:operator_codes))
-          and (:tags = cast('{}' as varchar[]) or tag = any(:tags))
+          and (cast(:operator_codes as text[]) = '{}' or operator_code = any(cast(:operator_codes as text[])))
+          and (cast(:tags as text[]) = '{}' or tag = any(cast(:tags as text[])))
         order by id limit :limit
     ), created as (
         insert into messages (mailing_id, client_id, status, due_at)
