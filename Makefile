@@ -28,7 +28,7 @@ lint: setup ## style, types, and who may import whom
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 	@$(PY) -m mypy
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports --no-logo
 
 fmt: setup ## put the code into shape
 	@$(PY) -m ruff check --fix-only
