@@ -38,18 +38,18 @@ class Breaker:
         """Seconds until the next probe; 0 when one may start, or when closed."""
         return max(0.0, self._until - now) if self.is_open else 0.0
 
-    def observe(self, outcome: Outcome, now: float) -> None:
-        """Takes the outcome of an attempt into account."""
+    def observe(self, outcome: Outcome, started: float, now: float) -> None:
+        """Takes the outcome of an attempt into account. started: when its call was begun."""
         if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.REFUSED):
             self._close()
             return
         self._failures += 1
+        if self.is_open and started < self._until:
+            return  # no probe, but one of those that were on the wire when it opened
         if outcome.kind is OutcomeKind.UNAUTHORIZED or self._failures >= THRESHOLD:
             self._open(outcome.error, now)
 
     def _open(self, error: Error | None, now: float) -> None:
-        if self.is_open and now < self._until:
-            return  # one of those that were on the wire when it opened
         self._pause = min(self._pause * 2, LONGEST_PAUSE) if self.is_open else FIRST_PAUSE
         self.reason = error
         self._until = now + self._pause

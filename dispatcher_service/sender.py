@@ -156,7 +156,7 @@ class Sender:
         while self._waiting:
             attempt = self._waiting[0]
             allowed = 0 if self._stop_at is not None else self._breaker.allowed(now, len(self._calls))
-            if allowed == 0 or now >= attempt.deadline or now + self._timeout > attempt.lease_until:
+            if allowed == 0 or now >= attempt.start_by or now + self._timeout > attempt.lease_until:
                 returned.append(Result(attempt, None, now))
             elif len(self._calls) < self._concurrency and now >= attempt.not_before:
                 self._begin(attempt, now)
@@ -197,13 +197,13 @@ class Sender:
         call = self._calls.pop(handle)
         self._idle.append(call)
         outcome = provider.outcome(answer)
-        self._observe(outcome, now)
+        self._observe(outcome, call.started, now)
         metrics.CALL_SECONDS.observe(now - call.started)
         return Result(call.attempt, outcome, now)
 
-    def _observe(self, outcome: Outcome, now: float) -> None:
+    def _observe(self, outcome: Outcome, started: float, now: float) -> None:
         before = self._breaker.reason
-        self._breaker.observe(outcome, now)
+        self._breaker.observe(outcome, started, now)
         after = self._breaker.reason
         if after == before:
             return
