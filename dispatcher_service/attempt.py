@@ -30,13 +30,14 @@ class DatabaseClock:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """not_before: set by the rate limit. deadline: nothing is handed over from here on. lease_until: from here on the
-    message may belong to somebody else. A deadline is also STALE seconds after it could have started: by then the
-    mailing may have been paused or cancelled, so the message is to be claimed anew."""
+    """not_before: set by the rate limit. start_by: a call that could have started STALE seconds ago is not begun any
+    more; by then the mailing may have been paused or cancelled, so the message is to be claimed anew. deadline: nothing
+    is handed over from here on. lease_until: from here on the message may belong to somebody else."""
 
     message: Claimed
     clock: DatabaseClock
     not_before: float
+    start_by: float
     deadline: float
     lease_until: float
 
@@ -72,6 +73,7 @@ def attempts(claim: Claim, since: float, lease: float, rate: float) -> list[Atte
     made = []
     for number, message in enumerate(claim.messages):
         not_before = since + claim.wait + number * gap
-        deadline = min(clock.ticks_at(message.deadline), max(not_before, ticks()) + STALE)
-        made.append(Attempt(message, clock, not_before, deadline, since + lease))
+        deadline = clock.ticks_at(message.deadline)
+        start_by = min(deadline, max(not_before, ticks()) + STALE)
+        made.append(Attempt(message, clock, not_before, start_by, deadline, since + lease))
     return made

@@ -1,0 +1,99 @@
+"""When an attempt may be made, on which clock, and what becomes of the message after it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher_service.attempt import STALE, Attempt, DatabaseClock, Result, attempts
+from shared.clock import ticks
+from shared.message_state import Error, MessageState
+from shared.messages import Claim, Claimed, Verdict
+from shared.retry import ACCEPTED, Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+POLICY = RetryPolicy((timedelta(seconds=5), timedelta(seconds=30)), attempts=3)
+DOWN = Outcome(OutcomeKind.TRANSIENT, Error.UNREACHABLE)
+SILENT = Outcome(OutcomeKind.AMBIGUOUS, Error.TIMED_OUT)
+
+
+def claimed(number: int = 1, *, left: float = 3600.0, window: float | None = None, made: int = 0) -> Claimed:
+    """A message whose mailing ends in `left` seconds, and whose client's window closes in `window` seconds."""
+    ends_at = NOW + timedelta(seconds=left)
+    deadline = ends_at if window is None else min(ends_at, NOW + timedelta(seconds=window))
+    return Claimed(number, 1, number, 7, 79123456789, "Hello", made, ends_at, deadline, repeat=False)
+
+
+def only(claim: Claim, since: float, lease: float = 30.0, rate: float = 0.0) -> Attempt:
+    (attempt,) = attempts(claim, since, lease, rate)
+    return attempt
+
+
+@given(st.floats(-1e6, 1e6), st.floats(0, 1e6))
+def test_the_clock_goes_both_ways(seconds: float, since: float) -> None:
+    clock = DatabaseClock(NOW, since)
+    assert clock.at(since) == NOW
+    moment = clock.at(since + seconds)
+    assert abs((moment - NOW).total_seconds() - seconds) < 1e-3
+    assert abs(clock.ticks_at(moment) - (since + seconds)) < 1e-3
+
+
+def test_times_are_on_our_own_clock() -> None:
+    since = ticks()
+    attempt = only(Claim(7, NOW, 0.0, [claimed(left=3600, window=60)]), since, lease=30)
+    assert attempt.not_before == since
+    assert attempt.deadline == pytest.approx(since + 60)
+    assert attempt.lease_until == pytest.approx(since + 30)
+    assert since + STALE <= attempt.start_by <= ticks() + STALE
+
+
+def test_it_is_not_begun_at_or_after_the_deadline() -> None:
+    since = ticks()
+    attempt = only(Claim(7, NOW, 0.0, [claimed(left=0.1)]), since)
+    assert attempt.start_by == attempt.deadline == pytest.approx(since + 0.1)
+
+
+def test_a_claim_that_took_long_still_leaves_time_to_start() -> None:
+    attempt = only(Claim(7, NOW, 0.0, [claimed()]), since=ticks() - 10)
+    assert attempt.start_by > ticks()
+    assert attempt.lease_until < ticks() + 30
+
+
+def test_a_rate_spreads_the_messages_from_the_reserved_moment_on() -> None:
+    since = ticks()
+    made = attempts(Claim(7, NOW, 3.0, [claimed(number) for number in range(1, 6)]), since, 30.0, rate=10.0)
+    assert [attempt.message.id for attempt in made] == [1, 2, 3, 4, 5]
+    assert [attempt.not_before - since for attempt in made] == pytest.approx([3.0, 3.1, 3.2, 3.3, 3.4])
+    assert [attempt.start_by - attempt.not_before for attempt in made] == pytest.approx([STALE] * 5)
+
+
+DECISIONS = [
+    # what the call led to, calls made before, seconds until the mailing's end → what follows, the error kept
+    (None, 0, 3600, HandBack(), None),
+    (None, 2, 3600, HandBack(), None),
+    (ACCEPTED, 0, 3600, Finish(MessageState.SENT), None),
+    (ACCEPTED, 2, -1, Finish(MessageState.SENT), None),
+    (DOWN, 0, 3600, Retry(timedelta(seconds=5)), Error.UNREACHABLE),
+    (DOWN, 1, 3600, Retry(timedelta(seconds=30)), Error.UNREACHABLE),
+    (DOWN, 2, 3600, Finish(MessageState.FAILED), Error.UNREACHABLE),
+    (DOWN, 0, 2, Finish(MessageState.EXPIRED), Error.UNREACHABLE),
+    (SILENT, 2, 3600, Finish(MessageState.UNKNOWN), Error.TIMED_OUT),
+    (SILENT, 0, 2, Finish(MessageState.UNKNOWN), Error.TIMED_OUT),
+    (Outcome(OutcomeKind.UNAUTHORIZED, Error.UNAUTHORIZED), 2, 3600, HandBack(), Error.UNAUTHORIZED),
+    (Outcome(OutcomeKind.REFUSED, Error.REJECTED), 0, 3600, Finish(MessageState.FAILED), Error.REJECTED),
+]
+
+
+@pytest.mark.parametrize(("outcome", "made", "left", "decision", "error"), DECISIONS)
+def test_verdicts(outcome: Outcome | None, made: int, left: float, decision: Decision, error: Error | None) -> None:
+    message = claimed(left=left, made=made)
+    attempt = Attempt(message, DatabaseClock(NOW, 100.0), 100.0, 100.5, 100.0 + left, 130.0)
+    assert Result(attempt, outcome, at=100.0).verdict(POLICY) == Verdict(message, decision, error)
+
+
+def test_the_time_of_the_call_counts_against_the_end() -> None:
+    """A rung that fitted when the call began, but not any more when it failed."""
+    attempt = Attempt(claimed(left=12), DatabaseClock(NOW, 100.0), 100.0, 100.5, 112.0, 130.0)
+    assert Result(attempt, DOWN, at=100.0).verdict(POLICY).decision == Retry(timedelta(seconds=5))
+    assert Result(attempt, DOWN, at=108.0).verdict(POLICY).decision == Finish(MessageState.EXPIRED)
