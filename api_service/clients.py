@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 
 from api_service.errors import Conflict, NotFound
 from api_service.page import Page
-from shared import messages
-from shared.ledger import Entries
+from shared import ledger, messages
 from shared.models import Client
 
 
@@ -53,9 +52,8 @@ def delete(session: Session, client_id: int, slot: int) -> None:
     """Also cancels the client's open messages. Raises NotFound."""
     session.delete(found(session, client_id, lock=True))
     session.flush()
-    entries = Entries()
-    messages.cancel_client(session.connection(), entries, client_id)
-    entries.write(session.connection(), slot)
+    with ledger.entries(session.connection(), slot) as entries:
+        messages.cancel_client(session.connection(), entries, client_id)
 
 
 @contextmanager

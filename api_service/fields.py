@@ -11,7 +11,8 @@ from shared import timezones
 YEARS = range(2000, 2101)
 
 _MOMENT = re.compile(
-    r"([0-9]{4})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?"
+    r"([0-9]{4})-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
+    r"(Z|[+-][0-9]{2}(?::?[0-5][0-9])?)?"
 )
 
 
@@ -101,7 +102,7 @@ class Moment(fields.AwareDateTime):
         match = _MOMENT.fullmatch(value) if isinstance(value, str) else None
         if match is None:
             raise self.make_error("invalid")
-        if match[4] is None:
+        if match[2] is None:
             raise self.make_error("naive")
         if int(match[1]) not in YEARS:
             raise self.make_error("year")

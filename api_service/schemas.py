@@ -177,11 +177,9 @@ class MessageSchema(Schema):
     client_id = fields.Integer(metadata=_about("The client; he may have been deleted since.", example=1))
     status = fields.Enum(MessageState, by_value=fields.String)
     attempts = fields.Integer(metadata=_about("Calls of the provider that count.", example=1))
-    error = fields.Enum(
-        Error,
-        by_value=fields.String,
+    error = fields.String(
         allow_none=True,
-        metadata=_about("Why the last attempt did not succeed; null if it did."),
+        metadata=_about("Why the last attempt did not succeed; null if it did.", enum=[*map(str, Error), None]),
     )
     sent_at = Moment(allow_none=True, metadata=_about("When the provider had accepted it; null if it has not."))
     due_at = Moment(

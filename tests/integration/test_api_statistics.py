@@ -1,0 +1,154 @@
+"""The figures over HTTP."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from shared import ledger, messages
+from shared.clock import now
+from shared.message_state import Error, MessageState
+from shared.messages import Verdict
+from shared.retry import Finish, Retry
+from tests.services.api import Api, mailing, running
+
+STATES = [str(state) for state in MessageState]
+
+
+def launched(api: Api, size: int) -> int:
+    """A running mailing to that many clients."""
+    tag = f"of {size}"
+    for number in range(size):
+        api.make("/clients/", {"phone": f"79{size:03}{number:06}", "tag": tag})
+    mailing_id: int = api.make("/mailings/", running(filter={"tags": [tag]}))["id"]
+    assert api.launch(mailing_id) == size
+    return mailing_id
+
+
+def send(api: Api, mailing_id: int, outcomes: Sequence[Any]) -> None:
+    """What a dispatcher does: claims the first messages and records an outcome, (decision, error), for each."""
+    with api.engine.begin() as connection, ledger.entries(connection, 2) as entries:
+        ids = messages.take(connection, entries, mailing_id, len(outcomes))
+    with api.engine.begin() as connection, ledger.entries(connection, 3) as entries:
+        claim = messages.claim(connection, entries, mailing_id, ids, lease=_LEASE)
+    assert claim is not None
+    assert len(claim.messages) == len(outcomes)
+    by_client = sorted(claim.messages, key=lambda message: message.client_id)
+    verdicts = [Verdict(message, *outcome) for message, outcome in zip(by_client, outcomes, strict=True)]
+    with api.engine.begin() as connection, ledger.entries(connection, 2) as entries:
+        assert messages.record(connection, entries, verdicts, _LEASE) == 0
+
+
+_LEASE = messages.GRACE
+SENT = (Finish(MessageState.SENT), None)
+FAILED = (Finish(MessageState.FAILED), Error.REJECTED)
+RETRY = (Retry(_LEASE), Error.SERVER_ERROR)
+
+
+def test_where_the_messages_of_a_mailing_stand(api: Api) -> None:
+    mailing_id = launched(api, 5)
+    before = now()
+    send(api, mailing_id, [SENT, RETRY, FAILED, SENT])
+    detail = api.get(f"/mailings/{mailing_id}/detail_statistics/")
+
+    counts = {state: detail[state] for state in STATES if detail[state]}
+    assert (detail["mailing_id"], detail["state"], detail["audience"]) == (mailing_id, "running", 5)
+    assert counts == {"sent": 2, "retrying": 1, "failed": 1, "pending": 1}
+    assert detail["errors"] == {"rejected": 1, "server_error": 1}
+    assert before <= datetime.fromisoformat(detail["first_sent_at"]) <= now()
+    assert detail["last_sent_at"] == detail["first_sent_at"]  # one batch, one commit
+
+    shown = detail["messages"]
+    assert [message["client_id"] for message in shown] == sorted(message["client_id"] for message in shown)
+    assert [(message["status"], message["attempts"], message["error"]) for message in shown] == [
+        ("sent", 1, None),
+        ("retrying", 1, "server_error"),
+        ("failed", 1, "rejected"),
+        ("sent", 1, None),
+        ("pending", 0, None),
+    ]
+    assert [message["sent_at"] is not None for message in shown] == [True, False, False, True, False]
+    assert [message["due_at"] is not None for message in shown] == [False, True, False, False, True]
+    assert api.get(f"/mailings/{mailing_id}/")["statistics"] == {name: detail[name] for name in ["audience", *STATES]}
+
+
+def test_messages_come_in_pages(api: Api) -> None:
+    path = f"/mailings/{launched(api, 5)}/detail_statistics/"
+    pages = [api("GET", f"{path}?page={page}&page_size=2") for page in (1, 2, 3, 4)]
+    assert [page.total for page in pages] == [5] * 4
+    assert [len(page.json["messages"]) for page in pages] == [2, 2, 1, 0]
+    assert len({message["id"] for page in pages for message in page.json["messages"]}) == 5
+    assert {page.json["audience"] for page in pages} == {5}
+
+
+def test_messages_in_one_state(api: Api) -> None:
+    mailing_id = launched(api, 5)
+    send(api, mailing_id, [SENT, FAILED, SENT])
+    for state, number in (("sent", 2), ("failed", 1), ("pending", 2), ("expired", 0)):
+        answer = api("GET", f"/mailings/{mailing_id}/detail_statistics/?status={state}&page_size=1")
+        assert answer.total == number
+        assert [message["status"] for message in answer.json["messages"]] == [state] * min(number, 1)
+        assert answer.json["audience"] == 5  # the figures are of the whole mailing all the same
+
+
+def test_totals_are_the_sum_over_all_mailings(api: Api) -> None:
+    first, second = launched(api, 3), launched(api, 2)
+    scheduled = api.make("/mailings/", mailing(starts_at="2089-01-01T00:00:00Z", ends_at="2090-01-01T00:00:00Z"))
+    send(api, first, [SENT, SENT, FAILED])
+    send(api, second, [SENT])
+    answer = api("GET", "/mailings/general_statistics/")
+    totals = {name: answer.json[name] for name in ["audience", *STATES] if answer.json[name]}
+    assert totals == {"audience": 5, "sent": 3, "failed": 1, "pending": 1}
+    assert answer.total == 3
+    rows = answer.json["mailings"]
+    assert [(row["mailing_id"], row["state"], row["audience"], row["sent"]) for row in rows] == [
+        (first, "running", 3, 2),
+        (second, "running", 2, 1),
+        (scheduled["id"], "scheduled", 0, 0),
+    ]
+    assert rows[2].items() >= {"starts_at": scheduled["starts_at"], "ends_at": scheduled["ends_at"]}.items()
+    page = api("GET", "/mailings/general_statistics/?page=2&page_size=2")
+    assert ([row["mailing_id"] for row in page.json["mailings"]], page.json["audience"]) == ([scheduled["id"]], 5)
+
+
+def test_without_any_mailing_everything_is_zero(api: Api) -> None:
+    assert api.get("/mailings/general_statistics/") == {"audience": 0, "mailings": []} | dict.fromkeys(STATES, 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "at_fault"),
+    [
+        ("status=lost", "status"),
+        ("status=", "status"),
+        ("status=SENT", "status"),
+        ("page=0", "page"),
+        ("page=-1", "page"),
+        ("page=9007199254740992", "page"),
+        ("page=9223372036854775808", "page"),
+        (f"page={'9' * 3000}", "page"),
+        ("page=1.5", "page"),
+        ("page=", "page"),
+        ("page=%00", "page"),
+        ("page_size=0", "page_size"),
+        ("page_size=101", "page_size"),
+        ("page_size=x", "page_size"),
+    ],
+)
+def test_queries_that_make_no_sense(api: Api, query: str, at_fault: str) -> None:
+    mailing_id = api.make("/mailings/", running())["id"]
+    paths = [f"/mailings/{mailing_id}/detail_statistics/"]
+    if at_fault != "status":
+        paths += ["/clients/", "/mailings/", "/mailings/general_statistics/"]
+    for path in paths:
+        answer = api("GET", f"{path}?{query}")
+        assert (answer.status, answer.at_fault) == (422, {at_fault})
+
+
+def test_the_furthest_page_is_empty(api: Api) -> None:
+    mailing_id = api.make("/mailings/", running())["id"]
+    query = f"?page={2**53 - 1}&page_size=100"
+    assert api.get(f"/clients/{query}") == []
+    assert api.get(f"/mailings/{query}") == []
+    assert api.get(f"/mailings/general_statistics/{query}")["mailings"] == []
+    assert api.get(f"/mailings/{mailing_id}/detail_statistics/{query}")["messages"] == []

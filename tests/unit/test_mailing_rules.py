@@ -1,0 +1,110 @@
+"""What may be done with a mailing in which state."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from api_service import mailing_rules
+from api_service.mailing_rules import Action, Filter
+from shared.mailing_state import MailingState, mailing_state
+from shared.models import Mailing
+from shared.window import Window
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+ALL = {"text", "starts_at", "ends_at", "filter", "send_window"}
+FROZEN = {"text", "starts_at", "filter"}
+
+
+def mailing(**facts: Any) -> Mailing:
+    times = {"starts_at": NOW - HOUR, "ends_at": NOW + HOUR}
+    return Mailing(**{"text": "Hello", "operator_codes": [], "tags": [], **times, **facts})
+
+
+SCHEDULED = {"starts_at": NOW + HOUR, "ends_at": NOW + 2 * HOUR}
+OVER = {"starts_at": NOW - 2 * HOUR, "ends_at": NOW}
+
+CASES = [
+    # facts, state, what is frozen, is it possible to: pause, resume, cancel
+    (SCHEDULED, "scheduled", set(), True, True, True),
+    (SCHEDULED | {"paused_at": NOW}, "paused", set(), True, True, True),
+    (SCHEDULED | {"audience_limit": 0}, "scheduled", FROZEN, True, True, True),
+    (SCHEDULED | {"cancelled_at": NOW}, "cancelled", ALL, False, False, True),
+    ({}, "running", FROZEN, True, True, True),
+    ({"starts_at": NOW}, "running", FROZEN, True, True, True),
+    ({"paused_at": NOW}, "paused", FROZEN, True, True, True),
+    ({"cancelled_at": NOW}, "cancelled", ALL, False, False, True),
+    ({"finished_at": NOW}, "finished", ALL, False, False, False),
+    (OVER, "finished", ALL, False, False, False),
+    (OVER | {"paused_at": NOW}, "finished", ALL, False, False, False),
+    (OVER | {"cancelled_at": NOW}, "cancelled", ALL, False, False, True),
+]
+
+
+@pytest.mark.parametrize(("facts", "state", "frozen", "pause", "resume", "cancel"), CASES)
+def test_what_each_state_allows(
+    facts: dict[str, Any], state: str, frozen: set[str], pause: bool, resume: bool, cancel: bool
+) -> None:
+    subject = mailing(**facts)
+    assert mailing_state(subject, NOW) == state
+    assert mailing_rules.frozen(subject, ALL, NOW) == frozen
+    possible = [mailing_rules.is_possible(action, MailingState(state)) for action in Action]
+    assert possible == [pause, resume, cancel]
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("facts", [case[0] for case in CASES])
+def test_an_action_that_was_possible_is_harmless_when_repeated(facts: dict[str, Any], action: Action) -> None:
+    subject = mailing(**facts)
+    if not mailing_rules.is_possible(action, mailing_state(subject, NOW)):
+        return
+    mailing_rules.perform(action, subject, NOW)
+    once = (subject.paused_at, subject.cancelled_at)
+    state = mailing_state(subject, NOW)
+    assert mailing_rules.is_possible(action, state)
+    mailing_rules.perform(action, subject, NOW + timedelta(minutes=1))
+    assert (subject.paused_at, subject.cancelled_at) == once
+
+
+@pytest.mark.parametrize(
+    ("values", "changed"),
+    [
+        ({}, set()),
+        ({"text": "Hello", "starts_at": NOW - HOUR, "filter": Filter(), "send_window": None}, set()),
+        ({"text": "Hello!"}, {"text"}),
+        ({"starts_at": NOW}, {"starts_at"}),
+        ({"filter": Filter(tags=("vip",)), "text": "Hello"}, {"filter"}),
+        ({"send_window": Window(NOW.time(), (NOW + HOUR).time())}, {"send_window"}),
+    ],
+)
+def test_only_another_value_is_a_change(values: dict[str, Any], changed: set[str]) -> None:
+    assert mailing_rules.changed(mailing(), values) == changed
+
+
+def test_columns_and_fields_are_inverse() -> None:
+    values = {
+        "text": "Hello",
+        "starts_at": NOW,
+        "ends_at": NOW + HOUR,
+        "filter": Filter(("900", "901"), ("vip",)),
+        "send_window": Window(NOW.time(), (NOW + HOUR).time()),
+    }
+    assert mailing_rules.fields(Mailing(**mailing_rules.columns(values))) == values
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "given", "at_fault"),
+    [
+        (1, 2, {"starts_at", "ends_at"}, None),
+        (-2, 1, {"ends_at"}, None),
+        (1, 1, {"starts_at", "ends_at"}, "ends_at"),
+        (2, 1, {"ends_at"}, "ends_at"),
+        (2, 1, {"starts_at"}, "starts_at"),
+        (-2, -1, {"starts_at", "ends_at"}, "ends_at"),
+        (-2, 0, {"ends_at"}, "ends_at"),
+    ],
+)
+def test_times_that_make_no_sense(starts: int, ends: int, given: set[str], at_fault: str | None) -> None:
+    faults = mailing_rules.faults(NOW + starts * HOUR, NOW + ends * HOUR, given, NOW)
+    assert set(faults) == ({at_fault} if at_fault else set())
