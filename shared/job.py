@@ -57,8 +57,9 @@ def _decode(body: bytes) -> dict[str, Any]:
         raise UndecodableJob(f"not JSON: {error}") from error
     if not isinstance(fields, dict):
         raise UndecodableJob("not a JSON object")
-    if fields.get("v") != VERSION:
-        raise UndecodableJob(f"version {fields.get('v')!r} is not {VERSION}")
+    version = fields.get("v")
+    if type(version) is not int or version != VERSION:
+        raise UndecodableJob(f"version {version!r:.40} is not {VERSION}")
     return fields
 
 

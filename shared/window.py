@@ -31,6 +31,7 @@ class Window:
 
     def _next_change(self, now: datetime, zone: ZoneInfo) -> datetime:
         """The side can only change when the local clock shows an edge or is itself changed: try these in order."""
+        now = now.astimezone(UTC)  # in a zone's own terms, sums and differences ignore its changes
         inside = self.contains(now, zone)
         yesterday = now.astimezone(zone).date() - timedelta(days=1)
         moments: set[datetime] = set()

@@ -1,0 +1,62 @@
+"""The state of a mailing follows from its facts."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.mailing_state import ENDED, MailingState, mailing_state
+
+START = datetime(2026, 1, 30, 12, tzinfo=UTC)
+END = START + timedelta(hours=8)
+TICK = timedelta(microseconds=1)
+
+
+@dataclass
+class _Mailing:
+    starts_at: datetime = START
+    ends_at: datetime = END
+    paused_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@pytest.mark.parametrize(
+    ("facts", "now", "state"),
+    [
+        ({}, START - TICK, "scheduled"),
+        ({}, START, "running"),
+        ({}, END - TICK, "running"),
+        ({}, END, "finished"),
+        ({"finished_at": START}, START + TICK, "finished"),
+        ({"paused_at": START}, START - TICK, "paused"),
+        ({"paused_at": START}, START, "paused"),
+        ({"paused_at": START}, END, "finished"),
+        ({"cancelled_at": START}, START - TICK, "cancelled"),
+        ({"cancelled_at": START}, START, "cancelled"),
+        ({"cancelled_at": START, "paused_at": START}, START, "cancelled"),
+        ({"cancelled_at": START, "finished_at": START}, END, "cancelled"),
+        ({"paused_at": START, "finished_at": START}, START, "finished"),
+    ],
+)
+def test_the_state_at_a_moment(facts: dict[str, datetime], now: datetime, state: str) -> None:
+    assert mailing_state(_Mailing(**facts), now) == state
+
+
+moments = st.datetimes(datetime(2026, 1, 1), datetime(2026, 3, 1), timezones=st.just(UTC))
+perhaps = st.none() | moments
+
+
+@given(st.builds(_Mailing, moments, moments, perhaps, perhaps, perhaps), moments, moments)
+def test_what_has_ended_stays_ended(mailing: _Mailing, one: datetime, other: datetime) -> None:
+    before, after = sorted((one, other))
+    if (state := mailing_state(mailing, before)) in ENDED:
+        assert mailing_state(mailing, after) == state
+
+
+@given(st.builds(_Mailing, moments, moments, perhaps, perhaps, perhaps), moments)
+def test_nothing_runs_outside_its_time(mailing: _Mailing, now: datetime) -> None:
+    if mailing_state(mailing, now) is MailingState.RUNNING:
+        assert mailing.starts_at <= now < mailing.ends_at
