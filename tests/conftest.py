@@ -4,13 +4,16 @@ import itertools
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg2
 import pytest
 from sqlalchemy import Engine, make_url
 
 from shared import database, embedded, migrate
+from tests.services.rabbitmq import External, NoRabbitMQ, Private, running
 
 _numbers = itertools.count(1)
 
@@ -44,6 +47,40 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine = database.engine(database_url, "test")
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[External | Private]:
+    """The RabbitMQ of the run: the one of TEST_BROKER_URL, or a private one."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(running())
+        except NoRabbitMQ as error:
+            _do_without(str(error))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def private_rabbitmq(rabbitmq: External | Private) -> Private:
+    """One that may be stopped, frozen and starved; whoever does it calls `reset` in the end."""
+    if not isinstance(rabbitmq, Private):
+        _do_without("The RabbitMQ of TEST_BROKER_URL is not the tests' own: leave it unset to test faults.")
+    return rabbitmq
+
+
+@pytest.fixture
+def rabbitmq_url(rabbitmq: External | Private) -> Iterator[str]:
+    """The URL of a new, empty virtual host."""
+    url = rabbitmq.vhost()
+    yield url
+    rabbitmq.remove(url)
+
+
+def _do_without(reason: str) -> NoReturn:
+    """Where nothing may be skipped, it is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
 
 
 class _Admin:

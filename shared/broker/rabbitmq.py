@@ -302,21 +302,17 @@ class _Line:
         if self._closed:
             return
         self._closed = True
+        if not self._failure:
+            with suppress(Exception):
+                self.amqp.close()
+                self.run(lambda: bool(self.amqp.is_closed), _GOODBYE)
         self._failure = None
         with suppress(Exception):
-            if not (self.amqp.is_closed or self.amqp.is_closing):
-                self.amqp.close()
-            self._drain(_GOODBYE)
-        with suppress(Exception):
             self._loop.cut()
-            self._drain(_GOODBYE)
+            self.run(lambda: bool(self.amqp.is_closed), _GOODBYE)
         self._failure = ConnectionError("the session is closed")
         with suppress(Exception):
             self._loop.close()
-
-    def _drain(self, timeout: float) -> None:
-        with suppress(BrokerUnavailable):
-            self.run(lambda: bool(self.amqp.is_closed), timeout)
 
     def _check(self) -> None:
         if self._failure:

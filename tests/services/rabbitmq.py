@@ -102,6 +102,7 @@ class Private:
         self._binary = binary
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
+        self._removable: set[str] = set()
         self._choose_ports()
 
     def start(self) -> None:
@@ -124,14 +125,19 @@ class Private:
             assert process.stdin
             process.stdin.close()
             process.wait(10)
+            self._removable.clear()
 
     def vhost(self) -> str:
         """The URL of a new, empty virtual host."""
-        return self._vhosts.create()
+        url = self._vhosts.create()
+        self._removable.add(url)
+        return url
 
     def remove(self, url: str) -> None:
-        """The virtual host of that URL, with all that is in it."""
-        self._vhosts.delete(url)
+        """The virtual host of that URL, with all that is in it. One from before a restart stays: it takes seconds."""
+        if url in self._removable:
+            self._removable.remove(url)
+            self._vhosts.delete(url)
 
     def queues(self, url: str) -> dict[str, dict[str, Any]]:
         """The queues of a virtual host by name, as the management API describes them."""
