@@ -53,7 +53,7 @@ class Mailbox:
         self.hangs_up_on_quit = False
         self.on_mail = on_mail
         self._login = login
-        self._options = {
+        self._options: dict[str, Any] = {
             "ssl_context": tls if from_start else None,
             "tls_context": None if from_start else tls,
             "auth_required": login is not None,
