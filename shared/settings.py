@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import time, timedelta
-from email.utils import parseaddr
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +18,11 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_ADDRESS = rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*"
+_MAILBOX = re.compile(rf"""{_ADDRESS}|(?:[^]["\\<>@,;:()]*|"[^"\\]*"\s*)<{_ADDRESS}>""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ class _Reader:
         try:
             return parse(text)
         except ValueError as error:
-            shown = "" if "://" in text or "TOKEN" in name else f" (it is {text!r})"
+            shown = "" if name.endswith(("_URL", "_TOKEN")) else f" (it is {text!r})"
             raise SettingsError(f"{name} {error}{shown}.") from error
 
 
@@ -111,10 +115,13 @@ def _url(*schemes: str) -> Callable[[str], str]:
             port_is_fine = parts.port is None or parts.port > 0
         except ValueError:
             port_is_fine = False
-        if not port_is_fine or parts.scheme not in schemes or not text.startswith(f"{parts.scheme}://"):
+        plain = text.isprintable() and " " not in text
+        if not plain or not port_is_fine or parts.scheme not in schemes or not text.startswith(f"{parts.scheme}://"):
             raise ValueError(f"must be a URL of the form {wanted}")
         if parts.scheme not in ("postgresql", "postgres") and not parts.hostname:
             raise ValueError("must name a host")
+        if parts.scheme in ("http", "https") and (parts.query or parts.fragment):
+            raise ValueError("must end with a path")
         return text
 
     return parse
@@ -172,9 +179,8 @@ def _time_of_day(text: str) -> time:
 
 
 def _address(text: str) -> str:
-    address = parseaddr(text)[1]
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+", address) or "\n" in text or "\r" in text:
-        raise ValueError("must be an e-mail address")
+    if not _MAILBOX.fullmatch(text) or not text.isprintable():
+        raise ValueError("must be an e-mail address such as reports@shop.example or Reports <reports@shop.example>")
     return text
 
 

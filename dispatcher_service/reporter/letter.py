@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
@@ -62,8 +63,8 @@ def compose(report: Report, envelope: Envelope, deployment: str, now: datetime) 
     """
     message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
     message["Subject"] = subject(report)
-    message["From"] = envelope.sender
-    message["To"] = ", ".join(envelope.recipients)
+    message["From"] = _address(envelope.sender)
+    message["To"] = [_address(recipient) for recipient in envelope.recipients]
     message["Date"] = format_datetime(now)
     message["Message-ID"] = message_id(report.day, envelope.sender, deployment)
     message["Auto-Submitted"] = "auto-generated"
@@ -73,8 +74,7 @@ def compose(report: Report, envelope: Envelope, deployment: str, now: datetime) 
 
 
 def message_id(day: date, sender: str, deployment: str) -> str:
-    domain = parseaddr(sender)[1].rpartition("@")[2]
-    return f"<report.{day.isoformat()}.{deployment}@{domain if domain.isascii() else 'localhost'}>"
+    return f"<report.{day.isoformat()}.{deployment}@{_address(sender).domain}>"
 
 
 def subject(report: Report) -> str:
@@ -91,6 +91,11 @@ def plain(report: Report) -> str:
 
 def html(report: Report) -> str:
     return _templates.get_template("report.html").render(report=report)
+
+
+def _address(text: str) -> Address:
+    name, address = parseaddr(text)
+    return Address(name, addr_spec=address)
 
 
 def _long(day: date) -> str:

@@ -1,0 +1,266 @@
+"""Settings are what the environment says, and what makes no sense is one sentence that names the variable."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from dispatcher_service.reporter import letter
+from dispatcher_service.reporter.letter import Envelope
+from dispatcher_service.reporter.mail import MailServer
+from dispatcher_service.reporter.report import Report
+from shared import settings, statistics
+from shared.errors import SettingsError
+from shared.retry import DEFAULT_LADDER, RetryPolicy
+from shared.settings import Settings
+
+VARIABLES = [attribute.name.upper() for attribute in fields(Settings)]
+
+
+def _refused(environment: Mapping[str, str]) -> str:
+    """The sentence; fails where there is none."""
+    with pytest.raises(SettingsError) as raised:
+        settings.load(environment)
+    sentence = str(raised.value)
+    assert len(sentence.splitlines()) == 1
+    assert sentence.endswith(".")
+    return sentence
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_without_an_environment_the_defaults_hold(value: str) -> None:
+    defaults = Settings(
+        database_url=None, broker_url=None, data_dir=Path(".local"), api_host="127.0.0.1", api_port=8000, api_workers=2,
+        provider_url="http://127.0.0.1:8090", provider_token="", provider_timeout=10.0, dispatch_concurrency=256,
+        dispatch_rate=0.0, retry_ladder=DEFAULT_LADDER, retry_attempts=10, default_timezone="UTC", smtp_url=None,
+        report_from=None, report_to=(), report_at=time(9), report_timezone=ZoneInfo("UTC"), metrics_port=0,
+        log_level="info", log_format="console",
+    )  # fmt: skip
+    assert settings.load({}) == defaults
+    assert settings.load(dict.fromkeys(VARIABLES, value)) == defaults
+
+
+def test_every_setting_can_be_set() -> None:
+    values = {
+        "DATABASE_URL": "postgresql://user:secret@db.example/notify",
+        "BROKER_URL": "amqps://user:secret@mq.example:5671/%2F",
+        "DATA_DIR": "/var/lib/notify",
+        "API_HOST": "::",
+        "API_PORT": "0",
+        "API_WORKERS": "8",
+        "PROVIDER_URL": "https://provider.example/base/",
+        "PROVIDER_TOKEN": "eyJhbGciOi.JIUzI1NiJ9",
+        "PROVIDER_TIMEOUT": "2.5",
+        "DISPATCH_CONCURRENCY": "10000",
+        "DISPATCH_RATE": "0.5",
+        "RETRY_LADDER": "1s, 90s,2h,1d",
+        "RETRY_ATTEMPTS": "3",
+        "DEFAULT_TIMEZONE": "Asia/Vladivostok",
+        "SMTP_URL": "smtps://user:secret@mail.example",
+        "REPORT_FROM": "Отчёты <reports@shop.example>",
+        "REPORT_TO": "a@shop.example, B <b@shop.example>",
+        "REPORT_AT": "23:59",
+        "REPORT_TIMEZONE": "Europe/Moscow",
+        "METRICS_PORT": "9100",
+        "LOG_LEVEL": "DEBUG",
+        "LOG_FORMAT": "Json",
+    }
+    assert sorted(values) == sorted(VARIABLES)
+    found = settings.load(values)
+    assert found == Settings(
+        database_url=values["DATABASE_URL"], broker_url=values["BROKER_URL"], data_dir=Path("/var/lib/notify"),
+        api_host="::", api_port=0, api_workers=8, provider_url="https://provider.example/base",
+        provider_token=values["PROVIDER_TOKEN"], provider_timeout=2.5, dispatch_concurrency=10000, dispatch_rate=0.5,
+        retry_ladder=(timedelta(seconds=1), timedelta(seconds=90), timedelta(hours=2), timedelta(days=1)),
+        retry_attempts=3, default_timezone="Asia/Vladivostok", smtp_url=values["SMTP_URL"],
+        report_from=values["REPORT_FROM"], report_to=("a@shop.example", "B <b@shop.example>"),
+        report_at=time(23, 59), report_timezone=ZoneInfo("Europe/Moscow"), metrics_port=9100, log_level="debug",
+        log_format="json",
+    )  # fmt: skip
+    assert found.retry_policy == RetryPolicy(found.retry_ladder, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "sqlite:///notify.db"),
+        ("DATABASE_URL", "mysql://localhost/notify"),
+        ("DATABASE_URL", "localhost"),
+        ("DATABASE_URL", "postgresql:notify"),
+        ("DATABASE_URL", "postgresql://localhost:port/notify"),
+        ("BROKER_URL", "http://localhost"),
+        ("BROKER_URL", "amqp://"),
+        ("BROKER_URL", "amqp://:5672"),
+        ("PROVIDER_URL", "provider.example"),
+        ("PROVIDER_URL", "ftp://provider.example"),
+        ("PROVIDER_URL", "http://provider.example:99999"),
+        ("PROVIDER_URL", "http://provider.example:0"),
+        ("PROVIDER_URL", "http://[::1"),
+        ("PROVIDER_URL", "http://pro vider.example"),
+        ("PROVIDER_URL", "http://provider.example/\tx"),
+        ("PROVIDER_URL", "http://provider.example/?key=1"),
+        ("PROVIDER_URL", "http://provider.example/#top"),
+        ("PROVIDER_TOKEN", "two words"),
+        ("PROVIDER_TOKEN", "line\nbreak"),
+        ("PROVIDER_TOKEN", "жетон"),
+        ("PROVIDER_TIMEOUT", "0"),
+        ("PROVIDER_TIMEOUT", "301"),
+        ("PROVIDER_TIMEOUT", "nan"),
+        ("PROVIDER_TIMEOUT", "1e1"),
+        ("PROVIDER_TIMEOUT", "10s"),
+        ("API_PORT", "-1"),
+        ("API_PORT", "65536"),
+        ("API_PORT", "80.0"),
+        ("API_PORT", "\uff18\uff10"),
+        ("API_WORKERS", "0"),
+        ("DISPATCH_CONCURRENCY", "0"),
+        ("DISPATCH_CONCURRENCY", "10001"),
+        ("DISPATCH_RATE", "-1"),
+        ("DISPATCH_RATE", "inf"),
+        ("RETRY_LADDER", "5"),
+        ("RETRY_LADDER", "0s"),
+        ("RETRY_LADDER", "5s,"),
+        ("RETRY_LADDER", "30s,5s"),
+        ("RETRY_LADDER", "60s,1m"),
+        ("RETRY_LADDER", "31d"),
+        ("RETRY_LADDER", "5 s"),
+        ("RETRY_ATTEMPTS", "0"),
+        ("RETRY_ATTEMPTS", "many"),
+        ("DEFAULT_TIMEZONE", "Moscow"),
+        ("DEFAULT_TIMEZONE", "../../etc/passwd"),
+        ("DEFAULT_TIMEZONE", "/etc/localtime"),
+        ("DEFAULT_TIMEZONE", "Europe"),
+        ("DEFAULT_TIMEZONE", "europe/moscow"),
+        ("REPORT_TIMEZONE", "UTC+3"),
+        ("SMTP_URL", "mail.example:587"),
+        ("SMTP_URL", "https://mail.example"),
+        ("REPORT_FROM", "reports"),
+        ("REPORT_FROM", "reports@"),
+        ("REPORT_FROM", "a@shop.example, b@shop.example"),
+        ("REPORT_FROM", "Doe, John <reports@shop.example>"),
+        ("REPORT_FROM", "отчёты@shop.example"),
+        ("REPORT_FROM", "reports@shop.example\nBcc: all@shop.example"),
+        ("REPORT_TO", "team@shop.example,"),
+        ("REPORT_TO", "team@shop.example; ops@shop.example"),
+        ("REPORT_TO", "<team@shop.example"),
+        ("REPORT_AT", "9:00"),
+        ("REPORT_AT", "24:00"),
+        ("REPORT_AT", "09:00:00"),
+        ("REPORT_AT", "noon"),
+        ("METRICS_PORT", "9100/metrics"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(name: str, value: str) -> None:
+    sentence = _refused({name: value})
+    assert sentence.startswith(f"{name} must ")
+    assert sum(variable in sentence for variable in VARIABLES) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgres:user:hunter2@db.example/notify"),
+        ("DATABASE_URL", "mysql://user:hunter2@db.example/notify"),
+        ("BROKER_URL", "user:hunter2@mq.example"),
+        ("BROKER_URL", "amqp://user:hunter2/@mq.example"),
+        ("SMTP_URL", "smtp:user:hunter2@mail.example"),
+        ("SMTP_URL", "smtp://user:hunter2#@mail.example"),
+        ("PROVIDER_URL", "key:hunter2@provider.example"),
+        ("PROVIDER_TOKEN", "Bearer hunter2"),
+    ],
+)
+def test_a_secret_is_not_shown(name: str, value: str) -> None:
+    assert "hunter2" not in _refused({name: value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "smtp://user@mail.example",
+        "smtp://:hunter2@mail.example",
+        "smtp://user:hunter2%C3%A9@mail.example",
+        "smtp://user:hunter2@mail.example/path",
+        "smtp://user:hunter2@mail.example?cert=/x",
+        "smtp://user:hunter2@mail.example?cafile=/no/such/file",
+        f"smtp://user:hunter2@mail.example?cafile={__file__}",
+    ],
+)
+def test_what_no_mail_server_can_be_made_of_is_refused_too(value: str) -> None:
+    accepted = settings.load({"SMTP_URL": value}).smtp_url
+    with pytest.raises(SettingsError, match="SMTP_URL ") as raised:
+        MailServer.from_url(accepted or "")
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "tls", "user"),
+    [
+        ("smtp://mail.example", "mail.example", 587, False, None),
+        ("smtps://mail.example/", "mail.example", 465, True, None),
+        ("smtp://mail.example:25", "mail.example", 25, False, None),
+        ("smtps://u%40shop.example:p%2F%3A@[::1]:2465", "::1", 2465, True, "u@shop.example"),
+    ],
+)
+def test_a_mail_server_is_what_its_url_says(url: str, host: str, port: int, tls: bool, user: str | None) -> None:
+    server = MailServer.from_url(settings.load({"SMTP_URL": url}).smtp_url or "")
+    assert (server.host, server.port, server.tls, server.user) == (host, port, tls, user)
+    assert server.password == ("p/:" if user else "")
+    assert "p/:" not in repr(server)
+
+
+# No NUL: no environment can hold one.
+texts = st.text(st.characters(exclude_characters="\0"), max_size=20)
+addresses = st.text('ab@.<>"(),:;[]\\ =?\té', max_size=14) | st.from_regex(
+    r"([\w \"'().]{0,6} ?<)?[a-z.+]{1,4}@[a-z.\[\]-]{1,6}>?", fullmatch=True
+)
+
+
+@given(st.sampled_from(VARIABLES), texts | addresses | st.from_regex(r"(smtp|http|amqp|postgresql)://\S{0,12}"))
+@example("REPORT_FROM", "\t.[")
+@example("REPORT_TO", "(")
+@example("DEFAULT_TIMEZONE", "Europe/\udcff")
+def test_any_value_is_taken_or_refused_in_a_sentence(name: str, value: str) -> None:
+    try:
+        settings.load({name: value})
+    except SettingsError as error:
+        sentence = str(error)
+    else:
+        return
+    assert sentence.startswith(f"{name} ")
+    assert len(sentence.splitlines()) == 1
+    assert sentence.isprintable()
+
+
+@given(addresses, addresses)
+@example('"Doe, John" <a@shop.example>', "Отдел <b@shop.example>")
+@example("=?utf-8?q?x?= <a@b>", "J. R. <b@c>")
+def test_a_mail_can_be_addressed_with_every_address_that_is_taken(sender: str, recipient: str) -> None:
+    try:
+        found = settings.load({"REPORT_FROM": sender, "REPORT_TO": recipient})
+    except SettingsError:
+        return
+    if not (found.report_from and found.report_to):
+        return
+    message = letter.compose(
+        _EMPTY, Envelope(found.report_from, found.report_to), "name", datetime(2026, 1, 31, tzinfo=UTC)
+    )
+    header = message.as_bytes().partition(b"\r\n\r\n")[0]
+    assert header.isascii()
+    assert len(message["From"].addresses) == 1
+    assert [address.addr_spec in recipient for address in message["To"].addresses] == [True] * len(found.report_to)
+
+
+_EMPTY = Report(
+    day=datetime(2026, 1, 30, tzinfo=UTC).date(),
+    start=datetime(2026, 1, 30, tzinfo=ZoneInfo("UTC")),
+    end=datetime(2026, 1, 31, tzinfo=ZoneInfo("UTC")),
+    figures=statistics.Day(0, {}, {}, []),
+    largest=[],
+)
