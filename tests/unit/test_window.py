@@ -18,7 +18,7 @@ ODD = {
     "Europe/Berlin": ("2026-03-29T01:00", "2026-10-25T01:00"),  # an hour forward, an hour back
     "America/New_York": ("2026-03-08T07:00", "2026-11-01T06:00"),
     "Australia/Lord_Howe": ("2026-10-03T15:30", "2026-04-04T15:00"),  # half an hour
-    "America/Havana": ("2026-03-08T05:00", "2026-11-01T05:00"),  # at midnight
+    "America/Havana": ("2023-03-12T05:00", "2023-11-05T05:00"),  # at midnight
     "Africa/Cairo": ("2026-04-23T22:00", "2026-10-29T21:00"),  # at midnight, and back to the day before
     "Africa/Casablanca": ("2026-02-15T02:00", "2026-03-22T02:00"),  # a month of another offset
     "Antarctica/Troll": ("2026-03-29T01:00", "2026-10-25T01:00"),  # two hours
