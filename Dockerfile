@@ -36,7 +36,7 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
     METRICS_PORT=9100 \
     DATA_DIR=/tmp/notify \
     LOG_FORMAT=json
-USER notify
+USER 10001:10001
 EXPOSE 8000 9100
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
@@ -47,7 +47,7 @@ FROM product AS demo
 USER root
 COPY sandbox sandbox
 RUN python -m compileall -q sandbox
-USER notify
+USER 10001:10001
 EXPOSE 8090 8091
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "deploy/healthy.py", "8091/control/health"]
