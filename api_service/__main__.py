@@ -1,5 +1,6 @@
 """The API service: `python -m api_service`. Stops on SIGTERM, after the requests under way."""
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -12,7 +13,7 @@ def main() -> None:
     try:
         configuration = settings.load()
         logs.setup("api", configuration.log_level, configuration.log_format)
-        metrics_directory = Path(tempfile.mkdtemp(prefix="notification-api-metrics-"))
+        metrics_directory = Path(tempfile.mkdtemp(prefix=f"notification-api-{os.getpid()}-"))
         settings.use_metrics_directory(metrics_directory)
         # Whatever declares metrics must not be imported before this line.
         from api_service.server import Server  # noqa: PLC0415

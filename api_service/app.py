@@ -32,7 +32,7 @@ def create_app(
     metrics_directory: where the processes that share one set of metrics keep it; None where this one is alone.
     """
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # one more than `BodyParser` takes, so that it sees too much
     app.json.sort_keys = False  # type: ignore[attr-defined]  # as the schemas have them
     app.extensions["parts"] = Parts(
         sessions=sessionmaker(engine, expire_on_commit=False),

@@ -20,6 +20,8 @@ class BodyParser(FlaskParser):
         if not is_json(req.mimetype):
             abort(415, message="The content type must be application/json.")
         body = req.get_data()
+        if len(body) > MAX_BYTES:  # Flask cuts a body of unknown length off at its limit and says nothing
+            abort(413, message=f"The body has more than {MAX_BYTES // 1024} KiB.")
         try:
             return json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:

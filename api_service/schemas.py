@@ -157,25 +157,25 @@ class MailingSchema(BodySchema):
     state = fields.Enum(
         MailingState, by_value=fields.String, dump_only=True, metadata=_about("Follows from the times and actions.")
     )
-    created_at = Moment(dump_only=True)
-    statistics = fields.Nested(FiguresSchema, dump_only=True)
+    created_at = Moment(dump_only=True, metadata=_about("When it was stored."))
+    statistics = fields.Nested(FiguresSchema, dump_only=True, metadata=_about("Where its messages stand."))
 
 
 class MailingFiguresSchema(FiguresSchema):  # type: ignore[misc, valid-type]
     mailing_id = fields.Integer(metadata=_about("The mailing.", example=1))
-    state = fields.Enum(MailingState, by_value=fields.String)
-    starts_at = Moment()
-    ends_at = Moment()
+    state = fields.Enum(MailingState, by_value=fields.String, metadata=_about("Of the mailing."))
+    starts_at = Moment(metadata=_about("When it was, or will be, launched."))
+    ends_at = Moment(metadata=_about("Nothing is sent from this moment on."))
 
 
 class GeneralStatisticsSchema(FiguresSchema):  # type: ignore[misc, valid-type]
-    mailings = fields.List(fields.Nested(MailingFiguresSchema))
+    mailings = fields.List(fields.Nested(MailingFiguresSchema), metadata=_about("One page of them."))
 
 
 class MessageSchema(Schema):
     id = fields.Integer(metadata=_about("The provider knows the message by this number.", example=1))
     client_id = fields.Integer(metadata=_about("The client; he may have been deleted since.", example=1))
-    status = fields.Enum(MessageState, by_value=fields.String)
+    status = fields.Enum(MessageState, by_value=fields.String, metadata=_about("Where it stands."))
     attempts = fields.Integer(metadata=_about("Calls of the provider that count.", example=1))
     error = fields.String(
         allow_none=True,
@@ -189,7 +189,7 @@ class MessageSchema(Schema):
 
 class DetailStatisticsSchema(FiguresSchema):  # type: ignore[misc, valid-type]
     mailing_id = fields.Integer(metadata=_about("The mailing.", example=1))
-    state = fields.Enum(MailingState, by_value=fields.String)
+    state = fields.Enum(MailingState, by_value=fields.String, metadata=_about("Of the mailing."))
     errors = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),
@@ -197,7 +197,7 @@ class DetailStatisticsSchema(FiguresSchema):  # type: ignore[misc, valid-type]
     )
     first_sent_at = Moment(allow_none=True, metadata=_about("Null while nothing is sent."))
     last_sent_at = Moment(allow_none=True, metadata=_about("Null while nothing is sent."))
-    messages = fields.List(fields.Nested(MessageSchema))
+    messages = fields.List(fields.Nested(MessageSchema), metadata=_about("One page of them."))
 
 
 class DetailQuerySchema(PageSchema):

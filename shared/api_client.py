@@ -165,14 +165,14 @@ class ApiClient:
 
     def _items(self, path: str, key: str | None = None, **params: Any) -> Iterator[Json]:
         for page in count(1):
-            answer = self._call("GET", path, params={**params, "page": page, "page_size": PAGE_SIZE}).json()
+            answer = _json(self._call("GET", path, params={**params, "page": page, "page_size": PAGE_SIZE}))
             items = answer if key is None else answer[key]
             yield from items
             if len(items) < PAGE_SIZE:
                 return
 
     def _object(self, method: str, path: str, *, patience: float | None = None, **request: Any) -> Json:
-        answer: Json = self._call(method, path, patience=patience, **request).json()
+        answer: Json = _json(self._call(method, path, patience=patience, **request))
         return answer
 
     def _call(self, method: str, path: str, *, patience: float | None = None, **request: Any) -> requests.Response:
@@ -202,6 +202,13 @@ class ApiClient:
             body = {}
         body = body if isinstance(body, dict) else {}
         raise ApiError(_sentence(method, path, answer.status_code, body), answer.status_code, body)
+
+
+def _json(answer: requests.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise ApiError(f"{answer.url}: the answer is not JSON", answer.status_code) from error
 
 
 def _sentence(method: str, path: str, status: int, body: Json) -> str:

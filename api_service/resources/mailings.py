@@ -25,14 +25,17 @@ SENT = {
     "filter": {"operator_codes": ["912", "926"], "tags": ["vip"]},
     "send_window": {"from": "09:00", "until": "21:00"},
 }
-GIVEN = SENT | {
-    "id": 1,
-    "starts_at": "2030-01-31T06:00:00+00:00",
-    "ends_at": "2030-01-31T18:00:00+00:00",
-    "state": "scheduled",
-    "created_at": "2030-01-30T14:21:07.123456+00:00",
-    "statistics": {"audience": 0} | {str(state): 0 for state in MessageState},
-}
+GIVEN = (
+    {"id": 1}
+    | SENT
+    | {
+        "starts_at": "2030-01-31T06:00:00+00:00",
+        "ends_at": "2030-01-31T18:00:00+00:00",
+        "state": "scheduled",
+        "created_at": "2030-01-30T14:21:07.123456+00:00",
+        "statistics": {"audience": 0} | {str(state): 0 for state in MessageState},
+    }
+)
 ID = path_id("mailing_id", "The id of the mailing.")
 
 View = dict[str, Any]

@@ -1,0 +1,152 @@
+"""The client of the API before a server whose faults can be had on demand; test_api_server.py has the real one."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from shared import clock
+from shared.api_client import ApiClient
+from shared.errors import ApiError
+
+LOST = 0  # the connection breaks without an answer
+
+
+class Script(ThreadingHTTPServer):
+    """Answers one status after the other. `requests`: what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.statuses: list[int] = []
+        self.body: bytes | None = None
+        self.requests: list[str] = []
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Script
+    protocol_version = "HTTP/1.1"
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.requests.append(f"{self.command} {self.path}")
+        status = self.server.statuses.pop(0)
+        self.close_connection = status == LOST
+        if status == LOST:
+            return
+        message = {"code": status, "status": "", "message": "So it is.", "errors": {"json": {"phone": ["No."]}}}
+        body = self.server.body if self.server.body is not None else json.dumps(message).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Location", "/elsewhere/")
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    script = Script()
+    thread = threading.Thread(target=script.serve_forever, args=(0.01,))
+    thread.start()
+    yield script
+    script.shutdown()
+    thread.join()
+    script.server_close()
+
+
+@pytest.fixture
+def client(script: Script) -> Iterator[ApiClient]:
+    with ApiClient(f"http://127.0.0.1:{script.server_port}/", timeout=5, patience=20) as client:
+        yield client
+
+
+Call = Callable[[ApiClient], object]
+
+HARMLESS: list[Call] = [
+    lambda client: client.mailing(1),
+    lambda client: client.statistics(),
+    lambda client: client.change_client(1, tag="vip"),
+    lambda client: client.pause(1),
+    lambda client: client.resume(1),
+    lambda client: client.cancel(1),
+    lambda client: client.delete_mailing(1),
+]
+CREATIONS: list[Call] = [
+    lambda client: client.create_client("79120000001"),
+    lambda client: list(client.create_clients([{"phone": "79120000001"}])),
+    lambda client: client.create_mailing("Hello", clock.now(), clock.now()),
+]
+
+
+@pytest.mark.parametrize("call", HARMLESS)
+def test_what_may_be_repeated_is(client: ApiClient, script: Script, call: Call) -> None:
+    script.statuses = [LOST, 503, LOST, 200]
+    call(client)
+    assert len(set(script.requests)) == 1
+    assert len(script.requests) == 4
+
+
+@pytest.mark.parametrize("status", [LOST, 503])
+@pytest.mark.parametrize("call", CREATIONS)
+def test_a_creation_is_not(client: ApiClient, script: Script, call: Call, status: int) -> None:
+    script.statuses = [status]
+    with pytest.raises(ApiError) as error:
+        call(client)
+    assert (error.value.status, len(script.requests)) == (status, 1)
+
+
+@pytest.mark.parametrize("status", [308, 400, 404, 409, 422, 500])
+def test_any_other_error_is_final(client: ApiClient, script: Script, status: int) -> None:
+    script.statuses = [status]
+    with pytest.raises(ApiError, match=rf"GET /mailings/1/: {status} So it is. .*phone.*No") as error:
+        client.mailing(1)
+    assert (error.value.status, error.value.body["code"]) == (status, status)
+    assert script.requests == ["GET /mailings/1/"]
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b"\xff"])
+def test_an_error_of_somebody_else_is_one_all_the_same(client: ApiClient, script: Script, body: bytes) -> None:
+    script.statuses, script.body = [502], body
+    with pytest.raises(ApiError) as error:
+        client.mailing(1)
+    assert (error.value.status, error.value.body) == (502, {})
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"\xff"])
+def test_an_answer_that_is_no_json_is_an_error(client: ApiClient, script: Script, body: bytes) -> None:
+    script.statuses, script.body = [200], body
+    with pytest.raises(ApiError, match="not JSON"):
+        client.mailing(1)
+
+
+def test_lists_are_read_page_by_page(client: ApiClient, script: Script) -> None:
+    script.statuses, script.body = [200, 200], json.dumps([{"id": 1}] * 100).encode()
+    clients = client.clients()
+    for _ in range(100):
+        next(clients)
+    assert script.requests == ["GET /clients/?page=1&page_size=100"]
+    script.body = b"[]"
+    assert list(clients) == []
+    assert script.requests[1:] == ["GET /clients/?page=2&page_size=100"]
+
+
+def test_it_gives_up_in_time() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        client = ApiClient(f"http://127.0.0.1:{nobody.getsockname()[1]}", patience=0.5)
+        begun = clock.ticks()
+        with pytest.raises(ApiError) as error:
+            client.mailing(1)
+        assert 0.1 < clock.ticks() - begun < 5
+        assert error.value.status == 0
+        assert not client.ready()
+        with pytest.raises(ApiError, match="is not ready after"):
+            client.wait_until_ready(0.3)
