@@ -9,9 +9,10 @@ import contextlib
 import io
 import selectors
 import socket
+import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 
 import pycurl
@@ -35,7 +36,7 @@ _LOOK_AGAIN = 0.5
 
 
 class Sender:
-    """`deliver` is called from the sender's thread with results as they come in."""
+    """`deliver` is called with results as they come in, from the sender's thread; after the stop from any."""
 
     def __init__(
         self,
@@ -71,16 +72,22 @@ class Sender:
         self._idle: list[_Call] = []
         self._calls: dict[pycurl.Curl, _Call] = {}
         self._pace = _Pace()
+        self._door = Lock()  # nothing is taken in after the stop, or the loop might leave it behind
         self._stop_at: float | None = None  # calls still in flight then are given up
         self._stopped = Event()
 
     # ---- from other threads
 
     def offer(self, attempts: Sequence[Attempt]) -> None:
-        """Takes attempts over; every one of them comes back as a Result."""
-        self._offers += len(attempts)
-        self._offered.append(attempts)
-        self._wake()
+        """Takes attempts over; every one of them comes back as a Result, exactly once."""
+        with self._door:
+            if self._stop_at is None:
+                self._offers += len(attempts)
+                self._offered.append(attempts)
+                self._wake()
+                return
+        now = ticks()
+        self._deliver([Result(attempt, None, now) for attempt in attempts])
 
     @property
     def room(self) -> int:
@@ -105,15 +112,16 @@ class Sender:
 
     def stop(self, within: float) -> None:
         """Starts nothing any more; calls that are in flight after `within` seconds are given up as timed out."""
-        self._stop_at = ticks() + within
-        self._wake()
+        with self._door:
+            self._stop_at = ticks() + within
+            self._wake()
 
     def join(self, timeout: float) -> bool:
         """Waits until everything has come back."""
         return self._stopped.wait(timeout)
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # it is full: the loop is awake
+        with contextlib.suppress(OSError):  # it is full: the loop is awake; or closed: the loop has ended
             self._wake_out.send(b"\0")
 
     # ---- the loop
@@ -132,7 +140,16 @@ class Sender:
                 self._collect()
                 self._start()
         finally:
+            self._close()
             self._stopped.set()
+
+    def _close(self) -> None:
+        for call in [*self._calls.values(), *self._idle]:
+            call.handle.close()
+        self._multi.close()
+        self._selector.close()
+        self._wake_in.close()
+        self._wake_out.close()
 
     def _is_finished(self) -> bool:
         return self._stop_at is not None and not self._calls and not self._waiting and not self._offered
@@ -249,9 +266,12 @@ def mask_to_curl(mask: int) -> int:
     )
 
 
+_E_TOO_LARGE = 100  # CURLE_TOO_LARGE, for which pycurl has no name
+
 _NO_ANSWER = {
     pycurl.E_PARTIAL_FILE,  # the body is shorter than announced
     pycurl.E_WRITE_ERROR,  # the body is too long: `_write` refused it
+    _E_TOO_LARGE,  # the headers are too long or too many
     pycurl.E_FTP_WEIRD_SERVER_REPLY,  # no HTTP
     pycurl.E_UNSUPPORTED_PROTOCOL,  # HTTP/0.9
     pycurl.E_BAD_CONTENT_ENCODING,
@@ -284,8 +304,11 @@ class _Call:
         # second time by itself when a kept connection breaks after the first: a repeat that nobody counts.
         handle.setopt(pycurl.READFUNCTION, self._read)
         if url.startswith("https:"):
+            # Without PIPEWAIT: with a provider that has no HTTP/2, all calls would wait for the answer to the first.
             handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
-            handle.setopt(pycurl.PIPEWAIT, 1)  # else a connection is opened for every call before HTTP/2 is agreed on
+            authorities = ssl.get_default_verify_paths().cafile  # so SSL_CERT_FILE may name others than the system's
+            if authorities:
+                handle.setopt(pycurl.CAINFO, authorities)
 
     def prepare(self, attempt: Attempt, now: float) -> None:
         message = attempt.message
