@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -43,8 +43,8 @@ while True:
 """
 
 
-def adapter(url: str) -> Broker:
-    return RabbitMQ(url, LADDER, heartbeat=BEAT) if url.startswith("amqp") else TableBroker(url, LADDER, lease=BEAT)
+def adapter(url: str, beat: int = BEAT) -> Broker:
+    return RabbitMQ(url, LADDER, heartbeat=beat) if url.startswith("amqp") else TableBroker(url, LADDER, lease=beat)
 
 
 @dataclass
@@ -85,14 +85,18 @@ class UnderTest:
             time.sleep(pause)
         raise AssertionError
 
-    def start_consumer(self, queue: str) -> subprocess.Popen[str]:
+    @contextmanager
+    def consuming_process(self, queue: str) -> Iterator[subprocess.Popen[str]]:
         """A process that has received a job and keeps it."""
         command = [sys.executable, "-c", _CONSUMER, self.url, queue]
         root = Path(__file__).parents[2]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
-        assert process.stdout
-        assert process.stdout.readline() == "1\n"
-        return process
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+            try:
+                assert process.stdout
+                assert process.stdout.readline() == "1\n"
+                yield process
+            finally:
+                process.kill()
 
     def close(self) -> None:
         for session in self._sessions:

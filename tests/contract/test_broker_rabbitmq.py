@@ -60,9 +60,9 @@ def test_every_queue_survives_and_none_loses_what_it_dead_letters(
 
 
 def test_a_ladder_may_change(rabbitmq_under_test: UnderTest) -> None:
-    with RabbitMQ(rabbitmq_under_test.url, [timedelta(seconds=3)]).connect() as session:
-        session.publish("message.retry.3s", [b"of the old ladder"])
     with rabbitmq_under_test.connect() as session:
+        session.publish(ONE_SECOND, [b"of the old ladder"])
+    with RabbitMQ(rabbitmq_under_test.url, [timedelta(seconds=5)]).connect() as session:
         session.subscribe([DISPATCH], 1)
         assert bodies(receive(session, 1)) == [b"of the old ladder"]
 

@@ -17,11 +17,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import requests
+
+from shared.broker import topology
 
 START_SECONDS = 60.0
 DEBIAN_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one in /usr/sbin switches to another user
@@ -222,8 +225,10 @@ class _VirtualHosts:
         self._http.trust_env = False
 
     def answers(self) -> bool:
+        """Whether there is a management API, and it lets us make virtual hosts."""
         try:
-            return self._http.get(f"{self._management}/api/whoami", timeout=2).ok
+            answer = self._http.get(f"{self._management}/api/whoami", timeout=2)
+            return answer.ok and "administrator" in answer.json()["tags"]
         except requests.RequestException:
             return False
 
@@ -259,7 +264,8 @@ def _install() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not DEBIAN_SERVER.exists():
             with _no_services():
-                _apt("update")
+                with suppress(NoRabbitMQ):  # one source that is out of reach need not be the one that matters
+                    _apt("update")
                 _apt("install", "-y", "--no-install-recommends", "rabbitmq-server")
     return DEBIAN_SERVER
 
@@ -288,14 +294,14 @@ def _no_services() -> Iterator[None]:
 
 
 def _delete_queues(url: str) -> None:
-    import pika  # noqa: PLC0415 - only where there is no management API
+    """Those of the product with any retry ladder; nobody but the management API can list them."""
+    import pika  # noqa: PLC0415 - not needed by most
 
-    from shared.broker import topology  # noqa: PLC0415
-    from shared.retry import DEFAULT_LADDER  # noqa: PLC0415
-
+    rungs = [timedelta(**{unit: number}) for unit in ("seconds", "minutes", "hours") for number in range(1, 61)]
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
-        for queue in topology.queues(DEFAULT_LADDER):
-            connection.channel().queue_delete(queue.name)
+        channel = connection.channel()
+        for queue in topology.queues(rungs):
+            channel.queue_delete(queue.name)
 
 
 def _free_ports(count: int) -> list[int]:

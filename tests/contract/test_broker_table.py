@@ -1,0 +1,38 @@
+"""What only a database can do to us."""
+
+import traceback
+
+import pytest
+from sqlalchemy import Engine, text
+
+from shared.broker.table import TableBroker
+from shared.broker.topology import DISPATCH
+from shared.errors import BrokerUnavailable
+from tests.contract.conftest import LADDER, UnderTest, bodies, receive
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid"])
+def test_a_database_that_is_away(host: str) -> None:
+    url = f"postgresql://user:s3cret@{host}/none"
+    with pytest.raises(BrokerUnavailable) as caught:
+        TableBroker(url, LADDER).connect()
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_database_without_the_table(database_url: str, engine: Engine) -> None:
+    session = TableBroker(database_url, LADDER).connect()
+    with engine.begin() as connection:
+        connection.execute(text("drop table broker_jobs"))
+    with pytest.raises(BrokerUnavailable, match="broker_jobs"):
+        session.publish(DISPATCH, [b"job"])
+    session.close()
+
+
+def test_a_job_that_somebody_else_has_locked_holds_nobody_up(table_under_test: UnderTest, engine: Engine) -> None:
+    consumer = table_under_test.consumer(DISPATCH)
+    with engine.connect() as connection:
+        table_under_test.connect().publish(DISPATCH, [b"locked", b"free"])
+        connection.execute(text("select from broker_jobs order by id limit 1 for update"))
+        assert bodies(receive(consumer, 1)) == [b"free"]
+        assert consumer.receive(0.3) == []
+    assert bodies(receive(consumer, 1)) == [b"locked"]
