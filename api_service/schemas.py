@@ -133,14 +133,14 @@ class MailingSchema(BodySchema):
         required=True,
         metadata=_about(
             "When it is launched; at once where that has passed. With an offset from UTC. Frozen at the launch.",
-            example="2030-01-31T09:00:00+03:00",
+            example="2050-01-31T09:00:00+03:00",
         ),
     )
     ends_at = Moment(
         required=True,
         metadata=_about(
             "Nothing is sent from this moment on. Later than `starts_at` and in the future.",
-            example="2030-01-31T21:00:00+03:00",
+            example="2050-01-31T21:00:00+03:00",
         ),
     )
     filter = Whole(
@@ -161,15 +161,28 @@ class MailingSchema(BodySchema):
     statistics = fields.Nested(FiguresSchema, dump_only=True, metadata=_about("Where its messages stand."))
 
 
-class MailingFiguresSchema(FiguresSchema):  # type: ignore[misc, valid-type]
-    mailing_id = fields.Integer(metadata=_about("The mailing.", example=1))
-    state = fields.Enum(MailingState, by_value=fields.String, metadata=_about("Of the mailing."))
-    starts_at = Moment(metadata=_about("When it was, or will be, launched."))
-    ends_at = Moment(metadata=_about("Nothing is sent from this moment on."))
+_OF_MAILING: dict[str, fields.Field[Any]] = {
+    "mailing_id": fields.Integer(metadata=_about("The mailing.", example=1)),
+    "state": fields.Enum(MailingState, by_value=fields.String, metadata=_about("Of the mailing.")),
+}
 
+MailingFiguresSchema = Schema.from_dict(
+    {
+        **_OF_MAILING,
+        "starts_at": Moment(metadata=_about("When it was, or will be, launched.")),
+        "ends_at": Moment(metadata=_about("Nothing is sent from this moment on.")),
+        **_COUNTS,
+    },
+    name="MailingFigures",
+)
 
-class GeneralStatisticsSchema(FiguresSchema):  # type: ignore[misc, valid-type]
-    mailings = fields.List(fields.Nested(MailingFiguresSchema), metadata=_about("One page of them."))
+GeneralStatisticsSchema = Schema.from_dict(
+    {
+        **_COUNTS,
+        "mailings": fields.List(fields.Nested(MailingFiguresSchema), metadata=_about("One page of them.")),
+    },
+    name="GeneralStatistics",
+)
 
 
 class MessageSchema(Schema):
@@ -187,17 +200,21 @@ class MessageSchema(Schema):
     )
 
 
-class DetailStatisticsSchema(FiguresSchema):  # type: ignore[misc, valid-type]
-    mailing_id = fields.Integer(metadata=_about("The mailing.", example=1))
-    state = fields.Enum(MailingState, by_value=fields.String, metadata=_about("Of the mailing."))
-    errors = fields.Dict(
-        keys=fields.String(),
-        values=fields.Integer(),
-        metadata=_about("Attempts that did not succeed, by kind.", example={"server_error": 2}),
-    )
-    first_sent_at = Moment(allow_none=True, metadata=_about("Null while nothing is sent."))
-    last_sent_at = Moment(allow_none=True, metadata=_about("Null while nothing is sent."))
-    messages = fields.List(fields.Nested(MessageSchema), metadata=_about("One page of them."))
+DetailStatisticsSchema = Schema.from_dict(
+    {
+        **_OF_MAILING,
+        **_COUNTS,
+        "errors": fields.Dict(
+            keys=fields.String(),
+            values=fields.Integer(),
+            metadata=_about("Attempts that did not succeed, by kind.", example={"server_error": 2}),
+        ),
+        "first_sent_at": Moment(allow_none=True, metadata=_about("Null while nothing is sent.")),
+        "last_sent_at": Moment(allow_none=True, metadata=_about("Null while nothing is sent.")),
+        "messages": fields.List(fields.Nested(MessageSchema), metadata=_about("One page of them.")),
+    },
+    name="DetailStatistics",
+)
 
 
 class DetailQuerySchema(PageSchema):

@@ -20,8 +20,8 @@ blueprint = Blueprint("Mailings", "What is to be sent, to whom, from when until 
 
 SENT = {
     "text": "The doors open at noon.",
-    "starts_at": "2030-01-31T09:00:00+03:00",
-    "ends_at": "2030-01-31T21:00:00+03:00",
+    "starts_at": "2050-01-31T09:00:00+03:00",
+    "ends_at": "2050-01-31T21:00:00+03:00",
     "filter": {"operator_codes": ["912", "926"], "tags": ["vip"]},
     "send_window": {"from": "09:00", "until": "21:00"},
 }
@@ -29,10 +29,10 @@ GIVEN = (
     {"id": 1}
     | SENT
     | {
-        "starts_at": "2030-01-31T06:00:00+00:00",
-        "ends_at": "2030-01-31T18:00:00+00:00",
+        "starts_at": "2050-01-31T06:00:00+00:00",
+        "ends_at": "2050-01-31T18:00:00+00:00",
         "state": "scheduled",
-        "created_at": "2030-01-30T14:21:07.123456+00:00",
+        "created_at": "2050-01-30T14:21:07.123456+00:00",
         "statistics": {"audience": 0} | {str(state): 0 for state in MessageState},
     }
 )
@@ -98,9 +98,9 @@ class OneMailing(MethodView):
     @blueprint.operation(
         "changeMailing",
         body=MailingSchema(partial=True),
-        sends={"ends_at": "2030-01-31T23:00:00+03:00", "send_window": None},
+        sends={"ends_at": "2050-01-31T23:00:00+03:00", "send_window": None},
         answer=MailingSchema,
-        gives=GIVEN | {"ends_at": "2030-01-31T20:00:00+00:00", "send_window": None},
+        gives=GIVEN | {"ends_at": "2050-01-31T20:00:00+00:00", "send_window": None},
         fails=[404, 409],
     )
     def patch(self, values: Mapping[str, Any], mailing_id: int) -> View:

@@ -25,7 +25,7 @@ _MESSAGE = {
     "attempts": 1,
     "error": "server_error",
     "sent_at": None,
-    "due_at": "2030-01-31T06:00:35.412003+00:00",
+    "due_at": "2050-01-31T06:00:35.412003+00:00",
 }
 
 Answer = tuple[dict[str, Any], dict[str, str]]
@@ -76,13 +76,12 @@ class DetailStatistics(MethodView):
         "detailStatistics",
         query=DetailQuerySchema,
         answer=DetailStatisticsSchema,
-        gives=_COUNTS
+        gives={"mailing_id": 1, "state": "running"}
+        | _COUNTS
         | {
-            "mailing_id": 1,
-            "state": "running",
             "errors": {"server_error": 1},
-            "first_sent_at": "2030-01-31T06:00:00.218374+00:00",
-            "last_sent_at": "2030-01-31T06:00:01.004127+00:00",
+            "first_sent_at": "2050-01-31T06:00:00.218374+00:00",
+            "last_sent_at": "2050-01-31T06:00:01.004127+00:00",
             "messages": [_MESSAGE],
         },
         fails=[404],

@@ -8,6 +8,8 @@ import pytest
 
 from tests.services.api import Answer, Api, running
 
+pytest_plugins = ("tests.services.api_fixture",)
+
 ANNA = {"phone": "79123456789", "operator_code": "926", "tag": "vip", "timezone": "Europe/Moscow"}
 
 

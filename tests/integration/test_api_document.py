@@ -10,6 +10,8 @@ from flask import Flask
 
 from tests.services.api import Api
 
+pytest_plugins = ("tests.services.api_fixture",)
+
 EXPECTED = {
     "/clients/": {"get", "post"},
     "/clients/{client_id}/": {"get", "put", "patch", "delete"},

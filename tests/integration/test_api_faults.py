@@ -14,6 +14,8 @@ from api_service.probe import Probe
 from shared import clock, database
 from tests.services.api import Answer, Api, mailing
 
+pytest_plugins = ("tests.services.api_fixture",)
+
 OPERATIONS = [
     ("GET", "/clients/"),
     ("POST", "/clients/"),

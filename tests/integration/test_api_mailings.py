@@ -10,6 +10,8 @@ from sqlalchemy import text
 
 from tests.services.api import HOUR, Api, from_now, mailing, running
 
+pytest_plugins = ("tests.services.api_fixture",)
+
 EVERYONE: dict[str, list[str]] = {"operator_codes": [], "tags": []}
 NIGHT = {"from": "22:00", "until": "06:00"}
 

@@ -13,6 +13,8 @@ from shared.messages import Verdict
 from shared.retry import Finish, Retry
 from tests.services.api import Api, mailing, running
 
+pytest_plugins = ("tests.services.api_fixture",)
+
 STATES = [str(state) for state in MessageState]
 
 
