@@ -29,6 +29,8 @@ def turn(engine: Engine, patience: float = 0.0) -> Iterator[Connection | None]:
         while not (taken := try_lock(connection, _LOCK)) and ticks() < until:
             time.sleep(0.2)
         yield connection if taken else None
+        if taken:  # or else the server lets go of it only when it notices that the session is over
+            connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
     finally:
         connection.close()
 
