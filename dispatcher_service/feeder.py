@@ -6,6 +6,7 @@ can write nothing; the others stand by. It works without a broker as well: only 
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -76,10 +77,12 @@ class Feeder:
         pauses = backoff()
         while not self._stopping.is_set():
             try:
-                with self._engine.connect() as connection:
-                    while not self._stopping.is_set() and not self._try_to_lead(connection):
+                with self._own_connection() as connection:
+                    while not self._try_to_lead(connection):
                         pauses = backoff()
-                        self._stopping.wait(STANDBY_PAUSE)
+                        if self._stopping.wait(STANDBY_PAUSE):
+                            return
+                    pauses = backoff()
                     self._lead(connection)
             except SQLAlchemyError as error:
                 pause = next(pauses)
@@ -88,6 +91,15 @@ class Feeder:
             finally:
                 metrics.LEADER.set(0)
                 self._drop_session()
+
+    @contextmanager
+    def _own_connection(self) -> Iterator[Connection]:
+        """Closed at the end, and not given back to the pool, where it would keep the lock."""
+        with self._engine.connect() as connection:
+            try:
+                yield connection
+            finally:
+                connection.invalidate()
 
     def _try_to_lead(self, connection: Connection) -> bool:
         with connection.begin():
@@ -100,7 +112,6 @@ class Feeder:
         while not self._stopping.is_set():
             busy = self._step(connection, may_rescue=ticks() - since >= RESCUE_AFTER)
             self._wait(BUSY_PAUSE if busy else IDLE_PAUSE)
-        connection.invalidate()  # closes it, and so gives the lock up at once
 
     def _step(self, connection: Connection, *, may_rescue: bool) -> bool:
         """One look at everything; whether there was something to do."""
@@ -113,9 +124,9 @@ class Feeder:
                 busy |= self._close(connection, mailing) > 0
             if mailing.unlaunched:
                 busy |= self._launch(connection, mailing.id)
-            if mailing.window_changed:
-                busy |= self._time_anew(connection, mailing.id)
-            if room > 0 and (mailing.due or mailing.unlaunched):
+            if mailing.window_changed and self._time_anew(connection, mailing.id):
+                busy = True  # nothing is taken before all are timed anew: what is taken and has to wait looks untimed
+            elif room > 0 and (mailing.due or mailing.unlaunched):
                 published = self._feed(connection, mailing.id, room)
                 room -= published
                 busy |= published > 0
@@ -126,7 +137,7 @@ class Feeder:
     def _walk(self, connection: Connection) -> Sequence[Row[tuple[object, ...]]]:
         """The mailings that have begun and are not finished, nearest end first."""
         with connection.begin():
-            return connection.execute(_WALK).all()
+            return connection.execute(WALK).all()
 
     # ---------------------------------------------------------------- what a step does
 
@@ -177,8 +188,7 @@ class Feeder:
         except BrokerError as error:
             self._broker_failed(error)
             with connection.begin(), ledger.entries(connection, self._slot) as entries:
-                now = connection.scalar(text("select now()"))
-                messages.hand_back(connection, entries, ids, now)
+                messages.hand_back(connection, entries, mailing_id, ids)
             return 0
         self._backlog.published(len(jobs))
         metrics.MESSAGES_PUBLISHED.inc(len(ids))
@@ -269,11 +279,11 @@ def _chunks(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
 
 
 # A paused mailing is launched only to be closed, when its end has passed.
-_WALK = text("""
+WALK = text("""
     select id, over, cancelled, window_changed, launched_at is null and not cancelled as unlaunched,
-           not over and not cancelled and exists (
-               select from messages where mailing_id = mailings.id and due_at <= now()
-                 and status in ('pending', 'queued', 'retrying')) as due
+           not over and not cancelled and (
+               select due_at from messages where mailing_id = mailings.id
+                 and status in ('pending', 'queued', 'retrying') order by due_at limit 1) <= now() as due
     from mailings, lateral (select ends_at <= now() as over, cancelled_at is not null as cancelled) state
     where finished_at is null and (cancelled or over or starts_at <= now() and paused_at is null)
     order by ends_at, id

@@ -26,6 +26,7 @@ def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float 
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=True,
+        hide_parameters=True,  # errors are logged, and phone numbers must not be
         connect_args={
             "application_name": name,
             "connect_timeout": CONNECT_TIMEOUT,
@@ -33,8 +34,9 @@ def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float 
             "keepalives_interval": 5,
             "keepalives_count": 3,
             "tcp_user_timeout": 30_000,
+            # random_page_cost: what is worked on is in memory; at the default, 4, a batch of ids may scan a table.
             "options": f"-c timezone=UTC -c statement_timeout={int(statement_timeout * 1000)}"
-            " -c idle_in_transaction_session_timeout=60000",
+            " -c idle_in_transaction_session_timeout=60000 -c random_page_cost=1.1",
         },
     )
 

@@ -3,18 +3,23 @@
 Who moves what:
 
     feeder       create, take (→ queued), rescue (a lease ran out), close (the mailing is over), reopen_windows
-    dispatcher   claim (→ sending), record (what the attempt led to), hand_back (→ pending)
+    dispatcher   claim (→ sending), record (what the attempt led to)
+    both         hand_back (→ pending)
     API service  cancel_client
 
 All functions run inside a transaction of the caller's and enter what they moved in its ledger (`shared.ledger`).
-Batches lock rows in the order of their ids; all but `record` skip rows that somebody else has locked.
-The clock is the database's: `now()` of the transaction.
+Only `record` waits for rows that somebody else has locked; the others skip them. The clock is the database's: `now()`
+of the transaction.
+
+The statements leave the planner no choice that depends on statistics: a launch turns an empty table into one of a
+million rows within seconds, long before anybody has analysed it.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, TextClause, text
@@ -25,11 +30,14 @@ from shared.message_state import AMBIGUOUS_ERRORS, Error, MessageState
 from shared.retry import Decision, Finish, Retry
 from shared.window import Window
 
+_Row = Row[*tuple[Any, ...]]
+
 GRACE = timedelta(seconds=30)
 """How long a message may stay on the broker, beyond the delay of its rung, before the feeder puts it there again."""
 
 _AMBIGUOUS = "(" + ", ".join(f"'{error}'" for error in sorted(AMBIGUOUS_ERRORS)) + ")"
 _GRACE = f"interval '{GRACE.total_seconds():g} s'"
+_WAITING = "status in ('pending', 'queued', 'retrying')"  # as in the index messages_due_idx
 
 
 # ---------------------------------------------------------------- the dispatcher's moves
@@ -84,44 +92,45 @@ def claim(
     mailing = connection.execute(_MAILING, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None or mailing.over:
         return None
+    rows = _in_hand(connection, mailing_id, message_ids)
     if mailing.paused:
-        hand_back(connection, entries, message_ids, mailing.now)
+        _put_back(connection, entries, mailing_id, rows, mailing.now)
         return None
-    window = _window(mailing)
-    zones = None if window is None else [name for name in timezones.names() if _is_open(window, name, mailing.now)]
-    rows = connection.execute(
-        _CLAIM, {"mailing_id": mailing_id, "ids": list(message_ids), "lease": lease, "zones": zones}
-    ).all()
-    for row in rows:
-        entries.moved(mailing_id, MessageState(row.before), MessageState.SENDING)
-    if len(rows) < len(message_ids):
-        taken = {row.id for row in rows}
-        left = [message_id for message_id in message_ids if message_id not in taken]
-        _postpone(connection, entries, left, window, mailing.now)
-    if not rows:
+    if orphans := [row.id for row in rows if row.timezone is None]:
+        _cancel(connection, entries, orphans)
+        rows = [row for row in rows if row.timezone is not None]
+    ready = _reachable(connection, entries, mailing, rows)
+    if not ready:
         return None
+    claim_id = ready[0].claim_id
+    connection.execute(_SEND, {"ids": [row.id for row in ready], "claim_id": claim_id, "lease": lease})
+    _enter(entries, mailing_id, ready, MessageState.SENDING)
     wait = 0.0
     if rate:
-        wait = float(connection.scalar(_RESERVE, {"span": timedelta(seconds=len(rows) / rate)}) or 0.0)
-    deadlines = _Deadlines(mailing.ends_at, window, mailing.now)
-    return Claim(
-        rows[0].claim_id, mailing.now, wait, [_claimed(row, mailing, deadlines.of(row.timezone)) for row in rows]
-    )
+        wait = float(connection.scalar(_RESERVE, {"span": timedelta(seconds=len(ready) / rate)}) or 0.0)
+    return Claim(claim_id, mailing.now, wait, _claimed(mailing, ready))
 
 
-def _claimed(row: Row[Any], mailing: Row[Any], deadline: datetime) -> Claimed:
-    return Claimed(
-        id=row.id,
-        mailing_id=mailing.id,
-        client_id=row.client_id,
-        claim_id=row.claim_id,
-        phone=row.phone,
-        text=mailing.text,
-        attempts=row.attempts,
-        ends_at=mailing.ends_at,
-        deadline=deadline,
-        repeat=row.error in AMBIGUOUS_ERRORS,
-    )
+def _claimed(mailing: _Row, rows: Sequence[_Row]) -> list[Claimed]:
+    window, ends_at = _window(mailing), mailing.ends_at
+    deadlines = dict.fromkeys({row.timezone for row in rows}, ends_at)
+    if window is not None:
+        deadlines = {zone: min(ends_at, _hours(window, zone).at(mailing.now)[1]) for zone in deadlines}
+    return [
+        Claimed(
+            id=message_id,
+            mailing_id=mailing.id,
+            client_id=client_id,
+            claim_id=claim_id,
+            phone=phone,
+            text=mailing.text,
+            attempts=attempts,
+            ends_at=ends_at,
+            deadline=deadlines[timezone],
+            repeat=error in AMBIGUOUS_ERRORS,
+        )
+        for message_id, _, client_id, attempts, error, phone, timezone, claim_id in rows
+    ]
 
 
 _MAILING = text("""
@@ -130,20 +139,27 @@ _MAILING = text("""
     from mailings where id = :mailing_id
 """)
 
+
+def _in_hand(connection: Connection, mailing_id: int, message_ids: Iterable[int]) -> Sequence[_Row]:
+    return connection.execute(_IN_HAND, {"mailing_id": mailing_id, "ids": sorted(set(message_ids))}).all()
+
+
+# What a job names and may be sent: a retry when its rung has passed, not when an older job names it.
+# `limit 1`: by the id and by nothing else, or old statistics make the partial indexes look small; they hold every
+# version of a message that no vacuum has removed yet.
 # `claims` gives every claim a number of its own, the fencing token: a result is recorded only while the row carries it.
-# A retry is claimed when its rung has passed, not when an older job names it.
-_CLAIM = text(f"""
-    with job as materialized (
-        select m.id, m.status, c.phone, c.timezone
-        from messages m join clients c on c.id = m.client_id
-        where m.id = any(:ids) and m.mailing_id = :mailing_id
-          and (m.status = 'queued' or m.status = 'retrying' and m.due_at <= now() + {_GRACE})
-          and (cast(:zones as text[]) is null or c.timezone = any(:zones))
-        order by m.id for update of m skip locked
-    ), token as materialized (select nextval('claims') as id)
-    update messages m set status = 'sending', claim_id = token.id, due_at = now() + :lease
-    from job, token where m.id = job.id
-    returning m.id, m.client_id, m.claim_id, m.attempts, m.error, job.status as before, job.phone, job.timezone
+_IN_HAND = text(f"""
+    select m.id, m.status, m.client_id, m.attempts, m.error, c.phone, c.timezone,
+           (select nextval('claims')) as claim_id
+    from unnest(cast(:ids as bigint[])) as job (id)
+    cross join lateral (select * from messages where id = job.id limit 1 for update skip locked) m
+    left join lateral (select phone, timezone from clients where id = m.client_id limit 1) c on true
+    where m.mailing_id = :mailing_id
+      and (m.status = 'queued' or m.status = 'retrying' and m.due_at <= now() + {_GRACE})
+""")
+
+_SEND = text("""
+    update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease where id = any(:ids)
 """)
 
 # The next free moment on the wire moves on by the time that these messages take at the given rate.
@@ -153,85 +169,104 @@ _RESERVE = text("""
 """)
 
 
-def _postpone(
-    connection: Connection,
-    entries: Entries,
-    message_ids: Sequence[int],
-    window: Window | None,
-    now: datetime,
-) -> None:
-    """Messages of a running mailing that were not claimed: those of deleted clients are cancelled, those whose window
-    is closed wait for its opening, the rest is none of our business."""
-    if window is not None:
-        rows = connection.execute(_WAITING_ZONES, {"ids": list(message_ids)}).all()
-        _wait_for_window(connection, entries, rows, window, now)
-    for row in connection.execute(_CANCEL_ORPHANS, {"ids": list(message_ids)}):
-        entries.moved(row.mailing_id, MessageState(row.before), MessageState(row.after))
+def _enter(entries: Entries, mailing_id: int, rows: Iterable[_Row], after: MessageState) -> None:
+    """Rows that this transaction has locked, by the state in which it found them."""
+    for before, count in Counter(row.status for row in rows).items():
+        entries.moved(mailing_id, MessageState(before), after, count)
 
 
-def _wait_for_window(
-    connection: Connection, entries: Entries, rows: Iterable[Row[Any]], window: Window, now: datetime
+def _put_back(
+    connection: Connection, entries: Entries, mailing_id: int, rows: Sequence[_Row], due_at: datetime
 ) -> None:
-    by_zone = defaultdict(list)
+    """Locked rows: `pending` until the given moment."""
+    if rows:
+        connection.execute(_PUT_BACK, {"ids": [row.id for row in rows], "due_at": due_at})
+        _enter(entries, mailing_id, rows, MessageState.PENDING)
+
+
+_PUT_BACK = text("update messages set status = 'pending', due_at = :due_at where id = any(:ids)")
+
+
+def _reachable(connection: Connection, entries: Entries, mailing: _Row, rows: Sequence[_Row]) -> Sequence[_Row]:
+    """Those of the locked rows whose client is gone or his window open; the others wait for the opening."""
+    window = _window(mailing)
+    if window is None:
+        return rows
+    hours = {zone: _hours(window, zone).at(mailing.now) for zone in {row.timezone for row in rows} - {None}}
+    openings = {zone: change for zone, (is_open, change) in hours.items() if not is_open}
+    waiting = defaultdict(list)
     for row in rows:
-        by_zone[row.timezone].append(row.id)
-    for name, ids in by_zone.items():
-        opening = window.next_opening(now, timezones.zone(name))
-        if opening > now:
-            hand_back(connection, entries, ids, opening)
+        if row.timezone in openings:
+            waiting[openings[row.timezone]].append(row)
+    for opening, some in waiting.items():
+        _put_back(connection, entries, mailing.id, some, opening)
+    return [row for row in rows if row.timezone not in openings]
 
 
-_WAITING_ZONES = text("""
-    select m.id, c.timezone from messages m join clients c on c.id = m.client_id
-    where m.id = any(:ids) and m.status in ('queued', 'retrying')
-""")
+class _Hours:
+    """The hours of a time zone in which a window is open. Kept from change to change: they take long to work out."""
+
+    def __init__(self, window: Window, zone: str) -> None:
+        self._window, self._zone = window, timezones.zone(zone)
+        self._known = (_NEVER, _NEVER, False)
+
+    def at(self, now: datetime) -> tuple[bool, datetime]:
+        """Whether the window is open, and when that changes."""
+        since, change, is_open = self._known
+        if not since <= now < change:
+            is_open = self._window.contains(now, self._zone)
+            find = self._window.next_closing if is_open else self._window.next_opening
+            change = find(now, self._zone)
+            self._known = (now, change, is_open)
+        return is_open, change
 
 
-def _closing(condition: str, state: str) -> TextClause:
-    """A statement that gives waiting messages their last state: `unknown` where the provider may have taken one.
-
-    A message in `sending` is left to its dispatcher while the lease lasts, and then to `rescue`.
-    """
-    return text(f"""
-        with job as materialized (
-            select m.id, m.status from messages m where {condition} and m.status in ('pending', 'queued', 'retrying')
-            order by m.id for update skip locked
-        )
-        update messages m set due_at = null,
-            status = case when m.error in {_AMBIGUOUS} then 'unknown' else cast({state} as message_state) end
-        from job where m.id = job.id
-        returning m.mailing_id, job.status as before, m.status as after
-    """)
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_hours = lru_cache(maxsize=4096)(_Hours)
 
 
-_CANCEL_ORPHANS = _closing(
-    "m.id = any(:ids) and not exists (select from clients c where c.id = m.client_id)",
-    "'cancelled'",
-)
-
-
-class _Deadlines:
-    """The deadline of a client, by his time zone."""
-
-    def __init__(self, ends_at: datetime, window: Window | None, now: datetime) -> None:
-        self._ends_at, self._window, self._now = ends_at, window, now
-        self._by_zone: dict[str, datetime] = {}
-
-    def of(self, zone: str) -> datetime:
-        if self._window is None:
-            return self._ends_at
-        if zone not in self._by_zone:
-            closing = self._window.next_closing(self._now, timezones.zone(zone))
-            self._by_zone[zone] = min(self._ends_at, closing)
-        return self._by_zone[zone]
-
-
-def _window(mailing: Row[Any]) -> Window | None:
+def _window(mailing: _Row) -> Window | None:
     return None if mailing.window_from is None else Window(mailing.window_from, mailing.window_until)
 
 
-def _is_open(window: Window, zone: str, now: datetime) -> bool:
-    return window.contains(now, timezones.zone(zone))
+def _closing(job: str) -> TextClause:
+    """A statement that gives waiting messages, which `job` selects and locks, their last state: `unknown` where the
+    provider may have taken one. A message in `sending` is left to its dispatcher while the lease lasts, and then to
+    `rescue`."""
+    return _counted(
+        job,
+        f"""due_at = null,
+            status = case when m.error in {_AMBIGUOUS} then 'unknown' else cast(:state as message_state) end""",
+    )
+
+
+def _counted(job: str, assignments: str) -> TextClause:
+    """A statement that moves the messages which `job` gives as (id, status), and says how many went from where to
+    where."""
+    return text(f"""
+        with job as materialized ({job}), moved as (
+            update messages m set {assignments} from job where m.id = job.id
+            returning m.mailing_id, job.status as before, m.status as after
+        )
+        select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after
+    """)
+
+
+def _enter_counts(entries: Entries, rows: Iterable[_Row], error: Error | None = None) -> int:
+    """How many there are."""
+    total = 0
+    for row in rows:
+        entries.moved(row.mailing_id, MessageState(row.before), MessageState(row.after), row.number, error)
+        total += row.number
+    return total
+
+
+def _cancel(connection: Connection, entries: Entries, message_ids: Sequence[int]) -> None:
+    """Locked rows."""
+    _enter_counts(entries, connection.execute(_CANCEL, {"ids": message_ids, "state": MessageState.CANCELLED}))
+
+
+_CANCEL = _closing("select id, status from messages where id = any(:ids)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +284,11 @@ def record(connection: Connection, entries: Entries, verdicts: Sequence[Verdict]
     pause: how long a message waits that is handed back without an attempt spent. No message may occur twice.
     """
     groups: dict[tuple[Decision, Error | None], list[Claimed]] = defaultdict(list)
-    for verdict in verdicts:
+    for verdict in sorted(verdicts, key=lambda verdict: verdict.message.id):
         groups[verdict.decision, verdict.error].append(verdict.message)
     recorded = 0
     for (decision, error), messages in groups.items():
-        key = {"ids": [message.id for message in messages], "claims": list({message.claim_id for message in messages})}
+        key = {"ids": [message.id for message in messages], "claims": [message.claim_id for message in messages]}
         if isinstance(decision, Finish):
             after = decision.state
             rows = connection.execute(_FINISH, {**key, "after": after, "error": error}).all()
@@ -269,11 +304,14 @@ def record(connection: Connection, entries: Entries, verdicts: Sequence[Verdict]
     return len(verdicts) - recorded
 
 
+# Whoever moves a message out of `sending` takes the token off it. So the token says it all, and the state need not be
+# asked for, which would bring the partial indexes into play.
 def _recording(assignments: str) -> TextClause:
     return text(f"""
         with moved as (
-            update messages m set {assignments}
-            where m.id = any(:ids) and m.status = 'sending' and m.claim_id = any(:claims) returning m.mailing_id
+            update messages m set claim_id = null, {assignments}
+            from unnest(cast(:ids as bigint[]), cast(:claims as bigint[])) as job (id, claim_id)
+            where m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id
         )
         select mailing_id, count(*) as number from moved group by mailing_id
     """)
@@ -289,20 +327,13 @@ _RETRY = _recording(f"""
 _RETURN = _recording("status = 'pending', due_at = now() + :pause")
 
 
-def hand_back(connection: Connection, entries: Entries, message_ids: Sequence[int], due_at: datetime) -> None:
-    """Messages whose job cannot be carried out now: `pending` until the given moment."""
-    for row in connection.execute(_HAND_BACK, {"ids": list(message_ids), "due_at": due_at}):
-        entries.moved(row.mailing_id, MessageState(row.before), MessageState.PENDING)
+def hand_back(connection: Connection, entries: Entries, mailing_id: int, message_ids: Sequence[int]) -> None:
+    """Messages whose job cannot be carried out now: `pending`, and due at once."""
+    rows = _in_hand(connection, mailing_id, message_ids)
+    _put_back(connection, entries, mailing_id, rows, connection.scalar(_NOW))
 
 
-_HAND_BACK = text("""
-    with job as materialized (
-        select id, status from messages where id = any(:ids) and status in ('pending', 'queued', 'retrying')
-        order by id for update skip locked
-    )
-    update messages m set status = 'pending', due_at = :due_at from job where m.id = job.id
-    returning m.mailing_id, job.status as before
-""")
+_NOW = text("select now()")
 
 
 # ---------------------------------------------------------------- the feeder's moves
@@ -371,24 +402,27 @@ def take(connection: Connection, entries: Entries, mailing_id: int, limit: int) 
     mailing = connection.execute(_MAILING, {"mailing_id": mailing_id}).one()
     if mailing.paused or mailing.over:
         return []
-    due = connection.execute(_DUE, {"mailing_id": mailing_id, "limit": limit}).all()
-    window = _window(mailing)
-    if window is not None:
-        closed = [row for row in due if row.timezone and not _is_open(window, row.timezone, mailing.now)]
-        _wait_for_window(connection, entries, closed, window, mailing.now)
-        waiting = {row.id for row in closed}
-        due = [row for row in due if row.id not in waiting]
-    if due:
-        connection.execute(_QUEUE, {"ids": [row.id for row in due]})
-    for row in due:
-        entries.moved(mailing_id, MessageState(row.status), MessageState.QUEUED)
-    return sorted(row.id for row in due)
+    rows: Sequence[_Row]
+    if _window(mailing) is None:
+        rows = connection.execute(_DUE, {"mailing_id": mailing_id, "limit": limit}).all()
+    else:
+        rows = connection.execute(_DUE_BY_ZONE, {"mailing_id": mailing_id, "limit": limit}).all()
+        rows = _reachable(connection, entries, mailing, rows)
+    ids = sorted(row.id for row in rows)
+    if ids:
+        connection.execute(_QUEUE, {"ids": ids})
+        _enter(entries, mailing_id, rows, MessageState.QUEUED)
+    return ids
 
 
-_DUE = text("""
-    select m.id, m.status, c.timezone from messages m left join clients c on c.id = m.client_id
-    where m.mailing_id = :mailing_id and m.due_at <= now() and m.status in ('pending', 'queued', 'retrying')
-    order by m.due_at limit :limit for update of m skip locked
+# In the order of the index, which so is the only way to read them, whatever the statistics promise.
+_DUE_ROWS = f"""
+    from messages m where mailing_id = :mailing_id and due_at <= now() and {_WAITING}
+    order by due_at limit :limit for update skip locked
+"""
+_DUE = text(f"select id, status {_DUE_ROWS}")
+_DUE_BY_ZONE = text(f"""
+    select id, status, (select timezone from clients c where c.id = m.client_id) as timezone {_DUE_ROWS}
 """)
 _QUEUE = text(f"update messages set status = 'queued', due_at = now() + {_GRACE} where id = any(:ids)")
 
@@ -399,9 +433,13 @@ def make_due(connection: Connection) -> None:
 
 
 _MAKE_DUE = text("""
-    update messages set due_at = now() where id in (
-        select m.id from mailings g join messages m on m.mailing_id = g.id
-        where g.finished_at is null and m.status = 'queued' and m.due_at > now() for update of m skip locked)
+    with job as materialized (
+        select m.id from mailings g cross join lateral (
+            select id from messages where mailing_id = g.id and status = 'queued' and due_at > now()
+            order by due_at for update skip locked) m
+        where g.finished_at is null
+    )
+    update messages m set due_at = now() from job where m.id = job.id
 """)
 
 
@@ -410,41 +448,34 @@ def rescue(connection: Connection, entries: Entries, attempts: int, limit: int) 
 
     What became of such an attempt nobody knows, so it counts as one.
     """
-    rows = connection.execute(_RESCUE, {"attempts": attempts, "limit": limit}).all()
-    for row in rows:
-        entries.moved(row.mailing_id, MessageState.SENDING, MessageState(row.after), error=Error.LEASE_LOST)
-    return len(rows)
+    rows = connection.execute(_RESCUE, {"attempts": attempts, "limit": limit})
+    return _enter_counts(entries, rows, Error.LEASE_LOST)
 
 
-_RESCUE = text(f"""
-    with job as materialized (
-        select m.id, m.attempts + 1 >= :attempts or g.cancelled_at is not null or g.ends_at <= now() as last
-        from messages m join mailings g on g.id = m.mailing_id
-        where m.status = 'sending' and m.due_at <= now()
-        order by m.id limit :limit for update of m skip locked
-    )
-    update messages m set attempts = m.attempts + 1, error = '{Error.LEASE_LOST}',
+_RESCUE = _counted(
+    """
+        select id, status, attempts + 1 >= :attempts or (
+            select cancelled_at is not null or ends_at <= now() from mailings where id = mailing_id) as last
+        from messages where status = 'sending' and due_at <= now()
+        order by due_at limit :limit for update skip locked
+    """,
+    f"""claim_id = null, attempts = m.attempts + 1, error = '{Error.LEASE_LOST}',
         status = case when job.last then 'unknown'::message_state else 'pending' end,
-        due_at = case when job.last then null else now() end
-    from job where m.id = job.id
-    returning m.mailing_id, m.status as after
-""")
+        due_at = case when job.last then null else now() end""",
+)
 
 
 def close(connection: Connection, entries: Entries, mailing_id: int, state: MessageState, limit: int) -> int:
     """Gives waiting messages of a mailing that is over their last state, `expired` or `cancelled`; how many."""
-    rows = connection.execute(_CLOSE, {"mailing_id": mailing_id, "state": state, "limit": limit}).all()
-    for row in rows:
-        lost = Error.LEASE_LOST if row.before == MessageState.SENDING else None
-        entries.moved(mailing_id, MessageState(row.before), MessageState(row.after), error=lost)
-    return len(rows)
+    return _enter_counts(
+        entries, connection.execute(_CLOSE, {"mailing_id": mailing_id, "state": state, "limit": limit})
+    )
 
 
-_CLOSE = _closing(
-    """m.id in (select id from messages where mailing_id = :mailing_id and due_at is not null limit :limit)
-       and m.mailing_id = :mailing_id""",
-    ":state",
-)
+_CLOSE = _closing(f"""
+    select id, status from messages where mailing_id = :mailing_id and {_WAITING}
+    order by due_at limit :limit for update skip locked
+""")
 
 
 def reopen_windows(connection: Connection, mailing_id: int, limit: int) -> int:
@@ -453,9 +484,11 @@ def reopen_windows(connection: Connection, mailing_id: int, limit: int) -> int:
 
 
 _REOPEN = text("""
-    update messages set due_at = now() where id in (
+    with job as materialized (
         select id from messages where mailing_id = :mailing_id and status = 'pending' and due_at > now()
-        limit :limit for update skip locked)
+        order by due_at limit :limit for update skip locked
+    )
+    update messages m set due_at = now() from job where m.id = job.id
 """)
 
 
@@ -464,11 +497,14 @@ _REOPEN = text("""
 
 def cancel_client(connection: Connection, entries: Entries, client_id: int) -> None:
     """Cancels the waiting messages of a client who is being deleted; one on the wire is left to its dispatcher."""
-    for row in connection.execute(_CANCEL_CLIENT, {"client_id": client_id}):
-        entries.moved(row.mailing_id, MessageState(row.before), MessageState(row.after))
+    _enter_counts(
+        entries, connection.execute(_CANCEL_CLIENT, {"client_id": client_id, "state": MessageState.CANCELLED})
+    )
 
 
-_CANCEL_CLIENT = _closing(
-    "m.client_id = :client_id and m.mailing_id in (select id from mailings where finished_at is null)",
-    "'cancelled'",
-)
+_CANCEL_CLIENT = _closing(f"""
+    select m.id, m.status from mailings g cross join lateral (
+        select id, status from messages where mailing_id = g.id and client_id = :client_id and {_WAITING}
+        for update skip locked) m
+    where g.finished_at is null
+""")

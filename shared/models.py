@@ -110,7 +110,7 @@ class Message(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     mailing_id: Mapped[int] = mapped_column(BigInteger)
     client_id: Mapped[int] = mapped_column(BigInteger)
-    claim_id: Mapped[int | None] = mapped_column(BigInteger)  # the fencing token of whoever sends it, or sent it last
+    claim_id: Mapped[int | None] = mapped_column(BigInteger)  # the fencing token of whoever sends it; None: nobody does
     due_at: Mapped[datetime | None] = mapped_column(Timestamp)  # look at it again if nothing else happens; None: final
     sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
     status: Mapped[MessageState] = mapped_column(State)
