@@ -1,11 +1,21 @@
 """What several of these tests need."""
 
+import itertools
+import os
 from collections.abc import Iterator
 
+import psycopg2
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url
 
-from tests.services.api import Api
+from shared import database
+
+pytest.register_assert_rewrite("tests.services.books")
+
+from tests.services.api import Api  # noqa: E402
+from tests.services.books import Books  # noqa: E402
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture
@@ -14,3 +24,40 @@ def api(engine: Engine) -> Iterator[Api]:
     api = Api(engine)
     yield api
     api.assert_balanced()
+
+
+@pytest.fixture(scope="module")
+def books_url(postgres: str) -> Iterator[str]:
+    """The URL of a migrated database for all tests of a module: `books` empties it, which is faster than a new one."""
+    name = f"books_{os.getpid()}_{next(_numbers)}"
+    connection = psycopg2.connect(postgres)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f"create database {name} template template strategy file_copy")
+        yield make_url(postgres).set(database=name).render_as_string(hide_password=False)
+        cursor.execute(f"drop database {name} with (force)")
+    connection.close()
+
+
+@pytest.fixture(scope="module")
+def books_engine(books_url: str) -> Iterator[Engine]:
+    engine = database.engine(books_url, "books")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def books(books_engine: Engine) -> Iterator[Books]:
+    """Empty at the beginning; at the end of every test the ledger is checked."""
+    books = Books(books_engine)
+    books.empty()
+    yield books
+    books.check()
+
+
+@pytest.fixture
+def other(books: Books, books_url: str) -> Iterator[Books]:
+    """The same as another process sees it, which counts in another slot."""
+    engine = database.engine(books_url, "other")
+    yield Books(engine, slot=2)
+    engine.dispose()

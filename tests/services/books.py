@@ -1,0 +1,168 @@
+"""A database under test: its clients, mailings and messages, and whether the ledger agrees with the rows."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine, Row, text
+
+from shared import ledger, messages, statistics
+from shared.ledger import Entries
+from shared.message_state import FINAL_STATES, MessageState
+from shared.messages import Claimed, Verdict
+from shared.retry import Decision, Finish, Retry
+
+LEASE = timedelta(seconds=30)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+Move = Callable[Concatenate[Connection, Entries, Arguments], Result]
+
+
+class Books:
+    def __init__(self, engine: Engine, slot: int = 1) -> None:
+        self.engine = engine
+        self._slot = slot
+        self._phones = 79000000000
+
+    def empty(self) -> None:
+        self.run("truncate clients, mailings, messages, mailing_counters, tallies, broker_jobs restart identity")
+        self.run("update send_rate set next_at = now()")
+
+    def run(self, statement: str, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
+        """One statement in a transaction of its own; its rows, if it gives any."""
+        with self.engine.begin() as connection:
+            result = connection.execute(text(statement), values)
+            return result.all() if result.returns_rows else []
+
+    def move(self, move: Move[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        """One of the moves of `shared.messages`, entered in the ledger and committed."""
+        with self.engine.begin() as connection, ledger.entries(connection, self._slot) as entries:
+            return move(connection, entries, *args, **kwargs)
+
+    def now(self) -> datetime:
+        return self.run("select now()")[0][0]  # type: ignore[no-any-return]
+
+    # ---------------------------------------------------------------- what there is
+
+    def clients(
+        self, count: int = 1, *, timezone: str = "Europe/Moscow", operator_code: str = "900", tag: str = ""
+    ) -> list[int]:
+        rows = self.run(
+            """insert into clients (phone, operator_code, tag, timezone)
+               select :first + n, :operator_code, :tag, :timezone from generate_series(1, :count) n returning id""",
+            first=self._phones, count=count, timezone=timezone, operator_code=operator_code, tag=tag,
+        )  # fmt: skip
+        self._phones += count
+        return [row.id for row in rows]
+
+    def mailing(
+        self,
+        *,
+        starts: timedelta = -SECOND,
+        ends: timedelta = HOUR,
+        window: tuple[str, str] | None = None,
+        operator_codes: Sequence[str] = (),
+        tags: Sequence[str] = (),
+    ) -> int:
+        """A mailing that starts and ends so long from now."""
+        window_from, window_until = window or (None, None)
+        rows = self.run(
+            """insert into mailings (text, starts_at, ends_at, window_from, window_until, operator_codes, tags)
+               values ('Hello', now() + :starts, now() + :ends, :window_from, :window_until, :operator_codes, :tags)
+               returning id""",
+            starts=starts, ends=ends, window_from=window_from, window_until=window_until,
+            operator_codes=list(operator_codes), tags=list(tags),
+        )  # fmt: skip
+        return int(rows[0].id)
+
+    def launch(self, mailing_id: int, limit: int = 1000) -> int:
+        """All slices of a launch; how many there were."""
+        slices = 1
+        while not self.move(messages.create, mailing_id, limit).complete:
+            slices += 1
+        return slices
+
+    def launched(self, count: int, **mailing: Any) -> tuple[int, list[int]]:
+        """A mailing to so many new clients, launched; its id, and those of its messages."""
+        self.clients(count)
+        mailing_id = self.mailing(**mailing)
+        self.launch(mailing_id)
+        return mailing_id, self.ids(mailing_id)
+
+    def queued(self, count: int, **mailing: Any) -> tuple[int, list[int]]:
+        """The same, with its messages on the broker."""
+        mailing_id, ids = self.launched(count, **mailing)
+        assert self.take(mailing_id) == ids
+        return mailing_id, ids
+
+    def take(self, mailing_id: int, limit: int = 10_000) -> list[int]:
+        return self.move(messages.take, mailing_id, limit)
+
+    def claim(
+        self, mailing_id: int, ids: Sequence[int], *, lease: timedelta = LEASE, rate: float = 0.0
+    ) -> list[Claimed]:
+        claim = self.move(messages.claim, mailing_id, ids, lease=lease, rate=rate)
+        return list(claim.messages) if claim else []
+
+    def record(self, decision: Decision, claimed: Sequence[Claimed], error: Any = None) -> int:
+        """How many verdicts came too late."""
+        return self.move(messages.record, [Verdict(message, decision, error) for message in claimed], SECOND)
+
+    def retrying(self, delay: timedelta, error: Any = None) -> tuple[int, int]:
+        """A mailing with one message, which waits on the rung of that delay; the ids of both."""
+        mailing_id, ids = self.queued(1)
+        assert self.record(Retry(delay), self.claim(mailing_id, ids), error) == 0
+        return mailing_id, ids[0]
+
+    # ---------------------------------------------------------------- what became of it
+
+    def ids(self, mailing_id: int) -> list[int]:
+        return [row.id for row in self.run("select id from messages where mailing_id = :id order by id", id=mailing_id)]
+
+    def message(self, message_id: int) -> Row[*tuple[Any, ...]]:
+        return self.run("select * from messages where id = :id", id=message_id)[0]
+
+    def states(self, mailing_id: int) -> dict[str, int]:
+        """How many messages are in each state, by the rows; states without any are left out."""
+        rows = self.run(
+            "select status, count(*) as number from messages where mailing_id = :id group by 1", id=mailing_id
+        )
+        return {row.status: row.number for row in rows}
+
+    def tallies(self, mailing_id: int) -> dict[str, int]:
+        rows = self.run(
+            "select name, sum(count)::int as number from tallies where mailing_id = :id group by name", id=mailing_id
+        )
+        return {row.name: row.number for row in rows}
+
+    def check(self) -> None:
+        """The ledger of every mailing, its counters against its rows, and the final states against the tallies."""
+        with self.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+            rows = connection.execute(
+                text("select mailing_id, status, count(*) as number from messages group by 1, 2")
+            ).all()
+            ids = list(connection.scalars(text("select id from mailings")))
+            figures = statistics.by_mailing(connection, ids)
+            tallies = connection.execute(
+                text("select mailing_id, name, sum(count) as number from tallies group by 1, 2")
+            )
+            tallied = {(row.mailing_id, row.name): row.number for row in tallies}
+            assert statistics.unbalanced(connection) == []
+            assert statistics.totals(connection).balanced
+        counted: dict[int, Counter[str]] = {mailing_id: Counter() for mailing_id in ids}
+        for row in rows:
+            counted[row.mailing_id][row.status] = row.number
+        for mailing_id in ids:
+            assert figures[mailing_id].audience == counted[mailing_id].total()
+            assert {state: number for state, number in figures[mailing_id].states.items() if number} == {
+                MessageState(state): number for state, number in counted[mailing_id].items()
+            }
+            for state in FINAL_STATES:
+                assert tallied.get((mailing_id, state), 0) == counted[mailing_id][state]
+
+
+SENT = Finish(MessageState.SENT)
+FAILED = Finish(MessageState.FAILED)
