@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from socket import socket
@@ -55,7 +54,6 @@ class Server(BaseApplication):  # type: ignore[misc]  # the library has no types
             "when_ready": _when_ready,
             "worker_exit": self._worker_exit,
             "child_exit": self._child_exit,
-            "on_exit": self._on_exit,
         }.items():
             self.cfg.set(name, value)
 
@@ -76,9 +74,6 @@ class Server(BaseApplication):  # type: ignore[misc]  # the library has no types
 
     def _child_exit(self, _arbiter: Any, worker: Any) -> None:
         multiprocess.mark_process_dead(worker.pid, str(self._metrics_directory))  # type: ignore[no-untyped-call]
-
-    def _on_exit(self, _arbiter: Any) -> None:
-        shutil.rmtree(self._metrics_directory, ignore_errors=True)
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc]

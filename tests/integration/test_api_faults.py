@@ -107,14 +107,16 @@ def _while_the_mailings_are_locked(api: Api, request: Callable[[], Answer], dist
     return answers[0]
 
 
-def test_a_defect_is_answered_in_the_shape_of_all_errors(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
-    api.execute("alter table mailings rename to lost")
-    answer = api("GET", "/mailings/")
+def test_a_defect_is_answered_in_the_shape_of_all_errors(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """The log has the details, all but phone numbers."""
+    api.execute("alter table clients rename to lost")
+    answer = api("POST", "/clients/", {"phone": "79123456789"})
     assert (answer.status, answer.json["status"]) == (500, "Internal Server Error")
-    assert b"lost" not in answer.body
-    assert b"select" not in answer.body.lower()
-    api.execute("alter table lost rename to mailings")
-    assert api.get("/mailings/") == []
+    assert b"insert" not in answer.body.lower()
+    assert "UndefinedTable" in caplog.text
+    assert "79123456789" not in caplog.text
+    api.execute("alter table lost rename to clients")
+    assert api.get("/clients/") == []
 
 
 def test_every_answer_carries_the_id_of_its_request(api: Api) -> None:

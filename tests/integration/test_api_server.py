@@ -129,8 +129,7 @@ def test_the_same_phone_at_the_same_time(client: ApiClient) -> None:
 
 
 def test_metrics_are_those_of_all_processes(client: ApiClient, server: Server) -> None:
-    children = {child.pid for child in psutil.Process(server.pid).children()}
-    assert len(children) == WORKERS
+    until(lambda: len(psutil.Process(server.pid).children()) == WORKERS)
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda _: requests.get(f"{server.url}/clients/", timeout=10), range(40)))
     sample = 'api_requests_total{endpoint="/clients/",method="GET",status="200"} 40.0'
@@ -142,6 +141,7 @@ def test_metrics_are_those_of_all_processes(client: ApiClient, server: Server) -
 def test_a_process_that_dies_is_replaced_and_its_metrics_stay(client: ApiClient, server: Server) -> None:
     client.create_client("79120000001")
     master = psutil.Process(server.pid)
+    until(lambda: len(master.children()) == WORKERS)
     victims = master.children()
     for victim in victims:
         victim.kill()
