@@ -250,6 +250,31 @@ def test_it_starts_before_its_database(processes: Processes, lines: list[str], t
         assert error.value.status == 503
 
 
+@pytest.mark.parametrize("listens", [True, False], ids=["hangs", "is down"])
+def test_a_broker_that_costs_nobody_anything(
+    processes: Processes, lines: list[str], database_url: str, listens: bool
+) -> None:
+    with socket.socket() as broker:
+        broker.bind(("127.0.0.1", 0))
+        if listens:
+            broker.listen()  # the kernel takes the connection; nobody ever says a word
+        url = f"amqp://guest:guest@127.0.0.1:{broker.getsockname()[1]}/"
+        env = {"DATABASE_URL": database_url, "BROKER_URL": url, "API_PORT": "0", "LOG_FORMAT": "json"}
+        processes.start("api", "api_service", env)
+        server = Server(processes, lines)
+        with ApiClient(server.url) as client:
+            until(lambda: requests.get(f"{server.url}/health/live", timeout=10).ok)
+            begun, now = clock.ticks(), clock.now()
+            for _ in range(5):
+                assert client.create_mailing("Hello", now, now + HOUR)["state"] == "running"
+            assert clock.ticks() - begun < 2
+            begun = clock.ticks()
+            ready = requests.get(f"{server.url}/health/ready", timeout=10)
+            assert (ready.status_code, ready.json()["errors"].keys()) == (503, {"broker"})
+            assert clock.ticks() - begun < 3
+        assert processes.stop("api", timeout=10) == 0
+
+
 def test_with_nothing_but_a_directory_it_brings_its_own_database(processes: Processes, lines: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="notify-") as directory:
         Path(directory).chmod(0o755)
