@@ -1,91 +1,32 @@
 """`python -m sandbox.demo` as a newcomer meets it: real processes from beginning to end."""
 
-import os
-import pty
 import re
 import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import monotonic, sleep
 
 import psutil
 import pytest
 import requests
 
-from sandbox.processes import SETTINGS
+from tests.services.command import Command
 
-ROOT = Path(__file__).parents[2]
-
-Start = Callable[..., "Demo"]
-
-
-class Demo:
-    """A running demo and what it has printed. terminal: it believes that a person watches."""
-
-    def __init__(self, data_dir: Path, terminal: bool, settings: dict[str, str]) -> None:
-        self.data_dir = data_dir
-        self.output = ""
-        ours, theirs = pty.openpty() if terminal else os.pipe()
-        env = {name: value for name, value in os.environ.items() if name not in SETTINGS | {"DEMO_CLIENTS"}}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox.demo"],
-            env=env | {"DATA_DIR": str(data_dir)} | settings,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=theirs,
-            stderr=theirs,
-        )
-        os.close(theirs)
-        self._reader = threading.Thread(target=self._read, args=(ours,), daemon=True)
-        self._reader.start()
-
-    def wait_for(self, pattern: str, timeout: float = 90) -> re.Match[str]:
-        deadline = monotonic() + timeout
-        while not (match := re.search(pattern, self.output)):
-            assert self.process.poll() is None, self.output
-            assert monotonic() < deadline, self.output
-            sleep(0.05)
-        return match
-
-    def ends(self, timeout: float = 90) -> int:
-        code = self.process.wait(timeout)
-        self._reader.join(10)
-        return code
-
-    def descendants(self) -> list[psutil.Process]:
-        """Its processes, and the servers that run in its directory."""
-        found = psutil.Process(self.process.pid).children(recursive=True)
-        for process in psutil.process_iter(["cmdline"]):
-            if any(str(self.data_dir) in part for part in process.info["cmdline"] or ()):
-                found.append(process)
-        return found
-
-    def _read(self, descriptor: int) -> None:
-        try:
-            while chunk := os.read(descriptor, 65536):
-                self.output += chunk.decode(errors="replace").replace("\r\n", "\n")
-        except OSError:
-            pass  # a terminal says so when its last process is gone
-        os.close(descriptor)
+Start = Callable[..., Command]
 
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Start]:
-    started: list[Demo] = []
+    started: list[Command] = []
 
-    def start(terminal: bool = False, **settings: str) -> Demo:
-        demo = Demo(tmp_path, terminal, settings)
-        started.append(demo)
-        return demo
+    def start(terminal: bool = False, **settings: str) -> Command:
+        started.append(Command("sandbox.demo", tmp_path, settings, terminal=terminal))
+        return started[-1]
 
     yield start
     for each in started:
         if each.process.poll() is None:
             each.process.send_signal(signal.SIGTERM)
-        each.ends()
+        each.exit_code()
 
 
 def _nothing_is_left(processes: list[psutil.Process], data_dir: Path) -> None:
@@ -99,7 +40,7 @@ def test_every_message_is_accounted_for(demo: Start, tmp_path: Path) -> None:
     run.wait_for("A mailing to all of them")
     processes = run.descendants()
     assert len(processes) >= 5
-    assert run.ends() == 0, run.output
+    assert run.exit_code() == 0, run.output
     assert "300 clients from the real numbering plan" in run.output
     assert "The provider goes away for 3 s." in run.output
     assert re.search(r"audience +300\n", run.output)
@@ -119,7 +60,7 @@ def test_in_a_terminal_the_api_stays_up_until_ctrl_c(demo: Start, tmp_path: Path
     processes = run.descendants()
     assert "swagger" in requests.get(url, timeout=10).text.lower()
     run.process.send_signal(signal.SIGINT)
-    assert run.ends() == 0, run.output
+    assert run.exit_code() == 0, run.output
     _nothing_is_left(processes, tmp_path)
 
 
@@ -129,7 +70,7 @@ def test_ctrl_c_cleans_up_at_any_time(demo: Start, tmp_path: Path, moment: str) 
     run.wait_for(moment)
     processes = run.descendants()
     run.process.send_signal(signal.SIGINT)
-    assert run.ends() == 130, run.output
+    assert run.exit_code() == 130, run.output
     assert "Traceback" not in run.output
     _nothing_is_left(processes, tmp_path)
 
@@ -140,7 +81,7 @@ def test_a_part_that_dies_is_a_failure_that_says_so(demo: Start, tmp_path: Path)
     processes = run.descendants()
     (dispatcher,) = (process for process in processes if process.cmdline()[-1:] == ["dispatcher_service"])
     dispatcher.kill()
-    assert run.ends() == 1
+    assert run.exit_code() == 1
     assert "dispatcher was ended by SIGKILL." in run.output
     log = Path(re.findall(r"What the processes said: (\S+)", run.output)[0])
     assert "dispatcher_started" in log.read_text(encoding="utf-8")
@@ -151,5 +92,5 @@ def test_a_part_that_dies_is_a_failure_that_says_so(demo: Start, tmp_path: Path)
 @pytest.mark.parametrize("text", ["0", "1000001", "many", "-5", "1e3", "٣"])
 def test_a_size_that_makes_no_sense_is_refused(demo: Start, text: str) -> None:
     run = demo(DEMO_CLIENTS=text)
-    assert run.ends() == 2
+    assert run.exit_code() == 2
     assert run.output.startswith("DEMO_CLIENTS must be a whole number from 1 to 1000000")
