@@ -21,7 +21,7 @@ from shared.broker.table import TableBroker
 from shared.broker.topology import DEAD, retry_queue
 from shared.errors import BrokerUnavailable
 from shared.models import BrokerJob
-from tests.services.rabbitmq import Private
+from tests.services.rabbitmq import External, Private
 
 LADDER = (timedelta(seconds=1), timedelta(seconds=2), timedelta(hours=1))
 ONE_SECOND, TWO_SECONDS, ONE_HOUR = map(retry_queue, LADDER)
@@ -110,17 +110,23 @@ def under_test(request: pytest.FixtureRequest) -> UnderTest:
 
 
 @pytest.fixture
-def rabbitmq_under_test(rabbitmq_url: str, request: pytest.FixtureRequest) -> Iterator[UnderTest]:
-    def server() -> Private:
-        private: Private = request.getfixturevalue("private_rabbitmq")
-        return private
+def breakable(under_test: UnderTest, request: pytest.FixtureRequest) -> UnderTest:
+    """One whose `break_off` and `restart` may be called: a RabbitMQ of somebody else is spared."""
+    if under_test.url.startswith("amqp"):
+        request.getfixturevalue("private_rabbitmq")
+    return under_test
 
+
+@pytest.fixture
+def rabbitmq_under_test(rabbitmq: External | Private, rabbitmq_url: str) -> Iterator[UnderTest]:
     def break_off() -> None:
-        server().control("close_all_connections", "--vhost", urlsplit(rabbitmq_url).path[1:], "test")
+        assert isinstance(rabbitmq, Private)
+        rabbitmq.control("close_all_connections", "--vhost", urlsplit(rabbitmq_url).path[1:], "test")
 
     def restart() -> None:
-        server().stop()
-        server().start()
+        assert isinstance(rabbitmq, Private)
+        rabbitmq.stop()
+        rabbitmq.start()
 
     def reasons() -> list[str]:
         with pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection:

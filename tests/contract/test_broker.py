@@ -258,7 +258,7 @@ def test_a_retry_comes_back_to_dispatch_after_its_delay(under_test: UnderTest) -
     assert 0.95 < time.monotonic() - started < 2.0
     assert (delivery.queue, delivery.body) == (DISPATCH, b"again")
     consumer.ack(delivery)
-    assert consumer.receive(BEAT * 1.5) == []
+    assert consumer.receive(0.3) == []
 
 
 def test_no_rung_waits_for_another(under_test: UnderTest) -> None:
@@ -390,25 +390,25 @@ def test_a_closed_session_says_so_and_can_be_closed_again(under_test: UnderTest)
 # ---------------------------------------------------------------- the broker goes away
 
 
-def test_a_restart_in_mid_flight_loses_nothing(under_test: UnderTest) -> None:
+def test_a_restart_in_mid_flight_loses_nothing(breakable: UnderTest) -> None:
     jobs = {str(number).encode() for number in range(20)}
-    publisher = under_test.connect()
+    publisher = breakable.connect()
     publisher.publish(DISPATCH, sorted(jobs))
     publisher.publish(ONE_SECOND, [b"retry"])
     publisher.publish(LAUNCH, [b"launch"])
-    consumer = under_test.consumer(DISPATCH, prefetch=5)
+    consumer = breakable.consumer(DISPATCH, prefetch=5)
     held = receive(consumer, 5)
     consumer.ack(held[0])
     settle(consumer)
 
-    under_test.restart()
+    breakable.restart()
 
     for use in (*_uses(consumer), *_uses(publisher), lambda: consumer.ack(held[1])):
         with pytest.raises(BrokerUnavailable):
             use()
     consumer.close()
 
-    again = under_test.reconnect()
+    again = breakable.reconnect()
     again.subscribe([DISPATCH, LAUNCH], 100)
     wanted = jobs - {held[0].body} | {b"retry", b"launch"}
     got: Counter[bytes] = Counter()
@@ -422,9 +422,9 @@ def test_a_restart_in_mid_flight_loses_nothing(under_test: UnderTest) -> None:
     assert max(got.values()) == 1
 
 
-def test_a_receive_that_waits_notices_that_the_broker_went_away(under_test: UnderTest) -> None:
-    consumer = under_test.consumer(DISPATCH)
-    breaker = threading.Timer(0.3, under_test.break_off)
+def test_a_receive_that_waits_notices_that_the_broker_went_away(breakable: UnderTest) -> None:
+    consumer = breakable.consumer(DISPATCH)
+    breaker = threading.Timer(0.3, breakable.break_off)
     breaker.start()
     started = time.monotonic()
     with pytest.raises(BrokerUnavailable) as caught:
@@ -432,7 +432,7 @@ def test_a_receive_that_waits_notices_that_the_broker_went_away(under_test: Unde
     assert time.monotonic() - started < 5
     assert caught.value.__cause__ is not None
     breaker.join(60)
-    under_test.reconnect().publish(DISPATCH, [b"job"])
+    breakable.reconnect().publish(DISPATCH, [b"job"])
 
 
 def _uses(session: Session) -> list[Callable[[], object]]:

@@ -42,11 +42,9 @@ def faulty(private_rabbitmq: Private) -> Iterator[Private]:
 # ---------------------------------------------------------------- the queues
 
 
-def test_every_queue_survives_and_none_loses_what_it_dead_letters(
-    rabbitmq: External | Private, rabbitmq_url: str
-) -> None:
+def test_every_queue_survives_and_none_loses_what_it_dead_letters(private_rabbitmq: Private, rabbitmq_url: str) -> None:
     RabbitMQ(rabbitmq_url, DEFAULT_LADDER).connect().close()
-    queues = rabbitmq.queues(rabbitmq_url)
+    queues = private_rabbitmq.queues(rabbitmq_url)
     assert queues.keys() == {queue.name for queue in topology.queues(DEFAULT_LADDER)}
     for name, queue in queues.items():
         assert queue["durable"], name
@@ -79,6 +77,9 @@ def test_a_queue_that_exists_with_other_arguments_is_used_as_it_is(
         session.publish(DISPATCH, [b"job"])
         session.publish(ONE_SECOND, [b"retry"])
         assert bodies(receive(session, 2)) == [b"job", b"retry"]
+        session.publish(DISPATCH, [b"job"])
+    _, properties, _ = raw.basic_get(DISPATCH)
+    assert properties.delivery_mode == 2, "on a classic queue it is this that makes a job outlive the broker"
 
 
 def test_a_queue_that_is_removed_is_there_again_after_the_next_connect(

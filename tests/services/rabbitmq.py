@@ -55,9 +55,8 @@ def running() -> Iterator["External | Private"]:
         yield External(url)
         return
     with tempfile.TemporaryDirectory(prefix="rabbitmq-") as directory:
-        server = Private(_binary() or _install(), Path(directory))
+        server = _started(_binary() or _install(), Path(directory))
         try:
-            server.start()
             yield server
         finally:
             server.stop()
@@ -89,13 +88,6 @@ class External:
             self._vhosts.delete(url)
         else:
             _delete_queues(url)
-
-    def queues(self, url: str) -> dict[str, dict[str, Any]]:
-        """The queues of a virtual host by name, as the management API describes them."""
-        return self._vhosts.queues(url)
-
-    def stop(self) -> None:
-        """Nothing to do: it was there before."""
 
 
 class Private:
@@ -249,6 +241,17 @@ class _VirtualHosts:
         answer = self._http.request(method, f"{self._management}/api/{path}", json=body, timeout=30)
         answer.raise_for_status()
         return answer
+
+
+def _started(binary: Path, directory: Path) -> Private:
+    """A second try has other ports, should somebody have taken one of the first."""
+    with suppress(NoRabbitMQ):
+        server = Private(binary, directory)
+        server.start()
+        return server
+    server = Private(binary, directory)
+    server.start()
+    return server
 
 
 def _binary() -> Path | None:
