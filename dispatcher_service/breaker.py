@@ -15,14 +15,15 @@ class Breaker:
     pause: one attempt at a time, the probe, until one shows a sign of life.
 
     An answer that accepts or refuses a message is a sign of life. A refused token opens at once: every message would
-    meet it. `now` is in seconds on a clock that never steps back.
+    meet it. Old news count for nothing: a call that hangs says how the provider was when it began, and there may have
+    been signs of life since. `now` is in seconds on a clock that never steps back.
     """
 
     def __init__(self) -> None:
         self.reason: Error | None = None  # why it is open; None: closed
         self._failures = 0
         self._pause = FIRST_PAUSE
-        self._until = 0.0
+        self._since = 0.0  # calls begun before this are old news. Closed: the last sign of life. Open: the pause's end
 
     @property
     def is_open(self) -> bool:
@@ -32,28 +33,22 @@ class Breaker:
         """How many calls may be started now; None: no limit."""
         if self.reason is None:
             return None
-        return 1 if now >= self._until and calls_open == 0 else 0
+        return 1 if now >= self._since and calls_open == 0 else 0
 
     def pause(self, now: float) -> float:
         """Seconds until the next probe; 0 when one may start, or when closed."""
-        return max(0.0, self._until - now) if self.is_open else 0.0
+        return max(0.0, self._since - now) if self.is_open else 0.0
 
     def observe(self, outcome: Outcome, started: float, now: float) -> None:
         """Takes the outcome of an attempt into account. started: when its call was begun."""
         if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.REFUSED):
-            self._close()
-            return
-        self._failures += 1
-        if self.is_open and started < self._until:
-            return  # no probe, but one of those that were on the wire when it opened
-        if outcome.kind is OutcomeKind.UNAUTHORIZED or self._failures >= THRESHOLD:
-            self._open(outcome.error, now)
+            self.reason, self._failures, self._since = None, 0, now
+        elif started >= self._since:
+            self._failures += 1
+            if outcome.kind is OutcomeKind.UNAUTHORIZED or self._failures >= THRESHOLD:
+                self._open(outcome.error, now)
 
     def _open(self, error: Error | None, now: float) -> None:
         self._pause = min(self._pause * 2, LONGEST_PAUSE) if self.is_open else FIRST_PAUSE
         self.reason = error
-        self._until = now + self._pause
-
-    def _close(self) -> None:
-        self.reason = None
-        self._failures = 0
+        self._since = now + self._pause

@@ -97,6 +97,18 @@ def test_stragglers_do_not_extend_the_pause() -> None:
     assert breaker.pause(20.0) == 0
 
 
+def test_time_outs_that_are_older_than_the_last_sign_of_life_count_for_nothing() -> None:
+    """Where some calls hang they soon hold most of the slots, and time out together."""
+    breaker = Breaker()
+    breaker.observe(ACCEPTED, started=5.0, now=5.1)
+    for _ in range(THRESHOLD):
+        breaker.observe(SILENT, started=5.0, now=15.0)
+    assert not breaker.is_open
+    for _ in range(THRESHOLD):
+        breaker.observe(SILENT, started=5.2, now=15.2)
+    assert breaker.is_open
+
+
 @dataclass
 class Call:
     started: float
@@ -107,7 +119,7 @@ def test_laws(data: st.DataObject) -> None:
     """A sender that obeys it, a provider that does as it likes."""
     breaker, now = Breaker(), 0.0
     calls: list[Call] = []
-    row = 0
+    alive, row = 0.0, 0  # the last sign of life, and failures since then
     for _ in range(data.draw(st.integers(0, 200))):
         now += data.draw(st.sampled_from([0.0, 0.01, 0.4, 1.0, 31.0]))
         allowed = breaker.allowed(now, len(calls))
@@ -129,12 +141,14 @@ def test_laws(data: st.DataObject) -> None:
             continue
         call = calls.pop(data.draw(st.integers(0, len(calls) - 1)))
         outcome = data.draw(st.sampled_from([*SIGNS_OF_LIFE, *FAILURES, *FAILURES, *FAILURES, UNAUTHORIZED]))
-        was_open = breaker.is_open
+        was_open, pause = breaker.is_open, breaker.pause(now)
         breaker.observe(outcome, started=call.started, now=now)
-        row = 0 if outcome in SIGNS_OF_LIFE else row + 1
         if outcome in SIGNS_OF_LIFE:
+            alive, row = now, 0
             assert not breaker.is_open
-        elif was_open or outcome is UNAUTHORIZED or row >= THRESHOLD:
-            assert breaker.is_open
-        else:
-            assert not breaker.is_open
+            continue
+        is_news = call.started >= alive
+        row += is_news
+        assert breaker.is_open == (was_open or (is_news and (outcome is UNAUTHORIZED or row >= THRESHOLD)))
+        if was_open and pause:  # it was no probe
+            assert breaker.pause(now) == pause
