@@ -1,6 +1,7 @@
 """The dispatcher's process: `python -m dispatcher_service`."""
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -11,32 +12,36 @@ from prometheus_client import start_http_server
 from dispatcher_service.feeder import Feeder
 from dispatcher_service.worker import Worker
 from shared import database, logs, migrate, settings
+from shared.broker.base import Broker
 from shared.broker.choice import choose
 from shared.errors import SettingsError
 from shared.settings import Settings
 
 _LOOK_EVERY = 1.0
+_OTHER_DESCRIPTORS = 128
+"""File descriptors that are taken by everything but provider calls."""
 
 
 def main() -> int:
     try:
         configuration = settings.load()
         logs.setup("dispatcher", configuration.log_level, configuration.log_format)
+        _allow_descriptors(configuration.dispatch_concurrency)
         url = database.database_url(configuration)
+        broker = choose(configuration.broker_url, url, configuration.retry_ladder)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
     if configuration.database_url is None:
         migrate.upgrade(url)
-    return run(configuration, url)
+    return run(configuration, url, broker)
 
 
-def run(configuration: Settings, url: str) -> int:
+def run(configuration: Settings, url: str, broker: Broker) -> int:
     """Until SIGTERM or SIGINT; a second one ends the process at once."""
     log = logs.logger()
     server, _ = start_http_server(configuration.metrics_port)
     engine = database.engine(url, "dispatcher", pool_size=3)
-    broker = choose(configuration.broker_url, url, configuration.retry_ladder)
     worker = Worker(
         engine,
         broker,
@@ -67,10 +72,20 @@ def run(configuration: Settings, url: str) -> int:
     log.info("dispatcher_stopping")
     feeder.stop()
     all_recorded = worker.stop()
-    feeder.join(2)
+    feeder.join(0.5)  # it had all the time that the worker took
     engine.dispose()
     log.info("dispatcher_stopped", all_recorded=all_recorded)
     return 0 if all_recorded else 1
+
+
+def _allow_descriptors(concurrency: int) -> None:
+    """A call takes one, or two while its connection is being made. The usual soft limit is 1 024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited, wanted = resource.RLIM_INFINITY, 2 * concurrency + _OTHER_DESCRIPTORS
+    if hard != unlimited and hard < concurrency + _OTHER_DESCRIPTORS:
+        raise SettingsError(f"DISPATCH_CONCURRENCY is {concurrency}, but the system allows only {hard} open files.")
+    if soft != unlimited and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == unlimited else min(wanted, hard), hard))
 
 
 if __name__ == "__main__":

@@ -208,7 +208,7 @@ class Worker:
             try:
                 with self._engine.connect() as connection:
                     while not self._is_finished():
-                        self._store_wake.wait(RECORD_DELAY if self._held else HEARTBEAT)
+                        self._store_wake.wait(RECORD_DELAY if self._held or self._owners else HEARTBEAT)
                         self._store_wake.clear()
                         self._record(connection)
                         self._claim(connection)
@@ -223,8 +223,8 @@ class Worker:
     def _is_finished(self) -> bool:
         if self._closing.is_set():
             return True
-        idle = not self._results and not self._unrecorded
-        return self._stopping.is_set() and idle and self._sender.join(0)
+        # The sender first: its last results come in right before it ends.
+        return self._stopping.is_set() and self._sender.join(0) and not self._results and not self._unrecorded
 
     def _claim(self, connection: Connection) -> None:
         """Claims from the jobs in hand as much as the sender has room for."""

@@ -1,0 +1,545 @@
+"""The dispatcher's pipeline on a real database, broker and provider: nothing is lost, nothing is sent twice."""
+
+import gc
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+import pytest
+from sqlalchemy import Engine
+
+from dispatcher_service.feeder import Feeder
+from dispatcher_service.worker import PREFETCH, Held, Worker
+from sandbox.processes import Processes
+from sandbox.simulator.control import Simulator
+from sandbox.simulator.faults import Fault, Faults
+from sandbox.simulator.outage import Mode
+from shared import database
+from shared.broker import topology
+from shared.broker.base import Session
+from shared.broker.table import TableBroker
+from shared.clock import ticks
+from shared.job import DispatchJob
+from shared.retry import RetryPolicy
+from tests.services.books import Books
+
+pytest_plugins = ("tests.services.provider",)
+
+LADDER = (timedelta(seconds=1), timedelta(seconds=2))
+TOKEN = "t0ken-that-nobody-may-see"
+SECOND = timedelta(seconds=1)
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    deadline = ticks() + seconds
+    while not (value := condition()):
+        assert ticks() < deadline, "waited in vain"
+        time.sleep(0.02)
+    return value
+
+
+@pytest.fixture
+def books(engine: Engine) -> Iterator[Books]:
+    """Its ledger must balance at the end."""
+    books = Books(engine)
+    yield books
+    books.check()
+
+
+@pytest.fixture
+def session(database_url: str) -> Iterator[Session]:
+    with TableBroker(database_url, LADDER).connect() as session:
+        yield session
+
+
+def publish(session: Session, mailing_id: int, ids: Sequence[int], chunk: int = 200) -> None:
+    jobs = [DispatchJob(mailing_id, tuple(ids[at : at + chunk])).encode() for at in range(0, len(ids), chunk)]
+    session.publish(topology.DISPATCH, jobs)
+
+
+def jobs(books: Books) -> list[tuple[str, str | None]]:
+    return [(row.queue, row.reason) for row in books.run("select queue, reason from broker_jobs order by id")]
+
+
+class Dispatcher:
+    """The threads of one dispatcher in this process. Where it does not feed, jobs come from the test alone."""
+
+    def __init__(
+        self,
+        url: str,
+        simulator: Simulator,
+        *,
+        feeds: bool = False,
+        attempts: int = 10,
+        timeout: float = 10.0,
+        concurrency: int = 50,
+        rate: float = 0.0,
+    ) -> None:
+        self._engine = database.engine(url, "dispatcher", pool_size=3)
+        broker = TableBroker(url, LADDER, lease=2.0)
+        self.worker = Worker(
+            self._engine,
+            broker,
+            RetryPolicy(LADDER, attempts),
+            provider_url=simulator.url,
+            provider_token=TOKEN,
+            timeout=timeout,
+            concurrency=concurrency,
+            rate=rate,
+        )
+        self._feeder = Feeder(self._engine, broker, attempts=attempts, rate=rate) if feeds else None
+
+    def __enter__(self) -> Self:
+        self.worker.start()
+        if self._feeder:
+            self._feeder.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._feeder:
+            self._feeder.stop()
+            self._feeder.join(10)
+        assert self.worker.is_alive
+        assert self.worker.stop()
+        self._engine.dispose()
+
+
+def settled(books: Books, mailing_id: int, **states: int) -> Callable[[], bool]:
+    """Whether the messages are in these states, and no job is left."""
+    return lambda: books.states(mailing_id) == states and not jobs(books)
+
+
+def assert_once(simulator: Simulator, ids: Sequence[int]) -> None:
+    """Every one of them came to the provider once, and was accepted."""
+    assert {message_id: record.count for message_id, record in simulator.received().items()} == dict.fromkeys(ids, 1)
+    assert simulator.summary().accepted == len(ids)
+
+
+# ---------------------------------------------------------------- jobs
+
+
+def test_a_job_is_sent_recorded_and_acked(
+    books: Books, session: Session, simulator: Simulator, database_url: str
+) -> None:
+    mailing_id, ids = books.queued(500)
+    with Dispatcher(database_url, simulator):
+        publish(session, mailing_id, ids)
+        wait_until(settled(books, mailing_id, sent=500))
+    assert_once(simulator, ids)
+    rows = books.run("select attempts, error, due_at, sent_at is not null as dated from messages group by 1, 2, 3, 4")
+    assert [tuple(row) for row in rows] == [(1, None, None, True)]
+
+
+def test_what_the_provider_gets_is_the_message(
+    books: Books, session: Session, start_simulator: Any, database_url: str
+) -> None:
+    simulator = start_simulator("--token", TOKEN)
+    mailing_id, ids = books.queued(3)
+    books.run("update mailings set text = :text", text='Привет, \U0001f600 "O\'Neil" \\ \n%s {}')
+    with Dispatcher(database_url, simulator):
+        publish(session, mailing_id, ids)
+        wait_until(settled(books, mailing_id, sent=3))
+    assert simulator.summary().broken == {}
+
+
+def test_a_job_that_cannot_be_read_is_buried_and_blocks_nothing(
+    books: Books, session: Session, simulator: Simulator, database_url: str
+) -> None:
+    mailing_id, ids = books.queued(10)
+    nonsense = [b"", b"\xff\0", b"[]", b'{"v": 2}', b'{"v": 1, "mailing_id": 1, "message_ids": ["1"]}'] * PREFETCH
+    with Dispatcher(database_url, simulator):
+        session.publish(topology.DISPATCH, nonsense)
+        publish(session, mailing_id, ids)
+        wait_until(lambda: books.states(mailing_id) == {"sent": 10})
+        dead = wait_until(lambda: len(found := jobs(books)) == len(nonsense) and found)
+    assert {queue for queue, _ in dead} == {topology.DEAD}
+    assert all(reason for _, reason in dead)
+
+
+def test_a_job_of_what_is_not_there_is_done_with(
+    books: Books, session: Session, simulator: Simulator, database_url: str
+) -> None:
+    mailing_id, ids = books.queued(5)
+    with Dispatcher(database_url, simulator):
+        publish(session, 2**62, ids)
+        publish(session, mailing_id, [2**62, 2**63 - 1])
+        wait_until(lambda: not jobs(books))
+        assert books.states(mailing_id) == {"queued": 5}
+        publish(session, mailing_id, [*ids, 2**62])
+        wait_until(settled(books, mailing_id, sent=5))
+    assert_once(simulator, ids)
+
+
+def test_the_same_job_many_times_sends_once(
+    books: Books, session: Session, simulator: Simulator, database_url: str
+) -> None:
+    simulator.set_faults(Faults(latency_ms=30))
+    mailing_id, ids = books.queued(300)
+    with Dispatcher(database_url, simulator), Dispatcher(database_url, simulator):
+        for chunk in (300, 100, 70, 7):
+            publish(session, mailing_id, ids, chunk)
+            publish(session, mailing_id, ids[::-1], chunk)
+        wait_until(settled(books, mailing_id, sent=300))
+    assert_once(simulator, ids)
+
+
+def test_a_retry_waits_on_its_rung_and_comes_back(
+    books: Books, session: Session, simulator: Simulator, database_url: str
+) -> None:
+    simulator.set_faults(Faults({Fault.SERVER_ERROR: 0.5, Fault.NOT_JSON: 0.5}, max_faults_per_id=2))
+    mailing_id, ids = books.queued(15)  # fewer than open the breaker
+    with Dispatcher(database_url, simulator):
+        publish(session, mailing_id, ids)
+        wait_until(lambda: books.states(mailing_id) == {"retrying": 15})
+        wait_until(settled(books, mailing_id, sent=15))
+    for record in simulator.received().values():
+        assert record.count == 3
+        assert record.last_at - record.first_at >= 3 - 0.05  # the rungs of 1 s and 2 s
+    assert books.run("select attempts, error from messages group by 1, 2") == [(3, None)]
+
+
+def test_attempts_end(books: Books, session: Session, simulator: Simulator, database_url: str) -> None:
+    """`failed` where the provider said no, `unknown` where it may have taken the message."""
+    simulator.set_faults(Faults({Fault.SERVER_ERROR: 0.5, Fault.ACCEPT_RESET: 0.5}))
+    mailing_id, ids = books.queued(15)
+    with Dispatcher(database_url, simulator, attempts=1):
+        publish(session, mailing_id, ids)
+        wait_until(lambda: not jobs(books))
+    faults = simulator.summary().faults
+    assert books.states(mailing_id) == {"failed": faults["server_error"], "unknown": faults["accept_reset"]}
+    accepted = simulator.accepted().keys()
+    assert {row.id for row in books.run("select id from messages where status = 'unknown'")} == accepted
+
+
+def test_a_job_for_another_dispatcher_is_left_to_it(
+    books: Books, session: Session, simulator: Simulator, database_url: str
+) -> None:
+    """What one has claimed and holds on the wire, the other does not touch, and acks its copy of the job."""
+    simulator.set_faults(Faults(latency_ms=1000))
+    mailing_id, ids = books.queued(20)
+    with Dispatcher(database_url, simulator), Dispatcher(database_url, simulator):
+        publish(session, mailing_id, ids)
+        wait_until(lambda: simulator.summary().received == 20)
+        publish(session, mailing_id, ids)
+        wait_until(settled(books, mailing_id, sent=20))
+    assert_once(simulator, ids)
+
+
+# ---------------------------------------------------------------- what it stands on fails
+
+
+@contextmanager
+def killing(books: Books, *names: str) -> Iterator[None]:
+    """Ends connections of these applications again and again."""
+    stop = threading.Event()
+
+    def kill() -> None:
+        while not stop.wait(0.15):
+            books.run(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and application_name = any(:names)",
+                names=list(names),
+            )
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("names", [("broker",), ("dispatcher",), ("broker", "dispatcher")])
+def test_connections_that_die_cost_nothing(
+    books: Books, simulator: Simulator, database_url: str, names: tuple[str, ...]
+) -> None:
+    simulator.set_faults(Faults(latency_ms=30))
+    mailing_id, ids = books.launched(1500)
+    with Dispatcher(database_url, simulator, feeds=True, timeout=1.0):
+        with killing(books, *names):
+            wait_until(lambda: simulator.summary().accepted > 20)
+            time.sleep(2)
+        # Where the answer to a claim's commit got lost, its messages wait for the end of their lease.
+        wait_until(settled(books, mailing_id, sent=1500), seconds=90)
+    assert_once(simulator, ids)
+
+
+def test_results_are_kept_while_the_database_is_away(
+    books: Books, session: Session, simulator: Simulator, database_url: str
+) -> None:
+    simulator.set_faults(Faults(latency_ms=700))
+    mailing_id, ids = books.queued(40)
+    with Dispatcher(database_url, simulator) as dispatcher:
+        publish(session, mailing_id, ids)
+        wait_until(lambda: simulator.summary().accepted == 40)
+        with books.engine.connect() as connection, connection.begin():  # nobody gets past this lock
+            connection.exec_driver_sql("lock table messages in access exclusive mode")
+            with killing(books, "dispatcher"):
+                time.sleep(1.5)
+            assert dispatcher.worker.is_alive
+        wait_until(settled(books, mailing_id, sent=40))
+    assert_once(simulator, ids)
+
+
+def test_calls_that_hang_do_not_stop_the_others(
+    books: Books, session: Session, simulator: Simulator, database_url: str
+) -> None:
+    """Every job of ten has a call that hangs for two seconds. If the jobs waited for those, the ten jobs in hand would
+    let a hundred messages through in two seconds, and all would take twenty; the calls alone need four."""
+    simulator.set_faults(Faults({Fault.HANG: 0.1}, latency_ms=10, max_faults_per_id=1))
+    mailing_id, ids = books.queued(1000)
+    with Dispatcher(database_url, simulator, feeds=True, timeout=2.0):
+        since = ticks()
+        publish(session, mailing_id, ids, chunk=10)
+        wait_until(lambda: simulator.summary().received == 1000)
+        took = ticks() - since
+        hung = simulator.summary().faults["hang"]
+        wait_until(settled(books, mailing_id, sent=1000))
+    assert hung > 50
+    assert took < 10
+    assert simulator.summary().overlapping == 0
+    assert simulator.summary().resent == 0
+
+
+def test_a_result_that_comes_too_late_harms_no_bookkeeping(
+    books: Books, session: Session, simulator: Simulator, database_url: str
+) -> None:
+    """The lease is lost while the call hangs, and the same process claims the message anew."""
+    simulator.set_faults(Faults({Fault.HANG: 1.0}, max_faults_per_id=1))
+    mailing_id, ids = books.queued(10)
+    others, other_ids = books.queued(20 * PREFETCH)
+    with Dispatcher(database_url, simulator, timeout=2.0):
+        publish(session, mailing_id, ids, chunk=1)
+        wait_until(lambda: simulator.summary().received == 10)
+        simulator.set_faults(Faults(latency_ms=1000))
+        books.move(lose_leases, mailing_id)
+        publish(session, mailing_id, ids, chunk=1)
+        wait_until(settled(books, mailing_id, sent=10))
+        assert {row.attempts for row in books.run("select attempts from messages where mailing_id = 1")} == {1}
+        publish(session, others, other_ids, chunk=1)
+        wait_until(settled(books, others, sent=len(other_ids)))
+        wait_until(lambda: not any(isinstance(thing, Held) for thing in gc.get_objects()))
+    assert {record.count for record in simulator.received().values()} == {1, 2}
+
+
+def lose_leases(connection: Any, entries: Any, mailing_id: int) -> None:
+    """As if they had run out, been rescued and put on the broker."""
+    rows = connection.exec_driver_sql(
+        "update messages set status = 'queued', due_at = now() + interval '30 s'"
+        " where mailing_id = %s and status = 'sending' returning id",
+        (mailing_id,),
+    ).all()
+    entries.moved(mailing_id, "sending", "queued", len(rows))
+
+
+# ---------------------------------------------------------------- the whole dispatcher
+
+
+def test_an_outage_spends_few_attempts_and_ends_with_everything_sent(
+    books: Books, simulator: Simulator, database_url: str
+) -> None:
+    simulator.outage(Mode.UNAVAILABLE)
+    mailing_id, _ = books.launched(400)
+    with Dispatcher(database_url, simulator, feeds=True, concurrency=20):
+        # The breaker opens, and one probe after the other is made: after 1, 2 and 4 seconds.
+        wait_until(lambda: simulator.summary().requests >= 20)
+        time.sleep(3.5)
+        assert simulator.summary().requests <= 20 + 19 + 2
+        states = books.states(mailing_id)
+        assert states.get("sending", 0) <= 1
+        assert states.get("pending", 0) + states.get("queued", 0) >= 350
+        simulator.end_outage()
+        wait_until(settled(books, mailing_id, sent=400), seconds=60)
+    assert books.run("select max(attempts) as most from messages")[0].most <= 3
+    assert simulator.summary().doubled == 0
+
+
+def test_a_refused_token_spends_no_attempt(books: Books, simulator: Simulator, database_url: str) -> None:
+    simulator.set_faults(Faults({Fault.UNAUTHORIZED: 1.0}))
+    mailing_id, _ = books.launched(50)
+    with Dispatcher(database_url, simulator, feeds=True, attempts=1, concurrency=5):
+        wait_until(lambda: simulator.summary().faults.get("unauthorized", 0) >= 6)  # a probe among them
+        assert books.states(mailing_id).keys() <= {"pending", "queued", "sending"}
+        simulator.set_faults(Faults())
+        wait_until(settled(books, mailing_id, sent=50))
+    assert books.tallies(mailing_id)["error.unauthorized"] >= 6
+    assert {row.attempts for row in books.run("select attempts from messages")} == {1}
+
+
+def test_nothing_is_sent_after_the_end(books: Books, simulator: Simulator, database_url: str) -> None:
+    simulator.set_faults(Faults({Fault.HANG: 0.05, Fault.SERVER_ERROR: 0.1}, latency_ms=40))
+    mailing_id, _ = books.launched(3000, ends=2 * SECOND)
+    ends_at = books.run("select ends_at from mailings")[0].ends_at.timestamp()
+    with Dispatcher(database_url, simulator, feeds=True, timeout=1.0):
+        wait_until(lambda: books.run("select finished_at from mailings")[0].finished_at)
+    states = books.states(mailing_id)
+    assert states.keys() <= {"sent", "expired", "unknown", "failed"}
+    assert states["sent"] > 0
+    assert states["expired"] > 0
+    received = simulator.received()
+    assert max(record.last_at for record in received.values()) < ends_at + 0.1
+    untried = {row.id for row in books.run("select id from messages where attempts = 0 and status = 'expired'")}
+    assert not untried & received.keys()
+
+
+def test_a_pause_acts_at_once_and_a_resume_too(books: Books, simulator: Simulator, database_url: str) -> None:
+    simulator.set_faults(Faults(latency_ms=50))
+    mailing_id, _ = books.launched(5000)
+    with Dispatcher(database_url, simulator, feeds=True, concurrency=20):
+        wait_until(lambda: simulator.summary().accepted > 50)
+        books.run("update mailings set paused_at = now()")
+        paused_at = time.time()
+        wait_until(lambda: not books.states(mailing_id).keys() & {"sending", "queued"})
+        last = simulator.summary().last_received_at
+        assert last is not None
+        assert last < paused_at + 2
+        count = simulator.summary().requests
+        assert count < 5000
+        books.run("update mailings set paused_at = null")
+        wait_until(lambda: simulator.summary().requests > count)
+        books.run("update mailings set cancelled_at = now()")
+        wait_until(lambda: books.states(mailing_id).keys() == {"sent", "cancelled"})
+    assert simulator.summary().doubled == 0
+
+
+def test_two_dispatchers_keep_one_rate(books: Books, simulator: Simulator, database_url: str) -> None:
+    rate, count = 100, 400
+    mailing_id, _ = books.launched(count)
+    with (
+        Dispatcher(database_url, simulator, feeds=True, rate=rate),
+        Dispatcher(database_url, simulator, feeds=True, rate=rate),
+    ):
+        wait_until(settled(books, mailing_id, sent=count))
+    times = sorted(record.first_at for record in simulator.received().values())
+    assert (count - 1) / (times[-1] - times[0]) == pytest.approx(rate, rel=0.2)
+    # Nor is it a burst and a pause: in any second no more than the rate and what a late start makes up for.
+    assert all(later - earlier > 0.7 for earlier, later in zip(times, times[rate:], strict=False))
+
+
+# ---------------------------------------------------------------- the process
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    with Processes() as processes:
+        yield processes
+
+
+def start(processes: Processes, url: str, simulator: Simulator, name: str = "dispatcher", **settings: str) -> None:
+    env = {
+        "DATABASE_URL": url,
+        "PROVIDER_URL": simulator.url,
+        "PROVIDER_TOKEN": TOKEN,
+        "RETRY_LADDER": "1s,2s",
+        "LOG_LEVEL": "debug",
+        **settings,
+    }
+    processes.start(name, "dispatcher_service", env)
+    processes.wait_line(name, "dispatcher_started")
+
+
+def test_sigterm_finishes_what_is_in_flight_and_hands_back_the_rest(
+    books: Books, simulator: Simulator, database_url: str, processes: Processes
+) -> None:
+    simulator.set_faults(Faults(latency_ms=1000))
+    mailing_id, ids = books.launched(400)
+    start(processes, database_url, simulator, DISPATCH_CONCURRENCY="50")
+    wait_until(lambda: simulator.summary().received >= 50)
+    assert processes.stop("dispatcher", timeout=20) == 0
+    states = books.states(mailing_id)
+    assert states.keys() == {"sent", "pending", "queued"}  # nothing on the wire, nothing under a lease
+    assert states["sent"] == simulator.summary().accepted < 400
+    assert processes.deaths() == {}
+    books.check()
+
+    simulator.set_faults(Faults())
+    books.run("update messages set due_at = now() where status = 'queued'")
+    start(processes, database_url, simulator, "next")
+    wait_until(settled(books, mailing_id, sent=400))
+    assert processes.stop("next") == 0
+    assert_once(simulator, ids)
+    for name in ("dispatcher", "next"):
+        assert not [line for line in processes.output(name) if "Traceback" in line or TOKEN in line]
+
+
+def test_sigterm_gives_up_calls_that_hang(
+    books: Books, simulator: Simulator, database_url: str, processes: Processes
+) -> None:
+    simulator.set_faults(Faults({Fault.ACCEPT_HANG: 1.0}))
+    books.launched(10)
+    start(processes, database_url, simulator, PROVIDER_TIMEOUT="60")
+    wait_until(lambda: simulator.summary().received == 10)
+    since = ticks()
+    assert processes.stop("dispatcher", timeout=25) == 0
+    assert ticks() - since < 20
+    assert books.run("select status, attempts, error from messages group by 1, 2, 3") == [("retrying", 1, "timed_out")]
+
+
+def test_a_second_signal_ends_it_at_once(
+    books: Books, simulator: Simulator, database_url: str, processes: Processes
+) -> None:
+    simulator.set_faults(Faults({Fault.HANG: 1.0}))
+    books.launched(10)
+    start(processes, database_url, simulator)
+    wait_until(lambda: simulator.summary().received == 10)
+    processes.send("dispatcher", signal.SIGTERM)
+    processes.wait_line("dispatcher", "dispatcher_stopping")
+    processes.send("dispatcher", signal.SIGINT)
+    assert processes.wait("dispatcher", timeout=3) == 1
+
+
+def test_a_process_that_is_killed_loses_nothing(
+    books: Books, simulator: Simulator, database_url: str, processes: Processes
+) -> None:
+    simulator.set_faults(Faults(latency_ms=100))
+    mailing_id, ids = books.launched(300)
+    start(processes, database_url, simulator, PROVIDER_TIMEOUT="1")
+    wait_until(lambda: simulator.summary().accepted >= 100)
+    processes.kill("dispatcher")
+    claimed = books.states(mailing_id).get("sending", 0)
+    books.run("update messages set due_at = now() where due_at is not null")  # as if the leases had run out
+    start(processes, database_url, simulator, "next", PROVIDER_TIMEOUT="1")
+    wait_until(lambda: books.states(mailing_id) == {"sent": 300}, seconds=60)
+    assert simulator.accepted().keys() == set(ids)
+    assert simulator.summary().doubled <= claimed  # under the same id, and never more than were in its hands
+    assert processes.stop("next") == 0
+
+
+def test_it_may_open_as_many_files_as_it_needs(
+    books: Books, simulator: Simulator, database_url: str, processes: Processes
+) -> None:
+    """The usual soft limit is lower than the calls that may be asked for."""
+    simulator.set_faults(Faults({Fault.HANG: 1.0}))
+    books.launched(700)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        start(processes, database_url, simulator, DISPATCH_CONCURRENCY="700")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    wait_until(lambda: simulator.summary().received == 700)
+    assert psutil.Process(processes.pid("dispatcher")).num_fds() > 700
+    processes.kill("dispatcher")
+
+
+def test_a_concurrency_that_the_system_does_not_allow_is_named(
+    simulator: Simulator, database_url: str, processes: Processes
+) -> None:
+    processes.start(
+        "sh",
+        "tests.services.limited",
+        {"DATABASE_URL": database_url, "PROVIDER_URL": simulator.url, "DISPATCH_CONCURRENCY": "5000"},
+    )
+    assert processes.wait("sh", timeout=20) == 2
+    (line,) = processes.output("sh")
+    assert line == "DISPATCH_CONCURRENCY is 5000, but the system allows only 1024 open files."
