@@ -115,7 +115,7 @@ class _Demo:
         say("Starting an embedded PostgreSQL, a provider simulator, the API and a dispatcher.")
         database, simulator, url = self._start()
         directory.fill(database, numbering.clients(self.clients))
-        say(f"{number(self.clients)} clients from the real numbering plan, written straight into the table for speed.")
+        say(f"Clients from the real numbering plan: {number(self.clients)}, written straight into the table for speed.")
         simulator.set_faults(_faults(self.clients))
         say("The provider has every fault there is, will go away for a while, and refuses every hundredth message.")
         with ApiClient(url) as api:
@@ -170,13 +170,14 @@ class _Demo:
             self._check()
             mailing, passed = api.mailing(mailing_id), monotonic() - since
             counts = {state: mailing["statistics"][state] for state in MessageState}
+            waiting = any(counts[state] for state in OPEN_STATES)
             self.progress.show(passed, counts)
-            if mailing["state"] == "finished" and not any(counts[state] for state in OPEN_STATES):
+            if mailing["state"] == "finished" and not waiting:
                 self.progress.end()
                 return
             if passed > limit:
                 raise Failed(f"The mailing is not finished after {passed:.0f} s.")
-            if outage_lies_ahead and 5 * counts[MessageState.SENT] >= self.clients:
+            if outage_lies_ahead and waiting and 5 * counts[MessageState.SENT] >= self.clients:
                 outage_lies_ahead = False
                 self.progress.note(f"  The provider goes away for {OUTAGE:g} s.")
                 simulator.outage(Mode.REFUSE, OUTAGE)
@@ -237,7 +238,7 @@ def _show_record(progress: Progress, record: Summary) -> None:
     ]
     faults = ", ".join(f"{name} {number(count)}" for name, count in sorted(record.faults.items()) if name != Fault.NONE)
     indent = " " * 25
-    wrapped = textwrap.fill(faults, 110, initial_indent=indent, subsequent_indent=indent)
+    wrapped = textwrap.fill(faults or "none", 110, initial_indent=indent, subsequent_indent=indent)
     progress.note(f"\nThe provider's own record\n{_table(rows)}\n{wrapped}")
 
 

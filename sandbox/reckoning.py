@@ -46,14 +46,14 @@ def problems(clients: int, service: Service, provider: Provider) -> list[str]:
 
 def _ledger_problems(clients: int, service: Service) -> Iterator[str]:
     if service.audience != clients:
-        yield f"The audience is {service.audience}, but {clients} clients match."
+        yield f"The audience is {service.audience}; {clients} was expected."
     if not service.balanced:
         total = sum(service.counts.values())
         yield f"The ledger does not balance: the audience is {service.audience}, the states add up to {total}."
     for state in MessageState:
         if service.counts[state] != len(service.messages[state]):
             rows = len(service.messages[state])
-            yield f"The statistics count {service.counts[state]} messages as {state}, the table has {rows}."
+            yield f"Counted as {state} by the statistics: {service.counts[state]}, in the table: {rows}."
 
 
 def _delivery_problems(messages: Mapping[MessageState, Set[int]], provider: Provider) -> Iterator[str]:
@@ -61,17 +61,17 @@ def _delivery_problems(messages: Mapping[MessageState, Set[int]], provider: Prov
     still_open = _union(messages, OPEN_STATES)
     unsent = _union(messages, FINAL_STATES - {MessageState.SENT, MessageState.UNKNOWN})
     refused = {message_id for message_id in unsent if provider.refuses(message_id)}
-    yield from _sentence(still_open, "are not in a final state")
-    yield from _sentence(sent - provider.accepted, "count as sent, but the provider never accepted them")
-    yield from _sentence(unsent & provider.accepted, "count as not sent, but the provider accepted them")
-    yield from _sentence(unsent - provider.accepted - refused, "were not sent, though the provider would take them")
+    yield from _sentence(still_open, "Not in a final state")
+    yield from _sentence(sent - provider.accepted, "Counted as sent, but never accepted by the provider")
+    yield from _sentence(unsent & provider.accepted, "Counted as not sent, but accepted by the provider")
+    yield from _sentence(unsent - provider.accepted - refused, "Not sent, though the provider would have taken them")
     yield from _sentence(
-        provider.accepted - sent - unknown - unsent - still_open, "were accepted by the provider, but nobody sent them"
+        provider.accepted - sent - unknown - unsent - still_open, "Accepted by the provider, but sent by nobody"
     )
     if provider.resent:
-        yield f"{provider.resent} messages came again after the provider had answered that it took them."
+        yield f"Sent again after the provider had answered that it accepted them: {provider.resent}."
     if provider.overlapping:
-        yield f"{provider.overlapping} messages were on their way twice at the same time."
+        yield f"On their way twice at the same time: {provider.overlapping}."
 
 
 def _union(messages: Mapping[MessageState, Set[int]], states: Iterable[MessageState]) -> set[int]:
@@ -80,5 +80,5 @@ def _union(messages: Mapping[MessageState, Set[int]], states: Iterable[MessageSt
 
 def _sentence(ids: Set[int], what: str) -> Iterator[str]:
     if ids:
-        shown = ", ".join(map(str, sorted(ids)[:_SHOWN_IDS])) + (", …" if len(ids) > _SHOWN_IDS else ".")
-        yield f"{len(ids)} messages {what}: {shown}"
+        shown = ", ".join(map(str, sorted(ids)[:_SHOWN_IDS])) + (", …" if len(ids) > _SHOWN_IDS else "")
+        yield f"{what}: {len(ids)} (message {shown})."

@@ -41,7 +41,7 @@ def test_every_message_is_accounted_for(demo: Start, tmp_path: Path) -> None:
     processes = run.descendants()
     assert len(processes) >= 5
     assert run.exit_code() == 0, run.output
-    assert "300 clients from the real numbering plan" in run.output
+    assert "Clients from the real numbering plan: 300," in run.output
     assert "The provider goes away for 3 s." in run.output
     assert re.search(r"audience +300\n", run.output)
     assert re.search(r"sent +297\n", run.output)

@@ -34,7 +34,7 @@ def test_accepted_twice_after_a_lost_answer_is_no_problem() -> None:
 
 
 def test_an_audience_that_is_not_the_matching_clients() -> None:
-    assert problems(7, service(GOOD), provider()) == ["The audience is 6, but 7 clients match."]
+    assert problems(7, service(GOOD), provider()) == ["The audience is 6; 7 was expected."]
 
 
 def test_a_ledger_that_does_not_balance() -> None:
@@ -45,8 +45,8 @@ def test_a_ledger_that_does_not_balance() -> None:
 
 def test_counters_that_do_not_agree_with_the_rows() -> None:
     assert problems(6, service(GOOD, counts={S.SENT: 2, S.FAILED: 2}), provider()) == [
-        "The statistics count 2 messages as sent, the table has 3.",
-        "The statistics count 2 messages as failed, the table has 1.",
+        "Counted as sent by the statistics: 2, in the table: 3.",
+        "Counted as failed by the statistics: 2, in the table: 1.",
     ]
 
 
@@ -54,34 +54,34 @@ def test_counters_that_do_not_agree_with_the_rows() -> None:
 @pytest.mark.parametrize("accepted", [ACCEPTED, ACCEPTED | {7}])
 def test_a_message_that_is_still_open(state: MessageState, accepted: set[int]) -> None:
     found = problems(7, service({**GOOD, state: {7}}), provider(accepted))
-    assert found == ["1 messages are not in a final state: 7."]
+    assert found == ["Not in a final state: 1 (message 7)."]
 
 
 def test_a_message_that_is_lost() -> None:
     messages = {**GOOD, S.SENT: {*range(1, 4), *range(11, 18)}}
     found = problems(13, service(messages), provider())
-    assert found == ["7 messages count as sent, but the provider never accepted them: 11, 12, 13, 14, 15, …"]
+    assert found == ["Counted as sent, but never accepted by the provider: 7 (message 11, 12, 13, 14, 15, …)."]
 
 
 @pytest.mark.parametrize("state", [S.FAILED, S.EXPIRED, S.CANCELLED])
 def test_a_message_that_counts_as_not_sent_but_was(state: MessageState) -> None:
     found = problems(6, service({**GOOD, S.FAILED: set(), state: {10}}), provider(ACCEPTED | {10}))
-    assert found == ["1 messages count as not sent, but the provider accepted them: 10."]
+    assert found == ["Counted as not sent, but accepted by the provider: 1 (message 10)."]
 
 
 @pytest.mark.parametrize("state", [S.FAILED, S.EXPIRED, S.CANCELLED])
 def test_a_message_that_was_not_sent_without_need(state: MessageState) -> None:
     found = problems(7, service({**GOOD, state: GOOD.get(state, set()) | {7}}), provider())
-    assert found == ["1 messages were not sent, though the provider would take them: 7."]
+    assert found == ["Not sent, though the provider would have taken them: 1 (message 7)."]
 
 
 def test_a_message_that_nobody_sent() -> None:
     found = problems(6, service(GOOD), provider(ACCEPTED | {99}))
-    assert found == ["1 messages were accepted by the provider, but nobody sent them: 99."]
+    assert found == ["Accepted by the provider, but sent by nobody: 1 (message 99)."]
 
 
 def test_messages_that_came_again_without_need() -> None:
     assert problems(6, service(GOOD), provider(twice=3, resent=2, overlapping=1)) == [
-        "2 messages came again after the provider had answered that it took them.",
-        "1 messages were on their way twice at the same time.",
+        "Sent again after the provider had answered that it accepted them: 2.",
+        "On their way twice at the same time: 1.",
     ]
