@@ -117,6 +117,14 @@ class ProviderConnection(Connection):
         if self._record:
             self._record.open -= 1
 
+    def leave(self) -> None:
+        """The provider goes away: an open request is reset. An answer that is on its way still arrives, or the records
+        would call a message confirmed whose answer nobody got."""
+        if self._record:
+            self.reset()
+        else:
+            self.transport.close()
+
     def handle(self, request: Request) -> bytes | None:
         message_id = read(request, self._provider.token)
         record, fate, delay = self._provider.receive(message_id)

@@ -71,7 +71,7 @@ class Server:
             # Bound without listening: connections are refused, and nobody else gets the port.
             self._socket = self._bound(self.port)
         for connection in list(self.provider.connections):
-            connection.reset()
+            connection.leave()
 
     async def _listen(self) -> None:
         self._listener = await asyncio.get_running_loop().create_server(
