@@ -1,0 +1,86 @@
+"""Systems for the tests: of their own, or one that those share which leave it whole."""
+
+import itertools
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import psycopg2
+import pytest
+from sqlalchemy import make_url
+
+from tests.e2e.system import Place, System
+
+BROKERS = ("table", "rabbitmq")
+
+StartSystem = Callable[..., System]
+
+_running: list[System] = []
+_numbers = itertools.count(1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows where the systems stand."""
+    report = yield
+    if report.failed and call.when == "call":
+        report.sections += [("the system", system.story()) for system in _running]
+    return report
+
+
+@pytest.fixture(scope="session", params=BROKERS)
+def broker(request: pytest.FixtureRequest) -> str:
+    """Which one carries the jobs. A test that asks for it runs once on each."""
+    return str(request.param)
+
+
+@contextmanager
+def place(request: pytest.FixtureRequest, broker: str) -> Iterator[Place]:
+    """An empty database, and an empty broker."""
+    directory: Path = request.getfixturevalue("tmp_path_factory").mktemp("system")
+    with _empty_database(request.getfixturevalue("postgres")) as database_url:
+        if broker == "table":
+            yield Place(database_url, None, directory)
+            return
+        rabbitmq = request.getfixturevalue("rabbitmq")
+        url = rabbitmq.vhost()
+        try:
+            yield Place(database_url, url, directory)
+        finally:
+            rabbitmq.remove(url)
+
+
+@contextmanager
+def running(place: Place, *options: str, dispatchers: int = 2, **settings: str) -> Iterator[System]:
+    with System(place, settings, *options) as system:
+        _running.append(system)
+        try:
+            system.start(dispatchers)
+            yield system
+        finally:
+            _running.remove(system)
+
+
+@pytest.fixture
+def start_system(request: pytest.FixtureRequest) -> Iterator[StartSystem]:
+    """Starts a system for this test alone: (broker, options of the simulator …, dispatchers=2, SETTING="value" …)."""
+    with ExitStack() as stack:
+
+        def start(broker: str, *options: str, dispatchers: int = 2, **settings: str) -> System:
+            where = stack.enter_context(place(request, broker))
+            return stack.enter_context(running(where, *options, dispatchers=dispatchers, **settings))
+
+        yield start
+
+
+@contextmanager
+def _empty_database(server: str) -> Iterator[str]:
+    name = f"e2e_{os.getpid()}_{next(_numbers)}"
+    with closing(psycopg2.connect(server)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(f"create database {name} template template0")
+        try:
+            yield make_url(server).set(database=name).render_as_string(hide_password=False)
+        finally:
+            cursor.execute(f"drop database {name} with (force)")

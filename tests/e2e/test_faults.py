@@ -1,0 +1,66 @@
+"""The provider does everything wrong at once, and nobody loses a message or gets it twice."""
+
+from collections import Counter
+
+from sandbox.simulator.faults import Fault, Faults
+from sandbox.simulator.outage import Mode
+from shared.message_state import Error, MessageState
+from tests.e2e.conftest import StartSystem
+from tests.e2e.system import is_over, with_status
+
+CLIENTS = 3_000
+REFUSED = 100  # messages whose id is a multiple of it are refused for good
+OUTAGES = (Mode.REFUSE, Mode.UNAVAILABLE, Mode.HANG)
+
+FAULTS = Faults(
+    rates={
+        Fault.SERVER_ERROR: 0.03,
+        Fault.RATE_LIMITED: 0.02,
+        Fault.NOT_JSON: 0.01,
+        Fault.WRONG_CODE: 0.01,
+        Fault.TRUNCATED: 0.01,
+        Fault.ENDLESS: 0.005,
+        Fault.REDIRECT: 0.01,
+        Fault.RESET: 0.02,
+        Fault.HANG: 0.01,
+        Fault.ACCEPT_RESET: 0.02,
+        Fault.ACCEPT_HANG: 0.01,
+        Fault.OTHER_ID: 0.01,
+        Fault.UNAUTHORIZED: 0.001,
+    },
+    latency_ms=20,
+    jitter_ms=80,
+    refuse_ids_modulo=REFUSED,
+)
+
+
+def test_every_fault_at_once(start_system: StartSystem, broker: str) -> None:
+    system = start_system(broker, "--seed", "1", PROVIDER_TIMEOUT="1", DISPATCH_CONCURRENCY="64")
+    system.fill(CLIENTS)
+    system.simulator.set_faults(FAULTS)
+    mailing_id = system.mail()
+    for number, outage in enumerate(OUTAGES, start=1):
+        system.until_sent(mailing_id, number * CLIENTS // (len(OUTAGES) + 1), within=60)
+        system.simulator.outage(outage, seconds=0.7)
+    figures = system.until_figures(mailing_id, is_over, "every message in a final state", within=60)
+
+    messages = system.until_over(mailing_id)
+    assert figures["audience"] == CLIENTS
+    refused = {message_id for message_id in messages if message_id % REFUSED == 0}
+    assert with_status(messages, MessageState.FAILED) == refused
+    assert with_status(messages, MessageState.SENT) == messages.keys() - refused
+
+    summary = system.simulator.summary()
+    assert summary.faults.keys() == {*Fault, "outage"}
+    assert summary.accepted == CLIENTS - len(refused)
+    assert summary.resent == 0, "a message came again although the answer had arrived"
+    assert summary.doubled, "answers that get lost lead to repeats, or this shows nothing"
+
+    # A call counts as an attempt unless it met a refused token. In the outage some calls reached nobody.
+    calls = {message_id: received.count for message_id, received in system.simulator.received().items()}
+    attempts = Counter({message_id: message["attempts"] for message_id, message in messages.items()})
+    errors = figures["errors"]
+    assert errors.keys() == set(Error) - {Error.LEASE_LOST}
+    unseen = attempts.total() + errors["unauthorized"] - sum(calls.values())
+    assert 0 < unseen <= errors["unreachable"] + errors["connection_lost"]
+    assert sum(max(0, calls[message_id] - attempts[message_id]) for message_id in calls) <= errors["unauthorized"]
