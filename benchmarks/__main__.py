@@ -1,0 +1,81 @@
+"""`python -m benchmarks`: measures, prints a table, and says by its exit code whether every floor was kept.
+
+0: all were. 1: one was not, or something did not work. 130: interrupted.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks import machine, plots, services, table
+from benchmarks.scale import FULL, SMALL, TINY
+from benchmarks.scenarios import directory, fairness, growth, latency, launch, reading, slow_provider, throughput
+from sandbox.processes import Processes, interruptible
+from sandbox.scratch import scratch
+
+SCALES = {"small": SMALL, "full": FULL, "tiny": TINY}
+SCENARIOS = {
+    "throughput": throughput.measure,
+    "latency": latency.measure,
+    "slow-provider": slow_provider.measure,
+    "fairness": fairness.measure,
+    "launch": launch.measure,
+    "reading": reading.measure,
+    "directory": directory.measure,
+    "growth": growth.measure,
+}
+
+
+def main() -> int:
+    options = _options()
+    try:
+        with interruptible():
+            return _run(options)
+    except KeyboardInterrupt:
+        print("\nInterrupted; everything is cleaned up.", file=sys.stderr)
+        return 130
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--scale", choices=SCALES, default="small", help="tiny shows that it works, not how fast")
+    parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS), metavar="SCENARIO",
+                        help=", ".join(SCENARIOS))  # fmt: skip
+    parser.add_argument(
+        "--home", type=Path, default=Path(".local/bench"), help="where data and results lie (%(default)s)"
+    )
+    parser.add_argument("--plots", type=Path, help="where the plots go (default: beside the results)")
+    return parser.parse_args()
+
+
+def _run(options: argparse.Namespace) -> int:
+    home = options.home.resolve()
+    reports = []
+    with (
+        scratch(home / "data") as directory,
+        (home / "log").open("w", encoding="utf-8", buffering=1) as log,
+        Processes(lambda name, line: print(f"{name}: {line}", file=log)) as processes,
+        services.started(directory, processes) as found,
+    ):
+        facts = dict(machine.facts(found))
+        for name, fact in facts.items():
+            print(f"{name:<14}{fact}")
+        for name in options.only:
+            began = time.monotonic()
+            report = SCENARIOS[name](found, SCALES[options.scale])
+            reports.append(report)
+            print("", *table.lines(report), f"  took {time.monotonic() - began:.0f} s", sep="\n", flush=True)
+    print("", table.verdict(reports), sep="\n")
+    results = {"at": time.strftime("%Y-%m-%d %H:%M"), "scale": options.scale, "machine": facts,
+               "reports": [asdict(report) for report in reports]}  # fmt: skip
+    (home / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    plots.write(options.plots or home, reports)
+    return os.EX_OK if all(figure.passes is not False for report in reports for figure in report.figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""What a benchmark says: figures, with the floor or the cap that each has to keep, and what is drawn of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """least, most: what it has to keep; None for a figure that is only reported. spread: the smallest and the largest
+    of the repetitions of which `value` is the median."""
+
+    name: str
+    value: float
+    unit: str = ""
+    least: float | None = None
+    most: float | None = None
+    spread: tuple[float, float] | None = None
+
+    @property
+    def passes(self) -> bool | None:
+        """None: nothing is asked of it."""
+        if self.least is None and self.most is None:
+            return None
+        return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A bar for each label, made of parts."""
+
+    name: str
+    title: str
+    unit: str
+    bars: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A line of (x, y) for each label."""
+
+    name: str
+    title: str
+    x: str
+    y: str
+    lines: Mapping[str, Sequence[tuple[float, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    title: str
+    figures: Sequence[Figure]
+    plots: Sequence[Bars | Lines] = field(default=())

@@ -1,0 +1,26 @@
+"""How large the benchmark is."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Messages, unless it says otherwise. few, many: what is compared for growth, and for the statistics."""
+
+    repetitions: int
+    throughput: int
+    slow: int
+    running: int  # of the mailing beside which an urgent one is sent
+    launch: int
+    grow_few: int
+    grow_many: int
+    read_few: int
+    read_many: int
+    clients: int  # in the directory that is paged through
+    posts: int  # clients created over HTTP
+
+
+SMALL = Scale(3, 20_000, 20_000, 100_000, 200_000, 10_000, 100_000, 10_000, 1_000_000, 100_000, 3_000)
+FULL = Scale(5, 50_000, 60_000, 500_000, 1_000_000, 10_000, 1_000_000, 10_000, 10_000_000, 1_000_000, 10_000)
+TINY = Scale(1, 2_000, 12_000, 10_000, 20_000, 1_000, 5_000, 1_000, 20_000, 5_000, 300)
+"""Shows that everything works, not how fast."""

@@ -1,0 +1,84 @@
+"""What the statistics cost after a little and after a lot has been sent."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from statistics import median
+
+import requests
+
+from benchmarks.figure import Figure, Report
+from benchmarks.run import deployed
+from benchmarks.scale import Scale
+from benchmarks.services import Services, query
+
+MAILINGS = 10
+ROUNDS = 60
+
+
+def measure(services: Services, scale: Scale) -> Report:
+    """The same endpoints over two databases, in turn."""
+    with ExitStack() as stack:
+        urls = []
+        for name, messages in (("api-few", scale.read_few), ("api-many", scale.read_many)):
+            addresses = stack.enter_context(services.addresses({}, table=True))
+            _write(addresses.database_url, messages)
+            running = stack.enter_context(
+                deployed(services.processes, addresses, dispatchers=0, api=name, warm_up=False)
+            )
+            urls.append(running.url)
+        return Report(
+            f"Statistics: {MAILINGS} mailings, {scale.read_few:,} and {scale.read_many:,} messages",
+            list(_compare(urls)),
+        )
+
+
+def _compare(urls: list[str]) -> Iterator[Figure]:
+    with requests.Session() as http:
+        http.trust_env = False
+        for path, most in (
+            ("/mailings/general_statistics/", 1.5),
+            (f"/mailings/{MAILINGS}/detail_statistics/", 1.5),
+            (f"/mailings/{MAILINGS}/detail_statistics/?status=failed", None),
+        ):
+            times: list[list[float]] = [[], []]
+            for _ in range(ROUNDS):
+                for url, taken in zip(urls, times, strict=True):
+                    began = time.perf_counter()
+                    http.get(url + path, timeout=30).raise_for_status()
+                    taken.append(time.perf_counter() - began)
+            few, many = (median(taken) for taken in times)
+            yield Figure(f"GET {path}, few", few * 1000, "ms")
+            yield Figure(f"GET {path}, many", many * 1000, "ms")
+            yield Figure(f"GET {path}, many / few", many / few, "", most=most)
+
+
+def _write(database_url: str, messages: int) -> None:
+    """As if they had been sent: rows, counters in every slot, tallies."""
+    query(database_url, _MAILINGS, messages // MAILINGS, MAILINGS)
+    for statement in (_MESSAGES, _COUNTERS, _TALLIES, "vacuum analyze"):
+        query(database_url, statement)
+
+
+_MAILINGS = """
+    insert into mailings (text, starts_at, ends_at, audience, launched_at, finished_at)
+    select 'Sale', now() - interval '2 h', now() - interval '1 h', %s, now() - interval '2 h', now() - interval '1 h'
+    from generate_series(1, %s)
+"""
+_MESSAGES = """
+    insert into messages (mailing_id, client_id, status, attempts, error, sent_at)
+    select g.id, number, case number % 100 when 0 then 'failed' else 'sent' end::message_state, 1,
+           case number % 100 when 0 then 'rejected' end, case when number % 100 > 0 then now() end
+    from mailings g, generate_series(1, audience) number order by g.id, number
+"""
+_COUNTERS = """
+    insert into mailing_counters (mailing_id, slot, sent, failed, first_sent_at, last_sent_at)
+    select id, slot, case slot when 0 then audience - audience / 100 else 0 end,
+           case slot when 0 then audience / 100 else 0 end, now(), now()
+    from mailings, generate_series(0, 15) slot
+"""
+_TALLIES = """
+    insert into tallies (mailing_id, quarter, slot, name, count)
+    select id, date_bin('15 minutes', starts_at, timestamptz '2000-01-01 00:00:00+00'), slot, name, 1
+    from mailings, generate_series(0, 15) slot, unnest(array['sent', 'failed', 'error.rejected']) name
+"""

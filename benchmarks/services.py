@@ -1,0 +1,141 @@
+"""What a deployment stands on, started for one run of the benchmark: PostgreSQL, RabbitMQ and a provider.
+
+Each is private, on 127.0.0.1 or a Unix socket, with its files in one directory, new and empty. PostgreSQL keeps its
+durable defaults, fsync among them; it gets the memory that any installation of this size would give it. RabbitMQ keeps
+its own.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from sqlalchemy import make_url
+
+from benchmarks import nginx, usage
+from sandbox import debian, deployment, directory, numbering
+from sandbox.processes import Processes, free_port
+from tests.services import rabbitmq
+
+POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
+"""Else a run of seconds measures checkpoints, whoever makes it."""
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a deployment finds what it stands on. broker_url: empty for the table broker."""
+
+    database_url: str
+    broker_url: str
+    provider_url: str
+
+
+@dataclass
+class Services:
+    """pids: of the services' processes, by name."""
+
+    processes: Processes
+    rabbitmq: rabbitmq.External | rabbitmq.Private
+    provider_url: str
+    pids: Mapping[str, int]
+    _database_url: str
+    _templates: dict[tuple[tuple[str, int], ...], str] = field(default_factory=dict)
+
+    @contextmanager
+    def addresses(
+        self, groups: Mapping[str, int] | None, *, table: bool = False, provider_url: str = ""
+    ) -> Iterator[Addresses]:
+        """A new database and an empty virtual host, for as long as the block lasts.
+
+        groups: how many clients of each tag the directory has; None: the database is empty. table: no virtual host.
+        """
+        with ExitStack() as stack:
+            database_url = self._create(self._template(groups) if groups is not None else "")
+            stack.callback(self._drop, database_url)
+            broker_url = ""
+            if not table:
+                broker_url = self.rabbitmq.vhost()
+                stack.callback(self.rabbitmq.remove, broker_url)
+            yield Addresses(database_url, broker_url, provider_url or self.provider_url)
+
+    def postgres_version(self) -> str:
+        return str(query(self._database_url, "show server_version")[0][0])
+
+    def _template(self, groups: Mapping[str, int]) -> str:
+        """Made once for each directory, and copied."""
+        key = tuple(groups.items())
+        if key not in self._templates:
+            self._templates[key] = self._create()
+            prepare(self.processes, self._templates[key], groups)
+        return self._templates[key]
+
+    def _drop(self, url: str) -> None:
+        query(self._database_url, f"drop database {make_url(url).database} with (force)")
+
+    def _create(self, template: str = "") -> str:
+        name = f"bench_{next(_numbers)}"
+        like = f"template {make_url(template).database} strategy file_copy" if template else ""
+        query(self._database_url, f"create database {name} {like}")
+        return make_url(self._database_url).set(database=name).render_as_string(hide_password=False)
+
+
+@contextmanager
+def started(home: Path, processes: Processes) -> Iterator[Services]:
+    """Takes ten seconds. Raises NotReady and NoRabbitMQ."""
+    with rabbitmq.running() as broker:
+        database_url = _start_postgres(processes, home)
+        provider_url = _start_provider(processes, home)
+        pids = {
+            "postgres": int((home / "postgres" / "postmaster.pid").read_text(encoding="ascii").split()[0]),
+            "rabbitmq": usage.listener(broker.url),
+            "provider": processes.pid("provider"),
+        }
+        yield Services(processes, broker, provider_url, pids, database_url)
+
+
+def prepare(processes: Processes, database_url: str, groups: Mapping[str, int]) -> None:
+    """Our schema, and so many clients of each tag."""
+    deployment.migrate(processes, {"DATABASE_URL": database_url})
+    people = numbering.clients(sum(groups.values()), seed=1)
+    tags = itertools.chain.from_iterable(itertools.repeat(tag, count) for tag, count in groups.items())
+    directory.fill(database_url, (client._replace(tag=tag) for client, tag in zip(people, tags, strict=True)))
+    query(database_url, "vacuum analyze")
+
+
+def query(database_url: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Carries out one statement by itself; its rows."""
+    with closing(psycopg2.connect(database_url)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+
+def _start_postgres(processes: Processes, home: Path) -> str:
+    """Started twice: some settings are read at the start only."""
+    url = deployment.start_postgres(processes, home)
+    for name, value in POSTGRES.items():
+        query(url, f"alter system set {name} = %s", value)
+    processes.stop("postgres")
+    return deployment.start_postgres(processes, home)
+
+
+def _start_provider(processes: Processes, home: Path) -> str:
+    """nginx; where there is none, the simulator, which takes some CPU time itself."""
+    try:
+        nginx.program()
+    except debian.NotInstalled as error:
+        print(f"The provider is the simulator: {error}")
+        return deployment.start_simulator(processes, "--seed", "1", name="provider").url
+    files = home / "nginx"
+    files.mkdir()
+    port = free_port()
+    processes.start("provider", "benchmarks.nginx", {}, str(files), str(port))
+    url = f"http://127.0.0.1:{port}"
+    processes.wait_http("provider", f"{url}/v1/send/")
+    return url
