@@ -7,10 +7,10 @@ DISPATCHERS := 1
 
 export PYTHON
 
-.PHONY: help setup demo run test lint fmt lock up down clean
+.PHONY: help setup demo run test bench bench-full lint fmt lock up down clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## .venv with the pinned packages (PYTHON=/path/to/python3 chooses another Python)
 	@deploy/setup.sh
@@ -23,6 +23,25 @@ run: setup ## API, dispatcher and reporter until Ctrl-C; the data stays in .loca
 
 test: setup ## the whole suite (ARGS="-k window" is handed to pytest)
 	@$(PY) -m pytest $(ARGS)
+
+bench: setup ## how fast it is, beside a bare pipeline; minutes (PEERS=1: beside Celery, too; ARGS="--only launch")
+	@$(BENCH) $(ARGS)
+
+bench-full: setup ## the same with millions of messages, and the plots of docs/performance.md anew; an hour
+	@$(BENCH) --scale full --plots docs/performance $(ARGS)
+
+BENCH = $(PY) -m benchmarks
+
+ifdef PEERS
+CELERY = .local/bench/celery
+BENCH = BENCH_CELERY_PYTHON=$(CURDIR)/$(CELERY)/bin/python $(PY) -m benchmarks
+
+bench bench-full: $(CELERY)/bin/celery
+
+$(CELERY)/bin/celery:
+	@$(PY) -m venv --clear $(CELERY)
+	@$(CELERY)/bin/python -m pip install --quiet --disable-pip-version-check celery requests psycopg2-binary
+endif
 
 lint: setup ## style, types, and who may import whom
 	@$(PY) -m ruff check
