@@ -196,7 +196,7 @@ class Feeder:
 
     def _finish(self, connection: Connection) -> None:
         with connection.begin():
-            finished = connection.scalars(_FINISH).all()
+            finished = connection.scalars(FINISH).all()
         for mailing_id in finished:
             self._log.info("mailing_finished", mailing_id=mailing_id)
 
@@ -294,7 +294,7 @@ _OPEN_MAILINGS = text("""
 _LOCK = text("select from mailings where id = :mailing_id for update")
 _WINDOW_IS_KNOWN = text("update mailings set window_changed = false where id = :mailing_id")
 # By the ledger: every message of the audience is in a final state.
-_FINISH = text("""
+FINISH = text("""
     update mailings g set finished_at = now()
     where finished_at is null and (launched_at is not null or cancelled_at is not null)
       and audience = (select coalesce(sum(sent + failed + unknown + expired + cancelled), 0)

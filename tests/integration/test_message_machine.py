@@ -1,0 +1,379 @@
+"""In whatever order feeders, dispatchers and users act: no message is lost, miscounted, or held by two.
+
+The machine plays every part against a real database. Dispatchers crash and come back late, jobs are lost, doubled and
+stale, leases run out, mailings are paused, cancelled and ended, windows move, clients go. After every step the rows,
+the counters and the allowed moves are compared; at the end everything must reach a final state.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)  # fmt: skip
+from sqlalchemy import Engine, Row, text
+
+from dispatcher_service.feeder import FINISH
+from shared import messages
+from shared.message_state import AMBIGUOUS_ERRORS, FINAL_STATES, MOVES, Error, MessageState
+from shared.messages import Claimed, Verdict
+from shared.retry import Decision, Finish, HandBack, Retry
+from shared.window import Window
+from tests.services.books import HOUR, SENT, Books
+
+ZONES = ("Europe/Moscow", "America/New_York")  # never within eight hours of each other's window
+ATTEMPTS = 2
+VERDICTS: Sequence[tuple[Decision, Error | None]] = (
+    (SENT, None),
+    (Finish(MessageState.FAILED), Error.REJECTED),
+    (Finish(MessageState.UNKNOWN), Error.TIMED_OUT),
+    (Retry(timedelta(0)), Error.SERVER_ERROR),
+    (Retry(HOUR), Error.CONNECTION_LOST),
+    (HandBack(), Error.UNAUTHORIZED),
+    (HandBack(), None),
+)
+USERS_ACTS = ("add client", "delete client", "add mailing", "pause", "resume", "change window", "end")
+FEEDERS_ACTS = ("launch", "rescue", "rescue", "close", "publishing failed", "make due", "time anew")
+OPEN_IN_MOSCOW, CLOSED = "open in Moscow, closed in New York", "closed in both"
+
+Message = Row[*tuple[Any, ...]]
+pick = st.integers(0, 20)  # which of those there are
+few = st.integers(1, 4)
+
+
+def window(kind: str | None) -> tuple[str, str] | tuple[None, None]:
+    if kind is None:
+        return None, None
+    now = datetime.now(UTC).astimezone(ZoneInfo("Europe/Moscow"))
+    start = now - HOUR if kind == OPEN_IN_MOSCOW else now + HOUR
+    return start.strftime("%H:%M:%S"), (start + 2 * HOUR).strftime("%H:%M:%S")
+
+
+windows = st.sampled_from([None, None, OPEN_IN_MOSCOW, CLOSED])
+
+
+@dataclass(frozen=True)
+class Job:
+    mailing_id: int
+    ids: tuple[int, ...]
+
+
+class Machine(RuleBasedStateMachine):
+    engine: ClassVar[Engine]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.books = Books(self.engine)
+        self.books.empty()
+        self.mailings: list[int] = []
+        self.jobs: list[Job] = []
+        self.claims: list[list[Claimed]] = []  # of dispatchers that are alive
+        self.ghosts: list[list[Claimed]] = []  # of those that are frozen, or were taken for dead
+        self.live: dict[int, int] = {}  # the claim of each message whose lease lasts and whose result is not written
+        self.before: dict[int, Message] = {}
+
+    # ---------------------------------------------------------------- users
+
+    @initialize(moscow=few, new_york=few, kind=windows)
+    def directory(self, moscow: int, new_york: int, kind: str | None) -> None:
+        for zone, count in zip(ZONES, (moscow, new_york), strict=True):
+            self.books.clients(count + 1, timezone=zone, tag="vip")
+            self.books.clients(1, timezone=zone)
+        for tag, start in (("", None), ("vip", kind)):
+            self.mailings.append(self.books.mailing(tags=[tag] if tag else []))
+            self.set_window(self.mailings[-1], start)
+            self.books.launch(self.mailings[-1], 4)
+            self.messages_move_as_they_may()
+            self.take(len(self.mailings) - 1, 20, 1, 0, waited=False)
+
+    @rule(act=st.sampled_from(USERS_ACTS), which=pick, kind=windows)
+    def user(self, act: str, which: int, kind: str | None) -> None:
+        mailing_id = self.mailing(which)
+        match act:
+            case "add client":
+                self.books.clients(1, timezone=ZONES[which % 2], tag="vip" if kind else "")
+            case "delete client":
+                self.delete_client(which, 20 - which)
+            case "add mailing" if len(self.mailings) < 4:
+                self.mailings.append(self.books.mailing(tags=["vip"] if kind else []))
+                self.set_window(self.mailings[-1], kind)
+            case "pause":
+                self.books.run("update mailings set paused_at = now() where id = :id", id=mailing_id)
+            case "resume":
+                self.books.run("update mailings set paused_at = null where id = :id", id=mailing_id)
+            case "change window":
+                self.set_window(mailing_id, kind)
+            case "end" if which % 3 == 0:  # not too often
+                column = "cancelled_at" if kind else "ends_at"
+                self.books.run(f"update mailings set {column} = now() where id = :id", id=mailing_id)
+
+    def delete_client(self, which: int, locked: int) -> None:
+        clients = [row.id for row in self.books.run("select id from clients order by id")]
+        if clients:
+            client_id = clients[which % len(clients)]
+            self.books.run("delete from clients where id = :id", id=client_id)
+            with self.somebody_locks(locked):
+                self.books.move(messages.cancel_client, client_id)
+
+    # ---------------------------------------------------------------- the feeder
+
+    @rule(which=pick, limit=st.integers(1, 20), kept=st.integers(0, 5), locked=pick, waited=st.booleans())
+    def take(self, which: int, limit: int, kept: int, locked: int, waited: bool) -> None:
+        mailing_id = self.mailing(which)
+        if waited:
+            self.time_passes(1, 0)
+            self.messages_move_as_they_may()
+        with self.somebody_locks(locked):
+            ids = self.books.take(mailing_id, limit)
+        assert ids == sorted(set(ids))
+        if ids:
+            assert self.is_running(mailing_id)
+        for row in self.books.run("select client_id from messages where id = any(:ids)", ids=ids):
+            assert self.is_reachable(mailing_id, row.client_id)
+        if ids and kept:  # else the broker lost it
+            self.jobs.append(Job(mailing_id, tuple(ids)))
+
+    @rule(act=st.sampled_from(FEEDERS_ACTS), which=pick, limit=st.integers(1, 20), locked=pick)
+    def feeder(self, act: str, which: int, limit: int, locked: int) -> None:
+        mailing_id = self.mailing(which)
+        match act:
+            case "launch":
+                self.books.move(messages.create, mailing_id, limit)
+            case "rescue":
+                with self.somebody_locks(locked):
+                    self.books.move(messages.rescue, ATTEMPTS, limit)
+            case "close":
+                self.close(mailing_id, limit, locked)
+            case "publishing failed" if self.jobs:
+                job = self.jobs.pop(which % len(self.jobs))
+                self.books.move(messages.hand_back, job.mailing_id, job.ids)
+            case "make due":
+                with self.engine.begin() as connection:
+                    messages.make_due(connection)
+            case "time anew":
+                with self.engine.begin() as connection:
+                    messages.reopen_windows(connection, mailing_id, limit)
+        self.finish()
+
+    def close(self, mailing_id: int, limit: int, locked: int) -> None:
+        [mailing] = self.books.run(
+            "select cancelled_at, ends_at <= now() as over from mailings where id = :id", id=mailing_id
+        )
+        if mailing.cancelled_at or mailing.over:
+            state = MessageState.CANCELLED if mailing.cancelled_at else MessageState.EXPIRED
+            with self.somebody_locks(locked):
+                self.books.move(messages.close, mailing_id, state, limit)
+
+    def finish(self) -> None:
+        with self.engine.begin() as connection:
+            finished = list(connection.scalars(FINISH))
+        for mailing_id in finished:
+            assert set(self.books.states(mailing_id)) <= FINAL_STATES
+
+    # ---------------------------------------------------------------- the dispatchers
+
+    @precondition(lambda self: self.jobs)
+    @rule(which=pick, comes_again=st.booleans(), upto=st.integers(1, 20), locked=pick)
+    def claim(self, which: int, comes_again: bool, upto: int, locked: int) -> None:
+        job = self.jobs[which % len(self.jobs)] if comes_again else self.jobs.pop(which % len(self.jobs))
+        self.claim_ids(job.mailing_id, job.ids[:upto], locked)
+
+    @rule(which=pick, locked=pick)
+    def claim_all_sorts(self, which: int, locked: int) -> None:
+        """A job as no feeder ever made it."""
+        self.claim_ids(self.mailing(which), [*self.before, *self.before, 10**15], locked)
+
+    @precondition(lambda self: self.claims)
+    @rule(which=pick, verdicts=st.lists(st.sampled_from(VERDICTS), min_size=1, max_size=4), upto=st.integers(1, 20))
+    def record(self, which: int, verdicts: Sequence[tuple[Decision, Error | None]], upto: int) -> None:
+        claimed = self.claims.pop(which % len(self.claims))
+        self.write(claimed[:upto], verdicts)
+        if claimed[upto:]:
+            self.claims.append(claimed[upto:])
+
+    @precondition(lambda self: self.claims)
+    @rule(which=pick, every=st.integers(1, 2), rescued=st.booleans())
+    def crash(self, which: int, every: int, rescued: bool) -> None:
+        """For ever, or only for a while: see `record_late`. every: whose lease ran out."""
+        ghost = self.claims.pop(which % len(self.claims))
+        self.ghosts.append(ghost)
+        self.let_leases_run_out([message.id for message in ghost[::every]])
+        if rescued:
+            self.books.move(messages.rescue, ATTEMPTS, 20)
+
+    @precondition(lambda self: self.ghosts)
+    @rule(which=pick, verdict=st.sampled_from(VERDICTS), twice=st.booleans(), with_newer=st.booleans())
+    def record_late(self, which: int, verdict: tuple[Decision, Error | None], twice: bool, with_newer: bool) -> None:
+        """By the same dispatcher, perhaps, that has claimed some of the messages anew."""
+        ghost = self.ghosts[which % len(self.ghosts)] if twice else self.ghosts.pop(which % len(self.ghosts))
+        batch = {message.id: message for message in ghost}
+        newer = next((claimed for claimed in self.claims if batch.keys() & {message.id for message in claimed}), None)
+        if newer and with_newer:
+            self.claims.remove(newer)
+            self.claims += [[message for message in newer if message.id in batch]]
+            batch = {message.id: message for message in newer} | batch
+        self.write(list(batch.values()), [verdict])
+
+    # ---------------------------------------------------------------- time
+
+    @rule(every=few, rest=pick)
+    def time_passes(self, every: int, rest: int) -> None:
+        """For some messages."""
+        self.books.run(
+            """update messages set due_at = now() - interval '1 s'
+               where status in ('pending', 'queued', 'retrying') and id % :every = :rest""",
+            every=every, rest=rest % every,
+        )  # fmt: skip
+
+    def let_leases_run_out(self, ids: Sequence[int]) -> None:
+        rows = self.books.run(
+            """update messages set due_at = now() - interval '1 s'
+               where status = 'sending' and id = any(:ids) returning id""",
+            ids=list(ids),
+        )
+        for row in rows:
+            self.live.pop(row.id, None)
+
+    # ---------------------------------------------------------------- what always holds
+
+    @invariant()
+    def the_ledger_holds(self) -> None:
+        self.books.check()
+
+    @invariant()
+    def messages_move_as_they_may(self) -> None:
+        now = self.books.now()
+        after = {row.id: row for row in self.books.run("select * from messages")}
+        assert after.keys() >= self.before.keys()
+        for message_id, row in after.items():
+            assert (row.due_at is None) == (row.status in FINAL_STATES)
+            assert (row.claim_id is not None) == (row.status == MessageState.SENDING)
+            assert (row.sent_at is not None) == (row.status == MessageState.SENT)
+            assert not (row.status in ("expired", "cancelled") and row.error in AMBIGUOUS_ERRORS)
+            before = self.before.get(message_id)
+            if before is None:
+                assert row.status in (MessageState.PENDING, MessageState.EXPIRED)
+                continue
+            if before.status in FINAL_STATES:
+                assert row == before
+            assert row.status == before.status or MessageState(row.status) in MOVES[MessageState(before.status)]
+            if before.status == MessageState.RETRYING and before.due_at > now + messages.GRACE:
+                assert row.status == MessageState.RETRYING or row.status in FINAL_STATES  # its rung is not over
+            if row.status == MessageState.QUEUED != before.status:
+                assert before.due_at <= now
+            if (before.status, row.status) == (MessageState.SENDING, MessageState.PENDING):
+                assert row.attempts == before.attempts or row.attempts < ATTEMPTS
+            assert before.attempts <= row.attempts <= before.attempts + 1
+            assert (row.id, row.mailing_id, row.client_id) == (before.id, before.mailing_id, before.client_id)
+        for message_id, claim_id in self.live.items():
+            assert (after[message_id].status, after[message_id].claim_id) == (MessageState.SENDING, claim_id)
+        self.before = after
+
+    def teardown(self) -> None:
+        """Users leave it alone, crashed dispatchers stay away: everything comes to its end."""
+        self.books.run("update mailings set paused_at = null, window_from = null, window_until = null")
+        for _ in range(3):
+            self.let_leases_run_out(list(self.before))
+            self.books.move(messages.rescue, ATTEMPTS, 1000)
+            self.time_passes(1, 0)
+            for mailing_id in self.mailings:
+                self.books.launch(mailing_id)
+                self.close(mailing_id, 1000, 0)
+                claimed = self.books.claim(mailing_id, self.books.take(mailing_id))
+                assert self.books.record(SENT, claimed) == 0
+        self.finish()
+        assert [row.id for row in self.books.run("select id from mailings where finished_at is null")] == []
+        assert {row.status for row in self.books.run("select distinct status from messages")} <= FINAL_STATES
+        self.books.check()
+
+    # ---------------------------------------------------------------- the play's own means
+
+    def mailing(self, which: int) -> int:
+        return self.mailings[which % len(self.mailings)]
+
+    def set_window(self, mailing_id: int, kind: str | None) -> None:
+        start, end = window(kind)
+        self.books.run(
+            "update mailings set window_from = :start, window_until = :end where id = :id",
+            start=start, end=end, id=mailing_id,
+        )  # fmt: skip
+
+    def is_running(self, mailing_id: int) -> bool:
+        rows = self.books.run(
+            "select from mailings where id = :id and paused_at is null and cancelled_at is null and ends_at > now()",
+            id=mailing_id,
+        )
+        return len(rows) == 1
+
+    def is_reachable(self, mailing_id: int, client_id: int) -> bool:
+        """Whether his window is open; a client who is gone has none."""
+        rows = self.books.run(
+            """select window_from, window_until, timezone from mailings, clients c
+               where mailings.id = :mailing_id and c.id = :client_id and window_from is not null""",
+            mailing_id=mailing_id, client_id=client_id,
+        )  # fmt: skip
+        return all(Window(row[0], row[1]).contains(datetime.now(UTC), ZoneInfo(row[2])) for row in rows)
+
+    @contextmanager
+    def somebody_locks(self, which: int) -> Iterator[None]:
+        """A message in another transaction, meanwhile; not always."""
+        ids = list(self.before)
+        if 0 < which <= len(ids):
+            with self.engine.begin() as connection:
+                connection.execute(text("select from messages where id = :id for update"), {"id": ids[which - 1]})
+                yield
+        else:
+            yield
+
+    def claim_ids(self, mailing_id: int, ids: Sequence[int], locked: int) -> None:
+        running = self.is_running(mailing_id)
+        with self.somebody_locks(locked):
+            claimed = self.books.claim(mailing_id, ids)
+        assert running or not claimed
+        clients = {row.id for row in self.books.run("select id from clients")}
+        assert len({message.id for message in claimed}) == len(claimed)
+        for message in claimed:
+            before = self.before[message.id]
+            assert message.id not in self.live
+            assert (before.mailing_id, before.client_id) == (message.mailing_id, message.client_id)
+            assert before.status == "queued" or before.due_at <= self.books.now() + messages.GRACE
+            assert message.client_id in clients
+            assert self.is_reachable(mailing_id, message.client_id)
+            assert message.attempts == before.attempts
+            assert message.repeat == (before.error in AMBIGUOUS_ERRORS)
+            self.live[message.id] = message.claim_id
+        if claimed:
+            self.claims.append(claimed)
+
+    def write(self, claimed: Sequence[Claimed], verdicts: Sequence[tuple[Decision, Error | None]]) -> None:
+        in_time = [
+            message for message in claimed
+            if (self.before[message.id].status, self.before[message.id].claim_id) == ("sending", message.claim_id)
+        ]  # fmt: skip
+        batch = [Verdict(message, *verdicts[number % len(verdicts)]) for number, message in enumerate(claimed)]
+        assert self.books.move(messages.record, batch, timedelta(0)) == len(claimed) - len(in_time)
+        for message in in_time:
+            self.live.pop(message.id, None)
+
+
+@pytest.mark.timeout(120)
+def test_no_order_of_events_breaks_the_books(books_engine: Engine) -> None:
+    Machine.engine = books_engine
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=50, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )  # fmt: skip
