@@ -12,7 +12,6 @@ from prometheus_client import start_http_server
 from dispatcher_service.feeder import Feeder
 from dispatcher_service.worker import Worker
 from shared import database, logs, migrate, settings
-from shared.broker.base import Broker
 from shared.broker.choice import choose
 from shared.errors import SettingsError
 from shared.settings import Settings
@@ -24,23 +23,22 @@ _OTHER_DESCRIPTORS = 128
 
 def main() -> int:
     try:
-        configuration = settings.load()
-        logs.setup("dispatcher", configuration.log_level, configuration.log_format)
-        _allow_descriptors(configuration.dispatch_concurrency)
-        url = database.database_url(configuration)
-        broker = choose(configuration.broker_url, url, configuration.retry_ladder)
+        return run(settings.load())
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
+
+
+def run(configuration: Settings) -> int:
+    """Until SIGTERM or SIGINT; a second one ends the process at once. Raises SettingsError."""
+    logs.setup("dispatcher", configuration.log_level, configuration.log_format)
+    log = logs.logger()
+    _allow_descriptors(configuration.dispatch_concurrency)
+    metrics_port = _show_metrics(configuration.metrics_port)
+    url = database.database_url(configuration)
+    broker = choose(configuration.broker_url, url, configuration.retry_ladder)
     if configuration.database_url is None:
         migrate.upgrade(url)
-    return run(configuration, url, broker)
-
-
-def run(configuration: Settings, url: str, broker: Broker) -> int:
-    """Until SIGTERM or SIGINT; a second one ends the process at once."""
-    log = logs.logger()
-    server, _ = start_http_server(configuration.metrics_port)
     engine = database.engine(url, "dispatcher", pool_size=3)
     worker = Worker(
         engine,
@@ -52,7 +50,13 @@ def run(configuration: Settings, url: str, broker: Broker) -> int:
         concurrency=configuration.dispatch_concurrency,
         rate=configuration.dispatch_rate,
     )
-    feeder = Feeder(engine, broker, attempts=configuration.retry_attempts, rate=configuration.dispatch_rate)
+    feeder = Feeder(
+        engine,
+        broker,
+        attempts=configuration.retry_attempts,
+        rate=configuration.dispatch_rate,
+        concurrency=configuration.dispatch_concurrency,
+    )
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -62,7 +66,7 @@ def run(configuration: Settings, url: str, broker: Broker) -> int:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    log.info("dispatcher_started", metrics_port=server.server_port, concurrency=configuration.dispatch_concurrency)
+    log.info("dispatcher_started", metrics_port=metrics_port, concurrency=configuration.dispatch_concurrency)
     worker.start()
     feeder.start()
     while not stop.wait(_LOOK_EVERY):
@@ -76,6 +80,15 @@ def run(configuration: Settings, url: str, broker: Broker) -> int:
     engine.dispose()
     log.info("dispatcher_stopped", all_recorded=all_recorded)
     return 0 if all_recorded else 1
+
+
+def _show_metrics(port: int) -> int:
+    """The port that they are served on."""
+    try:
+        server, _ = start_http_server(port)
+    except OSError as error:
+        raise SettingsError(f"METRICS_PORT {port} cannot be used: {error.strerror}.") from error
+    return int(server.server_port)
 
 
 def _allow_descriptors(concurrency: int) -> None:

@@ -25,7 +25,7 @@ from shared.message_state import OPEN_STATES, MessageState
 
 LEADER_LOCK = 0x66656564  # "feed"
 CHUNK = 200
-"""Messages per job."""
+"""Messages per job, at the most."""
 
 LAUNCH_SLICE = 10_000
 CLOSE_SLICE = 5_000
@@ -41,11 +41,12 @@ FIGURES_EVERY = 2.0
 class Feeder:
     """`run` in a thread of its own; `stop` ends it between two steps."""
 
-    def __init__(self, engine: Engine, broker: Broker, *, attempts: int, rate: float) -> None:
+    def __init__(self, engine: Engine, broker: Broker, *, attempts: int, rate: float, concurrency: int = CHUNK) -> None:
+        """rate, concurrency: as the dispatchers have them."""
         self._engine = engine
         self._broker = broker
         self._attempts = attempts
-        self._chunk = min(CHUNK, max(1, int(rate / 2))) if rate else CHUNK
+        self._chunk = _chunk(rate, concurrency)
         self._slot = ledger.any_slot()
         self._log = logger()
         self._stopping = threading.Event()
@@ -271,6 +272,13 @@ class Feeder:
                     session.bury(delivery, str(error))
         except BrokerError as error:
             self._broker_failed(error)
+
+
+def _chunk(rate: float, concurrency: int) -> int:
+    """Messages per job: no more than a dispatcher sends at a time. What it has received lies ahead of mailings that are
+    more urgent and is kept from dispatchers that are idle, so it must not be more than can be sent soon."""
+    chunk = min(CHUNK, concurrency)
+    return min(chunk, max(1, int(rate / 2))) if rate else chunk
 
 
 def _chunks(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
