@@ -335,7 +335,7 @@ def test_a_result_that_comes_too_late_harms_no_bookkeeping(
 def lose_leases(connection: Any, entries: Any, mailing_id: int) -> None:
     """As if they had run out, been rescued and put on the broker."""
     rows = connection.exec_driver_sql(
-        "update messages set status = 'queued', due_at = now() + interval '30 s'"
+        "update messages set status = 'queued', claim_id = null, due_at = now() + interval '30 s'"
         " where mailing_id = %s and status = 'sending' returning id",
         (mailing_id,),
     ).all()
@@ -532,14 +532,20 @@ def test_it_may_open_as_many_files_as_it_needs(
     processes.kill("dispatcher")
 
 
-def test_a_concurrency_that_the_system_does_not_allow_is_named(
-    simulator: Simulator, database_url: str, processes: Processes
+SENTENCES = [
+    ("PROVIDER_TIMEOUT", "soon", "PROVIDER_TIMEOUT must be a number from 0.05 to 300 (it is 'soon')."),
+    ("METRICS_PORT", "{taken}", "METRICS_PORT {taken} cannot be used: Address already in use."),
+    ("BROKER_URL", "amqp://h/?bogus=1", "BROKER_URL must be of the form amqp://user:password@host:port/vhost."),
+    ("DISPATCH_CONCURRENCY", "5000", "DISPATCH_CONCURRENCY is 5000, but the system allows only 1024 open files."),
+]
+
+
+@pytest.mark.parametrize(("setting", "value", "sentence"), SENTENCES)
+def test_a_setting_that_cannot_be_obeyed_is_named(
+    setting: str, value: str, sentence: str, simulator: Simulator, database_url: str, processes: Processes
 ) -> None:
-    processes.start(
-        "sh",
-        "tests.services.limited",
-        {"DATABASE_URL": database_url, "PROVIDER_URL": simulator.url, "DISPATCH_CONCURRENCY": "5000"},
-    )
-    assert processes.wait("sh", timeout=20) == 2
-    (line,) = processes.output("sh")
-    assert line == "DISPATCH_CONCURRENCY is 5000, but the system allows only 1024 open files."
+    taken = simulator.control_url.rpartition(":")[2]
+    env = {"DATABASE_URL": database_url, setting: value.format(taken=taken)}
+    processes.start("dispatcher", "tests.services.limited", env)
+    assert processes.wait("dispatcher", timeout=20) == 2
+    assert processes.output("dispatcher") == [sentence.format(taken=taken)]
