@@ -138,8 +138,8 @@ class _Demo:
 
     def stay(self) -> None:
         """Until Ctrl-C."""
-        self.progress.note(f"The API stays up until Ctrl-C: http://127.0.0.1:{self.port}/docs/")
         with suppress(KeyboardInterrupt):
+            self.progress.note(f"The API stays up until Ctrl-C: http://127.0.0.1:{self.port}/docs/")
             while not self.processes.deaths():
                 sleep(_LOOK_EVERY)
             self._check()
