@@ -140,6 +140,8 @@ class ProviderConnection(Connection):
 
     def _late(self, message_id: int, record: Record, fate: Fault | Outage) -> None:
         self._timer = None
+        if self.transport.is_closing():
+            return  # reset in this very turn of the loop: nobody gets the answer
         answer = self._answer(message_id, record, fate)
         if answer is not None:
             self.reply(answer)
