@@ -41,12 +41,22 @@ FIGURES_EVERY = 2.0
 class Feeder:
     """`run` in a thread of its own; `stop` ends it between two steps."""
 
-    def __init__(self, engine: Engine, broker: Broker, *, attempts: int, rate: float, concurrency: int = CHUNK) -> None:
-        """rate, concurrency: as the dispatchers have them."""
+    def __init__(
+        self,
+        engine: Engine,
+        broker: Broker,
+        *,
+        attempts: int,
+        rate: float,
+        concurrency: int = CHUNK,
+        idle_pause: float = IDLE_PAUSE,
+    ) -> None:
+        """rate, concurrency: as the dispatchers have them. idle_pause: seconds after a look that found nothing."""
         self._engine = engine
         self._broker = broker
         self._attempts = attempts
         self._chunk = _chunk(rate, concurrency)
+        self._idle_pause = idle_pause
         self._slot = ledger.any_slot()
         self._log = logger()
         self._stopping = threading.Event()
@@ -112,7 +122,7 @@ class Feeder:
         since = ticks()
         while not self._stopping.is_set():
             busy = self._step(connection, may_rescue=ticks() - since >= RESCUE_AFTER)
-            self._wait(BUSY_PAUSE if busy else IDLE_PAUSE)
+            self._wait(BUSY_PAUSE if busy else self._idle_pause)
 
     def _step(self, connection: Connection, *, may_rescue: bool) -> bool:
         """One look at everything; whether there was something to do."""

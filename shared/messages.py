@@ -397,23 +397,28 @@ _MOVE_CURSOR = text("""
 def take(connection: Connection, entries: Entries, mailing_id: int, limit: int) -> list[int]:
     """Moves due messages of a mailing to `queued`, oldest first, at most `limit`; their ids, ascending.
 
-    They are to be published after the commit. Those whose client's window is closed wait for its opening instead.
+    They are to be published after the commit. Those whose client's window is closed wait for its opening instead, and
+    the next ones are looked at, until there have been enough.
     """
     mailing = connection.execute(_MAILING, {"mailing_id": mailing_id}).one()
     if mailing.paused or mailing.over:
         return []
-    rows: Sequence[_Row]
-    if _window(mailing) is None:
-        rows = connection.execute(_DUE, {"mailing_id": mailing_id, "limit": limit}).all()
-    else:
-        rows = connection.execute(_DUE_BY_ZONE, {"mailing_id": mailing_id, "limit": limit}).all()
-        rows = _reachable(connection, entries, mailing, rows)
-    ids = sorted(row.id for row in rows)
-    if ids:
-        connection.execute(_QUEUE, {"ids": ids})
-        _enter(entries, mailing_id, rows, MessageState.QUEUED)
-    return ids
+    due = _DUE if mailing.window_from is None else _DUE_BY_ZONE
+    ids: list[int] = []
+    looked_at, found = 0, True
+    while found and len(ids) < limit and looked_at < max(limit, _LOOK):
+        rows = connection.execute(due, {"mailing_id": mailing_id, "limit": limit - len(ids)}).all()
+        ready = _reachable(connection, entries, mailing, rows)
+        if ready:
+            connection.execute(_QUEUE, {"ids": [row.id for row in ready]})
+            _enter(entries, mailing_id, ready, MessageState.QUEUED)
+        ids += [row.id for row in ready]
+        looked_at += len(rows)
+        found = len(rows) > len(ready)  # else these were all there are, or enough
+    return sorted(ids)
 
+
+_LOOK = 10_000
 
 # In the order of the index, which so is the only way to read them, whatever the statistics promise.
 _DUE_ROWS = f"""

@@ -1,0 +1,491 @@
+"""The feeder, on a real database and the table broker: what goes out, in which order, and what never does."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import Engine, text
+
+from dispatcher_service.backlog import LEAST
+from dispatcher_service.feeder import CHUNK, CLOSE_SLICE, LAUNCH_SLICE, LEADER_LOCK, RESCUE_AFTER, Feeder
+from shared import database, messages
+from shared.broker import topology
+from shared.broker.base import Broker, Session
+from shared.broker.table import TableBroker
+from shared.errors import BrokerUnavailable
+from shared.job import DispatchJob, LaunchJob
+from shared.message_state import Error
+from shared.retry import Retry
+from tests.services.books import HOUR, MINUTE, SECOND, SENT, Books
+
+LADDER = (5 * SECOND, HOUR)
+
+
+class Switched:
+    """The table broker, which can be cut off: no new session then, and the open ones break."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.off = False
+
+    def connect(self) -> Session:
+        if self.off:
+            raise BrokerUnavailable("It is switched off.")
+        return Breaking(self.broker.connect(), self)
+
+
+class Breaking:
+    """A session of the switched broker. `publish` breaks after the jobs were stored, the others before."""
+
+    def __init__(self, session: Session, switch: Switched) -> None:
+        self._session, self._switch = session, switch
+
+    def __getattr__(self, name: str) -> Any:
+        if self._switch.off and name in ("depth", "receive", "ack"):
+            raise BrokerUnavailable("It was switched off.")
+        return getattr(self._session, name)
+
+    def publish(self, queue: str, bodies: Sequence[bytes]) -> None:
+        self._session.publish(queue, bodies)
+        if self._switch.off:
+            raise BrokerUnavailable("It was switched off.")
+
+
+class Consumer:
+    """A dispatcher, as far as the feeder sees it: takes jobs, as many as it is told to."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        session.subscribe([topology.DISPATCH], 1)
+
+    def job(self, timeout: float = 10.0) -> DispatchJob | None:
+        """The next one, acked."""
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            for delivery in self._session.receive(left):
+                self._session.ack(delivery)
+                return DispatchJob.decode(delivery.body)
+        return None
+
+    def jobs(self, number: int) -> list[DispatchJob]:
+        jobs = [self.job() for _ in range(number)]
+        assert None not in jobs, f"only {len([job for job in jobs if job])} jobs came"
+        return [job for job in jobs if job]
+
+    def depth(self) -> int:
+        return self._session.depth(topology.DISPATCH)
+
+
+@pytest.fixture
+def broker(books: Books, books_url: str) -> TableBroker:
+    return TableBroker(books_url, LADDER)
+
+
+@pytest.fixture
+def consumer(broker: TableBroker) -> Iterator[Consumer]:
+    with broker.connect() as session:
+        yield Consumer(session)
+
+
+Start = Callable[..., Feeder]
+
+
+@pytest.fixture
+def start(books: Books, broker: TableBroker, books_url: str) -> Iterator[Start]:
+    """Starts one more feeder, as in a process of its own."""
+    feeders: list[tuple[Feeder, Engine]] = []
+
+    def start(broker: Broker = broker, engine: Engine | None = None, rate: float = 0.0, **options: Any) -> Feeder:
+        engine = engine or database.engine(books_url, "feeder", pool_size=3)
+        feeder = Feeder(engine, broker, attempts=10, rate=rate, **options)
+        feeders.append((feeder, engine))
+        feeder.start()
+        return feeder
+
+    yield start
+    for feeder, engine in feeders:
+        feeder.stop()
+        feeder.join(5)
+        assert not feeder.is_alive
+        engine.dispose()
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+    return value
+
+
+def leaders(books: Books) -> list[int]:
+    """The backends that hold the lock."""
+    rows = books.run(
+        "select pid from pg_locks join pg_database d on d.oid = database and d.datname = current_database() "
+        "where locktype = 'advisory' and objid = :lock",
+        lock=LEADER_LOCK,
+    )
+    return [row.pid for row in rows]
+
+
+def mailing(books: Books, mailing_id: int) -> Any:
+    return books.run("select * from mailings where id = :id", id=mailing_id)[0]
+
+
+def local_time(offset: timedelta) -> str:
+    return (datetime.now(UTC) + offset).astimezone(ZoneInfo("Europe/Moscow")).strftime("%H:%M:%S")
+
+
+# ---------------------------------------------------------------- launch
+
+
+def test_a_mailing_goes_out_at_its_start_with_no_further_action(books: Books, start: Start, consumer: Consumer) -> None:
+    books.clients(3)
+    mailing_id = books.mailing(starts=2 * SECOND)
+    start()
+    assert consumer.job(timeout=1.0) is None
+    assert books.states(mailing_id) == {}
+    [job] = consumer.jobs(1)
+    assert job == DispatchJob(mailing_id, tuple(books.ids(mailing_id)))
+    row = mailing(books, mailing_id)
+    assert row.launched_at >= row.starts_at
+
+
+def test_a_launch_job_wakes_it(books: Books, start: Start, broker: TableBroker, consumer: Consumer) -> None:
+    start(idle_pause=60.0)
+    wait_until(lambda: leaders(books))
+    books.clients(1)
+    mailing_id = books.mailing()
+    with broker.connect() as session:
+        session.publish(topology.LAUNCH, [b"what is this?"])
+        session.publish(topology.LAUNCH, [LaunchJob(mailing_id).encode()])
+        assert consumer.jobs(1)[0].mailing_id == mailing_id
+        wait_until(lambda: session.depth(topology.LAUNCH) == 0)
+        assert session.depth(topology.DEAD) == 1
+
+
+def test_publishing_does_not_wait_for_the_end_of_a_launch(books: Books, start: Start, consumer: Consumer) -> None:
+    count = 12 * LAUNCH_SLICE
+    books.clients(count)
+    mailing_id = books.mailing()
+    start()
+    first = consumer.jobs(1)
+    assert mailing(books, mailing_id).launched_at is None
+    wait_until(lambda: mailing(books, mailing_id).launched_at)
+    jobs = first + consumer.jobs(count // CHUNK - 1)
+    ids = [message_id for job in jobs for message_id in job.message_ids]
+    assert len(ids) == len(set(ids)) == count
+
+
+def test_jobs_carry_a_chunk_of_one_mailing_and_every_message_once(
+    books: Books, start: Start, consumer: Consumer
+) -> None:
+    books.clients(CHUNK * 2 + 1)
+    mailings = [books.mailing(), books.mailing(ends=2 * HOUR)]
+    start()
+    jobs = consumer.jobs(6)
+    for mailing_id in mailings:
+        ids = [message_id for job in jobs if job.mailing_id == mailing_id for message_id in job.message_ids]
+        assert sorted(ids) == books.ids(mailing_id)
+    assert all(len(job.message_ids) <= CHUNK for job in jobs)
+    assert consumer.job(timeout=0.5) is None
+
+
+def test_where_the_rate_is_limited_jobs_are_no_more_than_half_a_seconds_work(
+    books: Books, start: Start, consumer: Consumer
+) -> None:
+    books.clients(25)
+    books.mailing()
+    start(rate=20.0)
+    assert [len(job.message_ids) for job in consumer.jobs(3)] == [10, 10, 5]
+
+
+def test_a_mailing_that_is_paused_before_its_start_waits_to_be_resumed(
+    books: Books, start: Start, consumer: Consumer
+) -> None:
+    books.clients(1)
+    mailing_id = books.mailing()
+    books.run("update mailings set paused_at = now()")
+    start()
+    assert consumer.job(timeout=1.0) is None
+    assert books.states(mailing_id) == {}
+    books.run("update mailings set paused_at = null")
+    consumer.jobs(1)
+
+
+def test_a_mailing_that_ended_while_it_was_paused_shows_who_was_not_reached(books: Books, start: Start) -> None:
+    books.clients(3)
+    mailing_id = books.mailing(starts=-HOUR, ends=SECOND)
+    books.run("update mailings set paused_at = now()")
+    start()
+    wait_until(lambda: mailing(books, mailing_id).finished_at)
+    assert books.states(mailing_id) == {"expired": 3}
+
+
+# ---------------------------------------------------------------- order and backlog
+
+
+def test_the_mailing_that_ends_first_goes_first(books: Books, start: Start, consumer: Consumer) -> None:
+    books.clients(CHUNK * 3)
+    later = books.mailing(ends=3 * HOUR)
+    sooner = books.mailing(ends=HOUR)
+    middle = books.mailing(ends=2 * HOUR)
+    start()
+    order = [job.mailing_id for job in consumer.jobs(9)]
+    # What was put on the broker in one look stays in its order.
+    assert order == [sooner] * 3 + [middle] * 3 + [later] * 3
+
+
+def test_the_backlog_stays_small_while_nobody_consumes(books: Books, start: Start, consumer: Consumer) -> None:
+    mailing_id, _ = books.launched(CHUNK * 30)
+    start()
+    wait_until(lambda: consumer.depth() > 0)
+    deadline = time.monotonic() + 2.0
+    while time.monotonic() < deadline:
+        assert consumer.depth() <= LEAST
+        time.sleep(0.05)
+    assert books.states(mailing_id) == {"queued": LEAST * CHUNK, "pending": (30 - LEAST) * CHUNK}
+
+
+def test_what_nobody_consumed_for_long_is_not_piled_up(books: Books, start: Start, consumer: Consumer) -> None:
+    """Messages that were queued too long ago are due again; the jobs that name them still wait."""
+    books.launched(CHUNK * 4)
+    start()
+    wait_until(lambda: consumer.depth() == LEAST)
+    for _ in range(3):
+        books.run("update messages set due_at = now() where status = 'queued'")
+        time.sleep(0.4)
+        assert consumer.depth() <= LEAST
+
+
+# ---------------------------------------------------------------- pause, cancel, end
+
+
+def test_nothing_is_published_while_the_mailing_is_paused(books: Books, start: Start, consumer: Consumer) -> None:
+    _, ids = books.launched(CHUNK * 10)
+    start()
+    before = consumer.jobs(1)
+    books.run("update mailings set paused_at = now()")
+    while job := consumer.job(timeout=1.0):
+        before.append(job)
+    assert len(before) < 10
+    books.run("update mailings set paused_at = null")
+    after = consumer.jobs(10 - len(before))
+    assert sorted(message_id for job in before + after for message_id in job.message_ids) == ids
+
+
+@pytest.mark.parametrize(("change", "state"), [
+    ("cancelled_at = now()", "cancelled"),
+    ("cancelled_at = now(), deleted_at = now()", "cancelled"),
+    ("paused_at = now(), cancelled_at = now()", "cancelled"),
+    ("ends_at = now()", "expired"),
+    ("ends_at = now(), deleted_at = now()", "expired"),
+    ("ends_at = now(), paused_at = now()", "expired"),
+])  # fmt: skip
+def test_an_ended_mailing_is_closed_and_finished_when_the_last_call_is_over(
+    books: Books, start: Start, consumer: Consumer, change: str, state: str
+) -> None:
+    mailing_id, ids = books.launched(CHUNK * 3)
+    taken = books.take(mailing_id, 10)
+    sent, wire, doubtful, refused = taken[:2], taken[2:4], taken[4:6], taken[6:8]
+    books.record(SENT, books.claim(mailing_id, sent))
+    books.record(Retry(HOUR), books.claim(mailing_id, doubtful), Error.TIMED_OUT)
+    books.record(Retry(HOUR), books.claim(mailing_id, refused), Error.SERVER_ERROR)
+    claimed = books.claim(mailing_id, wire)
+    books.run(f"update mailings set {change}")
+
+    start()
+
+    closed = {"sent": 2, "unknown": 2, state: len(ids) - 6}
+    wait_until(lambda: books.states(mailing_id) == {**closed, "sending": 2})
+    assert consumer.job(timeout=0.5) is None
+    assert mailing(books, mailing_id).finished_at is None
+    assert books.record(SENT, claimed) == 0
+    wait_until(lambda: mailing(books, mailing_id).finished_at)
+    assert books.states(mailing_id) == {**closed, "sent": 4}
+
+
+def test_a_cancel_in_the_middle_of_a_launch_ends_it(books: Books, start: Start) -> None:
+    books.clients(50)
+    mailing_id = books.mailing()
+    books.move(messages.create, mailing_id, 20)
+    books.run("update mailings set cancelled_at = now()")
+    start()
+    wait_until(lambda: mailing(books, mailing_id).finished_at)
+    assert books.states(mailing_id) == {"cancelled": 20}
+
+
+def test_a_mailing_is_finished_with_its_last_message(books: Books, start: Start, consumer: Consumer) -> None:
+    books.clients(3)
+    mailing_id, nobody = books.mailing(), books.mailing(tags=["nobody"])
+    start()
+    [job] = consumer.jobs(1)
+    wait_until(lambda: mailing(books, nobody).finished_at)
+    claimed = books.claim(mailing_id, job.message_ids)
+    books.record(SENT, claimed[:2])
+    time.sleep(0.6)
+    assert mailing(books, mailing_id).finished_at is None
+    books.record(SENT, claimed[2:])
+    wait_until(lambda: mailing(books, mailing_id).finished_at)
+
+
+# ---------------------------------------------------------------- windows
+
+
+def test_a_change_of_the_window_times_everything_anew_and_comes_to_an_end(
+    books: Books, start: Start, consumer: Consumer
+) -> None:
+    count = 2 * CLOSE_SLICE + 1000
+    books.clients(count)
+    mailing_id = books.mailing(ends=10 * HOUR, window=(local_time(HOUR), local_time(2 * HOUR)))
+    start()
+    waiting = "select count(*) from messages where status = 'pending' and due_at between :soonest and :latest"
+
+    def all_wait_until(offset: timedelta) -> bool:
+        opening = datetime.now(UTC) + offset
+        return bool(books.run(waiting, soonest=opening - MINUTE, latest=opening + MINUTE)[0][0] == count)
+
+    wait_until(lambda: all_wait_until(HOUR))
+    books.run(
+        "update mailings set window_changed = true, window_from = :start, window_until = :end",
+        start=local_time(5 * HOUR), end=local_time(6 * HOUR),
+    )  # fmt: skip
+    wait_until(lambda: all_wait_until(5 * HOUR))
+    wait_until(lambda: not mailing(books, mailing_id).window_changed)
+    books.run("update mailings set window_changed = true, window_from = null, window_until = null")
+    consumer.jobs(3)
+    wait_until(lambda: not mailing(books, mailing_id).window_changed)
+
+
+# ---------------------------------------------------------------- leases
+
+
+def test_it_rescues_but_not_before_dispatchers_had_time_to_write_what_they_know(books: Books, start: Start) -> None:
+    mailing_id, ids = books.queued(2)
+    books.claim(mailing_id, ids, lease=timedelta(0))
+    start()
+    wait_until(lambda: leaders(books))
+    since = time.monotonic()
+    wait_until(lambda: "sending" not in books.states(mailing_id))
+    assert time.monotonic() - since > RESCUE_AFTER - 1.5
+    assert books.message(ids[0]).error == "lease_lost"
+    wait_until(lambda: books.states(mailing_id) == {"queued": 2})
+
+
+# ---------------------------------------------------------------- leadership
+
+
+def test_of_several_one_leads_and_another_takes_over_when_it_is_gone(
+    books: Books, start: Start, consumer: Consumer
+) -> None:
+    start()
+    start()
+    known: list[int] = []
+    for _ in range(3):
+        [leader] = wait_until(lambda: [pid for pid in leaders(books) if pid not in known])
+        known.append(leader)
+        books.clients(1)
+        mailing_id = books.mailing(tags=[])
+        assert consumer.jobs(1)[0].mailing_id == mailing_id
+        books.run("select pg_terminate_backend(:pid)", pid=leader)
+
+
+def test_a_leader_that_stops_makes_way_at_once(books: Books, start: Start, consumer: Consumer) -> None:
+    first = start()
+    [one] = wait_until(lambda: leaders(books))
+    start()
+    first.stop()
+    first.join(5)
+    assert not first.is_alive
+    wait_until(lambda: leaders(books) not in ([], [one]))
+    books.clients(1)
+    books.mailing()
+    consumer.jobs(1)
+
+
+def test_one_that_stands_by_stops_without_ever_having_led(books: Books, start: Start, capsys: Any) -> None:
+    start()
+    [leader] = wait_until(lambda: leaders(books))
+    capsys.readouterr()
+    standby = start()
+    standby.stop()
+    standby.join(5)
+    assert not standby.is_alive
+    assert leaders(books) == [leader]
+    assert "feeder_leads" not in capsys.readouterr().out
+
+
+def test_a_statement_that_fails_does_not_lose_the_lead_for_good(
+    books: Books, start: Start, books_url: str, consumer: Consumer
+) -> None:
+    engine = database.engine(books_url, "feeder", pool_size=3)
+    with engine.connect(), engine.connect():
+        pass  # two that lie ready: which of them comes next is up to the pool
+    start(engine=engine)
+    [leader] = wait_until(lambda: leaders(books))
+    books.clients(1)
+    with books.engine.begin() as connection:
+        connection.execute(text("lock table mailings in access exclusive mode"))
+        blocked = "select count(*) from pg_locks where pid = :pid and not granted"
+        wait_until(lambda: connection.scalar(text(blocked), {"pid": leader}))
+        connection.execute(text("select pg_cancel_backend(:pid)"), {"pid": leader})
+        wait_until(lambda: not connection.scalar(text(blocked), {"pid": leader}))
+    books.mailing()
+    consumer.jobs(1)
+
+
+# ---------------------------------------------------------------- without a broker
+
+
+def test_without_a_broker_it_launches_and_closes_and_publishes_when_it_is_back(
+    books: Books, start: Start, broker: TableBroker, consumer: Consumer
+) -> None:
+    switch = Switched(broker)
+    switch.off = True
+    start(broker=switch)
+    books.clients(3)
+    running, cancelled = books.mailing(), books.mailing()
+    wait_until(lambda: books.states(running) == books.states(cancelled) == {"pending": 3})
+    books.run("update mailings set cancelled_at = now() where id = :id", id=cancelled)
+    wait_until(lambda: mailing(books, cancelled).finished_at)
+    assert books.states(running) == {"pending": 3}
+    switch.off = False
+    assert consumer.jobs(1)[0].mailing_id == running
+
+
+def test_what_could_not_be_published_goes_out_when_the_broker_is_back(
+    books: Books, start: Start, broker: TableBroker, consumer: Consumer
+) -> None:
+    switch = Switched(broker)
+    start(broker=switch)
+    wait_until(lambda: leaders(books))
+    mailing_id, ids = books.launched(CHUNK * 5)
+    claimed = set()
+    for turn in range(6):
+        switch.off = turn % 2 == 0
+        for job in filter(None, [consumer.job(timeout=0.3)]):
+            new = {message.id for message in books.claim(job.mailing_id, job.message_ids)}
+            assert not new & claimed
+            claimed |= new
+    switch.off = False
+    while claimed != set(ids):
+        job = consumer.jobs(1)[0]
+        claimed |= {message.id for message in books.claim(mailing_id, job.message_ids)}
+    assert books.states(mailing_id) == {"sending": len(ids)}
+
+
+def test_a_broker_that_comes_back_empty_is_filled_again_at_once(
+    books: Books, start: Start, broker: TableBroker, consumer: Consumer
+) -> None:
+    switch = Switched(broker)
+    mailing_id, ids = books.launched(3)
+    start(broker=switch)
+    wait_until(lambda: consumer.depth() == 1)
+    switch.off = True
+    time.sleep(0.5)
+    books.run("delete from broker_jobs")
+    switch.off = False
+    assert consumer.jobs(1) == [DispatchJob(mailing_id, tuple(ids))]
