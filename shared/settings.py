@@ -127,6 +127,8 @@ def _url(*schemes: str) -> Callable[[str], str]:
             raise ValueError("must name a host")
         if parts.scheme in ("http", "https") and (parts.query or parts.fragment):
             raise ValueError("must end with a path")
+        if parts.scheme in ("http", "https") and not text.isascii():
+            raise ValueError("must be ASCII: xn--… for a host, %… in a path")
         return text
 
     return parse
