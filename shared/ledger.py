@@ -50,20 +50,22 @@ class Entries:
             self._tallies[mailing_id, state] += count
 
     def write(self, connection: Connection, slot: int) -> None:
-        counters = [
-            {"mailing_id": mailing_id, "slot": slot, **{state: states[state] for state in MessageState}}
-            for mailing_id, states in sorted(self._states.items())
-            if any(states.values())
-        ]
-        tallies = [
-            {"mailing_id": mailing_id, "slot": slot, "name": str(name), "count": count}
-            for (mailing_id, name), count in sorted(self._tallies.items())
-            if count
-        ]
-        for row in counters:
-            connection.execute(_COUNT, row)
-        for row in tallies:
-            connection.execute(_TALLY, row)
+        moved = sorted((mailing_id, states) for mailing_id, states in self._states.items() if any(states.values()))
+        if moved:
+            counts = {str(state): [states[state] for _, states in moved] for state in MessageState}
+            mailing_ids = [mailing_id for mailing_id, _ in moved]
+            connection.execute(_COUNT, {"slot": slot, "mailing_ids": mailing_ids, **counts})
+        tallies = sorted((key, count) for key, count in self._tallies.items() if count)
+        if tallies:
+            connection.execute(
+                _TALLY,
+                {
+                    "slot": slot,
+                    "mailing_ids": [mailing_id for (mailing_id, _), _ in tallies],
+                    "names": [str(name) for (_, name), _ in tallies],
+                    "counts": [count for _, count in tallies],
+                },
+            )
 
 
 @contextmanager
@@ -78,8 +80,9 @@ _NAMES = [str(state) for state in MessageState]
 
 _COUNT = text(f"""
     insert into mailing_counters as c (mailing_id, slot, {", ".join(_NAMES)}, first_sent_at, last_sent_at)
-    values (:mailing_id, :slot, {", ".join(f":{name}" for name in _NAMES)},
-            case when :sent > 0 then now() end, case when :sent > 0 then now() end)
+    select mailing_id, :slot, {", ".join(_NAMES)}, case when sent > 0 then now() end, case when sent > 0 then now() end
+    from unnest(cast(:mailing_ids as bigint[]), {", ".join(f"cast(:{name} as bigint[])" for name in _NAMES)})
+        as moved (mailing_id, {", ".join(_NAMES)})
     on conflict (mailing_id, slot) do update
     set {", ".join(f"{name} = c.{name} + excluded.{name}" for name in _NAMES)},
         first_sent_at = coalesce(c.first_sent_at, excluded.first_sent_at),
@@ -88,6 +91,8 @@ _COUNT = text(f"""
 
 _TALLY = text("""
     insert into tallies as t (mailing_id, quarter, slot, name, count)
-    values (:mailing_id, date_bin('15 minutes', now(), timestamptz '2000-01-01 00:00:00+00'), :slot, :name, :count)
+    select mailing_id, date_bin('15 minutes', now(), timestamptz '2000-01-01 00:00:00+00'), :slot, name, count
+    from unnest(cast(:mailing_ids as bigint[]), cast(:names as text[]), cast(:counts as bigint[]))
+        as happened (mailing_id, name, count)
     on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count
 """)

@@ -103,7 +103,7 @@ def claim(
     if not ready:
         return None
     claim_id = ready[0].claim_id
-    connection.execute(_SEND, {"ids": [row.id for row in ready], "claim_id": claim_id, "lease": lease})
+    connection.execute(_SEND, {"ids": _array(row.id for row in ready), "claim_id": claim_id, "lease": lease})
     _enter(entries, mailing_id, ready, MessageState.SENDING)
     wait = 0.0
     if rate:
@@ -141,7 +141,12 @@ _MAILING = text("""
 
 
 def _in_hand(connection: Connection, mailing_id: int, message_ids: Iterable[int]) -> Sequence[_Row]:
-    return connection.execute(_IN_HAND, {"mailing_id": mailing_id, "ids": sorted(set(message_ids))}).all()
+    return connection.execute(_IN_HAND, {"mailing_id": mailing_id, "ids": _array(sorted(set(message_ids)))}).all()
+
+
+def _array(numbers: Iterable[int]) -> str:
+    """As one literal, which the server reads faster than a list of expressions."""
+    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 # What a job names and may be sent: a retry when its rung has passed, not when an older job names it.
@@ -159,7 +164,8 @@ _IN_HAND = text(f"""
 """)
 
 _SEND = text("""
-    update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease where id = any(:ids)
+    update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease
+    where id = any(cast(:ids as bigint[]))
 """)
 
 # The next free moment on the wire moves on by the time that these messages take at the given rate.
@@ -180,11 +186,11 @@ def _put_back(
 ) -> None:
     """Locked rows: `pending` until the given moment."""
     if rows:
-        connection.execute(_PUT_BACK, {"ids": [row.id for row in rows], "due_at": due_at})
+        connection.execute(_PUT_BACK, {"ids": _array(row.id for row in rows), "due_at": due_at})
         _enter(entries, mailing_id, rows, MessageState.PENDING)
 
 
-_PUT_BACK = text("update messages set status = 'pending', due_at = :due_at where id = any(:ids)")
+_PUT_BACK = text("update messages set status = 'pending', due_at = :due_at where id = any(cast(:ids as bigint[]))")
 
 
 def _reachable(connection: Connection, entries: Entries, mailing: _Row, rows: Sequence[_Row]) -> Sequence[_Row]:
@@ -263,10 +269,10 @@ def _enter_counts(entries: Entries, rows: Iterable[_Row], error: Error | None = 
 
 def _cancel(connection: Connection, entries: Entries, message_ids: Sequence[int]) -> None:
     """Locked rows."""
-    _enter_counts(entries, connection.execute(_CANCEL, {"ids": message_ids, "state": MessageState.CANCELLED}))
+    _enter_counts(entries, connection.execute(_CANCEL, {"ids": _array(message_ids), "state": MessageState.CANCELLED}))
 
 
-_CANCEL = _closing("select id, status from messages where id = any(:ids)")
+_CANCEL = _closing("select id, status from messages where id = any(cast(:ids as bigint[]))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +294,10 @@ def record(connection: Connection, entries: Entries, verdicts: Sequence[Verdict]
         groups[verdict.decision, verdict.error].append(verdict.message)
     recorded = 0
     for (decision, error), messages in groups.items():
-        key = {"ids": [message.id for message in messages], "claims": [message.claim_id for message in messages]}
+        key = {
+            "ids": _array(message.id for message in messages),
+            "claims": _array(message.claim_id for message in messages),
+        }
         if isinstance(decision, Finish):
             after = decision.state
             rows = connection.execute(_FINISH, {**key, "after": after, "error": error}).all()
@@ -410,7 +419,7 @@ def take(connection: Connection, entries: Entries, mailing_id: int, limit: int) 
         rows = connection.execute(due, {"mailing_id": mailing_id, "limit": limit - len(ids)}).all()
         ready = _reachable(connection, entries, mailing, rows)
         if ready:
-            connection.execute(_QUEUE, {"ids": [row.id for row in ready]})
+            connection.execute(_QUEUE, {"ids": _array(row.id for row in ready)})
             _enter(entries, mailing_id, ready, MessageState.QUEUED)
         ids += [row.id for row in ready]
         looked_at += len(rows)
@@ -429,7 +438,9 @@ _DUE = text(f"select id, status {_DUE_ROWS}")
 _DUE_BY_ZONE = text(f"""
     select id, status, (select timezone from clients c where c.id = m.client_id) as timezone {_DUE_ROWS}
 """)
-_QUEUE = text(f"update messages set status = 'queued', due_at = now() + {_GRACE} where id = any(:ids)")
+_QUEUE = text(
+    f"update messages set status = 'queued', due_at = now() + {_GRACE} where id = any(cast(:ids as bigint[]))"
+)
 
 
 def make_due(connection: Connection) -> None:
