@@ -45,7 +45,7 @@ def test_it_doubles_as_long_as_all_is_gone_at_the_next_look() -> None:
     assert rooms == [2, 4, 8, 16, 32, 64, 128, 250, 250, 250]
 
 
-def test_an_empty_queue_into_which_nothing_was_put_says_nothing() -> None:
+def test_an_empty_queue_into_which_nothing_was_put_is_no_reason_to_grow() -> None:
     backlog = Backlog()
     assert [backlog.room(0) for _ in range(10)] == [LEAST] * 10
 
@@ -59,6 +59,15 @@ def test_it_shrinks_again_when_consumers_get_slow() -> None:
         depth = max(0, feed(backlog, depth) - 1)  # one job is consumed from look to look
         depths.append(depth)
     assert max(depths[500:]) <= 2 * LEAST
+
+
+def test_while_there_is_nothing_to_publish_it_forgets_how_fast_the_last_mailing_went() -> None:
+    backlog = Backlog()
+    for _ in range(10):
+        feed(backlog, 0)
+    for _ in range(10):
+        feed(backlog, 0, part=0)
+    assert backlog.room(0) == LEAST
 
 
 @given(st.integers(LEAST, MOST))
