@@ -30,11 +30,16 @@ class Switched:
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self.off = False
+        self.refusals = 0
 
     def connect(self) -> Session:
-        if self.off:
-            raise BrokerUnavailable("It is switched off.")
+        self.refuse_if_off()
         return Breaking(self.broker.connect(), self)
+
+    def refuse_if_off(self) -> None:
+        if self.off:
+            self.refusals += 1
+            raise BrokerUnavailable("It is switched off.")
 
 
 class Breaking:
@@ -44,14 +49,13 @@ class Breaking:
         self._session, self._switch = session, switch
 
     def __getattr__(self, name: str) -> Any:
-        if self._switch.off and name in ("depth", "receive", "ack"):
-            raise BrokerUnavailable("It was switched off.")
+        if name in ("depth", "receive", "ack"):
+            self._switch.refuse_if_off()
         return getattr(self._session, name)
 
     def publish(self, queue: str, bodies: Sequence[bytes]) -> None:
         self._session.publish(queue, bodies)
-        if self._switch.off:
-            raise BrokerUnavailable("It was switched off.")
+        self._switch.refuse_if_off()
 
 
 class Consumer:
@@ -144,7 +148,7 @@ def local_time(offset: timedelta) -> str:
 
 def test_a_mailing_goes_out_at_its_start_with_no_further_action(books: Books, start: Start, consumer: Consumer) -> None:
     books.clients(3)
-    mailing_id = books.mailing(starts=2 * SECOND)
+    mailing_id = books.mailing(starts=3 * SECOND)
     start()
     assert consumer.job(timeout=1.0) is None
     assert books.states(mailing_id) == {}
@@ -485,7 +489,7 @@ def test_a_broker_that_comes_back_empty_is_filled_again_at_once(
     start(broker=switch)
     wait_until(lambda: consumer.depth() == 1)
     switch.off = True
-    time.sleep(0.5)
+    wait_until(lambda: switch.refusals)
     books.run("delete from broker_jobs")
     switch.off = False
     assert consumer.jobs(1) == [DispatchJob(mailing_id, tuple(ids))]

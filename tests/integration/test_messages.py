@@ -191,7 +191,7 @@ def test_those_whose_window_is_closed_wait_for_its_opening_the_others_go(books: 
 
 
 def test_a_message_goes_at_the_very_opening_of_its_window_and_not_before(books: Books) -> None:
-    opening = (books.now() + 2 * SECOND).replace(microsecond=0)
+    opening = (books.now() + 4 * SECOND).replace(microsecond=0)
     edge = opening.astimezone(ZoneInfo("Europe/Moscow")).strftime("%H:%M:%S")
     mailing_id, ids = books.launched(1, window=(edge, local_time("Europe/Moscow", HOUR)))
     assert books.take(mailing_id) == []
