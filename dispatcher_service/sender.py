@@ -289,7 +289,7 @@ class _Call:
         self._request = io.BytesIO()
         self._chunks: list[bytes] = []
         self._size = 0
-        headers = ["Content-Type: application/json", "Accept: application/json", "Expect:"]
+        headers = ["Content-Type: application/json", "Accept: application/json"]
         if token:
             headers.append(f"Authorization: Bearer {token}")
         self.handle = handle = pycurl.Curl()

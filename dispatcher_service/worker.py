@@ -88,7 +88,8 @@ class Worker:
         self._broker = broker
         self._policy = policy
         self._rate = rate
-        self._lease = timeout + LEASE_MARGIN
+        # At a low rate a message waits long for its moment; without a lease that lasts it would never be sent.
+        self._lease = timeout + LEASE_MARGIN + (1 / rate if rate else 0.0)
         self._slot = ledger.any_slot()
         self._log = logger()
         self._sender = Sender(

@@ -1,6 +1,7 @@
 """The sender against a provider with every fault, over real sockets."""
 
 import random
+import resource
 import socket
 import ssl
 import threading
@@ -579,6 +580,16 @@ def test_no_call_begins_before_its_time(simulator: Simulator) -> None:
 # ---------------------------------------------------------------- thousands in flight
 
 
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """The usual soft limit is 1 024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
 def test_thousands_of_calls_in_flight(simulator: Simulator) -> None:
     """More than select(2) could watch."""
     count = 2500

@@ -94,7 +94,9 @@ class Dispatcher:
             concurrency=concurrency,
             rate=rate,
         )
-        self._feeder = Feeder(self._engine, broker, attempts=attempts, rate=rate) if feeds else None
+        self._feeder = (
+            Feeder(self._engine, broker, attempts=attempts, rate=rate, concurrency=concurrency) if feeds else None
+        )
 
     def __enter__(self) -> Self:
         self.worker.start()
@@ -403,11 +405,14 @@ def test_nothing_is_sent_after_the_end(books: Books, simulator: Simulator, datab
     assert not untried & received.keys()
 
 
-def test_a_pause_acts_at_once_and_a_resume_too(books: Books, simulator: Simulator, database_url: str) -> None:
+@pytest.mark.parametrize("rate", [0, 50])
+def test_a_pause_acts_at_once_and_a_resume_too(
+    books: Books, simulator: Simulator, database_url: str, rate: float
+) -> None:
     simulator.set_faults(Faults(latency_ms=50))
     mailing_id, _ = books.launched(5000)
-    with Dispatcher(database_url, simulator, feeds=True, concurrency=20):
-        wait_until(lambda: simulator.summary().accepted > 50)
+    with Dispatcher(database_url, simulator, feeds=True, concurrency=200, rate=rate):
+        wait_until(lambda: simulator.summary().accepted > 20)
         books.run("update mailings set paused_at = now()")
         paused_at = time.time()
         wait_until(lambda: not books.states(mailing_id).keys() & {"sending", "queued"})
@@ -435,6 +440,18 @@ def test_two_dispatchers_keep_one_rate(books: Books, simulator: Simulator, datab
     assert (count - 1) / (times[-1] - times[0]) == pytest.approx(rate, rel=0.2)
     # Nor is it a burst and a pause: in any second no more than the rate and what a late start makes up for.
     assert all(later - earlier > 0.7 for earlier, later in zip(times, times[rate:], strict=False))
+
+
+def test_a_rate_that_is_slower_than_a_lease_gets_through(
+    books: Books, simulator: Simulator, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dispatcher_service.worker.LEASE_MARGIN", 0.5)
+    mailing_id, ids = books.launched(3)
+    with Dispatcher(database_url, simulator, feeds=True, timeout=0.5, rate=0.7):
+        wait_until(settled(books, mailing_id, sent=3))
+    calls = times(simulator)
+    assert calls[1] - calls[0] == pytest.approx(1 / 0.7, rel=0.2)
+    assert_once(simulator, ids)
 
 
 # ---------------------------------------------------------------- the process
@@ -531,15 +548,15 @@ def test_it_may_open_as_many_files_as_it_needs(
 ) -> None:
     """The usual soft limit is lower than the calls that may be asked for."""
     simulator.set_faults(Faults({Fault.HANG: 1.0}))
-    books.launched(700)
+    books.launched(1100)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
     try:
-        start(processes, database_url, simulator, DISPATCH_CONCURRENCY="700")
+        start(processes, database_url, simulator, DISPATCH_CONCURRENCY="1100")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    wait_until(lambda: simulator.summary().received == 700)
-    assert psutil.Process(processes.pid("dispatcher")).num_fds() > 700
+    wait_until(lambda: simulator.summary().received == 1100)
+    assert psutil.Process(processes.pid("dispatcher")).num_fds() > 1100
     processes.kill("dispatcher")
 
 
