@@ -30,12 +30,13 @@ FAULTS = Faults(
     },
     latency_ms=20,
     jitter_ms=80,
+    max_faults_per_id=2,
     refuse_ids_modulo=REFUSED,
 )
 
 
 def test_every_fault_at_once(start_system: StartSystem, broker: str) -> None:
-    system = start_system(broker, "--seed", "1", PROVIDER_TIMEOUT="1", DISPATCH_CONCURRENCY="64")
+    system = start_system(broker, "--seed", "1", PROVIDER_TIMEOUT="1.5", DISPATCH_CONCURRENCY="64")
     system.fill(CLIENTS)
     system.simulator.set_faults(FAULTS)
     mailing_id = system.mail()
