@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks import machine, plots, services, table
+from benchmarks.figure import Report
 from benchmarks.scale import FULL, SMALL, TINY
 from benchmarks.scenarios import directory, fairness, growth, latency, launch, reading, slow_provider, throughput
 from sandbox.processes import Processes, interruptible
@@ -48,13 +49,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--home", type=Path, default=Path(".local/bench"), help="where data and results lie (%(default)s)"
     )
-    parser.add_argument("--plots", type=Path, help="where the plots go (default: beside the results)")
+    parser.add_argument("--plots", type=Path, help="where the plots and the table go (default: beside the results)")
     return parser.parse_args()
 
 
 def _run(options: argparse.Namespace) -> int:
     home = options.home.resolve()
-    reports = []
+    reports: list[Report] = []
+    shown: list[str] = []
+
+    def show(*lines: str) -> None:
+        print(*lines, sep="\n", flush=True)
+        shown.extend(lines)
+
     with (
         scratch(home / "data") as directory,
         (home / "log").open("w", encoding="utf-8", buffering=1) as log,
@@ -62,18 +69,18 @@ def _run(options: argparse.Namespace) -> int:
         services.started(directory, processes) as found,
     ):
         facts = dict(machine.facts(found))
-        for name, fact in facts.items():
-            print(f"{name:<14}{fact}")
+        show(*(f"{name:<14}{fact}" for name, fact in facts.items()))
         for name in options.only:
             began = time.monotonic()
             report = SCENARIOS[name](found, SCALES[options.scale])
             reports.append(report)
-            print("", *table.lines(report), f"  took {time.monotonic() - began:.0f} s", sep="\n", flush=True)
-    print("", table.verdict(reports), sep="\n")
+            show("", *table.lines(report), f"  took {time.monotonic() - began:.0f} s")
+    show("", table.verdict(reports))
     results = {"at": time.strftime("%Y-%m-%d %H:%M"), "scale": options.scale, "machine": facts,
                "reports": [asdict(report) for report in reports]}  # fmt: skip
     (home / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
     plots.write(options.plots or home, reports)
+    ((options.plots or home) / "figures.txt").write_text("\n".join(shown) + "\n", encoding="utf-8")
     return os.EX_OK if all(figure.passes is not False for report in reports for figure in report.figures) else 1
 
 

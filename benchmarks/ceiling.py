@@ -22,7 +22,7 @@ import psycopg2
 from benchmarks import calls, usage
 from benchmarks.calls import Call
 from benchmarks.run import TEXT, TOKEN, Run, TooSlow
-from benchmarks.services import Addresses, query
+from benchmarks.services import Addresses, asking, query
 
 CHUNK = 100
 PREFETCH = 20  # chunks
@@ -68,14 +68,12 @@ def send(addresses: Addresses, count: int, pids: dict[str, list[int]]) -> Run:
     started = time.time()
     mailing_id = publish(addresses, count)
     published = time.time()
-    messages, last = 0, None
-    while messages < count:
-        if time.time() > started + LIMIT:
-            raise TooSlow(f"The ceiling did not send {count} messages within {LIMIT:g} s.")
-        time.sleep(0.1)
-        if not query(addresses.database_url, _SOME_OPEN, mailing_id)[0][0]:
-            [(messages, last)] = query(addresses.database_url, SENT, mailing_id)
-    assert last is not None
+    with asking(addresses.database_url) as ask:
+        while ask(_SOME_OPEN, mailing_id)[0][0]:
+            if time.time() > started + LIMIT:
+                raise TooSlow(f"The ceiling did not send {count} messages within {LIMIT:g} s.")
+            time.sleep(0.1)
+        [(messages, last)] = ask(SENT, mailing_id)
     cpu = {name: usage.cpu(roots) - before[name] for name, roots in pids.items()}
     return Run(messages, max(last, published) - started, cpu)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from benchmarks import usage
-from benchmarks.services import Addresses, query
+from benchmarks.services import Addresses, asking, query
 from sandbox import deployment
 from sandbox.processes import Processes, free_port
 from shared import clock
@@ -57,10 +57,11 @@ class Deployment:
     def wait(self, condition: str, mailing_id: int, limit: float = LIMIT) -> None:
         """Until an SQL condition on the mailing's row holds. Raises TooSlow."""
         end = time.monotonic() + limit
-        while not query(self.database_url, f"select {condition} from mailings g where id = %s", mailing_id)[0][0]:
-            if time.monotonic() > end:
-                raise TooSlow(f"After {limit:g} s a mailing was not there yet: {condition}.")
-            time.sleep(0.1)
+        with asking(self.database_url) as ask:
+            while not ask(f"select {condition} from mailings g where id = %s", mailing_id)[0][0]:
+                if time.monotonic() > end:
+                    raise TooSlow(f"After {limit:g} s a mailing was not there yet: {condition}.")
+                time.sleep(0.1)
 
     def send(self, tag: str, services: Mapping[str, int] | None = None) -> Run:
         """Creates a mailing and returns when all of it is sent. services: whose CPU is of interest, too."""

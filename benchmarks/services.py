@@ -6,7 +6,7 @@ its own.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,11 +109,22 @@ def prepare(processes: Processes, database_url: str, groups: Mapping[str, int]) 
 
 def query(database_url: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
     """Carries out one statement by itself; its rows."""
+    with asking(database_url) as ask:
+        return ask(statement, *values)
+
+
+@contextmanager
+def asking(database_url: str) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
+    """`query` on one connection, for what is asked again and again: a new one costs as much as fifty messages."""
     with closing(psycopg2.connect(database_url)) as connection:
         connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement, values or None)
-            return cursor.fetchall() if cursor.description else []
+
+        def ask(statement: str, *values: Any) -> list[tuple[Any, ...]]:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, values or None)
+                return cursor.fetchall() if cursor.description else []
+
+        yield ask
 
 
 def _start_postgres(processes: Processes, home: Path) -> str:

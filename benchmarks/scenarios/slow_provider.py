@@ -8,7 +8,7 @@ import requests
 from benchmarks.figure import Figure, Report
 from benchmarks.run import WARM_UP, Deployment, deployed
 from benchmarks.scale import Scale
-from benchmarks.services import Services, query
+from benchmarks.services import Services, asking, query
 from sandbox import deployment
 from sandbox.processes import free_port
 
@@ -89,9 +89,9 @@ def _run(
 def _watch(running: Deployment, mailing_id: int, metrics_url: str) -> float:
     """Until all have had their attempt; the most calls that were in flight."""
     most = 0.0
-    with requests.Session() as http:
+    with requests.Session() as http, asking(running.database_url) as ask:
         http.trust_env = False
-        while not query(running.database_url, _ATTEMPTED, mailing_id)[0][0]:
+        while not ask(_ATTEMPTED, mailing_id)[0][0]:
             lines = http.get(metrics_url, timeout=5).text.splitlines()
             most = max(most, *(float(line.split()[1]) for line in lines if line.startswith(f"{CALLS_OPEN} ")), 0.0)
             time.sleep(0.2)
