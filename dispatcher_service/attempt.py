@@ -5,6 +5,7 @@ Times are in seconds on the clock `shared.clock.ticks`.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from shared.clock import ticks
 from shared.messages import Claim, Claimed, Verdict
@@ -28,8 +29,7 @@ class DatabaseClock:
         return self.ticks + (moment - self.now).total_seconds()
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """not_before: set by the rate limit. start_by: a call that could have started STALE seconds ago is not begun any
     more; by then the mailing may have been paused or cancelled, so the message is to be claimed anew. deadline: nothing
     is handed over from here on. lease_until: from here on the message may belong to somebody else."""
@@ -42,8 +42,7 @@ class Attempt:
     lease_until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """outcome: None where the call was not made, so that no attempt is spent. at: when this was known."""
 
     attempt: Attempt
@@ -75,5 +74,5 @@ def attempts(claim: Claim, since: float, lease: float, rate: float) -> list[Atte
         not_before = since + claim.wait + number * gap
         deadline = clock.ticks_at(message.deadline)
         start_by = min(deadline, max(not_before, ticks()) + STALE)
-        made.append(Attempt(message, clock, not_before, start_by, deadline, since + lease))
+        made.append(Attempt(message, clock, not_before, start_by, deadline, since + claim.wait + lease))
     return made

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, TextClause, text
 
@@ -43,8 +43,7 @@ _WAITING = "status in ('pending', 'queued', 'retrying')"  # as in the index mess
 # ---------------------------------------------------------------- the dispatcher's moves
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A message that this dispatcher alone may send, until its lease runs out.
 
     attempts: calls made before. ends_at: the mailing's end. deadline: nothing is handed over from this moment on; the
@@ -87,7 +86,8 @@ def claim(
 
     Skipped is what is final, leased, not due yet, locked, or belongs to a mailing that is cancelled or over.
     None where nothing was claimed.
-    rate: messages per second over all dispatchers, 0 for no limit; the claim then reserves its share of the wire.
+    rate: messages per second over all dispatchers, 0 for no limit; the claim then reserves its share of the wire, and
+    the lease begins with that.
     """
     mailing = connection.execute(_MAILING, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None or mailing.over:
@@ -102,12 +102,12 @@ def claim(
     ready = _reachable(connection, entries, mailing, rows)
     if not ready:
         return None
-    claim_id = ready[0].claim_id
-    connection.execute(_SEND, {"ids": _array(row.id for row in ready), "claim_id": claim_id, "lease": lease})
-    _enter(entries, mailing_id, ready, MessageState.SENDING)
     wait = 0.0
     if rate:
         wait = float(connection.scalar(_RESERVE, {"span": timedelta(seconds=len(ready) / rate)}) or 0.0)
+    claim_id, lease = ready[0].claim_id, lease + timedelta(seconds=wait)
+    connection.execute(_SEND, {"ids": _array(row.id for row in ready), "claim_id": claim_id, "lease": lease})
+    _enter(entries, mailing_id, ready, MessageState.SENDING)
     return Claim(claim_id, mailing.now, wait, _claimed(mailing, ready))
 
 
@@ -213,7 +213,7 @@ class _Hours:
     """The hours of a time zone in which a window is open. Kept from change to change: they take long to work out."""
 
     def __init__(self, window: Window, zone: str) -> None:
-        self._window, self._zone = window, timezones.zone(zone)
+        self._window, self._zone = window, timezones.stored(zone)
         self._known = (_NEVER, _NEVER, False)
 
     def at(self, now: datetime) -> tuple[bool, datetime]:
@@ -275,8 +275,7 @@ def _cancel(connection: Connection, entries: Entries, message_ids: Sequence[int]
 _CANCEL = _closing("select id, status from messages where id = any(cast(:ids as bigint[]))")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What is to become of a claimed message after an attempt. `error`: why the attempt did not succeed."""
 
     message: Claimed

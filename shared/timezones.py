@@ -24,3 +24,8 @@ def zone(name: str) -> ZoneInfo:
     if name not in names():
         raise ValueError("must be an IANA time zone such as Europe/Moscow")
     return ZoneInfo(name)
+
+
+def stored(name: str) -> ZoneInfo:
+    """The zone of a name that was valid when it was stored; UTC where the rules of today do not know it any more."""
+    return zone(name) if name in names() else zone("UTC")

@@ -8,12 +8,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import psycopg2
 import pytest
 from sqlalchemy import Engine, make_url
 
 from shared import database, embedded, migrate
 from tests.services.rabbitmq import External, NoRabbitMQ, Private, running
+
+hypothesis.settings.register_profile("bounded by examples", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("bounded by examples")  # a busy machine is no failure
 
 _numbers = itertools.count(1)
 
