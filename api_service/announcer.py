@@ -43,7 +43,7 @@ class BackgroundAnnouncer:
             self._queue.put_nowait(mailing_id)
         except queue.Full:
             LAUNCH_JOBS.labels("dropped").inc()
-            _log.warning("launch job dropped", mailing_id=mailing_id)
+            _log.warning("launch_job_dropped", mailing_id=mailing_id)
 
     def close(self, timeout: float) -> None:
         """Lets what is queued go out, for `timeout` seconds at the most. Nothing may be announced afterwards."""
@@ -85,7 +85,7 @@ class BackgroundAnnouncer:
             self._disconnect()
             LAUNCH_JOBS.labels("failed").inc(len(mailing_ids))
             expected = isinstance(error, BrokerError)
-            _log.warning("launch jobs failed", mailing_ids=mailing_ids, error=str(error), exc_info=not expected)
+            _log.warning("launch_jobs_failed", mailing_ids=mailing_ids, error=str(error), exc_info=not expected)
             self._closing.wait(BACK_OFF[min(self._failures, len(BACK_OFF) - 1)])
             self._failures += 1
         else:

@@ -88,6 +88,6 @@ def _from_database(error: DBAPIError | PoolTimeout) -> Response:
     ):
         raise error
     cause = getattr(error, "orig", None)
-    _log.warning("database unavailable", error=type(cause or error).__name__, sqlstate=getattr(cause, "pgcode", None))
+    _log.warning("database_unavailable", error=type(cause or error).__name__, sqlstate=getattr(cause, "pgcode", None))
     message = "The database is not available. Nothing is known to have changed; try again later."
     return answer(HTTPStatus.SERVICE_UNAVAILABLE, message, headers=[("Retry-After", RETRY_AFTER)])

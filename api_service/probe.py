@@ -36,7 +36,7 @@ class Probe:
         except NoAnswer:
             return False
         except Exception as error:
-            _log.warning("dependency does not answer", dependency=self._name, error=type(error).__name__)
+            _log.warning("dependency_unavailable", dependency=self._name, error=type(error).__name__)
             return False
         return True
 

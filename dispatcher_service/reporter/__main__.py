@@ -111,9 +111,9 @@ def _serve(settings: Settings) -> int:
         server, _ = start_http_server(settings.metrics_port)
     except OSError as error:
         raise SettingsError(f"METRICS_PORT {settings.metrics_port} cannot be used: {error.strerror}.") from error
-    log.info("reporter started", metrics_port=server.server_port)
+    log.info("reporter_started", metrics_port=server.server_port)
     if missing := _missing(settings):
-        log.warning("reports are not mailed", not_set=missing)
+        log.warning("reports_not_mailed", not_set=missing)
         stop.wait()
         return 0
     engine = _engine(settings)
@@ -136,7 +136,7 @@ def _work(reporter: Reporter, stop: threading.Event) -> int:
     thread.start()
     stop.wait()
     thread.join(GRACE)
-    log.info("reporter stopped", broken_off=thread.is_alive())
+    log.info("reporter_stopped", broken_off=thread.is_alive())
     return 0 if ended_well.is_set() or thread.is_alive() else 1
 
 

@@ -67,5 +67,5 @@ class Post:
         name = register.deployment(connection) + (f".{int(now.timestamp())}" if again else "")
         refused = self._server.send(letter.compose(figures, self._envelope, name, now))
         if refused:
-            log.warning("recipients refused", day=str(day), refused=refused)
+            log.warning("recipients_refused", day=str(day), refused=refused)
         metrics.REPORTS.labels("sent").inc()

@@ -79,7 +79,7 @@ class Reporter:
                 if posting is Posting.BUSY:
                     return
                 if posting is Posting.SENT:
-                    log.info("report sent", day=str(self._owed[0]))
+                    log.info("report_sent", day=str(self._owed[0]))
                 self._owed.popleft()
                 self._pause = 0.0
         except (MailError, SQLAlchemyError) as error:
@@ -97,7 +97,7 @@ class Reporter:
         owed = days.owed(self._seen or first, latest, self._zone)
         self._owed.extend(day for day in owed if begun and begun < days.bounds(day, self._zone)[1])
         if lost := days.skipped(self._seen or last, latest):
-            log.warning("reports skipped: too far back", first=str(lost[0]), last=str(lost[1]))
+            log.warning("reports_skipped", first=str(lost[0]), last=str(lost[1]))
         self._seen = latest
 
     def _failed(self, error: Exception) -> None:
@@ -106,4 +106,4 @@ class Reporter:
         metrics.REPORTS.labels("failed").inc()
         cause = getattr(error, "orig", None) or error  # SQLAlchemy's own words are of several lines
         day = str(self._owed[0]) if self._owed else None
-        log.warning("report failed", day=day, error=" ".join(str(cause).split()), retry_in=self._pause)
+        log.warning("report_failed", day=day, error=" ".join(str(cause).split()), retry_in=self._pause)

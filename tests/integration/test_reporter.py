@@ -419,8 +419,8 @@ def test_it_runs_sends_serves_metrics_and_stops(
     _add_mailing(engine, at=_yesterday())
     processes.start("reporter", MODULE, settings)
     _wait(lambda: _register(engine))
-    started = json.loads(processes.wait_line("reporter", '.*"reporter started".*')[0])
-    sent = json.loads(processes.wait_line("reporter", '.*"report sent".*')[0])
+    started = json.loads(processes.wait_line("reporter", '.*"reporter_started".*')[0])
+    sent = json.loads(processes.wait_line("reporter", '.*"report_sent".*')[0])
     metrics = requests.get(f"http://127.0.0.1:{started['metrics_port']}/metrics", timeout=5).text
     assert 'reporter_reports_total{result="sent"} 1.0' in metrics
     assert sent["day"] == str(_yesterday().date())
@@ -454,7 +454,7 @@ def test_where_one_of_two_dies_while_sending_the_other_sends(
     processes.start("first", MODULE, settings)
     assert arrived.wait(30)
     processes.start("second", MODULE, settings)
-    processes.wait_line("second", "reporter started")
+    processes.wait_line("second", "reporter_started")
     mailbox.on_mail = lambda: None
     processes.kill("first")
     answer.set()
@@ -495,7 +495,7 @@ def test_told_to_stop_it_does_not_wait_forever_for_a_mail_server(
 
 def test_without_an_address_it_says_so_once_and_stays_up(settings: dict[str, str], processes: Processes) -> None:
     processes.start("reporter", MODULE, settings | {"SMTP_URL": "", "REPORT_TO": ""})
-    said = json.loads(processes.wait_line("reporter", ".*reports are not mailed.*")[0])
+    said = json.loads(processes.wait_line("reporter", ".*reports_not_mailed.*")[0])
     assert said["not_set"] == ["SMTP_URL", "REPORT_TO"]
     assert processes.running("reporter")
     assert processes.stop("reporter") == 0
@@ -503,7 +503,7 @@ def test_without_an_address_it_says_so_once_and_stays_up(settings: dict[str, str
 
 def test_it_stays_up_while_the_database_is_down(settings: dict[str, str], processes: Processes) -> None:
     processes.start("reporter", MODULE, settings | {"DATABASE_URL": "postgresql://user:hunter22@127.0.0.1:1/none"})
-    processes.wait_line("reporter", "report failed")
+    processes.wait_line("reporter", "report_failed")
     assert processes.running("reporter")
     assert processes.stop("reporter") == 0
     assert not any("hunter22" in line for line in processes.output("reporter"))
