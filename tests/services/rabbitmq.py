@@ -4,7 +4,6 @@ The private one has its own ports, directory, Erlang cookie and epmd, and listen
 with this one, however this one ends. `python -m tests.services.rabbitmq` runs it until Enter or Ctrl-C.
 """
 
-import fcntl
 import itertools
 import os
 import random
@@ -24,6 +23,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import requests
 
+from sandbox import debian
 from shared.broker import topology
 
 START_SECONDS = 60.0
@@ -261,39 +261,11 @@ def _binary() -> Path | None:
 
 def _install() -> Path:
     """Debian's package, without starting its service. Raises NoRabbitMQ."""
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise NoRabbitMQ("There is no RabbitMQ: install it, or name a running one in TEST_BROKER_URL.")
-    with Path(tempfile.gettempdir(), "install-rabbitmq.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not DEBIAN_SERVER.exists():
-            with _no_services():
-                with suppress(NoRabbitMQ):  # one source that is out of reach need not be the one that matters
-                    _apt("update")
-                _apt("install", "-y", "--no-install-recommends", "rabbitmq-server")
-    return DEBIAN_SERVER
-
-
-def _apt(*arguments: str) -> None:
-    command = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *arguments]
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
-    if done.returncode:
-        raise NoRabbitMQ(f"RabbitMQ could not be installed: {' '.join(command)} said:\n{done.stderr[-2000:]}")
-
-
-@contextmanager
-def _no_services() -> Iterator[None]:
-    """Keeps packages from starting their services, as a policy that is there already does."""
-    policy = Path("/usr/sbin/policy-rc.d")
-    if policy.exists():
-        yield
-        return
-    policy.write_text("#!/bin/sh\nexit 101\n")
-    policy.chmod(0o755)
     try:
-        yield
-    finally:
-        policy.unlink(missing_ok=True)
+        debian.install("rabbitmq-server")
+    except debian.NotInstalled as error:
+        raise NoRabbitMQ(f"There is no RabbitMQ; one that runs can be named in TEST_BROKER_URL. {error}") from error
+    return DEBIAN_SERVER
 
 
 def _delete_queues(url: str) -> None:
