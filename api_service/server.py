@@ -5,6 +5,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from socket import socket
+from types import FrameType
 from typing import Any
 
 from flask import Flask
@@ -78,6 +79,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # the library has no types
 
 class _Worker(ThreadWorker):  # type: ignore[misc]
     """Answers what is no proper HTTP request in the shape of all other errors."""
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGINT. gunicorn's own asks the thread pool for a lock that the code which the signal interrupts may hold."""
+        super(ThreadWorker, self).handle_quit(sig, frame)
 
     def handle_error(self, req: Any, client: socket, addr: Any, exc: Exception) -> None:
         status = next((status for kind, status in _REFUSED.items() if isinstance(exc, kind)), None)
