@@ -21,8 +21,8 @@ demo: setup ## a mailing goes out to a provider with faults, nothing else instal
 run: setup ## API, dispatcher and reporter until Ctrl-C; the data stays in .local
 	@$(PY) -m sandbox.run
 
-test: setup ## the whole suite (ARGS="-k window" is handed to pytest)
-	@$(PY) -m pytest $(ARGS)
+test: setup ## the whole suite, two tests at a time (ARGS="-k window" is handed to pytest)
+	@$(PY) -m pytest --numprocesses 2 --dist loadscope $(ARGS)
 
 bench: setup ## how fast it is, beside a bare pipeline; minutes (PEERS=1: beside Celery, too; ARGS="--only launch")
 	@$(BENCH) $(ARGS)
