@@ -81,11 +81,6 @@ class System:
     def start_api(self) -> None:
         self.api = ApiClient(deployment.start_api(self.processes, self.env))
 
-    def stop_api(self) -> None:
-        """At once, with the connections that clients keep open."""
-        self.api.close()
-        assert self.processes.stop("api", signal.SIGINT) == 0
-
     def start_dispatcher(self, name: str) -> None:
         self._metrics_ports[name] = port = free_port()
         deployment.start_dispatcher(self.processes, {**self.env, "METRICS_PORT": str(port)}, name)
