@@ -27,11 +27,11 @@ from shared.logs import logger
 from shared.retry import Outcome
 
 LONGEST_CONNECT = 5.0
-AHEAD = 0.05
+AHEAD = 0.1
 """How many seconds' worth of messages may wait here beyond the calls in flight: enough to hide the time of a claim, and
 so little that a pause or a cancel acts at once."""
 
-_LEAST_AHEAD = 4
+_LEAST_AHEAD, _MOST_AHEAD = 4, 2000
 _LOOK_AGAIN = 0.5
 
 
@@ -97,7 +97,7 @@ class Sender:
         allowed = self._breaker.allowed(ticks(), len(self._calls))
         if allowed is not None:
             return max(0, allowed - self.unsent)
-        ahead = min(self._concurrency, max(_LEAST_AHEAD, int(self._pace.per_second * AHEAD)))
+        ahead = min(_MOST_AHEAD, max(_LEAST_AHEAD, int(self._pace.per_second * AHEAD)))
         return max(0, self._concurrency + ahead - len(self._calls) - self.unsent)
 
     @property
@@ -325,8 +325,10 @@ class _Call:
         self.handle.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(connect * 1000)))
 
     def answer(self) -> Answer:
-        retry_after = max(0, self.handle.getinfo(pycurl.RETRY_AFTER))
-        return Answer(self.handle.getinfo(pycurl.RESPONSE_CODE), b"".join(self._chunks), float(retry_after))
+        status, body = self.handle.getinfo(pycurl.RESPONSE_CODE), b"".join(self._chunks)
+        if status == 200:
+            return Answer(status, body)
+        return Answer(status, body, float(max(0, self.handle.getinfo(pycurl.RETRY_AFTER))))
 
     def failure(self, code: int) -> Failure:
         """What libcurl's error means for the message. The size of the request stays 0 until some of it is written."""

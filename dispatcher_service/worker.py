@@ -6,7 +6,7 @@ finds nothing to do.
 """
 
 import threading
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,14 +27,14 @@ from shared.logs import logger
 from shared.messages import Verdict
 from shared.retry import Finish, HandBack, Retry, RetryPolicy
 
-PREFETCH = 10
+PREFETCH = 20
 """Jobs. The next ones lie ready while the statuses of the last ones are written; more would be kept from the others."""
 
 RECORD_ROWS = 250
 RECORD_DELAY = 0.02
 """Results are written when so many have come in, or the oldest has waited for so many seconds."""
 
-CLAIM_ROWS = 64
+CLAIM_ROWS = 128
 CLAIM_DELAY = 0.02
 """Messages are claimed when there is room for so many, or so many seconds after the last claim."""
 
@@ -319,11 +319,12 @@ class Worker:
         metrics.RESULTS_LATE.inc(late)
         if late:
             self._log.warning("results_late", count=late)
+        for kind, count in Counter(result.outcome.kind for result in batch if result.outcome).items():
+            metrics.ATTEMPTS.labels(kind).inc(count)
         for result, verdict in zip(batch, verdicts, strict=True):
             if result.outcome is None:
                 metrics.MESSAGES_HANDED_BACK.labels("not_started").inc()
                 continue
-            metrics.ATTEMPTS.labels(result.outcome.kind).inc()
             if verdict.error is None:
                 continue
             metrics.ERRORS.labels(verdict.error).inc()
