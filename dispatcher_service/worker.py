@@ -27,7 +27,7 @@ from shared.logs import logger
 from shared.messages import Verdict
 from shared.retry import Finish, HandBack, Retry, RetryPolicy
 
-PREFETCH = 20
+PREFETCH = 10
 """Jobs. The next ones lie ready while the statuses of the last ones are written; more would be kept from the others."""
 
 RECORD_ROWS = 250
