@@ -66,6 +66,7 @@ class System:
         self._metrics_ports: dict[str, int] = {}
         self._clients = numbering.clients(_MOST_CLIENTS)
         self.env = {**QUICK, "DATABASE_URL": place.database_url, "API_PORT": str(free_port()), **(settings or {})}
+        self.env["TMPDIR"] = str(place.directory)  # what is killed leaves something behind
         if place.broker_url:
             self.env["BROKER_URL"] = place.broker_url
 
