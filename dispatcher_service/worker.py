@@ -107,7 +107,6 @@ class Worker:
         self._held: list[Held] = []  # the store's own
         self._owners: dict[int, Held] = {}  # by claim, the store's own
         self._unrecorded: list[Result] = []  # the store's own
-        self._oldest = 0.0
 
         self._stopping = threading.Event()  # nothing new is begun
         self._closing = threading.Event()  # everything is recorded: settle and leave
