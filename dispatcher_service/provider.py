@@ -1,9 +1,9 @@
 """The provider's contract: how a message is put to it, and what its answers mean. Pure; `sender` does the calls."""
 
 import json
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from shared.message_state import Error
 from shared.retry import ACCEPTED, Outcome, OutcomeKind
@@ -21,8 +21,7 @@ class Failure(StrEnum):
     BROKEN = "broken"  # an answer came, but it was truncated, too long or no HTTP
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """status: of HTTP. body: at most MAX_BODY bytes. retry_after: of the header, in seconds; 0 without one."""
 
     status: int
@@ -67,12 +66,22 @@ def outcome(answer: Answer | Failure) -> Outcome:
 
 
 def _is_accepted(body: bytes) -> bool:
+    return _is_accepted_in_short(body) if len(body) <= _SHORT else _reads_as_accepted(body)
+
+
+def _reads_as_accepted(body: bytes) -> bool:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         return False
     # `False` and `0.0` equal 0 in Python, but are not the code 0 of the contract.
     return isinstance(answer, dict) and type(answer.get("code")) is int and answer["code"] == 0
+
+
+_SHORT = 256
+"""Bytes. A provider accepts a million messages in the same few words, which need to be read once only."""
+
+_is_accepted_in_short = lru_cache(maxsize=256)(_reads_as_accepted)
 
 
 def _transient(error: Error, wait: float = 0.0) -> Outcome:

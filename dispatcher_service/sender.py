@@ -5,10 +5,7 @@ descriptors. What may be started is decided at the last moment, before each call
 limit and the breaker.
 """
 
-import contextlib
 import io
-import selectors
-import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,6 +18,7 @@ from dispatcher_service import provider
 from dispatcher_service.attempt import Attempt, Result
 from dispatcher_service.breaker import Breaker
 from dispatcher_service.provider import Answer, Failure
+from dispatcher_service.sockets import READ, WRITE, Sockets
 from shared import metrics
 from shared.clock import ticks
 from shared.logs import logger
@@ -61,14 +59,9 @@ class Sender:
         self._multi.setopt(
             pycurl.M_MAXCONNECTS, concurrency
         )  # else connections are closed and opened again all the time
+        # No M_TIMERFUNCTION: it would be called twice per call, and to ask once per turn of the loop is enough.
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
-        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
-        self._timer: float | None = None
-        self._selector = selectors.DefaultSelector()
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
-        self._selector.register(self._wake_in, selectors.EVENT_READ)
+        self._sockets = Sockets()
         self._idle: list[_Call] = []
         self._calls: dict[pycurl.Curl, _Call] = {}
         self._pace = _Pace()
@@ -84,7 +77,7 @@ class Sender:
             if self._stop_at is None:
                 self._offers += len(attempts)
                 self._offered.append(attempts)
-                self._wake()
+                self._sockets.wake()
                 return
         now = ticks()
         self._deliver([Result(attempt, None, now) for attempt in attempts])
@@ -114,31 +107,24 @@ class Sender:
         """Starts nothing any more; calls that are in flight after `within` seconds are given up as timed out."""
         with self._door:
             self._stop_at = ticks() + within
-            self._wake()
+            self._sockets.wake()
 
     def join(self, timeout: float) -> bool:
         """Waits until everything has come back."""
         return self._stopped.wait(timeout)
-
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # it is full: the loop is awake; or closed: the loop has ended
-            self._wake_out.send(b"\0")
 
     # ---- the loop
 
     def run(self) -> None:
         try:
             while not self._is_finished():
-                for key, mask in self._selector.select(self._patience()):
-                    if key.fileobj is self._wake_in:
-                        self._wake_in.recv(4096)
-                    else:
-                        self._multi.socket_action(key.fd, mask_to_curl(mask))
-                if self._timer is not None and ticks() >= self._timer:
-                    self._timer = None
+                for descriptor, events in self._sockets.ready(self._patience()):
+                    self._multi.socket_action(descriptor, _SELECTED[events])
+                if self._multi.timeout() == 0:
                     self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
                 self._collect()
                 self._start()
+                self._sockets.forget_rested()
         finally:
             self._close()
             self._stopped.set()
@@ -147,22 +133,18 @@ class Sender:
         for call in [*self._calls.values(), *self._idle]:
             call.handle.close()
         self._multi.close()
-        self._selector.close()
-        self._wake_in.close()
-        self._wake_out.close()
+        self._sockets.close()
 
     def _is_finished(self) -> bool:
         return self._stop_at is not None and not self._calls and not self._waiting and not self._offered
 
     def _patience(self) -> float:
         """How long the loop may sleep."""
-        now = ticks()
-        moments = [now + _LOOK_AGAIN]
-        if self._timer is not None:
-            moments.append(self._timer)
+        milliseconds = self._multi.timeout()
+        patience = _LOOK_AGAIN if milliseconds < 0 else min(_LOOK_AGAIN, milliseconds / 1000)
         if self._waiting and len(self._calls) < self._concurrency:
-            moments.append(self._waiting[0].not_before)
-        return max(0.0, min(moments) - now)
+            patience = min(patience, self._waiting[0].not_before - ticks())
+        return max(0.0, patience)
 
     def _start(self) -> None:
         """Starts what may be started, and gives back what may not be sent any more."""
@@ -188,7 +170,7 @@ class Sender:
         metrics.CALLS_OPEN.set(len(self._calls))
 
     def _begin(self, attempt: Attempt, now: float) -> None:
-        call = self._idle.pop() if self._idle else _Call(self._url, self._token, self._timeout)
+        call = self._idle.pop() if self._idle else _Call(self._url, self._token, self._timeout, self._opened)
         call.prepare(attempt, now)
         self._calls[call.handle] = call
         self._multi.add_handle(call.handle)
@@ -239,32 +221,23 @@ class Sender:
 
     # ---- what libcurl asks for
 
-    def _watch(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
+    def _watch(self, what: int, descriptor: int, _multi: Any, _data: Any) -> None:
         if what == pycurl.POLL_REMOVE:
-            self._selector.unregister(fd)
-            return
-        events = _EVENTS[what]
-        try:
-            self._selector.modify(fd, events)
-        except KeyError:
-            self._selector.register(fd, events)
+            self._sockets.rest(descriptor)
+        else:
+            self._sockets.watch(descriptor, _WATCHED[what])
 
-    def _set_timer(self, milliseconds: int) -> None:
-        self._timer = None if milliseconds < 0 else ticks() + milliseconds / 1000
+    def _opened(self, descriptor: int, _purpose: int) -> int:
+        self._sockets.opened(descriptor)
+        return pycurl.SOCKOPT_OK
 
 
-_EVENTS = {
-    pycurl.POLL_IN: selectors.EVENT_READ,
-    pycurl.POLL_OUT: selectors.EVENT_WRITE,
-    pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
+_WATCHED = {pycurl.POLL_IN: READ, pycurl.POLL_OUT: WRITE, pycurl.POLL_INOUT: READ | WRITE}
+_SELECTED = {
+    READ: pycurl.CSELECT_IN,
+    WRITE: pycurl.CSELECT_OUT,
+    READ | WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
 }
-
-
-def mask_to_curl(mask: int) -> int:
-    return (pycurl.CSELECT_IN if mask & selectors.EVENT_READ else 0) | (
-        pycurl.CSELECT_OUT if mask & selectors.EVENT_WRITE else 0
-    )
-
 
 _E_TOO_LARGE = 100  # CURLE_TOO_LARGE, for which pycurl has no name
 
@@ -281,7 +254,8 @@ _NO_ANSWER = {
 class _Call:
     """One libcurl handle, used for one attempt after the other."""
 
-    def __init__(self, url: str, token: str, timeout: float) -> None:
+    def __init__(self, url: str, token: str, timeout: float, opened: Callable[[int, int], int]) -> None:
+        """opened: told of the socket of every connection that the call makes."""
         self.attempt: Attempt
         self.started = 0.0
         self._url = url
@@ -299,6 +273,7 @@ class _Call:
         handle.setopt(pycurl.NOSIGNAL, 1)
         handle.setopt(pycurl.PROXY, "")  # what is in the environment of a container does not reroute the messages
         handle.setopt(pycurl.TIMEOUT_MS, int(timeout * 1000))
+        handle.setopt(pycurl.SOCKOPTFUNCTION, opened)
         handle.setopt(pycurl.WRITEFUNCTION, self._write)
         # The body comes through a function that libcurl cannot rewind. Given as a string, libcurl would send it a
         # second time by itself when a kept connection breaks after the first: a repeat that nobody counts.

@@ -7,9 +7,10 @@ finds nothing to do.
 
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,19 +25,20 @@ from shared.clock import ticks
 from shared.errors import BrokerError, UndecodableJob
 from shared.job import DispatchJob
 from shared.logs import logger
-from shared.messages import Verdict
+from shared.messages import Claim, Verdict
 from shared.retry import Finish, HandBack, Retry, RetryPolicy
 
 PREFETCH = 10
 """Jobs. The next ones lie ready while the statuses of the last ones are written; more would be kept from the others."""
 
-RECORD_ROWS = 250
+RECORD_ROWS = 400
 RECORD_DELAY = 0.02
 """Results are written when so many have come in, or the oldest has waited for so many seconds."""
 
-CLAIM_ROWS = 128
+CLAIM_ROWS = 256
 CLAIM_DELAY = 0.02
-"""Messages are claimed when there is room for so many, or so many seconds after the last claim."""
+"""Messages are claimed with the results that are written, when there is room for so many, or so many seconds after the
+last claim."""
 
 LEASE_MARGIN = 20.0
 """Seconds that a lease lasts beyond the provider's time-out: for the way to the wire and the writing of the result."""
@@ -45,20 +47,35 @@ STOP_WITHIN = 18.0
 HEARTBEAT = 1.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Held:
-    """A job that was received. waiting: ids to be claimed. claims: those made. open: messages on their way."""
+    """A job that was received. waiting: ids to be claimed. claims: those with messages of this job on their way."""
 
     delivery: Delivery
     mailing_id: int
     waiting: deque[int]
     since: float
-    claims: list[int] = field(default_factory=list)
-    open: int = 0
+    claims: set[int] = field(default_factory=set)
 
     @property
     def is_done(self) -> bool:
-        return not self.waiting and not self.open
+        return not self.waiting and not self.claims
+
+
+@dataclass(slots=True)
+class Pick:
+    """What is to be claimed of one mailing: so many ids from the head of each of these jobs."""
+
+    message_ids: list[int] = field(default_factory=list)
+    jobs: list[tuple[Held, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class OpenClaim:
+    """open: its messages on their way. jobs: those that it was made for."""
+
+    open: int
+    jobs: Sequence[Held]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +122,9 @@ class Worker:
         self._session: Session | None = None
 
         self._held: list[Held] = []  # the store's own
-        self._owners: dict[int, Held] = {}  # by claim, the store's own
-        self._unrecorded: list[Result] = []  # the store's own
+        self._claims: dict[int, OpenClaim] = {}  # by id, the store's own
+        self._unrecorded: deque[Result] = deque()  # the store's own
+        self._is_shaken = False  # the last transaction failed; the store's own
 
         self._stopping = threading.Event()  # nothing new is begun
         self._closing = threading.Event()  # everything is recorded: settle and leave
@@ -208,13 +226,13 @@ class Worker:
             try:
                 with self._engine.connect() as connection:
                     while not self._is_finished():
-                        self._store_wake.wait(RECORD_DELAY if self._held or self._owners else HEARTBEAT)
+                        self._store_wake.wait(RECORD_DELAY if self._held or self._claims else HEARTBEAT)
                         self._store_wake.clear()
-                        self._record(connection)
-                        self._claim(connection)
+                        self._take_turn(connection)
                         self._let_go()
                         pauses = backoff()
             except SQLAlchemyError as error:
+                self._is_shaken = True
                 pause = next(pauses)
                 metrics.STORE_RETRIES.inc()
                 self._log.warning("database_lost", error=database.first_line(error), again_in=round(pause, 1))
@@ -226,18 +244,68 @@ class Worker:
         # The sender first: its last results come in right before it ends.
         return self._stopping.is_set() and self._sender.join(0) and not self._results and not self._unrecorded
 
-    def _claim(self, connection: Connection) -> None:
-        """Claims from the jobs in hand as much as the sender has room for."""
+    def _take_turn(self, connection: Connection) -> None:
+        """Writes results and claims what there is room for, in one transaction: half the statements of two.
+
+        After a failure the results come first, and alone: they are what must not be lost.
+        """
+        results = self._due_results()
+        picks = {} if self._is_shaken and results else self._picks(at_once=bool(results))
+        if not results and not picks:
+            return
+        since = ticks()
+        verdicts = [result.verdict(self._policy) for result in results]
+        lease, pause = timedelta(seconds=self._lease), timedelta(seconds=self._sender.pause)
+        with connection.begin(), ledger.entries(connection, self._slot) as entries:
+            late = messages.record(connection, entries, verdicts, pause) if verdicts else 0
+            claims = [
+                messages.claim(connection, entries, mailing_id, pick.message_ids, lease=lease, rate=self._rate)
+                for mailing_id, pick in picks.items()
+            ]
+        self._is_shaken = False
+        for pick, claim in zip(picks.values(), claims, strict=True):
+            self._take_claim(pick, claim, since)
+        if results:
+            self._forget(results)
+            self._report(results, verdicts, late)
+            self._settlements.append(Settlement(_retry_jobs(verdicts), ()))
+
+    def _due_results(self) -> Sequence[Result]:
+        """The results that are to be written now: no message twice, as a late result of an old claim may wait beside
+        one of a newer claim."""
+        while self._results and len(self._unrecorded) < 4 * RECORD_ROWS:
+            self._unrecorded.append(self._results.popleft())
+        if not self._unrecorded or not self._is_time_to_record():
+            return ()
+        due: dict[int, Result] = {}
+        for result in self._unrecorded:
+            if result.attempt.message.id in due:
+                self._store_wake.set()  # the rest with the next turn
+                break
+            due[result.attempt.message.id] = result
+        return list(due.values())
+
+    def _picks(self, *, at_once: bool) -> dict[int, Pick]:
+        """What to claim now from the jobs in hand, by mailing: as much as the sender has room for.
+
+        at_once: even if it is little.
+        """
         while self._received:
             self._held.append(self._received.popleft())
+        room, now = self._room(), ticks()
+        picks: dict[int, Pick] = {}
+        if not at_once and room < self._claim_rows and now - self._last_claim < CLAIM_DELAY:
+            return picks
         for held in self._held:
-            while held.waiting:
-                room = self._room()
-                now = ticks()
-                if not room or (room < self._claim_rows and now - self._last_claim < CLAIM_DELAY):
-                    return
-                self._last_claim = now
-                self._claim_from(connection, held, room)
+            if room and held.waiting:
+                count = min(room, len(held.waiting))
+                pick = picks.setdefault(held.mailing_id, Pick())
+                pick.message_ids.extend(islice(held.waiting, count))
+                pick.jobs.append((held, count))
+                room -= count
+        if picks:
+            self._last_claim = now
+        return picks
 
     def _room(self) -> int:
         """How many messages to claim now. Where the rate is limited, no more than can be sent soon."""
@@ -248,49 +316,33 @@ class Worker:
             room = min(room, max(1, int(self._rate / 2)) - self._sender.unsent)
         return max(0, room)
 
-    def _claim_from(self, connection: Connection, held: Held, room: int) -> None:
-        ids = [held.waiting[number] for number in range(min(room, len(held.waiting)))]
-        since = ticks()
-        with connection.begin(), ledger.entries(connection, self._slot) as entries:
-            claim = messages.claim(
-                connection, entries, held.mailing_id, ids, lease=timedelta(seconds=self._lease), rate=self._rate
-            )
-        for _ in ids:
-            held.waiting.popleft()
+    def _take_claim(self, pick: Pick, claim: Claim | None, since: float) -> None:
+        """What was claimed goes to the sender. since: when the claim was asked for."""
+        for held, count in pick.jobs:
+            for _ in range(count):
+                held.waiting.popleft()
         claimed = claim.messages if claim else ()
         metrics.MESSAGES_CLAIMED.inc(len(claimed))
-        metrics.MESSAGES_SKIPPED.inc(len(ids) - len(claimed))
+        metrics.MESSAGES_SKIPPED.inc(len(pick.message_ids) - len(claimed))
         metrics.MESSAGES_REPEATED.inc(sum(message.repeat for message in claimed))
         if claim:
-            held.open += len(claimed)
-            held.claims.append(claim.id)
-            self._owners[claim.id] = held
+            jobs = [held for held, _ in pick.jobs]
+            self._claims[claim.id] = OpenClaim(len(claimed), jobs)
+            for held in jobs:
+                held.claims.add(claim.id)
             self._sender.offer(attempts(claim, since, self._lease, self._rate))
-        self._forget_if_done(held)
 
-    def _record(self, connection: Connection) -> None:
-        """Writes results, and hands their retry jobs to the broker's thread."""
-        while self._results and len(self._unrecorded) < 4 * RECORD_ROWS:
-            self._unrecorded.append(self._results.popleft())
-        if not self._unrecorded or not self._is_time_to_record():
-            return
-        for batch in _without_repeats(self._unrecorded):
-            verdicts = [result.verdict(self._policy) for result in batch]
-            with connection.begin(), ledger.entries(connection, self._slot) as entries:
-                late = messages.record(connection, entries, verdicts, timedelta(seconds=self._sender.pause))
-            self._report(batch, verdicts, late)
-            self._unrecorded = self._unrecorded[len(batch) :]
-            self._settlements.append(Settlement(_retry_jobs(verdicts), ()))
-            for result in batch:
-                held = self._owners[result.attempt.message.claim_id]
-                held.open -= 1
-                self._forget_if_done(held)
-
-    def _forget_if_done(self, held: Held) -> None:
-        if held.is_done:
-            for claim_id in held.claims:
-                del self._owners[claim_id]
-            held.claims.clear()
+    def _forget(self, results: Sequence[Result]) -> None:
+        """Results that are written."""
+        for _ in results:
+            self._unrecorded.popleft()
+        for claim_id, count in Counter(result.attempt.message.claim_id for result in results).items():
+            claim = self._claims[claim_id]
+            claim.open -= count
+            if not claim.open:
+                del self._claims[claim_id]
+                for held in claim.jobs:
+                    held.claims.discard(claim_id)
 
     def _is_time_to_record(self) -> bool:
         now = ticks()
@@ -339,19 +391,6 @@ class Worker:
                     message_id=verdict.message.id,
                     client_id=verdict.message.client_id,
                 )
-
-
-def _without_repeats(results: Sequence[Result]) -> Iterator[Sequence[Result]]:
-    """Batches in which no message occurs twice: a late result of an old claim may wait beside one of a newer claim."""
-    batch: list[Result] = []
-    seen: set[int] = set()
-    for result in results:
-        if result.attempt.message.id in seen or len(batch) >= 4 * RECORD_ROWS:
-            yield batch
-            batch, seen = [], set()
-        batch.append(result)
-        seen.add(result.attempt.message.id)
-    yield batch
 
 
 def _retry_jobs(verdicts: Sequence[Verdict]) -> dict[str, list[bytes]]:
