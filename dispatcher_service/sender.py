@@ -243,7 +243,7 @@ _E_TOO_LARGE = 100  # CURLE_TOO_LARGE, for which pycurl has no name
 
 _NO_ANSWER = {
     pycurl.E_PARTIAL_FILE,  # the body is shorter than announced
-    pycurl.E_WRITE_ERROR,  # the body is too long: `_write` refused it
+    pycurl.E_FILESIZE_EXCEEDED,  # the body is too long
     _E_TOO_LARGE,  # the headers are too long or too many
     pycurl.E_FTP_WEIRD_SERVER_REPLY,  # no HTTP
     pycurl.E_UNSUPPORTED_PROTOCOL,  # HTTP/0.9
@@ -262,7 +262,6 @@ class _Call:
         self._connect = min(timeout, LONGEST_CONNECT)
         self._request = io.BytesIO()
         self._chunks: list[bytes] = []
-        self._size = 0
         headers = ["Content-Type: application/json", "Accept: application/json"]
         if token:
             headers.append(f"Authorization: Bearer {token}")
@@ -274,10 +273,12 @@ class _Call:
         handle.setopt(pycurl.PROXY, "")  # what is in the environment of a container does not reroute the messages
         handle.setopt(pycurl.TIMEOUT_MS, int(timeout * 1000))
         handle.setopt(pycurl.SOCKOPTFUNCTION, opened)
-        handle.setopt(pycurl.WRITEFUNCTION, self._write)
+        # Both functions are C's own: one of Python's is called a million times, too.
+        handle.setopt(pycurl.WRITEFUNCTION, self._chunks.append)
+        handle.setopt(pycurl.MAXFILESIZE, provider.MAX_BODY)  # of an answer, also while it comes in
         # The body comes through a function that libcurl cannot rewind. Given as a string, libcurl would send it a
         # second time by itself when a kept connection breaks after the first: a repeat that nobody counts.
-        handle.setopt(pycurl.READFUNCTION, self._read)
+        handle.setopt(pycurl.READFUNCTION, self._request.read)
         if url.startswith("https:"):
             # Without PIPEWAIT: with a provider that has no HTTP/2, all calls would wait for the answer to the first.
             handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
@@ -290,9 +291,11 @@ class _Call:
         body = provider.body(message.id, message.phone, message.text)
         self.attempt = attempt
         self.started = now
-        self._request = io.BytesIO(body)
-        self._chunks = []
-        self._size = 0
+        self._request.seek(0)
+        self._request.truncate()
+        self._request.write(body)
+        self._request.seek(0)
+        self._chunks.clear()
         # A connection that is made only after the deadline must not carry the message.
         connect = max(0.001, min(self._connect, attempt.deadline - now))
         self.handle.setopt(pycurl.URL, self._url + provider.path(message.id))
@@ -312,16 +315,6 @@ class _Call:
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return Failure.TIMED_OUT
         return Failure.BROKEN if code in _NO_ANSWER else Failure.LOST
-
-    def _read(self, size: int) -> bytes:
-        return self._request.read(size)
-
-    def _write(self, chunk: bytes) -> int | None:
-        self._size += len(chunk)
-        if self._size > provider.MAX_BODY:
-            return 0  # not all taken: libcurl ends the call
-        self._chunks.append(chunk)
-        return None
 
 
 class _Pace:

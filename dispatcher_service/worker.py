@@ -268,7 +268,8 @@ class Worker:
         if results:
             self._forget(results)
             self._report(results, verdicts, late)
-            self._settlements.append(Settlement(_retry_jobs(verdicts), ()))
+            if retries := _retry_jobs(verdicts):
+                self._settlements.append(Settlement(retries, ()))
 
     def _due_results(self) -> Sequence[Result]:
         """The results that are to be written now: no message twice, as a late result of an old claim may wait beside
