@@ -92,27 +92,43 @@ def claim(
     mailing = connection.execute(_MAILING, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None or mailing.over:
         return None
-    rows = _in_hand(connection, mailing_id, message_ids)
-    if mailing.paused:
-        _put_back(connection, entries, mailing_id, rows, mailing.now)
+    ids = sorted(set(message_ids))
+    rows = [] if mailing.paused else _send(connection, mailing, ids, lease)
+    if len(rows) < len(ids):
+        _leave(connection, entries, mailing, ids)
+    if not rows:
         return None
-    if orphans := [row.id for row in rows if row.timezone is None]:
-        _cancel(connection, entries, orphans)
-        rows = [row for row in rows if row.timezone is not None]
-    openings = _openings(mailing, {row.timezone for row in rows})
-    for opening in sorted(set(openings.values())):
-        waiting = [row for row in rows if openings.get(row.timezone) == opening]
-        _put_back(connection, entries, mailing_id, waiting, opening)
-    ready = [row for row in rows if row.timezone not in openings]
-    if not ready:
-        return None
+    _enter(entries, mailing_id, Counter(row.status for row in rows), MessageState.SENDING)
     wait = 0.0
     if rate:
-        wait = float(connection.scalar(_RESERVE, {"span": timedelta(seconds=len(ready) / rate)}) or 0.0)
-    claim_id, lease = ready[0].claim_id, lease + timedelta(seconds=wait)
-    connection.execute(_SEND, {"ids": _array(row.id for row in ready), "claim_id": claim_id, "lease": lease})
-    _enter(entries, mailing_id, Counter(row.status for row in ready), MessageState.SENDING)
-    return Claim(claim_id, mailing.now, wait, _claimed(mailing, ready))
+        wait = float(connection.scalar(_RESERVE, {"span": timedelta(seconds=len(rows) / rate)}) or 0.0)
+        connection.execute(_WAIT, {"ids": _array(row.id for row in rows), "wait": timedelta(seconds=wait)})
+    return Claim(mailing.claim_id, mailing.now, wait, _claimed(mailing, rows))
+
+
+def _send(connection: Connection, mailing: _Row, message_ids: Sequence[int], lease: timedelta) -> Sequence[_Row]:
+    """Moves those to `sending` that may be sent now."""
+    window, job = _window(mailing), {"mailing_id": mailing.id, "ids": _array(message_ids)}
+    zones = None
+    if window is not None:
+        zones = connection.scalars(_ZONES, job).all()
+        zones = [zone for zone in zones if _hours(window, zone).at(mailing.now)[0]]
+    return connection.execute(_SEND, {**job, "zones": zones, "claim_id": mailing.claim_id, "lease": lease}).all()
+
+
+def _leave(connection: Connection, entries: Entries, mailing: _Row, message_ids: Sequence[int]) -> None:
+    """Those that were to be sent and may not now: they wait for the end of the pause or for the opening of the window;
+    without a client they are cancelled."""
+    rows = _in_hand(connection, mailing.id, message_ids)
+    if orphans := [row.id for row in rows if row.timezone is None and not mailing.paused]:
+        _cancel(connection, entries, orphans)
+        rows = [row for row in rows if row.timezone is not None]
+    openings = {} if mailing.paused else _openings(mailing, {row.timezone for row in rows})
+    waiting = defaultdict(list)
+    for row in rows:
+        waiting[openings.get(row.timezone, mailing.now)].append(row)
+    for moment, some in sorted(waiting.items()):
+        _put_back(connection, entries, mailing.id, some, moment)
 
 
 def _claimed(mailing: _Row, rows: Sequence[_Row]) -> list[Claimed]:
@@ -120,19 +136,20 @@ def _claimed(mailing: _Row, rows: Sequence[_Row]) -> list[Claimed]:
     deadlines = dict.fromkeys({row.timezone for row in rows}, ends_at)
     if window is not None:
         deadlines = {zone: min(ends_at, _hours(window, zone).at(mailing.now)[1]) for zone in deadlines}
-    mailing_id, text = mailing.id, mailing.text
+    mailing_id, claim_id, text = mailing.id, mailing.claim_id, mailing.text
     return [
         Claimed(  # in the order of its fields: by their names it takes twice as long
             message_id, mailing_id, client_id, claim_id, phone, text, attempts, ends_at, deadlines[timezone],
             error in AMBIGUOUS_ERRORS,
         )
-        for message_id, _, client_id, attempts, error, phone, timezone, claim_id in rows
+        for message_id, _, client_id, attempts, error, phone, timezone in rows
     ]  # fmt: skip
 
 
+# `claims` gives every claim a number of its own, the fencing token: a result is recorded only while the row carries it.
 _MAILING = text("""
     select id, text, ends_at, window_from, window_until, now() as now, paused_at is not null as paused,
-           cancelled_at is not null or ends_at <= now() as over
+           cancelled_at is not null or ends_at <= now() as over, nextval('claims') as claim_id
     from mailings where id = :mailing_id
 """)
 
@@ -149,21 +166,35 @@ def _array(numbers: Iterable[int]) -> str:
 # What a job names and may be sent: a retry when its rung has passed, not when an older job names it.
 # `limit 1`: by the id and by nothing else, or old statistics make the partial indexes look small; they hold every
 # version of a message that no vacuum has removed yet.
-# `claims` gives every claim a number of its own, the fencing token: a result is recorded only while the row carries it.
-_IN_HAND = text(f"""
-    select m.id, m.status, m.client_id, m.attempts, m.error, c.phone, c.timezone,
-           (select nextval('claims')) as claim_id
+_JOB = """
     from unnest(cast(:ids as bigint[])) as job (id)
     cross join lateral (select * from messages where id = job.id limit 1 for update skip locked) m
     left join lateral (select phone, timezone from clients where id = m.client_id limit 1) c on true
-    where m.mailing_id = :mailing_id
-      and (m.status = 'queued' or m.status = 'retrying' and m.due_at <= now() + {_GRACE})
-""")
+"""
+_MAY_BE_SENT = f"""
+    m.mailing_id = :mailing_id and (m.status = 'queued' or m.status = 'retrying' and m.due_at <= now() + {_GRACE})
+"""
+_IN_HAND = text(f"select m.id, m.status, c.timezone {_JOB} where {_MAY_BE_SENT}")
 
-_SEND = text("""
-    update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease
-    where id = any(cast(:ids as bigint[]))
+# The zones in which the window is open, as far as these messages go; none: there is no window.
+_SEND = text(f"""
+    with job as materialized (
+        select m.id, m.status, m.client_id, m.attempts, m.error, c.phone, c.timezone {_JOB}
+        where {_MAY_BE_SENT} and c.phone is not null
+          and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
+    ), moved as (
+        update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease
+        where id = any(array(select id from job))
+    )
+    select * from job
 """)
+_ZONES = text("""
+    select distinct c.timezone
+    from unnest(cast(:ids as bigint[])) as job (id)
+    cross join lateral (select client_id from messages where id = job.id limit 1) m
+    cross join lateral (select timezone from clients where id = m.client_id limit 1) c
+""")
+_WAIT = text("update messages set due_at = due_at + :wait where id = any(cast(:ids as bigint[]))")
 
 # The next free moment on the wire moves on by the time that these messages take at the given rate.
 _RESERVE = text("""
