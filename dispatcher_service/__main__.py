@@ -12,7 +12,7 @@ from prometheus_client import start_http_server
 
 from dispatcher_service.feeder import Feeder
 from dispatcher_service.worker import Worker
-from shared import database, logs, migrate, settings
+from shared import database, logs, settings
 from shared.broker.choice import choose
 from shared.errors import SettingsError
 from shared.settings import Settings
@@ -39,6 +39,9 @@ def run(configuration: Settings) -> int:
     url = database.database_url(configuration)
     broker = choose(configuration.broker_url, url, configuration.retry_ladder)
     if configuration.database_url is None:
+        # Imported here because a deployment brings its schema up to date elsewhere, and it takes 10 MB.
+        from shared import migrate  # noqa: PLC0415
+
         migrate.upgrade(url)
     engine = database.engine(url, "dispatcher", pool_size=3)
     worker = Worker(
