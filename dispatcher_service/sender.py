@@ -191,10 +191,12 @@ class Sender:
             self._pace.count(len(results), now)
             self._deliver(results)
 
-    def _finish(self, handle: pycurl.Curl, answer: Answer | Failure, now: float) -> Result:
+    def _finish(self, handle: pycurl.Curl, answer: Answer | Failure | None, now: float) -> Result:
         self._multi.remove_handle(handle)
         call = self._calls.pop(handle)
         self._idle.append(call)
+        if answer is None:
+            return Result(call.attempt, None, now)
         outcome = provider.outcome(answer)
         self._observe(outcome, call.started, now)
         metrics.CALL_SECONDS.observe(now - call.started)
@@ -258,6 +260,8 @@ class _Call:
         """opened: told of the socket of every connection that the call makes."""
         self.attempt: Attempt
         self.started = 0.0
+        self._write_by = 0.0
+        self._timeout = timeout
         self._url = url
         self._connect = min(timeout, LONGEST_CONNECT)
         self._request = io.BytesIO()
@@ -273,12 +277,12 @@ class _Call:
         handle.setopt(pycurl.PROXY, "")  # what is in the environment of a container does not reroute the messages
         handle.setopt(pycurl.TIMEOUT_MS, int(timeout * 1000))
         handle.setopt(pycurl.SOCKOPTFUNCTION, opened)
-        # Both functions are C's own: one of Python's is called a million times, too.
+        # C's own function: one of Python's is called a million times, too. `_read` is one because it has to look.
         handle.setopt(pycurl.WRITEFUNCTION, self._chunks.append)
         handle.setopt(pycurl.MAXFILESIZE, provider.MAX_BODY)  # of an answer, also while it comes in
         # The body comes through a function that libcurl cannot rewind. Given as a string, libcurl would send it a
         # second time by itself when a kept connection breaks after the first: a repeat that nobody counts.
-        handle.setopt(pycurl.READFUNCTION, self._request.read)
+        handle.setopt(pycurl.READFUNCTION, self._read)
         if url.startswith("https:"):
             # Without PIPEWAIT: with a provider that has no HTTP/2, all calls would wait for the answer to the first.
             handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
@@ -291,10 +295,8 @@ class _Call:
         body = provider.body(message.id, message.phone, message.text)
         self.attempt = attempt
         self.started = now
-        self._request.seek(0)
-        self._request.truncate()
-        self._request.write(body)
-        self._request.seek(0)
+        self._write_by = min(attempt.deadline, attempt.lease_until - self._timeout)
+        self._request = io.BytesIO(body)
         self._chunks.clear()
         # A connection that is made only after the deadline must not carry the message.
         connect = max(0.001, min(self._connect, attempt.deadline - now))
@@ -308,13 +310,21 @@ class _Call:
             return Answer(status, body)
         return Answer(status, body, float(max(0, self.handle.getinfo(pycurl.RETRY_AFTER))))
 
-    def failure(self, code: int) -> Failure:
-        """What libcurl's error means for the message. The size of the request stays 0 until some of it is written."""
+    def failure(self, code: int) -> Failure | None:
+        """What libcurl's error means for the message; None where `_read` held it back. The size of the request stays 0
+        until some of it is written."""
         if self.handle.getinfo(pycurl.REQUEST_SIZE) == 0:
-            return Failure.NOT_SENT
+            return None if code == pycurl.E_ABORTED_BY_CALLBACK else Failure.NOT_SENT
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return Failure.TIMED_OUT
         return Failure.BROKEN if code in _NO_ANSWER else Failure.LOST
+
+    def _read(self, size: int) -> bytes | int:
+        """Asked for right before the request is written. A process that was frozen since it looked whether the call may
+        be begun looks again here, where nothing that takes time is left to be done."""
+        if ticks() > self._write_by:
+            return pycurl.READFUNC_ABORT
+        return self._request.read(size)
 
 
 class _Pace:
