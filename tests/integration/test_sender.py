@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -23,8 +24,8 @@ from sandbox.simulator.faults import ACCEPTING, Fault, Faults
 from sandbox.simulator.outage import Mode
 from shared.clock import ticks
 from shared.message_state import Error
-from shared.retry import OutcomeKind
-from tests.services.sending import Sending, attempt
+from shared.retry import ACCEPTED, OutcomeKind
+from tests.services.sending import Sending, Unbreakable, attempt
 from tests.services.wire import Connection, Wire, answer
 
 pytest_plugins = ("tests.services.provider",)
@@ -552,6 +553,23 @@ def test_what_may_not_be_sent_any_more_comes_back_unsent(simulator: Simulator) -
         results = {result.attempt.message.id: result.outcome for result in sending.wait(6)}
     assert [message_id for message_id, outcome in results.items() if outcome] == [4, 6]
     assert simulator.received().keys() == {4, 6}
+
+
+class Freezing(Unbreakable):
+    """Asked whether a call may be begun, it takes as long as a process that is stopped right there."""
+
+    def allowed(self, now: float, calls_open: int) -> int | None:
+        time.sleep(0.5)
+        return None
+
+
+@pytest.mark.parametrize("limits", [{"lease": 10.3}, {"deadline": 0.3}], ids=["lease", "deadline"])
+def test_frozen_after_the_last_look_nothing_is_written(simulator: Simulator, limits: dict[str, Any]) -> None:
+    with Sending(simulator.url, timeout=10, breaker=Freezing()) as sending:
+        sending.sender.offer([attempt(1, **limits), attempt(2)])
+        results = {result.attempt.message.id: result.outcome for result in sending.wait(2)}
+    assert results == {1: None, 2: ACCEPTED}
+    assert simulator.received().keys() == {2}
 
 
 def test_what_waits_for_a_free_call_too_long_comes_back_unsent(simulator: Simulator) -> None:
