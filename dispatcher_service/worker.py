@@ -325,7 +325,6 @@ class Worker:
         claimed = claim.messages if claim else ()
         metrics.MESSAGES_CLAIMED.inc(len(claimed))
         metrics.MESSAGES_SKIPPED.inc(len(pick.message_ids) - len(claimed))
-        metrics.MESSAGES_REPEATED.inc(sum(message.repeat for message in claimed))
         if claim:
             jobs = [held for held, _ in pick.jobs]
             self._claims[claim.id] = OpenClaim(len(claimed), jobs)
@@ -371,6 +370,7 @@ class Worker:
         metrics.RESULTS_LATE.inc(late)
         if late:
             self._log.warning("results_late", count=late)
+        metrics.MESSAGES_REPEATED.inc(sum(result.attempt.message.repeat for result in batch if result.outcome))
         for kind, count in Counter(result.outcome.kind for result in batch if result.outcome).items():
             metrics.ATTEMPTS.labels(kind).inc(count)
         for result, verdict in zip(batch, verdicts, strict=True):
