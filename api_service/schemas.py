@@ -209,6 +209,13 @@ DetailStatisticsSchema = Schema.from_dict(
             values=fields.Integer(),
             metadata=_about("Attempts that did not succeed, by kind.", example={"server_error": 2}),
         ),
+        "repeated": fields.Integer(
+            metadata=_about(
+                "Calls for a message that the provider may have had already, because an answer was lost: so many"
+                " clients, at most, got it twice.",
+                example=0,
+            )
+        ),
         "first_sent_at": Moment(allow_none=True, metadata=_about("Null while nothing is sent.")),
         "last_sent_at": Moment(allow_none=True, metadata=_about("Null while nothing is sent.")),
         "messages": fields.List(fields.Nested(MessageSchema), metadata=_about("One page of them.")),

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, text
 
 from shared.message_state import FINAL_STATES, Error, MessageState
-from shared.statistics import ERROR_PREFIX
+from shared.statistics import ERROR_PREFIX, REPEATED
 
 SLOTS = 16
 
@@ -43,6 +43,10 @@ class Entries:
         self._add(mailing_id, after, count)
         if error:
             self._tallies[mailing_id, ERROR_PREFIX + error] += count
+
+    def repeated(self, mailing_id: int, count: int) -> None:
+        """Messages that are about to be sent again although the provider may have them; below 0: they were not."""
+        self._tallies[mailing_id, REPEATED] += count
 
     def _add(self, mailing_id: int, state: MessageState, count: int) -> None:
         self._states.setdefault(mailing_id, Counter())[state] += count

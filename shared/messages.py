@@ -99,6 +99,7 @@ def claim(
     if not rows:
         return None
     _enter(entries, mailing_id, Counter(row.status for row in rows), MessageState.SENDING)
+    entries.repeated(mailing_id, sum(row.error in AMBIGUOUS_ERRORS for row in rows))
     wait = 0.0
     if rate:
         wait = float(connection.scalar(_RESERVE, {"span": timedelta(seconds=len(rows) / rate)}) or 0.0)
@@ -309,11 +310,11 @@ def record(connection: Connection, entries: Entries, verdicts: Sequence[Verdict]
 
     pause: how long a message waits that is handed back without an attempt spent. No message may occur twice.
     """
-    groups: dict[tuple[Decision, Error | None], list[Claimed]] = defaultdict(list)
+    groups: dict[tuple[Decision, Error | None, bool], list[Claimed]] = defaultdict(list)
     for verdict in sorted(verdicts, key=lambda verdict: verdict.message.id):
-        groups[verdict.decision, verdict.error].append(verdict.message)
+        groups[verdict.decision, verdict.error, verdict.message.repeat].append(verdict.message)
     recorded = 0
-    for (decision, error), messages in groups.items():
+    for (decision, error, repeat), messages in groups.items():
         key = {
             "ids": _array(message.id for message in messages),
             "claims": _array(message.claim_id for message in messages),
@@ -329,6 +330,8 @@ def record(connection: Connection, entries: Entries, verdicts: Sequence[Verdict]
             rows = connection.execute(_RETURN, {**key, "pause": pause}).all()
         for row in rows:
             entries.moved(row.mailing_id, MessageState.SENDING, after, row.number, error)
+            if repeat and after is MessageState.PENDING and error is None:
+                entries.repeated(row.mailing_id, -row.number)  # the call was not made
             recorded += row.number
     return len(verdicts) - recorded
 

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, RowMapping, text
 
 from shared.message_state import FINAL_STATES, Error, MessageState
 
-ERROR_PREFIX = "error."  # a tally's name is a final state, or this and an error's name
+ERROR_PREFIX = "error."  # a tally's name is a final state, this and an error's name, or
+REPEATED = "repeated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class MailingDay:
     states: Mapping[MessageState, int]
 
 
+_IS_FINAL = "name in (" + ", ".join(f"'{state}'" for state in sorted(FINAL_STATES)) + ")"
+
 _COLUMNS = ", ".join(f"coalesce(sum(c.{state}), 0)::bigint as {state}" for state in MessageState)
 
 _TOTALS = text(f"""
@@ -68,20 +71,24 @@ _ERRORS = text("""
     where mailing_id = :mailing_id and name like 'error.%' group by name order by name
 """)
 
+_REPEATED = text(f"""
+    select coalesce(sum(count), 0)::bigint from tallies where mailing_id = :mailing_id and name = '{REPEATED}'
+""")
+
 _DAY = text("""
     select name, sum(count)::bigint as number from tallies
     where quarter >= :start and quarter < :end group by name
 """)
 
-_DAY_MAILINGS = text("""
+_DAY_MAILINGS = text(f"""
     select count(distinct mailing_id) from tallies
-    where quarter >= :start and quarter < :end and name not like 'error.%'
+    where quarter >= :start and quarter < :end and {_IS_FINAL}
 """)
 
-_DAY_LARGEST = text("""
+_DAY_LARGEST = text(f"""
     with counts as (
         select mailing_id, name, sum(count)::bigint as number from tallies
-        where quarter >= :start and quarter < :end and name not like 'error.%' group by mailing_id, name
+        where quarter >= :start and quarter < :end and {_IS_FINAL} group by mailing_id, name
     ), largest as (
         select mailing_id, sum(number) as total from counts
         group by mailing_id order by total desc, mailing_id limit :limit
@@ -114,6 +121,11 @@ def errors(connection: Connection, mailing_id: int) -> dict[Error, int]:
     """Attempts of a mailing that were not accepted, by kind."""
     rows = connection.execute(_ERRORS, {"mailing_id": mailing_id})
     return {Error(name.removeprefix(ERROR_PREFIX)): count for name, count in rows}
+
+
+def repeated(connection: Connection, mailing_id: int) -> int:
+    """Calls for messages of a mailing that the provider may have had already."""
+    return connection.scalar(_REPEATED, {"mailing_id": mailing_id}) or 0
 
 
 def day(connection: Connection, start: datetime, end: datetime) -> Day:

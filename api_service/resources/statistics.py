@@ -80,6 +80,7 @@ class DetailStatistics(MethodView):
         | _COUNTS
         | {
             "errors": {"server_error": 1},
+            "repeated": 0,
             "first_sent_at": "2050-01-31T06:00:00.218374+00:00",
             "last_sent_at": "2050-01-31T06:00:01.004127+00:00",
             "messages": [_MESSAGE],
@@ -89,20 +90,23 @@ class DetailStatistics(MethodView):
     def get(self, query: Mapping[str, Any], mailing_id: int) -> Answer:
         """Show the statistics of a mailing
 
-        How many messages are in each state, attempts that did not succeed by kind of error, first and last success; and
-        one page of the messages in the order of their clients, all or those in the state `status`.
+        How many messages are in each state, attempts that did not succeed by kind of error, calls that were repeated
+        because an answer was lost, first and last success; and one page of the messages in the order of their clients,
+        all or those in the state `status`.
         """
         page, status = query["page"], query["status"]
         with transaction() as session:
             mailing = mailings.found(session, mailing_id)
             figures = mailings.figures(session, [mailing])[mailing_id]
             errors = statistics.errors(session.connection(), mailing_id)
+            repeated = statistics.repeated(session.connection(), mailing_id)
             messages = mailings.messages(session, mailing_id, status, page)
         view = {
             "mailing_id": mailing_id,
             "state": mailing_state(mailing, clock.now()),
             **mailings.counts(figures),
             "errors": errors,
+            "repeated": repeated,
             "first_sent_at": figures.first_sent_at,
             "last_sent_at": figures.last_sent_at,
             "messages": messages,
