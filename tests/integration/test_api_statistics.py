@@ -1,16 +1,17 @@
 """The figures over HTTP."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from shared import ledger, messages
 from shared.clock import now
 from shared.message_state import Error, MessageState
 from shared.messages import Verdict
-from shared.retry import Finish, Retry
+from shared.retry import Finish, HandBack, Retry
 from tests.services.api import Api, mailing, running
 
 pytest_plugins = ("tests.services.api_fixture",)
@@ -46,6 +47,7 @@ _LEASE = messages.GRACE
 SENT = (Finish(MessageState.SENT), None)
 FAILED = (Finish(MessageState.FAILED), Error.REJECTED)
 RETRY = (Retry(_LEASE), Error.SERVER_ERROR)
+RETRY_NOW = (Retry(timedelta(0)), Error.SERVER_ERROR)
 
 
 def test_where_the_messages_of_a_mailing_stand(api: Api) -> None:
@@ -73,6 +75,48 @@ def test_where_the_messages_of_a_mailing_stand(api: Api) -> None:
     assert [message["sent_at"] is not None for message in shown] == [True, False, False, True, False]
     assert [message["due_at"] is not None for message in shown] == [False, True, False, False, True]
     assert api.get(f"/mailings/{mailing_id}/")["statistics"] == {name: detail[name] for name in ["audience", *STATES]}
+
+
+LOST = (Retry(timedelta(0)), Error.TIMED_OUT)
+NOT_SENT = (HandBack(), None)
+REFUSED_TOKEN = (HandBack(), Error.UNAUTHORIZED)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "repeated"),
+    [
+        ([RETRY_NOW, SENT], 0),
+        ([LOST, SENT], 1),
+        ([LOST, LOST, SENT], 2),
+        ([LOST, NOT_SENT, NOT_SENT, FAILED], 1),
+        ([LOST, NOT_SENT], 0),
+        ([LOST, REFUSED_TOKEN], 1),
+    ],
+)
+def test_calls_for_what_the_provider_may_have_already_are_counted(
+    api: Api, outcomes: Sequence[Any], repeated: int
+) -> None:
+    mailing_id = launched(api, 1)
+    for outcome in outcomes:
+        send(api, mailing_id, [outcome])
+        make_due(api)
+    assert api.get(f"/mailings/{mailing_id}/detail_statistics/")["repeated"] == repeated
+
+
+def test_a_call_that_died_with_its_dispatcher_counts_as_one_that_the_provider_may_have_taken(api: Api) -> None:
+    mailing_id = launched(api, 1)
+    for _ in range(3):
+        with api.engine.begin() as connection, ledger.entries(connection, 2) as entries:
+            ids = messages.take(connection, entries, mailing_id, 1)
+            assert messages.claim(connection, entries, mailing_id, ids, lease=timedelta(0))
+        with api.engine.begin() as connection, ledger.entries(connection, 2) as entries:
+            assert messages.rescue(connection, entries, 10, 1) == 1
+    assert api.get(f"/mailings/{mailing_id}/detail_statistics/")["repeated"] == 2
+
+
+def make_due(api: Api) -> None:
+    with api.engine.begin() as connection:
+        connection.execute(text("update messages set due_at = now() where due_at is not null"))
 
 
 def test_messages_come_in_pages(api: Api) -> None:
