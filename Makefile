@@ -7,7 +7,7 @@ DISPATCHERS := 1
 
 export PYTHON
 
-.PHONY: help setup demo run test bench bench-full lint fmt lock up down clean
+.PHONY: help setup demo run test model bench bench-full lint fmt lock up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ run: setup ## API, dispatcher and reporter until Ctrl-C; the data stays in .loca
 
 test: setup ## the whole suite, two tests at a time (ARGS="-k window" is handed to pytest)
 	@$(PY) -m pytest --numprocesses 2 --dist loadscope $(ARGS)
+
+model: setup ## explores the protocol of docs/model with Spin (ARGS=NO_FENCING: how that mutant fails)
+	@$(PY) -m tests.model $(ARGS)
 
 bench: setup ## how fast it is, beside a bare pipeline; minutes (PEERS=1: beside Celery, too; ARGS="--only launch")
 	@$(BENCH) $(ARGS)

@@ -1,0 +1,459 @@
+/* Claim, lease and settle: how a message gets to the provider and its result into the books, in Promela.
+ *
+ * A step that is atomic here is one transaction, one publish, or one look and what follows from it at once. Between two
+ * steps everything else may happen, so every part may be slow, or frozen, at every point. Faults are drawn from a budget;
+ * what the provider answers is not. README.md says what is left out, and what was found.
+ *
+ * Time is known only as what is over and what is not. FAR and NEAR lie before messages.due_at, NOW behind it:
+ *
+ *     sending    FAR: the lease outlasts a call that begins now. NEAR: it lasts, but not so long. NOW: it ran out
+ *     retrying   FAR: on its rung. NEAR: the rung has passed, the grace has not. NOW: due
+ *     queued     NEAR: within the grace. NOW: due
+ *     pending    NEAR: waits. NOW: due
+ *
+ * The mutants, -DNO_FENCING and so on, leave out one precaution each. */
+
+#ifndef MESSAGES
+#define MESSAGES 1                      /* 1 or 2, of one mailing */
+#endif
+#ifndef FAULTS
+#define FAULTS 2
+#endif
+#ifndef ACTS
+#define ACTS 2                          /* of users, and the mailing's end */
+#endif
+#ifndef ATTEMPTS
+#define ATTEMPTS 2                      /* RetryPolicy.attempts */
+#endif
+
+#define FAR  0
+#define NEAR 1
+#define NOW  2
+
+mtype:state = { pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled };   /* MessageState */
+
+/* What a dispatcher knows of a message of its claim. */
+mtype:step = { none, held, begun, wired,        /* claimed, handed to libcurl, the request written */
+               accepted, refused, transient, ambiguous, unsent };       /* results that are not recorded yet */
+
+typedef Row {                           /* of the table `messages` */
+    mtype:state status = pending;
+    byte due = NOW;                     /* due_at */
+    byte token;                         /* claim_id; 0: nobody sends it */
+    byte attempts;
+    bool lost                           /* error in AMBIGUOUS_ERRORS: the last answer, or the lease, was lost */
+};
+
+typedef Claim {                         /* in the memory of a dispatcher */
+    byte token;
+    byte job;                           /* the set of messages that its job names; 0: it has nothing in hand */
+    mtype:step step[MESSAGES] = none;
+    bool stale                          /* start_by has passed */
+};
+
+#if MESSAGES == 1
+#define SETS 2
+#else
+#define SETS 4
+#endif
+
+Row row[MESSAGES];
+Claim claim[2];                         /* of two dispatchers */
+bool jobs[SETS];                        /* on the broker, or in a prefetch, by the set of messages that they name */
+bool paused, called_off, ended;         /* of the mailing: paused_at, cancelled_at, ends_at <= now */
+bool halted;                            /* paused or cancelled for longer than STALE */
+byte wire[MESSAGES];                    /* a call that the provider has not answered, and whose time-out has not passed */
+byte owner[MESSAGES];                   /* whose call it is */
+byte faults = FAULTS;
+byte acts = ACTS;
+
+#define IN_TIME 1                       /* it was written while the lease outlasted it */
+#define LATE    2
+
+/* What is counted for the properties alone. */
+byte taken[MESSAGES];                   /* how often the provider accepted the message */
+byte repeated[MESSAGES];                /* the tally `repeated` */
+bool doubt[MESSAGES];                   /* an answer was lost, or a lease */
+
+hidden byte i, fresh, ready;            /* means of single steps */
+
+#define has(set, m)     ((set) & (1 << (m)))
+#define over            (called_off || ended)
+#define is_final(m)     (row[m].status == sent || row[m].status == failed || row[m].status == unknown \
+                         || row[m].status == expired || row[m].status == cancelled)
+#define is_waiting(m)   (row[m].status == pending || row[m].status == queued || row[m].status == retrying)
+#ifdef TRUST_BROKER
+#define is_due(m)       (row[m].status == pending && row[m].due == NOW)
+#else
+#define is_due(m)       (is_waiting(m) && row[m].due == NOW)
+#endif
+#ifdef CLAIM_SENDING
+#define in_hand(m)      (row[m].status == queued || row[m].status == sending || row[m].status == retrying)
+#else                                   /* messages._IN_HAND */
+#define in_hand(m)      (row[m].status == queued || row[m].status == retrying && row[m].due != FAR)
+#endif
+
+#define has_result(d, m) (claim[d].step[m] == accepted || claim[d].step[m] == refused || claim[d].step[m] == transient \
+                          || claim[d].step[m] == ambiguous || claim[d].step[m] == unsent)
+#define sends(d, m)     (claim[d].step[m] != none && claim[d].token == row[m].token)
+#define is_at_work(m)   (row[m].status == sending && (sends(0, m) || sends(1, m)))
+#if MESSAGES == 1
+#define all_final       (is_final(0))
+#define some_due        (is_due(0))
+#define is_idle(d)      (claim[d].step[0] == none)
+#define any_result(d)   (has_result(d, 0))
+#else
+#define all_final       (is_final(0) && is_final(1))
+#define some_due        (is_due(0) || is_due(1))
+#define is_idle(d)      (claim[d].step[0] == none && claim[d].step[1] == none)
+#define any_result(d)   (has_result(d, 0) || has_result(d, 1))
+#endif
+
+/* The lease by the dispatcher's own clock, Attempt.lease_until. It counts from a moment before the claim, so the row,
+ * which is asked here, never says less. */
+#define lease_lasts(d, m)         (sends(d, m) && row[m].due != NOW)
+#define lease_outlasts_call(d, m) (sends(d, m) && row[m].due == FAR)
+
+#if defined NO_LEASE_CHECK
+#define may_call(d, m)  (!ended)
+#elif defined SHORT_LEASE
+#define may_call(d, m)  (!ended && lease_lasts(d, m))
+#else
+#define may_call(d, m)  (!ended && lease_outlasts_call(d, m))
+#endif
+#ifdef LOOK_ONCE
+#define may_write(d, m) (true)
+#else
+#define may_write(d, m) (may_call(d, m))
+#endif
+#ifdef NO_STALE_CHECK
+#define is_stale(d)     (false)
+#else
+#define is_stale(d)     (claim[d].stale)
+#endif
+
+/* ---------------------------------------------------------------- the database: shared/messages.py */
+
+inline move(m, after, when) {
+    assert(!is_final(m));               /* final states are final */
+    row[m].status = after;
+    row[m].due = when;
+    row[m].token = 0
+}
+
+inline finish(m, after) {
+    assert(wire[m] == 0);               /* nothing is decided while a call is open */
+    assert(after != sent || taken[m]);  /* `sent` is what the provider has */
+    assert(after == sent || after == unknown || !taken[m] || doubt[m]);
+#ifdef STRICT_FINAL
+    assert(after == sent || after == unknown || !taken[m]);
+#endif
+    move(m, after, FAR);
+    row[m].attempts = 0; row[m].lost = false;                   /* no more asked for: fewer states */
+    taken[m] = 0; repeated[m] = 0; doubt[m] = false
+}
+
+inline close_as(m, after) {             /* messages._closing */
+    if
+    :: row[m].lost -> finish(m, unknown)
+    :: else -> finish(m, after)
+    fi
+}
+
+inline take(set) {                      /* messages.take */
+    set = 0;
+    for (i : 0 .. MESSAGES - 1) {
+        if
+        :: is_due(i) -> set = set | (1 << i); move(i, queued, NEAR)
+        :: else
+        fi
+    }
+}
+
+inline hand_back(set) {                 /* messages.hand_back */
+    for (i : 0 .. MESSAGES - 1) {
+        if
+        :: has(set, i) && in_hand(i) -> move(i, pending, NOW)
+        :: else
+        fi
+    }
+}
+
+/* messages.claim. A sequence gives the token, nextval('claims'); here it is the least number that nobody remembers. */
+inline make_claim(d, set) {
+    fresh = 1;
+    do
+    :: fresh == claim[1 - d].token || fresh == row[0].token || fresh == row[MESSAGES - 1].token -> fresh++
+    :: else -> break
+    od;
+    ready = 0;
+    if
+    :: over
+    :: else ->
+        for (i : 0 .. MESSAGES - 1) {
+            if
+            :: has(set, i) && in_hand(i) && paused -> move(i, pending, NOW)
+            :: has(set, i) && in_hand(i) && !paused ->
+                assert(row[i].attempts < ATTEMPTS);
+                ready = ready | (1 << i);
+                move(i, sending, FAR);
+                row[i].token = fresh;
+                repeated[i] = repeated[i] + row[i].lost
+            :: else
+            fi
+        }
+    fi
+}
+
+inline write_result(d, m) {             /* a row of messages.record, by RetryPolicy.decide */
+    if
+    :: claim[d].step[m] == unsent ->    /* HandBack: no attempt is spent */
+        repeated[m] = repeated[m] - row[m].lost;
+        move(m, pending, NEAR)
+    :: claim[d].step[m] == accepted -> finish(m, sent)
+    :: claim[d].step[m] == refused -> finish(m, failed)
+    :: claim[d].step[m] == transient || claim[d].step[m] == ambiguous ->
+        row[m].attempts++;
+        row[m].lost = claim[d].step[m] == ambiguous;
+        doubt[m] = doubt[m] || row[m].lost;
+        if
+        :: row[m].attempts < ATTEMPTS && !ended -> move(m, retrying, FAR)
+        :: row[m].attempts < ATTEMPTS && ended -> close_as(m, expired)
+        :: else -> close_as(m, failed)
+        fi
+    fi
+}
+
+#ifdef NO_FENCING
+#define may_record(d, m) (row[m].status == sending)
+#else
+#define may_record(d, m) (row[m].token == claim[d].token)
+#endif
+
+inline record(d) {                      /* Worker._record: one transaction; what comes too late is not written */
+    ready = 0;
+    for (i : 0 .. MESSAGES - 1) {
+        if
+        :: claim[d].step[i] == transient || claim[d].step[i] == ambiguous -> ready = ready | (1 << i)
+        :: else
+        fi;
+        if
+        :: has_result(d, i) && may_record(d, i) -> write_result(d, i)
+        :: else
+        fi
+    }
+}
+
+/* ---------------------------------------------------------------- the feeder: dispatcher_service/feeder.py
+ *
+ * One step of the leader does these one after the other; here they come in any order, which is more. There is one leader:
+ * the advisory lock belongs to the connection that does the work. */
+
+proctype Take() {                       /* Feeder._feed */
+    byte some;
+end:
+    do
+    :: atomic { !over && !paused && some_due -> take(some); jobs[some] = true; some = 0 }
+    :: atomic { !over && !paused && some_due && faults > 0 -> faults--; take(some) };   /* it dies, or cannot publish, */
+        if
+        :: atomic { hand_back(some); some = 0 }                                         /* which it notices, */
+        :: atomic { jobs[some] = true; hand_back(some); some = 0 }                      /* or only believes */
+        :: atomic { some = 0 }
+        fi
+    od
+}
+
+proctype Rescue(byte m) {               /* messages.rescue */
+end:
+    do
+    :: atomic {
+        row[m].status == sending && row[m].due == NOW ->
+        row[m].attempts++;
+        row[m].lost = true;             /* lease_lost */
+        doubt[m] = true;
+        if
+        :: row[m].attempts >= ATTEMPTS || over -> finish(m, unknown)
+        :: else -> move(m, pending, NOW)
+        fi
+#ifdef RESCUE_FORGETS
+        ; row[m].lost = false
+#endif
+    }
+    od
+}
+
+#ifdef CLOSE_SENDING
+#define is_closable(m)  (is_waiting(m) || row[m].status == sending)
+#else
+#define is_closable(m)  (is_waiting(m))
+#endif
+
+proctype Close(byte m) {                /* messages.close */
+end:
+    do
+    :: atomic { over && is_closable(m) -> close_as(m, (called_off -> cancelled : expired)) }
+    od
+}
+
+/* ---------------------------------------------------------------- a dispatcher: worker.py, sender.py
+ *
+ * It has one claim at a time: one that has several is several of these. When its job is acked makes a difference only
+ * if it dies: then the job comes again, or does not. */
+
+inline forget(d) {
+    claim[d].token = 0;
+    claim[d].job = 0;
+    claim[d].stale = false;
+    for (i : 0 .. MESSAGES - 1) { claim[d].step[i] = none }
+}
+
+inline receive_and_claim(d, set) {      /* Worker._accept, Worker._claim_from */
+    jobs[set] = false;
+    make_claim(d, set);
+    if
+    :: ready ->
+        claim[d].token = fresh;
+        claim[d].job = set;
+        for (i : 0 .. MESSAGES - 1) { claim[d].step[i] = (has(ready, i) -> held : none) }
+    :: else
+    fi
+}
+
+inline settle(d, is_published) {        /* Worker._retry_jobs, of late results too; Worker._settle */
+    jobs[ready] = jobs[ready] || ready && is_published;
+    for (i : 0 .. MESSAGES - 1) { claim[d].step[i] = (has_result(d, i) -> none : claim[d].step[i]) }
+    if
+    :: is_idle(d) -> forget(d)
+    :: else
+    fi
+}
+
+inline work_on(d, m) {
+    if
+    :: claim[d].step[m] == held ->      /* Sender._start */
+        if
+        :: may_call(d, m) && !is_stale(d) ->
+            assert(!halted);            /* nothing is begun while paused or cancelled, but for STALE */
+            claim[d].step[m] = begun
+        :: else -> claim[d].step[m] = unsent
+        fi
+    :: claim[d].step[m] == begun ->     /* _Call._read: right before libcurl writes */
+        if
+        :: may_write(d, m) ->
+            assert(wire[m] == 0);       /* never two calls of one message at the same time */
+            assert(!ended);             /* nothing is handed over after the end */
+            assert(!is_final(m));       /* nor after it was closed */
+            wire[m] = (lease_outlasts_call(d, m) -> IN_TIME : LATE);
+            owner[m] = d;
+            claim[d].step[m] = wired
+        :: else -> claim[d].step[m] = unsent
+        fi
+    fi
+}
+
+proctype Dispatcher(byte d) {
+end:
+    do
+    :: atomic { is_idle(d) && jobs[1] -> receive_and_claim(d, 1) }
+    :: atomic { is_idle(d) && jobs[1] && faults > 0 -> faults--; make_claim(d, 1) }     /* the commit's answer is lost */
+    :: atomic { claim[d].step[0] == held || claim[d].step[0] == begun -> work_on(d, 0) }
+    :: atomic { claim[d].step[0] == begun -> claim[d].step[0] = transient }             /* no connection */
+    :: atomic { claim[d].step[0] == held && faults > 0 -> faults--; claim[d].step[0] = unsent }    /* the breaker, a stop */
+#if MESSAGES == 2
+    :: atomic { is_idle(d) && jobs[2] -> receive_and_claim(d, 2) }
+    :: atomic { is_idle(d) && jobs[3] -> receive_and_claim(d, 3) }
+    :: atomic { is_idle(d) && jobs[3] && faults > 0 -> faults--; make_claim(d, 3) }
+    :: atomic { claim[d].step[1] == held || claim[d].step[1] == begun -> work_on(d, 1) }
+    :: atomic { claim[d].step[1] == begun -> claim[d].step[1] = transient }
+    :: atomic { claim[d].step[1] == held && faults > 0 -> faults--; claim[d].step[1] = unsent }
+#endif
+    :: atomic { any_result(d) -> record(d); settle(d, true) }
+    :: atomic { any_result(d) && faults > 0 -> faults--; record(d); settle(d, false) }  /* the broker is away */
+    :: atomic { any_result(d) && faults > 0 -> faults--; record(d) }    /* the commit's answer is lost: once more */
+    :: atomic { claim[d].job && faults > 0 -> faults--; jobs[claim[d].job] = true; forget(d) }  /* kill -9, job not acked */
+    :: atomic { claim[d].job && faults > 0 -> faults--; forget(d) }                             /* kill -9, job acked */
+    od
+}
+
+/* ---------------------------------------------------------------- what is around */
+
+inline accept(m) {
+    taken[m]++;
+    assert(taken[m] == 1 || doubt[m]);          /* once, but for a lost answer */
+    assert(taken[m] <= 1 + repeated[m])         /* and then it is counted */
+}
+
+inline answer(m, outcome) {                     /* unless whoever asked has died */
+    claim[owner[m]].step[m] = (claim[owner[m]].step[m] == wired -> outcome : claim[owner[m]].step[m])
+}
+
+proctype Provider(byte m) {
+end:
+    do
+    :: atomic {
+        wire[m] != 0 ->
+        if
+        :: accept(m); answer(m, accepted)
+        :: accept(m); answer(m, ambiguous)      /* its answer is lost, or comes too late */
+        :: answer(m, refused)
+        :: answer(m, transient)
+        :: answer(m, ambiguous)                 /* the request never arrived */
+        fi;
+        wire[m] = 0;
+        owner[m] = 0
+    }
+    od
+}
+
+/* The lease margin: by the end of a lease, a call that was written while the lease outlasted it has been answered, or its
+ * time-out has passed. That a dispatcher that lives is slower than its lease is a fault. */
+proctype Clock(byte m) {
+end:
+    do
+    :: atomic { !is_final(m) && row[m].due == FAR && !is_at_work(m) -> row[m].due = NEAR }
+    :: atomic { !is_final(m) && row[m].due == FAR && is_at_work(m) && faults > 0 -> faults--; row[m].due = NEAR }
+    :: atomic { !is_final(m) && row[m].due == NEAR && (row[m].status != sending || wire[m] != IN_TIME) -> row[m].due = NOW }
+    od
+}
+
+proctype HalfASecond() {                /* attempt.STALE, after a pause or a cancel */
+end:
+    do
+    :: atomic {
+        (paused || called_off) && !halted ->
+        halted = true;
+        claim[0].stale = claim[0].job != 0;
+        claim[1].stale = claim[1].job != 0
+    }
+    od
+}
+
+proctype Broker() {
+end:
+    do
+    :: atomic { faults > 0 -> faults--; for (i : 0 .. SETS - 1) { jobs[i] = false } }           /* it loses everything */
+    :: atomic { faults > 0 && claim[0].job -> faults--; jobs[claim[0].job] = true }             /* it delivers a job again */
+    od
+}
+
+proctype User() {
+end:
+    do
+    :: atomic { acts > 0 && !over && !paused -> acts--; paused = true }
+    :: atomic { paused -> paused = false; halted = called_off && halted }
+    :: atomic { acts > 0 && !over -> acts--; called_off = true }
+    :: atomic { acts > 0 && !over -> acts--; ended = true }
+    od
+}
+
+/* It has no end label: where nothing can happen any more, every message has its final state, or this is stuck. */
+init {
+    atomic {
+        for (i : 0 .. MESSAGES - 1) { run Rescue(i); run Close(i); run Provider(i); run Clock(i) }
+        run Dispatcher(0); run Dispatcher(1);
+        run Take(); run Broker(); run HalfASecond(); run User()
+    }
+    all_final
+}
+
+ltl ends { <> all_final }
