@@ -49,6 +49,7 @@ OUTCOMES: Sequence[Outcome | None] = (
 )
 USERS_ACTS = ("add client", "delete client", "add mailing", "pause", "resume", "change window", "end")
 FEEDERS_ACTS = ("launch", "rescue", "rescue", "close", "publishing failed", "make due", "time anew")
+AFTERMATHS = NOTHING, RESCUED, TAKEN_OVER = "nothing", "rescued", "taken over"
 OPEN_IN_MOSCOW, CLOSED = "open in Moscow, closed in New York", "closed in both"
 
 MICROSECONDS = timedelta(microseconds=5)
@@ -220,14 +221,21 @@ class Machine(RuleBasedStateMachine):
             self.claims.append(claimed[upto:])
 
     @precondition(lambda self: self.claims)
-    @rule(which=pick, every=st.integers(1, 2), rescued=st.booleans())
-    def crash(self, which: int, every: int, rescued: bool) -> None:
+    @rule(which=pick, every=st.integers(1, 2), then=st.sampled_from(AFTERMATHS))
+    def crash(self, which: int, every: int, then: str) -> None:
         """For ever, or only for a while: see `record_late`. every: whose lease ran out."""
         ghost = self.claims.pop(which % len(self.claims))
         self.ghosts.append(ghost)
         self.let_leases_run_out([message.id for message in ghost[::every]])
-        if rescued:
+        if then != NOTHING:
+            self.messages_move_as_they_may()
             self.books.move(messages.rescue, ATTEMPTS, 20)
+        if then == TAKEN_OVER:
+            mailing_id = ghost[0].mailing_id
+            self.messages_move_as_they_may()
+            ids = self.books.take(mailing_id, 20)
+            self.messages_move_as_they_may()
+            self.claim_ids(which + 1, mailing_id, ids, 0, 0.0)
 
     @precondition(lambda self: self.ghosts)
     @rule(which=pick, outcome=st.sampled_from(OUTCOMES), twice=st.booleans(), with_newer=st.booleans())
