@@ -230,7 +230,7 @@ inline write_result(d, m) {             /* a row of messages.record, by RetryPol
 #define may_record(d, m) (row[m].token == claim[d].token)
 #endif
 
-inline record(d) {                      /* Worker._record: one transaction; what comes too late is not written */
+inline record(d) {                      /* messages.record; what comes too late is not written */
     ready = 0;
     for (i : 0 .. MESSAGES - 1) {
         if
@@ -297,8 +297,9 @@ end:
 
 /* ---------------------------------------------------------------- a dispatcher: worker.py, sender.py
  *
- * It has one claim at a time: one that has several is several of these. When its job is acked makes a difference only
- * if it dies: then the job comes again, or does not. */
+ * Worker._take_turn records and claims in one transaction; here they are two, which allows more. A dispatcher has one claim
+ * at a time: one that has several is several of these. When its job is acked makes a difference only if it dies: then
+ * the job comes again, or does not. */
 
 inline forget(d) {
     claim[d].token = 0;
@@ -307,7 +308,7 @@ inline forget(d) {
     for (i : 0 .. MESSAGES - 1) { claim[d].step[i] = none }
 }
 
-inline receive_and_claim(d, set) {      /* Worker._accept, Worker._claim_from */
+inline receive_and_claim(d, set) {      /* Worker._accept, Worker._take_claim */
     jobs[set] = false;
     make_claim(d, set);
     if
