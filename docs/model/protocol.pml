@@ -89,7 +89,7 @@ hidden byte i, fresh, ready;            /* means of single steps */
 #endif
 #ifdef CLAIM_SENDING
 #define in_hand(m)      (row[m].status == queued || row[m].status == sending || row[m].status == retrying)
-#else                                   /* messages._IN_HAND */
+#else                                   /* messages._MAY_BE_SENT */
 #define in_hand(m)      (row[m].status == queued || row[m].status == retrying && row[m].due != FAR)
 #endif
 
