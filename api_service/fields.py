@@ -107,9 +107,12 @@ class Moment(fields.AwareDateTime):
         if int(match[1]) not in YEARS:
             raise self.make_error("year")
         try:
-            return datetime.fromisoformat(match[0]).astimezone(UTC)
+            moment = datetime.fromisoformat(match[0]).astimezone(UTC)
         except ValueError as error:
             raise self.make_error("invalid") from error
+        if moment.year not in YEARS:  # answers are in UTC, and what we answer we must take
+            raise self.make_error("year")
+        return moment
 
     def _serialize(self, value: Any, *_: Any, **__: Any) -> Any:
         return None if value is None else value.astimezone(UTC).isoformat()

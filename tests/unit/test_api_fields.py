@@ -34,8 +34,8 @@ MOSCOW_NINE = datetime(2026, 1, 31, 6, tzinfo=UTC)
         (Moment(), "2026-01-31T06:00:00Z", MOSCOW_NINE),
         (Moment(), "2026-01-31T06:00:00.250Z", MOSCOW_NINE + timedelta(milliseconds=250)),
         (Moment(), "2026-01-31T06:00:00.123456789Z", MOSCOW_NINE + timedelta(microseconds=123456)),
-        (Moment(), "2000-01-01T00:00:00+14:00", datetime(1999, 12, 31, 10, tzinfo=UTC)),
-        (Moment(), "2100-12-31T23:59:59-12:00", datetime(2101, 1, 1, 11, 59, 59, tzinfo=UTC)),
+        (Moment(), "2000-01-01T14:00:00+14:00", datetime(2000, 1, 1, tzinfo=UTC)),
+        (Moment(), "2100-12-31T11:59:59-12:00", datetime(2100, 12, 31, 23, 59, 59, tzinfo=UTC)),
     ],
 )
 def test_understood(field: Field[Any], sent: str, understood: object) -> None:
@@ -58,6 +58,7 @@ REFUSED: dict[type[Field[Any]], tuple[str, ...]] = {
         *("2026-01-31T09:00:00+03:60", "2026-01-31T09:00:00+3", f"202{FULLWIDTH_NINE}-01-31T09:00:00Z"),
         *("", "2026-01-31", "2026-01-31T09Z", "2026-W05-6T09:00:00Z", "2026-01-31 09:00:00Z", "1769839200", "now"),
         *("9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "1999-12-31T00:00Z", "2101-01-01T00:00Z"),
+        *("2000-01-01T00:00:00+14:00", "2100-12-31T23:59:59-12:00"),  # in other years by UTC, in which it is answered
     ),
     Text: ("a\0", "\ud800", "\udfff tail", "a\ud83db"),
 }
