@@ -14,6 +14,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from api_service import errors
 from api_service.body import MAX_BYTES, BodyParser
+from api_service.fields import YEARS
 from api_service.schemas import ErrorSchema
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -25,7 +26,7 @@ _DESCRIPTION = f"""\
 A directory of clients, mailings to them, and where every message stands.
 
 * Bodies are JSON of at most {MAX_BYTES // 1024} KiB, sent as `application/json`. Unknown fields are refused.
-* Dates and times are ISO 8601 with an offset from UTC; answers have them in UTC.
+* Dates and times are ISO 8601 with an offset from UTC, of the years {YEARS[0]} to {YEARS[-1]}; answers are in UTC.
 * Lists come in pages: `page` and `page_size` in the query, the header `X-Pagination` in the answer.
 * Every error is an object with `code`, `status`, `message` and `errors`; `errors` names the fields that are at fault.
 * Every answer carries `X-Request-ID`, the one of the request or a new one; the log has it too.
@@ -51,6 +52,11 @@ _FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
         "TooLarge",
         f"The body has more than {MAX_BYTES // 1024} KiB.",
         _error(413, "Request Entity Too Large", "The data value transmitted exceeds the capacity limit."),
+    ),
+    414: (
+        "AddressTooLong",
+        "The address is too long for the server to read it.",
+        _error(414, "Request URI Too Long", "The server cannot read this request."),
     ),
     415: (
         "NotJsonType",
@@ -82,6 +88,7 @@ _FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
 _PAGINATION = {
     "X-Pagination": {
         "description": "JSON: `total`, `total_pages`, `first_page`, `last_page`, `page`, `previous_page`, `next_page`.",
+        "required": True,
         "schema": {"type": "string"},
         "example": '{"total": 1, "total_pages": 1, "first_page": 1, "last_page": 1, "page": 1}',
     }
@@ -137,7 +144,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         body, query: handed to the view in this order, loaded. sends, gives: examples of the request and the answer.
         fails: statuses beyond those that follow from the rest. A query makes the answer one page of a list.
         """
-        statuses = {*fails, *self._always} | ({400, 413, 415, 422} if body else set()) | ({422} if query else set())
+        statuses = {*fails, *self._always}
+        statuses |= ({400, 413, 415, 422} if body else set()) | ({414, 422} if query else set())
 
         def decorate(view: View) -> View:
             decorated: Any = self.doc(operationId=name)(view)

@@ -24,6 +24,9 @@ class Text(fields.String):
         "characters": "Must not contain NUL characters or unpaired surrogates.",
     }
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(metadata={"pattern": r"^[^\u0000]*$", **kwargs.pop("metadata", {})}, **kwargs)
+
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if not isinstance(value, str):
             raise self.make_error("invalid")
@@ -80,6 +83,9 @@ class TimeOfDay(Shaped):
 
 class Zone(Text):
     """The IANA name of a time zone."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(metadata={"format": "iana-time-zone", **kwargs.pop("metadata", {})}, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         name = super()._deserialize(value, *args, **kwargs)

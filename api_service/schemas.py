@@ -29,7 +29,9 @@ class BodySchema(Schema):
 
 
 class ClientSchema(BodySchema):
-    id = fields.Integer(dump_only=True, metadata=_about("Given by the service, never given again.", example=1))
+    id = fields.Integer(
+        dump_only=True, required=True, metadata=_about("Given by the service, never given again.", example=1)
+    )
     phone = Phone(
         required=True,
         metadata=_about("11 digits, the first of them 7. No two clients share one.", example="79123456789"),
@@ -100,7 +102,7 @@ class WindowSchema(BodySchema):
         return Window(**data)
 
 
-_AUDIENCE = fields.Integer(metadata=_about("Clients that matched when the mailing started.", example=3))
+_AUDIENCE = fields.Integer(required=True, metadata=_about("Clients that matched when the mailing started.", example=3))
 _STATES = {
     MessageState.PENDING: "waiting until they are due",
     MessageState.QUEUED: "on the broker",
@@ -114,7 +116,9 @@ _STATES = {
 }
 _COUNTS: dict[str, fields.Field[Any]] = {"audience": _AUDIENCE}
 _COUNTS |= {
-    str(state): fields.Integer(metadata=_about(f"Messages {meaning}.", example=int(state is MessageState.SENT) * 3))
+    str(state): fields.Integer(
+        required=True, metadata=_about(f"Messages {meaning}.", example=int(state is MessageState.SENT) * 3)
+    )
     for state, meaning in _STATES.items()
 }
 
@@ -123,7 +127,7 @@ FiguresSchema = Schema.from_dict(_COUNTS, name="Figures")
 
 
 class MailingSchema(BodySchema):
-    id = fields.Integer(dump_only=True, metadata=_about("Given by the service.", example=1))
+    id = fields.Integer(dump_only=True, required=True, metadata=_about("Given by the service.", example=1))
     text = Text(
         required=True,
         validate=validate.Length(1, 2000),
@@ -155,22 +159,28 @@ class MailingSchema(BodySchema):
         metadata=_about("Hours of the client's day in which it may reach him; null: at any hour. Given whole."),
     )
     state = fields.Enum(
-        MailingState, by_value=fields.String, dump_only=True, metadata=_about("Follows from the times and actions.")
+        MailingState,
+        by_value=fields.String,
+        dump_only=True,
+        required=True,
+        metadata=_about("Follows from the times and actions."),
     )
-    created_at = Moment(dump_only=True, metadata=_about("When it was stored."))
-    statistics = fields.Nested(FiguresSchema, dump_only=True, metadata=_about("Where its messages stand."))
+    created_at = Moment(dump_only=True, required=True, metadata=_about("When it was stored."))
+    statistics = fields.Nested(
+        FiguresSchema, dump_only=True, required=True, metadata=_about("Where its messages stand.")
+    )
 
 
 _OF_MAILING: dict[str, fields.Field[Any]] = {
-    "mailing_id": fields.Integer(metadata=_about("The mailing.", example=1)),
-    "state": fields.Enum(MailingState, by_value=fields.String, metadata=_about("Of the mailing.")),
+    "mailing_id": fields.Integer(required=True, metadata=_about("The mailing.", example=1)),
+    "state": fields.Enum(MailingState, by_value=fields.String, required=True, metadata=_about("Of the mailing.")),
 }
 
 MailingFiguresSchema = Schema.from_dict(
     {
         **_OF_MAILING,
-        "starts_at": Moment(metadata=_about("When it was, or will be, launched.")),
-        "ends_at": Moment(metadata=_about("Nothing is sent from this moment on.")),
+        "starts_at": Moment(required=True, metadata=_about("When it was, or will be, launched.")),
+        "ends_at": Moment(required=True, metadata=_about("Nothing is sent from this moment on.")),
         **_COUNTS,
     },
     name="MailingFigures",
@@ -179,24 +189,31 @@ MailingFiguresSchema = Schema.from_dict(
 GeneralStatisticsSchema = Schema.from_dict(
     {
         **_COUNTS,
-        "mailings": fields.List(fields.Nested(MailingFiguresSchema), metadata=_about("One page of them.")),
+        "mailings": fields.List(
+            fields.Nested(MailingFiguresSchema), required=True, metadata=_about("One page of them.")
+        ),
     },
     name="GeneralStatistics",
 )
 
 
 class MessageSchema(Schema):
-    id = fields.Integer(metadata=_about("The provider knows the message by this number.", example=1))
-    client_id = fields.Integer(metadata=_about("The client; he may have been deleted since.", example=1))
-    status = fields.Enum(MessageState, by_value=fields.String, metadata=_about("Where it stands."))
-    attempts = fields.Integer(metadata=_about("Calls of the provider that count.", example=1))
+    id = fields.Integer(required=True, metadata=_about("The provider knows the message by this number.", example=1))
+    client_id = fields.Integer(required=True, metadata=_about("The client; he may have been deleted since.", example=1))
+    status = fields.Enum(MessageState, by_value=fields.String, required=True, metadata=_about("Where it stands."))
+    attempts = fields.Integer(required=True, metadata=_about("Calls of the provider that count.", example=1))
     error = fields.String(
+        required=True,
         allow_none=True,
         metadata=_about("Why the last attempt did not succeed; null if it did.", enum=[*map(str, Error), None]),
     )
-    sent_at = Moment(allow_none=True, metadata=_about("When the provider had accepted it; null if it has not."))
+    sent_at = Moment(
+        required=True, allow_none=True, metadata=_about("When the provider had accepted it; null if it has not.")
+    )
     due_at = Moment(
-        allow_none=True, metadata=_about("When it is looked at again if nothing else happens; null once it is final.")
+        required=True,
+        allow_none=True,
+        metadata=_about("When it is looked at again if nothing else happens; null once it is final."),
     )
 
 
@@ -207,18 +224,20 @@ DetailStatisticsSchema = Schema.from_dict(
         "errors": fields.Dict(
             keys=fields.String(),
             values=fields.Integer(),
+            required=True,
             metadata=_about("Attempts that did not succeed, by kind.", example={"server_error": 2}),
         ),
         "repeated": fields.Integer(
+            required=True,
             metadata=_about(
                 "Calls for a message that the provider may have had already, because an answer was lost: so many"
                 " clients, at most, got it twice.",
                 example=0,
             )
         ),
-        "first_sent_at": Moment(allow_none=True, metadata=_about("Null while nothing is sent.")),
-        "last_sent_at": Moment(allow_none=True, metadata=_about("Null while nothing is sent.")),
-        "messages": fields.List(fields.Nested(MessageSchema), metadata=_about("One page of them.")),
+        "first_sent_at": Moment(required=True, allow_none=True, metadata=_about("Null while nothing is sent.")),
+        "last_sent_at": Moment(required=True, allow_none=True, metadata=_about("Null while nothing is sent.")),
+        "messages": fields.List(fields.Nested(MessageSchema), required=True, metadata=_about("One page of them.")),
     },
     name="DetailStatistics",
 )
@@ -251,9 +270,9 @@ class ErrorSchema(Schema):
 
 
 class LiveSchema(Schema):
-    status = fields.String(metadata=_about("Always `ok`.", example="ok"))
+    status = fields.String(required=True, metadata=_about("Always `ok`.", example="ok"))
 
 
 class ReadySchema(Schema):
-    database = fields.String(metadata=_about("Always `ok`.", example="ok"))
-    broker = fields.String(metadata=_about("Always `ok`.", example="ok"))
+    database = fields.String(required=True, metadata=_about("Always `ok`.", example="ok"))
+    broker = fields.String(required=True, metadata=_about("Always `ok`.", example="ok"))
