@@ -64,6 +64,7 @@ class Sender:
         self._sockets = Sockets()
         self._idle: list[_Call] = []
         self._calls: dict[pycurl.Curl, _Call] = {}
+        self._kept = _Kept(self._sockets)
         self._pace = _Pace()
         self._door = Lock()  # nothing is taken in after the stop, or the loop might leave it behind
         self._stop_at: float | None = None  # calls still in flight then are given up
@@ -151,6 +152,8 @@ class Sender:
         while self._offered:
             self._waiting.extend(self._offered.popleft())
         returned: list[Result] = []
+        if self._waiting:
+            self._sockets.look()
         now = ticks()
         while self._waiting:
             attempt = self._waiting[0]
@@ -170,7 +173,9 @@ class Sender:
         metrics.CALLS_OPEN.set(len(self._calls))
 
     def _begin(self, attempt: Attempt, now: float) -> None:
-        call = self._idle.pop() if self._idle else _Call(self._url, self._token, self._timeout, self._opened)
+        call = (
+            self._idle.pop() if self._idle else _Call(self._url, self._token, self._timeout, self._opened, self._kept)
+        )
         call.prepare(attempt, now)
         self._calls[call.handle] = call
         self._multi.add_handle(call.handle)
@@ -182,8 +187,12 @@ class Sender:
         while more:
             more, answered, broken = self._multi.info_read()
             for handle in answered:
+                self._kept.add(handle)
                 results.append(self._finish(handle, self._calls[handle].answer(), now))
             for handle, code, _ in broken:
+                if code == pycurl.E_ABORTED_BY_CALLBACK:
+                    self._begin_anew(handle)
+                    continue
                 results.append(self._finish(handle, self._calls[handle].failure(code), now))
             if not answered and not broken:
                 break
@@ -191,16 +200,23 @@ class Sender:
             self._pace.count(len(results), now)
             self._deliver(results)
 
-    def _finish(self, handle: pycurl.Curl, answer: Answer | Failure | None, now: float) -> Result:
+    def _finish(self, handle: pycurl.Curl, answer: Answer | Failure, now: float) -> Result:
         self._multi.remove_handle(handle)
         call = self._calls.pop(handle)
         self._idle.append(call)
-        if answer is None:
-            return Result(call.attempt, None, now)
         outcome = provider.outcome(answer)
         self._observe(outcome, call.started, now)
         metrics.CALL_SECONDS.observe(now - call.started)
         return Result(call.attempt, outcome, now)
+
+    def _begin_anew(self, handle: pycurl.Curl) -> None:
+        """Nothing was written: the connection was not fit for the call, or it is too late. The next connection may be
+        fit, or is a new one; and the next look says whether it is too late."""
+        self._multi.remove_handle(handle)
+        call = self._calls.pop(handle)
+        self._idle.append(call)
+        self._waiting.appendleft(call.attempt)
+        self._departures -= 1
 
     def _observe(self, outcome: Outcome, started: float, now: float) -> None:
         before = self._breaker.reason
@@ -253,15 +269,41 @@ _NO_ANSWER = {
 }
 
 
+class _Kept:
+    """The connections that libcurl keeps after an answer, and whether they are fit for another call.
+
+    libcurl itself has a look at each only once a second. In between it would write to one that the provider has
+    closed, or take what came behind the last answer for the answer to the next call.
+    """
+
+    def __init__(self, sockets: Sockets) -> None:
+        self._sockets = sockets
+        self._descriptors: dict[int, int] = {}  # by local port
+
+    def add(self, handle: pycurl.Curl) -> None:
+        """After an answer. One of HTTP/2 carries many calls at once, so there is always something to read."""
+        descriptor = handle.getinfo(pycurl.ACTIVESOCKET)  # -1: the connection was not kept
+        if descriptor >= 0 and handle.getinfo(pycurl.INFO_HTTP_VERSION) in _HTTP_1:
+            self._descriptors[handle.getinfo(pycurl.LOCAL_PORT)] = descriptor
+
+    def is_fit(self, our_port: int) -> bool:
+        descriptor = self._descriptors.pop(our_port, None)
+        return descriptor is None or self._sockets.is_quiet(descriptor)
+
+
+_HTTP_1 = (pycurl.CURL_HTTP_VERSION_1_0, pycurl.CURL_HTTP_VERSION_1_1)
+
+
 class _Call:
     """One libcurl handle, used for one attempt after the other."""
 
-    def __init__(self, url: str, token: str, timeout: float, opened: Callable[[int, int], int]) -> None:
+    def __init__(self, url: str, token: str, timeout: float, opened: Callable[[int, int], int], kept: _Kept) -> None:
         """opened: told of the socket of every connection that the call makes."""
         self.attempt: Attempt
         self.started = 0.0
         self._write_by = 0.0
         self._timeout = timeout
+        self._kept = kept
         self._url = url
         self._connect = min(timeout, LONGEST_CONNECT)
         self._request = io.BytesIO()
@@ -277,12 +319,13 @@ class _Call:
         handle.setopt(pycurl.PROXY, "")  # what is in the environment of a container does not reroute the messages
         handle.setopt(pycurl.TIMEOUT_MS, int(timeout * 1000))
         handle.setopt(pycurl.SOCKOPTFUNCTION, opened)
-        # C's own function: one of Python's is called a million times, too. `_read` is one because it has to look.
+        handle.setopt(pycurl.PREREQFUNCTION, self._check)
+        # These are C's own functions: one of Python's is called a million times, too.
         handle.setopt(pycurl.WRITEFUNCTION, self._chunks.append)
         handle.setopt(pycurl.MAXFILESIZE, provider.MAX_BODY)  # of an answer, also while it comes in
         # The body comes through a function that libcurl cannot rewind. Given as a string, libcurl would send it a
         # second time by itself when a kept connection breaks after the first: a repeat that nobody counts.
-        handle.setopt(pycurl.READFUNCTION, self._read)
+        handle.setopt(pycurl.READFUNCTION, self._request.read)
         if url.startswith("https:"):
             # Without PIPEWAIT: with a provider that has no HTTP/2, all calls would wait for the answer to the first.
             handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
@@ -296,7 +339,10 @@ class _Call:
         self.attempt = attempt
         self.started = now
         self._write_by = min(attempt.deadline, attempt.lease_until - self._timeout)
-        self._request = io.BytesIO(body)
+        self._request.seek(0)
+        self._request.truncate()
+        self._request.write(body)
+        self._request.seek(0)
         self._chunks.clear()
         # A connection that is made only after the deadline must not carry the message.
         connect = max(0.001, min(self._connect, attempt.deadline - now))
@@ -310,21 +356,20 @@ class _Call:
             return Answer(status, body)
         return Answer(status, body, float(max(0, self.handle.getinfo(pycurl.RETRY_AFTER))))
 
-    def failure(self, code: int) -> Failure | None:
-        """What libcurl's error means for the message; None where `_read` held it back. The size of the request stays 0
-        until some of it is written."""
+    def failure(self, code: int) -> Failure:
+        """What libcurl's error means for the message. The size of the request stays 0 until some of it is written."""
         if self.handle.getinfo(pycurl.REQUEST_SIZE) == 0:
-            return None if code == pycurl.E_ABORTED_BY_CALLBACK else Failure.NOT_SENT
+            return Failure.NOT_SENT
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return Failure.TIMED_OUT
         return Failure.BROKEN if code in _NO_ANSWER else Failure.LOST
 
-    def _read(self, size: int) -> bytes | int:
-        """Asked for right before the request is written. A process that was frozen since it looked whether the call may
-        be begun looks again here, where nothing that takes time is left to be done."""
-        if ticks() > self._write_by:
-            return pycurl.READFUNC_ABORT
-        return self._request.read(size)
+    def _check(self, _their_address: str, _our_address: str, _their_port: int, our_port: int) -> int:
+        """Asked immediately before the request is written. A process that was frozen since it looked whether the call
+        may be begun looks again here, where nothing that takes time is left to be done."""
+        if ticks() > self._write_by or not self._kept.is_fit(our_port):
+            return pycurl.PREREQFUNC_ABORT
+        return pycurl.PREREQFUNC_OK
 
 
 class _Pace:

@@ -6,6 +6,7 @@ moment in between.
 """
 
 import contextlib
+import select
 import selectors
 import socket
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ class Sockets:
         self._selector = selectors.DefaultSelector()
         self._registered: dict[int, int] = {}  # events by descriptor
         self._resting: dict[int, float] = {}  # since when, by descriptor; all of them are registered
+        self._spoiled: set[int] = set()  # something came, the end perhaps, while nobody waited for it
         self._look_at = 0.0
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -57,9 +59,26 @@ class Sockets:
             if key.fileobj is self._wake_in:
                 self._wake_in.recv(4096)
             elif key.fd in self._resting:
-                self._forget(key.fd)  # the other side has closed it; else it would be ready again and again
+                self._spoil(key.fd)
             else:
                 yield key.fd, events
+
+    def look(self) -> None:
+        """Sees what has come since the last `ready` for sockets that nobody waits for."""
+        for key, _ in self._selector.select(0):
+            if key.fd in self._resting:
+                self._spoil(key.fd)
+
+    def is_quiet(self, descriptor: int) -> bool:
+        """Whether nothing had come by the last look while nobody waited for it; of one that has rested for long, by
+        now."""
+        if descriptor in self._spoiled:
+            return False
+        if descriptor in self._registered:
+            return True
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return not poll.poll(0)
 
     def forget_rested(self) -> None:
         """A socket that is closed while it rests says nothing, and its number may become another's: trust none long."""
@@ -80,7 +99,13 @@ class Sockets:
         self._wake_in.close()
         self._wake_out.close()
 
+    def _spoil(self, descriptor: int) -> None:
+        """It would be ready again and again."""
+        self._forget(descriptor)
+        self._spoiled.add(descriptor)
+
     def _forget(self, descriptor: int) -> None:
+        self._spoiled.discard(descriptor)
         self._resting.pop(descriptor, None)
         if self._registered.pop(descriptor, None) is not None:
             self._selector.unregister(descriptor)

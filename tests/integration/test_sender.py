@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import psutil
@@ -245,6 +246,41 @@ def test_a_provider_that_closes_after_every_answer_without_saying_so() -> None:
     assert max(wire.seen.values()) == 1
     assert sending.errors.keys() <= {None, Error.CONNECTION_LOST}
     assert sending.errors[None] == len(wire.seen) >= 10
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_carries_nothing() -> None:
+    closed: SimpleQueue[int] = SimpleQueue()
+
+    def talk(connection: Connection) -> None:
+        connection.request()
+        connection.send(OK)
+        connection.close()
+        closed.put(connection.number)
+
+    with Wire(talk) as wire, Sending(wire.url, concurrency=1) as sending:
+        for message_id in range(1, 21):
+            assert sending.error(message_id) is None
+            assert closed.get(timeout=20) == message_id
+    assert wire.seen == Counter(range(1, 21))
+
+
+def test_what_comes_behind_an_answer_answers_no_other_message() -> None:
+    said = threading.Event()
+
+    def talk(connection: Connection) -> None:
+        while request := connection.request():
+            if request.id == 1:
+                connection.send(OK)
+                connection.send(OK)
+                said.set()
+            else:
+                connection.send(answer(b"", "404 Not Found"))
+
+    with Wire(talk) as wire, Sending(wire.url, concurrency=1) as sending:
+        assert sending.error(1) is None
+        assert said.wait(20)
+        assert sending.error(2) is Error.REJECTED
+    assert wire.seen == {1: 1, 2: 1}
 
 
 def test_resets_over_kept_connections(simulator: Simulator) -> None:

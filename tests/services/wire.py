@@ -111,14 +111,20 @@ class Connection:
         self._wire.requests.append(request)
         return request
 
-    def peek(self) -> None:
-        """Waits for the next request and leaves it unread: closing then resets the connection."""
+    def peek(self) -> int | None:
+        """Waits for the next request and leaves it unread: closing then resets the connection. Its id, or None."""
         path = self._sock.recv(65536, socket.MSG_PEEK).decode("latin-1").split(" ")
-        if len(path) > 1:
-            self._wire.peeked[int(path[1].rpartition("/")[2])] += 1
+        if len(path) < 2:
+            return None
+        message_id = int(path[1].rpartition("/")[2])
+        self._wire.peeked[message_id] += 1
+        return message_id
 
     def send(self, data: bytes) -> None:
         self._sock.sendall(data)
+
+    def close(self) -> None:
+        self._sock.close()
 
     def reset(self) -> None:
         """Ends the connection with RST."""
