@@ -7,7 +7,7 @@ DISPATCHERS := 1
 
 export PYTHON
 
-.PHONY: help setup demo run test model bench bench-full lint fmt lock up down clean
+.PHONY: help setup demo run test fuzz model bench bench-full lint fmt lock up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,14 @@ test: setup ## the whole suite, two tests at a time (ARGS="-k window" is handed 
 
 model: setup ## explores the protocol of docs/model with Spin (ARGS=NO_FENCING: how that mutant fails)
 	@$(PY) -m tests.model $(ARGS)
+
+fuzz: setup ## the properties and the API's document with many cases; minutes (FUZZ_CASES=300 FUZZ_SEED=7)
+	@FUZZ_CASES=$(FUZZ_CASES) FUZZ_SEED=$(FUZZ_SEED) $(PY) -m pytest --capture=no --timeout 7200 \
+		--hypothesis-seed=$(FUZZ_SEED) $(PROPERTIES) $(ARGS)
+
+FUZZ_CASES := 300
+FUZZ_SEED := $(shell date +%s)
+PROPERTIES = tests/fuzz $(addprefix tests/unit/test_, provider.py job.py settings.py retry.py api_fields.py)
 
 bench: setup ## how fast it is, beside a bare pipeline; minutes (PEERS=1: beside Celery, too; ARGS="--only launch")
 	@$(BENCH) $(ARGS)

@@ -16,7 +16,9 @@ from sqlalchemy import Engine, make_url
 from shared import database, embedded, migrate
 from tests.services.rabbitmq import External, NoRabbitMQ, Private, running
 
-hypothesis.settings.register_profile("bounded by examples", deadline=None, print_blob=True)
+hypothesis.settings.register_profile(
+    "bounded by examples", deadline=None, print_blob=True, max_examples=int(os.environ.get("FUZZ_CASES") or 100)
+)
 hypothesis.settings.load_profile("bounded by examples")  # a busy machine is no failure
 
 _numbers = itertools.count(1)

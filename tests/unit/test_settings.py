@@ -215,14 +215,21 @@ def test_a_mail_server_is_what_its_url_says(url: str, host: str, port: int, tls:
     assert "p/:" not in repr(server)
 
 
-# No NUL: no environment can hold one.
-texts = st.text(st.characters(exclude_characters="\0"), max_size=20)
+# No NUL: no environment can hold one. Of surrogates those that stand for bytes that are no UTF-8.
+texts = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+    | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF),
+    max_size=20,
+)
 addresses = st.text('ab@.<>"(),:;[]\\ =?\té', max_size=14) | st.from_regex(
     r"([\w \"'().]{0,6} ?<)?[a-z.+]{1,4}@[a-z.\[\]-]{1,6}>?", fullmatch=True
 )
 
 
-@given(st.sampled_from(VARIABLES), texts | addresses | st.from_regex(r"(smtp|http|amqp|postgresql)://\S{0,12}"))
+urls = st.from_regex(r"(smtps?|https?|amqps?|postgres(ql)?)://\S{0,12}") | texts.map("http://[{}]:1/".format)
+
+
+@given(st.sampled_from(VARIABLES), texts | addresses | urls)
 @example("REPORT_FROM", "\t.[")
 @example("REPORT_TO", "(")
 @example("DEFAULT_TIMEZONE", "Europe/\udcff")
