@@ -7,7 +7,7 @@ DISPATCHERS := 1
 
 export PYTHON
 
-.PHONY: help setup demo run test fuzz model bench bench-full lint fmt lock up down clean
+.PHONY: help setup demo run test fuzz fuzz-guided model bench bench-full lint fmt lock up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,11 @@ fuzz: setup ## the properties and the API's document with many cases; minutes (F
 	@FUZZ_CASES=$(FUZZ_CASES) FUZZ_SEED=$(FUZZ_SEED) $(PY) -m pytest --capture=no --timeout 7200 \
 		--hypothesis-seed=$(FUZZ_SEED) $(PROPERTIES) $(ARGS)
 
+fuzz-guided: setup ## bodies bred for the branches that they reach (GUIDED_RUNS=1000000)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-guided.txt
+	@$(PY) -m tests.fuzz.guided -atheris_runs=$(GUIDED_RUNS) -seed=$(FUZZ_SEED)
+
+GUIDED_RUNS := 1000000
 FUZZ_CASES := 300
 FUZZ_SEED := $(shell date +%s)
 PROPERTIES = tests/fuzz $(addprefix tests/unit/test_, provider.py job.py settings.py retry.py api_fields.py)
@@ -67,8 +72,10 @@ fmt: setup ## put the code into shape
 lock: setup ## pin the packages of pyproject.toml (ARGS=--upgrade takes the newest)
 	@$(LOCK) --output-file requirements.txt
 	@$(LOCK) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
+	@$(COMPILE) --group guided --output-file requirements-guided.txt
 
-LOCK = $(PY) -m uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+LOCK = $(COMPILE) pyproject.toml
+COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
 
 up: ## docker compose, healthy when it returns (DISPATCHERS=3)
