@@ -233,7 +233,7 @@ DetailStatisticsSchema = Schema.from_dict(
                 "Calls for a message that the provider may have had already, because an answer was lost: so many"
                 " clients, at most, got it twice.",
                 example=0,
-            )
+            ),
         ),
         "first_sent_at": Moment(required=True, allow_none=True, metadata=_about("Null while nothing is sent.")),
         "last_sent_at": Moment(required=True, allow_none=True, metadata=_about("Null while nothing is sent.")),
