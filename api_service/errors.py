@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, jsonify
+from psycopg2.errorcodes import IDLE_IN_TRANSACTION_SESSION_TIMEOUT, READ_ONLY_SQL_TRANSACTION
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -21,6 +22,10 @@ from werkzeug.http import HTTP_STATUS_CODES
 from shared import logs
 
 RETRY_AFTER = "5"  # seconds
+
+_PASSING = frozenset({READ_ONLY_SQL_TRANSACTION, IDLE_IN_TRANSACTION_SESSION_TIMEOUT})
+"""Troubles that pass, though psycopg2 calls them internal errors: a server that is only a standby for now, or full; a
+transaction that stood still, as in a frozen process."""
 
 _log = logs.logger()
 
@@ -82,12 +87,14 @@ def register(app: Flask) -> None:
 
 
 def _from_database(error: DBAPIError | PoolTimeout) -> Response:
-    """The server is down, starting, stopping, overloaded or too slow: a later try may do. All else is a defect."""
+    """The server is down, starting, stopping, overloaded, full, read-only or too slow: a later try may do. All else is
+    a defect."""
+    cause = getattr(error, "orig", None)
+    sqlstate = getattr(cause, "pgcode", None)
     if isinstance(error, DBAPIError) and not (
-        error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+        error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError)) or sqlstate in _PASSING
     ):
         raise error
-    cause = getattr(error, "orig", None)
-    _log.warning("database_unavailable", error=type(cause or error).__name__, sqlstate=getattr(cause, "pgcode", None))
+    _log.warning("database_unavailable", error=type(cause or error).__name__, sqlstate=sqlstate)
     message = "The database is not available. Nothing is known to have changed; try again later."
     return answer(HTTPStatus.SERVICE_UNAVAILABLE, message, headers=[("Retry-After", RETRY_AFTER)])
