@@ -3,9 +3,12 @@
     {"code": 404, "status": "Not Found", "message": "There is no client 5.", "errors": {}}
 
 Problem
-├── NotFound   404  there is no such thing
-├── Conflict   409  not in the present state of things
-└── Invalid    422  not with these values
+├── Unauthorized  401  not without a key that is valid
+├── Forbidden     403  not with this key
+├── NotFound      404  there is no such thing
+├── Conflict      409  not in the present state of things
+├── Invalid       422  not with these values
+└── TooMany       429  not so often
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,14 +34,53 @@ _log = logs.logger()
 
 
 class Problem(Exception):
-    """errors: lists of sentences by field of the request's body."""
+    """errors: lists of sentences by field of the request's body. headers: of the answer, beyond the usual ones."""
 
     status: HTTPStatus
 
-    def __init__(self, message: str, errors: Mapping[str, list[str]] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        errors: Mapping[str, list[str]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.errors = {"json": dict(errors)} if errors else {}
+        self.headers = dict(headers or {})
+
+
+class Unauthorized(Problem):
+    """given: whether there was anything that should have been a key."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self, given: bool) -> None:
+        challenge = 'Bearer realm="notification-service"'
+        if given:
+            super().__init__(
+                "This is no valid API key: unknown, revoked, or expired.",
+                headers={"WWW-Authenticate": f'{challenge}, error="invalid_token"'},
+            )
+        else:
+            super().__init__(NEEDS_KEY, headers={"WWW-Authenticate": challenge})
+
+
+class Forbidden(Problem):
+    """scope: the least that would do."""
+
+    status = HTTPStatus.FORBIDDEN
+
+    def __init__(self, scope: str) -> None:
+        challenge = f'Bearer realm="notification-service", error="insufficient_scope", scope="{scope}"'
+        super().__init__(f"The scope of this API key must be {scope}.", headers={"WWW-Authenticate": challenge})
+
+
+class TooMany(Problem):
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self) -> None:
+        super().__init__("Too many requests in this second.", headers={"Retry-After": "1"})
 
 
 class NotFound(Problem):
@@ -56,6 +98,7 @@ class Invalid(Problem):
         super().__init__(SEE_ERRORS, errors)
 
 
+NEEDS_KEY = "An API key is needed, as `Authorization: Bearer …`."
 SEE_ERRORS = "The request is not valid: `errors` says where."
 
 
@@ -81,9 +124,13 @@ def from_http(error: HTTPException) -> Response:
 
 
 def register(app: Flask) -> None:
-    app.register_error_handler(Problem, lambda problem: answer(problem.status, problem.message, problem.errors))
+    app.register_error_handler(Problem, _from_problem)
     for kind in (DBAPIError, OperationalError, InterfaceError, PoolTimeout):
         app.register_error_handler(kind, _from_database)
+
+
+def _from_problem(problem: Problem) -> Response:
+    return answer(problem.status, problem.message, problem.errors, problem.headers.items())
 
 
 def _from_database(error: DBAPIError | PoolTimeout) -> Response:

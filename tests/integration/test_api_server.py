@@ -23,6 +23,7 @@ from shared.errors import ApiError
 from shared.job import LaunchJob
 
 HOUR = timedelta(hours=1)
+OPEN = {"API_PORT": "0", "API_AUTH": "off", "API_RATE": "0", "LOG_FORMAT": "json"}
 
 
 class Server:
@@ -30,9 +31,13 @@ class Server:
 
     def __init__(self, processes: Processes, lines: list[str]) -> None:
         self.processes, self.lines = processes, lines
-        match = processes.wait_line("api", r'"port": (\d+), "pid": (\d+)')
+        match = processes.wait_line("api", r'"port": (\d+), "pid": (\d+), "metrics_port": (\d+)')
         self.port, self.pid = int(match[1]), int(match[2])
         self.url = f"http://127.0.0.1:{self.port}"
+        self._metrics = f"http://127.0.0.1:{match[3]}/metrics"
+
+    def metrics(self) -> str:
+        return requests.get(self._metrics, timeout=10).text
 
     def events(self, name: str) -> list[dict[str, object]]:
         return [event for event in map(json.loads, self.lines) if event["event"] == name]
@@ -54,7 +59,7 @@ WORKERS = 2
 
 @pytest.fixture
 def server(processes: Processes, lines: list[str], database_url: str) -> Server:
-    env = {"DATABASE_URL": database_url, "API_PORT": "0", "API_WORKERS": str(WORKERS), "LOG_FORMAT": "json"}
+    env = {**OPEN, "DATABASE_URL": database_url, "API_WORKERS": str(WORKERS)}
     processes.start("api", "api_service", env)
     return Server(processes, lines)
 
@@ -134,8 +139,9 @@ def test_metrics_are_those_of_all_processes(client: ApiClient, server: Server) -
         list(pool.map(lambda _: requests.get(f"{server.url}/clients/", timeout=10), range(40)))
     sample = 'api_requests_total{endpoint="/clients/",method="GET",status="200"} 40.0'
     for _ in range(6):  # whichever process answers
-        assert sample in requests.get(f"{server.url}/metrics", timeout=10).text
-    assert "dispatcher_" not in requests.get(f"{server.url}/metrics", timeout=10).text
+        assert sample in server.metrics()
+    assert "dispatcher_" not in server.metrics()
+    assert requests.get(f"{server.url}/metrics", timeout=10).status_code == 404
 
 
 def test_a_process_that_dies_is_replaced_and_its_metrics_stay(client: ApiClient, server: Server) -> None:
@@ -148,7 +154,7 @@ def test_a_process_that_dies_is_replaced_and_its_metrics_stay(client: ApiClient,
     until(lambda: len(set(master.children()) - set(victims)) == WORKERS)
     client.wait_until_ready(20)
     assert len(list(client.clients())) == 1
-    metrics = requests.get(f"{server.url}/metrics", timeout=10).text
+    metrics = server.metrics()
     assert 'api_requests_total{endpoint="/clients/",method="POST",status="201"} 1.0' in metrics
 
 
@@ -212,10 +218,15 @@ def test_a_request_under_way_is_answered_before_it_stops(client: ApiClient, serv
         with engine.connect() as look:
             until(lambda: look.rollback() or look.scalar(text(waiting)))
         server.processes.send("api", signal.SIGTERM)
-        until(lambda: not any(one.status == "LISTEN" for one in psutil.Process(server.pid).net_connections()))
+        until(lambda: not _listens(server))
         connection.rollback()
         assert answer.result(10)["state"] == "paused"
     assert server.processes.wait("api", 10) == 0
+
+
+def _listens(server: Server) -> bool:
+    connections = psutil.Process(server.pid).net_connections()
+    return any(one.status == "LISTEN" and one.laddr.port == server.port for one in connections)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +250,7 @@ def test_settings_that_make_no_sense(
 
 
 def test_it_starts_before_its_database(processes: Processes, lines: list[str], tmp_path: Path) -> None:
-    env = {"DATABASE_URL": f"postgresql:///none?host={tmp_path}", "API_PORT": "0", "LOG_FORMAT": "json"}
+    env = {**OPEN, "DATABASE_URL": f"postgresql:///none?host={tmp_path}"}
     processes.start("api", "api_service", env)
     server = Server(processes, lines)
     with ApiClient(server.url, patience=0) as client:
@@ -259,7 +270,7 @@ def test_a_broker_that_costs_nobody_anything(
         if listens:
             broker.listen()  # the kernel takes the connection; nobody ever says a word
         url = f"amqp://guest:guest@127.0.0.1:{broker.getsockname()[1]}/"
-        env = {"DATABASE_URL": database_url, "BROKER_URL": url, "API_PORT": "0", "LOG_FORMAT": "json"}
+        env = {**OPEN, "DATABASE_URL": database_url, "BROKER_URL": url}
         processes.start("api", "api_service", env)
         server = Server(processes, lines)
         with ApiClient(server.url) as client:
@@ -278,7 +289,7 @@ def test_a_broker_that_costs_nobody_anything(
 def test_with_nothing_but_a_directory_it_brings_its_own_database(processes: Processes, lines: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="notify-") as directory:
         Path(directory).chmod(0o755)
-        env = {"DATA_DIR": directory, "API_PORT": "0", "LOG_FORMAT": "json"}
+        env = {**OPEN, "DATA_DIR": directory}
         for phones in (["79120000001"], ["79120000001", "79120000002"]):
             processes.start("api", "api_service", env)
             server = Server(processes, lines)
