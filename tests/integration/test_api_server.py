@@ -4,8 +4,6 @@ import json
 import signal
 import socket
 import tempfile
-import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -21,61 +19,11 @@ from shared.api_client import ApiClient
 from shared.broker.topology import LAUNCH
 from shared.errors import ApiError
 from shared.job import LaunchJob
+from tests.services.api_server import OPEN, WORKERS, Server, until
+
+pytest_plugins = ("tests.services.api_server",)
 
 HOUR = timedelta(hours=1)
-OPEN = {"API_PORT": "0", "API_AUTH": "off", "API_RATE": "0", "LOG_FORMAT": "json"}
-
-
-class Server:
-    """A running one. `lines`: what it has printed."""
-
-    def __init__(self, processes: Processes, lines: list[str]) -> None:
-        self.processes, self.lines = processes, lines
-        match = processes.wait_line("api", r'"port": (\d+), "pid": (\d+), "metrics_port": (\d+)')
-        self.port, self.pid = int(match[1]), int(match[2])
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._metrics = f"http://127.0.0.1:{match[3]}/metrics"
-
-    def metrics(self) -> str:
-        return requests.get(self._metrics, timeout=10).text
-
-    def events(self, name: str) -> list[dict[str, object]]:
-        return [event for event in map(json.loads, self.lines) if event["event"] == name]
-
-
-@pytest.fixture
-def lines() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def processes(lines: list[str]) -> Iterator[Processes]:
-    with Processes(lambda _name, line: lines.append(line)) as processes:
-        yield processes
-
-
-WORKERS = 2
-
-
-@pytest.fixture
-def server(processes: Processes, lines: list[str], database_url: str) -> Server:
-    env = {**OPEN, "DATABASE_URL": database_url, "API_WORKERS": str(WORKERS)}
-    processes.start("api", "api_service", env)
-    return Server(processes, lines)
-
-
-@pytest.fixture
-def client(server: Server) -> Iterator[ApiClient]:
-    with ApiClient(server.url) as client:
-        client.wait_until_ready(20)
-        yield client
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = clock.ticks() + 10
-    while not condition():
-        assert clock.ticks() < deadline
-        time.sleep(0.02)
 
 
 def test_a_mailing_from_its_creation_to_its_end(client: ApiClient, engine: Engine) -> None:
