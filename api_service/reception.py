@@ -24,8 +24,8 @@ PATIENCE = 10.0
 SLOWEST = 8 * 1024
 """… and for this many bytes a second more."""
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
-_EXPECT = re.compile(rb"\r\nexpect:", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)", re.IGNORECASE)
+_NOT_TO_WAIT_FOR = re.compile(rb"\r\n(?:expect|transfer-encoding):", re.IGNORECASE)
 _END = b"\r\n\r\n"
 
 
@@ -55,11 +55,11 @@ class Reception:
         return self._wanted is None and len(self.received) > MAX_HEAD
 
     def _body(self, head: bytes) -> int:
-        """How much of the body to wait for. Who expects an answer before he sends it waits himself."""
-        length = _LENGTH.search(head)
-        if length is None or _EXPECT.search(head) or int(length[1]) > self._short:
+        """How much of the body to wait for: nothing where the client waits for us, and where there is no one length."""
+        lengths = [int(length) for length in _LENGTH.findall(head)]
+        if len(lengths) != 1 or lengths[0] > self._short or _NOT_TO_WAIT_FOR.search(head):
             return 0
-        return int(length[1])
+        return lengths[0]
 
 
 class PatientSocket(socket.socket):

@@ -85,6 +85,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.reception = Reception(MAX_BYTES)
         self._receive(conn)
 
+    def enqueue_req(self, conn: Connection) -> None:
+        """A further request of which bytes came along with the one before; gunicorn gives it a thread at once."""
+        conn.reception = Reception(MAX_BYTES)
+        conn.reception.add(conn.parser.unreader.take_buffered())
+        self._receive(conn)
+
     def murder_pending(self) -> None:
         """In every round of the main loop, at least once a second: closes what takes too long."""
         now = clock.ticks()
@@ -131,7 +137,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _receive(self, conn: Connection) -> None:
         """Begins: mostly everything is there already."""
-        if self._take(conn):
+        if conn.reception.is_complete:
+            super().enqueue_req(conn)
+        elif self._take(conn):
             self.poller.register(conn.sock, EVENT_READ, partial(self._on_readable, conn))
             self._receiving[conn] = None
 
@@ -149,7 +157,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if data:
             conn.reception.add(data)
         if conn.reception.is_complete or conn.reception.is_too_long:
-            self.enqueue_req(conn)
+            super().enqueue_req(conn)
             return False
         if data == b"":
             self._close(conn)
@@ -166,16 +174,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._close(conn)
 
     def _make_room(self, spare: int) -> None:
-        """Gives up connections that nothing is done for, the oldest first, until so many are free."""
-        while self.nr_conns > CONNECTIONS - spare:
-            if self.keepalived_conns:
+        """Gives up connections that nothing is done for until so many are free: of those that wait for a request to
+        arrive, or for a further one to begin, the larger crowd pays, the oldest first."""
+        while self.nr_conns > CONNECTIONS - spare and (self._receiving or self.keepalived_conns):
+            if len(self._receiving) >= len(self.keepalived_conns):
+                self._refuse(next(iter(self._receiving)))
+            else:
                 conn = self.keepalived_conns.popleft()
                 self.poller.unregister(conn.sock)
                 self._close(conn)
-            elif self._receiving:
-                self._refuse(next(iter(self._receiving)))
-            else:
-                return
 
     def _close(self, conn: Connection) -> None:
         self.nr_conns -= 1

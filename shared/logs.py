@@ -3,11 +3,12 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
+_PHONES = range(70_000_000_000, 80_000_000_000)
 _PHONE = re.compile(r"(?<![0-9])7[0-9]{10}(?![0-9])")
 _KEY = re.compile(r"(nsk_[0-9a-f]{12}_)[A-Za-z0-9_-]+")
 _PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)")
@@ -37,7 +38,7 @@ def setup(service: str, level: str, form: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _mask],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _mask, renderer],
             foreign_pre_chain=processors,
         )
     )
@@ -73,9 +74,27 @@ def _add_service(service: str) -> Any:
     return add
 
 
-def _mask(_logger: Any, _method: str, line: Any) -> str:
+def _mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The second net, under everything: texts of libraries, tracebacks, and what others put into a request."""
-    return without_secrets(line)
+    for key, value in event.items():
+        event[key] = _masked_value(value)
+    return event
+
+
+def _masked_value(value: Any) -> Any:
+    match value:
+        case str():
+            return without_secrets(value)
+        case bool() | float() | None:
+            return value
+        case int():
+            return masked(value) if value in _PHONES else value
+        case Mapping():
+            return {key: _masked_value(inner) for key, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_masked_value(inner) for inner in value]
+        case _:
+            return without_secrets(repr(value))
 
 
 def _hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -21,7 +21,7 @@ from shared.errors import ApiError
 from shared.job import LaunchJob
 from tests.services.api_server import OPEN, WORKERS, Server, until
 
-pytest_plugins = ("tests.services.api_server",)
+pytest_plugins = ("tests.services.api_server_fixture",)
 
 HOUR = timedelta(hours=1)
 

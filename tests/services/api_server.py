@@ -1,16 +1,13 @@
-"""The API service as it is deployed, for a test module: `pytest_plugins = ("tests.services.api_server",)`, and then the
-fixtures by name."""
+"""The API service as it is deployed: gunicorn, several processes, settings from the environment."""
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
 import requests
 
 from sandbox.processes import Processes
 from shared import clock
-from shared.api_client import ApiClient
 
 OPEN = {"API_PORT": "0", "API_AUTH": "off", "API_RATE": "0", "LOG_FORMAT": "json"}
 WORKERS = 2
@@ -31,31 +28,6 @@ class Server:
 
     def events(self, name: str) -> list[dict[str, object]]:
         return [event for event in map(json.loads, self.lines) if event["event"] == name]
-
-
-@pytest.fixture
-def lines() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def processes(lines: list[str]) -> Iterator[Processes]:
-    with Processes(lambda _name, line: lines.append(line)) as processes:
-        yield processes
-
-
-@pytest.fixture
-def server(processes: Processes, lines: list[str], database_url: str) -> Server:
-    env = {**OPEN, "DATABASE_URL": database_url, "API_WORKERS": str(WORKERS)}
-    processes.start("api", "api_service", env)
-    return Server(processes, lines)
-
-
-@pytest.fixture
-def client(server: Server) -> Iterator[ApiClient]:
-    with ApiClient(server.url) as client:
-        client.wait_until_ready(20)
-        yield client
 
 
 def until(condition: Callable[[], object]) -> None:

@@ -18,6 +18,8 @@ CASES = [
     ("a body of unknown length is read by the thread", CHUNKED, b""),
     ("who waits for a word gets it", EXPECTS, b""),
     ("a long body is read by the thread", LONG, b""),
+    ("so are two lengths", POST[:-2] + b"Content-Length: 6\r\n\r\n", b""),
+    ("so are a length and chunks", POST[:-2] + b"Transfer-Encoding: chunked\r\n\r\n", b""),
     ("a length that is none is for the parser", POST.replace(b"5", b"five"), b""),
 ]
 
