@@ -3,7 +3,6 @@
 `python -m api_service keys …` sees to the keys of the API.
 """
 
-import ipaddress
 import os
 import shutil
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from api_service import command, keys
+from api_service.loopback import is_loopback
 from shared import database, logs, migrate, settings
 from shared.errors import SettingsError
 from shared.settings import Settings
@@ -54,15 +54,8 @@ def _serve(configuration: Settings, metrics_directory: Path) -> None:
 def _check_door(configuration: Settings) -> None:
     """Raises SettingsError where everybody who reaches this machine could do everything."""
     host = configuration.api_host
-    if not configuration.api_auth and not _is_loopback(host):
+    if not configuration.api_auth and not is_loopback(host):
         raise SettingsError(f"API_AUTH may be off only where API_HOST is a loopback address (it is {host!r}).")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _check_keys(url: str) -> None:

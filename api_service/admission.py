@@ -6,9 +6,10 @@ Whatever does not say that it is open needs a key, also a place that there is no
 from flask import Flask, current_app, request
 
 from api_service.access import about
-from api_service.errors import Forbidden, TooMany, Unauthorized
+from api_service.errors import Forbidden, TooMany, TooSmall, Unauthorized
 from api_service.key import Key, Scope, parsed
 from api_service.keys import Keyring
+from api_service.loopback import is_from_here
 from api_service.rate import Rate
 
 _OPEN = frozenset({"root", "api-docs.openapi_json", "swagger_ui.show"})  # the documents; they hold no secret
@@ -25,12 +26,16 @@ def register(app: Flask, keyring: Keyring | None, rate: Rate) -> None:
         if not rate.allows(key.id if key else f"address {request.remote_addr}"):
             raise TooMany()
         if keyring is None:
+            if not is_from_here(request.host, request.headers.get("Origin")):
+                raise Forbidden(
+                    "Without keys this API is for programs on its own machine, not for pages of other sites."
+                )
             return
         if key is None:
             raise Unauthorized("authorization" in request.headers)
         about(key=key.id)
         if not key.scope.allows(wanted):
-            raise Forbidden(wanted)
+            raise TooSmall(wanted)
 
     app.before_request(admit)
 

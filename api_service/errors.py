@@ -4,7 +4,8 @@
 
 Problem
 ├── Unauthorized  401  not without a key that is valid
-├── Forbidden     403  not with this key
+├── Forbidden     403  not from there
+│   └── TooSmall       not with this key
 ├── NotFound      404  there is no such thing
 ├── Conflict      409  not in the present state of things
 ├── Invalid       422  not with these values
@@ -67,9 +68,11 @@ class Unauthorized(Problem):
 
 
 class Forbidden(Problem):
-    """scope: the least that would do."""
-
     status = HTTPStatus.FORBIDDEN
+
+
+class TooSmall(Forbidden):
+    """scope: the least that would do."""
 
     def __init__(self, scope: str) -> None:
         challenge = f'Bearer realm="notification-service", error="insufficient_scope", scope="{scope}"'

@@ -121,12 +121,12 @@ def open_server(books_url: str) -> Iterator[Server]:
         yield server
 
 
-POST = b"POST /clients/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+POST = b"POST /clients/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 SLOW = {
     "say nothing": b"",
-    "do not end the head": b"GET /clients/ HTTP/1.1\r\nHost: a\r\nX-Slow: ",
+    "do not end the head": b"GET /clients/ HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
     "do not end the body": POST + b"Content-Length: 60000\r\n\r\n",
-    "do not end their second request": b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nX: ",
+    "do not end their second request": b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nX: ",
 }
 EACH = 2 * THREADS
 
@@ -195,7 +195,7 @@ def test_slow_clients_hold_up_nobody_and_are_sent_away(open_server: Server) -> N
 
 def test_clients_that_do_not_hang_up_hold_up_nobody(open_server: Server) -> None:
     """Each would keep the main thread of a worker waiting for two seconds."""
-    asked = b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    asked = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with ExitStack() as stack:
         crowd = [stack.enter_context(connected(open_server)) for _ in range(60)]
         for connection in crowd:
@@ -251,12 +251,13 @@ def test_a_thread_waits_for_a_client_only_so_long(monkeypatch: pytest.MonkeyPatc
 
 def test_requests_that_come_in_pieces_or_together_are_answered(open_server: Server) -> None:
     body = json.dumps({"phone": PHONE}).encode()
-    post = b"POST /clients/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(
-        body
+    post = (
+        b"POST /clients/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        % len(body)
     )
-    last = b"GET /clients/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    last = b"GET /clients/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with connected(open_server) as connection:
-        whole = post + body + b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n" + last
+        whole = post + body + b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n" + last
         for start in range(0, len(whole), 50):
             connection.sendall(whole[start : start + 50])
             sleep(0.005)
@@ -273,9 +274,9 @@ HEADS = {
     "65 headers": (b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(65)) + b"\r\n", 431),
     "endless head": (b"GET / HTTP/1.1\r\nX: " + b"y" * NO_LIMIT, 431),
     "endless path": (b"GET /" + b"a" * NO_LIMIT, 431),
-    "two lengths": (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
+    "two lengths": (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
     "length and chunks": (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
-    "two hosts": (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+    "two hosts": (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n", 400),
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
 }
 

@@ -252,6 +252,26 @@ def test_an_open_api_is_limited_by_address(engine: Engine) -> None:
     assert answer.json["message"] == "Too many requests in this second."
 
 
+def test_an_open_api_is_not_for_pages_of_other_sites(engine: Engine) -> None:
+    api = Api(engine)
+    made = api.make("/mailings/", mailing())
+    pause = f"/mailings/{made['id']}/pause/"
+    for headers in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:8001", "Host": "localhost:8000"},
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example:8000"},
+        {"Host": "evil.example", "Origin": "http://evil.example"},
+        {"Host": "[::1"},
+    ):
+        assert api("POST", pause, headers=headers).status in (400, 403), headers
+        assert api("GET", "/clients/", headers=headers).status in (400, 403), headers
+    assert api.get(f"/mailings/{made['id']}/")["state"] == "scheduled"
+    for headers in ({"Host": "127.0.0.1:8000", "Origin": "http://127.0.0.1:8000"}, {"Host": "[::1]:8000"}):
+        assert api("POST", pause, headers=headers).status == 200  # Swagger UI of this machine
+
+
 # ---------------------------------------------------------------- the command
 
 
