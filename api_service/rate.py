@@ -1,8 +1,8 @@
 """How many requests a second somebody may make."""
 
-from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from throttled import MemoryStore, RateLimiterType, Throttled, per_sec
+
+_MOST = 10_000  # who are counted at a time; whoever has not asked for longest is forgotten first
 
 
 class Rate:
@@ -11,11 +11,11 @@ class Rate:
 
     def __init__(self, per_second: int) -> None:
         """per_second: 0: no limit."""
-        self._limit = RateLimitItemPerSecond(per_second) if per_second else None
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage()) if per_second else None
+        self._throttled: Throttled | None = None
+        if per_second:
+            store = MemoryStore(options={"MAX_SIZE": _MOST})
+            self._throttled = Throttled(using=RateLimiterType.GCRA.value, quota=per_sec(per_second), store=store)
 
     def allows(self, who: str) -> bool:
         """Whether one more of his fits; it counts if so."""
-        if self._limit is None or self._limiter is None:
-            return True
-        return self._limiter.hit(self._limit, who)
+        return self._throttled is None or not self._throttled.limit(who).limited
