@@ -7,6 +7,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1
 
 FROM base AS builder
+WORKDIR /build
 COPY requirements.txt .
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/venv \
@@ -33,6 +34,7 @@ RUN python -m compileall -q .
 ENV PYTHONDONTWRITEBYTECODE=1 \
     API_HOST=0.0.0.0 \
     API_PORT=8000 \
+    METRICS_HOST=0.0.0.0 \
     METRICS_PORT=9100 \
     DATA_DIR=/tmp/notify \
     LOG_FORMAT=json
@@ -44,7 +46,7 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
 CMD ["python", "-m", "api_service"]
 
 FROM product AS demo
-USER root
+USER 0
 COPY sandbox sandbox
 RUN python -m compileall -q sandbox
 USER 10001:10001

@@ -7,7 +7,7 @@ DISPATCHERS := 1
 
 export PYTHON
 
-.PHONY: help setup demo run test fuzz fuzz-guided model bench bench-full lint fmt lock up down clean
+.PHONY: help setup demo run test fuzz fuzz-guided model bench bench-full lint audit fmt lock up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,11 +59,17 @@ $(CELERY)/bin/celery:
 	@$(CELERY)/bin/python -m pip install --quiet --disable-pip-version-check celery requests psycopg2-binary
 endif
 
-lint: setup ## style, types, and who may import whom
+lint: setup ## style, types, who may import whom, and the Dockerfile
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports --no-logo
+	@.venv/bin/hadolint Dockerfile
+
+# Not a part of lint: it asks PyPI for what is known today, which may be more than yesterday. What it cannot look up is
+# a failure, too (--strict).
+audit: setup ## known vulnerabilities of the pinned packages; needs pypi.org
+	@$(PY) -m uv tool run 'pip-audit>=2.10,<3' --strict --disable-pip --requirement requirements-dev.txt
 
 fmt: setup ## put the code into shape
 	@$(PY) -m ruff check --fix-only

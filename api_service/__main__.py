@@ -1,4 +1,7 @@
-"""The API service: `python -m api_service`. Stops on SIGTERM, after the requests under way."""
+"""The API service: `python -m api_service`. Stops on SIGTERM, after the requests under way.
+
+`python -m api_service keys …` sees to the keys of the API.
+"""
 
 import os
 import shutil
@@ -8,14 +11,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
+
+from api_service import command, keys
+from api_service.loopback import is_loopback
 from shared import database, logs, migrate, settings
 from shared.errors import SettingsError
 from shared.settings import Settings
 
 
 def main() -> None:
+    arguments = sys.argv[1:]
     try:
+        if arguments[:1] == ["keys"]:
+            sys.exit(command.main(arguments[1:]))
+        if arguments:
+            sys.exit(f"python -m api_service takes no arguments but `keys …`, and not {arguments[0]!r}.")
         configuration = settings.load()
+        _check_door(configuration)
         logs.setup("api", configuration.log_level, configuration.log_format)
         with _metrics_directory() as directory:
             _serve(configuration, directory)
@@ -32,8 +45,36 @@ def _serve(configuration: Settings, metrics_directory: Path) -> None:
     url = database.database_url(configuration)
     if configuration.database_url is None:
         migrate.upgrade(url)
+    if configuration.api_auth:
+        _check_keys(url)
     broker = choose(configuration.broker_url, url, configuration.retry_ladder)
     Server(configuration, url, broker, metrics_directory).run()
+
+
+def _check_door(configuration: Settings) -> None:
+    """Raises SettingsError where everybody who reaches this machine could do everything."""
+    host = configuration.api_host
+    if not configuration.api_auth and not is_loopback(host):
+        raise SettingsError(f"API_AUTH may be off only where API_HOST is a loopback address (it is {host!r}).")
+
+
+def _check_keys(url: str) -> None:
+    """Raises SettingsError where nobody could do anything. A database that is not there yet is waited for by the
+    requests: without it they are refused anyway."""
+    engine = database.engine(url, "api-keys", pool_size=1)
+    try:
+        if not keys.Keyring(engine).is_empty():
+            return
+    except ProgrammingError as error:
+        raise SettingsError("The database has no table of API keys: `python -m shared.migrate` makes it.") from error
+    except SQLAlchemyError:
+        return
+    finally:
+        engine.dispose()
+    raise SettingsError(
+        "API_AUTH is on and there is no API key that can be used: make one with"
+        " `python -m api_service keys create --name NAME --scope admin`."
+    )
 
 
 @contextmanager

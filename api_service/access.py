@@ -14,15 +14,24 @@ _log = logs.logger()
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
-_QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})  # asked every few seconds by machines
+_QUIET = frozenset({"/health/live", "/health/ready"})  # asked every few seconds by machines
 
 _HEADERS = {
+    "Cache-Control": "no-store",  # what is in an answer belongs to whoever has the key
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+_PAGE = {
     # Swagger UI brings a script and styles inside its page; nothing may ever come from another host.
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline';"
-    " style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+    " style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'; object-src 'none';"
+    " frame-ancestors 'none'",
+    "Cache-Control": "no-cache",
 }
 
 
@@ -31,7 +40,7 @@ def register(app: Flask) -> None:
     app.after_request(_end)
 
 
-def about(**ids: int) -> None:
+def about(**ids: int | str) -> None:
     """Names what the request turned out to be about, for its lines in the log."""
     structlog.contextvars.bind_contextvars(**ids)
 
@@ -59,6 +68,7 @@ def _end(response: Response) -> Response:
         ms=round(seconds * 1000, 1),
     )
     response.headers["X-Request-ID"] = g.request_id
-    for name, value in _HEADERS.items():
+    page = _PAGE if request.blueprint == "swagger_ui" else {}
+    for name, value in (_HEADERS | page).items():
         response.headers.setdefault(name, value)
     return response

@@ -1,21 +1,19 @@
 """The application, made from parts that are given to it."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, redirect
 from flask.json.provider import DefaultJSONProvider
-from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_latest, multiprocess
-from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 from sqlalchemy.orm import sessionmaker
 
-from api_service import access, documentation, errors
+from api_service import access, admission, documentation, errors
 from api_service.body import MAX_BYTES
+from api_service.keys import Keyring
 from api_service.parts import Announcer, Parts
 from api_service.probe import Probe
-from api_service.resources import clients, health, mailings, statistics
+from api_service.rate import Rate
+from api_service.resources import clients, health, keys, mailings, statistics
 from shared import database, ledger
 from shared.broker import topology
 from shared.broker.base import Broker
@@ -27,11 +25,12 @@ def create_app(
     probes: dict[str, Probe],
     *,
     default_timezone: str = "UTC",
-    metrics_directory: Path | None = None,
+    auth: bool = False,
+    rate: int = 0,
 ) -> Flask:
     """A new application.
 
-    metrics_directory: where the processes that share one set of metrics keep it; None where this one is alone.
+    auth: whether requests need a key. rate: how many a second one key may make; 0: no limit.
     """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # one more than `BodyParser` takes, so that it sees too much
@@ -40,13 +39,15 @@ def create_app(
         sessions=sessionmaker(engine, expire_on_commit=False),
         announcer=announcer,
         probes=probes,
-        metrics=lambda: _metrics(metrics_directory),
         default_timezone=default_timezone,
         slot=ledger.any_slot(),
     )
     access.register(app)
+    admission.register(app, Keyring(engine) if auth else None, Rate(rate))
     errors.register(app)
-    documentation.register(app, [clients.blueprint, mailings.blueprint, statistics.blueprint, health.blueprint])
+    documentation.register(
+        app, [clients.blueprint, mailings.blueprint, statistics.blueprint, keys.blueprint, health.blueprint]
+    )
     app.add_url_rule("/", "root", _to_documentation)
     return app
 
@@ -77,24 +78,6 @@ class _Json(DefaultJSONProvider):
         except UnicodeEncodeError:  # an error answer names a field that is half of a surrogate pair
             text = super().dumps(obj, **kwargs | {"ensure_ascii": True})
         return text
-
-
-class _OurMetrics(Collector):
-    """Of the metrics that the product declares, those that this service moves."""
-
-    def __init__(self, directory: Path | None) -> None:
-        self._source: Collector = REGISTRY
-        if directory is not None:
-            self._source = multiprocess.MultiProcessCollector(None, str(directory))  # type: ignore[no-untyped-call]
-
-    def collect(self) -> Iterator[Metric]:
-        return (metric for metric in self._source.collect() if metric.name.startswith("api_"))
-
-
-def _metrics(directory: Path | None) -> bytes:
-    registry = CollectorRegistry()
-    registry.register(_OurMetrics(directory))
-    return generate_latest(registry)
 
 
 def _to_documentation() -> Response:

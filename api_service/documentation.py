@@ -15,6 +15,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 from api_service import errors
 from api_service.body import MAX_BYTES, BodyParser
 from api_service.fields import YEARS
+from api_service.key import Scope
 from api_service.schemas import ErrorSchema
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -28,6 +29,8 @@ A directory of clients, mailings to them, and where every message stands.
 * Bodies are JSON of at most {MAX_BYTES // 1024} KiB, sent as `application/json`. Unknown fields are refused.
 * Dates and times are ISO 8601 with an offset from UTC, of the years {YEARS[0]} to {YEARS[-1]}; answers are in UTC.
 * Lists come in pages: `page` and `page_size` in the query, the header `X-Pagination` in the answer.
+* Every request but those for the health of the service carries an API key: `Authorization: Bearer nsk_…`. A key of the
+  scope `read` may look, `write` may change things, `admin` may see to the keys themselves.
 * Every error is an object with `code`, `status`, `message` and `errors`; `errors` names the fields that are at fault.
 * Every answer carries `X-Request-ID`, the one of the request or a new one; the log has it too.
 * After a 503 the same request may be tried again, a `POST` that creates something with care: it may have been carried
@@ -42,6 +45,16 @@ def _error(code: int, status: str, message: str, found: Mapping[str, Any] | None
 # By status: the name in the document, what it means, an example.
 _FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
     400: ("NotJson", "The body is not JSON.", _error(400, "Bad Request", "The body is not JSON.")),
+    401: (
+        "Unauthorized",
+        "There is no API key, or none that is valid.",
+        _error(401, "Unauthorized", errors.NEEDS_KEY),
+    ),
+    403: (
+        "Forbidden",
+        "The API key is not for this: its scope is too small.",
+        _error(403, "Forbidden", "The scope of this API key must be write."),
+    ),
     404: ("NotFound", "There is no such thing, or no more.", _error(404, "Not Found", "There is no client 1.")),
     409: (
         "Conflict",
@@ -73,6 +86,11 @@ _FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
             {"json": {"timezone": ["Must be an IANA time zone such as Europe/Moscow."]}},
         ),
     ),
+    429: (
+        "TooMany",
+        "More requests a second than API_RATE allows. Nothing was done; `Retry-After` says when to try again.",
+        _error(429, "Too Many Requests", "Too many requests in this second."),
+    ),
     500: (
         "Defect",
         "A defect of the service. The log has the details under the answer's X-Request-ID.",
@@ -84,6 +102,10 @@ _FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
         _error(503, "Service Unavailable", "The database is not available."),
     ),
 }
+
+_CHALLENGE = {"WWW-Authenticate": {"description": "What is wanted (RFC 6750).", "schema": {"type": "string"}}}
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds until then.", "schema": {"type": "integer"}}}
+_FAILURE_HEADERS = {401: _CHALLENGE, 403: _CHALLENGE, 429: _RETRY_AFTER, 503: _RETRY_AFTER}
 
 _PAGINATION = {
     "X-Pagination": {
@@ -106,6 +128,12 @@ class IdConverter(BaseConverter):
         return int(value)
 
 
+class KeyConverter(BaseConverter):
+    """The id of an API key in a path."""
+
+    regex = "[0-9a-f]{12}"
+
+
 class Api(flask_smorest.Api):  # type: ignore[misc]  # the library has no types
     """flask-smorest's, with our shape of errors and a document that says of no answer more than is true."""
 
@@ -121,15 +149,17 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     ARGUMENTS_PARSER = BodyParser()
 
-    def __init__(self, name: str, description: str, prefix: str = "", *, database: bool = True) -> None:
-        """name: of the tag, too. database: whether its operations need it, and so may fail with 503."""
+    def __init__(self, name: str, description: str, prefix: str = "", *, is_open: bool = False) -> None:
+        """name: of the tag, too. is_open: its operations need neither a key nor the database."""
         super().__init__(name, __name__, url_prefix=prefix, description=description)
-        self._always = {500, 503} if database else {500}
+        self._is_open = is_open
+        self._always = {500} if is_open else {401, 403, 429, 500, 503}
 
     def operation(
         self,
         name: str,
         *,
+        scope: Scope | None = None,
         body: SchemaLike | None = None,
         sends: object = None,
         query: SchemaLike | None = None,
@@ -141,6 +171,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     ) -> Callable[[View], View]:
         """Declares a view as the operation `name`.
 
+        scope: what a key must allow; by default `read` for a GET and `write` for everything else.
         body, query: handed to the view in this order, loaded. sends, gives: examples of the request and the answer.
         fails: statuses beyond those that follow from the rest. A query makes the answer one page of a list.
         """
@@ -148,7 +179,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         statuses |= ({400, 413, 415, 422} if body else set()) | ({414, 422} if query else set())
 
         def decorate(view: View) -> View:
-            decorated: Any = self.doc(operationId=name)(view)
+            wanted = None if self._is_open else scope or (Scope.READ if view.__name__ == "get" else Scope.WRITE)
+            decorated: Any = self.doc(operationId=name, security=[{"key": [wanted.value]}] if wanted else [])(view)
             for failure in sorted(statuses, reverse=True):
                 decorated = self.alt_response(failure, response=_FAILURES[failure][0])(decorated)
             decorated = self.response(
@@ -158,6 +190,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                 decorated = self.arguments(query, location="query")(decorated)
             if body:
                 decorated = self.arguments(body, example=sends)(decorated)
+            decorated.scope = wanted  # `admission` looks here
             return decorated  # type: ignore[no-any-return]
 
         return decorate
@@ -177,15 +210,29 @@ def register(app: Flask, blueprints: Sequence[Blueprint]) -> None:
         "OPENAPI_URL_PREFIX": "/",
         "OPENAPI_JSON_PATH": "openapi.json",
     }
-    app.url_map.converters["id"] = IdConverter
+    app.url_map.converters |= {"id": IdConverter, "key": KeyConverter}
     plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
     api = Api(app, spec_kwargs={"marshmallow_plugin": plugin, "info": {"description": _DESCRIPTION}})
     api.register_converter(
         IdConverter, lambda _: {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
     )
-    for name, meaning, example in _FAILURES.values():
-        content = {"application/json": {"schema": ErrorSchema, "example": example}}
-        api.spec.components.response(name, {"description": meaning, "content": content}, lazy=True)
+    api.spec.components.security_scheme(
+        "key",
+        {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "nsk_…",
+            "description": "An API key, made by `python -m api_service keys create`. An operation names the scope that"
+            " it needs; a larger one does as well.",
+        },
+    )
+    api.register_converter(KeyConverter, lambda _: {"type": "string", "pattern": f"^{KeyConverter.regex}$"})
+    for status, (name, meaning, example) in _FAILURES.items():
+        about: dict[str, Any] = {"description": meaning}
+        about["content"] = {"application/json": {"schema": ErrorSchema, "example": example}}
+        if status in _FAILURE_HEADERS:
+            about["headers"] = _FAILURE_HEADERS[status]
+        api.spec.components.response(name, about, lazy=True)
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
     app.register_blueprint(_swagger_ui())

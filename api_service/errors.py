@@ -3,9 +3,13 @@
     {"code": 404, "status": "Not Found", "message": "There is no client 5.", "errors": {}}
 
 Problem
-├── NotFound   404  there is no such thing
-├── Conflict   409  not in the present state of things
-└── Invalid    422  not with these values
+├── Unauthorized  401  not without a key that is valid
+├── Forbidden     403  not from there
+│   └── TooSmall       not with this key
+├── NotFound      404  there is no such thing
+├── Conflict      409  not in the present state of things
+├── Invalid       422  not with these values
+└── TooMany       429  not so often
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +17,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, jsonify
+from psycopg2.errorcodes import IDLE_IN_TRANSACTION_SESSION_TIMEOUT, READ_ONLY_SQL_TRANSACTION
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -22,18 +27,63 @@ from shared import logs
 
 RETRY_AFTER = "5"  # seconds
 
+_PASSING = frozenset({READ_ONLY_SQL_TRANSACTION, IDLE_IN_TRANSACTION_SESSION_TIMEOUT})
+"""Troubles that pass, though psycopg2 calls them internal errors: a server that is only a standby for now, or full; a
+transaction that stood still, as in a frozen process."""
+
 _log = logs.logger()
 
 
 class Problem(Exception):
-    """errors: lists of sentences by field of the request's body."""
+    """errors: lists of sentences by field of the request's body. headers: of the answer, beyond the usual ones."""
 
     status: HTTPStatus
 
-    def __init__(self, message: str, errors: Mapping[str, list[str]] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        errors: Mapping[str, list[str]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.errors = {"json": dict(errors)} if errors else {}
+        self.headers = dict(headers or {})
+
+
+class Unauthorized(Problem):
+    """given: whether there was anything that should have been a key."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self, given: bool) -> None:
+        challenge = 'Bearer realm="notification-service"'
+        if given:
+            super().__init__(
+                "This is no valid API key: unknown, revoked, or expired.",
+                headers={"WWW-Authenticate": f'{challenge}, error="invalid_token"'},
+            )
+        else:
+            super().__init__(NEEDS_KEY, headers={"WWW-Authenticate": challenge})
+
+
+class Forbidden(Problem):
+    status = HTTPStatus.FORBIDDEN
+
+
+class TooSmall(Forbidden):
+    """scope: the least that would do."""
+
+    def __init__(self, scope: str) -> None:
+        challenge = f'Bearer realm="notification-service", error="insufficient_scope", scope="{scope}"'
+        super().__init__(f"The scope of this API key must be {scope}.", headers={"WWW-Authenticate": challenge})
+
+
+class TooMany(Problem):
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self) -> None:
+        super().__init__("Too many requests in this second.", headers={"Retry-After": "1"})
 
 
 class NotFound(Problem):
@@ -51,6 +101,7 @@ class Invalid(Problem):
         super().__init__(SEE_ERRORS, errors)
 
 
+NEEDS_KEY = "An API key is needed, as `Authorization: Bearer …`."
 SEE_ERRORS = "The request is not valid: `errors` says where."
 
 
@@ -76,18 +127,24 @@ def from_http(error: HTTPException) -> Response:
 
 
 def register(app: Flask) -> None:
-    app.register_error_handler(Problem, lambda problem: answer(problem.status, problem.message, problem.errors))
+    app.register_error_handler(Problem, _from_problem)
     for kind in (DBAPIError, OperationalError, InterfaceError, PoolTimeout):
         app.register_error_handler(kind, _from_database)
 
 
+def _from_problem(problem: Problem) -> Response:
+    return answer(problem.status, problem.message, problem.errors, problem.headers.items())
+
+
 def _from_database(error: DBAPIError | PoolTimeout) -> Response:
-    """The server is down, starting, stopping, overloaded or too slow: a later try may do. All else is a defect."""
+    """The server is down, starting, stopping, overloaded, full, read-only or too slow: a later try may do. All else is
+    a defect."""
+    cause = getattr(error, "orig", None)
+    sqlstate = getattr(cause, "pgcode", None)
     if isinstance(error, DBAPIError) and not (
-        error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+        error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError)) or sqlstate in _PASSING
     ):
         raise error
-    cause = getattr(error, "orig", None)
-    _log.warning("database_unavailable", error=type(cause or error).__name__, sqlstate=getattr(cause, "pgcode", None))
+    _log.warning("database_unavailable", error=type(cause or error).__name__, sqlstate=sqlstate)
     message = "The database is not available. Nothing is known to have changed; try again later."
     return answer(HTTPStatus.SERVICE_UNAVAILABLE, message, headers=[("Retry-After", RETRY_AFTER)])

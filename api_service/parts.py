@@ -1,6 +1,6 @@
 """What a request works with, given to the application when it is made."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -20,12 +20,11 @@ class Announcer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """slot: where this process counts (`shared.ledger`). metrics: in the text format of Prometheus."""
+    """slot: where this process counts (`shared.ledger`)."""
 
     sessions: sessionmaker[Session]
     announcer: Announcer
     probes: Mapping[str, Probe]
-    metrics: Callable[[], bytes]
     default_timezone: str
     slot: int
 

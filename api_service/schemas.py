@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from api_service.fields import Moment, OperatorCode, Phone, Text, TimeOfDay, Whole, Zone
+from api_service.key import Scope
 from api_service.mailing_rules import Filter
 from api_service.page import PageSchema
 from api_service.parts import parts
@@ -250,6 +251,15 @@ class DetailQuerySchema(PageSchema):
         load_default=None,
         metadata=_about("Only messages that are in this state."),
     )
+
+
+class KeySchema(Schema):
+    id = fields.String(metadata=_about("The public part of the key; log lines have it too.", example="0f3a9c21b7de"))
+    name = fields.String(metadata=_about("Whose it is.", example="shop"))
+    scope = fields.String(metadata=_about("What it may do.", enum=[str(scope) for scope in Scope], example="write"))
+    created_at = Moment(metadata=_about("When it was made."))
+    expires_at = Moment(allow_none=True, metadata=_about("It opens nothing from then on; null: it does not expire."))
+    revoked_at = Moment(allow_none=True, metadata=_about("When it was revoked; null: it was not."))
 
 
 class ErrorSchema(Schema):

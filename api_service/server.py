@@ -1,23 +1,18 @@
 """gunicorn around the application: a few processes of a few threads each."""
 
-import json
 import os
-from contextlib import suppress
 from pathlib import Path
-from socket import socket
-from types import FrameType
 from typing import Any
 
 from flask import Flask
 from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
-from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
-from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import multiprocess
-from werkzeug.http import HTTP_STATUS_CODES
 
 from api_service import app
 from api_service.announcer import BackgroundAnnouncer
+from api_service.metrics_page import MetricsPage
+from api_service.worker import CONNECTIONS, Worker
 from shared import database, logs
 from shared.broker.base import Broker
 from shared.settings import Settings
@@ -32,9 +27,10 @@ _log = logs.logger()
 
 class Server(BaseApplication):  # type: ignore[misc]  # the library has no types
     def __init__(self, settings: Settings, url: str, broker: Broker, metrics_directory: Path) -> None:
-        """url: of the database."""
+        """url: of the database. Raises SettingsError."""
         self._settings, self._url, self._broker, self._metrics_directory = settings, url, broker, metrics_directory
         self._announcer = BackgroundAnnouncer(broker)
+        self._metrics = MetricsPage(settings.metrics_host, settings.metrics_port, metrics_directory)
         super().__init__()
 
     def load_config(self) -> None:
@@ -42,17 +38,21 @@ class Server(BaseApplication):  # type: ignore[misc]  # the library has no types
         for name, value in {
             "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
             "workers": self._settings.api_workers,
-            "worker_class": _Worker,
+            "worker_class": Worker,
+            "worker_connections": CONNECTIONS,
             "threads": THREADS,
             "timeout": 60,
             "graceful_timeout": GRACE,
             "keepalive": 75,  # longer than a client keeps an idle connection, so that it is the client who closes it
             "limit_request_line": 4094,
             "limit_request_fields": 64,
+            "limit_request_field_size": 8190,
+            "sendfile": False,  # it knows no limit of time
             "control_socket_disable": True,
             "loglevel": "warning",
             "logger_class": _Logger,
-            "when_ready": _when_ready,
+            "when_ready": self._when_ready,
+            "post_worker_init": self._worker_begins,
             "worker_exit": self._worker_exit,
             "child_exit": self._child_exit,
         }.items():
@@ -67,36 +67,23 @@ class Server(BaseApplication):  # type: ignore[misc]  # the library has no types
             self._announcer,
             app.probes(for_probe, self._broker),
             default_timezone=self._settings.default_timezone,
-            metrics_directory=self._metrics_directory,
+            auth=self._settings.api_auth,
+            rate=self._settings.api_rate,
         )
+
+    def _when_ready(self, arbiter: Any) -> None:
+        host, port = arbiter.LISTENERS[0].sock.getsockname()[:2]
+        ports = {"port": port, "pid": os.getpid(), "metrics_port": self._metrics.port}
+        _log.info("listening", host=host, **ports, auth="on" if self._settings.api_auth else "off")
+
+    def _worker_begins(self, _worker: Any) -> None:
+        self._metrics.serve()
 
     def _worker_exit(self, _arbiter: Any, _worker: Any) -> None:
         self._announcer.close(timeout=2.0)
 
     def _child_exit(self, _arbiter: Any, worker: Any) -> None:
         multiprocess.mark_process_dead(worker.pid, str(self._metrics_directory))  # type: ignore[no-untyped-call]
-
-
-class _Worker(ThreadWorker):  # type: ignore[misc]
-    """Answers what is no proper HTTP request in the shape of all other errors."""
-
-    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGINT. gunicorn's own asks the thread pool for a lock that the code which the signal interrupts may hold."""
-        super(ThreadWorker, self).handle_quit(sig, frame)
-
-    def handle_error(self, req: Any, client: socket, addr: Any, exc: Exception) -> None:
-        status = next((status for kind, status in _REFUSED.items() if isinstance(exc, kind)), None)
-        if status is None:
-            super().handle_error(req, client, addr, exc)
-            return
-        name, message = HTTP_STATUS_CODES[status], "The server cannot read this request."
-        body = json.dumps({"code": status, "status": name, "message": message, "errors": {}})
-        head = f"HTTP/1.1 {status} {name}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        with suppress(OSError):
-            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
-
-
-_REFUSED = {LimitRequestLine: 414, LimitRequestHeaders: 431, ParseException: 400}
 
 
 class _Logger(glogging.Logger):  # type: ignore[misc]
@@ -106,8 +93,3 @@ class _Logger(glogging.Logger):  # type: ignore[misc]
         super().setup(cfg)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
-
-
-def _when_ready(arbiter: Any) -> None:
-    host, port = arbiter.LISTENERS[0].sock.getsockname()[:2]
-    _log.info("listening", host=host, port=port, pid=os.getpid())

@@ -35,7 +35,7 @@ def run(configuration: Settings) -> int:
     logs.setup("dispatcher", configuration.log_level, configuration.log_format)
     log = logs.logger()
     _allow_descriptors(configuration.dispatch_concurrency)
-    metrics_port = _show_metrics(configuration.metrics_port)
+    metrics_port = _show_metrics(configuration.metrics_host, configuration.metrics_port)
     url = database.database_url(configuration)
     broker = choose(configuration.broker_url, url, configuration.retry_ladder)
     if configuration.database_url is None:
@@ -95,10 +95,10 @@ def _collect_seldom() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _show_metrics(port: int) -> int:
+def _show_metrics(host: str, port: int) -> int:
     """The port that they are served on."""
     try:
-        server, _ = start_http_server(port)
+        server, _ = start_http_server(port, host)
     except OSError as error:
         raise SettingsError(f"METRICS_PORT {port} cannot be used: {error.strerror}.") from error
     return int(server.server_port)

@@ -35,13 +35,19 @@ def start_simulator(processes: Processes, *options: str, port: int = 0, name: st
 
 
 def start_api(processes: Processes, env: Env, name: str = "api") -> str:
-    """Its URL. `env` names the port."""
+    """Its URL. `env` names the port. Unless it says otherwise, an API that only this machine reaches is open to it."""
     host = env.get("API_HOST") or "127.0.0.1"
+    if _is_loopback(host):
+        env = {"API_AUTH": "off", "API_RATE": "0", **{name: value for name, value in env.items() if value}}
     host = _HERE.get(host, host)
     url = f"http://[{host}]:{env['API_PORT']}" if ":" in host else f"http://{host}:{env['API_PORT']}"
     processes.start(name, "api_service", env)
     processes.wait_http(name, f"{url}/health/ready")
     return url
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def start_dispatcher(processes: Processes, env: Env, name: str = "dispatcher") -> None:
@@ -55,5 +61,5 @@ def start_reporter(processes: Processes, env: Env, name: str = "reporter") -> No
 def _start_with_metrics(processes: Processes, name: str, module: str, env: Env) -> None:
     """Ready is what shows its metrics: unlike a line of its log, that is there at every LOG_LEVEL."""
     port = int(env.get("METRICS_PORT") or 0) or free_port()
-    processes.start(name, module, {**env, "METRICS_PORT": str(port)})
+    processes.start(name, module, {**env, "METRICS_HOST": "127.0.0.1", "METRICS_PORT": str(port)})
     processes.wait_http(name, f"http://127.0.0.1:{port}/metrics")

@@ -48,9 +48,10 @@ def _start(processes: Processes, configuration: Settings) -> None:
     if not env.get("PROVIDER_URL", "").strip():
         env["PROVIDER_URL"] = deployment.start_simulator(processes, port=free_port(_SIMULATOR_PORT)).url
         _say(f"PROVIDER_URL is not set: messages go to a simulator on {env['PROVIDER_URL']}, and so to nobody.")
-    url = deployment.start_api(processes, env)
+    others = env | {"METRICS_PORT": "0"}  # METRICS_PORT is the dispatcher's
+    url = deployment.start_api(processes, others)
     deployment.start_dispatcher(processes, env)
-    deployment.start_reporter(processes, env | {"METRICS_PORT": "0"})  # METRICS_PORT is the dispatcher's
+    deployment.start_reporter(processes, others)
     _say(f"Everything is up. The API: {url}, what it can do: {url}/docs/. Ctrl-C stops it; the data stays.")
 
 

@@ -1,7 +1,7 @@
 """A client of our own HTTP API, for people with a Python prompt, the demo, the tests and the benchmarks."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import count, islice
@@ -21,21 +21,26 @@ CONNECT_TIMEOUT = 5.0
 PAGE_SIZE = 100
 THREADS = 4
 
+_REFUSED = (429,)  # statuses after which nothing was done
+_HARMLESS = (0, 429, 503)  # after which what can be repeated without harm is worth another try
+
 
 class ApiClient:
     """May be used by several threads at a time.
 
     Every method raises ApiError: with the status and body of an error answer, or with status 0 if there was none.
     What may be repeated without harm is, after a connection error or a 503, until `patience` seconds have passed.
-    Nothing that creates is: whether it was carried out nobody knows then.
+    Nothing that creates is: whether it was carried out nobody knows then. After a 429 it is known, and everything is.
     """
 
-    def __init__(self, url: str, *, timeout: float = 30.0, patience: float = 10.0) -> None:
-        """url: such as http://127.0.0.1:8000. timeout: seconds without a byte of an answer."""
+    def __init__(self, url: str, *, key: str | None = None, timeout: float = 30.0, patience: float = 10.0) -> None:
+        """url: such as http://127.0.0.1:8000. key: an API key. timeout: seconds without a byte of an answer."""
         self._url = url.rstrip("/")
         self._timeout, self._patience = timeout, patience
         self._http = requests.Session()
         self._http.trust_env = False  # no proxy stands between the parts of a deployment
+        if key is not None:
+            self._http.headers["Authorization"] = f"Bearer {key}"
         for scheme in ("http://", "https://"):
             self._http.mount(scheme, HTTPAdapter(pool_maxsize=32))
 
@@ -161,7 +166,7 @@ class ApiClient:
     # ------------------------------------------------------------
 
     def _create(self, path: str, body: Mapping[str, Any]) -> Json:
-        return self._object("POST", path, patience=0.0, json=body)
+        return self._object("POST", path, repeat=_REFUSED, json=body)
 
     def _items(self, path: str, key: str | None = None, **params: Any) -> Iterator[Json]:
         for page in count(1):
@@ -171,18 +176,18 @@ class ApiClient:
             if len(items) < PAGE_SIZE:
                 return
 
-    def _object(self, method: str, path: str, *, patience: float | None = None, **request: Any) -> Json:
-        answer: Json = _json(self._call(method, path, patience=patience, **request))
+    def _object(self, method: str, path: str, **request: Any) -> Json:
+        answer: Json = _json(self._call(method, path, **request))
         return answer
 
-    def _call(self, method: str, path: str, *, patience: float | None = None, **request: Any) -> requests.Response:
-        deadline = clock.ticks() + (self._patience if patience is None else patience)
+    def _call(self, method: str, path: str, *, repeat: Container[int] = _HARMLESS, **request: Any) -> requests.Response:
+        deadline = clock.ticks() + self._patience
         for attempt in count():
             try:
                 return self._once(method, path, **request)
             except ApiError as error:
                 pause = min(0.1 * 2**attempt, 2.0)
-                if error.status not in (0, 503) or clock.ticks() + pause > deadline:
+                if error.status not in repeat or clock.ticks() + pause > deadline:
                     raise
             time.sleep(pause)
         raise AssertionError("unreachable")

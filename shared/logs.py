@@ -1,13 +1,19 @@
 """Logging: one line per event, with the ids it is about; never a token, never a whole phone number."""
 
 import logging
+import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
-_SECRET = ("token", "password", "authorization", "smtp_url", "broker_url", "database_url")
+_PHONES = range(70_000_000_000, 80_000_000_000)
+_PHONE = re.compile(r"(?<![0-9])7[0-9]{10}(?![0-9])")
+_KEY = re.compile(r"(nsk_[0-9a-f]{12}_)[A-Za-z0-9_-]+")
+_PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)")
+
+_SECRET = ("token", "password", "authorization", "secret", "smtp_url", "broker_url", "database_url")
 
 
 def setup(service: str, level: str, form: str) -> None:
@@ -32,7 +38,7 @@ def setup(service: str, level: str, form: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _mask, renderer],
             foreign_pre_chain=processors,
         )
     )
@@ -54,12 +60,41 @@ def masked(phone: int | str) -> str:
     return f"{digits[:4]}*****{digits[-2:]}" if len(digits) > 8 else "*" * len(digits)
 
 
+def without_secrets(text: str) -> str:
+    """The text with what looks like a phone number, an API key, or a password in a URL masked."""
+    text = _PHONE.sub(lambda match: masked(match[0]), text)
+    return _PASSWORD.sub(r"\1***", _KEY.sub(r"\1***", text))
+
+
 def _add_service(service: str) -> Any:
     def add(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         event.setdefault("service", service)
         return event
 
     return add
+
+
+def _mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The second net, under everything: texts of libraries, tracebacks, and what others put into a request."""
+    for key, value in event.items():
+        event[key] = _masked_value(value)
+    return event
+
+
+def _masked_value(value: Any) -> Any:
+    match value:
+        case str():
+            return without_secrets(value)
+        case bool() | float() | None:
+            return value
+        case int():
+            return masked(value) if value in _PHONES else value
+        case Mapping():
+            return {key: _masked_value(inner) for key, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_masked_value(inner) for inner in value]
+        case _:
+            return without_secrets(repr(value))
 
 
 def _hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -187,3 +187,18 @@ class BrokerJob(Base):
     visible_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.clock_timestamp())
     received_by: Mapped[int | None] = mapped_column(BigInteger)  # the session that has it, or had it last
     reason: Mapped[str | None] = mapped_column(Text)  # why it was buried
+
+
+class ApiKey(Base):
+    """A key of the HTTP API. Its secret is stored nowhere, only what it digests to (`api_service.key`)."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (CheckConstraint("scope in ('read', 'write', 'admin')", name="scope"),)
+
+    id: Mapped[str] = mapped_column(String(12), primary_key=True)  # the public part of the key
+    name: Mapped[str] = mapped_column(String(64))  # whose it is, for people
+    scope: Mapped[str] = mapped_column(String(8))
+    digest: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    expires_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    revoked_at: Mapped[datetime | None] = mapped_column(Timestamp)

@@ -35,6 +35,8 @@ class Settings:
     api_host: str
     api_port: int
     api_workers: int
+    api_auth: bool  # whether requests need a key
+    api_rate: int  # requests per second of one key, per worker; 0: no limit
     provider_url: str
     provider_token: str
     provider_timeout: float
@@ -48,6 +50,7 @@ class Settings:
     report_to: tuple[str, ...]
     report_at: time
     report_timezone: ZoneInfo
+    metrics_host: str
     metrics_port: int  # 0: any free one, named in the log
     log_level: str
     log_format: str
@@ -67,6 +70,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         api_host=read("API_HOST", str, "127.0.0.1"),
         api_port=read("API_PORT", _integer(0, 65535), 8000),
         api_workers=read("API_WORKERS", _integer(1, 64), 2),
+        api_auth=read("API_AUTH", _choice("on", "off"), "on") == "on",
+        api_rate=read("API_RATE", _integer(0, 1_000_000), 200),
         provider_url=read("PROVIDER_URL", _url("http", "https"), "http://127.0.0.1:8090").rstrip("/"),
         provider_token=read("PROVIDER_TOKEN", _token, ""),
         provider_timeout=read("PROVIDER_TIMEOUT", _number(0.05, 300), 10.0),
@@ -80,6 +85,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         report_to=read("REPORT_TO", _addresses, ()),
         report_at=read("REPORT_AT", _time_of_day, time(9)),
         report_timezone=read("REPORT_TIMEZONE", zone, ZoneInfo("UTC")),
+        metrics_host=read("METRICS_HOST", str, "127.0.0.1"),
         metrics_port=read("METRICS_PORT", _integer(0, 65535), 0),
         log_level=read("LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info"),
         log_format=read("LOG_FORMAT", _choice("json", "console"), "console"),

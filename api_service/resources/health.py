@@ -2,14 +2,13 @@
 
 from flask import Response
 from flask.views import MethodView
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from api_service import errors
 from api_service.documentation import Blueprint
 from api_service.parts import parts
 from api_service.schemas import LiveSchema, ReadySchema
 
-blueprint = Blueprint("Operation", "For those who run the service, and their tools.", database=False)
+blueprint = Blueprint("Operation", "For those who run the service, and their tools.", is_open=True)
 
 
 @blueprint.route("/health/live")
@@ -37,19 +36,3 @@ class Ready(MethodView):
         if down:
             return errors.answer(503, f"No answer from: {', '.join(down)}.", down)
         return dict.fromkeys(parts().probes, "ok")
-
-
-@blueprint.route("/metrics")
-class Metrics(MethodView):
-    @blueprint.operation(
-        "metrics",
-        answer=None,
-        content_type="text/plain",
-        gives='api_requests_total{endpoint="/clients/",method="POST",status="201"} 12.0\n',
-    )
-    def get(self) -> Response:
-        """Show the metrics
-
-        In the text format of Prometheus, over all processes of this API service.
-        """
-        return Response(parts().metrics(), content_type=CONTENT_TYPE_LATEST)

@@ -108,7 +108,7 @@ def _serve(settings: Settings) -> int:
         signal.signal(number, told_to_stop)
     logs.setup("reporter", settings.log_level, settings.log_format)
     try:
-        server, _ = start_http_server(settings.metrics_port)
+        server, _ = start_http_server(settings.metrics_port, settings.metrics_host)
     except OSError as error:
         raise SettingsError(f"METRICS_PORT {settings.metrics_port} cannot be used: {error.strerror}.") from error
     log.info("reporter_started", metrics_port=server.server_port)

@@ -17,13 +17,14 @@ LOST = 0  # the connection breaks without an answer
 
 
 class Script(ThreadingHTTPServer):
-    """Answers one status after the other. `requests`: what it was asked."""
+    """Answers one status after the other. `requests`: what it was asked; `authorization`: with what, the last time."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.statuses: list[int] = []
         self.body: bytes | None = None
         self.requests: list[str] = []
+        self.authorization: str | None = None
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -33,6 +34,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.requests.append(f"{self.command} {self.path}")
+        self.server.authorization = self.headers["Authorization"]
         status = self.server.statuses.pop(0)
         self.close_connection = status == LOST
         if status == LOST:
@@ -101,6 +103,20 @@ def test_a_creation_is_not(client: ApiClient, script: Script, call: Call, status
     with pytest.raises(ApiError) as error:
         call(client)
     assert (error.value.status, len(script.requests)) == (status, 1)
+
+
+@pytest.mark.parametrize("call", [*HARMLESS, *CREATIONS])
+def test_whatever_came_too_often_is_repeated(client: ApiClient, script: Script, call: Call) -> None:
+    script.statuses = [429, 200]
+    call(client)
+    assert len(script.requests) == 2
+
+
+def test_it_shows_its_key(script: Script) -> None:
+    script.statuses = [200]
+    with ApiClient(f"http://127.0.0.1:{script.server_port}", key="nsk_1") as client:
+        client.mailing(1)
+    assert script.authorization == "Bearer nsk_1"
 
 
 @pytest.mark.parametrize("status", [308, 400, 404, 409, 422, 500])

@@ -24,7 +24,8 @@ EXPECTED = {
     "/mailings/{mailing_id}/detail_statistics/": {"get"},
     "/health/live": {"get"},
     "/health/ready": {"get"},
-    "/metrics": {"get"},
+    "/keys/": {"get"},
+    "/keys/{key_id}/": {"delete"},
 }
 
 
@@ -51,7 +52,7 @@ def resolved(document: Any, node: Any) -> Any:
 def test_it_holds_every_operation_and_no_other(document: Any, api: Api) -> None:
     found = {path: methods.keys() - {"parameters"} for path, methods in document["paths"].items()}
     assert found == EXPECTED
-    served = {re.sub(r"<id:(\w+)>", r"{\1}", rule.rule) for rule in _rules(api.app)}
+    served = {re.sub(r"<(?:id|key):(\w+)>", r"{\1}", rule.rule) for rule in _rules(api.app)}
     assert served == EXPECTED.keys() | {"/", "/openapi.json", "/docs/", "/docs/<path:path>"}
 
 
@@ -93,7 +94,7 @@ def test_every_operation_names_its_error_answers(document: Any) -> None:
             wanted.add("404")
         if any(parameter["in"] == "query" for parameter in operation.get("parameters", [])):
             wanted |= {"414", "422"}
-        if not name.endswith(("live", "metrics")):
+        if not name.endswith("live"):
             wanted.add("503")
         assert wanted <= operation["responses"].keys(), name
         for status, answer in operation["responses"].items():
@@ -101,6 +102,24 @@ def test_every_operation_names_its_error_answers(document: Any) -> None:
                 (content,) = resolved(document, answer)["content"].values()
                 assert resolved(document, content["schema"])["required"] == ["code", "errors", "message", "status"]
                 assert content["example"]["code"] == int(status), name
+
+
+def test_every_operation_names_the_scope_that_its_key_must_have(document: Any) -> None:
+    for name, operation in operations(document):
+        if "/health/" in name:
+            assert operation["security"] == []
+            continue
+        scope = "admin" if "/keys/" in name else "read" if name.startswith("get ") else "write"
+        assert operation["security"] == [{"key": [scope]}], name
+        assert {"401", "403", "429"} <= operation["responses"].keys(), name
+    scheme = document["components"]["securitySchemes"]["key"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")  # what makes Swagger UI show Authorize
+    for answer, header in (
+        ("Unauthorized", "WWW-Authenticate"),
+        ("TooMany", "Retry-After"),
+        ("Unavailable", "Retry-After"),
+    ):
+        assert header in document["components"]["responses"][answer]["headers"]
 
 
 def test_every_parameter_and_field_is_described(document: Any) -> None:

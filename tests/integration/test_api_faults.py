@@ -1,13 +1,14 @@
 """What the API answers when what it stands on fails, and that it recovers by itself."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, make_url, text
 
 from api_service.app import create_app
 from api_service.probe import Probe
@@ -107,6 +108,94 @@ def _while_the_mailings_are_locked(api: Api, request: Callable[[], Answer], dist
     return answers[0]
 
 
+# By the server's own code: what it says when …
+TROUBLES = {
+    "25006": "it is a standby",
+    "25P03": "a transaction stood still",
+    "40001": "two transactions do not go together",
+    "40P01": "two wait for each other",
+    "53100": "its disk is full",
+    "53200": "its memory is used up",
+    "53300": "its connections are used up",
+    "55P03": "a lock was not to be had",
+    "57014": "a statement took too long",
+    "57P01": "it is told to stop",
+    "57P02": "it crashes",
+    "57P03": "it is starting",
+    "58030": "its disk fails",
+}
+DEFECTS = {"22012": "a division by zero", "25P02": "a transaction that has failed", "42703": "no such column"}
+
+
+def test_troubles_of_the_database_are_no_defects(api: Api) -> None:
+    for code in TROUBLES | DEFECTS:
+        with _refusing(api, code):
+            answer = api("POST", "/clients/", {"phone": "79120000009"})
+        if code in TROUBLES:
+            assert_unavailable(answer)
+        else:
+            assert answer.status == 500, code
+        assert api.get("/clients/") == []
+    assert api("POST", "/clients/", {"phone": "79120000009"}).status == 201
+
+
+@contextmanager
+def _refusing(api: Api, code: str) -> Iterator[None]:
+    """Whatever writes a client gets this error from the server."""
+    api.execute(
+        "create or replace function refuse() returns trigger language plpgsql as"
+        f" $$ begin raise exception using errcode = '{code}', message = 'refused'; end $$"
+    )
+    api.execute("create trigger refuse before insert on clients execute function refuse()")
+    yield
+    api.execute("drop trigger refuse on clients")
+
+
+def test_a_database_that_is_read_only_for_a_while(api: Api) -> None:
+    made = api.make("/clients/", {"phone": "79120000001"})
+    name = api.engine.url.database
+    _restarted(api, f"alter database {name} set default_transaction_read_only = on")
+    for method, path in (("POST", "/clients/"), ("DELETE", f"/clients/{made['id']}/")):
+        assert_unavailable(ask(api, method, path))
+    assert api.get("/clients/") == [made]
+    api.execute(f"set transaction read write; alter database {name} set default_transaction_read_only = off")
+    _restarted(api, "select 1")
+    assert api("POST", "/clients/", {"phone": "79120000009"}).status == 201
+
+
+def _restarted(api: Api, statement: str) -> None:
+    api.execute(statement)
+    api.engine.dispose()  # a setting of a database holds for new connections
+
+
+def test_a_database_that_has_no_connections_left(api: Api, database_url: str) -> None:
+    api.execute("create role few_connections login connection limit 1")
+    try:
+        api.execute("grant all on all tables in schema public to few_connections")
+        url = make_url(database_url).set(username="few_connections").render_as_string(hide_password=False)
+        crowded, other = Api(database.engine(url, "test")), database.engine(url, "other")
+        with other.connect() as held:
+            held.execute(text("select 1"))
+            assert_unavailable(crowded("POST", "/clients/", {"phone": "79120000009"}))
+            assert_unavailable(crowded("GET", "/clients/"))
+        other.dispose()
+        assert crowded("POST", "/clients/", {"phone": "79120000009"}).status == 201
+        crowded.engine.dispose()
+    finally:
+        api.execute("drop owned by few_connections; drop role few_connections")
+
+
+def test_a_lock_is_waited_for_only_so_long(api: Api, database_url: str) -> None:
+    """Whatever the statement: the limit of a statement holds for what it waits for, too."""
+    patient = Api(database.engine(database_url, "test", statement_timeout=0.3))
+    with api.engine.begin() as connection:
+        connection.execute(text("lock table clients in access exclusive mode"))
+        for method, path in (("GET", "/clients/"), ("POST", "/clients/"), ("DELETE", "/clients/1/")):
+            assert_unavailable(ask(patient, method, path))
+    assert patient("GET", "/clients/").status == 200
+    patient.engine.dispose()
+
+
 def test_a_defect_is_answered_in_the_shape_of_all_errors(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     """The log has the details, all but phone numbers."""
     api.execute("alter table clients rename to lost")
@@ -117,6 +206,22 @@ def test_a_defect_is_answered_in_the_shape_of_all_errors(api: Api, caplog: pytes
     assert "79123456789" not in caplog.text
     api.execute("alter table lost rename to clients")
     assert api.get("/clients/") == []
+
+
+def test_answers_tell_browsers_to_be_careful(api: Api) -> None:
+    for path in ("/clients/", "/clients/1/", "/nothing", "/health/live", "/openapi.json", "/docs/"):
+        headers = api("GET", path).headers
+        page = path == "/docs/"
+        assert headers["Cache-Control"] == ("no-cache" if page else "no-store"), path
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert "camera=()" in headers["Permissions-Policy"]
+        policy = headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'self';" if page else "default-src 'none';")
+        assert "frame-ancestors 'none'" in policy
+        assert "Access-Control-Allow-Origin" not in headers
 
 
 def test_every_answer_carries_the_id_of_its_request(api: Api) -> None:

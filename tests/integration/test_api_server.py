@@ -4,8 +4,6 @@ import json
 import signal
 import socket
 import tempfile
-import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -21,56 +19,11 @@ from shared.api_client import ApiClient
 from shared.broker.topology import LAUNCH
 from shared.errors import ApiError
 from shared.job import LaunchJob
+from tests.services.api_server import OPEN, WORKERS, Server, until
+
+pytest_plugins = ("tests.services.api_server_fixture",)
 
 HOUR = timedelta(hours=1)
-
-
-class Server:
-    """A running one. `lines`: what it has printed."""
-
-    def __init__(self, processes: Processes, lines: list[str]) -> None:
-        self.processes, self.lines = processes, lines
-        match = processes.wait_line("api", r'"port": (\d+), "pid": (\d+)')
-        self.port, self.pid = int(match[1]), int(match[2])
-        self.url = f"http://127.0.0.1:{self.port}"
-
-    def events(self, name: str) -> list[dict[str, object]]:
-        return [event for event in map(json.loads, self.lines) if event["event"] == name]
-
-
-@pytest.fixture
-def lines() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def processes(lines: list[str]) -> Iterator[Processes]:
-    with Processes(lambda _name, line: lines.append(line)) as processes:
-        yield processes
-
-
-WORKERS = 2
-
-
-@pytest.fixture
-def server(processes: Processes, lines: list[str], database_url: str) -> Server:
-    env = {"DATABASE_URL": database_url, "API_PORT": "0", "API_WORKERS": str(WORKERS), "LOG_FORMAT": "json"}
-    processes.start("api", "api_service", env)
-    return Server(processes, lines)
-
-
-@pytest.fixture
-def client(server: Server) -> Iterator[ApiClient]:
-    with ApiClient(server.url) as client:
-        client.wait_until_ready(20)
-        yield client
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = clock.ticks() + 10
-    while not condition():
-        assert clock.ticks() < deadline
-        time.sleep(0.02)
 
 
 def test_a_mailing_from_its_creation_to_its_end(client: ApiClient, engine: Engine) -> None:
@@ -134,8 +87,9 @@ def test_metrics_are_those_of_all_processes(client: ApiClient, server: Server) -
         list(pool.map(lambda _: requests.get(f"{server.url}/clients/", timeout=10), range(40)))
     sample = 'api_requests_total{endpoint="/clients/",method="GET",status="200"} 40.0'
     for _ in range(6):  # whichever process answers
-        assert sample in requests.get(f"{server.url}/metrics", timeout=10).text
-    assert "dispatcher_" not in requests.get(f"{server.url}/metrics", timeout=10).text
+        assert sample in server.metrics()
+    assert "dispatcher_" not in server.metrics()
+    assert requests.get(f"{server.url}/metrics", timeout=10).status_code == 404
 
 
 def test_a_process_that_dies_is_replaced_and_its_metrics_stay(client: ApiClient, server: Server) -> None:
@@ -148,7 +102,7 @@ def test_a_process_that_dies_is_replaced_and_its_metrics_stay(client: ApiClient,
     until(lambda: len(set(master.children()) - set(victims)) == WORKERS)
     client.wait_until_ready(20)
     assert len(list(client.clients())) == 1
-    metrics = requests.get(f"{server.url}/metrics", timeout=10).text
+    metrics = server.metrics()
     assert 'api_requests_total{endpoint="/clients/",method="POST",status="201"} 1.0' in metrics
 
 
@@ -212,10 +166,15 @@ def test_a_request_under_way_is_answered_before_it_stops(client: ApiClient, serv
         with engine.connect() as look:
             until(lambda: look.rollback() or look.scalar(text(waiting)))
         server.processes.send("api", signal.SIGTERM)
-        until(lambda: not any(one.status == "LISTEN" for one in psutil.Process(server.pid).net_connections()))
+        until(lambda: not _listens(server))
         connection.rollback()
         assert answer.result(10)["state"] == "paused"
     assert server.processes.wait("api", 10) == 0
+
+
+def _listens(server: Server) -> bool:
+    connections = psutil.Process(server.pid).net_connections()
+    return any(one.status == "LISTEN" and one.laddr.port == server.port for one in connections)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +198,7 @@ def test_settings_that_make_no_sense(
 
 
 def test_it_starts_before_its_database(processes: Processes, lines: list[str], tmp_path: Path) -> None:
-    env = {"DATABASE_URL": f"postgresql:///none?host={tmp_path}", "API_PORT": "0", "LOG_FORMAT": "json"}
+    env = {**OPEN, "DATABASE_URL": f"postgresql:///none?host={tmp_path}"}
     processes.start("api", "api_service", env)
     server = Server(processes, lines)
     with ApiClient(server.url, patience=0) as client:
@@ -259,7 +218,7 @@ def test_a_broker_that_costs_nobody_anything(
         if listens:
             broker.listen()  # the kernel takes the connection; nobody ever says a word
         url = f"amqp://guest:guest@127.0.0.1:{broker.getsockname()[1]}/"
-        env = {"DATABASE_URL": database_url, "BROKER_URL": url, "API_PORT": "0", "LOG_FORMAT": "json"}
+        env = {**OPEN, "DATABASE_URL": database_url, "BROKER_URL": url}
         processes.start("api", "api_service", env)
         server = Server(processes, lines)
         with ApiClient(server.url) as client:
@@ -278,7 +237,7 @@ def test_a_broker_that_costs_nobody_anything(
 def test_with_nothing_but_a_directory_it_brings_its_own_database(processes: Processes, lines: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="notify-") as directory:
         Path(directory).chmod(0o755)
-        env = {"DATA_DIR": directory, "API_PORT": "0", "LOG_FORMAT": "json"}
+        env = {**OPEN, "DATA_DIR": directory}
         for phones in (["79120000001"], ["79120000001", "79120000002"]):
             processes.start("api", "api_service", env)
             server = Server(processes, lines)

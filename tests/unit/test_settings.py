@@ -36,10 +36,11 @@ def _refused(environment: Mapping[str, str]) -> str:
 def test_without_an_environment_the_defaults_hold(value: str) -> None:
     defaults = Settings(
         database_url=None, broker_url=None, data_dir=Path(".local"), api_host="127.0.0.1", api_port=8000, api_workers=2,
-        provider_url="http://127.0.0.1:8090", provider_token="", provider_timeout=10.0, dispatch_concurrency=256,
-        dispatch_rate=0.0, retry_ladder=DEFAULT_LADDER, retry_attempts=10, default_timezone="UTC", smtp_url=None,
-        report_from=None, report_to=(), report_at=time(9), report_timezone=ZoneInfo("UTC"), metrics_port=0,
-        log_level="info", log_format="console",
+        api_auth=True, api_rate=200, provider_url="http://127.0.0.1:8090", provider_token="", provider_timeout=10.0,
+        dispatch_concurrency=256, dispatch_rate=0.0, retry_ladder=DEFAULT_LADDER, retry_attempts=10,
+        default_timezone="UTC", smtp_url=None, report_from=None, report_to=(), report_at=time(9),
+        report_timezone=ZoneInfo("UTC"), metrics_host="127.0.0.1", metrics_port=0, log_level="info",
+        log_format="console",
     )  # fmt: skip
     assert settings.load({}) == defaults
     assert settings.load(dict.fromkeys(VARIABLES, value)) == defaults
@@ -53,6 +54,8 @@ def test_every_setting_can_be_set() -> None:
         "API_HOST": "::",
         "API_PORT": "0",
         "API_WORKERS": "8",
+        "API_AUTH": "off",
+        "API_RATE": "50",
         "PROVIDER_URL": "https://provider.example/base/",
         "PROVIDER_TOKEN": "eyJhbGciOi.JIUzI1NiJ9",
         "PROVIDER_TIMEOUT": "2.5",
@@ -66,6 +69,7 @@ def test_every_setting_can_be_set() -> None:
         "REPORT_TO": "a@shop.example, B <b@shop.example>",
         "REPORT_AT": "23:59",
         "REPORT_TIMEZONE": "Europe/Moscow",
+        "METRICS_HOST": "0.0.0.0",
         "METRICS_PORT": "9100",
         "LOG_LEVEL": "DEBUG",
         "LOG_FORMAT": "Json",
@@ -74,13 +78,14 @@ def test_every_setting_can_be_set() -> None:
     found = settings.load(values)
     assert found == Settings(
         database_url=values["DATABASE_URL"], broker_url=values["BROKER_URL"], data_dir=Path("/var/lib/notify"),
-        api_host="::", api_port=0, api_workers=8, provider_url="https://provider.example/base",
-        provider_token=values["PROVIDER_TOKEN"], provider_timeout=2.5, dispatch_concurrency=10000, dispatch_rate=0.5,
+        api_host="::", api_port=0, api_workers=8, api_auth=False, api_rate=50,
+        provider_url="https://provider.example/base", provider_token=values["PROVIDER_TOKEN"],
+        provider_timeout=2.5, dispatch_concurrency=10000, dispatch_rate=0.5,
         retry_ladder=(timedelta(seconds=1), timedelta(seconds=90), timedelta(hours=2), timedelta(days=1)),
         retry_attempts=3, default_timezone="Asia/Vladivostok", smtp_url=values["SMTP_URL"],
         report_from=values["REPORT_FROM"], report_to=("a@shop.example", "B <b@shop.example>"),
-        report_at=time(23, 59), report_timezone=ZoneInfo("Europe/Moscow"), metrics_port=9100, log_level="debug",
-        log_format="json",
+        report_at=time(23, 59), report_timezone=ZoneInfo("Europe/Moscow"), metrics_host="0.0.0.0",
+        metrics_port=9100, log_level="debug", log_format="json",
     )  # fmt: skip
     assert found.retry_policy == RetryPolicy(found.retry_ladder, 3)
 
@@ -153,6 +158,8 @@ def test_every_setting_can_be_set() -> None:
         ("REPORT_AT", "09:00:00"),
         ("REPORT_AT", "noon"),
         ("METRICS_PORT", "9100/metrics"),
+        ("API_AUTH", "no"),
+        ("API_RATE", "100/minute"),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
     ],

@@ -1,0 +1,121 @@
+"""Receiving requests without a thread: a slow client costs the service some memory and nothing else.
+
+A request is handed to a thread when its head has arrived, and with it a body of the usual size. Longer bodies, and
+those of unknown length, are read by the thread, so that they can be worked on while they come; `PatientSocket` limits
+how long it waits for them, and for a client that does not take its answer.
+"""
+
+import errno
+import re
+import socket
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from shared import clock
+
+T = TypeVar("T")
+
+TIMEOUT = 10.0
+"""Seconds from the first moment of a connection, or the first byte of a further request on it, to the whole request."""
+
+MAX_HEAD = 32 * 1024
+PATIENCE = 10.0
+"""Seconds that a thread waits in all for a client to send, or to take, its bytes …"""
+SLOWEST = 8 * 1024
+"""… and for this many bytes a second more."""
+
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)", re.IGNORECASE)
+_NOT_TO_WAIT_FOR = re.compile(rb"\r\n(?:expect|transfer-encoding):", re.IGNORECASE)
+_END = b"\r\n\r\n"
+
+
+class Reception:
+    """A request on its way in. `received`: what has come so far, and what may have come behind it."""
+
+    def __init__(self, short: int) -> None:
+        """short: bytes of a body that is waited for."""
+        self.received = bytearray()
+        self.deadline = clock.ticks() + TIMEOUT
+        self._short = short
+        self._wanted: int | None = None
+
+    def add(self, data: bytes) -> None:
+        searched = max(0, len(self.received) - len(_END) + 1)
+        self.received += data
+        if self._wanted is None and (end := self.received.find(_END, searched)) >= 0:
+            head = bytes(self.received[: end + len(_END)])
+            self._wanted = len(head) + self._body(head)
+
+    @property
+    def is_complete(self) -> bool:
+        return self._wanted is not None and len(self.received) >= self._wanted
+
+    @property
+    def is_too_long(self) -> bool:
+        return self._wanted is None and len(self.received) > MAX_HEAD
+
+    def _body(self, head: bytes) -> int:
+        """How much of the body to wait for: nothing where the client waits for us, and where there is no one length."""
+        lengths = [int(length) for length in _LENGTH.findall(head)]
+        if len(lengths) != 1 or lengths[0] > self._short or _NOT_TO_WAIT_FOR.search(head):
+            return 0
+        return lengths[0]
+
+
+class PatientSocket(socket.socket):
+    """The connection to a client, as threads use it: they do not wait for him without end.
+
+    Raises ConnectionResetError, as if he had gone.
+    """
+
+    def __init__(self, accepted: socket.socket) -> None:
+        super().__init__(fileno=accepted.detach())
+        self.be_patient()
+
+    def be_patient(self) -> None:
+        """From here on with new patience."""
+        self._receiving, self._sending = _Patience(), _Patience()
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        return self._within(self._receiving, lambda: super(PatientSocket, self).recv(size, flags), len)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        self._within(self._sending, lambda: super(PatientSocket, self).sendall(data, flags), lambda _: len(data))
+
+    def recv_now(self, size: int) -> bytes | None:
+        """What has arrived, b"" where the client has ended; None where nothing has."""
+        self.setblocking(False)
+        try:
+            return super().recv(size)
+        except (BlockingIOError, InterruptedError):
+            return None
+
+    def send_now(self, data: bytes) -> None:
+        """As much as fits without waiting."""
+        self.setblocking(False)
+        super().send(data)
+
+    def _within(self, patience: "_Patience", call: Callable[[], T], count: Callable[[T], int]) -> T:
+        before, began = self.gettimeout(), clock.ticks()
+        left = patience.left()
+        super().settimeout(left if before is None else min(left, before))
+        try:
+            result = call()
+            patience.moved += count(result)
+            return result
+        except TimeoutError as error:
+            raise ConnectionResetError(errno.ECONNRESET, "The client is too slow.") from error
+        finally:
+            patience.waited += clock.ticks() - began
+            if self.fileno() >= 0:
+                super().settimeout(before)
+
+
+class _Patience:
+    """waited: seconds. moved: bytes."""
+
+    def __init__(self) -> None:
+        self.waited, self.moved = 0.0, 0
+
+    def left(self) -> float:
+        return max(0.001, PATIENCE + self.moved / SLOWEST - self.waited)

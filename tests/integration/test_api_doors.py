@@ -1,0 +1,362 @@
+"""The doors of the API service as it is deployed: when it refuses to start, and what slow, greedy and curious clients
+can do."""
+
+import json
+import re
+import resource
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import psutil
+import pytest
+import requests
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+from api_service import key, keys, reception, worker
+from api_service.key import Scope, Token
+from sandbox.processes import Processes
+from shared import clock
+from shared.api_client import ApiClient
+from shared.errors import ApiError
+from tests.services.api_server import OPEN, Server, until
+
+pytest_plugins = ("tests.services.api_server_fixture",)
+
+THREADS = 16  # of all workers
+PHONE = "79123456789"
+
+# ---------------------------------------------------------------- when it refuses to start
+
+
+def make_key(engine: Engine, scope: Scope = Scope.ADMIN) -> Token:
+    token = key.new()
+    with Session(engine) as session, session.begin():
+        keys.stored(session, token, "test", scope, None)
+    return token
+
+
+LOCKED = {"API_PORT": "0", "LOG_FORMAT": "json"}
+
+
+def test_an_open_api_is_for_this_machine_only(processes: Processes, lines: list[str]) -> None:
+    processes.start("api", "api_service", {**OPEN, "API_HOST": "0.0.0.0"})
+    assert processes.wait("api", 30) == 2
+    assert lines == ["API_AUTH may be off only where API_HOST is a loopback address (it is '0.0.0.0')."]
+
+
+def test_without_a_key_it_says_how_to_make_one(
+    processes: Processes, lines: list[str], engine: Engine, database_url: str
+) -> None:
+    with Session(engine) as session, session.begin():  # those that open nothing do not count
+        for _ in range(2):
+            keys.stored(session, key.new(), "expired", Scope.ADMIN, clock.now())
+        session.execute(
+            text("update api_keys set revoked_at = now(), expires_at = null where id = (select min(id) from api_keys)")
+        )
+    processes.start("api", "api_service", {**LOCKED, "DATABASE_URL": database_url})
+    assert processes.wait("api", 30) == 2
+    (said,) = lines
+    ((module, arguments),) = re.findall(r"`python -m (api_service) (keys create --name NAME --scope admin)`", said)
+    assert said.startswith("API_AUTH is on and there is no API key that can be used: make one with ")
+    processes.start("keys", module, {"DATABASE_URL": database_url}, *arguments.split())
+    assert processes.wait("keys", 30) == 0
+    token = lines[-1]
+
+    lines.clear()
+    processes.start("api", "api_service", {**LOCKED, "DATABASE_URL": database_url, "API_HOST": "0.0.0.0"})
+    server = Server(processes, lines)
+    with ApiClient(server.url, key=token) as client, ApiClient(server.url) as stranger:
+        client.wait_until_ready(30)
+        made = client.create_client(PHONE)
+        with pytest.raises(ApiError) as error:
+            stranger.client(made["id"])
+    assert error.value.status == 401
+    created = next(event for event in server.events("request") if event["status"] == 201)
+    assert created["key"] == token.split("_")[1]
+    assert token.split("_", 2)[2] not in "".join(lines)
+
+
+def test_without_a_schema_it_says_so(processes: Processes, lines: list[str], engine: Engine, database_url: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("drop table api_keys"))
+    processes.start("api", "api_service", {**LOCKED, "DATABASE_URL": database_url})
+    assert processes.wait("api", 30) == 2
+    assert lines == ["The database has no table of API keys: `python -m shared.migrate` makes it."]
+
+
+def test_locked_it_starts_before_its_database_and_lets_nobody_in(
+    processes: Processes, lines: list[str], tmp_path: Path
+) -> None:
+    processes.start("api", "api_service", {**LOCKED, "DATABASE_URL": f"postgresql:///none?host={tmp_path}"})
+    server = Server(processes, lines)
+    until(lambda: _status(f"{server.url}/health/live") == 200)
+    assert _status(f"{server.url}/clients/") == 401
+    answer = requests.get(f"{server.url}/clients/", headers={"Authorization": f"Bearer {key.new()}"}, timeout=30)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+
+
+def _status(url: str) -> int:
+    with suppress(requests.ConnectionError):
+        return requests.get(url, timeout=30).status_code
+    return 0
+
+
+# ---------------------------------------------------------------- slow clients
+
+
+@pytest.fixture(scope="module")
+def open_server(books_url: str) -> Iterator[Server]:
+    """One for all tests that leave it as good as they found it."""
+    lines: list[str] = []
+    with Processes(lambda _name, line: lines.append(line)) as processes:
+        processes.start("api", "api_service", {**OPEN, "DATABASE_URL": books_url})
+        server = Server(processes, lines)
+        until(lambda: _status(f"{server.url}/health/ready") == 200)
+        yield server
+
+
+POST = b"POST /clients/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+SLOW = {
+    "say nothing": b"",
+    "do not end the head": b"GET /clients/ HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+    "do not end the body": POST + b"Content-Length: 60000\r\n\r\n",
+    "do not end their second request": b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nX: ",
+}
+EACH = 2 * THREADS
+
+
+class Crowd:
+    """Slow clients: each sends a byte now and then until it is sent away."""
+
+    def __init__(self, stack: ExitStack, port: int) -> None:
+        self.connections: dict[str, list[socket.socket]] = {
+            name: [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30)) for _ in range(EACH)]
+            for name in SLOW
+        }
+        for name, connections in self.connections.items():
+            for connection in connections:
+                connection.sendall(SLOW[name])
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._trickle)
+        self._thread.start()
+        stack.callback(self.stop)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def answers(self, name: str) -> list[bytes]:
+        """What each was told in the end, once all have been sent away."""
+        return [_all(connection) for connection in self.connections[name]]
+
+    def _trickle(self) -> None:
+        while not self._stop.wait(0.5):
+            for name, connections in self.connections.items():
+                for connection in connections if SLOW[name] else ():
+                    with suppress(OSError):
+                        connection.send(b"x")
+
+
+def connected(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
+
+
+def _all(connection: socket.socket) -> bytes:
+    received = b""
+    with suppress(ConnectionError):
+        while chunk := connection.recv(65536):
+            received += chunk
+    return received
+
+
+def test_slow_clients_hold_up_nobody_and_are_sent_away(open_server: Server) -> None:
+    with ExitStack() as stack:
+        crowd = Crowd(stack, open_server.port)
+        for number in range(40):  # with a thread for each of them, the first would wait for ever
+            answer = requests.post(
+                f"{open_server.url}/clients/", json={"phone": f"7912{number:07}"}, timeout=reception.TIMEOUT
+            )
+            assert answer.status_code == 201
+        assert all(answer == b"" for answer in crowd.answers("say nothing"))
+        for name in ("do not end the head", "do not end the body"):
+            assert all(b" 408 Request Timeout" in answer for answer in crowd.answers(name)), name
+        for told in crowd.answers("do not end their second request"):
+            assert told.startswith(b"HTTP/1.1 200 OK")
+    with ApiClient(open_server.url) as client:
+        assert len(list(client.clients())) == 40
+    assert all(json.loads(line)["level"] in ("info", "debug") for line in open_server.lines)
+
+
+def test_clients_that_do_not_hang_up_hold_up_nobody(open_server: Server) -> None:
+    """Each would keep the main thread of a worker waiting for two seconds."""
+    asked = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(connected(open_server)) for _ in range(60)]
+        for connection in crowd:
+            connection.sendall(asked)
+        for connection in crowd:
+            assert b'"status": "ok"' in _all(connection).replace(b'":"', b'": "')
+
+
+def test_more_connections_than_there_can_be_hold_up_nobody(
+    processes: Processes, lines: list[str], database_url: str
+) -> None:
+    processes.start("api", "api_service", {**OPEN, "DATABASE_URL": database_url, "API_WORKERS": "1"})
+    server = Server(processes, lines)
+    with ApiClient(server.url) as client, descriptors(worker.CONNECTIONS + 400), ExitStack() as stack:
+        client.wait_until_ready(30)
+        for _ in range(worker.CONNECTIONS + 200):
+            stack.enter_context(connected(server))
+        for number in range(20):
+            client.create_client(f"7912{number:07}")
+        (process,) = psutil.Process(server.pid).children()
+        assert len(process.net_connections()) <= worker.CONNECTIONS + 50
+
+
+@contextmanager
+def descriptors(wanted: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(wanted, hard)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_thread_waits_for_a_client_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds in all, not from byte to byte; and the same for one who does not take his answer."""
+    monkeypatch.setattr(reception, "PATIENCE", 0.3)
+    monkeypatch.setattr(reception, "SLOWEST", 10**9)
+    ours, theirs = socket.socketpair()
+    with reception.PatientSocket(ours) as patient, theirs:
+        theirs.sendall(b"one")
+        assert patient.recv(10) == b"one"
+        stop = threading.Event()
+        trickle = threading.Thread(target=lambda: [theirs.send(b"x") for _ in iter(lambda: stop.wait(0.05), True)])
+        trickle.start()
+        with pytest.raises(ConnectionResetError, match="too slow"):
+            list(iter(lambda: patient.recv(1), b""))
+        stop.set()
+        trickle.join()
+        with pytest.raises(ConnectionResetError, match="too slow"):
+            patient.sendall(b"y" * 10_000_000)
+        patient.be_patient()
+        theirs.sendall(b"two")
+        assert patient.recv(10).endswith(b"two")
+
+
+def test_requests_that_come_in_pieces_or_together_are_answered(open_server: Server) -> None:
+    body = json.dumps({"phone": PHONE}).encode()
+    post = (
+        b"POST /clients/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        % len(body)
+    )
+    last = b"GET /clients/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with connected(open_server) as connection:
+        whole = post + body + b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n" + last
+        for start in range(0, len(whole), 50):
+            connection.sendall(whole[start : start + 50])
+            sleep(0.005)
+        assert re.findall(rb"HTTP/1.1 (\d+)", _all(connection)) == [b"201", b"200", b"200"]
+    with connected(open_server) as connection:
+        connection.sendall(post.replace(b"Host", b"Expect: 100-continue\r\nConnection: close\r\nHost"))
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue")
+        connection.sendall(body)
+        assert b"HTTP/1.1 409" in _all(connection)
+
+
+NO_LIMIT = reception.MAX_HEAD + 1000
+HEADS = {
+    "65 headers": (b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(65)) + b"\r\n", 431),
+    "endless head": (b"GET / HTTP/1.1\r\nX: " + b"y" * NO_LIMIT, 431),
+    "endless path": (b"GET /" + b"a" * NO_LIMIT, 431),
+    "two lengths": (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
+    "length and chunks": (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    "two hosts": (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n", 400),
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+}
+
+
+def test_heads_that_are_refused(open_server: Server) -> None:
+    for name, (head, status) in HEADS.items():
+        with connected(open_server) as connection:
+            with suppress(ConnectionError):
+                connection.sendall(head)
+            answer = _all(connection)
+        assert answer.startswith(b"HTTP/1.1 %d " % status), name
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == status
+
+
+def test_a_long_body_from_a_stranger_is_not_read(
+    processes: Processes, lines: list[str], engine: Engine, database_url: str
+) -> None:
+    make_key(engine)
+    processes.start("api", "api_service", {**LOCKED, "DATABASE_URL": database_url, "API_WORKERS": "1"})
+    server = Server(processes, lines)
+    until(lambda: _status(f"{server.url}/health/ready") == 200)
+    head = POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\n"
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(connected(server)) for _ in range(40)]
+        for connection in crowd:
+            connection.sendall(head)
+        for connection in crowd:
+            assert _all(connection).startswith(b"HTTP/1.1 401 ")
+
+
+# ---------------------------------------------------------------- what curious clients, and readers of the log, learn
+
+
+def test_no_answer_and_no_log_gives_anything_away(
+    processes: Processes, lines: list[str], engine: Engine, database_url: str
+) -> None:
+    token = make_key(engine)
+    processes.start("api", "api_service", {**LOCKED, "DATABASE_URL": database_url})
+    server = Server(processes, lines)
+    until(lambda: _status(f"{server.url}/health/ready") == 200)
+    answers: list[str] = []
+
+    def ask(method: str, path: str, **more: Any) -> int:
+        headers = {"Authorization": f"Bearer {token}", **more.pop("headers", {})}
+        answer = requests.request(method, server.url + path, headers=headers, timeout=30, **more)
+        answers.append(f"{answer.headers} {answer.text}")
+        return answer.status_code
+
+    body = {"phone": PHONE}
+    assert ask("POST", "/clients/", json=body) == 201
+    assert ask("POST", "/clients/", json=body) == 409
+    created, *_ = answers
+    answers.remove(created)  # it has the phone, as it should
+    assert ask("POST", "/clients/", json=body | {"tag": PHONE * 10}) == 422
+    assert ask("POST", "/clients/", data=f"{PHONE} {token}", headers={"Content-Type": "application/json"}) == 400
+    for path in (
+        f"/clients/{PHONE}/",
+        f"/clients/{PHONE}",
+        f"/{PHONE}/{token}",
+        f"/clients/?phone={PHONE}&key={token}",
+    ):
+        ask("GET", path)
+    assert ask("GET", "/health/live", headers={"X-Request-ID": PHONE}) == 200
+    assert ask("GET", "/clients/1/", headers={"Authorization": f"Bearer {token}x"}) == 401
+    answers = [answer for answer in answers if "phone" not in answer]
+    for statement, status in (
+        ("alter table clients add constraint trouble check (tag <> 'trouble')", 500),
+        ("alter table clients rename to lost", 500),
+    ):
+        with engine.begin() as connection:
+            connection.execute(text(statement))
+        assert ask("POST", "/clients/", json={"phone": "79123456780", "tag": "trouble"}) == status
+    until(lambda: len(server.events("request")) >= 12)
+
+    told = "".join(lines)
+    for secret in (PHONE, "79123456780", token.secret):
+        assert secret not in told
+    assert "7912*****89" in told  # it was there, and it was masked
+    for answer in answers:
+        assert token.secret not in answer
+        assert not re.search(
+            r"Traceback|psycopg|sqlalchemy|insert into|select |/site-packages/|api_service", answer, re.I
+        ), answer

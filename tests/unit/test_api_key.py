@@ -1,0 +1,79 @@
+"""What a key looks like, what it opens, and that its secret does not slip out."""
+
+import traceback
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from api_service import key
+from api_service.key import Key, Scope, Token
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def known(token: Token, expires_at: datetime | None = None) -> Key:
+    return Key(token.id, Scope.READ, token.digest, expires_at)
+
+
+def test_a_key_reads_back_as_it_was_made() -> None:
+    for _ in range(200):
+        token = key.new()
+        assert key.parsed(str(token)) == token
+
+
+def test_keys_differ_and_are_long() -> None:
+    made = [key.new() for _ in range(200)]
+    assert len({token.id for token in made}) == len({token.secret for token in made}) == 200
+    assert all(len(token.secret) == 43 for token in made)  # 256 bits
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nsk_",
+        "nsk_0123456789ab_",
+        "nsk_0123456789ab_short",
+        f"nsk_0123456789AB_{'a' * 43}",
+        f"nsk_0123456789abc_{'a' * 43}",
+        f"NSK_0123456789ab_{'a' * 43}",
+        f"nsk_0123456789ab_{'a' * 43}\n",
+        f" nsk_0123456789ab_{'a' * 43}",
+        f"nsk_0123456789ab_{'ä' * 43}",
+        f"nsk_0123456789ab_{'a' * 5000}",
+        f"nsk_{chr(0x660)}123456789ab_{'a' * 43}",
+    ],
+)
+def test_what_is_no_key(text: str) -> None:
+    assert key.parsed(text) is None
+
+
+def test_only_the_right_secret_opens_and_only_in_time() -> None:
+    token, other = key.new(), key.new()
+    assert known(token).opens(token, NOW)
+    assert not known(token).opens(Token(token.id, other.secret), NOW)
+    assert known(token, NOW + MINUTE).opens(token, NOW)
+    assert not known(token, NOW).opens(token, NOW)
+
+
+def test_a_scope_allows_itself_and_those_before_it() -> None:
+    allowed = {(have, want): have.allows(want) for have in Scope for want in Scope}
+    assert {pair for pair, yes in allowed.items() if yes} == {
+        ("read", "read"),
+        ("write", "read"),
+        ("write", "write"),
+        ("admin", "read"),
+        ("admin", "write"),
+        ("admin", "admin"),
+    }
+
+
+def test_a_traceback_that_shows_a_key_does_not_show_its_secret() -> None:
+    token = key.new()
+    try:
+        raise ValueError(token, known(token))
+    except ValueError:
+        told = traceback.format_exc()
+    assert token.id in told
+    assert token.secret not in told
