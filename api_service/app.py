@@ -13,9 +13,10 @@ from sqlalchemy.orm import sessionmaker
 
 from api_service import access, documentation, errors
 from api_service.body import MAX_BYTES
+from api_service.imports import Importer
 from api_service.parts import Announcer, Parts
 from api_service.probe import Probe
-from api_service.resources import clients, health, mailings, statistics
+from api_service.resources import clients, health, imports, mailings, statistics
 from shared import database, ledger
 from shared.broker import topology
 from shared.broker.base import Broker
@@ -36,8 +37,10 @@ def create_app(
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # one more than `BodyParser` takes, so that it sees too much
     app.json = _Json(app)
+    sessions = sessionmaker(engine, expire_on_commit=False)
     app.extensions["parts"] = Parts(
-        sessions=sessionmaker(engine, expire_on_commit=False),
+        sessions=sessions,
+        importer=Importer(sessions, default_timezone),
         announcer=announcer,
         probes=probes,
         metrics=lambda: _metrics(metrics_directory),
@@ -46,7 +49,10 @@ def create_app(
     )
     access.register(app)
     errors.register(app)
-    documentation.register(app, [clients.blueprint, mailings.blueprint, statistics.blueprint, health.blueprint])
+    documentation.register(
+        app,
+        [clients.blueprint, imports.blueprint, mailings.blueprint, statistics.blueprint, health.blueprint],
+    )
     app.add_url_rule("/", "root", _to_documentation)
     return app
 

@@ -12,7 +12,7 @@ from marshmallow import Schema
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, ValidationError
 
-from api_service import errors
+from api_service import errors, upload
 from api_service.body import MAX_BYTES, BodyParser
 from api_service.fields import YEARS
 from api_service.schemas import ErrorSchema
@@ -25,7 +25,8 @@ MAX_ID = 2**63 - 1
 _DESCRIPTION = f"""\
 A directory of clients, mailings to them, and where every message stands.
 
-* Bodies are JSON of at most {MAX_BYTES // 1024} KiB, sent as `application/json`. Unknown fields are refused.
+* Bodies are JSON of at most {MAX_BYTES // 1024} KiB, sent as `application/json`. Unknown fields are refused. Files of
+  clients are CSV or NDJSON of at most {upload.MAX_BYTES // 2**20} MiB.
 * Dates and times are ISO 8601 with an offset from UTC, of the years {YEARS[0]} to {YEARS[-1]}; answers are in UTC.
 * Lists come in pages: `page` and `page_size` in the query, the header `X-Pagination` in the answer.
 * Every error is an object with `code`, `status`, `message` and `errors`; `errors` names the fields that are at fault.
@@ -85,6 +86,37 @@ _FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
     ),
 }
 
+# Where the body is a file. By status, and beyond those above.
+_FILE_FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
+    400: ("BrokenOff", "The body broke off. What had been taken stays.", _error(400, "Bad Request", upload.BROKEN_OFF)),
+    408: (
+        "TooSlow",
+        f"Nothing came for {upload.SILENCE:g} seconds, or the whole took longer than {upload.MAX_SECONDS / 60:g}"
+        " minutes. What had been taken stays.",
+        _error(408, "Request Timeout", f"Not a byte came for {upload.SILENCE:g} seconds."),
+    ),
+    413: (
+        "FileTooLarge",
+        f"The body has more than {upload.MAX_BYTES // 2**20} MiB. What had been taken stays.",
+        _error(413, "Request Entity Too Large", f"The body has more than {upload.MAX_BYTES // 2**20} MiB."),
+    ),
+    415: (
+        "NotFileType",
+        "The content type is none of the documented ones.",
+        _error(415, "Unsupported Media Type", "The content type must be text/csv or application/x-ndjson."),
+    ),
+    422: (
+        "InvalidFile",
+        "The file as a whole, or the query, is not valid. Nothing was changed.",
+        _error(422, "Unprocessable Entity", errors.SEE_ERRORS, {"header": {"phone": ["Missing column."]}}),
+    ),
+    429: (
+        "TooMany",
+        "Too many imports are running here. `Retry-After` says when to try again.",
+        _error(429, "Too Many Requests", "2 imports are running here already."),
+    ),
+}
+
 _PAGINATION = {
     "X-Pagination": {
         "description": "JSON: `total`, `total_pages`, `first_page`, `last_page`, `page`, `previous_page`, `next_page`.",
@@ -132,6 +164,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         *,
         body: SchemaLike | None = None,
         sends: object = None,
+        files: Mapping[str, str] | None = None,
         query: SchemaLike | None = None,
         status: int = 200,
         answer: SchemaLike | None = None,
@@ -142,18 +175,26 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         """Declares a view as the operation `name`.
 
         body, query: handed to the view in this order, loaded. sends, gives: examples of the request and the answer.
-        fails: statuses beyond those that follow from the rest. A query makes the answer one page of a list.
+        files: examples by content type of a body that the view reads by itself.
+        fails: statuses beyond those that follow from the rest. A query without files makes the answer one
+        page of a list.
         """
         statuses = {*fails, *self._always}
         statuses |= ({400, 413, 415, 422} if body else set()) | ({414, 422} if query else set())
+        failures = _FAILURES | _FILE_FAILURES if files else _FAILURES
+        statuses |= _FILE_FAILURES.keys() if files else set()
 
         def decorate(view: View) -> View:
             decorated: Any = self.doc(operationId=name)(view)
             for failure in sorted(statuses, reverse=True):
-                decorated = self.alt_response(failure, response=_FAILURES[failure][0])(decorated)
+                decorated = self.alt_response(failure, response=failures[failure][0])(decorated)
+            paged = query is not None and not files
             decorated = self.response(
-                status, answer, example=gives, content_type=content_type, headers=_PAGINATION if query else None
+                status, answer, example=gives, content_type=content_type, headers=_PAGINATION if paged else None
             )(decorated)
+            if files:
+                content = {kind: {"schema": {"type": "string"}, "example": example} for kind, example in files.items()}
+                decorated = self.doc(requestBody={"required": True, "content": content})(decorated)
             if query:
                 decorated = self.arguments(query, location="query")(decorated)
             if body:
@@ -183,7 +224,7 @@ def register(app: Flask, blueprints: Sequence[Blueprint]) -> None:
     api.register_converter(
         IdConverter, lambda _: {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
     )
-    for name, meaning, example in _FAILURES.values():
+    for name, meaning, example in (*_FAILURES.values(), *_FILE_FAILURES.values()):
         content = {"application/json": {"schema": ErrorSchema, "example": example}}
         api.spec.components.response(name, {"description": meaning, "content": content}, lazy=True)
     for blueprint in blueprints:

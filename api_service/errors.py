@@ -26,14 +26,14 @@ _log = logs.logger()
 
 
 class Problem(Exception):
-    """errors: lists of sentences by field of the request's body."""
+    """errors: lists of sentences by field. place: of these fields in the request."""
 
     status: HTTPStatus
 
-    def __init__(self, message: str, errors: Mapping[str, list[str]] | None = None) -> None:
+    def __init__(self, message: str, errors: Mapping[str, list[str]] | None = None, place: str = "json") -> None:
         super().__init__(message)
         self.message = message
-        self.errors = {"json": dict(errors)} if errors else {}
+        self.errors = {place: dict(errors)} if errors else {}
 
 
 class NotFound(Problem):
@@ -47,8 +47,8 @@ class Conflict(Problem):
 class Invalid(Problem):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
-    def __init__(self, errors: Mapping[str, list[str]]) -> None:
-        super().__init__(SEE_ERRORS, errors)
+    def __init__(self, errors: Mapping[str, list[str]], place: str = "json") -> None:
+        super().__init__(SEE_ERRORS, errors, place)
 
 
 SEE_ERRORS = "The request is not valid: `errors` says where."

@@ -8,6 +8,7 @@ from typing import Protocol, cast
 from flask import current_app
 from sqlalchemy.orm import Session, sessionmaker
 
+from api_service.imports import Importer
 from api_service.probe import Probe
 
 
@@ -23,6 +24,7 @@ class Parts:
     """slot: where this process counts (`shared.ledger`). metrics: in the text format of Prometheus."""
 
     sessions: sessionmaker[Session]
+    importer: Importer
     announcer: Announcer
     probes: Mapping[str, Probe]
     metrics: Callable[[], bytes]
