@@ -16,7 +16,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import multiprocess
 from werkzeug.http import HTTP_STATUS_CODES
 
-from api_service import app
+from api_service import app, errors
 from api_service.announcer import BackgroundAnnouncer
 from shared import database, logs
 from shared.broker.base import Broker
@@ -62,13 +62,16 @@ class Server(BaseApplication):  # type: ignore[misc]  # the library has no types
         """In each worker, after the fork: connections must not be shared."""
         engine = database.engine(self._url, "api", pool_size=THREADS, statement_timeout=STATEMENT_TIMEOUT)
         for_probe = database.engine(self._url, "api-probe", pool_size=1, statement_timeout=2.0)
-        return app.create_app(
+        application = app.create_app(
             engine,
             self._announcer,
             app.probes(for_probe, self._broker),
             default_timezone=self._settings.default_timezone,
             metrics_directory=self._metrics_directory,
         )
+        # The body is read when the application asks for it, so that its framing may turn out wrong there.
+        application.register_error_handler(ParseException, lambda _: errors.answer(400, _UNREADABLE))
+        return application
 
     def _worker_exit(self, _arbiter: Any, _worker: Any) -> None:
         self._announcer.close(timeout=2.0)
@@ -89,13 +92,14 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         if status is None:
             super().handle_error(req, client, addr, exc)
             return
-        name, message = HTTP_STATUS_CODES[status], "The server cannot read this request."
-        body = json.dumps({"code": status, "status": name, "message": message, "errors": {}})
+        name = HTTP_STATUS_CODES[status]
+        body = json.dumps({"code": status, "status": name, "message": _UNREADABLE, "errors": {}})
         head = f"HTTP/1.1 {status} {name}\r\nConnection: close\r\nContent-Type: application/json\r\n"
         with suppress(OSError):
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
 
 
+_UNREADABLE = "The server cannot read this request."
 _REFUSED = {LimitRequestLine: 414, LimitRequestHeaders: 431, ParseException: 400}
 
 
