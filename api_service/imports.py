@@ -150,8 +150,9 @@ class Importer:
         """How many of them are new clients. First the new ones, then the others as they are by then: so a client who is
         created elsewhere at this moment is found by one of the two."""
         connection.execute(_STAGE)
-        _copy(connection, rows.values())
+        _copy(connection, sorted(rows.values()))  # in the order of the index on phones, so that its pages are near
         connection.execute(_IN_TURN, {"key": _LOCK})
+        connection.execute(_ROW_BY_ROW)
         created = connection.execute(_INSERT, {"timezone": self._default_timezone}).rowcount
         if created < len(rows):
             connection.execute(_UPDATE)
@@ -233,6 +234,8 @@ _STAGE = text("""
     on commit drop
 """)
 _IN_TURN = text("select pg_advisory_xact_lock(:key)")
+# Until the table is analyzed the planner takes a new directory for a small one, and reads all of it for every batch.
+_ROW_BY_ROW = text("select set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)")
 _INSERT = text("""
     insert into clients (phone, operator_code, tag, timezone)
     select phone, coalesce(operator_code, usual_code), coalesce(tag, ''), coalesce(timezone, :timezone) from staged

@@ -7,6 +7,7 @@ connection of the database.
 from collections.abc import Iterator
 
 from flask import Request
+from gunicorn.http.errors import ParseException
 from webargs.flaskparser import abort
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
@@ -36,6 +37,8 @@ def pieces(request: Request) -> Iterator[bytes]:
                 abort(408, message=f"The body took more than {MAX_SECONDS / 60:g} minutes.")
     except RequestEntityTooLarge as error:
         abort(413, exc=error, message=f"The body has more than {MAX_BYTES // 2**20} MiB.")
+    except ParseException as error:
+        abort(400, exc=error, message=BROKEN_OFF)
     except ClientDisconnected as error:
         if isinstance(error.__context__, TimeoutError):
             abort(408, exc=error, message=f"Not a byte came for {SILENCE:g} seconds.")
