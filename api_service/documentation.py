@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import flask_smorest
 from apispec.ext.marshmallow import MarshmallowPlugin
-from apispec.ext.marshmallow.common import resolve_schema_cls
+from apispec.ext.marshmallow.common import resolve_schema_cls, resolve_schema_instance
 from flask import Flask, Response
 from flask_swagger_ui import get_swaggerui_blueprint
 from marshmallow import Schema
@@ -184,21 +184,23 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         failures = _FAILURES | _FILE_FAILURES if files else _FAILURES
         statuses |= _FILE_FAILURES.keys() if files else set()
 
+        paged = query is not None and not files
+
         def decorate(view: View) -> View:
-            decorated: Any = self.doc(operationId=name)(view)
-            for failure in sorted(statuses, reverse=True):
-                decorated = self.alt_response(failure, response=failures[failure][0])(decorated)
-            paged = query is not None and not files
+            # The failures all at once, because each of the library's decorators wraps the view once more.
+            notes: dict[str, Any] = {"responses": {str(status): failures[status][0] for status in sorted(statuses)}}
+            if files:
+                content = {kind: {"schema": {"type": "string"}, "example": example} for kind, example in files.items()}
+                notes["requestBody"] = {"required": True, "content": content}
+            decorated: Any = self.doc(operationId=name, **notes)(view)
             decorated = self.response(
                 status, answer, example=gives, content_type=content_type, headers=_PAGINATION if paged else None
             )(decorated)
-            if files:
-                content = {kind: {"schema": {"type": "string"}, "example": example} for kind, example in files.items()}
-                decorated = self.doc(requestBody={"required": True, "content": content})(decorated)
+            # Instances: of a class the library would make one for every request.
             if query:
-                decorated = self.arguments(query, location="query")(decorated)
+                decorated = self.arguments(resolve_schema_instance(query), location="query")(decorated)
             if body:
-                decorated = self.arguments(body, example=sends)(decorated)
+                decorated = self.arguments(resolve_schema_instance(body), example=sends)(decorated)
             return decorated  # type: ignore[no-any-return]
 
         return decorate
