@@ -40,6 +40,7 @@ def create_app(
     sessions = sessionmaker(engine, expire_on_commit=False)
     app.extensions["parts"] = Parts(
         sessions=sessions,
+        statements=engine.execution_options(isolation_level="AUTOCOMMIT"),
         importer=Importer(sessions, default_timezone),
         announcer=announcer,
         probes=probes,

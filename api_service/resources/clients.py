@@ -9,7 +9,7 @@ from api_service import clients
 from api_service.access import about
 from api_service.documentation import Blueprint, path_id
 from api_service.page import Page, PageSchema
-from api_service.parts import parts, transaction
+from api_service.parts import parts, statement, transaction
 from api_service.schemas import ClientSchema
 from shared.models import Client
 
@@ -41,8 +41,8 @@ class Clients(MethodView):
 
         Mailings that have started already are not for him. 409 if another client has the phone.
         """
-        with transaction() as session:
-            client = clients.created(session, values)
+        with statement() as connection:
+            client = clients.created(connection, values)
         about(client_id=client["id"])
         return client
 
