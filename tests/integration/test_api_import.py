@@ -293,7 +293,7 @@ ANY_LINE = st.fixed_dictionaries({"phone": ANY_PHONE | st.just("8")}, optional=A
 ANY_RAW = st.sampled_from([b"{", b"[]", b"\xff", b"a,b,c,d,e", b"1", b'"\xff",,,'])
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(lines=st.lists(ANY_LINE | ANY_RAW, max_size=30), batch=st.integers(1, 12), form=st.sampled_from([CSV, NDJSON]))
 def test_any_file_does_what_its_lines_do_one_by_one(
     books_engine: Engine, lines: list[Any], batch: int, form: str
