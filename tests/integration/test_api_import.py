@@ -1,6 +1,7 @@
 """Files of clients: what is taken, what is refused, and what is said about it."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest.mock import ANY
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from api_service import imports
+from shared import database
 from tests.services.api import Answer, Api
 from tests.services.files import COLUMNS, as_csv, as_ndjson
 
@@ -281,6 +283,35 @@ def test_a_database_that_goes_away_leaves_whole_batches(api: Api, monkeypatch: p
     assert set(stored(api)) == {client["phone"] for client in clients[:30]}
     assert counts(take(api, as_csv(clients))) == (70, 30, 0)
     assert len(stored(api)) == 100
+
+
+def test_a_phone_that_changes_hands_meanwhile_costs_the_import_nothing(api: Api, books_url: str) -> None:
+    """A client gets the phone that the import has just created, and the import waits to change that client: a deadlock,
+    of which PostgreSQL ends the one that was first to wait for long enough."""
+    api.make("/clients/", ANNA)
+    name = api.engine.url.database
+    api.execute(f"alter database {name} set deadlock_timeout = '2s'")
+    importing = Api(database.engine(books_url, "importing"))
+    importing.get("/clients/")  # connected
+    api.execute(f"alter database {name} reset deadlock_timeout")
+    lines = as_csv([{"phone": BORIS["phone"], "tag": "new"}, {"phone": ANNA["phone"], "tag": "old"}])
+    with ThreadPoolExecutor(1) as pool, api.engine.begin() as connection:
+        connection.execute(text("set local deadlock_timeout = '25s'"))
+        connection.execute(text("select 1 from clients for update"))
+        answer = pool.submit(take, importing, lines)
+        waiting = (
+            "select count(*) from pg_stat_activity where application_name = 'importing' and wait_event_type = 'Lock'"
+        )
+        while not api.execute(waiting):
+            assert not answer.done()
+        connection.execute(text(f"update clients set phone = {BORIS['phone']}"))
+        connection.commit()
+        assert counts(answer.result(60)) == (1, 1, 0)
+    importing.engine.dispose()
+    assert {phone: client["tag"] for phone, client in stored(api).items()} == {
+        BORIS["phone"]: "new",
+        ANNA["phone"]: "old",
+    }
 
 
 ANY_PHONE = st.sampled_from([f"7912000000{number}" for number in range(6)])
