@@ -94,9 +94,9 @@ def peers() -> Sequence[Peer]:
 
 
 @contextmanager
-def django_rest_framework(database_url: str, log: Path) -> Iterator[str]:
-    """Its URL, on a database with our schema: the same server with as many workers and threads as ours has by default.
-    Raises TooSlow."""
+def django_rest_framework(database_url: str, log: Path) -> Iterator[tuple[str, int]]:
+    """Its URL and its process, on a database with our schema: the same server, with as many workers and threads as ours
+    has by default. Raises TooSlow."""
     url = f"http://127.0.0.1:{free_port()}"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -115,7 +115,7 @@ def django_rest_framework(database_url: str, log: Path) -> Iterator[str]:
                 if process.poll() is not None or time.monotonic() > end:
                     raise TooSlow(f"Django REST framework does not answer: {log.read_text(errors='replace')[-2000:]}")
                 time.sleep(0.1)
-            yield url
+            yield url, process.pid
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -105,24 +105,27 @@ def _create(services: Services, scale: Scale) -> Iterator[Figure]:
     with ExitStack() as stack:
         addresses = stack.enter_context(services.addresses({}, table=True))
         running = stack.enter_context(deployed(services.processes, addresses, dispatchers=0, warm_up=False))
-        urls = {OURS: running.url}
+        urls, pids = {OURS: running.url}, {OURS: services.processes.pid("api")}
         if peers.has_django_rest_framework():
             other = stack.enter_context(services.addresses({}, table=True))
             log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "log"
-            urls[DRF] = stack.enter_context(peers.django_rest_framework(other.database_url, log))
+            urls[DRF], pids[DRF] = stack.enter_context(peers.django_rest_framework(other.database_url, log))
         for url in urls.values():
             _post(url, 200)  # connections, caches
         made: dict[str, list[Call]] = {name: [] for name in urls}
         rates: dict[str, list[float]] = {name: [] for name in urls}
+        costs: dict[str, list[float]] = {name: [] for name in urls}
         for _ in range(scale.repetitions):
             for name, url in urls.items():
-                began = time.monotonic()
+                began, before = time.monotonic(), usage.cpu([pids[name]])
                 made[name] += _post(url, scale.posts)
                 rates[name].append(scale.posts / (time.monotonic() - began))
+                costs[name].append((usage.cpu([pids[name]]) - before) / scale.posts * 1e6)
     for name in urls:
         times = sorted(call.seconds for call in made[name])
         yield _median(f"POST /clients/, {CONNECTIONS} connections, {name}", rates[name], "1/s")
         yield Figure(f"POST /clients/, p99, {name}", times[len(times) * 99 // 100] * 1000, "ms")
+        yield _median(f"CPU per POST /clients/, {name}", costs[name], "µs")
     if DRF in urls:
         yield Figure(f"POST /clients/, {OURS} / {DRF}", median(rates[OURS]) / median(rates[DRF]), "", least=1.6)
 
