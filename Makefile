@@ -40,7 +40,7 @@ FUZZ_CASES := 300
 FUZZ_SEED := $(shell date +%s)
 PROPERTIES = tests/fuzz $(addprefix tests/unit/test_, provider.py job.py settings.py retry.py api_fields.py)
 
-bench: setup ## how fast it is, beside a bare pipeline; minutes (PEERS=1: beside Celery, too; ARGS="--only launch")
+bench: setup ## how fast it is, beside a bare pipeline; minutes (PEERS=1: beside others, too; ARGS="--only launch")
 	@$(BENCH) $(ARGS)
 
 bench-full: setup ## the same with millions of messages, and the plots of docs/performance.md anew; an hour
@@ -50,13 +50,19 @@ BENCH = $(PY) -m benchmarks
 
 ifdef PEERS
 CELERY = .local/bench/celery
-BENCH = BENCH_CELERY_PYTHON=$(CURDIR)/$(CELERY)/bin/python $(PY) -m benchmarks
+DRF = .local/bench/drf
+BENCH = BENCH_CELERY_PYTHON=$(CURDIR)/$(CELERY)/bin/python BENCH_DRF_PYTHON=$(CURDIR)/$(DRF)/bin/python $(PY) -m benchmarks
 
-bench bench-full: $(CELERY)/bin/celery
+bench bench-full: $(CELERY)/bin/celery $(DRF)/bin/gunicorn
 
 $(CELERY)/bin/celery:
 	@$(PY) -m venv --clear $(CELERY)
 	@$(CELERY)/bin/python -m pip install --quiet --disable-pip-version-check celery requests psycopg2-binary
+
+$(DRF)/bin/gunicorn:
+	@$(PY) -m venv --clear $(DRF)
+	@$(DRF)/bin/python -m pip install --quiet --disable-pip-version-check \
+		django djangorestframework "gunicorn>=27" psycopg2-binary
 endif
 
 lint: setup ## style, types, who may import whom, and the Dockerfile

@@ -9,11 +9,12 @@ from sqlalchemy.orm import sessionmaker
 
 from api_service import access, admission, documentation, errors
 from api_service.body import MAX_BYTES
+from api_service.imports import Importer
 from api_service.keys import Keyring
 from api_service.parts import Announcer, Parts
 from api_service.probe import Probe
 from api_service.rate import Rate
-from api_service.resources import clients, health, keys, mailings, statistics
+from api_service.resources import clients, health, imports, keys, mailings, statistics
 from shared import database, ledger
 from shared.broker import topology
 from shared.broker.base import Broker
@@ -35,8 +36,11 @@ def create_app(
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # one more than `BodyParser` takes, so that it sees too much
     app.json = _Json(app)
+    sessions = sessionmaker(engine, expire_on_commit=False)
     app.extensions["parts"] = Parts(
-        sessions=sessionmaker(engine, expire_on_commit=False),
+        sessions=sessions,
+        statements=engine.execution_options(isolation_level="AUTOCOMMIT"),
+        importer=Importer(sessions, default_timezone),
         announcer=announcer,
         probes=probes,
         default_timezone=default_timezone,
@@ -46,7 +50,15 @@ def create_app(
     admission.register(app, Keyring(engine) if auth else None, Rate(rate))
     errors.register(app)
     documentation.register(
-        app, [clients.blueprint, mailings.blueprint, statistics.blueprint, keys.blueprint, health.blueprint]
+        app,
+        [
+            clients.blueprint,
+            imports.blueprint,
+            mailings.blueprint,
+            statistics.blueprint,
+            keys.blueprint,
+            health.blueprint,
+        ],
     )
     app.add_url_rule("/", "root", _to_documentation)
     return app

@@ -23,9 +23,14 @@ class BodyParser(FlaskParser):
         if len(body) > MAX_BYTES:  # Flask cuts a body of unknown length off at its limit and says nothing
             abort(413, message=f"The body has more than {MAX_BYTES // 1024} KiB.")
         try:
-            return json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_refuse)
+            return strict_json(body.decode())
         except (ValueError, RecursionError) as error:
             abort(400, exc=error, message="The body is not JSON.")
+
+
+def strict_json(text: str) -> Any:
+    """Raises ValueError and RecursionError for what is not JSON, ValidationError for a name given twice."""
+    return _DECODER.decode(text)
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -38,3 +43,6 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from psycopg2.errors import UniqueViolation
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -14,11 +14,19 @@ from api_service.page import Page
 from shared import ledger, messages
 from shared.models import Client
 
+_INSERT = insert(Client).returning(Client.id)
+
 
 def listed(session: Session, page: Page) -> tuple[Sequence[Client], int]:
-    """One page in the order of ids, and how many clients there are."""
-    rows = session.scalars(select(Client).order_by(Client.id).offset(page.offset).limit(page.size)).all()
-    return rows, session.scalar(select(func.count()).select_from(Client)) or 0
+    """One page in the order of ids, and how many clients there are, both as of one moment."""
+    session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    total = session.scalar(select(func.count()).select_from(Client)) or 0
+    before, size = page.offset, max(0, min(page.size, total - page.offset))
+    behind = max(0, total - before - size)
+    if before <= behind:
+        return session.scalars(select(Client).order_by(Client.id).offset(before).limit(size)).all(), total
+    # From the nearer end, since every row on the way to a page is looked at.
+    return session.scalars(select(Client).order_by(Client.id.desc()).offset(behind).limit(size)).all()[::-1], total
 
 
 def found(session: Session, client_id: int, *, lock: bool = False) -> Client:
@@ -29,13 +37,11 @@ def found(session: Session, client_id: int, *, lock: bool = False) -> Client:
     return client
 
 
-def created(session: Session, values: Mapping[str, Any]) -> Client:
-    """Raises Conflict."""
-    client = Client(**values)
+def created(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
+    """One statement. What `schemas.ClientSchema` wants. Raises Conflict."""
     with _one_phone_each():
-        session.add(client)
-        session.flush()
-    return client
+        client_id = connection.execute(_INSERT, values).scalar_one()
+    return {"id": client_id, **values}
 
 
 def changed(session: Session, client_id: int, values: Mapping[str, Any]) -> Client:

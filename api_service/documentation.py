@@ -5,14 +5,14 @@ from typing import Any, TypeVar
 
 import flask_smorest
 from apispec.ext.marshmallow import MarshmallowPlugin
-from apispec.ext.marshmallow.common import resolve_schema_cls
+from apispec.ext.marshmallow.common import resolve_schema_cls, resolve_schema_instance
 from flask import Flask, Response
 from flask_swagger_ui import get_swaggerui_blueprint
 from marshmallow import Schema
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, ValidationError
 
-from api_service import errors
+from api_service import errors, upload
 from api_service.body import MAX_BYTES, BodyParser
 from api_service.fields import YEARS
 from api_service.key import Scope
@@ -26,7 +26,8 @@ MAX_ID = 2**63 - 1
 _DESCRIPTION = f"""\
 A directory of clients, mailings to them, and where every message stands.
 
-* Bodies are JSON of at most {MAX_BYTES // 1024} KiB, sent as `application/json`. Unknown fields are refused.
+* Bodies are JSON of at most {MAX_BYTES // 1024} KiB, sent as `application/json`. Unknown fields are refused. Files of
+  clients are CSV or NDJSON of at most {upload.MAX_BYTES // 2**20} MiB.
 * Dates and times are ISO 8601 with an offset from UTC, of the years {YEARS[0]} to {YEARS[-1]}; answers are in UTC.
 * Lists come in pages: `page` and `page_size` in the query, the header `X-Pagination` in the answer.
 * Every request but those for the health of the service carries an API key: `Authorization: Bearer nsk_…`. A key of the
@@ -107,6 +108,38 @@ _CHALLENGE = {"WWW-Authenticate": {"description": "What is wanted (RFC 6750).", 
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds until then.", "schema": {"type": "integer"}}}
 _FAILURE_HEADERS = {401: _CHALLENGE, 403: _CHALLENGE, 429: _RETRY_AFTER, 503: _RETRY_AFTER}
 
+# Where the body is a file. By status, and beyond those above.
+_FILE_FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
+    400: ("BrokenOff", "The body broke off. What had been taken stays.", _error(400, "Bad Request", upload.BROKEN_OFF)),
+    408: (
+        "TooSlow",
+        f"{upload.TOO_SLOW.removesuffix('.')}, or took longer than {upload.MAX_SECONDS / 60:g} minutes. What had been"
+        " taken stays.",
+        _error(408, "Request Timeout", upload.TOO_SLOW),
+    ),
+    413: (
+        "FileTooLarge",
+        f"The body has more than {upload.MAX_BYTES // 2**20} MiB. What had been taken stays.",
+        _error(413, "Request Entity Too Large", f"The body has more than {upload.MAX_BYTES // 2**20} MiB."),
+    ),
+    415: (
+        "NotFileType",
+        "The content type is none of the documented ones.",
+        _error(415, "Unsupported Media Type", "The content type must be text/csv or application/x-ndjson."),
+    ),
+    422: (
+        "InvalidFile",
+        "The file as a whole, or the query, is not valid. Nothing was changed.",
+        _error(422, "Unprocessable Entity", errors.SEE_ERRORS, {"header": {"phone": ["Missing column."]}}),
+    ),
+    429: (
+        "TooManyImports",
+        "Too many imports are running here, or more requests a second than API_RATE allows. `Retry-After` says when to"
+        " try again.",
+        _error(429, "Too Many Requests", "2 imports are running here already."),
+    ),
+}
+
 _PAGINATION = {
     "X-Pagination": {
         "description": "JSON: `total`, `total_pages`, `first_page`, `last_page`, `page`, `previous_page`, `next_page`.",
@@ -162,6 +195,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         scope: Scope | None = None,
         body: SchemaLike | None = None,
         sends: object = None,
+        files: Mapping[str, str] | None = None,
         query: SchemaLike | None = None,
         status: int = 200,
         answer: SchemaLike | None = None,
@@ -173,23 +207,34 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
         scope: what a key must allow; by default `read` for a GET and `write` for everything else.
         body, query: handed to the view in this order, loaded. sends, gives: examples of the request and the answer.
-        fails: statuses beyond those that follow from the rest. A query makes the answer one page of a list.
+        files: examples by content type of a body that the view reads by itself.
+        fails: statuses beyond those that follow from the rest. A query without files makes the answer one
+        page of a list.
         """
         statuses = {*fails, *self._always}
         statuses |= ({400, 413, 415, 422} if body else set()) | ({414, 422} if query else set())
+        failures = _FAILURES | _FILE_FAILURES if files else _FAILURES
+        statuses |= _FILE_FAILURES.keys() if files else set()
+
+        paged = query is not None and not files
 
         def decorate(view: View) -> View:
             wanted = None if self._is_open else scope or (Scope.READ if view.__name__ == "get" else Scope.WRITE)
-            decorated: Any = self.doc(operationId=name, security=[{"key": [wanted.value]}] if wanted else [])(view)
-            for failure in sorted(statuses, reverse=True):
-                decorated = self.alt_response(failure, response=_FAILURES[failure][0])(decorated)
+            # The failures all at once, because each of the library's decorators wraps the view once more.
+            notes: dict[str, Any] = {"responses": {str(status): failures[status][0] for status in sorted(statuses)}}
+            notes["security"] = [{"key": [wanted.value]}] if wanted else []
+            if files:
+                content = {kind: {"schema": {"type": "string"}, "example": example} for kind, example in files.items()}
+                notes["requestBody"] = {"required": True, "content": content}
+            decorated: Any = self.doc(operationId=name, **notes)(view)
             decorated = self.response(
-                status, answer, example=gives, content_type=content_type, headers=_PAGINATION if query else None
+                status, answer, example=gives, content_type=content_type, headers=_PAGINATION if paged else None
             )(decorated)
+            # Instances: of a class the library would make one for every request.
             if query:
-                decorated = self.arguments(query, location="query")(decorated)
+                decorated = self.arguments(resolve_schema_instance(query), location="query")(decorated)
             if body:
-                decorated = self.arguments(body, example=sends)(decorated)
+                decorated = self.arguments(resolve_schema_instance(body), example=sends)(decorated)
             decorated.scope = wanted  # `admission` looks here
             return decorated  # type: ignore[no-any-return]
 
@@ -227,7 +272,7 @@ def register(app: Flask, blueprints: Sequence[Blueprint]) -> None:
         },
     )
     api.register_converter(KeyConverter, lambda _: {"type": "string", "pattern": f"^{KeyConverter.regex}$"})
-    for status, (name, meaning, example) in _FAILURES.items():
+    for status, (name, meaning, example) in (*_FAILURES.items(), *_FILE_FAILURES.items()):
         about: dict[str, Any] = {"description": meaning}
         about["content"] = {"application/json": {"schema": ErrorSchema, "example": example}}
         if status in _FAILURE_HEADERS:

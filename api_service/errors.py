@@ -35,7 +35,8 @@ _log = logs.logger()
 
 
 class Problem(Exception):
-    """errors: lists of sentences by field of the request's body. headers: of the answer, beyond the usual ones."""
+    """errors: lists of sentences by field. place: of these fields in the request. headers: of the answer, beyond the
+    usual ones."""
 
     status: HTTPStatus
 
@@ -43,11 +44,12 @@ class Problem(Exception):
         self,
         message: str,
         errors: Mapping[str, list[str]] | None = None,
+        place: str = "json",
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.errors = {"json": dict(errors)} if errors else {}
+        self.errors = {place: dict(errors)} if errors else {}
         self.headers = dict(headers or {})
 
 
@@ -97,8 +99,8 @@ class Conflict(Problem):
 class Invalid(Problem):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
-    def __init__(self, errors: Mapping[str, list[str]]) -> None:
-        super().__init__(SEE_ERRORS, errors)
+    def __init__(self, errors: Mapping[str, list[str]], place: str = "json") -> None:
+        super().__init__(SEE_ERRORS, errors, place)
 
 
 NEEDS_KEY = "An API key is needed, as `Authorization: Bearer …`."

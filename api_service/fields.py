@@ -14,6 +14,7 @@ _MOMENT = re.compile(
     r"([0-9]{4})-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
     r"(Z|[+-][0-9]{2}(?::?[0-5][0-9])?)?"
 )
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Text(fields.String):
@@ -30,7 +31,7 @@ class Text(fields.String):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if not isinstance(value, str):
             raise self.make_error("invalid")
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        if "\0" in value or (not value.isascii() and _SURROGATE.search(value)):
             raise self.make_error("characters")
         return value
 
@@ -66,6 +67,11 @@ class Phone(Shaped):
 
     def _serialize(self, value: Any, *_: Any, **__: Any) -> Any:
         return str(value)
+
+
+def operator_code(phone: int) -> str:
+    """The one that a client has unless another is given: the number was issued with it."""
+    return str(phone)[1:4]
 
 
 class TimeOfDay(Shaped):

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from flask import current_app
+from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from api_service.imports import Importer
 from api_service.probe import Probe
 
 
@@ -20,9 +22,11 @@ class Announcer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """slot: where this process counts (`shared.ledger`)."""
+    """statements: for what is a transaction by itself. slot: where this process counts (`shared.ledger`)."""
 
     sessions: sessionmaker[Session]
+    statements: Engine
+    importer: Importer
     announcer: Announcer
     probes: Mapping[str, Probe]
     default_timezone: str
@@ -40,3 +44,8 @@ def transaction() -> AbstractContextManager[Session]:
     Rows that were read can be used afterwards; the connection is back in the pool by then.
     """
     return parts().sessions.begin()
+
+
+def statement() -> AbstractContextManager[Connection]:
+    """A connection for one statement that is a transaction by itself: two round trips fewer than in a `transaction`."""
+    return parts().statements.connect()

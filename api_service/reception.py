@@ -62,19 +62,20 @@ class Reception:
         return lengths[0]
 
 
-class PatientSocket(socket.socket):
-    """The connection to a client, as threads use it: they do not wait for him without end.
+class TooSlow(ConnectionResetError):
+    """As if the client had gone."""
 
-    Raises ConnectionResetError, as if he had gone.
-    """
+
+class PatientSocket(socket.socket):
+    """The connection to a client, as threads use it: they do not wait for him without end. Raises TooSlow."""
 
     def __init__(self, accepted: socket.socket) -> None:
         super().__init__(fileno=accepted.detach())
         self.be_patient()
 
-    def be_patient(self) -> None:
-        """From here on with new patience."""
-        self._receiving, self._sending = _Patience(), _Patience()
+    def be_patient(self, seconds: float = PATIENCE) -> None:
+        """From here on with new patience: for bytes to come, and for bytes to be taken."""
+        self._receiving, self._sending = _Patience(seconds), _Patience(seconds)
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         return self._within(self._receiving, lambda: super(PatientSocket, self).recv(size, flags), len)
@@ -104,7 +105,7 @@ class PatientSocket(socket.socket):
             patience.moved += count(result)
             return result
         except TimeoutError as error:
-            raise ConnectionResetError(errno.ECONNRESET, "The client is too slow.") from error
+            raise TooSlow(errno.ECONNRESET, "The client is too slow.") from error
         finally:
             patience.waited += clock.ticks() - began
             if self.fileno() >= 0:
@@ -112,10 +113,11 @@ class PatientSocket(socket.socket):
 
 
 class _Patience:
-    """waited: seconds. moved: bytes."""
+    """seconds: to begin with. waited: seconds. moved: bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self.waited, self.moved = 0.0, 0
 
     def left(self) -> float:
-        return max(0.001, PATIENCE + self.moved / SLOWEST - self.waited)
+        return max(0.001, self._seconds + self.moved / SLOWEST - self.waited)

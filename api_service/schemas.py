@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
-from api_service.fields import Moment, OperatorCode, Phone, Text, TimeOfDay, Whole, Zone
+from api_service.fields import Moment, OperatorCode, Phone, Text, TimeOfDay, Whole, Zone, operator_code
+from api_service.imports import LISTED, ImportState
 from api_service.key import Scope
 from api_service.mailing_rules import Filter
 from api_service.page import PageSchema
@@ -60,8 +61,60 @@ class ClientSchema(BodySchema):
     @post_load
     def _default_operator_code(self, data: dict[str, Any], partial: bool | None, **_: Any) -> dict[str, Any]:
         if not partial:
-            data.setdefault("operator_code", str(data["phone"])[1:4])
+            data.setdefault("operator_code", operator_code(data["phone"]))
         return data
+
+
+class LineErrorSchema(Schema):
+    line = fields.Integer(metadata=_about("Its number, counted from 1.", example=3))
+    errors = fields.Dict(
+        metadata=_about("What is wrong with it: lists of sentences by field, `_schema` for the line as a whole.")
+    )
+
+
+class ImportSchema(Schema):
+    id = fields.Integer(metadata=_about("Given by the service.", example=1))
+    name = fields.String(metadata=_about("The one it was given in the query, or empty.", example="crm-2050-01-31"))
+    state = fields.Enum(
+        ImportState,
+        by_value=fields.String,
+        metadata=_about(
+            "`running`; `finished`: the whole file was read; `broken`: it ended before the file did, and what had been"
+            " taken stays. One whose process died is broken after two minutes."
+        ),
+    )
+    started_at = Moment(metadata=_about("When its first line was there."))
+    ended_at = Moment(allow_none=True, metadata=_about("Null while it runs, and if its process died."))
+    failure = fields.String(allow_none=True, metadata=_about("Why it is broken; null otherwise."))
+    lines = fields.Integer(metadata=_about("Lines taken or refused by now; the sum of the following three.", example=3))
+    created = fields.Integer(metadata=_about("Lines that added a client.", example=1))
+    updated = fields.Integer(
+        metadata=_about("Lines about a client who was there already, whether or not they changed anything.", example=1)
+    )
+    refused = fields.Integer(metadata=_about("Lines that were not valid.", example=1))
+    errors = fields.List(
+        fields.Nested(LineErrorSchema),
+        metadata=_about(f"The first {LISTED} refused lines; `refused` counts all of them."),
+    )
+
+
+class ImportName(Text):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(1, 64), **kwargs)
+
+
+class ImportQuerySchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    name = ImportName(
+        load_default="",
+        metadata=_about("Any name for this import, at most 64 characters, to find it by while it runs."),
+    )
+
+
+class ImportsQuerySchema(PageSchema):
+    name = ImportName(load_default=None, metadata=_about("Only imports that were given this name."))
 
 
 class FilterSchema(BodySchema):
@@ -273,8 +326,8 @@ class ErrorSchema(Schema):
     errors = fields.Dict(
         required=True,
         metadata=_about(
-            "Where it is wrong: lists of sentences by place (`json`, `query`) and field; empty where no field"
-            " is to blame."
+            "Where it is wrong: lists of sentences by place (`json`, `query`, `header` of a file) and field; empty"
+            " where no field is to blame."
         ),
     )
 

@@ -7,12 +7,13 @@ from typing import Any
 from flask import Flask
 from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
+from gunicorn.http.errors import ParseException
 from prometheus_client import multiprocess
 
-from api_service import app
+from api_service import app, errors
 from api_service.announcer import BackgroundAnnouncer
 from api_service.metrics_page import MetricsPage
-from api_service.worker import CONNECTIONS, Worker
+from api_service.worker import CONNECTIONS, UNREADABLE, Worker
 from shared import database, logs
 from shared.broker.base import Broker
 from shared.settings import Settings
@@ -62,7 +63,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # the library has no types
         """In each worker, after the fork: connections must not be shared."""
         engine = database.engine(self._url, "api", pool_size=THREADS, statement_timeout=STATEMENT_TIMEOUT)
         for_probe = database.engine(self._url, "api-probe", pool_size=1, statement_timeout=2.0)
-        return app.create_app(
+        application = app.create_app(
             engine,
             self._announcer,
             app.probes(for_probe, self._broker),
@@ -70,6 +71,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # the library has no types
             auth=self._settings.api_auth,
             rate=self._settings.api_rate,
         )
+        # The body is read when the application asks for it, so that its framing may turn out wrong there.
+        application.register_error_handler(ParseException, lambda _: errors.answer(400, UNREADABLE))
+        return application
 
     def _when_ready(self, arbiter: Any) -> None:
         host, port = arbiter.LISTENERS[0].sock.getsockname()[:2]

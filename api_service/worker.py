@@ -116,7 +116,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             super().handle_error(req, client, addr, exc)
             return
         with suppress(OSError):
-            client.sendall(_answer(status, "The server cannot read this request."))
+            client.sendall(_answer(status, UNREADABLE))
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """SIGINT. gunicorn's own asks the thread pool for a lock that the code which the signal interrupts may hold."""
@@ -209,6 +209,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         sock.close()
 
 
+UNREADABLE = "The server cannot read this request."
 _REFUSED = {LimitRequestLine: 414, LimitRequestHeaders: 431, ParseException: 400}
 
 

@@ -1,4 +1,5 @@
-"""Celery beside us, where `make bench PEERS=1` has installed it: its interpreter is named by BENCH_CELERY_PYTHON."""
+"""Others beside us, where `make bench PEERS=1` has installed them: their interpreters are named by
+BENCH_CELERY_PYTHON and BENCH_DRF_PYTHON."""
 
 import json
 import os
@@ -10,9 +11,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
+
 from benchmarks import ceiling, usage
 from benchmarks.run import Run, TooSlow
 from benchmarks.services import Addresses, Services, query
+from sandbox.processes import free_port
 
 LIMIT = 180.0
 _ROOT = Path(__file__).resolve().parent.parent
@@ -88,6 +92,47 @@ def peers() -> Sequence[Peer]:
     """None where it is not installed."""
     return PEERS if _python() else ()
 
+
+@contextmanager
+def django_rest_framework(database_url: str, log: Path) -> Iterator[tuple[str, int]]:
+    """Its URL and its process, on a database with our schema: the same server, with as many workers and threads as ours
+    has by default. Raises TooSlow."""
+    url = f"http://127.0.0.1:{free_port()}"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [os.environ["BENCH_DRF_PYTHON"], "-m", "gunicorn", "benchmarks.drf_app:application", "--bind", url[7:],
+             "--workers", str(WORKERS), "--worker-class", "gthread", "--threads", str(THREADS), "--keep-alive", "75"],
+            env=os.environ | {"DATABASE_URL": database_url},
+            cwd=_ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            end = time.monotonic() + 30
+            while not _answers(f"{url}/clients/"):
+                if process.poll() is not None or time.monotonic() > end:
+                    raise TooSlow(f"Django REST framework does not answer: {log.read_text(errors='replace')[-2000:]}")
+                time.sleep(0.1)
+            yield url, process.pid
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _answers(url: str) -> bool:
+    with suppress(requests.RequestException):
+        return requests.options(url, timeout=5).status_code < 500
+    return False
+
+
+def has_django_rest_framework() -> bool:
+    return bool(os.environ.get("BENCH_DRF_PYTHON"))
+
+
+WORKERS, THREADS = 2, 8  # the API_WORKERS of a deployment by default, and the threads of each
 
 PEERS = (
     Peer("Celery, a task per message", "send_one", ("-P", "threads", "-c", "16"), 64, 15.0, 2_000),

@@ -1,12 +1,14 @@
 """A client of our own HTTP API, for people with a Python prompt, the demo, the tests and the benchmarks."""
 
+import io
+import json
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import count, islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -70,6 +72,29 @@ class ApiClient:
         with ThreadPoolExecutor(THREADS) as pool:
             while some := list(islice(rest, 1000)):
                 yield from pool.map(lambda client: self._create("/clients/", client), some)
+
+    def import_clients(
+        self, source: BinaryIO | Iterable[Mapping[str, Any]], *, content_type: str = "text/csv", name: str = ""
+    ) -> Json:
+        """Adds and changes clients by the million, in one request that is sent as it is read; the import in the end.
+
+        source: an open file, whose kind content_type says (also application/x-ndjson), or clients as `create_client`
+        takes them. name: to watch it by, with `imports`. After an error the same may be sent again.
+        """
+        data: BinaryIO | Iterator[bytes]
+        if isinstance(source, BinaryIO | io.IOBase):
+            data = source
+        else:
+            data, content_type = _ndjson(source), "application/x-ndjson"
+        headers, params = {"Content-Type": content_type}, {"name": name} if name else {}
+        return self._object("POST", "/clients/import/", repeat=(), data=data, headers=headers, params=params)
+
+    def client_import(self, import_id: int) -> Json:
+        return self._object("GET", f"/clients/imports/{import_id}/")
+
+    def imports(self, name: str | None = None) -> Iterator[Json]:
+        """All of them, or those of that name, page by page, the newest first."""
+        return self._items("/clients/imports/", name=name)
 
     def client(self, client_id: int) -> Json:
         return self._object("GET", f"/clients/{client_id}/")
@@ -207,6 +232,13 @@ class ApiClient:
             body = {}
         body = body if isinstance(body, dict) else {}
         raise ApiError(_sentence(method, path, answer.status_code, body), answer.status_code, body)
+
+
+def _ndjson(clients: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """In pieces of a thousand lines."""
+    rest = iter(clients)
+    while some := list(islice(rest, 1000)):
+        yield "".join(f"{json.dumps(client)}\n" for client in some).encode()
 
 
 def _json(answer: requests.Response) -> Any:

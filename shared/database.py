@@ -1,7 +1,11 @@
 """Connections to PostgreSQL."""
 
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
-from sqlalchemy.exc import SQLAlchemyError
+import select
+from typing import Any
+
+import psycopg2
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
 from shared import embedded
 from shared.settings import Settings
@@ -20,12 +24,11 @@ def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float 
 
     statement_timeout: seconds, after which the server gives a statement up.
     """
-    return create_engine(
+    made = create_engine(
         make_url(url).set(drivername="postgresql+psycopg2"),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
-        pool_pre_ping=True,
         hide_parameters=True,  # errors are logged, and phone numbers must not be
         connect_args={
             "application_name": name,
@@ -39,6 +42,24 @@ def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float 
             " -c idle_in_transaction_session_timeout=60000 -c random_page_cost=1.1",
         },
     )
+    event.listen(made, "checkout", _replace_dead)
+    return made
+
+
+def _replace_dead(connection: Any, *_: Any) -> None:
+    """Looks whether a connection of the pool has lost its server: the end of the stream then waits to be read.
+
+    The pool's own way, a statement for every use of a connection, costs as much as a statement that does something.
+    """
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    if poll.poll(0):
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("select 1")
+            connection.rollback()
+        except psycopg2.Error as error:
+            raise DisconnectionError from error
 
 
 def answers(engine: Engine) -> bool:

@@ -1,6 +1,7 @@
 """The tables. `shared/migrations` creates them; a test compares the two."""
 
 from datetime import date, datetime, time
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -15,7 +16,7 @@ from sqlalchemy import (
     func,
     text,
 )  # fmt: skip
-from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.message_state import MessageState
@@ -47,6 +48,24 @@ class Client(Base):
     tag: Mapped[str] = mapped_column(String(64), server_default="")
     timezone: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+
+
+class Import(Base):
+    """A file of clients on its way into the directory. Every batch counts its lines here, in its own transaction."""
+
+    __tablename__ = "imports"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), server_default="")  # given by whoever sends it
+    started_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    heard_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())  # of the process that reads it
+    ended_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    failure: Mapped[str | None] = mapped_column(Text)  # why it ended before the file did
+    lines: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    created: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    updated: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    refused: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    errors: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")  # of the first refused lines
 
 
 class Mailing(Base):

@@ -9,7 +9,7 @@ from api_service import clients
 from api_service.access import about
 from api_service.documentation import Blueprint, path_id
 from api_service.page import Page, PageSchema
-from api_service.parts import parts, transaction
+from api_service.parts import parts, statement, transaction
 from api_service.schemas import ClientSchema
 from shared.models import Client
 
@@ -36,14 +36,14 @@ class Clients(MethodView):
     @blueprint.operation(
         "createClient", body=ClientSchema, sends=_SENT, status=201, answer=ClientSchema, gives=_GIVEN, fails=[409]
     )
-    def post(self, values: Mapping[str, Any]) -> Client:
+    def post(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Add a client
 
         Mailings that have started already are not for him. 409 if another client has the phone.
         """
-        with transaction() as session:
-            client = clients.created(session, values)
-        about(client_id=client.id)
+        with statement() as connection:
+            client = clients.created(connection, values)
+        about(client_id=client["id"])
         return client
 
 

@@ -1,64 +1,171 @@
-"""The directory over HTTP: clients created one by one, and the first and the last page of many."""
+"""The directory over HTTP: clients from files, clients one by one, and the first and the last page of many."""
 
+import itertools
 import json
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from statistics import median
 
+import psutil
 import requests
 
-from benchmarks import calls
+from benchmarks import calls, peers, usage
 from benchmarks.calls import Call
 from benchmarks.figure import Figure, Report
 from benchmarks.run import deployed
 from benchmarks.scale import Scale
 from benchmarks.services import Services
+from sandbox import numbering
+from sandbox.numbering import Client
+from shared.api_client import ApiClient
 
 CONNECTIONS = 8
 ROUNDS = 30
 PAGE_SIZE = 50
+OURS, DRF = "ours", "Django REST framework"
+
+_phones = itertools.count(70_000_000_001)  # no range of the numbering plan begins here
 
 
 def measure(services: Services, scale: Scale) -> Report:
-    with (
-        services.addresses({"some": scale.clients}, table=True) as addresses,
-        deployed(services.processes, addresses, dispatchers=0, warm_up=False) as running,
-    ):
-        return Report(
-            f"Directory: {scale.clients:,} clients",
-            [*_create(running.url, scale.posts), *_pages(running.url, scale.clients)],
-        )
+    return Report(
+        f"Directory: {scale.clients:,} clients",
+        [*_import(services, scale), *_create(services, scale), *_pages(services, scale)],
+    )
 
 
-def _create(url: str, count: int) -> Iterator[Figure]:
-    bodies = (json.dumps({"phone": str(70_000_000_000 + number)}).encode() for number in range(1, count + 1))
+# ---------------------------------------------------------------- from files
+
+
+def _csv(clients: Iterator[Client]) -> Iterator[str]:
+    yield "phone,operator_code,tag,timezone\n"
+    for one in clients:
+        yield f"{one.phone},{one.operator_code},{one.tag},{one.timezone}\n"
+
+
+def _ndjson(clients: Iterator[Client]) -> Iterator[str]:
+    for one in clients:
+        yield f"{json.dumps(one._asdict())}\n"
+
+
+FORMATS: Mapping[str, tuple[str, Callable[[Iterator[Client]], Iterator[str]]]] = {
+    "CSV": ("text/csv", _csv),
+    "NDJSON": ("application/x-ndjson", _ndjson),
+}
+
+
+def _import(services: Services, scale: Scale) -> Iterator[Figure]:
+    """Each file into an empty directory, and once more into the full one."""
+    rates: dict[str, list[float]] = {f"{name}, {what}": [] for name in FORMATS for what in ("new", "known")}
+    cpu: dict[str, list[float]] = {"API": [], "postgres": []}
+    peak = 0.0
+    with tempfile.TemporaryDirectory() as directory:
+        files = {name: Path(directory) / name for name in FORMATS}
+        for name, (_, lines) in FORMATS.items():
+            with files[name].open("w", encoding="ascii") as file:
+                file.writelines(lines(numbering.clients(scale.clients, seed=1)))
+        for _ in range(scale.repetitions):
+            for name, (content_type, _) in FORMATS.items():
+                with (
+                    services.addresses({}, table=True) as addresses,
+                    deployed(services.processes, addresses, dispatchers=0, warm_up=False) as running,
+                    ApiClient(running.url, timeout=900) as client,
+                ):
+                    pids = {"API": services.processes.pid("api"), "postgres": services.pids["postgres"]}
+                    before = {process: usage.cpu([pid]) for process, pid in pids.items()}
+                    for what, count in (("new", "created"), ("known", "updated")):
+                        began = time.monotonic()
+                        with files[name].open("rb") as file:
+                            answer = client.import_clients(file, content_type=content_type)
+                        rates[f"{name}, {what}"].append(scale.clients / (time.monotonic() - began))
+                        assert answer[count] == scale.clients, "A client was not imported."
+                        if what == "new":
+                            for process, pid in pids.items():
+                                cpu[process].append((usage.cpu([pid]) - before[process]) / scale.clients * 1e6)
+                    peak = max(peak, usage.peak_memory(_workers(pids["API"])))
+    for name, some in rates.items():
+        yield _median(f"imported from {name} clients", some, "1/s", least=30_000)
+    for process, costs in cpu.items():
+        yield _median(f"CPU per new client: {process}", costs, "µs")
+    yield Figure("peak memory of an API worker that imports", peak, "MB", most=120)
+
+
+def _workers(api: int) -> list[int]:
+    return [process.pid for process in psutil.Process(api).children(recursive=True)]
+
+
+# ---------------------------------------------------------------- one by one
+
+
+def _create(services: Services, scale: Scale) -> Iterator[Figure]:
+    """In turn with the peer, where that is installed."""
+    with ExitStack() as stack:
+        addresses = stack.enter_context(services.addresses({}, table=True))
+        running = stack.enter_context(deployed(services.processes, addresses, dispatchers=0, warm_up=False))
+        urls, pids = {OURS: running.url}, {OURS: services.processes.pid("api")}
+        if peers.has_django_rest_framework():
+            other = stack.enter_context(services.addresses({}, table=True))
+            log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "log"
+            urls[DRF], pids[DRF] = stack.enter_context(peers.django_rest_framework(other.database_url, log))
+        for url in urls.values():
+            _post(url, 200)  # connections, caches
+        made: dict[str, list[Call]] = {name: [] for name in urls}
+        rates: dict[str, list[float]] = {name: [] for name in urls}
+        costs: dict[str, list[float]] = {name: [] for name in urls}
+        for _ in range(scale.repetitions):
+            for name, url in urls.items():
+                began, before = time.monotonic(), usage.cpu([pids[name]])
+                made[name] += _post(url, scale.posts)
+                rates[name].append(scale.posts / (time.monotonic() - began))
+                costs[name].append((usage.cpu([pids[name]]) - before) / scale.posts * 1e6)
+    for name in urls:
+        times = sorted(call.seconds for call in made[name])
+        yield _median(f"POST /clients/, {CONNECTIONS} connections, {name}", rates[name], "1/s")
+        yield Figure(f"POST /clients/, p99, {name}", times[len(times) * 99 // 100] * 1000, "ms")
+        yield _median(f"CPU per POST /clients/, {name}", costs[name], "µs")
+    if DRF in urls:
+        yield Figure(f"POST /clients/, {OURS} / {DRF}", median(rates[OURS]) / median(rates[DRF]), "", least=1.6)
+
+
+def _post(url: str, count: int) -> list[Call]:
     made: list[Call] = []
-    began = time.monotonic()
+    bodies = (json.dumps({"phone": str(next(_phones)), "timezone": "Europe/Moscow"}).encode() for _ in range(count))
     calls.make(
         (Call(f"{url}/clients/", body) for body in bodies),
         lambda call, _: made.append(call),
         token="",
         in_flight=CONNECTIONS,
     )
-    seconds = time.monotonic() - began
     assert all(call.status == 201 for call in made), "A client was not created."
-    times = sorted(call.seconds for call in made)
-    yield Figure(f"POST /clients/, {CONNECTIONS} connections", count / seconds, "1/s")
-    yield Figure("POST /clients/, p99", times[len(times) * 99 // 100] * 1000, "ms")
+    return made
 
 
-def _pages(url: str, count: int) -> Iterator[Figure]:
-    last = -(-count // PAGE_SIZE)
-    first_times: list[float] = []
-    last_times: list[float] = []
-    with requests.Session() as http:
+# ---------------------------------------------------------------- page by page
+
+
+def _pages(services: Services, scale: Scale) -> Iterator[Figure]:
+    pages = {"first": 1, "middle": scale.clients // PAGE_SIZE // 2, "last": -(-scale.clients // PAGE_SIZE)}
+    times: dict[str, list[float]] = {name: [] for name in pages}
+    with (
+        services.addresses({"some": scale.clients}, table=True) as addresses,
+        deployed(services.processes, addresses, dispatchers=0, warm_up=False) as running,
+        requests.Session() as http,
+    ):
         http.trust_env = False
         for _ in range(ROUNDS):
-            for page, times in ((1, first_times), (last, last_times)):
+            for name, page in pages.items():
                 began = time.perf_counter()
-                answer = http.get(f"{url}/clients/", params={"page": page, "page_size": PAGE_SIZE}, timeout=60)
+                answer = http.get(f"{running.url}/clients/", params={"page": page, "page_size": PAGE_SIZE}, timeout=60)
                 answer.raise_for_status()
-                times.append(time.perf_counter() - began)
-    yield Figure("GET /clients/, first page", median(first_times) * 1000, "ms")
-    yield Figure("GET /clients/, last page", median(last_times) * 1000, "ms")
-    yield Figure("GET /clients/, last / first", median(last_times) / median(first_times), "", most=3)
+                times[name].append(time.perf_counter() - began)
+    for name, some in times.items():
+        yield Figure(f"GET /clients/, {name} page", median(some) * 1000, "ms")
+    for name in ("middle", "last"):
+        yield Figure(f"GET /clients/, {name} / first", median(times[name]) / median(times["first"]), "", most=3)
+
+
+def _median(name: str, values: list[float], unit: str, least: float | None = None) -> Figure:
+    return Figure(name, median(values), unit, least=least, spread=(min(values), max(values)))

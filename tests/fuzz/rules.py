@@ -27,11 +27,18 @@ schemathesis.openapi.format(
 )
 
 
+@schemathesis.serializer("application/x-ndjson")
+def _lines(_context: schemathesis.SerializationContext, value: Any) -> bytes:
+    return str(value).encode("utf-8", "surrogatepass")
+
+
 @schemathesis.hook
 def filter_failure(
     context: schemathesis.HookContext, failure: Failure, case: schemathesis.Case[Any], response: schemathesis.Response
 ) -> bool:
     """Drops the failure "Schema-valid request rejected" where the request breaks one of these rules."""
+    if case.operation.label == "POST /clients/import/" and failure.code in ("ST201", "ST202"):
+        return response.status_code not in (200, 422)  # to the document a file is any text
     if failure.code != "ST202" or response.status_code != 422:
         return True
     return not _breaks_a_rule(case.method, case.body, json.loads(response.content)["errors"].get("json", {}))

@@ -148,7 +148,7 @@ def test_it_stops_when_told_and_leaves_nothing_behind(
     client: ApiClient, server: Server, number: signal.Signals
 ) -> None:
     family = psutil.Process(server.pid).children()
-    assert server.processes.stop("api", number, timeout=10) == 0
+    assert server.processes.stop("api", number, timeout=18) == 0
     assert not any(child.is_running() for child in family)
     assert not list(Path(tempfile.gettempdir()).glob(f"notification-api-{server.pid}-*"))
     assert all(json.loads(line)["level"] in ("info", "debug") for line in server.lines)

@@ -1,0 +1,273 @@
+"""Files of clients on their way through gunicorn: slow ones, endless ones, and what dies under them."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+from flask import Request
+from gunicorn.http.body import Body, LengthReader
+from gunicorn.http.unreader import SocketUnreader
+from sqlalchemy import Engine, text
+from werkzeug.exceptions import HTTPException
+
+from api_service import imports, reception, upload
+from api_service.reception import PatientSocket
+from sandbox.processes import Processes
+from shared import clock
+from shared.api_client import ApiClient
+from tests.services.api import Api
+
+CSV = {"Content-Type": "text/csv"}
+HEAD = b"phone\n"
+
+
+class Server:
+    """One with a single worker, so that all requests meet in it."""
+
+    def __init__(self, processes: Processes, database_url: str) -> None:
+        env = {"DATABASE_URL": database_url, "API_PORT": "0", "API_WORKERS": "1", "LOG_FORMAT": "json"}
+        env |= {"API_AUTH": "off", "API_RATE": "0"}
+        processes.start("api", "api_service", env)
+        match = processes.wait_line("api", r'"port": (\d+), "pid": (\d+)')
+        self.port, self._pid = int(match[1]), int(match[2])
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    @property
+    def worker(self) -> psutil.Process:
+        [worker] = psutil.Process(self._pid).children()
+        return worker
+
+
+@pytest.fixture(scope="module")
+def server(books_url: str) -> Iterator[Server]:
+    with Processes() as processes:
+        yield Server(processes, books_url)
+
+
+@pytest.fixture
+def client(server: Server, books_engine: Engine) -> Iterator[ApiClient]:
+    with books_engine.begin() as connection:
+        connection.execute(text("truncate clients, imports restart identity"))
+    with ApiClient(server.url) as client:
+        client.wait_until_ready(20)
+        yield client
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    deadline = clock.ticks() + 30
+    while not (found := condition()):
+        assert clock.ticks() < deadline
+        time.sleep(0.02)
+    return found
+
+
+def phones(first: int, last: int) -> bytes:
+    return b"".join(b"%d\n" % (79_000_000_000 + number) for number in range(first, last))
+
+
+def running(client: ApiClient, name: str, lines: int) -> dict[str, Any]:
+    """The import of that name, once it has taken so many lines."""
+    return dict(until(lambda: next((one for one in client.imports(name) if one["lines"] >= lines), None)))
+
+
+def stored(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.scalar(text("select count(*) from clients")) or 0)
+
+
+def test_its_progress_shows_while_it_runs_and_it_holds_no_connection(client: ApiClient, books_engine: Engine) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def clients() -> Iterator[dict[str, str]]:
+        for number in range(30_000):
+            if number == 21_000:
+                seen.append(running(client, "slow", imports.BATCH))
+                with books_engine.connect() as connection:
+                    seen.append({"open": connection.scalar(_OPEN)})
+            yield {"phone": f"7900{number:07}", "tag": "vip"}
+
+    answer = client.import_clients(clients(), name="slow")
+    progress, open_transactions = seen
+    assert progress["state"] == "running"
+    assert progress["ended_at"] is None
+    assert imports.BATCH <= progress["lines"] == progress["created"] < 30_000
+    assert open_transactions == {"open": 0}
+    assert (answer["state"], answer["created"]) == ("finished", 30_000)
+    assert client.client_import(progress["id"]) == answer
+    assert [one["id"] for one in client.imports()] == [answer["id"]]
+    assert stored(books_engine) == 30_000
+
+
+_OPEN = text(
+    "select count(*) from pg_stat_activity"
+    " where application_name = 'api' and datname = current_database() and state like '%transaction%'"
+)
+
+
+def test_a_file_is_sent_as_it_is(client: ApiClient, tmp_path: Path) -> None:
+    file = tmp_path / "clients.csv"
+    file.write_bytes(HEAD + phones(0, 1000) + b"8\n")
+    with file.open("rb") as source:
+        answer = client.import_clients(source)
+    assert (answer["created"], [error["line"] for error in answer["errors"]]) == (1000, [1002])
+
+
+def test_memory_does_not_grow_with_the_file(client: ApiClient, server: Server) -> None:
+    """Neither with the number of lines, nor of wrong ones, nor with the length of one."""
+
+    def file() -> Iterator[bytes]:
+        yield b"phone,tag\n"
+        for number in range(0, 80_000, 1000):
+            yield b"".join(b"%d,%064d\n" % (79_000_000_000 + one, one) for one in range(number, number + 1000))
+        yield b"8\n" * 5_000
+        for _ in range(300):
+            yield b"x" * 200_000
+        yield b"\n"
+
+    def peak() -> float:
+        return int(Path(f"/proc/{server.worker.pid}/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
+
+    answers = []
+    for _ in range(2):
+        answer = requests.post(f"{server.url}/clients/import/", data=file(), headers=CSV, timeout=100).json()
+        answers.append((answer["created"], answer["updated"], answer["refused"], peak()))
+    assert [answer[:3] for answer in answers] == [(80_000, 0, 5_001), (0, 80_000, 5_001)]
+    assert answers[1][3] < 120
+    assert answers[1][3] < answers[0][3] + 15
+
+
+def test_a_worker_that_is_killed_leaves_whole_batches(client: ApiClient, server: Server, books_engine: Engine) -> None:
+    """And the same file completes it."""
+
+    def file() -> Iterator[bytes]:
+        yield HEAD + phones(0, 25_000)
+        running(client, "killed", 10_000)
+        victim = server.worker
+        victim.kill()
+        until(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE)
+        yield phones(25_000, 40_000)
+
+    with pytest.raises(requests.RequestException):
+        requests.post(f"{server.url}/clients/import/?name=killed", data=file(), headers=CSV, timeout=30)
+    client.wait_until_ready(20)
+    left = client.client_import(1)
+    assert 10_000 <= left["lines"] == left["created"] == stored(books_engine) < 40_000
+    whole = iter([HEAD + phones(0, 25_000), phones(25_000, 40_000)])
+    again = requests.post(f"{server.url}/clients/import/", data=whole, headers=CSV, timeout=60).json()
+    assert (again["created"], again["updated"]) == (40_000 - left["lines"], left["lines"])
+    assert stored(books_engine) == 40_000
+
+
+def test_imports_never_take_all_threads(client: ApiClient, server: Server) -> None:
+    over = threading.Event()
+
+    def file() -> Iterator[bytes]:
+        yield HEAD + phones(0, 5_000)
+        over.wait(30)
+
+    def post(name: str, data: Any) -> requests.Response:
+        return requests.post(f"{server.url}/clients/import/?name={name}", data=data, headers=CSV, timeout=60)
+
+    with ThreadPoolExecutor(imports.AT_A_TIME) as pool:
+        first = [pool.submit(post, f"open{number}", file()) for number in range(imports.AT_A_TIME)]
+        for number in range(imports.AT_A_TIME):
+            running(client, f"open{number}", 0)
+        refused = post("one too many", HEAD)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
+        assert refused.json()["code"] == 429
+        assert list(client.imports("one too many")) == []
+        client.create_client("79260000000")
+        over.set()
+        assert [one.result().json()["lines"] for one in first] == [5_000] * imports.AT_A_TIME
+    assert post("now", HEAD).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [b"Content-Length: 500000\r\n\r\n%s", b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"],
+    ids=["a length", "chunks"],
+)
+def test_an_upload_that_breaks_off(client: ApiClient, server: Server, framing: bytes) -> None:
+    body = HEAD + phones(0, 20_000)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        head = b"POST /clients/import/?name=broken HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/csv\r\n"
+        connection.sendall(head + (framing % body if framing.count(b"%") == 1 else framing % (len(body), body)))
+        running(client, "broken", 10_000)
+    broken = until(lambda: next((one for one in client.imports("broken") if one["state"] == "broken"), None))
+    assert (broken["failure"], broken["refused"]) == ("The body broke off before its end.", 0)
+    assert broken["ended_at"]
+
+
+@pytest.mark.parametrize("path", ["/clients/import/", "/clients/"])
+def test_chunks_that_make_no_sense(client: ApiClient, server: Server, path: str) -> None:
+    kind = b"text/csv" if "import" in path else b"application/json"
+    head = b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n" % (
+        path.encode(),
+        kind,
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(head + b"6\r\nphone\n\r\nxyz\r\n")
+        received = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(received.partition(b"\r\n\r\n")[2])["code"] == 400
+
+
+# ---------------------------------------------------------------- the limits, by themselves
+
+
+def received(connection: socket.socket, length: int) -> bytes:
+    """What `upload` makes of a request whose body comes over this connection, as gunicorn hands it over."""
+    environ = {
+        "wsgi.input": Body(LengthReader(SocketUnreader(connection), length)),
+        "wsgi.input_terminated": True,
+        "gunicorn.socket": connection,
+        "CONTENT_LENGTH": str(length),
+        "REQUEST_METHOD": "POST",
+    }
+    return b"".join(upload.pieces(Request(environ)))
+
+
+def pair() -> tuple[socket.socket, PatientSocket]:
+    theirs, ours = socket.socketpair()
+    return theirs, PatientSocket(ours)
+
+
+def test_a_client_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "PATIENCE", 0.2)
+    monkeypatch.setattr(reception, "SLOWEST", 2**30)
+    theirs, ours = pair()
+    with theirs, ours:
+        theirs.sendall(b"phone\n" * 5000)
+        with pytest.raises(HTTPException) as error:
+            received(ours, 40_000)
+        assert error.value.code == 408
+
+
+@pytest.mark.parametrize(("limit", "value", "status"), [("MAX_SECONDS", 0.0, 408), ("MAX_BYTES", 29_999, 413)])
+def test_limits(monkeypatch: pytest.MonkeyPatch, limit: str, value: float, status: int) -> None:
+    theirs, ours = pair()
+    with theirs, ours:
+        theirs.sendall(b"phone\n" * 5000)
+        assert len(received(ours, 30_000)) == 30_000
+        theirs.sendall(b"phone\n" * 5000)
+        monkeypatch.setattr(upload, limit, value)
+        with pytest.raises(HTTPException) as error:
+            received(ours, 30_000)
+        assert error.value.code == status
+
+
+def test_a_file_that_is_too_large_changes_nothing(books_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "MAX_BYTES", 10)
+    api = Api(books_engine)
+    before = len(api.get("/clients/imports/"))
+    answer = api("POST", "/clients/import/", data=HEAD + phones(0, 1), content_type="text/csv")
+    assert (answer.status, answer.json["message"]) == (413, "The body has more than 0 MiB.")
+    assert len(api.get("/clients/imports/")) == before
