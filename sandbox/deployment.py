@@ -44,8 +44,10 @@ def start_api(processes: Processes, env: Env, name: str = "api") -> str:
     return url
 
 
-def start_dispatcher(processes: Processes, env: Env, name: str = "dispatcher") -> None:
-    _start_with_metrics(processes, name, "dispatcher_service", env)
+def start_dispatcher(
+    processes: Processes, env: Env, name: str = "dispatcher", module: str = "dispatcher_service"
+) -> None:
+    _start_with_metrics(processes, name, module, env)
 
 
 def start_reporter(processes: Processes, env: Env, name: str = "reporter") -> None:
