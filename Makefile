@@ -4,10 +4,11 @@ PY := .venv/bin/python
 PACKAGES := api_service dispatcher_service shared sandbox
 COMPOSE := docker compose
 DISPATCHERS := 1
+SOAK_MINUTES := 15
 
 export PYTHON
 
-.PHONY: help setup demo run test fuzz fuzz-guided model bench bench-full lint audit fmt lock up down clean
+.PHONY: help setup demo run test test-faults soak fuzz fuzz-guided model bench bench-full lint audit fmt lock up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +24,12 @@ run: setup ## API, dispatcher and reporter until Ctrl-C; the data stays in .loca
 
 test: setup ## the whole suite, two tests at a time (ARGS="-k window" is handed to pytest)
 	@$(PY) -m pytest --numprocesses 2 --dist loadscope $(ARGS)
+
+test-faults: setup ## what kills, freezes and breaks things; a part of the suite (FAULT_SEED=7 does the same again)
+	@$(PY) -m pytest tests/faults $(ARGS)
+
+soak: setup ## mailings and a random fault every 5 s, then the table of docs/guarantees.md (SOAK_MINUTES=15)
+	@$(PY) -m tests.faults.soak --minutes $(SOAK_MINUTES) --table docs/guarantees.md $(ARGS)
 
 model: setup ## explores the protocol of docs/model with Spin (ARGS=NO_FENCING: how that mutant fails)
 	@$(PY) -m tests.model $(ARGS)

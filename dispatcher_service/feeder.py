@@ -35,6 +35,10 @@ STANDBY_PAUSE = 1.0
 RESCUE_AFTER = 5.0
 """Seconds after taking the lead: when the database comes back, dispatchers first write what they know."""
 
+SILENCE = 15.0
+"""Seconds after which the server ends a leader's session that says nothing: so a leader that is frozen, or cut off,
+loses the lead. One that is well is silent for no longer than it waits for the broker."""
+
 FIGURES_EVERY = 2.0
 
 
@@ -108,6 +112,8 @@ class Feeder:
         """Closed at the end, and not given back to the pool, where it would keep the lock."""
         with self._engine.connect() as connection:
             try:
+                with connection.begin():
+                    connection.execute(_END_SILENCE, {"silence": f"{SILENCE * 1000:.0f}"})
                 yield connection
             finally:
                 connection.invalidate()
@@ -306,6 +312,7 @@ WALK = text("""
     where finished_at is null and (cancelled or over or starts_at <= now() and paused_at is null)
     order by ends_at, id
 """)
+_END_SILENCE = text("select set_config('idle_session_timeout', :silence, false)")
 _OPEN_MAILINGS = text("""
     select id, starts_at, ends_at, paused_at, cancelled_at, finished_at from mailings where finished_at is null
 """)

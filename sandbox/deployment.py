@@ -50,8 +50,10 @@ def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def start_dispatcher(processes: Processes, env: Env, name: str = "dispatcher") -> None:
-    _start_with_metrics(processes, name, "dispatcher_service", env)
+def start_dispatcher(
+    processes: Processes, env: Env, name: str = "dispatcher", module: str = "dispatcher_service"
+) -> None:
+    _start_with_metrics(processes, name, module, env)
 
 
 def start_reporter(processes: Processes, env: Env, name: str = "reporter") -> None:

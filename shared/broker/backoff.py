@@ -4,7 +4,8 @@ import random
 from collections.abc import Callable, Iterator
 
 FIRST = 0.1
-LONGEST = 5.0
+LONGEST = 2.0
+"""Who was gone for long is found again within so many seconds: a try costs next to nothing."""
 
 
 def backoff(

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -52,8 +53,10 @@ def place(request: pytest.FixtureRequest, broker: str) -> Iterator[Place]:
 
 
 @contextmanager
-def running(place: Place, *options: str, dispatchers: int = 2, **settings: str) -> Iterator[System]:
-    with System(place, settings, *options) as system:
+def running(
+    place: Place, *options: str, dispatchers: int = 2, module: str = "dispatcher_service", **settings: str
+) -> Iterator[System]:
+    with System(place, settings, *options, module=module) as system:
         _running.append(system)
         try:
             system.start(dispatchers)
@@ -67,9 +70,9 @@ def start_system(request: pytest.FixtureRequest) -> Iterator[StartSystem]:
     """Starts a system for this test alone: (broker, options of the simulator …, dispatchers=2, SETTING="value" …)."""
     with ExitStack() as stack:
 
-        def start(broker: str, *options: str, dispatchers: int = 2, **settings: str) -> System:
+        def start(broker: str, *options: str, **more: Any) -> System:
             where = stack.enter_context(place(request, broker))
-            return stack.enter_context(running(where, *options, dispatchers=dispatchers, **settings))
+            return stack.enter_context(running(where, *options, **more))
 
         yield start
 

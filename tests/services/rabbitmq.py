@@ -122,11 +122,23 @@ class Private:
             process.wait(10)
             self._removable.clear()
 
+    def wipe(self, *urls: str) -> None:
+        """The node has lost all that it had. The virtual hosts of these URLs are there again, empty."""
+        self.stop()
+        shutil.rmtree(self._directory / "data")
+        self.start()
+        for url in urls:
+            self._vhosts.create(urlsplit(url).path[1:])
+
     def vhost(self) -> str:
         """The URL of a new, empty virtual host."""
         url = self._vhosts.create()
         self._removable.add(url)
         return url
+
+    def close_connections(self, url: str) -> None:
+        """All of a virtual host, as an operator does it."""
+        self.control("close_all_connections", "--vhost", urlsplit(url).path[1:], "closed by the operator")
 
     def remove(self, url: str) -> None:
         """The virtual host of that URL, with all that is in it. One from before a restart stays: it takes seconds."""
@@ -224,8 +236,8 @@ class _VirtualHosts:
         except requests.RequestException:
             return False
 
-    def create(self) -> str:
-        name = f"test-{os.getpid()}-{next(self._numbers)}-{secrets.token_hex(3)}"
+    def create(self, name: str | None = None) -> str:
+        name = name or f"test-{os.getpid()}-{next(self._numbers)}-{secrets.token_hex(3)}"
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
         self._call("PUT", f"vhosts/{name}", {})
         self._call("PUT", f"permissions/{name}/{quote(self._user, safe='')}", everything)

@@ -12,8 +12,8 @@ from shared.broker.backoff import backoff
 @pytest.mark.parametrize(
     ("chance", "pauses"),
     [
-        (0.0, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]),
-        (1.0, [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.5, 2.5]),
+        (0.0, [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]),
+        (1.0, [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]),
     ],
 )
 def test_pauses_double_up_to_the_longest(chance: float, pauses: list[float]) -> None:

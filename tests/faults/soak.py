@@ -1,0 +1,262 @@
+"""A soak: mailings all the time, and a random fault every few seconds. `python -m tests.faults.soak --minutes 15`.
+
+At the end every message must be where it belongs, the ledger must balance, and the memory of what lived long be flat.
+Prints a table; exits 0 when all is well.
+"""
+
+import argparse
+import json
+import random
+import secrets
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sandbox import deployment
+from sandbox.processes import Processes, free_port
+from shared.api_client import ApiClient
+from shared.errors import ApiError
+from shared.message_state import OPEN_STATES
+from tests.e2e.conftest import running
+from tests.e2e.system import Place, System
+from tests.faults.catalogue import CATALOGUE, STEADY, Scene
+from tests.faults.memory import Course, Memory
+from tests.faults.stage import DISPATCHER, HEALTHY_WITHIN, Accounts, Fault, Stage, every, patience
+from tests.faults.witness import Witness
+from tests.services.rabbitmq import Private
+from tests.services.rabbitmq import running as running_rabbitmq
+
+CLIENTS = 80
+MAIL_EVERY = 0.5
+DISPATCHERS = 3
+VETERANS = ("dispatcher-0", "api-0")
+"""Are never killed: it is their memory that says most."""
+
+SETTINGS = {
+    "DISPATCH_CONCURRENCY": "32",
+    "CONSTANTS": json.dumps({
+        "dispatcher_service.worker.LEASE_MARGIN": 4.0,
+        "dispatcher_service.feeder.SILENCE": 5.0,
+    }),
+}  # fmt: skip
+LONG_LIFE = 60.0
+
+_BEGIN, _END = (f"<!-- the rows of the fault suite: {mark} -->" for mark in ("begin", "end"))
+
+
+@dataclass(frozen=True)
+class Report:
+    """lost, repeated: messages by the kind of fault that is to blame."""
+
+    seed: int
+    seconds: float
+    mailings: int
+    messages: int
+    faults: Sequence[Fault]
+    accounts: Accounts
+    lost: Mapping[str, int]
+    repeated: Mapping[str, int]
+    memory: Sequence[Course]
+    bound: float  # seconds that a recovery may take on this machine, as busy as it was
+
+    @property
+    def is_good(self) -> bool:
+        return (
+            not self.accounts.lost
+            and not self.accounts.unexplained
+            and self.worst(self.faults) <= self.bound
+            and all(course.is_flat for course in self.memory)
+        )
+
+    def worst(self, faults: Sequence[Fault]) -> float:
+        return max((fault.healthy_after or 0.0 for fault in faults), default=0.0)
+
+    def rows(self) -> Iterator[tuple[str, int, int, int, float]]:
+        """By kind of fault, and of all: runs, messages lost and repeated, seconds of the worst recovery."""
+        for kind in sorted({fault.kind for fault in self.faults} | self.repeated.keys() | self.lost.keys()):
+            faults = [fault for fault in self.faults if fault.kind == kind]
+            yield kind, len(faults), self.lost.get(kind, 0), self.repeated.get(kind, 0), self.worst(faults)
+        total = sum(self.repeated.values())
+        yield "all", len(self.faults), len(self.accounts.lost), total, self.worst(self.faults)
+
+    def lines(self) -> Iterator[str]:
+        yield f"{'fault':<32}{'runs':>6}{'lost':>6}{'repeated':>10}{'healthy within':>16}"
+        for kind, runs, lost, repeated, worst in self.rows():
+            yield f"{kind:<32}{runs:>6}{lost:>6}{repeated:>10}{worst:>14.1f} s"
+        yield ""
+        yield self.summary
+        longest = {course.name: course for course in reversed(self.memory)}
+        for course in [*longest.values(), *(course for course in self.memory if not course.is_flat)]:
+            words = "flat" if course.is_flat else "GROWS"
+            yield f"{course.name}: {words}, {course.early:.0f} MB, {course.late:.0f} MB after {course.seconds:.0f} s"
+
+    def markdown(self) -> Iterator[str]:
+        yield "| fault | runs | lost | repeated | healthy again within |"
+        yield "|---|---:|---:|---:|---:|"
+        for kind, runs, lost, repeated, worst in self.rows():
+            yield f"| {kind} | {runs} | {lost} | {repeated} | {worst:.1f} s |"
+        yield ""
+        yield self.summary
+
+    @property
+    def summary(self) -> str:
+        return (
+            f"{self.mailings} mailings with {self.messages} messages in {self.seconds / 60:.1f} minutes; "
+            f"{len(self.accounts.unexplained)} repeats without an answer that was lost; seed {self.seed}."
+        )
+
+
+def write_table(page: Path, report: Report) -> None:
+    """Puts the figures into a page of Markdown, in the place of those that stand between its marks."""
+    head, _, rest = page.read_text(encoding="utf-8").partition(f"{_BEGIN}\n")
+    _, mark, foot = rest.partition(_END)
+    assert mark, f"{page} has no marks for the table"
+    page.write_text(f"{head}{_BEGIN}\n\n" + "\n".join(report.markdown()) + f"\n\n{_END}{foot}", encoding="utf-8")
+
+
+def soak(rabbitmq: Private, directory: Path, seed: int, seconds: float, pause: float) -> Report:
+    """For so many seconds, with a fault every `pause` seconds, or later where the service has not recovered by then.
+    Raises AssertionError where a law is broken that holds in every run."""
+    chance = random.Random(seed)
+    with ExitStack() as stack:
+        data_dir = Path(stack.enter_context(TemporaryDirectory(prefix="notify-")))
+        data_dir.chmod(0o755)  # as root the server runs as another user
+        server = stack.enter_context(Processes())
+        database_url = deployment.start_postgres(server, data_dir)
+        broker_url = rabbitmq.vhost()
+        place = Place(database_url, broker_url, directory)
+        system = stack.enter_context(running(place, dispatchers=DISPATCHERS, module=DISPATCHER, **SETTINGS))
+        witness = stack.enter_context(Witness(database_url, every=5.0))
+        stage = Stage(system, witness, chance)
+        users = stack.enter_context(_Users(system, _start_veterans(stage)))
+        scene = Scene(stage, rabbitmq, broker_url, server, data_dir)
+        memory = Memory()
+        _do_harm(scene, seconds, pause, memory)
+        busy = patience(HEALTHY_WITHIN)
+        mailings = users.stop()
+        system.until(lambda: not witness.states().keys() & OPEN_STATES, "all is over", within=patience(120))
+        _assert_complete(witness, mailings)
+        accounts = stage.accounts()
+        return Report(
+            seed=seed,
+            seconds=seconds,
+            mailings=len(mailings),
+            messages=witness.states().total(),
+            faults=stage.faults,
+            accounts=accounts,
+            lost={"unknown": len(accounts.lost)} if accounts.lost else {},
+            repeated=_blame(stage, accounts.repeated),
+            memory=list(memory.courses(LONG_LIFE)),
+            bound=busy,
+        )
+
+
+def _start_veterans(stage: Stage) -> ApiClient:
+    system = stage.system
+    system.fill(CLIENTS)
+    system.simulator.set_faults(STEADY)
+    stage.start_reporter()
+    stage.spared.add(VETERANS[0])
+    system.start_dispatcher(VETERANS[0], FEEDS="no")  # or it would lead for good
+    return ApiClient(
+        deployment.start_api(system.processes, {**system.env, "API_PORT": str(free_port())}, name=VETERANS[1])
+    )
+
+
+def _do_harm(scene: Scene, seconds: float, pause: float, memory: Memory) -> None:
+    stage, processes = scene.stage, scene.stage.system.processes
+    names = (*VETERANS, *(f"dispatcher-{number + 1}" for number in range(DISPATCHERS)), "api", "reporter")
+    weigh = every(1, lambda: memory.look({name: processes.pid(name) for name in names}))
+    end = time.monotonic() + seconds
+    next_at = time.monotonic() + pause
+    while time.monotonic() < end:
+        stage.look()
+        weigh()
+        if time.monotonic() >= next_at and stage.is_healthy:
+            next_at = time.monotonic() + pause
+            (act,) = stage.chance.choices(list(CATALOGUE), list(CATALOGUE.values()))
+            act(scene)
+        time.sleep(0.05)
+    stage.until_healthy()
+
+
+def _assert_complete(witness: Witness, mailings: Sequence[int]) -> None:
+    """A 201 for a mailing means that its whole audience was dealt with."""
+    audiences = Counter(row.mailing_id for row in witness.messages().values())
+    short = [mailing_id for mailing_id in mailings if audiences[mailing_id] != CLIENTS]
+    assert not short, f"mailings without their whole audience: {short}"
+
+
+def _blame(stage: Stage, repeated: Mapping[int, int]) -> Counter[str]:
+    """How many repeats each kind of fault has led to."""
+    blamed: Counter[str] = Counter()
+    left = Counter(repeated)
+    for answer in stage.witness.lost_answers():
+        if left[answer.message_id]:
+            left[answer.message_id] -= 1
+            blamed[stage.culprit(answer)] += 1
+    return blamed
+
+
+class _Users:
+    """They create mailings, at two APIs in turn, one of which is not always there."""
+
+    def __init__(self, system: System, veteran: ApiClient) -> None:
+        self._system, self._apis = system, (veteran, system.api)
+        self._mailings: list[int] = []
+        self._errors: list[ApiError] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="users", daemon=True)
+
+    def __enter__(self) -> "_Users":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> list[int]:
+        """The mailings that the API has promised."""
+        self._stop.set()
+        self._thread.join(60)
+        unexpected = [error for error in self._errors if error.status not in (0, 503)]
+        assert not unexpected, unexpected
+        return self._mailings
+
+    def _run(self) -> None:
+        number = 0
+        while not self._stop.wait(MAIL_EVERY):
+            number += 1
+            try:
+                self._mailings.append(self._system.mail(api=self._apis[number % 2]))
+            except ApiError as error:
+                self._errors.append(error)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=15)
+    parser.add_argument("--pause", type=float, default=5, help="seconds between two faults")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**9))
+    parser.add_argument("--table", type=Path, help="a page between whose marks the table is to stand")
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    with running_rabbitmq() as rabbitmq, TemporaryDirectory(prefix="soak-") as directory:
+        if not isinstance(rabbitmq, Private):
+            print("The RabbitMQ of TEST_BROKER_URL is not the tests' own: leave it unset.", file=sys.stderr)
+            return 2
+        report = soak(rabbitmq, Path(directory), options.seed, options.minutes * 60, options.pause)
+    print("\n".join(report.lines()))
+    if options.table:
+        write_table(options.table, report)
+    return 0 if report.is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

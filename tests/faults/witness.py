@@ -1,0 +1,150 @@
+"""A witness in the database: sees every claim, every end of one, and every touch of a message in a final state.
+
+What it saw outlives whoever did it. A thread holds the ledger against the messages all the while.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from sqlalchemy import Row
+from sqlalchemy.exc import SQLAlchemyError
+
+from dispatcher_service.feeder import LEADER_LOCK
+from shared import database
+from shared.message_state import AMBIGUOUS_ERRORS, FINAL_STATES, OPEN_STATES, Error, MessageState
+from tests.services.books import Books
+
+_FINAL = ", ".join(f"'{state}'" for state in sorted(FINAL_STATES))
+_AMBIGUOUS = ", ".join(f"'{error}'" for error in sorted(AMBIGUOUS_ERRORS))
+
+_INSTALL = f"""
+    create table witnessed (
+        at timestamptz not null default clock_timestamp(),
+        who text not null default current_setting('application_name'),
+        message_id bigint not null, before message_state not null, after message_state, claim_before bigint,
+        claim_after bigint, attempts integer, error text
+    );
+    create index on witnessed (message_id);
+    create function witness_update() returns trigger language plpgsql as $$ begin
+        insert into witnessed (message_id, before, after, claim_before, claim_after, attempts, error)
+        select o.id, o.status, n.status, o.claim_id, n.claim_id, n.attempts - o.attempts, n.error
+        from old_rows o left join new_rows n using (id)
+        where o.status in ({_FINAL}) or (o.status = 'sending' or n.status = 'sending')
+            and (o.status, o.claim_id) is distinct from (n.status, n.claim_id);
+        return null;
+    end $$;
+    create function witness_delete() returns trigger language plpgsql as $$ begin
+        insert into witnessed (message_id, before) select id, status from old_rows;
+        return null;
+    end $$;
+    create trigger witness_update after update on messages
+        referencing old table as old_rows new table as new_rows for each statement execute function witness_update();
+    create trigger witness_delete after delete on messages
+        referencing old table as old_rows for each statement execute function witness_delete();
+"""
+
+
+class LostAnswer(NamedTuple):
+    """pid: of the dispatcher that had claimed the message. lost_at: Unix time."""
+
+    message_id: int
+    error: Error
+    pid: int
+    lost_at: float
+
+
+class Witness:
+    """A context. every: seconds between two looks at the ledger; looks: how many there were."""
+
+    def __init__(self, database_url: str, every: float = 0.2) -> None:
+        self._engine = database.engine(database_url, "witness")
+        self._books = Books(self._engine)
+        self._every = every
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
+        self._objection: AssertionError | None = None
+        self.looks = 0
+        self._books.run(_INSTALL)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(30)
+        self._engine.dispose()
+
+    def testify(self) -> None:
+        """Raises AssertionError when a law was broken: a ledger out of balance, a final state touched, a message
+        claimed while another claim of it was open, a claim ended by none who held it."""
+        if self._objection:
+            raise self._objection
+        self._books.check()
+        touched = self._books.run(f"select * from witnessed where before in ({_FINAL}) or after is null limit 20")
+        assert not touched, "final states that were touched, or messages that were deleted"
+        stolen = self._books.run("""
+            select * from witnessed where before = 'sending' and after = 'sending'
+                or claim_before is null and before = 'sending' or claim_after is null and after = 'sending' limit 20
+        """)
+        assert not stolen, "messages that were claimed while they were being sent"
+
+    def lost_answers(self) -> list[LostAnswer]:
+        """Attempts of which nobody knows whether the provider took them: what may lead to a repeat. In their order."""
+        rows = self._books.run(f"""
+            select lost.message_id, lost.error, split_part(made.who, ':', 2) as pid,
+                   extract(epoch from lost.at)::float8 as lost_at
+            from witnessed lost join witnessed made
+                on made.message_id = lost.message_id and made.claim_after = lost.claim_before
+            where lost.before = 'sending' and lost.attempts > 0 and lost.error in ({_AMBIGUOUS}) order by lost.at
+        """)
+        return [LostAnswer(row.message_id, Error(row.error), int(row.pid), row.lost_at) for row in rows]
+
+    def lost_leases(self) -> list[LostAnswer]:
+        """Those of claims that nobody answered for."""
+        return [answer for answer in self.lost_answers() if answer.error is Error.LEASE_LOST]
+
+    def messages(self) -> dict[int, Row[*tuple[Any, ...]]]:
+        """All of them: mailing_id, status, attempts, by id."""
+        return {row.id: row for row in self._books.run("select id, mailing_id, status, attempts from messages")}
+
+    def states(self) -> Counter[MessageState]:
+        """How many messages there are in each state."""
+        rows = self._books.run("select status, count(*) as number from messages group by status")
+        return Counter({MessageState(row.status): row.number for row in rows})
+
+    def leader(self) -> int | None:
+        """The process id of the dispatcher that leads the feeder."""
+        rows = self._books.run(
+            """select split_part(application_name, ':', 2) as pid from pg_stat_activity join pg_locks l using (pid)
+               where datname = current_database() and locktype = 'advisory' and objid = :lock and granted
+                 and l.database = (select oid from pg_database where datname = current_database())""",
+            lock=LEADER_LOCK,
+        )
+        return int(rows[0].pid) if rows else None
+
+    def pass_time(self, seconds: float, states: Iterable[MessageState] = OPEN_STATES) -> None:
+        """As if so much time had passed for messages in these states, and for the jobs of the table broker. What
+        somebody holds a lock on is left alone."""
+        self._books.run(
+            """update messages m set due_at = m.due_at - :s * interval '1 s' from (
+                   select id from messages where status::text = any(:states) for update skip locked) free
+               where m.id = free.id""",
+            s=seconds, states=list(states),
+        )  # fmt: skip
+        self._books.run("update broker_jobs set visible_at = visible_at - :s * interval '1 s'", s=seconds)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._every) and not self._objection:
+            try:
+                self._books.check()
+                self.looks += 1
+            except AssertionError as error:
+                self._objection = error
+            except SQLAlchemyError:
+                pass  # the database is the victim just now
