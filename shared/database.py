@@ -3,11 +3,15 @@
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared import embedded
+from shared import embedded, watchdog
 from shared.settings import Settings
 
-STATEMENT_TIMEOUT = 30.0
+STATEMENT_TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5
+MARGIN = 2.0
+"""Seconds that an answer may take beyond the time-out of the statement, before the connection is given up."""
+
+_FOREVER = 1e9
 
 
 def database_url(settings: Settings) -> str:
@@ -16,10 +20,12 @@ def database_url(settings: Settings) -> str:
 
 
 def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float = STATEMENT_TIMEOUT) -> Engine:
-    """An engine whose connections carry `name` in pg_stat_activity, and notice a dead server within half a minute.
+    """An engine whose connections carry `name` in pg_stat_activity.
 
-    statement_timeout: seconds, after which the server gives a statement up.
+    statement_timeout: seconds, after which the server gives a statement up; MARGIN later we give the server
+    up, whatever keeps it from answering. 0: never. That the other side is gone, both sides notice within half a minute.
     """
+    patience = statement_timeout + MARGIN if statement_timeout else _FOREVER
     return create_engine(
         make_url(url).set(drivername="postgresql+psycopg2"),
         pool_size=pool_size,
@@ -34,9 +40,12 @@ def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float 
             "keepalives_interval": 5,
             "keepalives_count": 3,
             "tcp_user_timeout": 30_000,
+            "connection_factory": watchdog.connections(patience),
+            # tcp_…: as above, at the server's end: what we had locked is free soon after this machine was lost.
             # random_page_cost: what is worked on is in memory; at the default, 4, a batch of ids may scan a table.
             "options": f"-c timezone=UTC -c statement_timeout={int(statement_timeout * 1000)}"
-            " -c idle_in_transaction_session_timeout=60000 -c random_page_cost=1.1",
+            " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+            " -c tcp_user_timeout=30000 -c idle_in_transaction_session_timeout=10000 -c random_page_cost=1.1",
         },
     )
 
@@ -50,6 +59,12 @@ def answers(engine: Engine) -> bool:
 def try_lock(connection: Connection, key: int) -> bool:
     """Takes the advisory lock of that number for as long as the connection lives; False where another one has it."""
     return bool(connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": key}))
+
+
+def end_after_silence(connection: Connection, seconds: float) -> None:
+    """From now on the server ends the session when it has heard nothing for so long, and frees what it has locked."""
+    with connection.begin():
+        connection.execute(text(f"set idle_session_timeout = {int(seconds * 1000)}"))
 
 
 def first_line(error: SQLAlchemyError) -> str:
