@@ -1,6 +1,7 @@
 """Connections to PostgreSQL."""
 
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from psycopg2 import errorcodes
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import embedded, watchdog
@@ -26,7 +27,7 @@ def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float 
     up, whatever keeps it from answering. 0: never. That the other side is gone, both sides notice within half a minute.
     """
     patience = statement_timeout + MARGIN if statement_timeout else _FOREVER
-    return create_engine(
+    engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg2"),
         pool_size=pool_size,
         max_overflow=0,
@@ -48,6 +49,15 @@ def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float 
             " -c tcp_user_timeout=30000 -c idle_in_transaction_session_timeout=10000 -c random_page_cost=1.1",
         },
     )
+    event.listen(engine, "handle_error", _give_up_read_only)
+    return engine
+
+
+def _give_up_read_only(context: ExceptionContext) -> None:
+    """A session that began while the database took no writes, in a failover or with a full disk, may stay read-only for
+    good: all connections are made anew."""
+    if getattr(context.original_exception, "pgcode", None) == errorcodes.READ_ONLY_SQL_TRANSACTION:
+        context.is_disconnect = True
 
 
 def answers(engine: Engine) -> bool:
@@ -59,12 +69,6 @@ def answers(engine: Engine) -> bool:
 def try_lock(connection: Connection, key: int) -> bool:
     """Takes the advisory lock of that number for as long as the connection lives; False where another one has it."""
     return bool(connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": key}))
-
-
-def end_after_silence(connection: Connection, seconds: float) -> None:
-    """From now on the server ends the session when it has heard nothing for so long, and frees what it has locked."""
-    with connection.begin():
-        connection.execute(text(f"set idle_session_timeout = {int(seconds * 1000)}"))
 
 
 def first_line(error: SQLAlchemyError) -> str:

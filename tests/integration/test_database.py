@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InternalError, OperationalError
 
 from shared import database
 from shared.clock import ticks
@@ -77,16 +77,18 @@ def test_a_call_that_is_answered_in_time_is_left_alone(impatient: Engine) -> Non
             time.sleep(0.1)
 
 
-def test_the_lock_of_a_session_that_fell_silent_is_free(engine: Engine, impatient: Engine) -> None:
-    with engine.connect() as silent, impatient.connect() as other:
-        database.end_after_silence(silent, 0.5)
-        with silent.begin():
-            assert database.try_lock(silent, 1)
-        deadline = ticks() + 20
-        while True:
-            with other.begin():
-                if database.try_lock(other, 1):
-                    break
-            assert ticks() < deadline
-            time.sleep(0.05)
-        silent.invalidate()
+def test_sessions_from_a_time_without_writes_are_not_kept(engine: Engine, impatient: Engine) -> None:
+    """They would stay read-only when the database is not any more."""
+    name = f'"{engine.url.database}"'
+    with engine.connect() as admin:
+        admin.execution_options(isolation_level="AUTOCOMMIT")
+        admin.execute(text(f"alter database {name} set default_transaction_read_only = on"))
+        with pytest.raises(InternalError) as caught, impatient.begin() as connection:
+            connection.execute(_WRITE)
+        assert caught.value.connection_invalidated
+        admin.execute(text(f"alter database {name} reset default_transaction_read_only"))
+    with impatient.begin() as connection:
+        connection.execute(_WRITE)
+
+
+_WRITE = text("insert into reports values ('2026-01-31')")
