@@ -74,7 +74,7 @@ class System:
     def start(self, dispatchers: int = 2) -> None:
         """The migrations, the API behind gunicorn, dispatchers `dispatcher-1`, `-2` …, and the provider."""
         self.simulator = deployment.start_simulator(self.processes, *self._options)
-        self.env["PROVIDER_URL"] = self.simulator.url
+        self.env.setdefault("PROVIDER_URL", self.simulator.url)  # a test may have put something between
         deployment.migrate(self.processes, self.env)
         self.start_api()
         for number in range(dispatchers):
