@@ -5,12 +5,14 @@ import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
 from sqlalchemy import make_url
 
 from tests.e2e.system import Place, System
+from tests.services.wall_clock import WallClock
 
 BROKERS = ("table", "rabbitmq")
 
@@ -52,8 +54,10 @@ def place(request: pytest.FixtureRequest, broker: str) -> Iterator[Place]:
 
 
 @contextmanager
-def running(place: Place, *options: str, dispatchers: int = 2, **settings: str) -> Iterator[System]:
-    with System(place, settings, *options) as system:
+def running(
+    place: Place, *options: str, dispatchers: int = 2, clock: WallClock | None = None, **settings: str
+) -> Iterator[System]:
+    with System(place, settings, *options, clock=clock) as system:
         _running.append(system)
         try:
             system.start(dispatchers)
@@ -67,9 +71,9 @@ def start_system(request: pytest.FixtureRequest) -> Iterator[StartSystem]:
     """Starts a system for this test alone: (broker, options of the simulator …, dispatchers=2, SETTING="value" …)."""
     with ExitStack() as stack:
 
-        def start(broker: str, *options: str, dispatchers: int = 2, **settings: str) -> System:
+        def start(broker: str, *options: str, **more: Any) -> System:
             where = stack.enter_context(place(request, broker))
-            return stack.enter_context(running(where, *options, dispatchers=dispatchers, **settings))
+            return stack.enter_context(running(where, *options, **more))
 
         yield start
 

@@ -29,6 +29,7 @@ from shared import clock
 from shared.api_client import ApiClient, Json
 from shared.errors import ApiError
 from shared.message_state import OPEN_STATES, MessageState
+from tests.services.wall_clock import WallClock
 
 T = TypeVar("T")
 
@@ -58,12 +59,15 @@ class System:
     api: ApiClient
     simulator: Simulator
 
-    def __init__(self, place: Place, settings: Mapping[str, str] | None = None, *options: str) -> None:
-        """options: of the simulator's command line."""
+    def __init__(
+        self, place: Place, settings: Mapping[str, str] | None = None, *options: str, clock: WallClock | None = None
+    ) -> None:
+        """options: of the simulator's command line. clock: what all processes believe the time to be."""
         self.database_url = place.database_url
         self._log = _Log(place.directory / "log")
         self._options = options
-        self.processes = Processes(self._log)
+        self._clock = clock
+        self.processes = clock.processes(self._log) if clock else Processes(self._log)
         self._metrics_ports: dict[str, int] = {}
         self._clients = numbering.clients(_MOST_CLIENTS)
         self.env = {**QUICK, "DATABASE_URL": place.database_url, "API_PORT": str(free_port()), **(settings or {})}
@@ -111,17 +115,15 @@ class System:
 
     # ---------------------------------------------------------------- what users do
 
-    def fill(self, count: int, tag: str | None = None) -> list[numbering.Client]:
-        """New clients of the real numbering plan, written straight into the directory. tag: instead of their own."""
-        clients = list(itertools.islice(self._clients, count))
-        if tag is not None:
-            clients = [client._replace(tag=tag) for client in clients]
+    def fill(self, count: int, **values: str) -> list[numbering.Client]:
+        """New clients of the real numbering plan, written straight into the directory. values: instead of their own."""
+        clients = [client._replace(**values) for client in itertools.islice(self._clients, count)]
         directory.fill(self.database_url, clients)
         return clients
 
     def mail(self, *, starts: float = 0, lasts: float = 600, **more: Any) -> int:
         """A new mailing that starts so many seconds from now; its id. more: as in `ApiClient.create_mailing`."""
-        starts_at = clock.now() + timedelta(seconds=starts)
+        starts_at = (self._clock or clock).now() + timedelta(seconds=starts)
         mailing = self.api.create_mailing("The doors open at noon.", starts_at, starts_at + _seconds(lasts), **more)
         return int(mailing["id"])
 

@@ -153,11 +153,12 @@ class Landed:
 class Flight:
     """A new mailing to so many new clients. No other one may be in flight: what the provider knows is forgotten."""
 
-    def __init__(self, system: System, clients: int, **mailing: Any) -> None:
+    def __init__(self, system: System, clients: int, *, timezone: str = "UTC", **mailing: Any) -> None:
+        """timezone: of the clients. mailing: as in `System.mail`."""
         self.system, self.clients = system, clients
         tag = f"flight {next(_numbers)}"
         system.simulator.forget()
-        system.fill(clients, tag=tag)
+        system.fill(clients, tag=tag, timezone=timezone)
         self.mailing_id = system.mail(tags=[tag], **mailing)
         self.recovery = 0.0  # the longest, in seconds
 

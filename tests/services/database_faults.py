@@ -21,20 +21,25 @@ from sqlalchemy import make_url
 
 from sandbox import deployment
 from sandbox.processes import Processes
+from tests.services.wall_clock import WallClock
 
 _ROLE = "service"
 
 
 class Postgres:
-    """A server for the length of a `with` block, which may be crashed and starved."""
+    """A server for the length of a `with` block, which may be crashed and starved.
 
-    def __init__(self) -> None:
+    clock: what its clock shows, if not the time.
+    """
+
+    def __init__(self, clock: WallClock | None = None) -> None:
+        self._clock = clock
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         self._data_dir = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="notify-")))
         self._data_dir.chmod(0o755)  # as root the server runs as another user
-        self._processes = self._stack.enter_context(Processes())
+        self._processes = self._stack.enter_context(self._clock.processes(_say_nothing) if self._clock else Processes())
         server = self._start()
         _run(server, f"create role {_ROLE} login")
         self._server = server
@@ -161,6 +166,10 @@ def disk_full(url: str) -> Iterator[None]:
         yield
     finally:
         _run(url, "".join(f"drop trigger disk_full on {table};" for table in tables))
+
+
+def _say_nothing(_name: str, _line: str) -> None:
+    pass
 
 
 def _run(url: str, statement: str, **values: Any) -> list[tuple[Any, ...]]:
