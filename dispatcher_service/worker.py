@@ -297,7 +297,7 @@ class Worker:
         at_once: even if it is little.
         """
         while self._received:
-            self._held.append(self._received.popleft())
+            self._hold(self._received.popleft())
         room, now = self._room(), ticks()
         picks: dict[int, Pick] = {}
         if not at_once and room < self._claim_rows and now - self._last_claim < CLAIM_DELAY:
@@ -312,6 +312,13 @@ class Worker:
         if picks:
             self._last_claim = now
         return picks
+
+    def _hold(self, new: Held) -> None:
+        """A job that came again, as all do when their session is lost, takes the place of the one in hand."""
+        for held in self._held:
+            if held.delivery.body == new.delivery.body:
+                held.waiting.clear()
+        self._held.append(new)
 
     def _room(self) -> int:
         """How many messages to claim now. Where the rate is limited, no more than can be sent soon."""
