@@ -1,8 +1,11 @@
 """Connections to PostgreSQL."""
 
+from typing import Any
+
 from psycopg2 import errorcodes
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from shared import embedded, watchdog
 from shared.settings import Settings
@@ -50,14 +53,24 @@ def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float 
         },
     )
     event.listen(engine, "handle_error", _give_up_read_only)
+    event.listen(engine, "checkin", _keep_no_read_only)
     return engine
 
 
+# A session that began while the database took no writes, in a failover or with a full disk, stays read-only for good.
+
+
 def _give_up_read_only(context: ExceptionContext) -> None:
-    """A session that began while the database took no writes, in a failover or with a full disk, may stay read-only for
-    good: all connections are made anew."""
+    """All connections are made anew."""
     if getattr(context.original_exception, "pgcode", None) == errorcodes.READ_ONLY_SQL_TRANSACTION:
         context.is_disconnect = True
+
+
+def _keep_no_read_only(connection: Any, record: ConnectionPoolEntry) -> None:
+    """One that only read does not wait in the pool for somebody who writes."""
+    is_open = connection and not connection.closed
+    if is_open and connection.get_parameter_status("default_transaction_read_only") == "on":
+        record.invalidate()
 
 
 def answers(engine: Engine) -> bool:

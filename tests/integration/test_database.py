@@ -86,6 +86,7 @@ def test_sessions_from_a_time_without_writes_are_not_kept(engine: Engine, impati
         with pytest.raises(InternalError) as caught, impatient.begin() as connection:
             connection.execute(_WRITE)
         assert caught.value.connection_invalidated
+        assert database.answers(impatient), "it can still be read"
         admin.execute(text(f"alter database {name} reset default_transaction_read_only"))
     with impatient.begin() as connection:
         connection.execute(_WRITE)
