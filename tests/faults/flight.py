@@ -171,11 +171,12 @@ class Flight:
         """To be called when the fault has ended: soon the service is ready, and messages reach the provider, unless all
         of them have, as if nothing had happened."""
         ended, since = clock.now().timestamp(), clock.ticks()
-        self.system.until(
-            lambda: (self.system.simulator.summary().last_accepted_at or 0.0) > ended,
-            "messages go out",
-            patience(within),
-        )
+
+        def goes_on() -> bool:
+            summary = self.system.simulator.summary()
+            return summary.accepted == self.clients or (summary.last_accepted_at or 0.0) > ended
+
+        self.system.until(goes_on, "messages go out", patience(within))
         self.system.until(self.system.api.ready, "the API is ready", patience(within))
         self.recovery = max(self.recovery, clock.ticks() - since)
 
