@@ -19,7 +19,6 @@ from shared.broker.base import Broker
 from shared.settings import Settings
 
 THREADS = 8
-STATEMENT_TIMEOUT = 10.0
 GRACE = 20
 """Seconds that requests have to finish after SIGTERM."""
 
@@ -61,7 +60,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # the library has no types
 
     def load(self) -> Flask:
         """In each worker, after the fork: connections must not be shared."""
-        engine = database.engine(self._url, "api", pool_size=THREADS, statement_timeout=STATEMENT_TIMEOUT)
+        engine = database.engine(self._url, "api", pool_size=THREADS)
         for_probe = database.engine(self._url, "api-probe", pool_size=1, statement_timeout=2.0)
         application = app.create_app(
             engine,

@@ -68,7 +68,7 @@ class Feeder:
         self._session: Session | None = None
         self._connect_pauses = backoff()
         self._connect_at = 0.0
-        self._broker_was_lost = False
+        self._jobs_may_be_lost = False
         self._figures_at = 0.0
         self._thread = threading.Thread(target=self.run, name="feeder", daemon=True)
 
@@ -125,6 +125,7 @@ class Feeder:
     def _lead(self, connection: Connection) -> None:
         self._log.info("feeder_leads")
         metrics.LEADER.set(1)
+        self._jobs_may_be_lost = True  # the one before may have ended before it had published what it had queued
         since = ticks()
         while not self._stopping.is_set():
             busy = self._step(connection, may_rescue=ticks() - since >= RESCUE_AFTER)
@@ -234,7 +235,7 @@ class Feeder:
     # ---------------------------------------------------------------- the broker
 
     def _room(self, connection: Connection) -> int:
-        """How many jobs to publish in this step. A broker that comes back empty may have lost what was queued."""
+        """How many jobs to publish in this step. What is queued while the broker is empty may have been lost."""
         session = self._connected()
         if session is None:
             return 0
@@ -243,10 +244,10 @@ class Feeder:
         except BrokerError as error:
             self._broker_failed(error)
             return 0
-        if self._broker_was_lost and depth == 0:
+        if self._jobs_may_be_lost and depth == 0:
             with connection.begin():
                 messages.make_due(connection)
-        self._broker_was_lost = False
+            self._jobs_may_be_lost = False
         metrics.BACKLOG.set(depth)
         return self._backlog.room(depth)
 
@@ -262,7 +263,7 @@ class Feeder:
 
     def _broker_failed(self, error: BrokerError) -> None:
         pause = next(self._connect_pauses)
-        self._broker_was_lost = True
+        self._jobs_may_be_lost = True
         self._log.warning("feeder_lost_broker", error=str(error), again_in=round(pause, 1))
         self._drop_session()
         self._connect_at = ticks() + pause

@@ -7,7 +7,7 @@ finds nothing to do.
 
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
@@ -256,12 +256,17 @@ class Worker:
         since = ticks()
         verdicts = [result.verdict(self._policy) for result in results]
         lease, pause = timedelta(seconds=self._lease), timedelta(seconds=self._sender.pause)
-        with connection.begin(), ledger.entries(connection, self._slot) as entries:
-            late = messages.record(connection, entries, verdicts, pause) if verdicts else 0
-            claims = [
-                messages.claim(connection, entries, mailing_id, pick.message_ids, lease=lease, rate=self._rate)
-                for mailing_id, pick in picks.items()
-            ]
+        claims: list[Claim | None] = []
+        try:
+            with connection.begin(), ledger.entries(connection, self._slot) as entries:
+                late = messages.record(connection, entries, verdicts, pause) if verdicts else 0
+                for mailing_id, pick in picks.items():
+                    claims.append(
+                        messages.claim(connection, entries, mailing_id, pick.message_ids, lease=lease, rate=self._rate)
+                    )
+        except SQLAlchemyError:
+            self._hand_back(picks.values(), claims, since)
+            raise
         self._is_shaken = False
         for pick, claim in zip(picks.values(), claims, strict=True):
             self._take_claim(pick, claim, since)
@@ -292,7 +297,7 @@ class Worker:
         at_once: even if it is little.
         """
         while self._received:
-            self._held.append(self._received.popleft())
+            self._hold(self._received.popleft())
         room, now = self._room(), ticks()
         picks: dict[int, Pick] = {}
         if not at_once and room < self._claim_rows and now - self._last_claim < CLAIM_DELAY:
@@ -307,6 +312,13 @@ class Worker:
         if picks:
             self._last_claim = now
         return picks
+
+    def _hold(self, new: Held) -> None:
+        """A job that came again, as all do when their session is lost, takes the place of the one in hand."""
+        for held in self._held:
+            if held.delivery.body == new.delivery.body:
+                held.waiting.clear()
+        self._held.append(new)
 
     def _room(self) -> int:
         """How many messages to claim now. Where the rate is limited, no more than can be sent soon."""
@@ -326,11 +338,22 @@ class Worker:
         metrics.MESSAGES_CLAIMED.inc(len(claimed))
         metrics.MESSAGES_SKIPPED.inc(len(pick.message_ids) - len(claimed))
         if claim:
-            jobs = [held for held, _ in pick.jobs]
-            self._claims[claim.id] = OpenClaim(len(claimed), jobs)
-            for held in jobs:
-                held.claims.add(claim.id)
+            self._own(pick, claim)
             self._sender.offer(attempts(claim, since, self._lease, self._rate))
+
+    def _hand_back(self, picks: Iterable[Pick], claims: Iterable[Claim | None], since: float) -> None:
+        """Claims of which nobody knows whether they were committed. If they were not, this moves nothing."""
+        for pick, claim in zip(picks, claims, strict=False):
+            if claim:
+                self._own(pick, claim)
+                unmade = attempts(claim, since, self._lease, self._rate)
+                self._unrecorded.extend(Result(attempt, None, since) for attempt in unmade)
+
+    def _own(self, pick: Pick, claim: Claim) -> None:
+        jobs = [held for held, _ in pick.jobs]
+        self._claims[claim.id] = OpenClaim(len(claim.messages), jobs)
+        for held in jobs:
+            held.claims.add(claim.id)
 
     def _forget(self, results: Sequence[Result]) -> None:
         """Results that are written."""

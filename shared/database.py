@@ -4,14 +4,20 @@ import select
 from typing import Any
 
 import psycopg2
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from psycopg2 import errorcodes
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
-from shared import embedded
+from shared import embedded, watchdog
 from shared.settings import Settings
 
-STATEMENT_TIMEOUT = 30.0
+STATEMENT_TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5
+MARGIN = 2.0
+"""Seconds that an answer may take beyond the time-out of the statement, before the connection is given up."""
+
+_FOREVER = 1e9
 
 
 def database_url(settings: Settings) -> str:
@@ -20,10 +26,12 @@ def database_url(settings: Settings) -> str:
 
 
 def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float = STATEMENT_TIMEOUT) -> Engine:
-    """An engine whose connections carry `name` in pg_stat_activity, and notice a dead server within half a minute.
+    """An engine whose connections carry `name` in pg_stat_activity.
 
-    statement_timeout: seconds, after which the server gives a statement up.
+    statement_timeout: seconds, after which the server gives a statement up; MARGIN later we give the server
+    up, whatever keeps it from answering. 0: never. That the other side is gone, both sides notice within half a minute.
     """
+    patience = statement_timeout + MARGIN if statement_timeout else _FOREVER
     made = create_engine(
         make_url(url).set(drivername="postgresql+psycopg2"),
         pool_size=pool_size,
@@ -37,12 +45,17 @@ def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float 
             "keepalives_interval": 5,
             "keepalives_count": 3,
             "tcp_user_timeout": 30_000,
+            "connection_factory": watchdog.connections(patience),
+            # tcp_…: as above, at the server's end: what we had locked is free soon after this machine was lost.
             # random_page_cost: what is worked on is in memory; at the default, 4, a batch of ids may scan a table.
             "options": f"-c timezone=UTC -c statement_timeout={int(statement_timeout * 1000)}"
-            " -c idle_in_transaction_session_timeout=60000 -c random_page_cost=1.1",
+            " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+            " -c tcp_user_timeout=30000 -c idle_in_transaction_session_timeout=10000 -c random_page_cost=1.1",
         },
     )
     event.listen(made, "checkout", _replace_dead)
+    event.listen(made, "handle_error", _give_up_read_only)
+    event.listen(made, "checkin", _keep_no_read_only)
     return made
 
 
@@ -60,6 +73,22 @@ def _replace_dead(connection: Any, *_: Any) -> None:
             connection.rollback()
         except psycopg2.Error as error:
             raise DisconnectionError from error
+
+
+# A session that began while the database took no writes, in a failover or with a full disk, stays read-only for good.
+
+
+def _give_up_read_only(context: ExceptionContext) -> None:
+    """All connections are made anew."""
+    if getattr(context.original_exception, "pgcode", None) == errorcodes.READ_ONLY_SQL_TRANSACTION:
+        context.is_disconnect = True
+
+
+def _keep_no_read_only(connection: Any, record: ConnectionPoolEntry) -> None:
+    """One that only read does not wait in the pool for somebody who writes."""
+    is_open = connection and not connection.closed
+    if is_open and connection.get_parameter_status("default_transaction_read_only") == "on":
+        record.invalidate()
 
 
 def answers(engine: Engine) -> bool:

@@ -1,8 +1,9 @@
 """The broker as a table of the database, for installations without RabbitMQ.
 
 A job that is received is leased: it turns invisible until the lease ends, and its session extends the lease for as long
-as it calls `receive`. So the jobs of a session that is gone come again by themselves. A job for a retry queue is stored
-for message.dispatch, invisible until its delay is over.
+as it calls `receive`. So the jobs of a session that fell silent come again by themselves. Those of a session whose
+connection is gone come again at once: every session holds an advisory lock with its number, and whoever can take that
+lock takes its jobs back. A job for a retry queue is stored for message.dispatch, invisible until its delay is over.
 """
 
 import selectors
@@ -26,8 +27,8 @@ LEASE = 30.0
 LOOK = 1.0  # at least this often for jobs, should a notification be lost
 
 _SHORTEST_LOOK = 0.01  # while somebody else's transaction holds the next job
-_STATEMENT_TIMEOUT = 10.0
 _CHANNEL = "broker_jobs"
+_LOCK = 0x6A6F6273  # "jobs"; beside it the number of the session
 
 _STORE = f"""
     with stored as (
@@ -37,6 +38,23 @@ _STORE = f"""
         order by number
     )
     select pg_notify('{_CHANNEL}', %(queue)s) where %(delay)s = interval '0'
+"""
+
+_BEGIN = "select session, pg_advisory_lock(%(lock)s, session::int) from nextval('broker_sessions') as session"
+
+# A session that holds a lock may take it once more, so our own must not be asked about.
+_TAKE_BACK = """
+    with leased as materialized (
+        select id, received_by from broker_jobs
+        where queue = any(%(queues)s) and visible_at > now() and visible_at <= now() + %(lease)s
+          and received_by <> %(session)s
+    ), gone as materialized (
+        select session from (select distinct received_by as session from leased) others
+        where pg_try_advisory_xact_lock(%(lock)s, session::int)
+    )
+    update broker_jobs as job set visible_at = clock_timestamp(), received_by = null
+    from leased join gone on gone.session = leased.received_by
+    where job.id = leased.id and job.received_by = gone.session
 """
 
 # Queue by queue, so that each is read in the order of the index, and no further than needed.
@@ -95,7 +113,7 @@ class TableBroker:
     """lease: seconds after which the jobs of a session that no longer answers come again."""
 
     def __init__(self, database_url: str, ladder: Sequence[timedelta], *, lease: float = LEASE) -> None:
-        self._engine = database.engine(database_url, "broker", pool_size=1, statement_timeout=_STATEMENT_TIMEOUT)
+        self._engine = database.engine(database_url, "broker", pool_size=1)
         self._queues = {queue.name: queue for queue in queues(ladder)}
         self._lease = lease
 
@@ -119,6 +137,7 @@ class _Session:
         self._handed_out: set[int] = set()  # ids of jobs not yet acked
         self._done: list[int] = []  # acked, not yet deleted
         self._leased_at = ticks()
+        self._taken_back_at = 0.0
         self._failure: Exception | None = None
         self._alarm, self._bell = socket.socketpair()
         self._alarm.setblocking(False)
@@ -129,7 +148,7 @@ class _Session:
         self._id: int | None = None
         with self._used():
             connection.autocommit = True
-            self._id = self._ask("select nextval('broker_sessions')")[0][0]
+            self._id = self._ask(_BEGIN)[0][0]
 
     def subscribe(self, queues: Sequence[str], prefetch: int) -> None:
         for queue in queues:
@@ -244,12 +263,20 @@ class _Session:
         room = self._prefetch - len(self._handed_out)
         if room <= 0 or not self._subscribed:
             return []
+        self._take_back()
         deliveries = [
             Delivery(queue, bytes(body), tag, self)
             for queue, body, tag in self._ask(_TAKE, queues=self._subscribed, room=room)
         ]
         self._handed_out.update(delivery.tag for delivery in deliveries)
         return deliveries
+
+    def _take_back(self) -> None:
+        """What sessions had that are gone."""
+        now = ticks()
+        if now - self._taken_back_at >= min(LOOK, self._lease / 3):
+            self._taken_back_at = now
+            self._run(_TAKE_BACK, queues=self._subscribed)
 
     def _next_look(self) -> float:
         """Seconds until there may be a job that nobody will announce."""
@@ -275,7 +302,7 @@ class _Session:
         self._ask(statement, **values)
 
     def _ask(self, statement: str, **values: Any) -> list[Any]:
-        values |= {"session": self._id, "lease": timedelta(seconds=self._lease)}
+        values |= {"session": self._id, "lease": timedelta(seconds=self._lease), "lock": _LOCK}
         with self._connection.cursor() as cursor:
             cursor.execute(statement, values)
             return list(cursor.fetchall()) if cursor.description else []

@@ -36,3 +36,24 @@ def test_a_job_that_somebody_else_has_locked_holds_nobody_up(table_under_test: U
         assert bodies(receive(consumer, 1)) == [b"free"]
         assert consumer.receive(0.3) == []
     assert bodies(receive(consumer, 1)) == [b"locked"]
+
+
+def test_jobs_of_a_connection_that_is_gone_come_again_at_once(table_under_test: UnderTest, database_url: str) -> None:
+    """Not when the lease ends, which a living consumer keeps."""
+    patient = TableBroker(database_url, LADDER, lease=3600)
+    with patient.connect() as living, patient.connect() as doomed, patient.connect() as third:
+        living.subscribe([DISPATCH], 1)
+        doomed.subscribe([DISPATCH], 1)
+        doomed.publish(DISPATCH, [b"kept", b"left behind"])
+        assert bodies(receive(living, 1)) == [b"kept"]
+        assert bodies(receive(doomed, 1)) == [b"left behind"]
+        third.subscribe([DISPATCH], 10)
+        assert third.receive(2.5) == []
+        _cut_off(doomed)
+        assert bodies(receive(third, 1)) == [b"left behind"]
+        assert third.receive(2.5) == []
+
+
+def _cut_off(session: object) -> None:
+    """Its connection ends without a farewell."""
+    session._connection.close()  # type: ignore[attr-defined]

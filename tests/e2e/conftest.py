@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.e2e.system import Place, System
+from tests.services.wall_clock import WallClock
 
 BROKERS = ("table", "rabbitmq")
 
@@ -54,9 +55,14 @@ def place(request: pytest.FixtureRequest, broker: str) -> Iterator[Place]:
 
 @contextmanager
 def running(
-    place: Place, *options: str, dispatchers: int = 2, module: str = "dispatcher_service", **settings: str
+    place: Place,
+    *options: str,
+    dispatchers: int = 2,
+    module: str = "dispatcher_service",
+    clock: WallClock | None = None,
+    **settings: str,
 ) -> Iterator[System]:
-    with System(place, settings, *options, module=module) as system:
+    with System(place, settings, *options, module=module, clock=clock) as system:
         _running.append(system)
         try:
             system.start(dispatchers)

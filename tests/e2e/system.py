@@ -29,6 +29,7 @@ from shared import clock
 from shared.api_client import ApiClient, Json
 from shared.errors import ApiError
 from shared.message_state import OPEN_STATES, MessageState
+from tests.services.wall_clock import WallClock
 
 T = TypeVar("T")
 
@@ -62,14 +63,21 @@ class System:
     simulator: Simulator
 
     def __init__(
-        self, place: Place, settings: Mapping[str, str] | None = None, *options: str, module: str = "dispatcher_service"
+        self,
+        place: Place,
+        settings: Mapping[str, str] | None = None,
+        *options: str,
+        module: str = "dispatcher_service",
+        clock: WallClock | None = None,
     ) -> None:
-        """options: of the simulator's command line. module: what the dispatchers run."""
+        """options: of the simulator's command line. module: what the dispatchers run. clock: what all processes believe
+        the time to be."""
         self.database_url = place.database_url
         self._log = _Log(place.directory / "log")
         self._options = options
         self._module = module
-        self.processes = Processes(self._log)
+        self._clock = clock
+        self.processes = clock.processes(self._log) if clock else Processes(self._log)
         self._metrics_ports: dict[str, int] = {}
         self._clients = numbering.clients(_MOST_CLIENTS)
         self.env = {
@@ -86,7 +94,7 @@ class System:
     def start(self, dispatchers: int = 2) -> None:
         """The migrations, the API behind gunicorn, dispatchers `dispatcher-1`, `-2` …, and the provider."""
         self.simulator = deployment.start_simulator(self.processes, *self._options)
-        self.env["PROVIDER_URL"] = self.simulator.url
+        self.env.setdefault("PROVIDER_URL", self.simulator.url)  # a test may have put something between
         deployment.migrate(self.processes, self.env)
         self.start_api()
         for number in range(dispatchers):
@@ -138,18 +146,16 @@ class System:
 
     # ---------------------------------------------------------------- what users do
 
-    def fill(self, count: int, tag: str | None = None) -> list[numbering.Client]:
-        """New clients of the real numbering plan, written straight into the directory. tag: instead of their own."""
-        clients = list(itertools.islice(self._clients, count))
-        if tag is not None:
-            clients = [client._replace(tag=tag) for client in clients]
+    def fill(self, count: int, **values: str) -> list[numbering.Client]:
+        """New clients of the real numbering plan, written straight into the directory. values: instead of their own."""
+        clients = [client._replace(**values) for client in itertools.islice(self._clients, count)]
         directory.fill(self.database_url, clients)
         return clients
 
     def mail(self, *, starts: float = 0, lasts: float = 600, api: ApiClient | None = None, **more: Any) -> int:
         """A new mailing that starts so many seconds from now; its id. api: another than the system's own. more: as in
         `ApiClient.create_mailing`."""
-        starts_at = clock.now() + timedelta(seconds=starts)
+        starts_at = (self._clock or clock).now() + timedelta(seconds=starts)
         mailing = (api or self.api).create_mailing(
             "The doors open at noon.", starts_at, starts_at + _seconds(lasts), **more
         )

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from sandbox import deployment
 from sandbox.processes import Processes, free_port
@@ -38,7 +39,7 @@ DISPATCHERS = 3
 VETERANS = ("dispatcher-0", "api-0")
 """Are never killed: it is their memory that says most."""
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "DISPATCH_CONCURRENCY": "32",
     "CONSTANTS": json.dumps({
         "dispatcher_service.worker.LEASE_MARGIN": 4.0,

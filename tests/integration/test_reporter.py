@@ -430,40 +430,6 @@ def test_it_runs_sends_serves_metrics_and_stops(
     assert time.monotonic() - begun < 3
 
 
-def test_killed_between_sending_and_writing_it_down_it_repeats_the_same_mail(
-    engine: Engine, mailbox: Mailbox, settings: dict[str, str], processes: Processes
-) -> None:
-    _add_mailing(engine, at=_yesterday())
-    mailbox.on_mail = lambda: os.kill(processes.pid("reporter"), signal.SIGKILL)
-    processes.start("reporter", MODULE, settings)
-    assert processes.wait("reporter", 30) == -signal.SIGKILL
-    assert _register(engine) == []
-    mailbox.on_mail = lambda: None
-    processes.start("reporter", MODULE, settings)
-    _wait(lambda: _register(engine))
-    first, second = mailbox.mails
-    assert first.message["Message-ID"] == second.message["Message-ID"]
-
-
-def test_where_one_of_two_dies_while_sending_the_other_sends(
-    engine: Engine, mailbox: Mailbox, settings: dict[str, str], processes: Processes
-) -> None:
-    _add_mailing(engine, at=_yesterday())
-    arrived, answer = threading.Event(), threading.Event()
-    mailbox.on_mail = lambda: (arrived.set(), answer.wait(60), None)[2]
-    processes.start("first", MODULE, settings)
-    assert arrived.wait(30)
-    processes.start("second", MODULE, settings)
-    processes.wait_line("second", "reporter_started")
-    mailbox.on_mail = lambda: None
-    processes.kill("first")
-    answer.set()
-    _wait(lambda: _register(engine))
-    broken_off, sent = mailbox.mails
-    assert broken_off.message["Message-ID"] == sent.message["Message-ID"]
-    assert processes.stop("second") == 0
-
-
 def test_told_to_stop_it_finishes_the_mail_under_way(
     engine: Engine, mailbox: Mailbox, settings: dict[str, str], processes: Processes
 ) -> None:

@@ -1,0 +1,95 @@
+"""Connections to a database that falls silent."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import InternalError, OperationalError
+
+from shared import database
+from shared.clock import ticks
+
+TIMEOUT = 1.0
+
+
+@pytest.fixture
+def impatient(database_url: str) -> Iterator[Engine]:
+    engine = database.engine(database_url, "impatient", pool_size=1, statement_timeout=TIMEOUT)
+    yield engine
+    engine.dispose()
+
+
+def pid(connection: Connection) -> int:
+    return int(connection.scalar(text("select pg_backend_pid()")) or 0)
+
+
+@contextmanager
+def frozen(backend: int) -> Iterator[None]:
+    """The server's process for a connection holds still: its socket is open and takes what is sent."""
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(backend, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda connection: connection.execute(text("select 1")),
+        lambda connection: connection.execute(text("insert into reports values (:day)"), [{"day": "2026-01-31"}] * 2),
+        Connection.commit,
+        Connection.rollback,
+    ],
+    ids=["execute", "executemany", "commit", "rollback"],
+)
+def test_no_call_waits_for_a_server_that_is_frozen(impatient: Engine, call: Callable[[Connection], object]) -> None:
+    with impatient.connect() as connection, frozen(pid(connection)):
+        began = ticks()
+        with pytest.raises(OperationalError) as caught:
+            call(connection)
+        assert ticks() - began > TIMEOUT, "the server has less time than the statement"
+        assert caught.value.connection_invalidated
+    with impatient.connect() as connection:
+        assert connection.scalar(text("select 1")) == 1
+
+
+def test_a_connection_that_waits_in_the_pool_is_asked_first(impatient: Engine) -> None:
+    with impatient.connect() as connection:
+        backend = pid(connection)
+    with frozen(backend):
+        assert database.answers(impatient)
+        with impatient.connect() as connection:
+            assert pid(connection) != backend
+
+
+def test_a_call_that_is_answered_in_time_is_left_alone(impatient: Engine) -> None:
+    """Though many of them together take longer than one may."""
+    with impatient.connect() as connection:
+        backend = pid(connection)
+        end = ticks() + 2 * (TIMEOUT + database.MARGIN)
+        while ticks() < end:
+            assert connection.scalar(text("select pg_backend_pid() from pg_sleep(0.4)")) == backend
+            time.sleep(0.1)
+
+
+def test_sessions_from_a_time_without_writes_are_not_kept(engine: Engine, impatient: Engine) -> None:
+    """They would stay read-only when the database is not any more."""
+    name = f'"{engine.url.database}"'
+    with engine.connect() as admin:
+        admin.execution_options(isolation_level="AUTOCOMMIT")
+        admin.execute(text(f"alter database {name} set default_transaction_read_only = on"))
+        with pytest.raises(InternalError) as caught, impatient.begin() as connection:
+            connection.execute(_WRITE)
+        assert caught.value.connection_invalidated
+        assert database.answers(impatient), "it can still be read"
+        admin.execute(text(f"alter database {name} reset default_transaction_read_only"))
+    with impatient.begin() as connection:
+        connection.execute(_WRITE)
+
+
+_WRITE = text("insert into reports values ('2026-01-31')")
