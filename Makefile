@@ -81,7 +81,7 @@ lint: setup ## style, types, who may import whom, and the Dockerfile
 
 # Not a part of lint: it asks PyPI for what is known today, which may be more than yesterday. What it cannot look up is
 # a failure, too (--strict).
-audit: setup ## known vulnerabilities of the pinned packages; needs pypi.org
+audit: setup ## known vulnerabilities of the pinned packages; needs the Internet
 	@$(PY) -m uv tool run 'pip-audit>=2.10,<3' --strict --disable-pip --requirement requirements-dev.txt
 
 fmt: setup ## put the code into shape

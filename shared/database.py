@@ -10,12 +10,16 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from shared import embedded, watchdog
+from shared.clock import ticks
 from shared.settings import Settings
 
 STATEMENT_TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5
 MARGIN = 2.0
 """Seconds that an answer may take beyond the time-out of the statement, before the connection is given up."""
+
+RESTED = 1.0
+"""Seconds in the pool after which a connection is asked whether it is there before it is used."""
 
 _FOREVER = 1e9
 
@@ -55,24 +59,34 @@ def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float 
     )
     event.listen(made, "checkout", _replace_dead)
     event.listen(made, "handle_error", _give_up_read_only)
+    event.listen(made, "connect", _note_the_time)
+    event.listen(made, "checkin", _note_the_time)
     event.listen(made, "checkin", _keep_no_read_only)
     return made
 
 
-def _replace_dead(connection: Any, *_: Any) -> None:
-    """Looks whether a connection of the pool has lost its server: the end of the stream then waits to be read.
+def _replace_dead(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    """Looks whether a connection of the pool has lost its server: the end of the stream then waits to be read. One that
+    has waited for long is asked, too: what is silent may be gone.
 
     The pool's own way, a statement for every use of a connection, costs as much as a statement that does something.
     """
     poll = select.poll()
     poll.register(connection, select.POLLIN)
-    if poll.poll(0):
+    if poll.poll(0) or ticks() - record.info.get(_SINCE, 0.0) > RESTED:
         try:
             with connection.cursor() as cursor:
                 cursor.execute("select 1")
             connection.rollback()
         except psycopg2.Error as error:
             raise DisconnectionError from error
+
+
+def _note_the_time(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_SINCE] = ticks()
+
+
+_SINCE = "in the pool since"
 
 
 # A session that began while the database took no writes, in a failover or with a full disk, stays read-only for good.

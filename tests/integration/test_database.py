@@ -58,7 +58,10 @@ def test_no_call_waits_for_a_server_that_is_frozen(impatient: Engine, call: Call
         assert connection.scalar(text("select 1")) == 1
 
 
-def test_a_connection_that_waits_in_the_pool_is_asked_first(impatient: Engine) -> None:
+def test_a_connection_that_has_waited_in_the_pool_is_asked_first(
+    impatient: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "RESTED", 0.0)
     with impatient.connect() as connection:
         backend = pid(connection)
     with frozen(backend):
