@@ -128,12 +128,11 @@ class Feeder:
         self._jobs_may_be_lost = True  # the one before may have ended before it had published what it had queued
         since = ticks()
         while not self._stopping.is_set():
-            busy = self._step(connection, may_rescue=ticks() - since >= RESCUE_AFTER)
-            self._wait(BUSY_PAUSE if busy else self._idle_pause)
+            self._wait(self._step(connection, may_rescue=ticks() - since >= RESCUE_AFTER))
 
-    def _step(self, connection: Connection, *, may_rescue: bool) -> bool:
-        """One look at everything; whether there was something to do."""
-        busy = False
+    def _step(self, connection: Connection, *, may_rescue: bool) -> float:
+        """One look at everything; seconds until the next."""
+        busy = feeding = False
         room = self._room(connection)
         if may_rescue:
             busy |= self._rescue(connection) > 0
@@ -144,13 +143,14 @@ class Feeder:
                 busy |= self._launch(connection, mailing.id)
             if mailing.window_changed and self._time_anew(connection, mailing.id):
                 busy = True  # nothing is taken before all are timed anew: what is taken and has to wait looks untimed
-            elif room > 0 and (mailing.due or mailing.unlaunched):
-                published = self._feed(connection, mailing.id, room)
-                room -= published
-                busy |= published > 0
+            elif mailing.due or mailing.unlaunched:
+                room -= self._feed(connection, mailing.id, room) if room > 0 else 0
+                feeding = True
         self._finish(connection)
         self._show_figures(connection)
-        return busy
+        if busy:
+            return BUSY_PAUSE
+        return self._backlog.pause() if feeding else self._idle_pause
 
     def _walk(self, connection: Connection) -> Sequence[Row[tuple[object, ...]]]:
         """The mailings that have begun and are not finished, nearest end first."""
@@ -249,7 +249,7 @@ class Feeder:
                 messages.make_due(connection)
             self._jobs_may_be_lost = False
         metrics.BACKLOG.set(depth)
-        return self._backlog.room(depth)
+        return self._backlog.room(depth, ticks())
 
     def _connected(self) -> Session | None:
         if self._session is None and ticks() >= self._connect_at:

@@ -373,7 +373,7 @@ class _Call:
 
 
 class _Pace:
-    """Results per second, over about the last second."""
+    """Results per second. It rises at once, so that a fast provider need not wait for us, and falls over a second."""
 
     def __init__(self) -> None:
         self.per_second = 0.0
@@ -383,7 +383,7 @@ class _Pace:
     def count(self, results: int, now: float) -> None:
         self._count += results
         span = now - self._since
-        if span >= 0.2:
-            weight = min(1.0, span)
-            self.per_second += weight * (self._count / span - self.per_second)
+        if span >= 0.1:
+            latest = self._count / span
+            self.per_second = max(latest, self.per_second + min(1.0, span) * (latest - self.per_second))
             self._count, self._since = 0, now
