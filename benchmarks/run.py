@@ -101,7 +101,7 @@ def deployed(
     }
     names = [f"dispatcher{number}" for number in range(dispatchers)]
     try:
-        url = deployment.start_api(processes, settings, api)
+        url = deployment.start_api(processes, {**settings, "METRICS_PORT": "0"}, api)
         for name in names:
             deployment.start_dispatcher(processes, settings, name)
         with ApiClient(url) as client:
