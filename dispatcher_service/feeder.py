@@ -27,7 +27,7 @@ LEADER_LOCK = 0x66656564  # "feed"
 CHUNK = 200
 """Messages per job, at the most."""
 
-LAUNCH_SLICE = 10_000
+LAUNCH_SLICE = 25_000
 CLOSE_SLICE = 5_000
 BUSY_PAUSE = 0.02
 IDLE_PAUSE = 0.25
