@@ -22,8 +22,8 @@ demo: setup ## a mailing goes out to a provider with faults, nothing else instal
 run: setup ## API, dispatcher and reporter until Ctrl-C; the data stays in .local
 	@$(PY) -m sandbox.run
 
-test: setup ## the whole suite, two tests at a time (ARGS="-k window" is handed to pytest)
-	@$(PY) -m pytest --numprocesses 2 --dist loadscope $(ARGS)
+test: setup ## the whole suite, four tests at a time (ARGS="-k window" is handed to pytest)
+	@$(PY) -m pytest --numprocesses 4 --dist loadscope $(ARGS)
 
 test-faults: setup ## what kills, freezes and breaks things; a part of the suite (FAULT_SEED=7 does the same again)
 	@$(PY) -m pytest tests/faults $(ARGS)

@@ -14,7 +14,7 @@ from api_service import app, errors
 from api_service.announcer import BackgroundAnnouncer
 from api_service.metrics_page import MetricsPage
 from api_service.worker import CONNECTIONS, UNREADABLE, Worker
-from shared import database, logs
+from shared import database, garbage, logs
 from shared.broker.base import Broker
 from shared.settings import Settings
 
@@ -81,6 +81,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # the library has no types
 
     def _worker_begins(self, _worker: Any) -> None:
         self._metrics.serve()
+        garbage.collect_seldom()
 
     def _worker_exit(self, _arbiter: Any, _worker: Any) -> None:
         self._announcer.close(timeout=2.0)

@@ -1,6 +1,5 @@
 """The dispatcher's process: `python -m dispatcher_service`."""
 
-import gc
 import os
 import resource
 import signal
@@ -12,7 +11,7 @@ from prometheus_client import start_http_server
 
 from dispatcher_service.feeder import Feeder
 from dispatcher_service.worker import Worker
-from shared import database, logs, settings
+from shared import database, garbage, logs, settings
 from shared.broker.choice import choose
 from shared.errors import SettingsError
 from shared.settings import Settings
@@ -71,7 +70,7 @@ def run(configuration: Settings) -> int:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     log.info("dispatcher_started", metrics_port=metrics_port, concurrency=configuration.dispatch_concurrency)
-    _collect_seldom()
+    garbage.collect_seldom()
     worker.start()
     feeder.start()
     while not stop.wait(_LOOK_EVERY):
@@ -85,14 +84,6 @@ def run(configuration: Settings) -> int:
     engine.dispose()
     log.info("dispatcher_stopped", all_recorded=all_recorded)
     return 0 if all_recorded else 1
-
-
-def _collect_seldom() -> None:
-    """Messages come and go by the thousand and are in no cycles; by default the collector looks at all of them, and at
-    every module, again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def _show_metrics(host: str, port: int) -> int:
