@@ -16,6 +16,8 @@ from sqlalchemy import Engine, make_url
 from shared import database, embedded, migrate
 from tests.services.rabbitmq import External, NoRabbitMQ, Private, running
 
+pytest.register_assert_rewrite("tests.services.books")  # it asserts, and several conftests import it
+
 hypothesis.settings.register_profile(
     "bounded by examples", deadline=None, print_blob=True, max_examples=int(os.environ.get("FUZZ_CASES") or 100)
 )

@@ -10,7 +10,6 @@ flight.land("what broke")
 """
 
 import itertools
-import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -29,8 +28,8 @@ from shared import clock
 from shared.api_client import Json
 from shared.message_state import AMBIGUOUS_ERRORS, FINAL_STATES, MessageState
 from tests.e2e.system import System, with_status
+from tests.faults.stage import HEALTHY_WITHIN, patience
 
-HEALTHY_WITHIN = 5.0
 PROMPT = 2.0
 """Seconds for an answer of the API that nothing stands in the way of."""
 
@@ -38,11 +37,6 @@ _ASK_EVERY = 0.1
 _CREATE_EVERY = 0.5
 _FINAL = ", ".join(f"'{state}'" for state in sorted(FINAL_STATES))
 _numbers = itertools.count(1)
-
-
-def patience(seconds: float) -> float:
-    """As long as that takes on this machine, of which others may want a part."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from sandbox.simulator.outage import Mode
 from shared.message_state import Error, MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import System
-from tests.faults.flight import HEALTHY_WITHIN, Flight, lasting, steady, watch_final_states
+from tests.faults.flight import Flight, lasting, steady, watch_final_states
+from tests.faults.stage import HEALTHY_WITHIN
 
 CALLS = 16
 PER_SECOND = 80

@@ -9,11 +9,8 @@ import pytest
 from sqlalchemy import Engine, make_url
 
 from shared import database
-
-pytest.register_assert_rewrite("tests.services.books")
-
-from tests.services.api import Api  # noqa: E402
-from tests.services.books import Books  # noqa: E402
+from tests.services.api import Api
+from tests.services.books import Books
 
 _numbers = itertools.count(1)
 
