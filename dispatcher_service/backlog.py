@@ -13,6 +13,9 @@ AHEAD = 0.5
 SOONEST, LATEST = 0.02, 0.25
 """Seconds until the next look, at least and at the most."""
 
+SPARE = 0.75
+"""What is to be left of the target at the next look: consumption may have doubled since it was measured."""
+
 _SPAN = 0.2  # seconds over which consumption is measured
 
 
@@ -46,10 +49,10 @@ class Backlog:
         self._published += jobs
 
     def pause(self) -> float:
-        """Seconds until half of what waits is likely to be gone."""
+        """Seconds until a part of what waits is likely to be gone."""
         if self._pace is None:
             return SOONEST
-        spare = self._depth + self._published - self._target / 2
+        spare = self._depth + self._published - self._target * SPARE
         return min(max(spare / self._pace, SOONEST), LATEST) if self._pace else LATEST
 
     def _measure(self, consumed: int, now: float) -> None:

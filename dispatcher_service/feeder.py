@@ -27,9 +27,11 @@ LEADER_LOCK = 0x66656564  # "feed"
 CHUNK = 200
 """Messages per job, at the most."""
 
-LAUNCH_SLICE = 25_000
+FIRST_SLICE, LAUNCH_SLICE = 2_500, 25_000
+"""Messages that are created at a time: few at first, so that they can be sent while the others are created."""
+
 CLOSE_SLICE = 5_000
-BUSY_PAUSE = 0.02
+BUSY_PAUSE = 0.01
 IDLE_PAUSE = 0.25
 STANDBY_PAUSE = 1.0
 RESCUE_AFTER = 5.0
@@ -140,7 +142,7 @@ class Feeder:
             if mailing.over or mailing.cancelled:
                 busy |= self._close(connection, mailing) > 0
             if mailing.unlaunched:
-                busy |= self._launch(connection, mailing.id)
+                busy |= self._launch(connection, mailing)
             if mailing.window_changed and self._time_anew(connection, mailing.id):
                 busy = True  # nothing is taken before all are timed anew: what is taken and has to wait looks untimed
             elif mailing.due or mailing.unlaunched:
@@ -159,12 +161,13 @@ class Feeder:
 
     # ---------------------------------------------------------------- what a step does
 
-    def _launch(self, connection: Connection, mailing_id: int) -> bool:
+    def _launch(self, connection: Connection, mailing: Row[tuple[object, ...]]) -> bool:
+        limit = LAUNCH_SLICE if mailing.audience else FIRST_SLICE
         with connection.begin(), ledger.entries(connection, self._slot) as entries:
-            made = messages.create(connection, entries, mailing_id, LAUNCH_SLICE)
+            made = messages.create(connection, entries, mailing.id, limit)
         metrics.MESSAGES_CREATED.inc(made.count)
         if made.complete:
-            self._log.info("mailing_launched", mailing_id=mailing_id)
+            self._log.info("mailing_launched", mailing_id=mailing.id)
         return made.count > 0
 
     def _close(self, connection: Connection, mailing: Row[tuple[object, ...]]) -> int:
@@ -305,7 +308,7 @@ def _chunks(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
 
 # A paused mailing is launched only to be closed, when its end has passed.
 WALK = text("""
-    select id, over, cancelled, window_changed, launched_at is null and not cancelled as unlaunched,
+    select id, audience, over, cancelled, window_changed, launched_at is null and not cancelled as unlaunched,
            not over and not cancelled and (
                select due_at from messages where mailing_id = mailings.id
                  and status in ('pending', 'queued', 'retrying') order by due_at limit 1) <= now() as due

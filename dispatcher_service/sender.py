@@ -32,6 +32,10 @@ so little that a pause or a cancel acts at once."""
 _LEAST_AHEAD, _MOST_AHEAD = 4, 2000
 _LOOK_AGAIN = 0.5
 
+_BURST = 32
+"""Calls that are begun between two looks at the answers. A fast provider has answered the first ones by then, and their
+connections serve the next: each connection that is not needed takes some 16 kB of the processor's cache."""
+
 
 class Sender:
     """`deliver` is called with results as they come in, from the sender's thread; after the stop from any."""
@@ -119,8 +123,11 @@ class Sender:
     def run(self) -> None:
         try:
             while not self._is_finished():
+                rested_since = None if self._calls or self._waiting else ticks()
                 for descriptor, events in self._sockets.ready(self._patience()):
                     self._multi.socket_action(descriptor, _SELECTED[events])
+                if rested_since is not None:
+                    self._pace.rest(ticks() - rested_since)
                 if self._multi.timeout() == 0:
                     self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
                 self._collect()
@@ -155,12 +162,13 @@ class Sender:
         if self._waiting:
             self._sockets.look()
         now = ticks()
+        most = min(self._concurrency, len(self._calls) + _BURST)
         while self._waiting:
             attempt = self._waiting[0]
             allowed = 0 if self._stop_at is not None else self._breaker.allowed(now, len(self._calls))
             if allowed == 0 or now >= attempt.start_by or now + self._timeout > attempt.lease_until:
                 returned.append(Result(attempt, None, now))
-            elif len(self._calls) < self._concurrency and now >= attempt.not_before:
+            elif len(self._calls) < most and now >= attempt.not_before:
                 self._begin(attempt, now)
             else:
                 break
@@ -373,12 +381,19 @@ class _Call:
 
 
 class _Pace:
-    """Results per second. It rises at once, so that a fast provider need not wait for us, and falls over a second."""
+    """Results per second while there was something to do. It rises at once, so that a fast provider need not wait for
+    us, and falls over a second."""
 
     def __init__(self) -> None:
         self.per_second = 0.0
         self._count = 0
         self._since = ticks()
+
+    def rest(self, seconds: float) -> None:
+        """There was nothing to do, which says nothing about the provider; after a while it may be another."""
+        self._since += seconds
+        if seconds >= 1.0:
+            self.per_second = 0.0
 
     def count(self, results: int, now: float) -> None:
         self._count += results

@@ -54,7 +54,6 @@ class Held:
     delivery: Delivery
     mailing_id: int
     waiting: deque[int]
-    since: float
     claims: set[int] = field(default_factory=set)
 
     @property
@@ -196,7 +195,7 @@ class Worker:
             self._log.error("job_buried", queue=delivery.queue, reason=str(error))
             session.bury(delivery, str(error))
             return
-        self._received.append(Held(delivery, job.mailing_id, deque(job.message_ids), ticks()))
+        self._received.append(Held(delivery, job.mailing_id, deque(job.message_ids)))
         self._store_wake.set()
 
     def _settle(self, session: Session, settlement: Settlement) -> None:
@@ -373,15 +372,11 @@ class Worker:
         return len(self._unrecorded) >= RECORD_ROWS or oldest >= RECORD_DELAY or self._stopping.is_set()
 
     def _let_go(self) -> None:
-        """Acks jobs that are done. When calls that hang hold up most of the prefetch, also jobs of which everything is
-        on its way: from the claim on it is the lease that guards a message, not the job."""
+        """Acks jobs that are done. When those in hand are most of the prefetch, also the ones of which everything is on
+        its way: from the claim on it is the lease that guards a message, not the job. Else a fast provider would wait
+        for the next jobs, and calls that hang would keep them out."""
         crowded = len(self._held) >= PREFETCH - 2
-        now = ticks()
-        done = [
-            held
-            for held in self._held
-            if held.is_done or (crowded and not held.waiting and now - held.since > 10 * RECORD_DELAY)
-        ]
+        done = [held for held in self._held if held.is_done or (crowded and not held.waiting)]
         if done:
             gone = set(map(id, done))
             self._held = [held for held in self._held if id(held) not in gone]

@@ -376,7 +376,7 @@ def test_a_result_that_comes_too_late_harms_no_bookkeeping(
     simulator.set_faults(Faults({Fault.HANG: 1.0}, max_faults_per_id=1))
     mailing_id, ids = books.queued(10)
     others, other_ids = books.queued(5 * PREFETCH)
-    with Dispatcher(database_url, simulator, timeout=2.0):
+    with Dispatcher(database_url, simulator, feeds=True, timeout=2.0):
         publish(session, mailing_id, ids, chunk=1)
         wait_until(lambda: simulator.summary().received == 10)
         simulator.set_faults(Faults(latency_ms=1000))
