@@ -9,6 +9,7 @@ from types import FrameType
 
 from prometheus_client import start_http_server
 
+from dispatcher_service import memory
 from dispatcher_service.feeder import Feeder
 from dispatcher_service.worker import Worker
 from shared import database, garbage, logs, settings
@@ -34,6 +35,7 @@ def run(configuration: Settings) -> int:
     logs.setup("dispatcher", configuration.log_level, configuration.log_format)
     log = logs.logger()
     _allow_descriptors(configuration.dispatch_concurrency)
+    memory.spare(configuration.dispatch_concurrency)
     metrics_port = _show_metrics(configuration.metrics_host, configuration.metrics_port)
     url = database.database_url(configuration)
     broker = choose(configuration.broker_url, url, configuration.retry_ladder)

@@ -1,0 +1,26 @@
+"""Less memory for many calls in flight.
+
+libcurl holds a buffer of 64 kB for every request that has a body, until the answer is there, and uses some hundred
+bytes of it. On the heap, each also spoils the pages that it shares with its small neighbours: 16 kB per call. In a
+mapping of its own it takes one page: 11 kB per call. To ask the kernel for that costs two microseconds per call, so it
+pays only where many wait, and therefore few are made.
+"""
+
+import ctypes
+
+MANY = 1_000
+"""Calls in flight, from which on memory counts for more than time."""
+
+_M_MMAP_THRESHOLD = -3  # malloc.h of glibc
+_LARGE = 32 * 1024  # bytes
+
+
+def spare(concurrency: int) -> None:
+    """To be called once, before the calls begin. Does nothing where the C library is not glibc."""
+    if concurrency <= MANY:
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:
+        return
+    mallopt(_M_MMAP_THRESHOLD, _LARGE)
