@@ -31,8 +31,8 @@ from shared.retry import Finish, HandBack, Retry, RetryPolicy
 PREFETCH = 10
 """Jobs. The next ones lie ready while the statuses of the last ones are written; more would be kept from the others."""
 
-RECORD_ROWS = 400
-RECORD_DELAY = 0.02
+RECORD_ROWS = 600
+RECORD_DELAY = 0.03
 """Results are written when so many have come in, or the oldest has waited for so many seconds."""
 
 CLAIM_ROWS = 256
