@@ -58,7 +58,7 @@ class Connection(TConn):  # type: ignore[misc]  # the library has no types
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """Everything here but `handle` and `handle_error` runs on the main thread."""
+    """Everything here but `handle`, `handle_error` and `_keepalive_after` runs on the main thread."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -114,9 +114,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         status = next((status for kind, status in _REFUSED.items() if isinstance(exc, kind)), None)
         if status is None:
             super().handle_error(req, client, addr, exc)
-            return
-        with suppress(OSError):
+        else:
             client.sendall(_answer(status, UNREADABLE))
+        with suppress(OSError):
+            client.flush()
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """SIGINT. gunicorn's own asks the thread pool for a lock that the code which the signal interrupts may hold."""
@@ -126,7 +127,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Closes a connection so that the answer arrives even if the client is still sending (RFC 9112, 9.6)."""
         try:
             sock.shutdown(SHUT_WR)
-            sock.setblocking(False)
             self.poller.register(sock, EVENT_READ, partial(self._drain, [_LINGER_BYTES]))
         except (OSError, ValueError):
             sock.close()
@@ -191,7 +191,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     # ---------------------------------------------------------------- the end of a connection
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
-        """A body that nobody has read costs the client his connection, not us the time of a thread."""
+        """The request is answered. A body that nobody has read costs the client his connection, not us the time of a
+        thread."""
+        conn.sock.flush()
         return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + _DRAIN))
 
     def _drain(self, left: list[int], sock: PatientSocket) -> None:
