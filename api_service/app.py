@@ -38,8 +38,8 @@ def create_app(
     app.json = _Json(app)
     sessions = sessionmaker(engine, expire_on_commit=False)
     app.extensions["parts"] = Parts(
+        engine=engine,
         sessions=sessions,
-        statements=engine.execution_options(isolation_level="AUTOCOMMIT"),
         importer=Importer(sessions, default_timezone),
         announcer=announcer,
         probes=probes,

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from api_service.imports import Importer
 from api_service.probe import Probe
+from shared import database
 
 
 class Announcer(Protocol):
@@ -22,10 +23,10 @@ class Announcer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """statements: for what is a transaction by itself. slot: where this process counts (`shared.ledger`)."""
+    """engine: for statements that are transactions by themselves. slot: where this process counts (`shared.ledger`)."""
 
+    engine: Engine
     sessions: sessionmaker[Session]
-    statements: Engine
     importer: Importer
     announcer: Announcer
     probes: Mapping[str, Probe]
@@ -47,5 +48,5 @@ def transaction() -> AbstractContextManager[Session]:
 
 
 def statement() -> AbstractContextManager[Connection]:
-    """A connection for one statement that is a transaction by itself: two round trips fewer than in a `transaction`."""
-    return parts().statements.connect()
+    """A connection for one statement, for which a `transaction` would be two round trips more."""
+    return database.statement(parts().engine)
