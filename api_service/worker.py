@@ -26,6 +26,7 @@ from shared import clock
 CONNECTIONS = 800
 """Of a worker. Below the usual limit of 1 024 open files."""
 
+_SIGN = 1.0  # seconds between two signs of life
 _SPARE = 50  # connections that are kept free for clients that are not slow
 _DRAIN = 0.1  # seconds for a body that nobody has read to be over
 _LINGER = 2.0  # seconds for a client to close, after we have
@@ -64,6 +65,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._receiving: dict[Connection, None] = {}  # those whose deadline is nearest first
         self._lingering: dict[PatientSocket, float] = {}  # until when
+        self._next_sign = 0.0
 
     def accept(self, listener: socket) -> None:
         try:
@@ -90,6 +92,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.reception = Reception(MAX_BYTES)
         conn.reception.add(conn.parser.unreader.take_buffered())
         self._receive(conn)
+
+    def notify(self) -> None:
+        """A sign of life for gunicorn's arbiter, which waits for one much longer; it asks for one in every round of the
+        main loop."""
+        now = clock.ticks()
+        if now >= self._next_sign:
+            self._next_sign = now + _SIGN
+            super().notify()
 
     def murder_pending(self) -> None:
         """In every round of the main loop, at least once a second: closes what takes too long."""
