@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g
 
+from api_service.parts import asked
 from shared import clock, logs
 from shared.metrics import REQUEST_SECONDS, REQUESTS
 
@@ -52,6 +53,7 @@ def about(**ids: int | str) -> None:
 
 
 def _begin() -> None:
+    request = asked()
     given = request.headers.get("X-Request-ID", "")
     # No secret: it need not come from the kernel, which each time lets another thread have the interpreter.
     g.request_id = given if _ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
@@ -61,6 +63,7 @@ def _begin() -> None:
 
 
 def _end(response: Response) -> Response:
+    request = asked()
     seconds = clock.ticks() - g.begun
     rule = request.url_rule.rule if request.url_rule else "none"  # not the path: whoever asks could make up any number
     method = request.method if request.method in _METHODS else "other"

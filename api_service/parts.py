@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from flask import current_app
+from flask import Request, current_app, request
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -37,6 +37,11 @@ class Parts:
 def parts() -> Parts:
     """Those of the application that handles the present request."""
     return cast(Parts, current_app.extensions["parts"])
+
+
+def asked() -> Request:
+    """The present request. Flask's `request` is a stand-in that looks for it whenever it is used."""
+    return cast(Request, request._get_current_object())  # type: ignore[attr-defined]
 
 
 def transaction() -> AbstractContextManager[Session]:
