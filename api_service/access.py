@@ -1,14 +1,20 @@
 """Around every request: its id, its line in the log, its metrics, and the headers that all answers carry."""
 
+import random
 import re
-import uuid
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g
 
+from api_service.parts import asked
 from shared import clock, logs
 from shared.metrics import REQUEST_SECONDS, REQUESTS
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _log = logs.logger()
 
@@ -16,16 +22,16 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _QUIET = frozenset({"/health/live", "/health/ready"})  # asked every few seconds by machines
 
-_HEADERS = {
-    "Cache-Control": "no-store",  # what is in an answer belongs to whoever has the key
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+_HEADERS = [
+    ("Cache-Control", "no-store"),  # what is in an answer belongs to whoever has the key
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+]
 _PAGE = {
     # Swagger UI brings a script and styles inside its page; nothing may ever come from another host.
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline';"
@@ -38,6 +44,7 @@ _PAGE = {
 def register(app: Flask) -> None:
     app.before_request(_begin)
     app.after_request(_end)
+    app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign,assignment]
 
 
 def about(**ids: int | str) -> None:
@@ -46,14 +53,17 @@ def about(**ids: int | str) -> None:
 
 
 def _begin() -> None:
+    request = asked()
     given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
+    # No secret: it need not come from the kernel, which each time lets another thread have the interpreter.
+    g.request_id = given if _ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
     g.begun = clock.ticks()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id, **(request.view_args or {}))
 
 
 def _end(response: Response) -> Response:
+    request = asked()
     seconds = clock.ticks() - g.begun
     rule = request.url_rule.rule if request.url_rule else "none"  # not the path: whoever asks could make up any number
     method = request.method if request.method in _METHODS else "other"
@@ -68,7 +78,19 @@ def _end(response: Response) -> Response:
         ms=round(seconds * 1000, 1),
     )
     response.headers["X-Request-ID"] = g.request_id
-    page = _PAGE if request.blueprint == "swagger_ui" else {}
-    for name, value in (_HEADERS | page).items():
-        response.headers.setdefault(name, value)
+    if request.blueprint == "swagger_ui":
+        response.headers.update(_PAGE)
     return response
+
+
+def _with_headers(application: "WSGIApplication") -> "WSGIApplication":
+    """Where they cost least: werkzeug looks at every name and value that it is given, and they are always the same."""
+
+    def call(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            given = {name for name, _ in headers}
+            return start_response(status, headers + [header for header in _HEADERS if header[0] not in given], *rest)
+
+        return application(environ, start)
+
+    return call

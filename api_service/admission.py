@@ -3,13 +3,14 @@
 Whatever does not say that it is open needs a key, also a place that there is not.
 """
 
-from flask import Flask, current_app, request
+from flask import Flask, Request, current_app
 
 from api_service.access import about
 from api_service.errors import Forbidden, TooMany, TooSmall, Unauthorized
 from api_service.key import Key, Scope, parsed
 from api_service.keys import Keyring
 from api_service.loopback import is_from_here
+from api_service.parts import asked
 from api_service.rate import Rate
 
 _OPEN = frozenset({"root", "api-docs.openapi_json", "swagger_ui.show"})  # the documents; they hold no secret
@@ -19,10 +20,11 @@ def register(app: Flask, keyring: Keyring | None, rate: Rate) -> None:
     """keyring: None where API_AUTH is off."""
 
     def admit() -> None:
-        wanted = _wanted()
+        request = asked()
+        wanted = _wanted(request)
         if wanted is None:
             return
-        key = _key(keyring) if keyring else None
+        key = _key(keyring, request) if keyring else None
         if not rate.allows(key.id if key else f"address {request.remote_addr}"):
             raise TooMany()
         if keyring is None:
@@ -40,7 +42,7 @@ def register(app: Flask, keyring: Keyring | None, rate: Rate) -> None:
     app.before_request(admit)
 
 
-def _wanted() -> Scope | None:
+def _wanted(request: Request) -> Scope | None:
     """The scope that the request asks for, as its operation declares it; None: it is open."""
     if request.endpoint in _OPEN:
         return None
@@ -49,7 +51,7 @@ def _wanted() -> Scope | None:
     return getattr(operation, "scope", Scope.READ)
 
 
-def _key(keyring: Keyring) -> Key | None:
+def _key(keyring: Keyring, request: Request) -> Key | None:
     """Raises SQLAlchemyError."""
     given = request.authorization
     token = parsed(given.token) if given is not None and given.type == "bearer" and given.token else None

@@ -1,5 +1,6 @@
 """The application, made from parts that are given to it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, redirect
@@ -33,13 +34,13 @@ def create_app(
 
     auth: whether requests need a key. rate: how many a second one key may make; 0: no limit.
     """
-    app = Flask(__name__, static_folder=None)
+    app = _App(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # one more than `BodyParser` takes, so that it sees too much
     app.json = _Json(app)
     sessions = sessionmaker(engine, expire_on_commit=False)
     app.extensions["parts"] = Parts(
+        engine=engine,
         sessions=sessions,
-        statements=engine.execution_options(isolation_level="AUTOCOMMIT"),
         importer=Importer(sessions, default_timezone),
         announcer=announcer,
         probes=probes,
@@ -75,6 +76,12 @@ def probes(engine: Engine, broker: Broker) -> dict[str, Probe]:
 def _ask(broker: Broker) -> None:
     with broker.connect() as session:
         session.depth(topology.LAUNCH)
+
+
+class _App(Flask):
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Nothing here is a coroutine; Flask and the decorators of flask-smorest would look nine times a request."""
+        return func
 
 
 class _Json(DefaultJSONProvider):

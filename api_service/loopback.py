@@ -1,6 +1,7 @@
 """Which addresses only this machine can reach. Pure."""
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 
@@ -11,6 +12,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=1024)  # asked for every request, and mostly the same
 def is_from_here(host: str, origin: str | None) -> bool:
     """Whether a request with these headers, Host and Origin, was meant for this machine by somebody on it.
 

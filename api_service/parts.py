@@ -5,12 +5,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from flask import current_app
+from flask import Request, current_app, request
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from api_service.imports import Importer
 from api_service.probe import Probe
+from shared import database
 
 
 class Announcer(Protocol):
@@ -22,10 +23,10 @@ class Announcer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """statements: for what is a transaction by itself. slot: where this process counts (`shared.ledger`)."""
+    """engine: for statements that are transactions by themselves. slot: where this process counts (`shared.ledger`)."""
 
+    engine: Engine
     sessions: sessionmaker[Session]
-    statements: Engine
     importer: Importer
     announcer: Announcer
     probes: Mapping[str, Probe]
@@ -38,6 +39,11 @@ def parts() -> Parts:
     return cast(Parts, current_app.extensions["parts"])
 
 
+def asked() -> Request:
+    """The present request. Flask's `request` is a stand-in that looks for it whenever it is used."""
+    return cast(Request, request._get_current_object())  # type: ignore[attr-defined]
+
+
 def transaction() -> AbstractContextManager[Session]:
     """A session in one transaction: committed at the end of the block, rolled back by whatever leaves it otherwise.
 
@@ -47,5 +53,5 @@ def transaction() -> AbstractContextManager[Session]:
 
 
 def statement() -> AbstractContextManager[Connection]:
-    """A connection for one statement that is a transaction by itself: two round trips fewer than in a `transaction`."""
-    return parts().statements.connect()
+    """A connection for one statement, for which a `transaction` would be two round trips more."""
+    return database.statement(parts().engine)

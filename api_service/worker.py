@@ -26,6 +26,7 @@ from shared import clock
 CONNECTIONS = 800
 """Of a worker. Below the usual limit of 1 024 open files."""
 
+_SIGN = 1.0  # seconds between two signs of life
 _SPARE = 50  # connections that are kept free for clients that are not slow
 _DRAIN = 0.1  # seconds for a body that nobody has read to be over
 _LINGER = 2.0  # seconds for a client to close, after we have
@@ -58,12 +59,13 @@ class Connection(TConn):  # type: ignore[misc]  # the library has no types
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """Everything here but `handle` and `handle_error` runs on the main thread."""
+    """Everything here but `handle`, `handle_error` and `_keepalive_after` runs on the main thread."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._receiving: dict[Connection, None] = {}  # those whose deadline is nearest first
         self._lingering: dict[PatientSocket, float] = {}  # until when
+        self._next_sign = 0.0
 
     def accept(self, listener: socket) -> None:
         try:
@@ -91,6 +93,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.reception.add(conn.parser.unreader.take_buffered())
         self._receive(conn)
 
+    def notify(self) -> None:
+        """A sign of life for gunicorn's arbiter, which waits for one much longer; it asks for one in every round of the
+        main loop."""
+        now = clock.ticks()
+        if now >= self._next_sign:
+            self._next_sign = now + _SIGN
+            super().notify()
+
     def murder_pending(self) -> None:
         """In every round of the main loop, at least once a second: closes what takes too long."""
         now = clock.ticks()
@@ -114,9 +124,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         status = next((status for kind, status in _REFUSED.items() if isinstance(exc, kind)), None)
         if status is None:
             super().handle_error(req, client, addr, exc)
-            return
-        with suppress(OSError):
+        else:
             client.sendall(_answer(status, UNREADABLE))
+        with suppress(OSError):
+            client.flush()
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """SIGINT. gunicorn's own asks the thread pool for a lock that the code which the signal interrupts may hold."""
@@ -126,7 +137,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Closes a connection so that the answer arrives even if the client is still sending (RFC 9112, 9.6)."""
         try:
             sock.shutdown(SHUT_WR)
-            sock.setblocking(False)
             self.poller.register(sock, EVENT_READ, partial(self._drain, [_LINGER_BYTES]))
         except (OSError, ValueError):
             sock.close()
@@ -191,7 +201,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     # ---------------------------------------------------------------- the end of a connection
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
-        """A body that nobody has read costs the client his connection, not us the time of a thread."""
+        """The request is answered. A body that nobody has read costs the client his connection, not us the time of a
+        thread."""
+        conn.sock.flush()
         return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + _DRAIN))
 
     def _drain(self, left: list[int], sock: PatientSocket) -> None:

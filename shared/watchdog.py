@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import connection, cursor
+from psycopg2.extensions import STATUS_READY, connection, cursor
 
 BEAT = 0.5  # seconds
 
@@ -41,6 +41,8 @@ class _Connection(connection):
             super().commit()
 
     def rollback(self) -> None:
+        if self.status == STATUS_READY and not self.closed:
+            return  # there is nothing to take back, and psycopg2 would let another thread have the interpreter for it
         with _watchdog.watching(self):
             super().rollback()
 

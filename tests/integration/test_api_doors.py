@@ -269,6 +269,16 @@ def test_requests_that_come_in_pieces_or_together_are_answered(open_server: Serv
         assert b"HTTP/1.1 409" in _all(connection)
 
 
+def test_an_answer_comes_in_one_piece(open_server: Server) -> None:
+    """Its client is not woken by the head alone."""
+    with connected(open_server) as connection:
+        for _ in range(20):
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+            assert b"Content-Length: %d\r\n" % len(body) in head
+            assert body
+
+
 NO_LIMIT = reception.MAX_HEAD + 1000
 HEADS = {
     "65 headers": (b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(65)) + b"\r\n", 431),

@@ -80,6 +80,30 @@ def test_a_call_that_is_answered_in_time_is_left_alone(impatient: Engine) -> Non
             time.sleep(0.1)
 
 
+def test_a_single_statement_is_a_transaction_and_one_round_trip(engine: Engine, impatient: Engine) -> None:
+    with impatient.connect() as connection:
+        connection.execution_options(isolation_level="REPEATABLE READ")
+        backend = pid(connection)
+    with database.statement(impatient) as connection:
+        connection.execute(_WRITE)
+    asked = text("select query, state from pg_stat_activity where pid = :pid")
+    with engine.connect() as other:
+        assert other.execute(text("select count(*) from reports")).scalar() == 1
+        assert other.execute(asked, {"pid": backend}).one() == (_WRITE.text, "idle")
+    with impatient.connect() as connection:
+        connection.execute(text("delete from reports"))
+    with engine.connect() as other:
+        assert other.execute(text("select count(*) from reports")).scalar() == 1, "what comes next is not committed"
+
+
+def test_a_single_statement_may_lose_its_connection(impatient: Engine) -> None:
+    with pytest.raises(OperationalError) as caught, database.statement(impatient) as connection:
+        connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+    assert caught.value.connection_invalidated
+    with database.statement(impatient) as connection:
+        assert connection.scalar(text("select 1")) == 1
+
+
 def test_sessions_from_a_time_without_writes_are_not_kept(engine: Engine, impatient: Engine) -> None:
     """They would stay read-only when the database is not any more."""
     name = f'"{engine.url.database}"'
