@@ -372,10 +372,12 @@ class Worker:
         return len(self._unrecorded) >= RECORD_ROWS or oldest >= RECORD_DELAY or self._stopping.is_set()
 
     def _let_go(self) -> None:
-        """Acks jobs that are done. When those in hand are most of the prefetch, also the ones of which everything is on
-        its way: from the claim on it is the lease that guards a message, not the job. Else a fast provider would wait
-        for the next jobs, and calls that hang would keep them out."""
-        crowded = len(self._held) >= PREFETCH - 2
+        """Acks jobs that are done. When those in hand are most of the prefetch and there is little left in them to be
+        claimed, also the ones of which everything is on its way: from the claim on it is the lease that guards a
+        message, not the job. Else a fast provider would wait for the next jobs, and calls that hang would keep them
+        out."""
+        little = sum(len(held.waiting) for held in self._held) < 2 * self._claim_rows
+        crowded = len(self._held) >= PREFETCH - 2 and little
         done = [held for held in self._held if held.is_done or (crowded and not held.waiting)]
         if done:
             gone = set(map(id, done))
