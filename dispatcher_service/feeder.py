@@ -115,7 +115,7 @@ class Feeder:
         with self._engine.connect() as connection:
             try:
                 with connection.begin():
-                    connection.execute(_END_SILENCE, {"silence": f"{SILENCE * 1000:.0f}"})
+                    connection.execute(_SESSION, {"silence": f"{SILENCE * 1000:.0f}"})
                 yield connection
             finally:
                 connection.invalidate()
@@ -316,7 +316,11 @@ WALK = text("""
     where finished_at is null and (cancelled or over or starts_at <= now() and paused_at is null)
     order by ends_at, id
 """)
-_END_SILENCE = text("select set_config('idle_session_timeout', :silence, false)")
+# No commit of the feeder waits for the disk. If the database crashes, the last ones may be taken back, and are made
+# again. Nothing can have been sent of them: a claim is committed, to the disk, after what it claims.
+_SESSION = text("""
+    select set_config('idle_session_timeout', :silence, false), set_config('synchronous_commit', 'off', false)
+""")
 _OPEN_MAILINGS = text("""
     select id, starts_at, ends_at, paused_at, cancelled_at, finished_at from mailings where finished_at is null
 """)

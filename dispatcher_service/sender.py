@@ -96,7 +96,12 @@ class Sender:
         if allowed is not None:
             return max(0, allowed - self.unsent)
         ahead = min(_MOST_AHEAD, max(_LEAST_AHEAD, int(self._pace.per_second * AHEAD)))
-        return max(0, self._concurrency + ahead - len(self._calls) - self.unsent)
+        return max(0, self._concurrency + ahead - self.load)
+
+    @property
+    def load(self) -> int:
+        """Attempts in flight and unsent."""
+        return len(self._calls) + self.unsent
 
     @property
     def unsent(self) -> int:

@@ -35,10 +35,9 @@ RECORD_ROWS = 600
 RECORD_DELAY = 0.03
 """Results are written when so many have come in, or the oldest has waited for so many seconds."""
 
-CLAIM_ROWS = 256
-CLAIM_DELAY = 0.02
-"""Messages are claimed with the results that are written, when there is room for so many, or so many seconds after the
-last claim."""
+CLAIM_DELAY = 0.03
+"""Messages are claimed with the results that are written; without any when the sender has less than half of what it can
+take, or so many seconds after the last claim."""
 
 LEASE_MARGIN = 20.0
 """Seconds that a lease lasts beyond the provider's time-out: for the way to the wire and the writing of the result."""
@@ -111,7 +110,6 @@ class Worker:
         self._sender = Sender(
             provider_url, provider_token, timeout=timeout, concurrency=concurrency, deliver=self._take_results
         )
-        self._claim_rows = max(1, min(CLAIM_ROWS, concurrency // 2))
         self._last_claim = 0.0
 
         self._received: deque[Held] = deque()  # from the broker's thread to the store's
@@ -299,7 +297,7 @@ class Worker:
             self._hold(self._received.popleft())
         room, now = self._room(), ticks()
         picks: dict[int, Pick] = {}
-        if not at_once and room < self._claim_rows and now - self._last_claim < CLAIM_DELAY:
+        if not at_once and room < self._sender.load and now - self._last_claim < CLAIM_DELAY:
             return picks
         for held in self._held:
             if room and held.waiting:
@@ -372,12 +370,12 @@ class Worker:
         return len(self._unrecorded) >= RECORD_ROWS or oldest >= RECORD_DELAY or self._stopping.is_set()
 
     def _let_go(self) -> None:
-        """Acks jobs that are done. When those in hand are most of the prefetch and there is little left in them to be
-        claimed, also the ones of which everything is on its way: from the claim on it is the lease that guards a
+        """Acks jobs that are done. When those in hand are most of the prefetch and leave less to be claimed than there is
+        room for, also the ones of which everything is on its way: from the claim on it is the lease that guards a
         message, not the job. Else a fast provider would wait for the next jobs, and calls that hang would keep them
         out."""
-        little = sum(len(held.waiting) for held in self._held) < 2 * self._claim_rows
-        crowded = len(self._held) >= PREFETCH - 2 and little
+        waiting = sum(len(held.waiting) for held in self._held)
+        crowded = len(self._held) >= PREFETCH - 2 and waiting < self._room()
         done = [held for held in self._held if held.is_done or (crowded and not held.waiting)]
         if done:
             gone = set(map(id, done))
