@@ -370,8 +370,8 @@ class Worker:
         return len(self._unrecorded) >= RECORD_ROWS or oldest >= RECORD_DELAY or self._stopping.is_set()
 
     def _let_go(self) -> None:
-        """Acks jobs that are done. When those in hand are most of the prefetch and leave less to be claimed than there is
-        room for, also the ones of which everything is on its way: from the claim on it is the lease that guards a
+        """Acks jobs that are done. When those in hand are most of the prefetch and leave less to be claimed than there
+        is room for, also the ones of which everything is on its way: from the claim on it is the lease that guards a
         message, not the job. Else a fast provider would wait for the next jobs, and calls that hang would keep them
         out."""
         waiting = sum(len(held.waiting) for held in self._held)
