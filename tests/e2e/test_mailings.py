@@ -228,7 +228,7 @@ def test_dispatchers_share_the_work(system: System) -> None:
     messages = system.until_over(system.mail(tags=["share"]))
     after = claimed()
     parts = {name: after[name] - before[name] for name in after}
-    # Whoever cannot send at once what he has claimed, on a machine that is busy, hands it back, and it is claimed again.
+    # On a busy machine a dispatcher hands back what it cannot send at once, and it is claimed again.
     assert sum(parts.values()) >= len(messages) == 3000
     assert min(parts.values()) > 1000, parts
     assert sum(system.metric(name, "feeder_leader") for name in system.dispatchers) == 1
