@@ -9,10 +9,10 @@ ENV PATH=/opt/venv/bin:$PATH \
 FROM base AS builder
 WORKDIR /build
 COPY requirements.txt .
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     python -m venv --without-pip /opt/venv \
  && /usr/local/bin/python -m pip --python /opt/venv/bin/python install \
-    --disable-pip-version-check --no-input --only-binary :all: --require-hashes -r requirements.txt
+    --cache-dir /var/cache/pip --disable-pip-version-check --no-input --only-binary :all: --require-hashes -r requirements.txt
 COPY deploy/sitecustomize.py /opt/venv/lib/python3.12/site-packages/
 
 FROM base AS product

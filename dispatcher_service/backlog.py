@@ -14,7 +14,7 @@ SOONEST, LATEST = 0.02, 0.25
 """Seconds until the next look, at least and at the most."""
 
 SPARE = 0.75
-"""What is to be left of the target at the next look: consumption may have doubled since it was measured."""
+"""What is to be left of the target at the next look: consumption may be much faster than when it was measured."""
 
 _SPAN = 0.2  # seconds over which consumption is measured
 
