@@ -24,7 +24,7 @@ class Session(Protocol):
     """One connection. Every method but `wake` and `close` raises BrokerUnavailable when the connection is gone."""
 
     def subscribe(self, queues: Sequence[str], prefetch: int) -> None:
-        """From now on jobs of these queues arrive, at most `prefetch` of them unacked at a time."""
+        """From now on jobs of these queues arrive, at most `prefetch` of them unacked at a time. Once in a session."""
 
     def receive(self, timeout: float) -> list[Delivery]:
         """Jobs that have arrived, waiting at most `timeout` seconds for the first.

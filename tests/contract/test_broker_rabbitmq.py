@@ -14,7 +14,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.broker import topology
-from shared.broker.rabbitmq import DELIVERY_LIMIT, RabbitMQ
+from shared.broker.base import Delivery, Session
+from shared.broker.rabbitmq import DELIVERY_LIMIT, RabbitMQ, _arguments
 from shared.broker.topology import DEAD, DISPATCH
 from shared.errors import BrokerUnavailable, SettingsError
 from shared.retry import DEFAULT_LADDER
@@ -76,8 +77,11 @@ def test_a_queue_that_exists_with_other_arguments_is_used_as_it_is(
         session.subscribe([DISPATCH], 10)
         session.publish(DISPATCH, [b"job"])
         session.publish(ONE_SECOND, [b"retry"])
-        assert bodies(receive(session, 2)) == [b"job", b"retry"]
-        session.publish(DISPATCH, [b"job"])
+        deliveries = receive(session, 2)
+        assert bodies(deliveries) == [b"job", b"retry"]
+        for delivery in deliveries:
+            session.ack(delivery)
+    rabbitmq_under_test.connect().publish(DISPATCH, [b"job"])
     _, properties, _ = raw.basic_get(DISPATCH)
     assert properties.delivery_mode == 2, "on a classic queue it is this that makes a job outlive the broker"
 
@@ -109,6 +113,65 @@ def test_a_job_that_kills_its_consumers_ends_in_the_dead_queue(rabbitmq_under_te
     undertaker = rabbitmq_under_test.consumer(DEAD)
     assert bodies(receive(undertaker, 1)) == [b"poison"]
     assert undertaker.depth(DISPATCH) == 0
+
+
+# ---------------------------------------------------------------- a subscription that brings nothing
+
+
+def test_a_queue_that_is_replaced_does_not_leave_its_consumers_without_jobs(
+    rabbitmq_under_test: UnderTest, raw: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    """In about every fourth round RabbitMQ 3.10 forgets to tell the consumer, and keeps the jobs for it."""
+    dispatch = next(queue for queue in topology.queues(LADDER) if queue.name == DISPATCH)
+    broker = RabbitMQ(rabbitmq_under_test.url, LADDER, silence=0.5)
+
+    def take(session: Session) -> bytes:
+        (delivery,) = receive(session, 1)
+        session.ack(delivery)
+        return delivery.body
+
+    for number in range(8):
+        job = b"%d" % number
+        with broker.connect() as session:
+            session.subscribe([DISPATCH], 10)
+            raw.queue_delete(DISPATCH)
+            raw.queue_declare(DISPATCH, durable=True, arguments=_arguments(dispatch))
+            raw.basic_publish("", DISPATCH, job)
+            with suppress(BrokerUnavailable):  # it was told
+                assert take(session) == job
+                continue
+        with broker.connect() as session:
+            session.subscribe([DISPATCH], 10)
+            assert take(session) == job
+
+
+def test_a_subscription_that_is_renewed_brings_every_job_once(rabbitmq_under_test: UnderTest) -> None:
+    publisher = rabbitmq_under_test.connect()
+    with RabbitMQ(rabbitmq_under_test.url, LADDER, silence=0.05).connect() as session:
+        session.subscribe([DISPATCH], 10)
+        done: Delivery | None = None
+        for number in range(40):
+            for _ in range(number % 4):
+                assert session.receive(0.04) == []
+            publisher.publish(DISPATCH, [b"%d" % number])
+            (delivery,) = receive(session, 1)
+            assert delivery.body == b"%d" % number
+            if done:
+                session.ack(done)  # of a channel that is gone, under a tag that this one has as well
+            session.ack(delivery)
+            done = delivery
+    assert rabbitmq_under_test.consumer(DISPATCH).receive(0.3) == []
+
+
+def test_a_subscription_is_not_renewed_while_a_job_is_in_hand(rabbitmq_under_test: UnderTest) -> None:
+    with RabbitMQ(rabbitmq_under_test.url, LADDER, silence=0.1).connect() as session:
+        session.subscribe([DISPATCH], 10)
+        session.publish(DISPATCH, [b"job"])
+        (delivery,) = receive(session, 1)
+        for _ in range(5):
+            assert session.receive(0.1) == [], "it would come again"
+        session.ack(delivery)
+    assert rabbitmq_under_test.consumer(DISPATCH).receive(0.3) == []
 
 
 # ---------------------------------------------------------------- a broker that does not answer
