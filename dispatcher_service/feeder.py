@@ -152,12 +152,18 @@ class Feeder:
         self._show_figures(connection)
         if busy:
             return BUSY_PAUSE
-        return self._backlog.pause() if feeding else self._idle_pause
+        return min(self._backlog.pause() if feeding else self._idle_pause, self._until_next_start(connection))
 
     def _walk(self, connection: Connection) -> Sequence[Row[tuple[object, ...]]]:
         """The mailings that have begun and are not finished, nearest end first."""
         with connection.begin():
             return connection.execute(WALK).all()
+
+    def _until_next_start(self, connection: Connection) -> float:
+        """Seconds until a mailing starts that no launch job will announce then."""
+        with connection.begin():
+            seconds = connection.scalar(NEXT_START)
+        return self._idle_pause if seconds is None else max(BUSY_PAUSE, seconds)
 
     # ---------------------------------------------------------------- what a step does
 
@@ -315,6 +321,11 @@ WALK = text("""
     from mailings, lateral (select ends_at <= now() as over, cancelled_at is not null as cancelled) state
     where finished_at is null and (cancelled or over or starts_at <= now() and paused_at is null)
     order by ends_at, id
+""")
+# Whatever has started by now was launched by this step, or keeps it busy.
+NEXT_START = text("""
+    select extract(epoch from min(starts_at) - clock_timestamp())::float from mailings
+    where launched_at is null and finished_at is null and cancelled_at is null and paused_at is null
 """)
 # No commit of the feeder waits for the disk. If the database crashes, the last ones may be taken back, and are made
 # again. Nothing can have been sent of them: a claim is committed, to the disk, after what it claims.

@@ -33,7 +33,8 @@ PREFETCH = 10
 
 RECORD_ROWS = 600
 RECORD_DELAY = 0.03
-"""Results are written when so many have come in, or the oldest has waited for so many seconds."""
+"""Results are written when so many have come in, when the oldest has waited for so many seconds, or when there is
+nothing left to wait for."""
 
 CLAIM_DELAY = 0.03
 """Messages are claimed with the results that are written; without any when the sender has less than half of what it can
@@ -211,7 +212,7 @@ class Worker:
 
     def _take_results(self, results: Sequence[Result]) -> None:
         self._results.extend(results)
-        if len(self._results) >= RECORD_ROWS:
+        if len(self._results) >= RECORD_ROWS or not self._sender.load:
             self._store_wake.set()
 
     # ---------------------------------------------------------------- the store's thread
@@ -223,7 +224,7 @@ class Worker:
             try:
                 with self._engine.connect() as connection:
                     while not self._is_finished():
-                        self._store_wake.wait(RECORD_DELAY if self._held or self._claims else HEARTBEAT)
+                        self._store_wake.wait(self._patience())
                         self._store_wake.clear()
                         self._take_turn(connection)
                         self._let_go()
@@ -234,6 +235,13 @@ class Worker:
                 metrics.STORE_RETRIES.inc()
                 self._log.warning("database_lost", error=database.first_line(error), again_in=round(pause, 1))
                 self._closing.wait(pause)
+
+    def _patience(self) -> float:
+        """How long there is nothing to do, unless something comes in that says so."""
+        if self._unrecorded or self._results:
+            oldest = (self._unrecorded or self._results)[0]
+            return max(0.0, oldest.at + RECORD_DELAY - ticks())
+        return RECORD_DELAY if self._held or self._claims else HEARTBEAT
 
     def _is_finished(self) -> bool:
         if self._closing.is_set():
@@ -365,9 +373,12 @@ class Worker:
                     held.claims.discard(claim_id)
 
     def _is_time_to_record(self) -> bool:
-        now = ticks()
-        oldest = now - self._unrecorded[0].at
-        return len(self._unrecorded) >= RECORD_ROWS or oldest >= RECORD_DELAY or self._stopping.is_set()
+        return (
+            len(self._unrecorded) >= RECORD_ROWS
+            or ticks() - self._unrecorded[0].at >= RECORD_DELAY
+            or not self._sender.load
+            or self._stopping.is_set()
+        )
 
     def _let_go(self) -> None:
         """Acks jobs that are done. When those in hand are most of the prefetch and leave less to be claimed than there

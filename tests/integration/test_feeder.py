@@ -158,6 +158,16 @@ def test_a_mailing_goes_out_at_its_start_with_no_further_action(books: Books, st
     assert row.launched_at >= row.starts_at
 
 
+def test_a_planned_mailing_wakes_it(books: Books, start: Start, consumer: Consumer) -> None:
+    books.clients(1)
+    others = [books.mailing(), books.mailing(), books.mailing(starts=-MINUTE, ends=-SECOND)]
+    books.run("update mailings set cancelled_at = now() where id = :id", id=others[0])
+    books.run("update mailings set paused_at = now() where id = :id", id=others[1])
+    planned = [books.mailing(starts=starts) for starts in (3 * SECOND, 2 * SECOND)]
+    start(idle_pause=60.0)
+    assert [job.mailing_id for job in consumer.jobs(2)] == planned[::-1]
+
+
 def test_a_launch_job_wakes_it(books: Books, start: Start, broker: TableBroker, consumer: Consumer) -> None:
     start(idle_pause=60.0)
     wait_until(lambda: leaders(books))
