@@ -144,6 +144,21 @@ def read_only(url: str) -> Iterator[None]:
 
 
 @contextmanager
+def flushing_late(url: str) -> Iterator[None]:
+    """What is committed without waiting for the disk stays in memory, until a commit follows that does wait."""
+    late = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
+    for name, value in late.items():
+        _run(url, f"alter system set {name} = '{value}'")
+    _run(url, "select pg_reload_conf()")
+    try:
+        yield
+    finally:
+        for name in late:
+            _run(url, f"alter system reset {name}")
+        _run(url, "select pg_reload_conf()")
+
+
+@contextmanager
 def disk_full(url: str) -> Iterator[None]:
     """Every write to a table fails as it does when the file cannot grow.
 
