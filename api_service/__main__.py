@@ -3,18 +3,14 @@
 `python -m api_service keys …` sees to the keys of the API.
 """
 
-import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from api_service import command, keys
 from api_service.loopback import is_loopback
+from api_service.metrics_directory import metrics_directory
 from shared import database, logs, migrate, settings
 from shared.errors import SettingsError
 from shared.settings import Settings
@@ -30,14 +26,15 @@ def main() -> None:
         configuration = settings.load()
         _check_door(configuration)
         logs.setup("api", configuration.log_level, configuration.log_format)
-        with _metrics_directory() as directory:
+        with metrics_directory() as directory:
+            settings.use_metrics_directory(directory)
             _serve(configuration, directory)
     except SettingsError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
 
 
-def _serve(configuration: Settings, metrics_directory: Path) -> None:
+def _serve(configuration: Settings, directory: Path) -> None:
     # What declares metrics must not be imported before their directory is known.
     from api_service.server import Server  # noqa: PLC0415
     from shared.broker.choice import choose  # noqa: PLC0415
@@ -48,7 +45,7 @@ def _serve(configuration: Settings, metrics_directory: Path) -> None:
     if configuration.api_auth:
         _check_keys(url)
     broker = choose(configuration.broker_url, url, configuration.retry_ladder)
-    Server(configuration, url, broker, metrics_directory).run()
+    Server(configuration, url, broker, directory).run()
 
 
 def _check_door(configuration: Settings) -> None:
@@ -75,19 +72,6 @@ def _check_keys(url: str) -> None:
         "API_AUTH is on and there is no API key that can be used: make one with"
         " `python -m api_service keys create --name NAME --scope admin`."
     )
-
-
-@contextmanager
-def _metrics_directory() -> Iterator[Path]:
-    """Where the processes of this service share their metrics."""
-    owner = os.getpid()
-    directory = Path(tempfile.mkdtemp(prefix=f"notification-api-{owner}-"))
-    settings.use_metrics_directory(directory)
-    try:
-        yield directory
-    finally:
-        if os.getpid() == owner:  # gunicorn's workers leave this block, too
-            shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

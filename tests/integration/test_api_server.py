@@ -154,6 +154,20 @@ def test_it_stops_when_told_and_leaves_nothing_behind(
     assert all(json.loads(line)["level"] in ("info", "debug") for line in server.lines)
 
 
+def test_it_removes_what_one_that_was_killed_left_behind_and_nothing_else(
+    processes: Processes, database_url: str, tmp_path: Path
+) -> None:
+    env = {**OPEN, "DATABASE_URL": database_url, "API_WORKERS": "1", "TMPDIR": str(tmp_path)}
+    for name in ("killed", "running", "last"):
+        processes.start(name, "api_service", env)
+        processes.wait_line(name, '"metrics_port": ')
+        if name == "killed":
+            processes.kill(name)
+            assert list(tmp_path.glob("notification-api-*/*")), "it has left something"
+    owners = {int(directory.name.split("-")[2]) for directory in tmp_path.glob("notification-api-*")}
+    assert owners == {processes.pid("running"), processes.pid("last")}
+
+
 def test_a_request_under_way_is_answered_before_it_stops(client: ApiClient, server: Server, engine: Engine) -> None:
     now = clock.now()
     mailing_id = client.create_mailing("Hello", now + HOUR, now + 2 * HOUR)["id"]
