@@ -103,6 +103,7 @@ class _Session:
             self._inbox = _Inbox(self._line, queues, prefetch)
 
     def receive(self, timeout: float) -> list[Delivery]:
+        """May take as long as an answer of the broker longer, when the subscription is made anew."""
         with self._line.used():
             if self._inbox and self._inbox.rested >= self._silence:
                 self._inbox = self._inbox.renewed()

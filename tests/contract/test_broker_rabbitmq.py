@@ -204,8 +204,10 @@ def test_publishing_to_a_broker_short_of_memory_ends(faulty: Private, rabbitmq_u
 
 
 def test_no_call_waits_for_a_frozen_broker(faulty: Private, rabbitmq_url: str) -> None:
-    broker = RabbitMQ(rabbitmq_url, LADDER, patience=PATIENCE)
+    broker = RabbitMQ(rabbitmq_url, LADDER, patience=PATIENCE, silence=1000)
     sessions = [broker.connect() for _ in range(4)]
+    impatient = RabbitMQ(rabbitmq_url, LADDER, patience=PATIENCE, silence=0).connect()
+    impatient.subscribe([topology.LAUNCH], 1)
     for session in sessions:
         session.subscribe([DISPATCH], 1)
     sessions[0].publish(DISPATCH, [b"job"])
@@ -215,12 +217,13 @@ def test_no_call_waits_for_a_frozen_broker(faulty: Private, rabbitmq_url: str) -
             lambda: sessions[0].publish(DISPATCH, [b"job"]),
             lambda: sessions[1].depth(DISPATCH),
             lambda: sessions[2].subscribe([topology.LAUNCH], 1),
+            lambda: impatient.receive(0.2),  # the subscription cannot be made anew
             broker.connect,
         ):
             with pytest.raises(BrokerUnavailable):
                 _within(PATIENCE + 3, use)
         assert _within(1, lambda: sessions[3].receive(0.2)) == []
-        for session in sessions:
+        for session in (*sessions, impatient):
             _within(5, session.close)
     with broker.connect() as session:
         session.subscribe([DISPATCH], 10)
