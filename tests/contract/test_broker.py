@@ -60,18 +60,19 @@ def test_nothing_to_publish_is_no_error(under_test: UnderTest) -> None:
     assert session.depth(DISPATCH) == 0
 
 
-def test_a_waiting_receive_ends_with_the_first_job(under_test: UnderTest) -> None:
+def test_a_waiting_receive_ends_with_the_first_job(under_test: UnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.broker.table.LOOK", 30.0)  # seconds after which the table broker looks by itself
     publisher = under_test.connect()
     timer = threading.Timer(0.2, publisher.publish, [DISPATCH, [b"job"]])
-    with adapter(under_test.url, beat=30).connect() as consumer:
+    with adapter(under_test.url, beat=90).connect() as consumer:
         consumer.subscribe([DISPATCH], 10)
         timer.start()
         started = time.monotonic()
-        deliveries = consumer.receive(10)
+        deliveries = consumer.receive(30)
         waited = time.monotonic() - started
     timer.join()
     assert bodies(deliveries) == [b"job"]
-    assert waited < 0.2 + 0.6  # sooner than the second after which the table broker looks by itself
+    assert waited < 10
 
 
 def test_no_more_jobs_are_unacked_than_the_prefetch(under_test: UnderTest) -> None:
@@ -163,15 +164,13 @@ def test_connecting_for_the_first_time_in_many_processes_at_once(under_test: Und
 
 
 def test_unacked_jobs_come_again_when_their_session_is_closed(under_test: UnderTest) -> None:
-    with under_test.connect() as session:
+    with adapter(under_test.url, beat=30).connect() as session:
         session.publish(DISPATCH, [b"1", b"2", b"3"])
         session.subscribe([DISPATCH], 2)
         done, _ = receive(session, 2)
         session.ack(done)
-    started = time.monotonic()
-    again = receive(under_test.consumer(DISPATCH), 2)
+    again = receive(under_test.consumer(DISPATCH), 2, within=10)  # given back, not waited for
     assert sorted(bodies(again)) == [b"2", b"3"]
-    assert time.monotonic() - started < BEAT / 2, "given back, not waited for"
 
 
 def test_unacked_jobs_come_again_when_their_consumer_was_killed(under_test: UnderTest) -> None:
@@ -255,7 +254,7 @@ def test_a_retry_comes_back_to_dispatch_after_its_delay(under_test: UnderTest) -
     started = time.monotonic()
     consumer.publish(ONE_SECOND, [b"again"])
     (delivery,) = receive(consumer, 1, within=5)
-    assert 0.95 < time.monotonic() - started < 2.0
+    assert 0.95 < time.monotonic() - started < 4.0
     assert (delivery.queue, delivery.body) == (DISPATCH, b"again")
     consumer.ack(delivery)
     assert consumer.receive(0.3) == []
@@ -269,7 +268,7 @@ def test_no_rung_waits_for_another(under_test: UnderTest) -> None:
     consumer.publish(ONE_SECOND, [b"one second"])
     consumer.publish(DISPATCH, [b"now"])
     assert bodies(receive(consumer, 3, within=6)) == [b"now", b"one second", b"two seconds"]
-    assert 1.95 < time.monotonic() - started < 3.0
+    assert 1.95 < time.monotonic() - started < 5.0
     assert consumer.receive(0.5) == []
 
 
@@ -327,7 +326,7 @@ def test_wake_ends_a_running_receive(under_test: UnderTest) -> None:
     timer.start()
     started = time.monotonic()
     assert session.receive(10) == []
-    assert 0.1 < time.monotonic() - started < 0.7
+    assert 0.1 < time.monotonic() - started < 5
     timer.join()
 
 
@@ -337,7 +336,7 @@ def test_wake_ends_the_next_receive_once(under_test: UnderTest) -> None:
     session.wake()
     started = time.monotonic()
     assert session.receive(10) == []
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 5
     started = time.monotonic()
     assert session.receive(0.5) == []
     assert time.monotonic() - started > 0.4
@@ -350,7 +349,7 @@ def test_a_wake_during_other_calls_is_not_forgotten(under_test: UnderTest) -> No
     session.depth(LAUNCH)
     started = time.monotonic()
     assert session.receive(10) == []
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 5
 
 
 def test_waking_all_the_time_from_many_threads_loses_nothing(under_test: UnderTest) -> None:

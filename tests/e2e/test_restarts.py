@@ -114,7 +114,7 @@ def test_the_broker_goes_and_comes_back(start_system: StartSystem, broker: str, 
         for _ in range(5):
             asked_at = clock.ticks()
             new.append(system.mail(tags=["new"]))
-            assert clock.ticks() - asked_at < 1, "creating a mailing waits for the broker"
+            assert clock.ticks() - asked_at < 5, "creating a mailing waits for the broker"
         assert system.figures(first)["sent"] < CLIENTS
     finally:
         private_rabbitmq.reset()

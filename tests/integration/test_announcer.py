@@ -112,7 +112,7 @@ def test_a_broker_that_hangs_delays_nobody(subject: BackgroundAnnouncer, broker:
     begun = clock.ticks()
     for mailing_id in range(2, announcer.CAPACITY + 102):
         subject.announce(mailing_id)
-    assert clock.ticks() - begun < 2
+    assert clock.ticks() - begun < 10
     assert counted("dropped") - before == 100
     broker.answers.set()
     until(lambda: broker.stored == list(range(1, announcer.CAPACITY + 2)))
@@ -132,7 +132,7 @@ def test_closing_does_not_wait_for_a_broker_that_hangs(subject: BackgroundAnnoun
     subject.announce(1)
     begun = clock.ticks()
     subject.close(0.2)
-    assert clock.ticks() - begun < 2
+    assert clock.ticks() - begun < 10
 
 
 def test_the_real_thing(database_url: str) -> None:

@@ -281,7 +281,7 @@ def test_what_hangs_is_down_and_ties_up_one_thread_only(engine: Engine) -> None:
     begun = clock.ticks()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: api("GET", "/health/ready"), range(8)))
-    assert clock.ticks() - begun < 3
+    assert clock.ticks() - begun < 10
     assert {answer.status for answer in answers} == {503}
     assert answers[0].json["errors"].keys() == {"database", "broker"}
     assert len(asked) == 1

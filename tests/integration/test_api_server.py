@@ -240,11 +240,11 @@ def test_a_broker_that_costs_nobody_anything(
             begun, now = clock.ticks(), clock.now()
             for _ in range(5):
                 assert client.create_mailing("Hello", now, now + HOUR)["state"] == "running"
-            assert clock.ticks() - begun < 2
+            assert clock.ticks() - begun < 5
             begun = clock.ticks()
             ready = requests.get(f"{server.url}/health/ready", timeout=10)
             assert (ready.status_code, ready.json()["errors"].keys()) == (503, {"broker"})
-            assert clock.ticks() - begun < 3
+            assert clock.ticks() - begun < 8
         assert processes.stop("api", timeout=10) == 0
 
 

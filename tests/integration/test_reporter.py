@@ -427,7 +427,7 @@ def test_it_runs_sends_serves_metrics_and_stops(
     assert len(mailbox.mails) == 1
     begun = time.monotonic()
     assert processes.stop("reporter") == 0
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 10
 
 
 def test_told_to_stop_it_finishes_the_mail_under_way(
@@ -455,7 +455,7 @@ def test_told_to_stop_it_does_not_wait_forever_for_a_mail_server(
     assert arrived.wait(30)
     begun = time.monotonic()
     assert processes.stop("reporter") == 0
-    assert time.monotonic() - begun < 12
+    assert time.monotonic() - begun < 25
     answer.set()
 
 
