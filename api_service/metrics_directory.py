@@ -4,11 +4,13 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PREFIX = "notification-api-"
+_GRACE = 60.0  # seconds
 
 
 @contextmanager
@@ -32,7 +34,8 @@ def _remove_abandoned() -> None:
             lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if any(directory.iterdir()):  # one that was made this very moment is empty, and not locked yet
+                # One that is empty may have been made this very moment, and is not locked yet.
+                if any(directory.iterdir()) or time.time() - directory.stat().st_mtime > _GRACE:
                     shutil.rmtree(directory, ignore_errors=True)
             finally:
                 os.close(lock)

@@ -65,7 +65,11 @@ class Peer:
     def _send(self, addresses: Addresses, count: int) -> float:
         """Seconds from the creation of the mailing to the last of it."""
         command = [_python(), "-m", "benchmarks.celery_tasks", self.task, str(count)]
-        done = subprocess.run(command, env=self._environment(addresses), cwd=_ROOT, check=True, capture_output=True)
+        environment = self._environment(addresses)
+        try:
+            done = subprocess.run(command, env=environment, cwd=_ROOT, check=True, capture_output=True, timeout=LIMIT)
+        except subprocess.TimeoutExpired as error:
+            raise TooSlow(f"{self.name} did not publish {count} messages within {LIMIT:g} s.") from error
         published = json.loads(done.stdout)
         end = time.monotonic() + LIMIT
         while time.monotonic() < end:

@@ -1,5 +1,6 @@
 """How many messages per second, and what each of them costs, beside the ceiling, in turn."""
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -43,14 +44,15 @@ def measure(services: Services, scale: Scale) -> Report:
         for pipeline in pipelines:
             try:
                 runs[pipeline.name].append(pipeline.run(services, scale.throughput))
-            except TooSlow:
+            except TooSlow as error:
                 if not pipeline.may_hang:
                     raise
+                print(error, file=sys.stderr)
                 hung[pipeline.name] += 1
     ended = {name: some for name, some in runs.items() if some}
     return Report(
         f"Throughput: a mailing of {scale.throughput:,} to a provider that answers at once",
-        [*_figures(ended, bare), *(Figure(f"repetitions that hung, {name}", count) for name, count in hung.items())],
+        [*_figures(ended, bare), *_hung(hung, scale.repetitions)],
         list(_plots(ended)),
     )
 
@@ -111,6 +113,12 @@ def _figures(runs: Mapping[str, list[Run]], bare: list[float]) -> Iterator[Figur
         yield Figure(
             f"from creation to sent, p{percentile}", median(run.waits[number] for run in runs[RABBITMQ]) * 1000, "ms"
         )
+
+
+def _hung(hung: Mapping[str, int], repetitions: int) -> Iterator[Figure]:
+    """One that hung every time is no comparison."""
+    for name, count in hung.items():
+        yield Figure(f"repetitions that hung, {name}", count, most=repetitions - 1)
 
 
 def _median(name: str, values: list[float], unit: str) -> Figure:

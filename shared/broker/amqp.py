@@ -21,7 +21,8 @@ _GOODBYE = 2.0  # for the broker's farewell, before the line is cut
 
 
 class Line:
-    """`used` around every use of it translates what pika raises. patience: seconds that any answer may take."""
+    """`used` around every use of it translates what pika raises. patience: seconds that the answers to one use may
+    take, all together."""
 
     def __init__(self, parameters: Any, patience: float) -> None:
         self._name = f"RabbitMQ at {parameters.host}:{parameters.port}"
@@ -29,6 +30,7 @@ class Line:
         self._failure: BaseException | None = None
         self._blocked = ""  # why the broker takes no jobs
         self._closed = False
+        self._deadline = 0.0
         self._loop = _Loop()
         self.amqp = pika.SelectConnection(
             parameters,
@@ -50,6 +52,7 @@ class Line:
     def used(self) -> Iterator[None]:
         """Raises BrokerUnavailable when the connection is gone, before or during the block."""
         self._check()
+        self._deadline = ticks() + self.patience
         try:
             yield
         except (AMQPError, OSError) as error:
@@ -72,9 +75,14 @@ class Line:
             if ticks() >= deadline:
                 return False
 
+    @property
+    def left(self) -> float:
+        """Of the patience, in this use of the line; 0 when it is over."""
+        return max(0.0, self._deadline - ticks())
+
     def wait(self, until: Callable[[], bool]) -> None:
-        """Like `run`; a connection that is silent for too long is taken for lost."""
-        if not self.run(until, self.patience):
+        """Like `run`, as long as the use may take; a connection that is silent for too long is taken for lost."""
+        if not self.run(until, self.left):
             why = f", it takes no jobs: {self._blocked}" if self._blocked else ""
             self.fail(TimeoutError(f"no answer within {self.patience:g} s{why}"))
             self._check()
@@ -129,10 +137,10 @@ class Channel:
     def __init__(self, line: Line, *, vital: bool = False) -> None:
         self._line = line
         self._vital = vital
-        self.closed: Exception | None = None
+        self.close_reason: Exception | None = None
         self.amqp = line.amqp.channel(on_open_callback=line.stir)
         self.amqp.add_on_close_callback(self._on_close)
-        line.wait(lambda: bool(self.amqp.is_open) or self.closed is not None)
+        line.wait(lambda: bool(self.amqp.is_open) or self.close_reason is not None)
 
     def ask(self, method: Callable[..., object], **arguments: Any) -> Any:
         """What the broker answers to a method of the channel. Raises ChannelClosedByBroker when it says no."""
@@ -143,20 +151,20 @@ class Channel:
             self._line.stir()
 
         method(**arguments, callback=answered)
-        self._line.wait(lambda: bool(answers) or self.closed is not None)
-        if not answers and self.closed:
-            raise self.closed
+        self._line.wait(lambda: bool(answers) or self.close_reason is not None)
+        if not answers and self.close_reason:
+            raise self.close_reason
         return answers[0]
 
     def close(self) -> None:
         """Returns when the broker knows."""
         self._vital = False
-        if not self.closed:
+        if not self.close_reason:
             self.amqp.close()
-            self._line.wait(lambda: self.closed is not None)
+            self._line.wait(lambda: self.close_reason is not None)
 
     def _on_close(self, _channel: Any, reason: Exception) -> None:
-        self.closed = reason
+        self.close_reason = reason
         if self._vital:
             self._line.fail(reason)
         self._line.stir()

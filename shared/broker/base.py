@@ -12,12 +12,12 @@ from typing import Protocol, Self
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One job as it was received. `tag` means something only to the session that delivered it."""
+    """One job as it was received. `tag` means something only to its origin, a part of the session."""
 
     queue: str
     body: bytes
     tag: int
-    session: object
+    origin: object
 
 
 class Session(Protocol):

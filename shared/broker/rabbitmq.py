@@ -5,6 +5,7 @@ back (`mandatory`). A session is one connection with a channel for each directio
 because a question that the broker does not like costs the channel on which it was asked.
 """
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
@@ -24,13 +25,13 @@ from shared.errors import BrokerUnavailable, SettingsError, Unroutable
 from shared.logs import logger
 
 CONNECT_TIMEOUT = 3.0  # for TCP, per address
-PATIENCE = 10.0  # for any answer of the broker
+PATIENCE = 10.0  # for all that one call asks of the broker
 HEARTBEAT = 30
 
-# A subscription that brings nothing for so many seconds is made anew. A queue that is deleted and declared again in the
-# same moment leaves consumers without a word: RabbitMQ (3.10 was seen to) counts its jobs as delivered to them, while
-# nothing arrives and no cancel either. No figure that a client can ask for shows that; a new channel sets it right.
-SILENCE = 3.0
+# Seconds without a job, after which a subscription is made anew. A queue that is deleted and declared again in the same
+# moment can leave consumers without a word: RabbitMQ (3.10 was seen to) counts its jobs as delivered to them, while
+# nothing arrives, and no cancel either. No figure that a client can ask for shows that; a new channel sets it right.
+RENEW_AFTER = 3.0
 
 # How often a job may come back unacked before it is taken for one that kills its consumers. Not without a limit, and
 # not the 20 of RabbitMQ 4, which a few restarts of the consumers use up.
@@ -46,8 +47,8 @@ _DECLARED_OTHERWISE = 406
 
 
 class RabbitMQ:
-    """heartbeat: seconds; one that the URL names comes first. patience: seconds that any answer may take. silence:
-    seconds; see SILENCE."""
+    """All in seconds. heartbeat: one that the URL names comes first. patience: what any call may take, beyond the time
+    that it was told to wait. renew_after: see RENEW_AFTER."""
 
     def __init__(
         self,
@@ -56,12 +57,12 @@ class RabbitMQ:
         *,
         heartbeat: int = HEARTBEAT,
         patience: float = PATIENCE,
-        silence: float = SILENCE,
+        renew_after: float = RENEW_AFTER,
     ) -> None:
         """Raises SettingsError when the URL makes no sense."""
         self._queues = queues(ladder)
         self._patience = patience
-        self._silence = silence
+        self._renew_after = renew_after
         try:
             self._parameters = pika.URLParameters(url)
         except (ValueError, TypeError, SyntaxError):
@@ -77,21 +78,22 @@ class RabbitMQ:
         line = Line(self._parameters, self._patience)
         try:
             with line.used():
-                return _Session(line, self._queues, self._silence)
+                return _Session(line, self._queues, self._renew_after)
         except BaseException:
             line.close()
             raise
 
 
 class _Session:
-    def __init__(self, line: Line, topology: Sequence[Queue], silence: float) -> None:
+    def __init__(self, line: Line, topology: Sequence[Queue], renew_after: float) -> None:
         self._line = line
         self._known = {queue.name for queue in topology}
-        self._silence = silence
+        self._renew_after = renew_after
         self._woken = False
         self._questions = Channel(line)
         for queue in topology:
-            self._declare(queue)
+            with line.used():  # each takes its time, the first time
+                self._declare(queue)
         self._outbox = _Outbox(line)
         self._inbox: _Inbox | None = None
 
@@ -103,14 +105,12 @@ class _Session:
             self._inbox = _Inbox(self._line, queues, prefetch)
 
     def receive(self, timeout: float) -> list[Delivery]:
-        """May take as long as an answer of the broker longer, when the subscription is made anew."""
+        deadline = ticks() + timeout
         with self._line.used():
-            if self._inbox and self._inbox.rested >= self._silence:
-                self._inbox = self._inbox.renewed()
-            inbox = self._inbox
-            self._line.run(lambda: self._woken or bool(inbox and inbox.room), timeout)
+            while not self._line.run(self._has_news, min(deadline, self._renew_at()) - ticks()) and ticks() < deadline:
+                self._renew()
         self._woken = False
-        return inbox.take() if inbox else []
+        return self._inbox.take() if self._inbox else []
 
     def publish(self, queue: str, bodies: Sequence[bytes]) -> None:
         with self._line.used():
@@ -153,14 +153,24 @@ class _Session:
     ) -> None:
         self.close()
 
+    def _has_news(self) -> bool:
+        return self._woken or (self._inbox is not None and self._inbox.room > 0)
+
+    def _renew_at(self) -> float:
+        return math.inf if self._inbox is None else self._inbox.silent_since + self._renew_after
+
+    def _renew(self) -> None:
+        if self._inbox:
+            with self._line.used():
+                self._inbox = self._inbox.renewed()
+
     def _publish(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> None:
         """A quorum queue refuses jobs while it has no leader, as in the first moment of its life: they are tried again
-        as long as an answer may take."""
-        deadline = ticks() + self._line.patience
+        for half the patience. The other half is for the answers."""
         while bodies := self._outbox.send(queue, bodies, headers):
             if self._outbox.returned:
                 raise self._missing(queue)
-            if ticks() >= deadline:
+            if self._line.left < self._line.patience / 2:
                 raise BrokerUnavailable(f"RabbitMQ refuses jobs for {queue!r}.")
             self._line.run(lambda: False, _REFUSED_PAUSE)
 
@@ -181,7 +191,7 @@ class _Session:
             self._ask_about(queue.name, passive=True)
 
     def _ask_about(self, queue: str, **arguments: Any) -> Any:
-        if self._questions.closed:
+        if self._questions.close_reason:
             self._questions = Channel(self._line)
         return self._questions.ask(self._questions.amqp.queue_declare, queue=queue, **arguments)
 
@@ -210,9 +220,9 @@ class _Inbox:
         return min(len(self._arrived), self._prefetch - len(self._unacked))
 
     @property
-    def rested(self) -> float:
-        """For how many seconds nothing has arrived and nothing was unacked."""
-        return 0.0 if self._arrived or self._unacked else ticks() - self._busy_at
+    def silent_since(self) -> float:
+        """When there was a job last; never, while one is unacked or arrives."""
+        return math.inf if self._arrived or self._unacked else self._busy_at
 
     def take(self) -> list[Delivery]:
         deliveries = [self._arrived.popleft() for _ in range(self.room)]
@@ -220,7 +230,7 @@ class _Inbox:
         return deliveries
 
     def holds(self, delivery: Delivery) -> bool:
-        return delivery.session is self and delivery.tag in self._unacked
+        return delivery.origin is self and delivery.tag in self._unacked
 
     def ack(self, delivery: Delivery) -> None:
         """Of one that it holds: the broker ends a session that acks something twice."""

@@ -185,13 +185,13 @@ class _Session:
 
     def ack(self, delivery: Delivery) -> None:
         """Deleted with the next call: an ack that is lost costs a repeat."""
-        if delivery.session is self and delivery.tag in self._handed_out:
+        if delivery.origin is self and delivery.tag in self._handed_out:
             with self._used():
                 self._handed_out.remove(delivery.tag)
                 self._done.append(delivery.tag)
 
     def bury(self, delivery: Delivery, reason: str) -> None:
-        if delivery.session is self and delivery.tag in self._handed_out:
+        if delivery.origin is self and delivery.tag in self._handed_out:
             with self._used():
                 self._settle()
                 self._run(_BURY, dead=DEAD, reason=printable(reason), id=delivery.tag)

@@ -109,16 +109,18 @@ def test_what_a_launch_had_not_flushed_is_made_again(
     broker_url = rabbitmq.vhost()
     with running(Place(url, broker_url, tmp_path), dispatchers=0) as system:
         watch_final_states(url)
-        flight = Flight(system, CLIENTS, starts=1)
         engine, broker = database.engine(url, "feeder", pool_size=2), RabbitMQ(broker_url, DEFAULT_LADDER)
         feeder = Feeder(engine, broker, attempts=10, rate=0.0)
-        with database_faults.flushing_late(admin_url), broker.connect() as session:
+        with broker.connect() as session:
             feeder.start()
-            system.until(lambda: session.depth(DISPATCH), "jobs are on the broker")
-            made = _count_messages(url)
-            with postgres.down():
-                feeder.stop()
-                feeder.join(10)
+            with database_faults.flushing_late(admin_url):
+                flight = Flight(system, CLIENTS)
+                system.until(lambda: session.depth(DISPATCH), "jobs are on the broker")
+                made = _count_messages(url)
+                with postgres.down():
+                    feeder.stop()
+                    feeder.join(10)
+                    assert not feeder.is_alive
             engine.dispose()
             assert _count_messages(url) < made == CLIENTS
             assert session.depth(DISPATCH)

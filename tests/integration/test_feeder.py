@@ -163,8 +163,9 @@ def test_a_planned_mailing_wakes_it(books: Books, start: Start, consumer: Consum
     others = [books.mailing(), books.mailing(), books.mailing(starts=-MINUTE, ends=-SECOND)]
     books.run("update mailings set cancelled_at = now() where id = :id", id=others[0])
     books.run("update mailings set paused_at = now() where id = :id", id=others[1])
-    planned = [books.mailing(starts=starts) for starts in (3 * SECOND, 2 * SECOND)]
+    planned = [books.mailing(starts=starts, ends=HOUR + starts) for starts in (5 * SECOND, 4 * SECOND)]
     start(idle_pause=60.0)
+    wait_until(lambda: leaders(books), seconds=3)
     assert [job.mailing_id for job in consumer.jobs(2)] == planned[::-1]
 
 

@@ -150,6 +150,16 @@ def test_a_job_is_sent_recorded_and_acked(
     assert [tuple(row) for row in rows] == [(1, None, None, True)]
 
 
+def test_what_nothing_more_will_join_is_recorded_at_once(
+    books: Books, session: Session, simulator: Simulator, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dispatcher_service.worker.RECORD_DELAY", 60.0)
+    mailing_id, ids = books.queued(10)
+    with Dispatcher(database_url, simulator):
+        publish(session, mailing_id, ids)
+        wait_until(settled(books, mailing_id, sent=10))
+
+
 def test_what_the_provider_gets_is_the_message(
     books: Books, session: Session, start_simulator: Any, database_url: str
 ) -> None:
