@@ -1,7 +1,8 @@
 """What a benchmark says: figures, with the floor or the cap that each has to keep, and what is drawn of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from statistics import median
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,12 @@ class Figure:
         if self.least is None and self.most is None:
             return None
         return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
+
+
+def median_of(figures: Sequence[Figure]) -> Figure:
+    """One figure for several repetitions of it."""
+    values = [figure.value for figure in figures]
+    return replace(figures[0], value=median(values), spread=(min(values), max(values)))
 
 
 @dataclass(frozen=True, slots=True)
