@@ -129,8 +129,11 @@ class System:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
+            if kind is None:  # one that is still starting ends as if nobody had taught it what a signal means
+                for name in self.dispatchers:
+                    self.processes.wait_http(name, f"http://127.0.0.1:{self._metrics_ports[name]}/metrics")
             running = [name for name in ("api", *self._metrics_ports) if self.processes.running(name)]
             for name in running:  # all at once: some take a while
                 self.processes.send(name, signal.SIGINT if name == "api" else signal.SIGTERM)
