@@ -8,7 +8,7 @@ from statistics import median
 @dataclass(frozen=True, slots=True)
 class Figure:
     """least, most: what it has to keep; None for a figure that is only reported. spread: the smallest and the largest
-    of the repetitions of which `value` is the median."""
+    of the repetitions for which `value` stands."""
 
     name: str
     value: float
@@ -25,10 +25,15 @@ class Figure:
         return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
 
 
-def median_of(figures: Sequence[Figure]) -> Figure:
-    """One figure for several repetitions of it."""
-    values = [figure.value for figure in figures]
-    return replace(figures[0], value=median(values), spread=(min(values), max(values)))
+def median_of(name: str, values: Sequence[float], unit: str, least: float | None = None) -> Figure:
+    return Figure(name, median(values), unit, least=least, spread=(min(values), max(values)))
+
+
+def together(figures: Sequence[Figure]) -> Figure:
+    """One figure for several repetitions of it: the median, or the largest where each has to stay below a cap."""
+    one, values = figures[0], [figure.value for figure in figures]
+    return replace(median_of(one.name, values, one.unit, one.least), most=one.most,
+                   value=median(values) if one.most is None else max(values))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

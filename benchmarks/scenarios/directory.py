@@ -14,7 +14,7 @@ import requests
 
 from benchmarks import calls, peers, usage
 from benchmarks.calls import Call
-from benchmarks.figure import Figure, Report
+from benchmarks.figure import Figure, Report, median_of
 from benchmarks.run import deployed
 from benchmarks.scale import Scale
 from benchmarks.services import Services
@@ -87,9 +87,9 @@ def _import(services: Services, scale: Scale) -> Iterator[Figure]:
                                 cpu[process].append((usage.cpu([pid]) - before[process]) / scale.clients * 1e6)
                     peak = max(peak, usage.peak_memory(_workers(pids["API"])))
     for name, some in rates.items():
-        yield _median(f"imported from {name} clients", some, "1/s", least=30_000)
+        yield median_of(f"imported from {name} clients", some, "1/s", least=30_000)
     for process, costs in cpu.items():
-        yield _median(f"CPU per new client: {process}", costs, "µs")
+        yield median_of(f"CPU per new client: {process}", costs, "µs")
     yield Figure("peak memory of an API worker that imports", peak, "MB", most=120)
 
 
@@ -123,9 +123,9 @@ def _create(services: Services, scale: Scale) -> Iterator[Figure]:
                 costs[name].append((usage.cpu([pids[name]]) - before) / scale.posts * 1e6)
     for name in urls:
         times = sorted(call.seconds for call in made[name])
-        yield _median(f"POST /clients/, {CONNECTIONS} connections, {name}", rates[name], "1/s")
+        yield median_of(f"POST /clients/, {CONNECTIONS} connections, {name}", rates[name], "1/s")
         yield Figure(f"POST /clients/, p99, {name}", times[len(times) * 99 // 100] * 1000, "ms")
-        yield _median(f"CPU per POST /clients/, {name}", costs[name], "µs")
+        yield median_of(f"CPU per POST /clients/, {name}", costs[name], "µs")
     if DRF in urls:
         yield Figure(f"POST /clients/, {OURS} / {DRF}", median(rates[OURS]) / median(rates[DRF]), "", least=1.6)
 
@@ -165,7 +165,3 @@ def _pages(services: Services, scale: Scale) -> Iterator[Figure]:
         yield Figure(f"GET /clients/, {name} page", median(some) * 1000, "ms")
     for name in ("middle", "last"):
         yield Figure(f"GET /clients/, {name} / first", median(times[name]) / median(times["first"]), "", most=3)
-
-
-def _median(name: str, values: list[float], unit: str, least: float | None = None) -> Figure:
-    return Figure(name, median(values), unit, least=least, spread=(min(values), max(values)))

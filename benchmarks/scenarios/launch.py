@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import requests
 
-from benchmarks.figure import Figure, Report, median_of
+from benchmarks.figure import Figure, Report, together
 from benchmarks.run import WARM_UP, deployed
 from benchmarks.scale import Scale
 from benchmarks.services import Services, query
@@ -31,9 +31,9 @@ def measure(services: Services, scale: Scale) -> Report:
 
 
 def _launches(services: Services, scale: Scale, provider_url: str, provider: str, *, asked: bool) -> list[Figure]:
-    """The medians of a few: one lasts a second, and a machine can be busy with something else for as long."""
+    """A few, as one: each lasts a second, and a machine can be busy with something else for as long."""
     launches = [list(_launch(services, scale.launch, provider_url, provider, asked=asked)) for _ in range(LAUNCHES)]
-    return [median_of(figures) for figures in zip(*launches, strict=True)]
+    return [together(figures) for figures in zip(*launches, strict=True)]
 
 
 def _launch(services: Services, count: int, provider_url: str, provider: str, *, asked: bool) -> Iterator[Figure]:

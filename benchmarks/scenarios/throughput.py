@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from benchmarks import calls, ceiling, peers
-from benchmarks.figure import Bars, Figure, Report
+from benchmarks.figure import Bars, Figure, Report, median_of
 from benchmarks.run import TOKEN, WARM_UP, Run, TooSlow, deployed
 from benchmarks.scale import Scale
 from benchmarks.services import Services
@@ -89,9 +89,9 @@ def _ceiling(services: Services, count: int) -> Run:
 
 def _figures(runs: Mapping[str, list[Run]], bare: list[float]) -> Iterator[Figure]:
     rates = {name: [run.rate for run in some] for name, some in runs.items()}
-    yield _median("calls/s of a bare libcurl loop", bare, "1/s")
+    yield median_of("calls/s of a bare libcurl loop", bare, "1/s")
     for name, some in rates.items():
-        yield _median(f"messages/s, {name}", some, "1/s")
+        yield median_of(f"messages/s, {name}", some, "1/s")
     yield Figure("RabbitMQ / ceiling", median(rates[RABBITMQ]) / median(rates[CEILING]), "", least=0.75)
     yield Figure("table broker / RabbitMQ", median(rates[TABLE]) / median(rates[RABBITMQ]), "", least=0.8)
     yield Figure("two dispatchers / one", median(rates[TWO]) / median(rates[RABBITMQ]), "", least=0.95)
@@ -119,10 +119,6 @@ def _hung(hung: Mapping[str, int], repetitions: int) -> Iterator[Figure]:
     """One that hung every time is no comparison."""
     for name, count in hung.items():
         yield Figure(f"repetitions that hung, {name}", count, most=repetitions - 1)
-
-
-def _median(name: str, values: list[float], unit: str) -> Figure:
-    return Figure(name, median(values), unit, spread=(min(values), max(values)))
 
 
 def _costs(runs: list[Run]) -> dict[str, float]:

@@ -167,12 +167,17 @@ class _Session:
     def _publish(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> None:
         """A quorum queue refuses jobs while it has no leader, as in the first moment of its life: they are tried again
         for half the patience. The other half is for the answers."""
-        while bodies := self._outbox.send(queue, bodies, headers):
-            if self._outbox.returned:
-                raise self._missing(queue)
+        while bodies := self._send(queue, bodies, headers):
             if self._line.left < self._line.patience / 2:
                 raise BrokerUnavailable(f"RabbitMQ refuses jobs for {queue!r}.")
             self._line.run(lambda: False, _REFUSED_PAUSE)
+
+    def _send(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> Sequence[bytes]:
+        """Those that were refused."""
+        refused, returned = self._outbox.send(queue, bodies, headers)
+        if returned:
+            raise self._missing(queue)
+        return refused
 
     def _missing(self, queue: str) -> Exception:
         """A queue of ours that somebody removed is there again after the next connect."""
@@ -252,28 +257,29 @@ class _Inbox:
 
 
 class _Outbox:
-    """Jobs on their way to the broker. returned: no queue took one of the last ones."""
+    """Jobs on their way to the broker."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
         self._sent = 0
         self._unconfirmed: dict[int, bytes] = {}  # by number
         self._refused: list[bytes] = []
-        self.returned = False
+        self._returned = False
         self._channel = Channel(line, vital=True)
         self._channel.ask(self._channel.amqp.confirm_delivery, ack_nack_callback=self._on_confirm)
         self._channel.amqp.add_on_return_callback(self._on_return)
 
-    def send(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> Sequence[bytes]:
-        """Returns when the broker has spoken about all of them; those that it did not store."""
-        self._refused, self.returned = [], False
+    def send(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> tuple[Sequence[bytes], bool]:
+        """Returns when the broker has spoken about all of them: those that it refused, and whether no queue took one of
+        the others."""
+        self._refused, self._returned = [], False
         properties = pika.BasicProperties(delivery_mode=_PERSISTENT, headers=headers or None)
         for body in bodies:
             self._sent += 1
             self._unconfirmed[self._sent] = body
             self._channel.amqp.basic_publish("", queue, body, properties, mandatory=True)
         self._line.wait(lambda: not self._unconfirmed)
-        return bodies if self.returned else self._refused
+        return self._refused, self._returned
 
     def _on_confirm(self, frame: Any) -> None:
         last, refused = frame.method.delivery_tag, isinstance(frame.method, pika.spec.Basic.Nack)
@@ -285,7 +291,7 @@ class _Outbox:
         self._line.stir()
 
     def _on_return(self, *_: Any) -> None:
-        self.returned = True
+        self._returned = True
 
 
 def _arguments(queue: Queue) -> dict[str, str | int]:
