@@ -12,7 +12,7 @@ from api_service import command, keys
 from api_service.loopback import is_loopback
 from api_service.metrics_directory import metrics_directory
 from shared import database, logs, migrate, settings
-from shared.errors import SettingsError
+from shared.domain.errors import SettingsError
 from shared.settings import Settings
 
 

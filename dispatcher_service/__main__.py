@@ -14,7 +14,7 @@ from dispatcher_service.feeder import Feeder
 from dispatcher_service.worker import Worker
 from shared import database, garbage, logs, settings
 from shared.broker.choice import choose
-from shared.errors import SettingsError
+from shared.domain.errors import SettingsError
 from shared.settings import Settings
 
 _LOOK_EVERY = 1.0

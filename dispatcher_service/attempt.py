@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from shared.clock import ticks
+from shared.domain.retry import HandBack, Outcome, RetryPolicy
 from shared.messages import Claim, Claimed, Verdict
-from shared.retry import HandBack, Outcome, RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)

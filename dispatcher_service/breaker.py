@@ -1,7 +1,7 @@
 """The circuit breaker: when the provider as a whole is down, sending stops until a probe is answered. Pure."""
 
-from shared.message_state import Error
-from shared.retry import Outcome, OutcomeKind
+from shared.domain.message import Error
+from shared.domain.retry import Outcome, OutcomeKind
 
 THRESHOLD = 20
 """So many attempts in a row without a sign of life open the breaker."""

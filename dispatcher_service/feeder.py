@@ -17,11 +17,11 @@ from shared.broker import topology
 from shared.broker.backoff import backoff
 from shared.broker.base import Broker, Session
 from shared.clock import ticks
-from shared.errors import BrokerError, UndecodableJob
-from shared.job import DispatchJob, LaunchJob
+from shared.domain.errors import BrokerError, UndecodableJob
+from shared.domain.job import DispatchJob, LaunchJob
+from shared.domain.mailing import ENDED, MailingState, mailing_state
+from shared.domain.message import OPEN_STATES, MessageState
 from shared.logs import logger
-from shared.mailing_state import ENDED, MailingState, mailing_state
-from shared.message_state import OPEN_STATES, MessageState
 
 LEADER_LOCK = 0x66656564  # "feed"
 CHUNK = 200

@@ -21,8 +21,8 @@ from dispatcher_service.provider import Answer, Failure
 from dispatcher_service.sockets import READ, WRITE, Sockets
 from shared import metrics
 from shared.clock import ticks
+from shared.domain.retry import Outcome
 from shared.logs import logger
-from shared.retry import Outcome
 
 LONGEST_CONNECT = 5.0
 AHEAD = 0.1

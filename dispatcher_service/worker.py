@@ -22,11 +22,11 @@ from shared.broker import topology
 from shared.broker.backoff import backoff
 from shared.broker.base import Broker, Delivery, Session
 from shared.clock import ticks
-from shared.errors import BrokerError, UndecodableJob
-from shared.job import DispatchJob
+from shared.domain.errors import BrokerError, UndecodableJob
+from shared.domain.job import DispatchJob
+from shared.domain.retry import Finish, HandBack, Retry, RetryPolicy
 from shared.logs import logger
 from shared.messages import Claim, Verdict
-from shared.retry import Finish, HandBack, Retry, RetryPolicy
 
 PREFETCH = 10
 """Jobs. The next ones lie ready while the statuses of the last ones are written; more would be kept from the others."""

@@ -8,7 +8,7 @@ import sys
 import threading
 
 from shared import embedded, settings
-from shared.errors import SettingsError
+from shared.domain.errors import SettingsError
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from shared import settings
-from shared.errors import SettingsError
+from shared.domain.errors import SettingsError
 
 
 def database_url(data_dir: Path) -> str:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, text
 
-from shared.message_state import FINAL_STATES, Error, MessageState
+from shared.domain.message import FINAL_STATES, Error, MessageState
 from shared.statistics import ERROR_PREFIX, REPEATED
 
 SLOTS = 16

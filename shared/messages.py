@@ -24,11 +24,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, TextClause, text
 
-from shared import timezones
+from shared.domain import timezones
+from shared.domain.message import AMBIGUOUS_ERRORS, Error, MessageState
+from shared.domain.retry import Decision, Finish, Retry
+from shared.domain.window import Window
 from shared.ledger import Entries
-from shared.message_state import AMBIGUOUS_ERRORS, Error, MessageState
-from shared.retry import Decision, Finish, Retry
-from shared.window import Window
 
 _Row = Row[*tuple[Any, ...]]
 

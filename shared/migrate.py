@@ -7,7 +7,7 @@ from alembic.config import Config
 from sqlalchemy import text
 
 from shared import database, settings
-from shared.errors import SettingsError
+from shared.domain.errors import SettingsError
 
 _LOCK = 0x6D696772  # "migr": whoever comes second waits for the first and finds nothing to do
 

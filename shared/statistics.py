@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, text
 
-from shared.message_state import FINAL_STATES, Error, MessageState
+from shared.domain.message import FINAL_STATES, Error, MessageState
 
 ERROR_PREFIX = "error."  # a tally's name is a final state, this and an error's name, or
 REPEATED = "repeated"

@@ -12,8 +12,8 @@ from api_service.parts import transaction
 from api_service.resources.mailings import GIVEN, ID
 from api_service.schemas import DetailQuerySchema, DetailStatisticsSchema, GeneralStatisticsSchema
 from shared import clock, statistics
-from shared.mailing_state import mailing_state
-from shared.message_state import MessageState
+from shared.domain.mailing import mailing_state
+from shared.domain.message import MessageState
 
 blueprint = Blueprint("Statistics", "Where the messages stand.", "/mailings")
 

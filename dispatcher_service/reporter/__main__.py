@@ -21,7 +21,7 @@ from dispatcher_service.reporter.mail import MailError, MailServer
 from dispatcher_service.reporter.post import Post, Posting
 from dispatcher_service.reporter.reporter import Reporter
 from shared import clock, database, logs, migrate
-from shared.errors import SettingsError
+from shared.domain.errors import SettingsError
 from shared.settings import Settings, load
 
 GRACE = 8.0

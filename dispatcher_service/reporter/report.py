@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from dispatcher_service.reporter.days import bounds
 from shared import statistics
-from shared.message_state import MessageState
+from shared.domain.message import MessageState
 
 LARGEST = 50
 

@@ -21,7 +21,7 @@ from shared import database
 from shared.broker.base import Delivery, printable
 from shared.broker.topology import DEAD, DISPATCH, Queue, queues
 from shared.clock import ticks
-from shared.errors import BrokerUnavailable, Unroutable
+from shared.domain.errors import BrokerUnavailable, Unroutable
 
 LEASE = 30.0
 LOOK = 1.0  # at least this often for jobs, should a notification be lost

@@ -19,7 +19,7 @@ from shared.broker.base import Broker, Delivery, Session
 from shared.broker.rabbitmq import RabbitMQ
 from shared.broker.table import TableBroker
 from shared.broker.topology import DEAD, retry_queue
-from shared.errors import BrokerUnavailable
+from shared.domain.errors import BrokerUnavailable
 from shared.models import BrokerJob
 from tests.services.rabbitmq import External, Private
 

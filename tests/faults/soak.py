@@ -22,8 +22,8 @@ from typing import Any
 from sandbox import deployment
 from sandbox.processes import Processes, free_port
 from shared.api_client import ApiClient
-from shared.errors import ApiError
-from shared.message_state import OPEN_STATES
+from shared.domain.errors import ApiError
+from shared.domain.message import OPEN_STATES
 from tests.e2e.conftest import running
 from tests.e2e.system import Place, System
 from tests.faults.catalogue import CATALOGUE, STEADY, Scene

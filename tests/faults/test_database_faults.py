@@ -14,8 +14,8 @@ from shared import database
 from shared.broker.rabbitmq import RabbitMQ
 from shared.broker.topology import DISPATCH
 from shared.database import STATEMENT_TIMEOUT
-from shared.message_state import MessageState
-from shared.retry import DEFAULT_LADDER
+from shared.domain.message import MessageState
+from shared.domain.retry import DEFAULT_LADDER
 from tests.e2e.conftest import running
 from tests.e2e.system import Place, System
 from tests.faults.flight import Flight, lasting, steady, watch_final_states

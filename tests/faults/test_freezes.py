@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.simulator.faults import Faults
 from shared.api_client import Json
-from shared.message_state import MessageState
+from shared.domain.message import MessageState
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import is_over, with_status
 from tests.faults.stage import DISPATCHER, Stage, patience

@@ -13,8 +13,8 @@ import pytest
 
 from dispatcher_service.worker import RECORD_ROWS
 from sandbox.simulator.faults import Fault, Faults
-from shared.errors import ApiError
-from shared.message_state import OPEN_STATES, MessageState
+from shared.domain.errors import ApiError
+from shared.domain.message import OPEN_STATES, MessageState
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System, is_over, with_status
 from tests.faults.stage import DISPATCHER, Stage, every, patience

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.feeder import LEADER_LOCK
 from shared import database
-from shared.message_state import AMBIGUOUS_ERRORS, FINAL_STATES, OPEN_STATES, Error, MessageState
+from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, OPEN_STATES, Error, MessageState
 from tests.services.books import Books
 
 _FINAL = ", ".join(f"'{state}'" for state in sorted(FINAL_STATES))

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["dispatcher_service.provider", "shared.job", "json"]):
+with atheris.instrument_imports(include=["dispatcher_service.provider", "shared.domain.job", "json"]):
     from dispatcher_service import provider
-    from shared.job import DispatchJob, LaunchJob
+    from shared.domain.job import DispatchJob, LaunchJob
 
-from shared.errors import UndecodableJob
-from shared.retry import OutcomeKind
+from shared.domain.errors import UndecodableJob
+from shared.domain.retry import OutcomeKind
 from tests.fuzz.reader import has_code_0
 
 STATUSES = (200, 200, 200, 100, 204, 302, 400, 401, 408, 429, 500, 999)

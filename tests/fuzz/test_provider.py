@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, seed, settings
 from hypothesis import strategies as st
 
 from dispatcher_service.attempt import Result
-from shared.retry import OutcomeKind, RetryPolicy
+from shared.domain.retry import OutcomeKind, RetryPolicy
 from tests.fuzz import reader
 from tests.fuzz.answers import OK, Beginning, Ending, Saying, sayings
 from tests.fuzz.bounds import SEED, cases

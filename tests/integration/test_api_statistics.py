@@ -9,9 +9,9 @@ from sqlalchemy import text
 
 from shared import ledger, messages
 from shared.clock import now
-from shared.message_state import Error, MessageState
+from shared.domain.message import Error, MessageState
+from shared.domain.retry import Finish, HandBack, Retry
 from shared.messages import Verdict
-from shared.retry import Finish, HandBack, Retry
 from tests.services.api import Api, mailing, running
 
 pytest_plugins = ("tests.services.api_fixture",)

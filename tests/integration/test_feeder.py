@@ -15,10 +15,10 @@ from shared import database, messages
 from shared.broker import topology
 from shared.broker.base import Broker, Session
 from shared.broker.table import TableBroker
-from shared.errors import BrokerUnavailable
-from shared.job import DispatchJob, LaunchJob
-from shared.message_state import Error
-from shared.retry import Retry
+from shared.domain.errors import BrokerUnavailable
+from shared.domain.job import DispatchJob, LaunchJob
+from shared.domain.message import Error
+from shared.domain.retry import Retry
 from tests.services.books import HOUR, MINUTE, SECOND, SENT, Books
 
 LADDER = (5 * SECOND, HOUR)

@@ -29,10 +29,10 @@ from sqlalchemy import Engine, Row, text
 
 from dispatcher_service.feeder import FINISH
 from shared import messages
-from shared.message_state import AMBIGUOUS_ERRORS, FINAL_STATES, MOVES, Error, MessageState
+from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MOVES, Error, MessageState
+from shared.domain.retry import ACCEPTED, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
+from shared.domain.window import Window
 from shared.messages import Claim, Claimed, Verdict
-from shared.retry import ACCEPTED, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
-from shared.window import Window
 from tests.services.books import HOUR, LEASE, MINUTE, Books
 
 ZONES = ("Europe/Moscow", "America/New_York")  # never within eight hours of each other's window

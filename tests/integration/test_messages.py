@@ -14,10 +14,10 @@ from sqlalchemy.exc import DBAPIError
 
 from dispatcher_service.feeder import WALK
 from shared import database, ledger, messages, statistics
+from shared.domain.message import Error, MessageState
+from shared.domain.retry import Decision, Finish, HandBack, Retry
 from shared.ledger import Entries
-from shared.message_state import Error, MessageState
 from shared.messages import GRACE, Verdict
-from shared.retry import Decision, Finish, HandBack, Retry
 from tests.services.books import FAILED, HOUR, LEASE, MINUTE, SECOND, SENT, Books
 
 

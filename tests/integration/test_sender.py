@@ -24,8 +24,8 @@ from sandbox.simulator.control import Simulator
 from sandbox.simulator.faults import ACCEPTING, Fault, Faults
 from sandbox.simulator.outage import Mode
 from shared.clock import ticks
-from shared.message_state import Error
-from shared.retry import ACCEPTED, OutcomeKind
+from shared.domain.message import Error
+from shared.domain.retry import ACCEPTED, OutcomeKind
 from tests.services.sending import Sending, Unbreakable, attempt
 from tests.services.wire import Connection, Wire, answer
 

@@ -26,8 +26,8 @@ from shared.broker import topology
 from shared.broker.base import Session
 from shared.broker.table import TableBroker
 from shared.clock import ticks
-from shared.job import DispatchJob
-from shared.retry import RetryPolicy
+from shared.domain.job import DispatchJob
+from shared.domain.retry import RetryPolicy
 from tests.services.books import Books
 
 pytest_plugins = ("tests.services.provider",)

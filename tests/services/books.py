@@ -8,10 +8,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine, Row, text
 
 from shared import ledger, messages, statistics
+from shared.domain.message import FINAL_STATES, MessageState
+from shared.domain.retry import Decision, Finish, Retry
 from shared.ledger import Entries
-from shared.message_state import FINAL_STATES, MessageState
 from shared.messages import Claimed, Verdict
-from shared.retry import Decision, Finish, Retry
 
 LEASE = timedelta(seconds=30)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

@@ -25,7 +25,7 @@ from dispatcher_service.worker import Worker
 from shared import database, messages
 from shared.broker import rabbitmq, table
 from shared.broker.topology import DISPATCH
-from shared.job import DispatchJob
+from shared.domain.job import DispatchJob
 
 DIES = "dies with "
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from dispatcher_service.attempt import STALE, Attempt, DatabaseClock, Result, attempts
 from shared.clock import ticks
-from shared.message_state import Error, MessageState
+from shared.domain.message import Error, MessageState
+from shared.domain.retry import ACCEPTED, Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
 from shared.messages import Claim, Claimed, Verdict
-from shared.retry import ACCEPTED, Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 POLICY = RetryPolicy((timedelta(seconds=5), timedelta(seconds=30)), attempts=3)

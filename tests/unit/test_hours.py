@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import messages
-from shared.window import Window
+from shared.domain.window import Window
 from tests.unit.test_window import places, windows
 
 DAY = 86_400

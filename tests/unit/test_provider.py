@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from dispatcher_service import provider
 from dispatcher_service.provider import Answer, Failure
-from shared.message_state import AMBIGUOUS_ERRORS, Error
-from shared.retry import ACCEPTED, Outcome, OutcomeKind
+from shared.domain.message import AMBIGUOUS_ERRORS, Error
+from shared.domain.retry import ACCEPTED, Outcome, OutcomeKind
 
 OK = b'{"code": 0, "message": "OK"}'
 

@@ -15,8 +15,8 @@ from dispatcher_service.reporter.letter import Envelope
 from dispatcher_service.reporter.mail import MailServer
 from dispatcher_service.reporter.report import Report
 from shared import settings, statistics
-from shared.errors import SettingsError
-from shared.retry import DEFAULT_LADDER, RetryPolicy
+from shared.domain.errors import SettingsError
+from shared.domain.retry import DEFAULT_LADDER, RetryPolicy
 from shared.settings import Settings
 
 VARIABLES = [attribute.name.upper() for attribute in fields(Settings)]
