@@ -16,9 +16,10 @@ from api_service.parts import Announcer, Parts
 from api_service.probe import Probe
 from api_service.rate import Rate
 from api_service.resources import clients, health, imports, keys, mailings, statistics
-from shared import database, ledger
+from shared import ledger
 from shared.broker import topology
 from shared.broker.base import Broker
+from shared.database.engine import answers
 
 
 def create_app(
@@ -68,7 +69,7 @@ def create_app(
 def probes(engine: Engine, broker: Broker) -> dict[str, Probe]:
     """Those of a deployment. `engine` is not that of the requests, so that nobody waits for their connections."""
     return {
-        "database": Probe("database", lambda: database.answers(engine)),
+        "database": Probe("database", lambda: answers(engine)),
         "broker": Probe("broker", lambda: _ask(broker)),
     }
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from api_service.errors import Conflict, NotFound
 from api_service.page import Page
 from shared import ledger, messages
-from shared.models import Client
+from shared.database.models import Client
 
 _INSERT = insert(Client).returning(Client.id)
 

@@ -10,7 +10,7 @@ from shared.domain.mailing import ENDED, MailingState, mailing_state
 from shared.domain.window import Window
 
 if TYPE_CHECKING:
-    from shared.models import Mailing
+    from shared.database.models import Mailing
 
 
 @dataclass(frozen=True, slots=True)

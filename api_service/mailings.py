@@ -12,9 +12,9 @@ from api_service.errors import Conflict, Invalid, NotFound
 from api_service.mailing_rules import Action
 from api_service.page import Page
 from shared import statistics
+from shared.database.models import Mailing, Message
 from shared.domain.mailing import ENDED, mailing_state
 from shared.domain.message import MessageState
-from shared.models import Mailing, Message
 from shared.statistics import Figures
 
 _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))

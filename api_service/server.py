@@ -14,8 +14,9 @@ from api_service import app, errors
 from api_service.announcer import BackgroundAnnouncer
 from api_service.metrics_page import MetricsPage
 from api_service.worker import CONNECTIONS, UNREADABLE, Worker
-from shared import database, garbage, logs
+from shared import garbage, logs
 from shared.broker.base import Broker
+from shared.database.engine import make_engine
 from shared.settings import Settings
 
 THREADS = 8
@@ -60,8 +61,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # the library has no types
 
     def load(self) -> Flask:
         """In each worker, after the fork: connections must not be shared."""
-        engine = database.engine(self._url, "api", pool_size=THREADS)
-        for_probe = database.engine(self._url, "api-probe", pool_size=1, statement_timeout=2.0)
+        engine = make_engine(self._url, "api", pool_size=THREADS)
+        for_probe = make_engine(self._url, "api-probe", pool_size=1, statement_timeout=2.0)
         application = app.create_app(
             engine,
             self._announcer,

@@ -12,8 +12,9 @@ from prometheus_client import start_http_server
 from dispatcher_service import memory
 from dispatcher_service.feeder import Feeder
 from dispatcher_service.worker import Worker
-from shared import database, garbage, logs, settings
+from shared import garbage, logs, settings
 from shared.broker.choice import choose
+from shared.database.engine import ensure_database, make_engine
 from shared.domain.errors import SettingsError
 from shared.settings import Settings
 
@@ -46,14 +47,14 @@ def run(configuration: Settings) -> int:
     _allow_descriptors(configuration.dispatch_concurrency)
     memory.spare(configuration.dispatch_concurrency)
     metrics_port = _show_metrics(configuration.metrics_host, configuration.metrics_port)
-    url = database.database_url(configuration)
+    url = ensure_database(configuration)
     broker = choose(configuration.broker_url, url, configuration.retry_ladder)
     if configuration.database_url is None:
         # Imported here because a deployment brings its schema up to date elsewhere, and it takes 10 MB.
         from shared import migrate  # noqa: PLC0415
 
         migrate.upgrade(url)
-    engine = database.engine(url, "dispatcher", pool_size=3)
+    engine = make_engine(url, "dispatcher", pool_size=3)
     worker = Worker(
         engine,
         broker,

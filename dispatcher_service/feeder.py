@@ -12,11 +12,12 @@ from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.backlog import Backlog
-from shared import database, ledger, messages, metrics, statistics
+from shared import ledger, messages, metrics, statistics
 from shared.broker import topology
 from shared.broker.backoff import backoff
 from shared.broker.base import Broker, Session
 from shared.clock import ticks
+from shared.database.engine import first_line, try_lock
 from shared.domain.errors import BrokerError, UndecodableJob
 from shared.domain.job import DispatchJob, LaunchJob
 from shared.domain.mailing import ENDED, MailingState, mailing_state
@@ -103,7 +104,7 @@ class Feeder:
                     self._lead(connection)
             except SQLAlchemyError as error:
                 pause = next(pauses)
-                self._log.warning("feeder_lost_database", error=database.first_line(error), again_in=round(pause, 1))
+                self._log.warning("feeder_lost_database", error=first_line(error), again_in=round(pause, 1))
                 self._stopping.wait(pause)
             finally:
                 metrics.LEADER.set(0)
@@ -122,7 +123,7 @@ class Feeder:
 
     def _try_to_lead(self, connection: Connection) -> bool:
         with connection.begin():
-            return database.try_lock(connection, LEADER_LOCK)
+            return try_lock(connection, LEADER_LOCK)
 
     def _lead(self, connection: Connection) -> None:
         self._log.info("feeder_leads")

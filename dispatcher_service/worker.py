@@ -17,11 +17,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.attempt import Result, attempts
 from dispatcher_service.sender import Sender
-from shared import database, ledger, messages, metrics
+from shared import ledger, messages, metrics
 from shared.broker import topology
 from shared.broker.backoff import backoff
 from shared.broker.base import Broker, Delivery, Session
 from shared.clock import ticks
+from shared.database.engine import first_line
 from shared.domain.errors import BrokerError, UndecodableJob
 from shared.domain.job import DispatchJob
 from shared.domain.retry import Finish, HandBack, Retry, RetryPolicy
@@ -233,7 +234,7 @@ class Worker:
                 self._is_shaken = True
                 pause = next(pauses)
                 metrics.STORE_RETRIES.inc()
-                self._log.warning("database_lost", error=database.first_line(error), again_in=round(pause, 1))
+                self._log.warning("database_lost", error=first_line(error), again_in=round(pause, 1))
                 self._closing.wait(pause)
 
     def _patience(self) -> float:

@@ -11,10 +11,11 @@ from sqlalchemy import Engine, text
 
 from dispatcher_service.backlog import LEAST
 from dispatcher_service.feeder import CHUNK, CLOSE_SLICE, LAUNCH_SLICE, LEADER_LOCK, RESCUE_AFTER, Feeder
-from shared import database, messages
+from shared import messages
 from shared.broker import topology
 from shared.broker.base import Broker, Session
 from shared.broker.table import TableBroker
+from shared.database.engine import make_engine
 from shared.domain.errors import BrokerUnavailable
 from shared.domain.job import DispatchJob, LaunchJob
 from shared.domain.message import Error
@@ -103,7 +104,7 @@ def start(books: Books, broker: TableBroker, books_url: str) -> Iterator[Start]:
     feeders: list[tuple[Feeder, Engine]] = []
 
     def start(broker: Broker = broker, engine: Engine | None = None, rate: float = 0.0, **options: Any) -> Feeder:
-        engine = engine or database.engine(books_url, "feeder", pool_size=3)
+        engine = engine or make_engine(books_url, "feeder", pool_size=3)
         feeder = Feeder(engine, broker, attempts=10, rate=rate, **options)
         feeders.append((feeder, engine))
         feeder.start()
@@ -438,7 +439,7 @@ def test_one_that_stands_by_stops_without_ever_having_led(books: Books, start: S
 def test_a_statement_that_fails_does_not_lose_the_lead_for_good(
     books: Books, start: Start, books_url: str, consumer: Consumer
 ) -> None:
-    engine = database.engine(books_url, "feeder", pool_size=3)
+    engine = make_engine(books_url, "feeder", pool_size=3)
     with engine.connect(), engine.connect():
         pass  # two that lie ready: which of them comes next is up to the pool
     start(engine=engine)

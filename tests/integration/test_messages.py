@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from dispatcher_service.feeder import WALK
-from shared import database, ledger, messages, statistics
+from shared import ledger, messages, statistics
+from shared.database.engine import make_engine
 from shared.domain.message import Error, MessageState
 from shared.domain.retry import Decision, Finish, HandBack, Retry
 from shared.ledger import Entries
@@ -603,7 +604,7 @@ def test_everybody_at_once_neither_deadlocks_nor_loses_count(books: Books, books
     """Threads of every kind hammer the same messages in two slots; no statement fails, and the ledger holds."""
     clients = books.clients(400)
     mailings = [books.mailing() for _ in range(4)]
-    engine = database.engine(books_url, "hammer", pool_size=12)
+    engine = make_engine(books_url, "hammer", pool_size=12)
     until = time.monotonic() + 4
 
     def hammer(step: Callable[[Books, int], object], slot: int) -> int:

@@ -21,11 +21,11 @@ from sandbox.processes import Processes
 from sandbox.simulator.control import Simulator
 from sandbox.simulator.faults import Fault, Faults
 from sandbox.simulator.outage import Mode
-from shared import database
 from shared.broker import topology
 from shared.broker.base import Session
 from shared.broker.table import TableBroker
 from shared.clock import ticks
+from shared.database.engine import make_engine
 from shared.domain.job import DispatchJob
 from shared.domain.retry import RetryPolicy
 from tests.services.books import Books
@@ -83,7 +83,7 @@ class Dispatcher:
         rate: float = 0.0,
         waits_for_standby: bool = False,
     ) -> None:
-        self._engine = database.engine(url, "dispatcher", pool_size=3)
+        self._engine = make_engine(url, "dispatcher", pool_size=3)
         if waits_for_standby:
             event.listen(self._engine, "connect", _wait_for_standby)
         broker = TableBroker(url, LADDER, lease=2.0)

@@ -22,9 +22,10 @@ from dispatcher_service.__main__ import main
 from dispatcher_service.feeder import Feeder
 from dispatcher_service.sender import Sender
 from dispatcher_service.worker import Worker
-from shared import database, messages
+from shared import messages
 from shared.broker import rabbitmq, table
 from shared.broker.topology import DISPATCH
+from shared.database import engine
 from shared.domain.job import DispatchJob
 
 DIES = "dies with "
@@ -144,12 +145,13 @@ def _replace(constants: dict[str, Any]) -> None:
 
 
 def _sign_connections() -> None:
-    original = database.engine
+    original = engine.create_engine  # type: ignore[attr-defined]
 
-    def engine(url: str, name: str, **options: Any) -> Any:
-        return original(url, f"{name}:{os.getpid()}", **options)
+    def create_engine(url: Any, *, connect_args: dict[str, Any], **options: Any) -> Any:
+        name = f"{connect_args['application_name']}:{os.getpid()}"
+        return original(url, connect_args={**connect_args, "application_name": name}, **options)
 
-    database.engine = engine
+    engine.create_engine = create_engine  # type: ignore[attr-defined, assignment]
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from shared import settings
 from shared.domain.errors import SettingsError
 
 
-def database_url(data_dir: Path) -> str:
+def start(data_dir: Path) -> str:
     """Starts the server if it does not run yet; the URL of its database. Raises SettingsError where it cannot."""
     _use_runtime_directory()
     try:

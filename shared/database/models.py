@@ -1,4 +1,4 @@
-"""The tables. `shared/migrations` creates them; a test compares the two."""
+"""The tables. `migrations` creates them; a test compares the two."""
 
 from datetime import date, datetime, time
 from typing import Any
