@@ -16,10 +16,10 @@ from api_service.parts import Announcer, Parts
 from api_service.probe import Probe
 from api_service.rate import Rate
 from api_service.resources import clients, health, imports, keys, mailings, statistics
-from shared import ledger
 from shared.broker import topology
 from shared.broker.base import Broker
 from shared.database.engine import answers
+from shared.ledger.entries import any_slot
 
 
 def create_app(
@@ -46,7 +46,7 @@ def create_app(
         announcer=announcer,
         probes=probes,
         default_timezone=default_timezone,
-        slot=ledger.any_slot(),
+        slot=any_slot(),
     )
     access.register(app)
     admission.register(app, Keyring(engine) if auth else None, Rate(rate))

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from api_service.errors import Conflict, NotFound
 from api_service.page import Page
-from shared import ledger, messages
+from shared import messages
 from shared.database.models import Client
+from shared.ledger.entries import open_entries
 
 _INSERT = insert(Client).returning(Client.id)
 
@@ -58,7 +59,7 @@ def delete(session: Session, client_id: int, slot: int) -> None:
     """Also cancels the client's open messages. Raises NotFound."""
     session.delete(found(session, client_id, lock=True))
     session.flush()
-    with ledger.entries(session.connection(), slot) as entries:
+    with open_entries(session.connection(), slot) as entries:
         messages.cancel_client(session.connection(), entries, client_id)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.backlog import Backlog
-from shared import ledger, messages, metrics, statistics
+from shared import messages, metrics
 from shared.broker import topology
 from shared.broker.backoff import backoff
 from shared.broker.base import Broker, Session
@@ -22,6 +22,8 @@ from shared.domain.errors import BrokerError, UndecodableJob
 from shared.domain.job import DispatchJob, LaunchJob
 from shared.domain.mailing import ENDED, MailingState, mailing_state
 from shared.domain.message import OPEN_STATES, MessageState
+from shared.ledger.entries import any_slot, open_entries
+from shared.ledger.figures import read_figures
 from shared.logs import logger
 
 LEADER_LOCK = 0x66656564  # "feed"
@@ -64,7 +66,7 @@ class Feeder:
         self._attempts = attempts
         self._chunk = _chunk(rate, concurrency)
         self._idle_pause = idle_pause
-        self._slot = ledger.any_slot()
+        self._slot = any_slot()
         self._log = logger()
         self._stopping = threading.Event()
         self._backlog = Backlog()
@@ -170,7 +172,7 @@ class Feeder:
 
     def _launch(self, connection: Connection, mailing: Row[tuple[object, ...]]) -> bool:
         limit = LAUNCH_SLICE if mailing.audience else FIRST_SLICE
-        with connection.begin(), ledger.entries(connection, self._slot) as entries:
+        with connection.begin(), open_entries(connection, self._slot) as entries:
             made = messages.create(connection, entries, mailing.id, limit)
         metrics.MESSAGES_CREATED.inc(made.count)
         if made.complete:
@@ -179,13 +181,13 @@ class Feeder:
 
     def _close(self, connection: Connection, mailing: Row[tuple[object, ...]]) -> int:
         state = MessageState.CANCELLED if mailing.cancelled else MessageState.EXPIRED
-        with connection.begin(), ledger.entries(connection, self._slot) as entries:
+        with connection.begin(), open_entries(connection, self._slot) as entries:
             closed = messages.close(connection, entries, mailing.id, state, CLOSE_SLICE)
         metrics.MESSAGES_CLOSED.labels(state).inc(closed)
         return closed
 
     def _rescue(self, connection: Connection) -> int:
-        with connection.begin(), ledger.entries(connection, self._slot) as entries:
+        with connection.begin(), open_entries(connection, self._slot) as entries:
             rescued = messages.rescue(connection, entries, self._attempts, CLOSE_SLICE)
         metrics.MESSAGES_RESCUED.inc(rescued)
         if rescued:
@@ -206,7 +208,7 @@ class Feeder:
         session = self._session
         if session is None:
             return 0
-        with connection.begin(), ledger.entries(connection, self._slot) as entries:
+        with connection.begin(), open_entries(connection, self._slot) as entries:
             ids = messages.take(connection, entries, mailing_id, room * self._chunk)
         if not ids:
             return 0
@@ -215,7 +217,7 @@ class Feeder:
             session.publish(topology.DISPATCH, jobs)
         except BrokerError as error:
             self._broker_failed(error)
-            with connection.begin(), ledger.entries(connection, self._slot) as entries:
+            with connection.begin(), open_entries(connection, self._slot) as entries:
                 messages.hand_back(connection, entries, mailing_id, ids)
             return 0
         self._backlog.published(len(jobs))
@@ -235,7 +237,7 @@ class Feeder:
         with connection.begin():
             now = connection.scalar(text("select now()"))
             mailings = connection.execute(_OPEN_MAILINGS).all()
-            figures = statistics.by_mailing(connection, [mailing.id for mailing in mailings])
+            figures = read_figures(connection, [mailing.id for mailing in mailings])
         for state in set(MailingState) - ENDED:
             metrics.MAILINGS.labels(state).set(sum(mailing_state(mailing, now) == state for mailing in mailings))
         for open_state in OPEN_STATES:

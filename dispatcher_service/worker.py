@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.attempt import Result, attempts
 from dispatcher_service.sender import Sender
-from shared import ledger, messages, metrics
+from shared import messages, metrics
 from shared.broker import topology
 from shared.broker.backoff import backoff
 from shared.broker.base import Broker, Delivery, Session
@@ -26,6 +26,7 @@ from shared.database.engine import first_line
 from shared.domain.errors import BrokerError, UndecodableJob
 from shared.domain.job import DispatchJob
 from shared.domain.retry import Finish, HandBack, Retry, RetryPolicy
+from shared.ledger.entries import any_slot, open_entries
 from shared.logs import logger
 from shared.messages import Claim, Verdict
 
@@ -107,7 +108,7 @@ class Worker:
         self._rate = rate
         # At a low rate a message waits long for its moment; without a lease that lasts it would never be sent.
         self._lease = timeout + LEASE_MARGIN + (1 / rate if rate else 0.0)
-        self._slot = ledger.any_slot()
+        self._slot = any_slot()
         self._log = logger()
         self._sender = Sender(
             provider_url, provider_token, timeout=timeout, concurrency=concurrency, deliver=self._take_results
@@ -264,7 +265,7 @@ class Worker:
         lease, pause = timedelta(seconds=self._lease), timedelta(seconds=self._sender.pause)
         claims: list[Claim | None] = []
         try:
-            with connection.begin(), ledger.entries(connection, self._slot) as entries:
+            with connection.begin(), open_entries(connection, self._slot) as entries:
                 late = messages.record(connection, entries, verdicts, pause) if verdicts else 0
                 for mailing_id, pick in picks.items():
                     claims.append(

@@ -28,7 +28,7 @@ from shared.domain import timezones
 from shared.domain.message import AMBIGUOUS_ERRORS, Error, MessageState
 from shared.domain.retry import Decision, Finish, Retry
 from shared.domain.window import Window
-from shared.ledger import Entries
+from shared.ledger.entries import Entries
 
 _Row = Row[*tuple[Any, ...]]
 

@@ -161,7 +161,7 @@ class MailingCounter(Base):
 
 
 class Tally(Base):
-    """What happened in a quarter of an hour: final states reached and errors, by name (`shared.statistics`).
+    """What happened in a quarter of an hour: final states reached and errors, by name (`shared.ledger.names`).
 
     A quarter, because every time zone's midnight falls on one.
     """

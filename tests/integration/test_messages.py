@@ -13,11 +13,12 @@ from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from dispatcher_service.feeder import WALK
-from shared import ledger, messages, statistics
+from shared import messages
 from shared.database.engine import make_engine
 from shared.domain.message import Error, MessageState
 from shared.domain.retry import Decision, Finish, HandBack, Retry
-from shared.ledger import Entries
+from shared.ledger.entries import Entries, open_entries
+from shared.ledger.figures import read_figures
 from shared.messages import GRACE, Verdict
 from tests.services.books import FAILED, HOUR, LEASE, MINUTE, SECOND, SENT, Books
 
@@ -394,7 +395,7 @@ def test_a_message_that_was_sent(books: Books) -> None:
         assert (row.status, row.attempts, row.error, row.due_at) == ("sent", 1, None, None)
         assert books.now() - row.sent_at < 10 * SECOND
     with books.engine.connect() as connection:
-        figures = statistics.by_mailing(connection, [mailing_id])[mailing_id]
+        figures = read_figures(connection, [mailing_id])[mailing_id]
     assert figures.first_sent_at == figures.last_sent_at == books.message(ids[0]).sent_at
 
 
@@ -638,7 +639,7 @@ def test_everybody_at_once_neither_deadlocks_nor_loses_count(books: Books, books
 
     def delete(each: Books, number: int) -> None:
         client = clients[number % 400]
-        with each.engine.begin() as connection, ledger.entries(connection, number % 2 + 1) as entries:
+        with each.engine.begin() as connection, open_entries(connection, number % 2 + 1) as entries:
             connection.execute(text("delete from clients where id = :id"), {"id": client})
             messages.cancel_client(connection, entries, client)
         time.sleep(0.02)
@@ -711,7 +712,7 @@ def plans(engine: Engine, move: Callable[[Connection, Entries], object]) -> str:
 
     event.listen(engine, "before_cursor_execute", explain)
     try:
-        with engine.begin() as connection, ledger.entries(connection, 1) as entries:
+        with engine.begin() as connection, open_entries(connection, 1) as entries:
             move(connection, entries)
     finally:
         event.remove(engine, "before_cursor_execute", explain)

@@ -7,10 +7,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, text
 
-from shared import ledger, messages, statistics
+from shared import messages
 from shared.domain.message import FINAL_STATES, MessageState
 from shared.domain.retry import Decision, Finish, Retry
-from shared.ledger import Entries
+from shared.ledger.entries import Entries, open_entries
+from shared.ledger.figures import find_unbalanced, read_figures, read_totals
 from shared.messages import Claimed, Verdict
 
 LEASE = timedelta(seconds=30)
@@ -39,7 +40,7 @@ class Books:
 
     def move(self, move: Move[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         """One of the moves of `shared.messages`, entered in the ledger and committed."""
-        with self.engine.begin() as connection, ledger.entries(connection, self._slot) as entries:
+        with self.engine.begin() as connection, open_entries(connection, self._slot) as entries:
             return move(connection, entries, *args, **kwargs)
 
     def now(self) -> datetime:
@@ -145,13 +146,13 @@ class Books:
                 text("select mailing_id, status, count(*) as number from messages group by 1, 2")
             ).all()
             ids = list(connection.scalars(text("select id from mailings")))
-            figures = statistics.by_mailing(connection, ids)
+            figures = read_figures(connection, ids)
             tallies = connection.execute(
                 text("select mailing_id, name, sum(count) as number from tallies group by 1, 2")
             )
             tallied = {(row.mailing_id, row.name): row.number for row in tallies}
-            assert statistics.unbalanced(connection) == []
-            assert statistics.totals(connection).balanced
+            assert find_unbalanced(connection) == []
+            assert read_totals(connection).balanced
         counted: dict[int, Counter[str]] = {mailing_id: Counter() for mailing_id in ids}
         for row in rows:
             counted[row.mailing_id][row.status] = row.number

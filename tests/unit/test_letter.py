@@ -14,7 +14,7 @@ from dispatcher_service.reporter.letter import ERRORS, STATES, Envelope
 from dispatcher_service.reporter.report import Report
 from shared.domain.message import FINAL_STATES, Error, MessageState
 from shared.domain.timezones import zone
-from shared.statistics import Day, MailingDay
+from shared.ledger.figures import Day, MailingDay
 
 MOSCOW = zone("Europe/Moscow")
 ENVELOPE = Envelope("Отчёты <reports@shop.example>", ("team@shop.example",))
