@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from api_service.errors import Conflict, NotFound
 from api_service.page import Page
-from shared import messages
 from shared.database.models import Client
 from shared.ledger.entries import open_entries
+from shared.messages.cancel import cancel_client
 
 _INSERT = insert(Client).returning(Client.id)
 
@@ -60,7 +60,7 @@ def delete(session: Session, client_id: int, slot: int) -> None:
     session.delete(found(session, client_id, lock=True))
     session.flush()
     with open_entries(session.connection(), slot) as entries:
-        messages.cancel_client(session.connection(), entries, client_id)
+        cancel_client(session.connection(), entries, client_id)
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from shared.clock import ticks
 from shared.domain.retry import HandBack, Outcome, RetryPolicy
-from shared.messages import Claim, Claimed, Verdict
+from shared.messages.claim import Claim, Claimed
+from shared.messages.record import Verdict
 
 
 @dataclass(frozen=True, slots=True)

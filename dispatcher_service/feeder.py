@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.backlog import Backlog
-from shared import messages, metrics
+from shared import metrics
 from shared.broker import topology
 from shared.broker.backoff import backoff
 from shared.broker.base import Broker, Session
@@ -25,6 +25,13 @@ from shared.domain.message import OPEN_STATES, MessageState
 from shared.ledger.entries import any_slot, open_entries
 from shared.ledger.figures import read_figures
 from shared.logs import logger
+from shared.messages.close import close_messages
+from shared.messages.create import create_messages
+from shared.messages.hand_back import hand_back
+from shared.messages.make_due import make_due
+from shared.messages.rescue import rescue_messages
+from shared.messages.retime import retime_messages
+from shared.messages.take import take_messages
 
 LEADER_LOCK = 0x66656564  # "feed"
 CHUNK = 200
@@ -173,7 +180,7 @@ class Feeder:
     def _launch(self, connection: Connection, mailing: Row[tuple[object, ...]]) -> bool:
         limit = LAUNCH_SLICE if mailing.audience else FIRST_SLICE
         with connection.begin(), open_entries(connection, self._slot) as entries:
-            made = messages.create(connection, entries, mailing.id, limit)
+            made = create_messages(connection, entries, mailing.id, limit)
         metrics.MESSAGES_CREATED.inc(made.count)
         if made.complete:
             self._log.info("mailing_launched", mailing_id=mailing.id)
@@ -182,13 +189,13 @@ class Feeder:
     def _close(self, connection: Connection, mailing: Row[tuple[object, ...]]) -> int:
         state = MessageState.CANCELLED if mailing.cancelled else MessageState.EXPIRED
         with connection.begin(), open_entries(connection, self._slot) as entries:
-            closed = messages.close(connection, entries, mailing.id, state, CLOSE_SLICE)
+            closed = close_messages(connection, entries, mailing.id, state, CLOSE_SLICE)
         metrics.MESSAGES_CLOSED.labels(state).inc(closed)
         return closed
 
     def _rescue(self, connection: Connection) -> int:
         with connection.begin(), open_entries(connection, self._slot) as entries:
-            rescued = messages.rescue(connection, entries, self._attempts, CLOSE_SLICE)
+            rescued = rescue_messages(connection, entries, self._attempts, CLOSE_SLICE)
         metrics.MESSAGES_RESCUED.inc(rescued)
         if rescued:
             self._log.warning("leases_ran_out", count=rescued)
@@ -198,7 +205,7 @@ class Feeder:
         """After a change of the send window, slice by slice; the flag goes with the last one."""
         with connection.begin():
             connection.execute(_LOCK, {"mailing_id": mailing_id})
-            more = messages.reopen_windows(connection, mailing_id, CLOSE_SLICE) > 0
+            more = retime_messages(connection, mailing_id, CLOSE_SLICE) > 0
             if not more:
                 connection.execute(_WINDOW_IS_KNOWN, {"mailing_id": mailing_id})
         return more
@@ -209,7 +216,7 @@ class Feeder:
         if session is None:
             return 0
         with connection.begin(), open_entries(connection, self._slot) as entries:
-            ids = messages.take(connection, entries, mailing_id, room * self._chunk)
+            ids = take_messages(connection, entries, mailing_id, room * self._chunk)
         if not ids:
             return 0
         jobs = [DispatchJob(mailing_id, tuple(chunk)).encode() for chunk in _chunks(ids, self._chunk)]
@@ -218,7 +225,7 @@ class Feeder:
         except BrokerError as error:
             self._broker_failed(error)
             with connection.begin(), open_entries(connection, self._slot) as entries:
-                messages.hand_back(connection, entries, mailing_id, ids)
+                hand_back(connection, entries, mailing_id, ids)
             return 0
         self._backlog.published(len(jobs))
         metrics.MESSAGES_PUBLISHED.inc(len(ids))
@@ -258,7 +265,7 @@ class Feeder:
             return 0
         if self._jobs_may_be_lost and depth == 0:
             with connection.begin():
-                messages.make_due(connection)
+                make_due(connection)
             self._jobs_may_be_lost = False
         metrics.BACKLOG.set(depth)
         return self._backlog.room(depth, ticks())

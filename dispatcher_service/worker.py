@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.attempt import Result, attempts
 from dispatcher_service.sender import Sender
-from shared import messages, metrics
+from shared import metrics
 from shared.broker import topology
 from shared.broker.backoff import backoff
 from shared.broker.base import Broker, Delivery, Session
@@ -28,7 +28,8 @@ from shared.domain.job import DispatchJob
 from shared.domain.retry import Finish, HandBack, Retry, RetryPolicy
 from shared.ledger.entries import any_slot, open_entries
 from shared.logs import logger
-from shared.messages import Claim, Verdict
+from shared.messages.claim import Claim, claim_messages
+from shared.messages.record import Verdict, record_verdicts
 
 PREFETCH = 10
 """Jobs. The next ones lie ready while the statuses of the last ones are written; more would be kept from the others."""
@@ -266,10 +267,10 @@ class Worker:
         claims: list[Claim | None] = []
         try:
             with connection.begin(), open_entries(connection, self._slot) as entries:
-                late = messages.record(connection, entries, verdicts, pause) if verdicts else 0
+                late = record_verdicts(connection, entries, verdicts, pause) if verdicts else 0
                 for mailing_id, pick in picks.items():
                     claims.append(
-                        messages.claim(connection, entries, mailing_id, pick.message_ids, lease=lease, rate=self._rate)
+                        claim_messages(connection, entries, mailing_id, pick.message_ids, lease=lease, rate=self._rate)
                     )
         except SQLAlchemyError:
             self._hand_back(picks.values(), claims, since)

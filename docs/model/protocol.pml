@@ -132,7 +132,7 @@ hidden byte i, fresh, ready;            /* means of single steps */
 #define is_stale(d)     (claim[d].stale)
 #endif
 
-/* ---------------------------------------------------------------- the database: shared/messages.py */
+/* ---------------------------------------------------------------- the database: shared/messages/ */
 
 inline move(m, after, when) {
     assert(!is_final(m));               /* final states are final */

@@ -11,7 +11,6 @@ from sqlalchemy import Engine, text
 
 from dispatcher_service.backlog import LEAST
 from dispatcher_service.feeder import CHUNK, CLOSE_SLICE, LAUNCH_SLICE, LEADER_LOCK, RESCUE_AFTER, Feeder
-from shared import messages
 from shared.broker import topology
 from shared.broker.base import Broker, Session
 from shared.broker.table import TableBroker
@@ -20,6 +19,7 @@ from shared.domain.errors import BrokerUnavailable
 from shared.domain.job import DispatchJob, LaunchJob
 from shared.domain.message import Error
 from shared.domain.retry import Retry
+from shared.messages.create import create_messages
 from tests.services.books import HOUR, MINUTE, SECOND, SENT, Books
 
 LADDER = (5 * SECOND, HOUR)
@@ -327,7 +327,7 @@ def test_an_ended_mailing_is_closed_and_finished_when_the_last_call_is_over(
 def test_a_cancel_in_the_middle_of_a_launch_ends_it(books: Books, start: Start) -> None:
     books.clients(50)
     mailing_id = books.mailing()
-    books.move(messages.create, mailing_id, 20)
+    books.move(create_messages, mailing_id, 20)
     books.run("update mailings set cancelled_at = now()")
     start()
     wait_until(lambda: mailing(books, mailing_id).finished_at)

@@ -18,11 +18,11 @@ from functools import wraps
 from importlib import import_module
 from typing import Any
 
+from dispatcher_service import feeder, worker
 from dispatcher_service.__main__ import main
 from dispatcher_service.feeder import Feeder
 from dispatcher_service.sender import Sender
 from dispatcher_service.worker import Worker
-from shared import messages
 from shared.broker import rabbitmq, table
 from shared.broker.topology import DISPATCH
 from shared.database import engine
@@ -95,12 +95,14 @@ _NEW = 2**62  # the id of messages that are not committed yet
 _SESSIONS = (rabbitmq._Session, table._Session)
 
 POINTS: dict[str, Install] = {
-    "launch-before-commit": lambda reach: after(messages, "create", lambda made, *_: reach([_NEW] * made.count)),
-    "take-before-commit": lambda reach: after(messages, "take", lambda ids, *_: reach(ids)),
+    "launch-before-commit": lambda reach: after(feeder, "create_messages", lambda made, *_: reach([_NEW] * made.count)),
+    "take-before-commit": lambda reach: after(feeder, "take_messages", lambda ids, *_: reach(ids)),
     "feed-before-publish": _publishing(before, retries=False),
     "feed-after-confirm": _publishing(after, retries=False),
     "claim-before-commit": lambda reach: after(
-        messages, "claim", lambda claim, *_, **__: reach(message.id for message in claim.messages) if claim else None
+        worker,
+        "claim_messages",
+        lambda claim, *_, **__: reach(message.id for message in claim.messages) if claim else None,
     ),
     "claim-after-commit": lambda reach: before(
         Sender, "offer", lambda _, attempts: reach(attempt.message.id for attempt in attempts)
@@ -109,7 +111,7 @@ POINTS: dict[str, Install] = {
         Worker, "_take_results", lambda _, results: reach(result.attempt.message.id for result in results)
     ),
     "record-before-commit": lambda reach: after(
-        messages, "record", lambda *args: reach(verdict.message.id for verdict in args[3])
+        worker, "record_verdicts", lambda *args: reach(verdict.message.id for verdict in args[3])
     ),
     "record-after-commit": lambda reach: before(
         Worker, "_report", lambda _, batch, *__: reach(result.attempt.message.id for result in batch)

@@ -13,7 +13,7 @@ from dispatcher_service.sender import Sender
 from shared.clock import ticks
 from shared.domain.message import Error
 from shared.domain.retry import Outcome
-from shared.messages import Claimed
+from shared.messages.claim import Claimed
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 FAR = 3600.0

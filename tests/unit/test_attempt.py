@@ -10,7 +10,8 @@ from dispatcher_service.attempt import STALE, Attempt, DatabaseClock, Result, at
 from shared.clock import ticks
 from shared.domain.message import Error, MessageState
 from shared.domain.retry import ACCEPTED, Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
-from shared.messages import Claim, Claimed, Verdict
+from shared.messages.claim import Claim, Claimed
+from shared.messages.record import Verdict
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 POLICY = RetryPolicy((timedelta(seconds=5), timedelta(seconds=30)), attempts=3)
