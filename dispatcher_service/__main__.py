@@ -9,8 +9,8 @@ from types import FrameType
 
 from prometheus_client import start_http_server
 
-from dispatcher_service import memory
 from dispatcher_service.feeder import Feeder
+from dispatcher_service.sending import memory
 from dispatcher_service.worker import Worker
 from shared import garbage, logs, settings
 from shared.broker.choice import choose

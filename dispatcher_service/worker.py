@@ -15,8 +15,8 @@ from itertools import islice
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from dispatcher_service.attempt import Result, attempts
-from dispatcher_service.sender import Sender
+from dispatcher_service.sending.attempt import Result, attempts
+from dispatcher_service.sending.sender import Sender
 from shared import metrics
 from shared.broker import topology
 from shared.broker.backoff import backoff

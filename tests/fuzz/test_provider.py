@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, seed, settings
 from hypothesis import strategies as st
 
-from dispatcher_service.attempt import Result
+from dispatcher_service.sending.attempt import Result
 from shared.domain.retry import OutcomeKind, RetryPolicy
 from tests.fuzz import reader
 from tests.fuzz.answers import OK, Beginning, Ending, Saying, sayings

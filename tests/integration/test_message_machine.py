@@ -437,7 +437,7 @@ class Machine(RuleBasedStateMachine):
 
 
 def verdict(message: Claimed, outcome: Outcome | None, now: datetime) -> Verdict:
-    """As `dispatcher_service.attempt.Result` has it."""
+    """As `dispatcher_service.sending.attempt.Result` has it."""
     if outcome is None:
         return Verdict(message, HandBack())
     return Verdict(message, POLICY.decide(outcome, message.attempts + 1, now, message.ends_at), outcome.error)

@@ -17,8 +17,8 @@ import psutil
 import pytest
 import trustme
 
-from dispatcher_service.breaker import FIRST_PAUSE, Breaker
-from dispatcher_service.provider import MAX_BODY
+from dispatcher_service.sending.breaker import FIRST_PAUSE, Breaker
+from dispatcher_service.sending.dialect import MAX_BODY
 from sandbox.processes import free_port
 from sandbox.simulator.control import Simulator
 from sandbox.simulator.faults import ACCEPTING, Fault, Faults

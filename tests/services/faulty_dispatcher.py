@@ -21,7 +21,7 @@ from typing import Any
 from dispatcher_service import feeder, worker
 from dispatcher_service.__main__ import main
 from dispatcher_service.feeder import Feeder
-from dispatcher_service.sender import Sender
+from dispatcher_service.sending.sender import Sender
 from dispatcher_service.worker import Worker
 from shared.broker import rabbitmq, table
 from shared.broker.topology import DISPATCH

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from dispatcher_service.attempt import Attempt, DatabaseClock, Result
-from dispatcher_service.breaker import Breaker
-from dispatcher_service.sender import Sender
+from dispatcher_service.sending.attempt import Attempt, DatabaseClock, Result
+from dispatcher_service.sending.breaker import Breaker
+from dispatcher_service.sending.sender import Sender
 from shared.clock import ticks
 from shared.domain.message import Error
 from shared.domain.retry import Outcome

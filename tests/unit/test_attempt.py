@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher_service.attempt import STALE, Attempt, DatabaseClock, Result, attempts
+from dispatcher_service.sending.attempt import STALE, Attempt, DatabaseClock, Result, attempts
 from shared.clock import ticks
 from shared.domain.message import Error, MessageState
 from shared.domain.retry import ACCEPTED, Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy

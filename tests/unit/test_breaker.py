@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher_service.breaker import FIRST_PAUSE, LONGEST_PAUSE, THRESHOLD, Breaker
+from dispatcher_service.sending.breaker import FIRST_PAUSE, LONGEST_PAUSE, THRESHOLD, Breaker
 from shared.domain.message import Error
 from shared.domain.retry import ACCEPTED, Outcome, OutcomeKind
 
