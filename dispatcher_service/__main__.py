@@ -10,8 +10,8 @@ from types import FrameType
 from prometheus_client import start_http_server
 
 from dispatcher_service.feeder import Feeder
+from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending import memory
-from dispatcher_service.worker import Worker
 from shared import garbage, logs, settings
 from shared.broker.choice import choose
 from shared.database.engine import ensure_database, make_engine

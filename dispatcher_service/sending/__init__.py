@@ -1,1 +1,1 @@
-"""Sending: attempts become provider calls, and calls become results. It talks to neither the broker nor the database."""
+"""Attempts become provider calls, and calls become results. Nothing here talks to the broker or the database."""

@@ -42,7 +42,7 @@ VETERANS = ("dispatcher-0", "api-0")
 SETTINGS: dict[str, Any] = {
     "DISPATCH_CONCURRENCY": "32",
     "CONSTANTS": json.dumps({
-        "dispatcher_service.worker.LEASE_MARGIN": 4.0,
+        "dispatcher_service.pipeline.worker.LEASE_MARGIN": 4.0,
         "dispatcher_service.feeder.SILENCE": 5.0,
     }),
 }  # fmt: skip

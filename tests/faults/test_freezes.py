@@ -23,7 +23,7 @@ SHORT = {
     "PROVIDER_TIMEOUT": "1.5",
     "DISPATCH_CONCURRENCY": str(CALLS),
     "CONSTANTS": json.dumps({
-        "dispatcher_service.worker.LEASE_MARGIN": 4.0,
+        "dispatcher_service.pipeline.worker.LEASE_MARGIN": 4.0,
         "dispatcher_service.feeder.RESCUE_AFTER": 0.0,
         "dispatcher_service.feeder.SILENCE": 5.0,
     }),

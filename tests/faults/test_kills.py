@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from dispatcher_service.worker import RECORD_ROWS
+from dispatcher_service.pipeline.recorder import RECORD_ROWS
 from sandbox.simulator.faults import Fault, Faults
 from shared.domain.errors import ApiError
 from shared.domain.message import OPEN_STATES, MessageState
@@ -37,7 +37,7 @@ KILLS = {
 LONGEST_PAUSE = 1.2
 """Seconds between two of them; half as long on average: some hit what the last one has not yet recovered from."""
 
-SHORT_LEASE = {"CONSTANTS": json.dumps({"dispatcher_service.worker.LEASE_MARGIN": 4.0})}
+SHORT_LEASE = {"CONSTANTS": json.dumps({"dispatcher_service.pipeline.worker.LEASE_MARGIN": 4.0})}
 
 
 @pytest.mark.timeout(300)

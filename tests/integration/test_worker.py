@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import Engine, event
 
 from dispatcher_service.feeder import Feeder
-from dispatcher_service.worker import PREFETCH, Held, Worker
+from dispatcher_service.pipeline.in_hand import PREFETCH, Held
+from dispatcher_service.pipeline.worker import Worker
 from sandbox.processes import Processes
 from sandbox.simulator.control import Simulator
 from sandbox.simulator.faults import Fault, Faults
@@ -153,7 +154,7 @@ def test_a_job_is_sent_recorded_and_acked(
 def test_what_nothing_more_will_join_is_recorded_at_once(
     books: Books, session: Session, simulator: Simulator, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher_service.worker.RECORD_DELAY", 60.0)
+    monkeypatch.setattr("dispatcher_service.pipeline.recorder.RECORD_DELAY", 60.0)
     mailing_id, ids = books.queued(10)
     with Dispatcher(database_url, simulator):
         publish(session, mailing_id, ids)
@@ -509,7 +510,7 @@ def test_two_dispatchers_keep_one_rate(books: Books, simulator: Simulator, datab
 def test_a_rate_that_is_slower_than_a_lease_gets_through(
     books: Books, simulator: Simulator, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher_service.worker.LEASE_MARGIN", 0.5)
+    monkeypatch.setattr("dispatcher_service.pipeline.worker.LEASE_MARGIN", 0.5)
     mailing_id, ids = books.launched(3)
     with Dispatcher(database_url, simulator, feeds=True, timeout=0.5, rate=0.7):
         wait_until(settled(books, mailing_id, sent=3))

@@ -4,7 +4,8 @@ FAULT_POINT   such as `record-after-commit:10`: the process kills itself at that
               there. What it had in hand just then is the last line that it prints.
 SPARED_UNTIL  the id up to which messages pass the point unharmed: those of earlier mailings
 FEEDS         `no`: it only sends, and never leads
-CONSTANTS     values in the place of those in the product, as JSON: {"dispatcher_service.worker.LEASE_MARGIN": 2}
+CONSTANTS     values in the place of those in the product, as JSON:
+              {"dispatcher_service.pipeline.worker.LEASE_MARGIN": 2}
 
 Its connections carry its process id behind their name, so that a witness in the database knows who did what.
 """
@@ -18,11 +19,12 @@ from functools import wraps
 from importlib import import_module
 from typing import Any
 
-from dispatcher_service import feeder, worker
+from dispatcher_service import feeder
 from dispatcher_service.__main__ import main
 from dispatcher_service.feeder import Feeder
+from dispatcher_service.pipeline import recorder
+from dispatcher_service.pipeline.recorder import Recorder
 from dispatcher_service.sending.sender import Sender
-from dispatcher_service.worker import Worker
 from shared.broker import rabbitmq, table
 from shared.broker.topology import DISPATCH
 from shared.database import engine
@@ -100,7 +102,7 @@ POINTS: dict[str, Install] = {
     "feed-before-publish": _publishing(before, retries=False),
     "feed-after-confirm": _publishing(after, retries=False),
     "claim-before-commit": lambda reach: after(
-        worker,
+        recorder,
         "claim_messages",
         lambda claim, *_, **__: reach(message.id for message in claim.messages) if claim else None,
     ),
@@ -108,13 +110,13 @@ POINTS: dict[str, Install] = {
         Sender, "offer", lambda _, attempts: reach(attempt.message.id for attempt in attempts)
     ),
     "call-before-record": lambda reach: before(
-        Worker, "_take_results", lambda _, results: reach(result.attempt.message.id for result in results)
+        Recorder, "take_results", lambda _, results: reach(result.attempt.message.id for result in results)
     ),
     "record-before-commit": lambda reach: after(
-        worker, "record_verdicts", lambda *args: reach(verdict.message.id for verdict in args[3])
+        recorder, "record_verdicts", lambda *args: reach(verdict.message.id for verdict in args[3])
     ),
     "record-after-commit": lambda reach: before(
-        Worker, "_report", lambda _, batch, *__: reach(result.attempt.message.id for result in batch)
+        recorder, "show_outcomes", lambda batch, *_: reach(result.attempt.message.id for result in batch)
     ),
     "retry-before-publish": _publishing(before, retries=True),
     "retry-after-confirm": _publishing(after, retries=True),
