@@ -9,7 +9,7 @@ from types import FrameType
 
 from prometheus_client import start_http_server
 
-from dispatcher_service.feeder import Feeder
+from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending import memory
 from shared import garbage, logs, settings
@@ -65,7 +65,7 @@ def run(configuration: Settings) -> int:
         concurrency=configuration.dispatch_concurrency,
         rate=configuration.dispatch_rate,
     )
-    feeder = Feeder(
+    leader = Leader(
         engine,
         broker,
         attempts=configuration.retry_attempts,
@@ -75,15 +75,15 @@ def run(configuration: Settings) -> int:
     log.info("dispatcher_started", metrics_port=metrics_port, concurrency=configuration.dispatch_concurrency)
     garbage.collect_seldom()
     worker.start()
-    feeder.start()
+    leader.start()
     while not stop.wait(_LOOK_EVERY):
-        if not worker.is_alive or not feeder.is_alive:
+        if not worker.is_alive or not leader.is_alive:
             log.critical("thread_died")  # a defect; whoever started us starts us again, and the leases run out
             return 1
     log.info("dispatcher_stopping")
-    feeder.stop()
+    leader.stop()
     all_recorded = worker.stop()
-    feeder.join(0.5)  # it had all the time that the worker took
+    leader.join(0.5)  # it had all the time that the worker took
     engine.dispose()
     log.info("dispatcher_stopped", all_recorded=all_recorded)
     return 0 if all_recorded else 1

@@ -244,7 +244,7 @@ inline record(d) {                      /* messages.record; what comes too late 
     }
 }
 
-/* ---------------------------------------------------------------- the feeder: dispatcher_service/feeder.py
+/* ---------------------------------------------------------------- the leader: dispatcher_service/leading/
  *
  * One step of the leader does these one after the other; here they come in any order, which is more. There is one leader:
  * the advisory lock belongs to the connection that does the work. */

@@ -43,7 +43,7 @@ SETTINGS: dict[str, Any] = {
     "DISPATCH_CONCURRENCY": "32",
     "CONSTANTS": json.dumps({
         "dispatcher_service.pipeline.worker.LEASE_MARGIN": 4.0,
-        "dispatcher_service.feeder.SILENCE": 5.0,
+        "dispatcher_service.leading.lead.SILENCE": 5.0,
     }),
 }  # fmt: skip
 LONG_LIFE = 60.0

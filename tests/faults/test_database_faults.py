@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from dispatcher_service.feeder import Feeder
+from dispatcher_service.leading.lead import Leader
 from shared.broker.rabbitmq import RabbitMQ
 from shared.broker.topology import DISPATCH
 from shared.database.engine import STATEMENT_TIMEOUT, make_engine
@@ -109,7 +109,7 @@ def test_what_a_launch_had_not_flushed_is_made_again(
     with running(Place(url, broker_url, tmp_path), dispatchers=0) as system:
         watch_final_states(url)
         engine, broker = make_engine(url, "feeder", pool_size=2), RabbitMQ(broker_url, DEFAULT_LADDER)
-        feeder = Feeder(engine, broker, attempts=10, rate=0.0)
+        feeder = Leader(engine, broker, attempts=10, rate=0.0)
         with broker.connect() as session:
             feeder.start()
             with database_faults.flushing_late(admin_url):

@@ -24,8 +24,8 @@ SHORT = {
     "DISPATCH_CONCURRENCY": str(CALLS),
     "CONSTANTS": json.dumps({
         "dispatcher_service.pipeline.worker.LEASE_MARGIN": 4.0,
-        "dispatcher_service.feeder.RESCUE_AFTER": 0.0,
-        "dispatcher_service.feeder.SILENCE": 5.0,
+        "dispatcher_service.leading.lead.RESCUE_AFTER": 0.0,
+        "dispatcher_service.leading.lead.SILENCE": 5.0,
     }),
 }  # fmt: skip
 """A lease of 5.5 s; a leader may be silent for 5 s."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from dispatcher_service.feeder import LEADER_LOCK
+from dispatcher_service.leading.lead import LEADER_LOCK
 from shared.database.engine import make_engine
 from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, OPEN_STATES, Error, MessageState
 from tests.services.books import Books

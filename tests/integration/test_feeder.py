@@ -9,8 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Engine, text
 
-from dispatcher_service.backlog import LEAST
-from dispatcher_service.feeder import CHUNK, CLOSE_SLICE, LAUNCH_SLICE, LEADER_LOCK, RESCUE_AFTER, Feeder
+from dispatcher_service.leading.backlog import LEAST
+from dispatcher_service.leading.chores.close_ended import CLOSE_SLICE
+from dispatcher_service.leading.feed import CHUNK
+from dispatcher_service.leading.launch import LAUNCH_SLICE
+from dispatcher_service.leading.lead import LEADER_LOCK, RESCUE_AFTER, Leader
 from shared.broker import topology
 from shared.broker.base import Broker, Session
 from shared.broker.table import TableBroker
@@ -95,17 +98,17 @@ def consumer(broker: TableBroker) -> Iterator[Consumer]:
         yield Consumer(session)
 
 
-Start = Callable[..., Feeder]
+Start = Callable[..., Leader]
 
 
 @pytest.fixture
 def start(books: Books, broker: TableBroker, books_url: str) -> Iterator[Start]:
     """Starts one more feeder, as in a process of its own."""
-    feeders: list[tuple[Feeder, Engine]] = []
+    feeders: list[tuple[Leader, Engine]] = []
 
-    def start(broker: Broker = broker, engine: Engine | None = None, rate: float = 0.0, **options: Any) -> Feeder:
+    def start(broker: Broker = broker, engine: Engine | None = None, rate: float = 0.0, **options: Any) -> Leader:
         engine = engine or make_engine(books_url, "feeder", pool_size=3)
-        feeder = Feeder(engine, broker, attempts=10, rate=rate, **options)
+        feeder = Leader(engine, broker, attempts=10, rate=rate, **options)
         feeders.append((feeder, engine))
         feeder.start()
         return feeder

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from dispatcher_service.feeder import WALK
+from dispatcher_service.leading.walk import WALK
 from shared.database.engine import make_engine
 from shared.domain.message import Error, MessageState
 from shared.domain.retry import Decision, Finish, HandBack, Retry

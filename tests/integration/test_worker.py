@@ -15,7 +15,7 @@ import psutil
 import pytest
 from sqlalchemy import Engine, event
 
-from dispatcher_service.feeder import Feeder
+from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.in_hand import PREFETCH, Held
 from dispatcher_service.pipeline.worker import Worker
 from sandbox.processes import Processes
@@ -99,7 +99,7 @@ class Dispatcher:
             rate=rate,
         )
         self._feeder = (
-            Feeder(self._engine, broker, attempts=attempts, rate=rate, concurrency=concurrency) if feeds else None
+            Leader(self._engine, broker, attempts=attempts, rate=rate, concurrency=concurrency) if feeds else None
         )
 
     def __enter__(self) -> Self:

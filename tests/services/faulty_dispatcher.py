@@ -19,9 +19,9 @@ from functools import wraps
 from importlib import import_module
 from typing import Any
 
-from dispatcher_service import feeder
 from dispatcher_service.__main__ import main
-from dispatcher_service.feeder import Feeder
+from dispatcher_service.leading import feed, launch
+from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline import recorder
 from dispatcher_service.pipeline.recorder import Recorder
 from dispatcher_service.sending.sender import Sender
@@ -97,8 +97,8 @@ _NEW = 2**62  # the id of messages that are not committed yet
 _SESSIONS = (rabbitmq._Session, table._Session)
 
 POINTS: dict[str, Install] = {
-    "launch-before-commit": lambda reach: after(feeder, "create_messages", lambda made, *_: reach([_NEW] * made.count)),
-    "take-before-commit": lambda reach: after(feeder, "take_messages", lambda ids, *_: reach(ids)),
+    "launch-before-commit": lambda reach: after(launch, "create_messages", lambda made, *_: reach([_NEW] * made.count)),
+    "take-before-commit": lambda reach: after(feed, "take_messages", lambda ids, *_: reach(ids)),
     "feed-before-publish": _publishing(before, retries=False),
     "feed-after-confirm": _publishing(after, retries=False),
     "claim-before-commit": lambda reach: after(
@@ -162,7 +162,7 @@ if __name__ == "__main__":
     _replace(json.loads(os.environ.get("CONSTANTS", "{}")))
     _sign_connections()
     if os.environ.get("FEEDS") == "no":
-        Feeder.run = lambda feeder: feeder._stopping.wait()  # type: ignore[method-assign, assignment]
+        Leader.run = lambda leader: leader._stopping.wait()  # type: ignore[method-assign, assignment]
     if fault_point := os.environ.get("FAULT_POINT"):
         _install(fault_point, int(os.environ.get("SPARED_UNTIL", "0")))
     sys.exit(main())
