@@ -5,7 +5,7 @@ can write nothing; the others stand by. It works without a broker as well: only 
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, text
@@ -20,12 +20,12 @@ from dispatcher_service.leading.feed import CHUNK, Feed
 from dispatcher_service.leading.launch import launch
 from dispatcher_service.leading.walk import begun_mailings, until_next_start
 from shared import metrics
-from shared.broker.backoff import backoff
 from shared.broker.base import Broker
 from shared.clock import ticks
 from shared.database.engine import first_line, try_lock
 from shared.ledger.entries import any_slot
 from shared.logs import logger
+from shared.loop import keep_serving
 
 LEADER_LOCK = 0x66656564  # "feed"
 BUSY_PAUSE = 0.01
@@ -78,23 +78,24 @@ class Leader:
         self._thread.join(timeout)
 
     def run(self) -> None:
-        pauses = backoff()
-        while not self._stopping.is_set():
-            try:
-                with self._own_connection() as connection:
-                    while not self._try_to_lead(connection):
-                        pauses = backoff()
-                        if self._stopping.wait(STANDBY_PAUSE):
-                            return
-                    pauses = backoff()
-                    self._lead(connection)
-            except SQLAlchemyError as error:
-                pause = next(pauses)
-                self._log.warning("feeder_lost_database", error=first_line(error), again_in=round(pause, 1))
-                self._stopping.wait(pause)
-            finally:
-                metrics.LEADER.set(0)
-                self._feed.drop_session()
+        """Stands by or leads, on one connection after the other."""
+        keep_serving(self._serve, SQLAlchemyError, self._lost, is_over=self._stopping.is_set, wait=self._stopping.wait)
+
+    def _serve(self, all_is_well: Callable[[], None]) -> None:
+        try:
+            with self._own_connection() as connection:
+                while not self._try_to_lead(connection):
+                    all_is_well()
+                    if self._stopping.wait(STANDBY_PAUSE):
+                        return
+                all_is_well()
+                self._lead(connection)
+        finally:
+            metrics.LEADER.set(0)
+            self._feed.drop_session()
+
+    def _lost(self, error: SQLAlchemyError, pause: float) -> None:
+        self._log.warning("feeder_lost_database", error=first_line(error), again_in=round(pause, 1))
 
     @contextmanager
     def _own_connection(self) -> Iterator[Connection]:

@@ -8,11 +8,11 @@ from dispatcher_service.pipeline.in_hand import PREFETCH, Held
 from dispatcher_service.pipeline.settling import Settlement
 from shared import metrics
 from shared.broker import topology
-from shared.broker.backoff import backoff
 from shared.broker.base import Broker, Delivery, Session
 from shared.domain.errors import BrokerError, UndecodableJob
 from shared.domain.job import DispatchJob
 from shared.logs import logger
+from shared.loop import keep_serving
 
 HEARTBEAT = 1.0
 
@@ -50,23 +50,23 @@ class Intake:
 
     def run(self) -> None:
         """Receives and settles, on one connection after the other."""
-        pauses = backoff()
-        while not self._closing.is_set():
+        keep_serving(self._connect, BrokerError, self._lost, is_over=self._closing.is_set, wait=self._closing.wait)
+
+    def _connect(self, all_is_well: Callable[[], None]) -> None:
+        with self._broker.connect() as session:
+            session.subscribe([topology.DISPATCH], PREFETCH)
+            self._session = session
+            self._log.info("broker_connected")
+            all_is_well()
             try:
-                with self._broker.connect() as session:
-                    session.subscribe([topology.DISPATCH], PREFETCH)
-                    self._session = session
-                    self._log.info("broker_connected")
-                    pauses = backoff()
-                    self._serve(session)
-            except BrokerError as error:
-                pause = next(pauses)
-                metrics.BROKER_RECONNECTS.inc()
-                self._log.warning("broker_lost", error=str(error), again_in=round(pause, 1))
-                self._settlements.clear()  # their deliveries come again, and lost retries are found by their due time
-                self._closing.wait(pause)
+                self._serve(session)
             finally:
                 self._session = None
+
+    def _lost(self, error: BrokerError, pause: float) -> None:
+        metrics.BROKER_RECONNECTS.inc()
+        self._log.warning("broker_lost", error=str(error), again_in=round(pause, 1))
+        self._settlements.clear()  # their deliveries come again, and lost retries are found by their due time
 
     def _serve(self, session: Session) -> None:
         while True:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
@@ -15,12 +15,12 @@ from dispatcher_service.pipeline.settling import Settlement, retry_jobs
 from dispatcher_service.sending.attempt import Result, attempts
 from dispatcher_service.sending.sender import Sender
 from shared import metrics
-from shared.broker.backoff import backoff
 from shared.clock import ticks
 from shared.database.engine import first_line
 from shared.domain.retry import RetryPolicy
 from shared.ledger.entries import any_slot, open_entries
 from shared.logs import logger
+from shared.loop import keep_serving
 from shared.messages.claim import Claim, claim_messages
 from shared.messages.record import record_verdicts
 
@@ -89,22 +89,21 @@ class Recorder:
 
     def run(self) -> None:
         """Claims and records, on one connection after the other."""
-        pauses = backoff()
-        while not self._is_finished():
-            try:
-                with self._engine.connect() as connection:
-                    while not self._is_finished():
-                        self._woken.wait(self._patience())
-                        self._woken.clear()
-                        self._take_turn(connection)
-                        self._let_go()
-                        pauses = backoff()
-            except SQLAlchemyError as error:
-                self._is_shaken = True
-                pause = next(pauses)
-                metrics.STORE_RETRIES.inc()
-                self._log.warning("database_lost", error=first_line(error), again_in=round(pause, 1))
-                self._closing.wait(pause)
+        keep_serving(self._serve, SQLAlchemyError, self._lost, is_over=self._is_finished, wait=self._closing.wait)
+
+    def _serve(self, all_is_well: Callable[[], None]) -> None:
+        with self._engine.connect() as connection:
+            while not self._is_finished():
+                self._woken.wait(self._patience())
+                self._woken.clear()
+                self._take_turn(connection)
+                self._let_go()
+                all_is_well()
+
+    def _lost(self, error: SQLAlchemyError, pause: float) -> None:
+        self._is_shaken = True
+        metrics.STORE_RETRIES.inc()
+        self._log.warning("database_lost", error=first_line(error), again_in=round(pause, 1))
 
     def _patience(self) -> float:
         """How long there is nothing to do, unless something comes in that says so."""
