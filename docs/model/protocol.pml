@@ -295,9 +295,9 @@ end:
     od
 }
 
-/* ---------------------------------------------------------------- a dispatcher: worker.py, sender.py
+/* ---------------------------------------------------------------- a dispatcher: dispatcher_service/pipeline/, sending/
  *
- * Worker._take_turn records and claims in one transaction; here they are two, which allows more. A dispatcher has one claim
+ * Recorder._take_turn records and claims in one transaction; here they are two, which allows more. A dispatcher has one claim
  * at a time: one that has several is several of these. When its job is acked makes a difference only if it dies: then
  * the job comes again, or does not. */
 

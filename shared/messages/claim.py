@@ -18,7 +18,7 @@ from shared.messages.fragments import (
     AnyRow,
     array,
     enter,
-    in_hand,
+    lock_job,
     mailing_with,
     openings_of,
     put_back,
@@ -140,7 +140,7 @@ _ZONES = text("""
 def _put_off(connection: Connection, entries: Entries, mailing: AnyRow, message_ids: Sequence[int]) -> None:
     """Those that were to be sent and may not now: they wait for the end of the pause or for the opening of the window;
     without a client they are cancelled."""
-    rows = in_hand(connection, mailing.id, message_ids)
+    rows = lock_job(connection, mailing.id, message_ids)
     if orphans := [row.id for row in rows if row.timezone is None and not mailing.paused]:
         cancel_locked(connection, entries, orphans)
         rows = [row for row in rows if row.timezone is not None]

@@ -41,11 +41,12 @@ MAY_BE_SENT = f"""
 """
 
 
-def in_hand(connection: Connection, mailing_id: int, message_ids: Iterable[int]) -> Sequence[AnyRow]:
-    return connection.execute(_IN_HAND, {"mailing_id": mailing_id, "ids": array(sorted(set(message_ids)))}).all()
+def lock_job(connection: Connection, mailing_id: int, message_ids: Iterable[int]) -> Sequence[AnyRow]:
+    """Locks those messages of a job that may be sent."""
+    return connection.execute(_LOCK_JOB, {"mailing_id": mailing_id, "ids": array(sorted(set(message_ids)))}).all()
 
 
-_IN_HAND = text(f"select m.id, m.status, c.timezone {JOB} where {MAY_BE_SENT}")
+_LOCK_JOB = text(f"select m.id, m.status, c.timezone {JOB} where {MAY_BE_SENT}")
 
 
 def enter(entries: Entries, mailing_id: int, befores: Mapping[str, int], after: MessageState) -> None:
