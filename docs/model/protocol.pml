@@ -249,7 +249,7 @@ inline record(d) {                      /* messages.record; what comes too late 
  * One step of the leader does these one after the other; here they come in any order, which is more. There is one leader:
  * the advisory lock belongs to the connection that does the work. */
 
-proctype Take() {                       /* Feeder._feed */
+proctype Take() {                       /* Feed.publish */
     byte some;
 end:
     do
@@ -308,7 +308,7 @@ inline forget(d) {
     for (i : 0 .. MESSAGES - 1) { claim[d].step[i] = none }
 }
 
-inline receive_and_claim(d, set) {      /* Worker._accept, Worker._take_claim */
+inline receive_and_claim(d, set) {      /* Intake._accept, Recorder._take_claim */
     jobs[set] = false;
     make_claim(d, set);
     if
@@ -320,7 +320,7 @@ inline receive_and_claim(d, set) {      /* Worker._accept, Worker._take_claim */
     fi
 }
 
-inline settle(d, is_published) {        /* Worker._retry_jobs, of late results too; Worker._settle */
+inline settle(d, is_published) {        /* retry_jobs, of late results too; Intake._settle */
     jobs[ready] = jobs[ready] || ready && is_published;
     for (i : 0 .. MESSAGES - 1) { claim[d].step[i] = (has_result(d, i) -> none : claim[d].step[i]) }
     if
@@ -338,7 +338,7 @@ inline work_on(d, m) {
             claim[d].step[m] = begun
         :: else -> claim[d].step[m] = unsent
         fi
-    :: claim[d].step[m] == begun ->     /* _Call._read: right before libcurl writes */
+    :: claim[d].step[m] == begun ->     /* Call._check: right before libcurl writes */
         if
         :: may_write(d, m) ->
             assert(wire[m] == 0);       /* never two calls of one message at the same time */
