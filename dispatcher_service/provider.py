@@ -87,7 +87,7 @@ class _Contradiction(Exception):
 
 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Of members with one name some readers take the first and some the last (RFC 8259, section 4): it means nothing."""
+    """Of members with one name some readers take the first and some the last (RFC 8259, section 4)."""
     members = dict(pairs)
     if len(members) < len(pairs):
         raise _Contradiction

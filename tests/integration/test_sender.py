@@ -517,10 +517,17 @@ def tls(authority: trustme.CA, name: str) -> ssl.SSLContext:
     return context
 
 
-def test_a_certificate_of_nobody_we_know_is_refused(authority: tuple[trustme.CA, Path]) -> None:
+def test_a_certificate_of_nobody_we_know_is_refused(
+    authority: tuple[trustme.CA, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
     with Wire(says(OK), tls(authority[0], "127.0.0.1")) as wire, Sending(wire.url, token="s3cret") as sending:
         assert sending.error() is Error.UNREACHABLE
+        sending.send(range(2, 60))
     assert wire.requests == []
+    told = [line for line in capfd.readouterr().out.splitlines() if "provider_unreachable" in line]
+    assert len(told) == 1, "once, and not with every call"
+    assert "SSL certificate" in told[0]
+    assert "s3cret" not in told[0]
 
 
 def test_the_operator_may_name_an_authority(
@@ -557,12 +564,13 @@ def test_calls_over_tls_do_not_wait_for_each_other(
 
 
 def test_a_certificate_of_another_name_is_refused(
-    authority: tuple[trustme.CA, Path], monkeypatch: pytest.MonkeyPatch
+    authority: tuple[trustme.CA, Path], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
     with Wire(says(OK), tls(authority[0], "provider.example")) as wire, Sending(wire.url) as sending:
         assert sending.error() is Error.UNREACHABLE
     assert wire.requests == []
+    assert "certificate subject name" in capfd.readouterr().out
 
 
 def test_a_handshake_that_never_ends_is_not_sent() -> None:
