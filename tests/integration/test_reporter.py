@@ -546,6 +546,8 @@ def test_print_works_with_the_embedded_database() -> None:
         ({"SMTP_URL": "smtp://127.0.0.1?cafile=/no/such/file"}, [], "SMTP_URL"),
         ({"SMTP_URL": "http://127.0.0.1"}, [], "SMTP_URL"),
         ({"REPORT_AT": "9 o'clock"}, [], "REPORT_AT"),
+        ({"REPORT_FROM": "=?utf-8?q?x=0ABcc=3A_c=40d?= <reports@shop.example>"}, [], "REPORT_FROM"),
+        ({"SSL_CERT_FILE": "/no/such/file"}, [], "SSL_CERT_FILE"),
         ({}, ["--once", "--date", "today"], "2026-01-31"),
         ({}, ["--once", "--date", "2026-02-30"], "calendar"),
         ({}, ["--once", "--date", "20260130"], "2026-01-31"),
