@@ -104,11 +104,6 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     return found
 
 
-def use_runtime_directory(directory: Path) -> None:
-    """For libraries that look for the user's runtime directory; one that the environment names is left alone."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(directory))
-
-
 def use_metrics_directory(directory: Path) -> None:
     """Tells prometheus_client, which looks only there, that several processes share one set of metrics."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
