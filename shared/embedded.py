@@ -83,6 +83,8 @@ class _Server:
         with suppress(OSError, Failed), self._alone():
             fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._control("-m", "fast", "stop")
+            if (link := _short(self._data)) != self._data:
+                link.unlink()
         os.close(self._directory)
         os.close(self._users)
 

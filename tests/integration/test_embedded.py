@@ -119,6 +119,7 @@ def test_nobody_else_gets_in_and_no_other_door_is_opened(starter: str, place: Pa
             place.chmod(0o755)  # nor if somebody opened what is above
             assert not reaches(STRANGER, near, Path(_host(url), SOCKET), *links)
     assert not (directory / "postmaster.pid").exists()
+    assert not Path(_host(url)).exists() or Path(_host(url)) == directory
 
 
 def test_a_stranger_reaches_what_is_open(place: Path) -> None:
