@@ -15,7 +15,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -62,20 +62,16 @@ class _Server:
         home.mkdir(0o755, parents=True, exist_ok=True)
         if home.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
             raise SettingsError(f"DATA_DIR must not be open to everybody, who could put a server there: {home}.")
-        with self._alone():
-            self._users = _locked(home / "postgres.users", fcntl.LOCK_SH)
-            try:
-                self._directory = self._opened()
-                try:
-                    self.url = f"postgresql://postgres:@/postgres?host={quote(str(_short(self._data)))}"
-                    if not self._answers():
-                        self._start()
-                except BaseException:
-                    os.close(self._directory)
-                    raise
-            except BaseException:
-                os.close(self._users)
-                raise
+        with self._alone(), ExitStack() as files:
+            self._users = files.enter_context(_locked(home / "postgres.users", fcntl.LOCK_SH))
+            if not self._data.exists() or not any(self._data.iterdir()):
+                self._make()
+            self._directory = files.enter_context(_opened(self._data.resolve()))
+            self._check()
+            self.url = f"postgresql://postgres:@/postgres?host={quote(str(_short(self._data)))}"
+            if not self._answers():
+                self._start()
+            self._files = files.pop_all()
 
     def leave(self) -> None:
         if self._owner != os.getpid():  # a copy of whom it belongs to
@@ -85,8 +81,7 @@ class _Server:
             self._control("-m", "fast", "stop")
             if (link := _short(self._data)) != self._data:
                 link.unlink()
-        os.close(self._directory)
-        os.close(self._users)
+        self._files.close()
 
     @property
     def _data(self) -> Path:
@@ -95,46 +90,30 @@ class _Server:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Nobody else starts or stops it meanwhile."""
-        lock = _locked(self._home / "postgres.lock", fcntl.LOCK_EX)
-        try:
+        with _locked(self._home / "postgres.lock", fcntl.LOCK_EX):
             yield
-        finally:
-            os.close(lock)
 
-    def _opened(self) -> int:
-        """The data directory, made if there is none. A start that broke off leaves none, but `postgres.new`."""
-        if not self._data.exists() or not any(self._data.iterdir()):
-            new = self._home / "postgres.new"
-            shutil.rmtree(new, ignore_errors=True)
-            new.mkdir(mode=0o700)
-            directory = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                self._programs.own(directory)
-                options = ("--auth=trust", "--encoding=utf8", "--username=postgres")
-                self._programs.run("initdb", *options, "-D", self._programs.path(directory, new), directory=directory)
-                new.rename(self._data)
-            except BaseException:
-                os.close(directory)
-                raise
-            return directory
-        directory = os.open(self._data.resolve(), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            self._check(directory)
-        except BaseException:
-            os.close(directory)
-            raise
-        return directory
+    def _make(self) -> None:
+        """The data directory, whole or not at all: a start that broke off leaves `postgres.new`."""
+        new = self._home / "postgres.new"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        with _opened(new) as directory:
+            self._programs.own(directory)
+            options = ("--auth=trust", "--encoding=utf8", "--username=postgres")
+            self._programs.run("initdb", *options, "-D", self._programs.path(directory, new), directory=directory)
+        new.rename(self._data)
 
-    def _check(self, directory: int) -> None:
-        if os.fstat(directory).st_uid != self._programs.uid:
+    def _check(self) -> None:
+        if os.fstat(self._directory).st_uid != self._programs.uid:
             raise SettingsError(f"DATA_DIR was used by another user: {self._data} is not {self._programs.user}'s.")
         try:
-            version = (self._data / "PG_VERSION").read_text(encoding="ascii").strip()
+            version = (self._data / "PG_VERSION").read_text(encoding="utf-8").strip()
         except OSError as error:
             raise SettingsError(f"DATA_DIR holds no PostgreSQL, but other files: {self._data}.") from error
         if version != str(MAJOR):
             raise SettingsError(f"DATA_DIR is of PostgreSQL {version} and this is {MAJOR}: {self._data}.")
-        os.fchmod(directory, stat.S_IRWXU)
+        os.fchmod(self._directory, stat.S_IRWXU)
 
     def _answers(self) -> bool:
         """Whether it runs. One that recovers from a crash, or is about to stop, is waited for."""
@@ -168,14 +147,23 @@ class _Server:
 _held: dict[Path, _Server] = {}
 
 
-def _locked(path: Path, kind: int) -> int:
+@contextmanager
+def _locked(path: Path, kind: int) -> Iterator[int]:
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(file, kind)
-    except BaseException:
+        yield file
+    finally:
         os.close(file)
-        raise
-    return file
+
+
+@contextmanager
+def _opened(directory: Path) -> Iterator[int]:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _short(directory: Path) -> Path:

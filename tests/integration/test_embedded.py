@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import chdir, closing, contextmanager, suppress
 from pathlib import Path
@@ -240,5 +241,7 @@ def _exiting() -> Iterator[None]:
     try:
         yield
         os._exit(0)
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(1)
