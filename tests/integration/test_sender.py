@@ -138,6 +138,7 @@ CODE_0 = b'{"code": 0}'
         (says(CHUNKED, b"5\r\n", CODE_0[:5], b"\r\n6\r\n", CODE_0[5:], b"\r\n0\r\n\r\n"), None),
         (says(b"HTTP/1.1 100 Continue\r\n\r\n", OK), None),
         (says(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", OK), None),
+        (says(answer(b'{"code": 1, "code": 0}')), Error.CONTRADICTION),
         (says(HEAD, b"Content-Length: 11\r\n\r\n", CODE_0[:6]), Error.BAD_ANSWER),
         (says(CHUNKED, b"5\r\n", CODE_0[:5], b"\r\n"), Error.BAD_ANSWER),
         (says(CHUNKED, b"zz\r\n"), Error.CONNECTION_LOST),  # libcurl gives this the code of a broken connection
