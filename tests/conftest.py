@@ -32,13 +32,13 @@ _numbers = itertools.count(1)
 def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL with one migrated database, `template`."""
     with tempfile.TemporaryDirectory(prefix="notify-") as directory:
-        Path(directory).chmod(0o755)  # as root the server runs as another user
         url = embedded.start(Path(directory))
         with _Admin(url) as cursor:
             cursor.execute("create database template")
         template = make_url(url).set(database="template").render_as_string(hide_password=False)
         migrate.upgrade(template)
         yield url
+        embedded.release(Path(directory))
 
 
 @pytest.fixture

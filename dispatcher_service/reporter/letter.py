@@ -37,6 +37,7 @@ ERRORS = {
     Error.RATE_LIMITED: "too many calls for the provider",
     Error.SERVER_ERROR: "the provider failed",
     Error.BAD_ANSWER: "an answer that makes no sense",
+    Error.CONTRADICTION: "an answer that contradicts itself",
     Error.REDIRECTED: "the provider pointed elsewhere",
     Error.UNREACHABLE: "no connection to the provider",
     Error.TIMED_OUT: "no answer in time",

@@ -42,8 +42,8 @@ class MailServer:
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         if bool(user) != bool(password):
             raise SettingsError("SMTP_URL must name both a user and a password, or neither.")
-        if not (user + password).isascii():
-            raise SettingsError("SMTP_URL must name a user and a password in ASCII.")
+        if not (user + password).isascii() or not (user + password).isprintable():
+            raise SettingsError("SMTP_URL must name a user and a password in printable ASCII.")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         cafile = options.pop("cafile", None)
         if options or parts.path not in ("", "/") or parts.fragment:
@@ -52,6 +52,8 @@ class MailServer:
             context = ssl.create_default_context(cafile=cafile)
         except OSError as error:
             raise SettingsError(f"SMTP_URL names a cafile that cannot be read: {error.strerror}.") from error
+        except ValueError as error:
+            raise SettingsError("SMTP_URL names a cafile that cannot be one.") from error
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         return cls(host, port, parts.scheme == "smtps", user or None, password, context)
 

@@ -48,8 +48,8 @@ def outcome(answer: Answer | Failure) -> Outcome:
     if isinstance(answer, Failure):
         return _FAILURES[answer]
     match answer.status:
-        case 200 if _is_accepted(answer.body):
-            found = ACCEPTED
+        case 200:
+            found = _meaning(answer.body)
         case 401 | 403:
             found = Outcome(OutcomeKind.UNAUTHORIZED, Error.UNAUTHORIZED)
         case 429:
@@ -65,23 +65,39 @@ def outcome(answer: Answer | Failure) -> Outcome:
     return found
 
 
-def _is_accepted(body: bytes) -> bool:
-    return _is_accepted_in_short(body) if len(body) <= _SHORT else _reads_as_accepted(body)
+def _meaning(body: bytes) -> Outcome:
+    return _meaning_in_short(body) if len(body) <= _SHORT else _read(body)
 
 
-def _reads_as_accepted(body: bytes) -> bool:
+def _read(body: bytes) -> Outcome:
     try:
-        answer = json.loads(body)
+        answer = json.loads(body, object_pairs_hook=_members)
+    except _Contradiction:
+        return Outcome(OutcomeKind.AMBIGUOUS, Error.CONTRADICTION)
     except (ValueError, RecursionError):
-        return False
+        return _transient(Error.BAD_ANSWER)
     # `False` and `0.0` equal 0 in Python, but are not the code 0 of the contract.
-    return isinstance(answer, dict) and type(answer.get("code")) is int and answer["code"] == 0
+    if isinstance(answer, dict) and type(answer.get("code")) is int and answer["code"] == 0:
+        return ACCEPTED
+    return _transient(Error.BAD_ANSWER)
+
+
+class _Contradiction(Exception):
+    pass
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Of members with one name some readers take the first and some the last (RFC 8259, section 4)."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise _Contradiction
+    return members
 
 
 _SHORT = 256
 """Bytes. A provider accepts a million messages in the same few words, which need to be read once only."""
 
-_is_accepted_in_short = lru_cache(maxsize=256)(_reads_as_accepted)
+_meaning_in_short = lru_cache(maxsize=256)(_read)
 
 
 def _transient(error: Error, wait: float = 0.0) -> Outcome:

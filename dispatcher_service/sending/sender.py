@@ -19,6 +19,7 @@ from dispatcher_service.sending.call import Call, Kept
 from dispatcher_service.sending.dialect import Answer, Failure
 from dispatcher_service.sending.pace import Pace
 from dispatcher_service.sending.sockets import READ, WRITE, Sockets
+from dispatcher_service.sending.thinning import Thinning
 from shared import metrics
 from shared.clock import ticks
 from shared.domain.retry import Outcome
@@ -28,6 +29,7 @@ AHEAD = 0.1
 """How many seconds' worth of messages may wait here beyond the calls in flight: enough to hide the time of a claim, and
 so little that a pause or a cancel acts at once."""
 
+_LONGEST_REASON = 200
 _LEAST_AHEAD, _MOST_AHEAD = 4, 2000
 _LOOK_AGAIN = 0.5
 
@@ -54,6 +56,7 @@ class Sender:
         self._deliver = deliver
         self._breaker = breaker or Breaker()
         self._log = logger()
+        self._unreachable = Thinning()
         self._offered: deque[Sequence[Attempt]] = deque()
         self._waiting: deque[Attempt] = deque()
         self._offers = 0  # attempts that came in; counted by those who offer
@@ -199,11 +202,14 @@ class Sender:
             for handle in answered:
                 self._kept.add(handle)
                 results.append(self._finish(handle, self._calls[handle].answer(), now))
-            for handle, code, _ in broken:
+            for handle, code, said in broken:
                 if code == pycurl.E_ABORTED_BY_CALLBACK:
                     self._begin_anew(handle)
                     continue
-                results.append(self._finish(handle, self._calls[handle].failure(code), now))
+                failure = self._calls[handle].failure(code)
+                if failure is Failure.NOT_SENT:
+                    self._tell(code, said, now)
+                results.append(self._finish(handle, failure, now))
             if not answered and not broken:
                 break
         if results:
@@ -227,6 +233,13 @@ class Sender:
         self._idle.append(call)
         self._waiting.appendleft(call.attempt)
         self._departures -= 1
+
+    def _tell(self, code: int, said: str, now: float) -> None:
+        """Why there is no connection: a certificate that nobody here trusts and a name that is none look alike in the
+        figures. said: in libcurl's words, which have no more of the URL than host and port."""
+        if times := self._unreachable.count(code, now):
+            reason = "".join(filter(str.isprintable, said))[:_LONGEST_REASON]
+            self._log.warning("provider_unreachable", reason=reason, code=code, times=times)
 
     def _observe(self, outcome: Outcome, started: float, now: float) -> None:
         before = self._breaker.reason

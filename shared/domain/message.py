@@ -40,6 +40,7 @@ class Error(StrEnum):
     RATE_LIMITED = "rate_limited"  # 429
     SERVER_ERROR = "server_error"  # 408, 425, 5xx
     BAD_ANSWER = "bad_answer"  # 200, but not a JSON object with `code` 0
+    CONTRADICTION = "contradiction"  # 200 with JSON that names a member twice: it may say yes and no
     REDIRECTED = "redirected"  # 3xx, never followed
     UNREACHABLE = "unreachable"  # no connection, DNS, TLS: the request was not written
     TIMED_OUT = "timed_out"  # no answer in time after the request was written
@@ -47,5 +48,5 @@ class Error(StrEnum):
     LEASE_LOST = "lease_lost"  # the dispatcher that had it disappeared, or was too slow
 
 
-AMBIGUOUS_ERRORS = frozenset({Error.TIMED_OUT, Error.CONNECTION_LOST, Error.LEASE_LOST})
+AMBIGUOUS_ERRORS = frozenset({Error.CONTRADICTION, Error.TIMED_OUT, Error.CONNECTION_LOST, Error.LEASE_LOST})
 """After these the provider may have taken the message."""

@@ -127,7 +127,6 @@ def soak(rabbitmq: Private, directory: Path, seed: int, seconds: float, pause: f
     chance = random.Random(seed)
     with ExitStack() as stack:
         data_dir = Path(stack.enter_context(TemporaryDirectory(prefix="notify-")))
-        data_dir.chmod(0o755)  # as root the server runs as another user
         server = stack.enter_context(Processes())
         database_url = deployment.start_postgres(server, data_dir)
         broker_url = rabbitmq.vhost()

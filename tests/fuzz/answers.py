@@ -59,6 +59,8 @@ _bodies = (
             b'{"code": 7}',
             b'{"code": false}',
             b'{"code": 0, "code": 1}',
+            b'{"code": 1, "code": 0}',
+            b'{"code": 0, "more": {"id": 1, "id": 1}}',
             b'\xef\xbb\xbf{"code": 0}',
             b"",
             b"\0" * 10,

@@ -27,12 +27,19 @@ class Answer:
 
 
 def has_code_0(body: bytes) -> bool:
-    """By the text of the number, so that neither 0.0 nor false equals 0."""
+    """By the text of the number, so that neither 0.0 nor false equals 0; and no object names a member twice."""
+    repeated = []
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        repeated.extend(name for name in {name for name, _ in pairs} if [other for other, _ in pairs].count(name) > 1)
+        return dict(pairs)
+
     try:
-        value: Any = json.loads(body, parse_int=lambda digits: ("integer", digits))
+        value: Any = json.loads(body, parse_int=lambda digits: ("integer", digits), object_pairs_hook=members)
     except (ValueError, RecursionError):
         return False
-    return isinstance(value, dict) and value.get("code") in (("integer", "0"), ("integer", "-0"))
+    is_zero = isinstance(value, dict) and value.get("code") in (("integer", "0"), ("integer", "-0"))
+    return is_zero and not repeated
 
 
 @dataclass(frozen=True)

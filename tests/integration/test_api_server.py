@@ -250,7 +250,6 @@ def test_a_broker_that_costs_nobody_anything(
 
 def test_with_nothing_but_a_directory_it_brings_its_own_database(processes: Processes, lines: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="notify-") as directory:
-        Path(directory).chmod(0o755)
         env = {**OPEN, "DATA_DIR": directory}
         for phones in (["79120000001"], ["79120000001", "79120000002"]):
             processes.start("api", "api_service", env)

@@ -52,6 +52,7 @@ OUTCOMES: Sequence[Outcome | None] = (
     Outcome(OutcomeKind.AMBIGUOUS, Error.TIMED_OUT),
     Outcome(OutcomeKind.TRANSIENT, Error.SERVER_ERROR),
     Outcome(OutcomeKind.AMBIGUOUS, Error.CONNECTION_LOST),
+    Outcome(OutcomeKind.AMBIGUOUS, Error.CONTRADICTION),
     Outcome(OutcomeKind.UNAUTHORIZED, Error.UNAUTHORIZED),
     None,  # the call was not made
 )

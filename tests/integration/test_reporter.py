@@ -14,7 +14,6 @@ from datetime import date, datetime, timedelta
 from datetime import time as time_of_day
 from html.parser import HTMLParser
 from itertools import pairwise
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -531,7 +530,6 @@ def test_print_shows_the_plain_part_and_sends_nothing(
 
 def test_print_works_with_the_embedded_database() -> None:
     with tempfile.TemporaryDirectory(prefix="notify-") as directory:
-        Path(directory).chmod(0o755)  # as root the server runs as another user
         done = _run({"DATA_DIR": directory}, "--print")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Mailings processed   0" in done.stdout
@@ -547,6 +545,8 @@ def test_print_works_with_the_embedded_database() -> None:
         ({"SMTP_URL": "smtp://127.0.0.1?cafile=/no/such/file"}, [], "SMTP_URL"),
         ({"SMTP_URL": "http://127.0.0.1"}, [], "SMTP_URL"),
         ({"REPORT_AT": "9 o'clock"}, [], "REPORT_AT"),
+        ({"REPORT_FROM": "=?utf-8?q?x=0ABcc=3A_c=40d?= <reports@shop.example>"}, [], "REPORT_FROM"),
+        ({"SSL_CERT_FILE": "/no/such/file"}, [], "SSL_CERT_FILE"),
         ({}, ["--once", "--date", "today"], "2026-01-31"),
         ({}, ["--once", "--date", "2026-02-30"], "calendar"),
         ({}, ["--once", "--date", "20260130"], "2026-01-31"),

@@ -138,6 +138,7 @@ CODE_0 = b'{"code": 0}'
         (says(CHUNKED, b"5\r\n", CODE_0[:5], b"\r\n6\r\n", CODE_0[5:], b"\r\n0\r\n\r\n"), None),
         (says(b"HTTP/1.1 100 Continue\r\n\r\n", OK), None),
         (says(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", OK), None),
+        (says(answer(b'{"code": 1, "code": 0}')), Error.CONTRADICTION),
         (says(HEAD, b"Content-Length: 11\r\n\r\n", CODE_0[:6]), Error.BAD_ANSWER),
         (says(CHUNKED, b"5\r\n", CODE_0[:5], b"\r\n"), Error.BAD_ANSWER),
         (says(CHUNKED, b"zz\r\n"), Error.CONNECTION_LOST),  # libcurl gives this the code of a broken connection
@@ -517,10 +518,17 @@ def tls(authority: trustme.CA, name: str) -> ssl.SSLContext:
     return context
 
 
-def test_a_certificate_of_nobody_we_know_is_refused(authority: tuple[trustme.CA, Path]) -> None:
+def test_a_certificate_of_nobody_we_know_is_refused(
+    authority: tuple[trustme.CA, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
     with Wire(says(OK), tls(authority[0], "127.0.0.1")) as wire, Sending(wire.url, token="s3cret") as sending:
         assert sending.error() is Error.UNREACHABLE
+        sending.send(range(2, 60))
     assert wire.requests == []
+    told = [line for line in capfd.readouterr().out.splitlines() if "provider_unreachable" in line]
+    assert len(told) == 1, "once, and not with every call"
+    assert "SSL certificate" in told[0]
+    assert "s3cret" not in told[0]
 
 
 def test_the_operator_may_name_an_authority(
@@ -557,12 +565,13 @@ def test_calls_over_tls_do_not_wait_for_each_other(
 
 
 def test_a_certificate_of_another_name_is_refused(
-    authority: tuple[trustme.CA, Path], monkeypatch: pytest.MonkeyPatch
+    authority: tuple[trustme.CA, Path], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
     with Wire(says(OK), tls(authority[0], "provider.example")) as wire, Sending(wire.url) as sending:
         assert sending.error() is Error.UNREACHABLE
     assert wire.requests == []
+    assert "certificate subject name" in capfd.readouterr().out
 
 
 def test_a_handshake_that_never_ends_is_not_sent() -> None:

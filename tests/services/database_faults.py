@@ -38,7 +38,6 @@ class Postgres:
 
     def __enter__(self) -> Self:
         self._data_dir = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="notify-")))
-        self._data_dir.chmod(0o755)  # as root the server runs as another user
         self._processes = self._stack.enter_context(self._clock.processes(_say_nothing) if self._clock else Processes())
         server = self._start()
         _run(server, f"create role {_ROLE} login")

@@ -1,5 +1,6 @@
 """Settings are what the environment says, and what makes no sense is one sentence that names the variable."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, time, timedelta
@@ -7,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import trustme
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -23,6 +25,14 @@ from shared.settings import Settings
 VARIABLES = [attribute.name.upper() for attribute in fields(Settings)]
 
 
+@pytest.fixture(scope="module")
+def authorities(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of certificates to trust."""
+    path = tmp_path_factory.mktemp("tls") / "authorities.pem"
+    trustme.CA().cert_pem.write_to_path(path)
+    return path
+
+
 def _refused(environment: Mapping[str, str]) -> str:
     """The sentence; fails where there is none."""
     with pytest.raises(SettingsError) as raised:
@@ -37,17 +47,18 @@ def _refused(environment: Mapping[str, str]) -> str:
 def test_without_an_environment_the_defaults_hold(value: str) -> None:
     defaults = Settings(
         database_url=None, broker_url=None, data_dir=Path(".local"), api_host="127.0.0.1", api_port=8000, api_workers=2,
-        api_auth=True, api_rate=200, provider_url="http://127.0.0.1:8090", provider_token="", provider_timeout=10.0,
-        dispatch_concurrency=256, dispatch_rate=0.0, retry_ladder=DEFAULT_LADDER, retry_attempts=10,
+        api_auth=True, api_rate=200, provider_url="http://127.0.0.1:8090", provider_token="",
+        provider_plaintext=False, provider_timeout=10.0, dispatch_concurrency=256, dispatch_rate=0.0,
+        retry_ladder=DEFAULT_LADDER, retry_attempts=10,
         default_timezone="UTC", smtp_url=None, report_from=None, report_to=(), report_at=time(9),
-        report_timezone=ZoneInfo("UTC"), metrics_host="127.0.0.1", metrics_port=0, log_level="info",
-        log_format="console",
+        report_timezone=ZoneInfo("UTC"), ssl_cert_file=None, metrics_host="127.0.0.1", metrics_port=0,
+        log_level="info", log_format="console",
     )  # fmt: skip
     assert settings.load({}) == defaults
     assert settings.load(dict.fromkeys(VARIABLES, value)) == defaults
 
 
-def test_every_setting_can_be_set() -> None:
+def test_every_setting_can_be_set(authorities: Path) -> None:
     values = {
         "DATABASE_URL": "postgresql://user:secret@db.example/notify",
         "BROKER_URL": "amqps://user:secret@mq.example:5671/%2F",
@@ -59,6 +70,7 @@ def test_every_setting_can_be_set() -> None:
         "API_RATE": "50",
         "PROVIDER_URL": "https://provider.example/base/",
         "PROVIDER_TOKEN": "eyJhbGciOi.JIUzI1NiJ9",
+        "PROVIDER_PLAINTEXT": "allow",
         "PROVIDER_TIMEOUT": "2.5",
         "DISPATCH_CONCURRENCY": "10000",
         "DISPATCH_RATE": "0.5",
@@ -70,6 +82,7 @@ def test_every_setting_can_be_set() -> None:
         "REPORT_TO": "a@shop.example, B <b@shop.example>",
         "REPORT_AT": "23:59",
         "REPORT_TIMEZONE": "Europe/Moscow",
+        "SSL_CERT_FILE": str(authorities),
         "METRICS_HOST": "0.0.0.0",
         "METRICS_PORT": "9100",
         "LOG_LEVEL": "DEBUG",
@@ -81,12 +94,12 @@ def test_every_setting_can_be_set() -> None:
         database_url=values["DATABASE_URL"], broker_url=values["BROKER_URL"], data_dir=Path("/var/lib/notify"),
         api_host="::", api_port=0, api_workers=8, api_auth=False, api_rate=50,
         provider_url="https://provider.example/base", provider_token=values["PROVIDER_TOKEN"],
-        provider_timeout=2.5, dispatch_concurrency=10000, dispatch_rate=0.5,
+        provider_plaintext=True, provider_timeout=2.5, dispatch_concurrency=10000, dispatch_rate=0.5,
         retry_ladder=(timedelta(seconds=1), timedelta(seconds=90), timedelta(hours=2), timedelta(days=1)),
         retry_attempts=3, default_timezone="Asia/Vladivostok", smtp_url=values["SMTP_URL"],
         report_from=values["REPORT_FROM"], report_to=("a@shop.example", "B <b@shop.example>"),
-        report_at=time(23, 59), report_timezone=ZoneInfo("Europe/Moscow"), metrics_host="0.0.0.0",
-        metrics_port=9100, log_level="debug", log_format="json",
+        report_at=time(23, 59), report_timezone=ZoneInfo("Europe/Moscow"), ssl_cert_file=authorities,
+        metrics_host="0.0.0.0", metrics_port=9100, log_level="debug", log_format="json",
     )  # fmt: skip
     assert found.retry_policy == RetryPolicy(found.retry_ladder, 3)
 
@@ -114,6 +127,7 @@ def test_every_setting_can_be_set() -> None:
         ("PROVIDER_TOKEN", "two words"),
         ("PROVIDER_TOKEN", "line\nbreak"),
         ("PROVIDER_TOKEN", "жетон"),
+        ("PROVIDER_PLAINTEXT", "yes"),
         ("PROVIDER_TIMEOUT", "0"),
         ("PROVIDER_TIMEOUT", "301"),
         ("PROVIDER_TIMEOUT", "nan"),
@@ -151,6 +165,10 @@ def test_every_setting_can_be_set() -> None:
         ("REPORT_FROM", "Doe, John <reports@shop.example>"),
         ("REPORT_FROM", "отчёты@shop.example"),
         ("REPORT_FROM", "reports@shop.example\nBcc: all@shop.example"),
+        ("REPORT_FROM", "=?utf-8?q?Reports=0ABcc=3A_all=40shop.example?= <reports@shop.example>"),
+        ("REPORT_FROM", "=?utf-8?b?UmVwb3J0cw0KQmNjOiBhQGI=?= <reports@shop.example>"),
+        ("REPORT_FROM", '"=?utf-8?q?=0D=0ABcc=3A_a=40b?=" <reports@shop.example>'),
+        ("REPORT_TO", "team@shop.example, =?us-ascii?q?=0AX?= <ops@shop.example>"),
         ("REPORT_TO", "team@shop.example,"),
         ("REPORT_TO", "team@shop.example; ops@shop.example"),
         ("REPORT_TO", "<team@shop.example"),
@@ -158,6 +176,10 @@ def test_every_setting_can_be_set() -> None:
         ("REPORT_AT", "24:00"),
         ("REPORT_AT", "09:00:00"),
         ("REPORT_AT", "noon"),
+        ("SSL_CERT_FILE", "/no/such/file"),
+        ("SSL_CERT_FILE", "/"),
+        ("SSL_CERT_FILE", __file__),
+        ("SSL_CERT_FILE", "/\udcff"),
         ("METRICS_PORT", "9100/metrics"),
         ("API_AUTH", "no"),
         ("API_RATE", "100/minute"),
@@ -194,6 +216,9 @@ def test_a_secret_is_not_shown(name: str, value: str) -> None:
         "smtp://user@mail.example",
         "smtp://:hunter2@mail.example",
         "smtp://user:hunter2%C3%A9@mail.example",
+        "smtp://user:hunter2%0D%0ARSET@mail.example",
+        "smtp://user%0A:hunter2@mail.example",
+        "smtp://user:hunter2@mail.example?cafile=%00",
         "smtp://user:hunter2@mail.example/path",
         "smtp://user:hunter2@mail.example?cert=/x",
         "smtp://user:hunter2@mail.example?cafile=/no/such/file",
@@ -223,14 +248,63 @@ def test_a_mail_server_is_what_its_url_says(url: str, host: str, port: int, tls:
     assert "p/:" not in repr(server)
 
 
+@pytest.mark.parametrize("secret", ["PROVIDER_TOKEN", "PROVIDER_URL"])
+@pytest.mark.parametrize(
+    ("host", "is_near"),
+    [
+        ("simulator:8090", True),  # a container
+        ("localhost", True),
+        ("sms.localhost", True),
+        ("gateway.local", True),
+        ("gateway.svc.cluster.local", True),
+        ("gateway.corp.internal", True),
+        ("127.0.0.1:8090", True),
+        ("127.8.8.8", True),
+        ("10.1.2.3", True),
+        ("192.168.0.7", True),
+        ("169.254.1.1", True),
+        ("[::1]", True),
+        ("[fd00::7]", True),
+        ("[fe80::7]", True),
+        ("[::ffff:10.1.2.3]", True),
+        ("provider.example.com", False),
+        ("provider.com.", False),
+        ("com.", False),
+        ("local.example.com", False),
+        ("8.8.8.8", False),
+        ("[2001:4860:4860::8888]", False),
+        ("[::ffff:8.8.8.8]", False),
+        ("134744072", False),  # 8.8.8.8, as old resolvers read it
+        ("0x08080808", False),
+        ("0x7f.1", False),
+        ("127.1", False),
+    ],
+)
+def test_a_token_goes_to_a_public_host_over_tls_only(host: str, is_near: bool, secret: str) -> None:
+    with_user = "hunter2@" if secret == "PROVIDER_URL" else ""
+    plain = {"PROVIDER_URL": f"http://{with_user}{host}", "PROVIDER_TOKEN": "" if with_user else "hunter2"}
+    if is_near:
+        settings.load(plain)
+        return
+    sentence = _refused(plain)
+    assert "PROVIDER_URL must begin with https://" in sentence
+    assert "PROVIDER_PLAINTEXT=allow" in sentence
+    assert "hunter2" not in sentence
+    settings.load(plain | {"PROVIDER_PLAINTEXT": "allow"})
+    settings.load(plain | {"PROVIDER_URL": plain["PROVIDER_URL"].replace("http:", "https:")})
+    settings.load({"PROVIDER_URL": f"http://{host}"})  # there is nothing to be read
+
+
 # No NUL: no environment can hold one. Of surrogates those that stand for bytes that are no UTF-8.
 texts = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"])
     | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF),
     max_size=20,
 )
-addresses = st.text('ab@.<>"(),:;[]\\ =?\té', max_size=14) | st.from_regex(
-    r"([\w \"'().]{0,6} ?<)?[a-z.+]{1,4}@[a-z.\[\]-]{1,6}>?", fullmatch=True
+addresses = (
+    st.text('ab@.<>"(),:;[]\\ =?\té', max_size=14)
+    | st.from_regex(r"([\w \"'().]{0,6} ?<)?[a-z.+]{1,4}@[a-z.\[\]-]{1,6}>?", fullmatch=True)
+    | st.from_regex(r'"?=\?(utf-8|ascii)\?[qQ]\?(x|=0A|=0D|=3A|_){1,6}\?="? <a@b>', fullmatch=True)
 )
 
 
@@ -256,6 +330,7 @@ def test_any_value_is_taken_or_refused_in_a_sentence(name: str, value: str) -> N
 @given(addresses, addresses)
 @example('"Doe, John" <a@shop.example>', "Отдел <b@shop.example>")
 @example("=?utf-8?q?x?= <a@b>", "J. R. <b@c>")
+@example("=?utf-8?q?x=0ABcc=3A_c=40d?= <a@b>", '"=?utf-8?q?=0D=0ABcc=3A_c=40d?=" <b@c>')
 def test_a_mail_can_be_addressed_with_every_address_that_is_taken(sender: str, recipient: str) -> None:
     try:
         found = settings.load({"REPORT_FROM": sender, "REPORT_TO": recipient})
@@ -268,10 +343,14 @@ def test_a_mail_can_be_addressed_with_every_address_that_is_taken(sender: str, r
     )
     header = message.as_bytes().partition(b"\r\n\r\n")[0]
     assert header.isascii()
+    assert not re.search(rb"(?<!\r)\n|\r(?!\n)", header), "a line break of its own"
+    names = {line.partition(b":")[0] for line in header.split(b"\r\n") if not line.startswith((b" ", b"\t"))}
+    assert names == {field.encode() for field in _FIELDS}
     assert len(message["From"].addresses) == 1
     assert [address.addr_spec in recipient for address in message["To"].addresses] == [True] * len(found.report_to)
 
 
+_FIELDS = {"Subject", "From", "To", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"}
 _EMPTY = Report(
     day=datetime(2026, 1, 30, tzinfo=UTC).date(),
     start=datetime(2026, 1, 30, tzinfo=ZoneInfo("UTC")),
