@@ -10,12 +10,17 @@ from sqlalchemy.orm import sessionmaker
 
 from api_service import access, admission, documentation, errors
 from api_service.body import MAX_BYTES
+from api_service.chores import Chores
+from api_service.expiry import Expiry
 from api_service.imports import Importer
 from api_service.keys import Keyring
+from api_service.last_use import LastUse
 from api_service.parts import Announcer, Parts
 from api_service.probe import Probe
 from api_service.rate import Rate
+from api_service.request_log import RequestLog
 from api_service.resources import clients, health, imports, keys, mailings, statistics
+from api_service.share import Share
 from shared import database, ledger
 from shared.broker import topology
 from shared.broker.base import Broker
@@ -29,10 +34,16 @@ def create_app(
     default_timezone: str = "UTC",
     auth: bool = False,
     rate: int = 0,
+    threads: int = 8,
+    chores: bool = True,
 ) -> Flask:
     """A new application.
 
-    auth: whether requests need a key. rate: how many a second one key may make; 0: no limit.
+    Args:
+        auth: whether requests need a key.
+        rate: how many requests a second one key may make; 0: no limit.
+        threads: on which requests are answered in this process.
+        chores: whether they are done; they begin with the first request.
     """
     app = _App(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # one more than `BodyParser` takes, so that it sees too much
@@ -47,8 +58,14 @@ def create_app(
         default_timezone=default_timezone,
         slot=ledger.any_slot(),
     )
-    access.register(app)
-    admission.register(app, Keyring(engine) if auth else None, Rate(rate))
+    log = app.extensions["request_log"] = RequestLog()
+    behind = _engine_behind(engine)
+    last_use, expiry = LastUse(behind), Expiry(behind)
+    if chores:
+        of_keys = [last_use.write, expiry.look] if auth else []
+        app.before_request(Chores([log.flush, *of_keys], log.close).begin)
+    access.register(app, log)
+    admission.register(app, Keyring(engine) if auth else None, Rate(rate), Share(threads), last_use)
     errors.register(app)
     documentation.register(
         app,
@@ -71,6 +88,12 @@ def probes(engine: Engine, broker: Broker) -> dict[str, Probe]:
         "database": Probe("database", lambda: database.answers(engine)),
         "broker": Probe("broker", lambda: _ask(broker)),
     }
+
+
+def _engine_behind(engine: Engine) -> Engine:
+    """Of the same database, for what happens behind the back of the requests: nobody waits for their connections."""
+    url = engine.url.render_as_string(hide_password=False)
+    return database.engine(url, "api-chores", pool_size=1, statement_timeout=2.0)
 
 
 def _ask(broker: Broker) -> None:

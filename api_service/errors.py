@@ -3,26 +3,28 @@
     {"code": 404, "status": "Not Found", "message": "There is no client 5.", "errors": {}}
 
 Problem
-├── Unauthorized  401  not without a key that is valid
-├── Forbidden     403  not from there
-│   └── TooSmall       not with this key
+├── Refused            nothing was done for it: the log and a metric have the reason
+│   ├── Unauthorized  401  not without a key that is valid
+│   ├── Forbidden     403  not from there
+│   │   └── TooSmall       not with this key
+│   └── TooMany       429  not so often, not so much at once
 ├── NotFound      404  there is no such thing
 ├── Conflict      409  not in the present state of things
-├── Invalid       422  not with these values
-└── TooMany       429  not so often
+└── Invalid       422  not with these values
 """
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, g, jsonify
 from psycopg2.errorcodes import IDLE_IN_TRANSACTION_SESSION_TIMEOUT, READ_ONLY_SQL_TRANSACTION
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
+from api_service.refusal import Refusal
 from shared import logs
 
 RETRY_AFTER = "5"  # seconds
@@ -53,23 +55,26 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
 
-class Unauthorized(Problem):
-    """given: whether there was anything that should have been a key."""
+class Refused(Problem):
+    """reason: for who runs the service. Whoever asked is not told what is wrong with a key: it may not be theirs."""
 
+    def __init__(self, reason: Refusal, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message, headers=headers)
+        self.reason = reason
+
+
+class Unauthorized(Refused):
     status = HTTPStatus.UNAUTHORIZED
 
-    def __init__(self, given: bool) -> None:
+    def __init__(self, reason: Refusal, message: str | None = None) -> None:
         challenge = 'Bearer realm="notification-service"'
-        if given:
-            super().__init__(
-                "This is no valid API key: unknown, revoked, or expired.",
-                headers={"WWW-Authenticate": f'{challenge}, error="invalid_token"'},
-            )
-        else:
-            super().__init__(NEEDS_KEY, headers={"WWW-Authenticate": challenge})
+        if reason is not Refusal.NO_KEY:
+            message = message or "This is no valid API key: unknown, revoked, or expired."
+            challenge += ', error="invalid_token"'
+        super().__init__(reason, message or NEEDS_KEY, {"WWW-Authenticate": challenge})
 
 
-class Forbidden(Problem):
+class Forbidden(Refused):
     status = HTTPStatus.FORBIDDEN
 
 
@@ -78,14 +83,17 @@ class TooSmall(Forbidden):
 
     def __init__(self, scope: str) -> None:
         challenge = f'Bearer realm="notification-service", error="insufficient_scope", scope="{scope}"'
-        super().__init__(f"The scope of this API key must be {scope}.", headers={"WWW-Authenticate": challenge})
+        message = f"The scope of this API key must be {scope}."
+        super().__init__(Refusal.SCOPE, message, {"WWW-Authenticate": challenge})
 
 
-class TooMany(Problem):
+class TooMany(Refused):
+    """retry_after: seconds."""
+
     status = HTTPStatus.TOO_MANY_REQUESTS
 
-    def __init__(self) -> None:
-        super().__init__("Too many requests in this second.", headers={"Retry-After": "1"})
+    def __init__(self, reason: Refusal, message: str, retry_after: int = 1) -> None:
+        super().__init__(reason, message, {"Retry-After": str(retry_after)})
 
 
 class NotFound(Problem):
@@ -135,6 +143,8 @@ def register(app: Flask) -> None:
 
 
 def _from_problem(problem: Problem) -> Response:
+    if isinstance(problem, Refused):
+        g.refusal = problem.reason
     return answer(problem.status, problem.message, problem.errors, problem.headers.items())
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from api_service import command, key, keys
 from api_service.key import Scope, Token
-from shared import clock
+from shared import clock, settings
 from tests.services.api import HOUR, Answer, Api, mailing
 from tests.services.command import ROOT
 
@@ -165,6 +165,7 @@ def test_the_database_holds_no_secret(api: Api, made: dict[Scope, Token]) -> Non
 
 
 def test_looking_a_key_up_costs_the_database_nothing(api: Api, made: dict[Scope, Token]) -> None:
+    api.execute("insert into clients (phone, operator_code, timezone) values (79120000001, '912', 'UTC')")
     statements: list[str] = []
     event.listen(api.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
     for _ in range(50):
@@ -292,7 +293,7 @@ def run(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     def run(*arguments: str, url: str = database_url) -> Done:
         monkeypatch.setenv("DATABASE_URL", url)
         try:
-            code: int | str | None = command.main(arguments)
+            code: int | str | None = command.run(command.options(arguments), settings.load())
         except SystemExit as end:
             code = end.code
         return Done(code, *capsys.readouterr())
