@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from flask import Flask, Request, current_app, g
 
 from api_service.access import about, known_as
-from api_service.errors import Forbidden, TooMany, TooSmall, Unauthorized
+from api_service.errors import OTHER_SITE, Forbidden, TooMany, TooSmall, Unauthorized
 from api_service.key import Key, Scope, Token, parsed
 from api_service.keys import Keyring
 from api_service.last_use import LastUse
@@ -48,10 +48,7 @@ def register(app: Flask, keyring: Keyring | None, rate: Rate, share: Share, last
                 raise TooMany(Refusal.SHARE, f"{share.most} requests with this key are under way here already.")
             g.entered = found.id
         elif not is_from_here(request.host, request.headers.get("Origin")):
-            raise Forbidden(
-                Refusal.OTHER_SITE,
-                "Without keys this API is for programs on its own machine, not for pages of other sites.",
-            )
+            raise Forbidden(Refusal.OTHER_SITE, OTHER_SITE)
 
     def leave(_error: BaseException | None) -> None:
         if entered := g.pop("entered", None):

@@ -77,6 +77,7 @@ def create_app(
             keys.blueprint,
             health.blueprint,
         ],
+        with_keys=auth,
     )
     app.add_url_rule("/", "root", _to_documentation)
     return app

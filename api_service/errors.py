@@ -112,6 +112,7 @@ class Invalid(Problem):
 
 
 NEEDS_KEY = "An API key is needed, as `Authorization: Bearer …`."
+OTHER_SITE = "Without keys this API is for programs on its own machine, not for pages of other sites."
 SEE_ERRORS = "The request is not valid: `errors` says where."
 
 
