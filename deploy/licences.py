@@ -97,10 +97,10 @@ def installed(name: str, version: str) -> Distribution:
 def licence_of(package: Distribution) -> str:
     """As an SPDX expression. Raises Unknown."""
     about = package.metadata
-    if said := about.get("License-Expression"):
-        return said
+    if said := about.get_all("License-Expression"):
+        return str(said[0])
     name = about["Name"].lower()
-    words = [about.get("License") or "", *(about.get_all("Classifier") or [])]
+    words = [*(about.get_all("License") or []), *(about.get_all("Classifier") or [])]
     found = _LOOKED_UP.get(name) or next((_WORDS[word] for word in words if word in _WORDS), None)
     if found is None:
         raise Unknown(f"{name} does not say its licence in words that are known: look it up, for deploy/licences.py.")
