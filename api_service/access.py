@@ -95,7 +95,7 @@ def _write(log: RequestLog, method: str, rule: str, status: int, seconds: float)
     if method not in _READING and status < 300:  # something was changed
         log.always(level, "request", **fields)
     else:
-        log.write(level, "request", g.caller, (method, rule, status, refusal), **fields)
+        log.write(level, "request", g.caller, ("request", method, rule, status, refusal), **fields)
 
 
 def _with_headers(application: "WSGIApplication") -> "WSGIApplication":

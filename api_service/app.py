@@ -1,5 +1,6 @@
 """The application, made from parts that are given to it."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from api_service.expiry import Expiry
 from api_service.imports import Importer
 from api_service.keys import Keyring
 from api_service.last_use import LastUse
-from api_service.parts import Announcer, Parts
+from api_service.parts import Announcer, Parts, asked
 from api_service.probe import Probe
 from api_service.rate import Rate
 from api_service.request_log import RequestLog
@@ -66,7 +67,7 @@ def create_app(
         app.before_request(Chores([log.flush, *of_keys], log.close).begin)
     access.register(app, log)
     admission.register(app, Keyring(engine) if auth else None, Rate(rate), Share(threads), last_use)
-    errors.register(app)
+    errors.register(app, log)
     documentation.register(
         app,
         [
@@ -106,6 +107,15 @@ class _App(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Nothing here is a coroutine; Flask and the decorators of flask-smorest would look nine times a request."""
         return func
+
+    def log_exception(self, exc_info: Any) -> None:
+        """Of a defect that comes again and again, a few times and then its number."""
+        request = asked()
+        rule = request.url_rule.rule if request.url_rule else "none"
+        log: RequestLog = self.extensions["request_log"]
+        kind: str = exc_info[0].__name__
+        if log.shows(logging.ERROR, "defect", None, ("defect", kind, rule), error=kind, endpoint=rule):
+            super().log_exception(exc_info)
 
 
 class _Json(DefaultJSONProvider):

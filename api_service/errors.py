@@ -13,9 +13,11 @@ Problem
 └── Invalid       422  not with these values
 """
 
+import logging
 from collections.abc import Iterable, Mapping
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, jsonify
 from psycopg2.errorcodes import IDLE_IN_TRANSACTION_SESSION_TIMEOUT, READ_ONLY_SQL_TRANSACTION
@@ -25,15 +27,15 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
 from api_service.refusal import Refusal
-from shared import logs
+
+if TYPE_CHECKING:  # it declares metrics, whose directory is not known when this is imported first
+    from api_service.request_log import RequestLog
 
 RETRY_AFTER = "5"  # seconds
 
 _PASSING = frozenset({READ_ONLY_SQL_TRANSACTION, IDLE_IN_TRANSACTION_SESSION_TIMEOUT})
 """Troubles that pass, though psycopg2 calls them internal errors: a server that is only a standby for now, or full; a
 transaction that stood still, as in a frozen process."""
-
-_log = logs.logger()
 
 
 class Problem(Exception):
@@ -137,10 +139,10 @@ def from_http(error: HTTPException) -> Response:
     return answer(error.code or HTTPStatus.INTERNAL_SERVER_ERROR, message, errors, headers)
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, log: "RequestLog") -> None:
     app.register_error_handler(Problem, _from_problem)
     for kind in (DBAPIError, OperationalError, InterfaceError, PoolTimeout):
-        app.register_error_handler(kind, _from_database)
+        app.register_error_handler(kind, partial(_from_database, log))
 
 
 def _from_problem(problem: Problem) -> Response:
@@ -149,7 +151,7 @@ def _from_problem(problem: Problem) -> Response:
     return answer(problem.status, problem.message, problem.errors, problem.headers.items())
 
 
-def _from_database(error: DBAPIError | PoolTimeout) -> Response:
+def _from_database(log: "RequestLog", error: DBAPIError | PoolTimeout) -> Response:
     """The server is down, starting, stopping, overloaded, full, read-only or too slow: a later try may do. All else is
     a defect."""
     cause = getattr(error, "orig", None)
@@ -158,6 +160,8 @@ def _from_database(error: DBAPIError | PoolTimeout) -> Response:
         error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError)) or sqlstate in _PASSING
     ):
         raise error
-    _log.warning("database_unavailable", error=type(cause or error).__name__, sqlstate=sqlstate)
+    name = type(cause or error).__name__
+    event = "database_unavailable"
+    log.write(logging.WARNING, event, None, (event, name, sqlstate), error=name, sqlstate=sqlstate)
     message = "The database is not available. Nothing is known to have changed; try again later."
     return answer(HTTPStatus.SERVICE_UNAVAILABLE, message, headers=[("Retry-After", RETRY_AFTER)])

@@ -32,15 +32,19 @@ class RequestLog:
 
         Args:
             who: the address, or the id of a key that is valid: not what anybody can make up.
-            what: kinds of lines, of few values.
+            what: of few values.
         """
+        if self.shows(level, event, who, what, **fields):
+            _log.log(level, event, **fields)
+
+    def shows(self, level: int, event: str, who: Hashable, what: Hashable, **fields: Any) -> bool:
+        """The same for one who writes the line themselves: whether to. If not, it is counted."""
         line = level, event, structlog.contextvars.get_contextvars() | fields
         with self._lock:
-            shown = self._thinning.shows(who, (event, what), line, clock.ticks())
-        if shown:
-            self.always(level, event, **fields)
-        else:
+            shown = self._thinning.shows(who, what, line, clock.ticks())
+        if not shown:
             LOG_LINES_LEFT_OUT.inc()
+        return shown
 
     def flush(self) -> None:
         """Says what was left out in windows that are over. To be called about every second."""

@@ -107,6 +107,10 @@ def test_no_error_is_left_out_without_its_number_even_where_the_process_ends(
     assert {event["status"] for event in failed} == {500}
     assert number_of(failed) == 50
     assert len(failed) <= 2 * (thinning.LIMIT + 1)
+    told = server.events("Exception on /clients/ [GET]")
+    assert 1 <= len(told) <= 2 * thinning.LIMIT
+    assert all("Traceback" in str(event["exception"]) for event in told)
+    assert len(told) + number_of(server.events("defect")) == 50
 
 
 def test_what_changes_something_always_has_its_line(server: Server, engine: Engine) -> None:
