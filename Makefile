@@ -8,7 +8,7 @@ SOAK_MINUTES := 15
 
 export PYTHON
 
-.PHONY: help setup demo run test test-faults soak fuzz fuzz-guided model bench bench-full lint audit fmt lock up down clean
+.PHONY: help setup demo run test test-faults soak fuzz fuzz-guided model bench bench-full lint audit fmt lock licences up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ lock: setup ## pin the packages of pyproject.toml (ARGS=--upgrade takes the newe
 	@$(LOCK) --output-file requirements.txt
 	@$(LOCK) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
 	@$(COMPILE) --group guided --output-file requirements-guided.txt
+
+licences: setup ## docs/licences.md from what is installed; after `make lock`
+	@$(PY) -m deploy.licences
 
 LOCK = $(COMPILE) pyproject.toml
 COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -4,6 +4,7 @@
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
@@ -21,7 +22,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     try:
         if arguments[:1] == ["keys"]:
-            sys.exit(command.main(arguments[1:]))
+            sys.exit(_see_to_keys(arguments[1:]))
         if arguments:
             sys.exit(f"python -m api_service takes no arguments but `keys …`, and not {arguments[0]!r}.")
         configuration = settings.load()
@@ -33,6 +34,14 @@ def main() -> None:
     except SettingsError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+
+
+def _see_to_keys(arguments: Sequence[str]) -> int:
+    options = command.options(arguments)
+    configuration = settings.load()
+    # What the command prints is its answer, a key for example, and goes to who asked for it alone.
+    logs.setup("keys", configuration.log_level, configuration.log_format, sys.stderr)
+    return command.run(options, configuration)
 
 
 def _serve(configuration: Settings, directory: Path) -> None:

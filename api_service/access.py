@@ -1,5 +1,6 @@
 """Around every request: its id, its line in the log, its metrics, and the headers that all answers carry."""
 
+import logging
 import random
 import re
 from collections.abc import Iterable
@@ -10,16 +11,16 @@ import structlog
 from flask import Flask, Response, g
 
 from api_service.parts import asked
-from shared import clock, logs
-from shared.metrics import REQUEST_SECONDS, REQUESTS
+from api_service.request_log import RequestLog
+from shared import clock
+from shared.metrics import REFUSED, REQUEST_SECONDS, REQUESTS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_log = logs.logger()
-
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_METHODS = _READING | {"POST", "PUT", "PATCH", "DELETE"}
 _QUIET = frozenset({"/health/live", "/health/ready"})  # asked every few seconds by machines
 
 _HEADERS = [
@@ -41,9 +42,9 @@ _PAGE = {
 }
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, log: RequestLog) -> None:
     app.before_request(_begin)
-    app.after_request(_end)
+    app.after_request(lambda response: _end(response, log))
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign,assignment]
 
 
@@ -52,35 +53,49 @@ def about(**ids: int | str) -> None:
     structlog.contextvars.bind_contextvars(**ids)
 
 
+def known_as(key_id: str) -> None:
+    """The request has a valid key: what is counted by caller is counted by it from now on, and not by the address."""
+    g.caller = key_id
+
+
 def _begin() -> None:
     request = asked()
     given = request.headers.get("X-Request-ID", "")
     # No secret: it need not come from the kernel, which each time lets another thread have the interpreter.
     g.request_id = given if _ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
     g.begun = clock.ticks()
+    g.caller = request.remote_addr
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id, **(request.view_args or {}))
+    structlog.contextvars.bind_contextvars(
+        request_id=g.request_id, address=request.remote_addr, **(request.view_args or {})
+    )
 
 
-def _end(response: Response) -> Response:
+def _end(response: Response, log: RequestLog) -> Response:
     request = asked()
     seconds = clock.ticks() - g.begun
     rule = request.url_rule.rule if request.url_rule else "none"  # not the path: whoever asks could make up any number
     method = request.method if request.method in _METHODS else "other"
     REQUESTS.labels(method, rule, str(response.status_code)).inc()
     REQUEST_SECONDS.labels(rule).observe(seconds)
-    log = _log.debug if request.path in _QUIET and response.status_code < 500 else _log.info
-    log(
-        "request",
-        method=method,
-        path=quote(request.path)[:200],
-        status=response.status_code,
-        ms=round(seconds * 1000, 1),
-    )
+    _write(log, method, rule, response.status_code, seconds)
     response.headers["X-Request-ID"] = g.request_id
     if request.blueprint == "swagger_ui":
         response.headers.update(_PAGE)
     return response
+
+
+def _write(log: RequestLog, method: str, rule: str, status: int, seconds: float) -> None:
+    request = asked()
+    fields = {"method": method, "path": quote(request.path)[:200], "status": status, "ms": round(seconds * 1000, 1)}
+    if refusal := g.get("refusal"):
+        REFUSED.labels(refusal).inc()
+        fields["reason"] = str(refusal)
+    level = logging.DEBUG if request.path in _QUIET and status < 500 else logging.INFO
+    if method not in _READING and status < 300:  # something was changed
+        log.always(level, "request", **fields)
+    else:
+        log.write(level, "request", g.caller, ("request", method, rule, status, refusal), **fields)
 
 
 def _with_headers(application: "WSGIApplication") -> "WSGIApplication":

@@ -1,22 +1,31 @@
-"""Who may do what, and how often: asked before every request.
+"""Who may do what, how often, and how much at once: asked before every request.
 
 Whatever does not say that it is open needs a key, also a place that there is not.
 """
 
-from flask import Flask, Request, current_app
+from collections.abc import Iterable, Iterator
 
-from api_service.access import about
-from api_service.errors import Forbidden, TooMany, TooSmall, Unauthorized
-from api_service.key import Key, Scope, parsed
+from flask import Flask, Request, current_app, g
+
+from api_service.access import about, known_as
+from api_service.errors import OTHER_SITE, Forbidden, TooMany, TooSmall, Unauthorized
+from api_service.key import Key, Scope, Token, parsed
 from api_service.keys import Keyring
+from api_service.last_use import LastUse
 from api_service.loopback import is_from_here
 from api_service.parts import asked
 from api_service.rate import Rate
+from api_service.refusal import Refusal
+from api_service.share import Share
+
+LOOK_AGAIN = 2.0
+"""Seconds after which a request that goes on for long looks whether its key is still valid."""
 
 _OPEN = frozenset({"root", "api-docs.openapi_json", "swagger_ui.show"})  # the documents; they hold no secret
+_ENDED = "This API key was revoked, or has expired, while the request was under way."
 
 
-def register(app: Flask, keyring: Keyring | None, rate: Rate) -> None:
+def register(app: Flask, keyring: Keyring | None, rate: Rate, share: Share, last_use: LastUse) -> None:
     """keyring: None where API_AUTH is off."""
 
     def admit() -> None:
@@ -24,22 +33,41 @@ def register(app: Flask, keyring: Keyring | None, rate: Rate) -> None:
         wanted = _wanted(request)
         if wanted is None:
             return
-        key = _key(keyring, request) if keyring else None
-        if not rate.allows(key.id if key else f"address {request.remote_addr}"):
-            raise TooMany()
-        if keyring is None:
-            if not is_from_here(request.host, request.headers.get("Origin")):
-                raise Forbidden(
-                    "Without keys this API is for programs on its own machine, not for pages of other sites."
-                )
-            return
-        if key is None:
-            raise Unauthorized("authorization" in request.headers)
-        about(key=key.id)
-        if not key.scope.allows(wanted):
-            raise TooSmall(wanted)
+        found = _found(keyring, request) if keyring else None
+        if isinstance(found, Key):
+            known_as(found.id)
+        if not rate.allows(found.id if isinstance(found, Key) else f"address {request.remote_addr}"):
+            raise TooMany(Refusal.RATE, "Too many requests in this second.")
+        if isinstance(found, Refusal):
+            raise Unauthorized(found)
+        if isinstance(found, Key):
+            last_use.note(found.id)
+            if not found.scope.allows(wanted):
+                raise TooSmall(wanted)
+            if not share.enter(found.id):
+                raise TooMany(Refusal.SHARE, f"{share.most} requests with this key are under way here already.")
+            g.entered = found.id
+        elif not is_from_here(request.host, request.headers.get("Origin")):
+            raise Forbidden(Refusal.OTHER_SITE, OTHER_SITE)
+
+    def leave(_error: BaseException | None) -> None:
+        if entered := g.pop("entered", None):
+            share.leave(entered)
 
     app.before_request(admit)
+    app.teardown_request(leave)
+    app.extensions["keyring"] = keyring
+
+
+def while_admitted(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """A body that comes in for long, as long as the key of the present request is valid. Raises Unauthorized,
+    SQLAlchemyError."""
+    keyring: Keyring | None = current_app.extensions["keyring"]
+    token: Token | None = g.get("token")
+    for piece in pieces:
+        if keyring and token and isinstance(found := keyring.find(token, LOOK_AGAIN), Refusal):
+            raise Unauthorized(found, _ENDED)
+        yield piece
 
 
 def _wanted(request: Request) -> Scope | None:
@@ -51,8 +79,13 @@ def _wanted(request: Request) -> Scope | None:
     return getattr(operation, "scope", Scope.READ)
 
 
-def _key(keyring: Keyring, request: Request) -> Key | None:
+def _found(keyring: Keyring, request: Request) -> Key | Refusal:
     """Raises SQLAlchemyError."""
+    if "authorization" not in request.headers:
+        return Refusal.NO_KEY
     given = request.authorization
-    token = parsed(given.token) if given is not None and given.type == "bearer" and given.token else None
-    return keyring.find(token) if token else None
+    g.token = parsed(given.token) if given is not None and given.type == "bearer" and given.token else None
+    if g.token is None:
+        return Refusal.MALFORMED
+    about(key=g.token.id)  # of one that is refused, too; who made it up is told by the address
+    return keyring.find(g.token)

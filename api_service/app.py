@@ -1,5 +1,6 @@
 """The application, made from parts that are given to it."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,15 +11,20 @@ from sqlalchemy.orm import sessionmaker
 
 from api_service import access, admission, documentation, errors
 from api_service.body import MAX_BYTES
+from api_service.chores import Chores
+from api_service.expiry import Expiry
 from api_service.imports import Importer
 from api_service.keys import Keyring
-from api_service.parts import Announcer, Parts
+from api_service.last_use import LastUse
+from api_service.parts import Announcer, Parts, asked
 from api_service.probe import Probe
 from api_service.rate import Rate
+from api_service.request_log import RequestLog
 from api_service.resources import clients, health, imports, keys, mailings, statistics
+from api_service.share import Share
 from shared.broker import topology
 from shared.broker.base import Broker
-from shared.database.engine import answers
+from shared.database.engine import answers, make_engine
 from shared.ledger.entries import any_slot
 
 
@@ -30,10 +36,16 @@ def create_app(
     default_timezone: str = "UTC",
     auth: bool = False,
     rate: int = 0,
+    threads: int = 8,
+    chores: bool = True,
 ) -> Flask:
     """A new application.
 
-    auth: whether requests need a key. rate: how many a second one key may make; 0: no limit.
+    Args:
+        auth: whether requests need a key.
+        rate: how many requests a second one key may make; 0: no limit.
+        threads: on which requests are answered in this process.
+        chores: whether they are done; they begin with the first request.
     """
     app = _App(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # one more than `BodyParser` takes, so that it sees too much
@@ -48,9 +60,15 @@ def create_app(
         default_timezone=default_timezone,
         slot=any_slot(),
     )
-    access.register(app)
-    admission.register(app, Keyring(engine) if auth else None, Rate(rate))
-    errors.register(app)
+    log = app.extensions["request_log"] = RequestLog()
+    behind = _engine_behind(engine)
+    last_use, expiry = LastUse(behind), Expiry(behind)
+    if chores:
+        of_keys = [last_use.write, expiry.look] if auth else []
+        app.before_request(Chores([log.flush, *of_keys], log.close).begin)
+    access.register(app, log)
+    admission.register(app, Keyring(engine) if auth else None, Rate(rate), Share(threads), last_use)
+    errors.register(app, log)
     documentation.register(
         app,
         [
@@ -61,6 +79,7 @@ def create_app(
             keys.blueprint,
             health.blueprint,
         ],
+        with_keys=auth,
     )
     app.add_url_rule("/", "root", _to_documentation)
     return app
@@ -74,6 +93,12 @@ def probes(engine: Engine, broker: Broker) -> dict[str, Probe]:
     }
 
 
+def _engine_behind(engine: Engine) -> Engine:
+    """Of the same database, for what happens behind the back of the requests: nobody waits for their connections."""
+    url = engine.url.render_as_string(hide_password=False)
+    return make_engine(url, "api-chores", pool_size=1, statement_timeout=2.0)
+
+
 def _ask(broker: Broker) -> None:
     with broker.connect() as session:
         session.depth(topology.LAUNCH)
@@ -83,6 +108,15 @@ class _App(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Nothing here is a coroutine; Flask and the decorators of flask-smorest would look nine times a request."""
         return func
+
+    def log_exception(self, exc_info: Any) -> None:
+        """Of a defect that comes again and again, a few times and then its number."""
+        request = asked()
+        rule = request.url_rule.rule if request.url_rule else "none"
+        log: RequestLog = self.extensions["request_log"]
+        kind: str = exc_info[0].__name__
+        if log.shows(logging.ERROR, "defect", None, ("defect", kind, rule), error=kind, endpoint=rule):
+            super().log_exception(exc_info)
 
 
 class _Json(DefaultJSONProvider):

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from api_service.errors import Conflict, NotFound
-from api_service.page import Page
+from api_service.page import Page, rows
 from shared.database.models import Client
 from shared.ledger.entries import open_entries
 from shared.messages.cancel import cancel_client
@@ -19,15 +19,9 @@ _INSERT = insert(Client).returning(Client.id)
 
 
 def listed(session: Session, page: Page) -> tuple[Sequence[Client], int]:
-    """One page in the order of ids, and how many clients there are, both as of one moment."""
-    session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    """One page in the order of ids, and how many clients there are. In a `parts.snapshot`."""
     total = session.scalar(select(func.count()).select_from(Client)) or 0
-    before, size = page.offset, max(0, min(page.size, total - page.offset))
-    behind = max(0, total - before - size)
-    if before <= behind:
-        return session.scalars(select(Client).order_by(Client.id).offset(before).limit(size)).all(), total
-    # From the nearer end, since every row on the way to a page is looked at.
-    return session.scalars(select(Client).order_by(Client.id.desc()).offset(behind).limit(size)).all()[::-1], total
+    return rows(session, select(Client), Client.id, page, total), total
 
 
 def found(session: Session, client_id: int, *, lock: bool = False) -> Client:

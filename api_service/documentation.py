@@ -22,6 +22,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 SchemaLike = Schema | type[Schema]
 
 MAX_ID = 2**63 - 1
+WITH_KEYS = "WITH_KEYS"  # in the configuration of the application
 
 _DESCRIPTION = f"""\
 A directory of clients, mailings to them, and where every message stands.
@@ -30,13 +31,19 @@ A directory of clients, mailings to them, and where every message stands.
   clients are CSV or NDJSON of at most {upload.MAX_BYTES // 2**20} MiB.
 * Dates and times are ISO 8601 with an offset from UTC, of the years {YEARS[0]} to {YEARS[-1]}; answers are in UTC.
 * Lists come in pages: `page` and `page_size` in the query, the header `X-Pagination` in the answer.
-* Every request but those for the health of the service carries an API key: `Authorization: Bearer nsk_…`. A key of the
-  scope `read` may look, `write` may change things, `admin` may see to the keys themselves.
+* {{access}}
 * Every error is an object with `code`, `status`, `message` and `errors`; `errors` names the fields that are at fault.
-* Every answer carries `X-Request-ID`, the one of the request or a new one; the log has it too.
+* Every answer carries `X-Request-ID`, the one of the request or a new one; the log has it too, always where something
+  was changed, and else unless many of a kind came in a few seconds.
 * After a 503 the same request may be tried again, a `POST` that creates something with care: it may have been carried
   out after all.
 """
+_WITH_KEYS = """\
+Every request but those for the health of the service carries an API key: `Authorization: Bearer nsk_…`. A key of the
+  scope `read` may look, `write` may change things, `admin` may see to the keys themselves."""
+_WITHOUT_KEYS = """\
+No request needs a key (`API_AUTH=off`): the service is for programs on its own machine, and refuses pages of other
+  sites."""
 
 
 def _error(code: int, status: str, message: str, found: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -89,7 +96,8 @@ _FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
     ),
     429: (
         "TooMany",
-        "More requests a second than API_RATE allows. Nothing was done; `Retry-After` says when to try again.",
+        "More requests a second than API_RATE allows, or more of one key at the same time than half of the threads of a"
+        " process. Nothing was done; `Retry-After` says when to try again.",
         _error(429, "Too Many Requests", "Too many requests in this second."),
     ),
     500: (
@@ -104,6 +112,18 @@ _FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
     ),
 }
 
+_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "nsk_…",
+    "description": "An API key, made by `python -m api_service keys create`. An operation names the scope that it"
+    " needs; a larger one does as well.",
+}
+_OTHER_SITE = (
+    "Forbidden",
+    "Without keys the service is for programs on its own machine: a page of another site asks.",
+    _error(403, "Forbidden", errors.OTHER_SITE),
+)
 _CHALLENGE = {"WWW-Authenticate": {"description": "What is wanted (RFC 6750).", "schema": {"type": "string"}}}
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds until then.", "schema": {"type": "integer"}}}
 _FAILURE_HEADERS = {401: _CHALLENGE, 403: _CHALLENGE, 429: _RETRY_AFTER, 503: _RETRY_AFTER}
@@ -185,6 +205,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def __init__(self, name: str, description: str, prefix: str = "", *, is_open: bool = False) -> None:
         """name: of the tag, too. is_open: its operations need neither a key nor the database."""
         super().__init__(name, __name__, url_prefix=prefix, description=description)
+        self._prepare_doc_cbks.append(_without_keys)
         self._is_open = is_open
         self._always = {500} if is_open else {401, 403, 429, 500, 503}
 
@@ -241,14 +262,24 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return decorate
 
 
+def _without_keys(doc: dict[str, Any], doc_info: dict[str, Any], *, app: Flask, **_: Any) -> dict[str, Any]:
+    """A document of a service that asks for no key does not say that it does."""
+    if not app.config[WITH_KEYS]:
+        notes = doc_info["manual_doc"]
+        del notes["security"]
+        notes["responses"].pop("401", None)
+    return doc
+
+
 def path_id(name: str, meaning: str) -> dict[str, Any]:
     """The documentation of an id in a path."""
     return {"in": "path", "name": name, "description": meaning, "example": 1}
 
 
-def register(app: Flask, blueprints: Sequence[Blueprint]) -> None:
+def register(app: Flask, blueprints: Sequence[Blueprint], *, with_keys: bool) -> None:
     """Adds the blueprints to the application, and the document and its pages about them."""
     app.config |= {
+        WITH_KEYS: with_keys,
         "API_TITLE": "Notification service",
         "API_VERSION": "1.0.0",
         "OPENAPI_VERSION": "3.1.0",
@@ -257,26 +288,21 @@ def register(app: Flask, blueprints: Sequence[Blueprint]) -> None:
     }
     app.url_map.converters |= {"id": IdConverter, "key": KeyConverter}
     plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
-    api = Api(app, spec_kwargs={"marshmallow_plugin": plugin, "info": {"description": _DESCRIPTION}})
+    description = _DESCRIPTION.format(access=_WITH_KEYS if with_keys else _WITHOUT_KEYS)
+    api = Api(app, spec_kwargs={"marshmallow_plugin": plugin, "info": {"description": description}})
     api.register_converter(
         IdConverter, lambda _: {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
     )
-    api.spec.components.security_scheme(
-        "key",
-        {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "nsk_…",
-            "description": "An API key, made by `python -m api_service keys create`. An operation names the scope that"
-            " it needs; a larger one does as well.",
-        },
-    )
     api.register_converter(KeyConverter, lambda _: {"type": "string", "pattern": f"^{KeyConverter.regex}$"})
-    for status, (name, meaning, example) in (*_FAILURES.items(), *_FILE_FAILURES.items()):
+    if with_keys:
+        api.spec.components.security_scheme("key", _SCHEME)
+    failures = _FAILURES if with_keys else _FAILURES | {403: _OTHER_SITE}
+    headers = {status: of for status, of in _FAILURE_HEADERS.items() if with_keys or of is not _CHALLENGE}
+    for status, (name, meaning, example) in (*failures.items(), *_FILE_FAILURES.items()):
         about: dict[str, Any] = {"description": meaning}
         about["content"] = {"application/json": {"schema": ErrorSchema, "example": example}}
-        if status in _FAILURE_HEADERS:
-            about["headers"] = _FAILURE_HEADERS[status]
+        if status in headers:
+            about["headers"] = headers[status]
         api.spec.components.response(name, about, lazy=True)
     for blueprint in blueprints:
         api.register_blueprint(blueprint)

@@ -17,13 +17,14 @@ from typing import Any
 
 import psycopg2
 from psycopg2.errors import DeadlockDetected
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
-from werkzeug.exceptions import HTTPException, TooManyRequests
+from werkzeug.exceptions import HTTPException
 
-from api_service.errors import NotFound
-from api_service.page import Page
+from api_service.errors import NotFound, Problem, TooMany
+from api_service.page import Page, rows, total
+from api_service.refusal import Refusal
 from shared import clock
 from shared.database.models import Import
 from shared.metrics import IMPORTED_LINES
@@ -77,10 +78,13 @@ def shown(one: Import, now: datetime) -> dict[str, Any]:
 
 
 def listed(session: Session, page: Page, name: str | None) -> tuple[Sequence[Import], int]:
-    """One page, the newest first, and how many there are. name: only those that were given it."""
+    """One page, the newest first, and how many there are. In a `parts.snapshot`.
+
+    name: only those that were given it.
+    """
     query = select(Import) if name is None else select(Import).where(Import.name == name)
-    rows = session.scalars(query.order_by(Import.id.desc()).offset(page.offset).limit(page.size)).all()
-    return rows, session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    number = total(session, query)
+    return rows(session, query, Import.id, page, number, descending=True), number
 
 
 def found(session: Session, import_id: int) -> Import:
@@ -100,9 +104,9 @@ class Importer:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """A place among the imports of this process, for as long as the block lasts. Raises TooManyRequests."""
+        """A place among the imports of this process, for as long as the block lasts. Raises TooMany."""
         if not self._free.acquire(blocking=False):
-            raise TooManyRequests(f"{AT_A_TIME} imports are running here already.", retry_after=_RETRY_AFTER)
+            raise TooMany(Refusal.IMPORTS, f"{AT_A_TIME} imports are running here already.", _RETRY_AFTER)
         try:
             yield
         finally:
@@ -219,6 +223,8 @@ def _copy(connection: Connection, rows: Iterable[Row]) -> None:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, Problem):
+        return error.message
     if isinstance(error, HTTPException):
         data: dict[str, str] = getattr(error, "data", {})
         return data.get("message") or error.description or error.name

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from api_service.refusal import Refusal
+
 _SHAPE = re.compile(r"nsk_([0-9a-f]{12})_([A-Za-z0-9_-]{32,86})")
 
 
@@ -51,16 +53,25 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is known of a key that was not revoked."""
+    """What is known of a key."""
 
     id: str
     scope: Scope
     digest: bytes
-    expires_at: datetime | None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
 
-    def opens(self, token: Token, now: datetime) -> bool:
-        """Whether that is this key's secret, and the key has not expired."""
-        return hmac.compare_digest(self.digest, token.digest) and (self.expires_at is None or now < self.expires_at)
+    def refusal(self, token: Token, now: datetime) -> Refusal | None:
+        """Why it does not open to that token; None: it does. What became of a key is for those who have its secret."""
+        if not hmac.compare_digest(self.digest, token.digest):
+            return Refusal.WRONG_SECRET
+        return self.end(now)
+
+    def end(self, now: datetime) -> Refusal | None:
+        """Why it opens nothing any more; None: it does."""
+        if self.revoked_at is not None:
+            return Refusal.REVOKED
+        return Refusal.EXPIRED if self.expires_at is not None and self.expires_at <= now else None
 
 
 def new() -> Token:

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api_service import mailing_rules
 from api_service.errors import Conflict, Invalid, NotFound
 from api_service.mailing_rules import Action
-from api_service.page import Page
+from api_service.page import Page, rows, total
 from shared.database.models import Mailing, Message
 from shared.domain.mailing import ENDED, mailing_state
 from shared.domain.message import MessageState
@@ -20,9 +20,9 @@ _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
 
 
 def listed(session: Session, page: Page) -> tuple[Sequence[Mailing], int]:
-    """One page in the order of ids, and how many mailings there are."""
-    rows = session.scalars(_LISTED.order_by(Mailing.id).offset(page.offset).limit(page.size)).all()
-    return rows, session.scalar(select(func.count()).select_from(_LISTED.subquery())) or 0
+    """One page in the order of ids, and how many mailings there are. In a `parts.snapshot`."""
+    number = total(session, _LISTED)
+    return rows(session, _LISTED, Mailing.id, page, number), number
 
 
 def found(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
@@ -97,12 +97,19 @@ def figures(session: Session, mailings: Sequence[Mailing]) -> dict[int, Figures]
     return read_figures(session.connection(), [mailing.id for mailing in mailings])
 
 
-def messages(session: Session, mailing_id: int, status: MessageState | None, page: Page) -> Sequence[Message]:
-    """One page of a mailing's messages in the order of their clients, all or those in one state."""
-    query = select(Message).where(Message.mailing_id == mailing_id).order_by(Message.client_id)
+def messages(
+    session: Session, mailing_id: int, status: MessageState | None, page: Page, figures: Figures
+) -> tuple[Sequence[Message], int]:
+    """One page of a mailing's messages in the order of their clients, all or those in one state; how many there are.
+
+    figures: of the mailing, in the same `parts.snapshot`. They are counted already, so that the size of a mailing does
+    not matter here.
+    """
+    query = select(Message).where(Message.mailing_id == mailing_id)
     if status is not None:
         query = query.where(Message.status == status)
-    return session.scalars(query.offset(page.offset).limit(page.size)).all()
+    number = figures.audience if status is None else figures.states[status]
+    return rows(session, query, Message.client_id, page, number), number
 
 
 def _check_times(starts_at: datetime, ends_at: datetime, given: Mapping[str, Any], now: datetime) -> None:

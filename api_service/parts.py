@@ -1,7 +1,7 @@
 """What a request works with, given to the application when it is made."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -50,6 +50,14 @@ def transaction() -> AbstractContextManager[Session]:
     Rows that were read can be used afterwards; the connection is back in the pool by then.
     """
     return parts().sessions.begin()
+
+
+@contextmanager
+def snapshot() -> Iterator[Session]:
+    """A `transaction` in which all reads see the database as of one moment."""
+    with transaction() as session:
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        yield session
 
 
 def statement() -> AbstractContextManager[Connection]:

@@ -313,6 +313,9 @@ class KeySchema(Schema):
     created_at = Moment(metadata=_about("When it was made."))
     expires_at = Moment(allow_none=True, metadata=_about("It opens nothing from then on; null: it does not expire."))
     revoked_at = Moment(allow_none=True, metadata=_about("When it was revoked; null: it was not."))
+    last_used_at = Moment(
+        allow_none=True, metadata=_about("When it was used last, to a minute or two; null: it was not used yet.")
+    )
 
 
 class ErrorSchema(Schema):

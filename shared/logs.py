@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -16,8 +16,10 @@ _PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)")
 _SECRET = ("token", "password", "authorization", "secret", "smtp_url", "broker_url", "database_url")
 
 
-def setup(service: str, level: str, form: str) -> None:
-    """Once per process. `level` and `form` are LOG_LEVEL and LOG_FORMAT; libraries' own lines take the same way."""
+def setup(service: str, level: str, form: str, stream: TextIO | None = None) -> None:
+    """Once per process. `level` and `form` are LOG_LEVEL and LOG_FORMAT; libraries' own lines take the same way, to the
+    standard output where no stream is named."""
+    stream = stream or sys.stdout
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -28,7 +30,7 @@ def setup(service: str, level: str, form: str) -> None:
     ]
     renderer: Any = structlog.processors.JSONRenderer()
     if form == "console":
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=0)
+        renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -39,7 +41,7 @@ def setup(service: str, level: str, form: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _mask, renderer],

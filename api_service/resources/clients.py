@@ -9,7 +9,7 @@ from api_service import clients
 from api_service.access import about
 from api_service.documentation import Blueprint, path_id
 from api_service.page import Page, PageSchema
-from api_service.parts import parts, statement, transaction
+from api_service.parts import parts, snapshot, statement, transaction
 from api_service.schemas import ClientSchema
 from shared.database.models import Client
 
@@ -29,7 +29,7 @@ class Clients(MethodView):
 
         One page of the directory, in the order of ids.
         """
-        with transaction() as session:
+        with snapshot() as session:
             rows, total = clients.listed(session, query["page"])
         return rows, query["page"].header(total)
 

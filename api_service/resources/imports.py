@@ -9,10 +9,11 @@ from webargs.flaskparser import abort
 
 from api_service import client_lines, imports, upload
 from api_service.access import about
+from api_service.admission import while_admitted
 from api_service.client_lines import CSV, NDJSON
 from api_service.documentation import Blueprint, path_id
 from api_service.page import Page
-from api_service.parts import parts, transaction
+from api_service.parts import parts, snapshot, transaction
 from api_service.schemas import ImportQuerySchema, ImportSchema, ImportsQuerySchema
 from shared import clock
 
@@ -60,7 +61,7 @@ class ImportClients(MethodView):
             abort(415, message=f"The content type must be {' or '.join(_FILES)}.")
         importer = parts().importer
         with importer.place():
-            lines = client_lines.read(content_type, upload.pieces(request))
+            lines = client_lines.read(content_type, while_admitted(upload.pieces(request)))
             import_id = importer.begin(query["name"])
             about(import_id=import_id)
             return imports.shown(importer.take(import_id, lines), clock.now())
@@ -75,7 +76,7 @@ class Imports(MethodView):
         One page of them, the newest first, those that are running with what they have done by now.
         """
         page: Page = query["page"]
-        with transaction() as session:
+        with snapshot() as session:
             rows, total = imports.listed(session, page, query["name"])
         now = clock.now()
         return [imports.shown(one, now) for one in rows], page.header(total)

@@ -12,7 +12,10 @@ from api_service.documentation import Blueprint
 from api_service.key import Scope
 from api_service.parts import transaction
 from api_service.schemas import KeySchema
+from shared import logs
 from shared.database.models import ApiKey
+
+_log = logs.logger()
 
 blueprint = Blueprint("Keys", "Who may use this API; for keys of the scope `admin`.", "/keys")
 
@@ -23,6 +26,7 @@ _GIVEN = {
     "created_at": "2050-01-30T14:21:07.123456+00:00",
     "expires_at": None,
     "revoked_at": None,
+    "last_used_at": "2050-01-31T06:00:00.218374+00:00",
 }
 _ID = {
     "in": "path",
@@ -53,4 +57,5 @@ class OneKey(MethodView):
         For good, within five seconds. It stays in the list. Repeating it is harmless.
         """
         with transaction() as session:
-            keys.revoke(session, key_id)
+            revoked = keys.revoke(session, key_id)
+        _log.info("api_key_revoked", key_name=revoked.name)  # which one, and by whom, the line knows from the request

@@ -10,7 +10,7 @@ from api_service.access import about
 from api_service.documentation import Blueprint, path_id
 from api_service.mailing_rules import Action
 from api_service.page import Page, PageSchema
-from api_service.parts import parts, transaction
+from api_service.parts import parts, snapshot, transaction
 from api_service.schemas import MailingSchema
 from shared import clock
 from shared.domain.message import MessageState
@@ -49,7 +49,7 @@ class Mailings(MethodView):
 
         One page of all that are not deleted, in the order of ids, each with its statistics.
         """
-        with transaction() as session:
+        with snapshot() as session:
             rows, total = mailings.listed(session, query["page"])
             figures = mailings.figures(session, rows)
         now = clock.now()

@@ -8,7 +8,7 @@ from flask.views import MethodView
 from api_service import mailings
 from api_service.documentation import Blueprint
 from api_service.page import Page, PageSchema
-from api_service.parts import transaction
+from api_service.parts import snapshot
 from api_service.resources.mailings import GIVEN, ID
 from api_service.schemas import DetailQuerySchema, DetailStatisticsSchema, GeneralStatisticsSchema
 from shared import clock
@@ -53,7 +53,7 @@ class GeneralStatistics(MethodView):
         and the same for each mailing, one page of them in the order of ids. `audience` is always the sum of the counts
         of all states.
         """
-        with transaction() as session:
+        with snapshot() as session:
             totals = read_totals(session.connection())
             rows, total = mailings.listed(session, query["page"])
             figures = mailings.figures(session, rows)
@@ -96,12 +96,12 @@ class DetailStatistics(MethodView):
         all or those in the state `status`.
         """
         page, status = query["page"], query["status"]
-        with transaction() as session:
+        with snapshot() as session:
             mailing = mailings.found(session, mailing_id)
             figures = mailings.figures(session, [mailing])[mailing_id]
             errors = read_errors(session.connection(), mailing_id)
             repeated = read_repeated(session.connection(), mailing_id)
-            messages = mailings.messages(session, mailing_id, status, page)
+            messages, number = mailings.messages(session, mailing_id, status, page, figures)
         view = {
             "mailing_id": mailing_id,
             "state": mailing_state(mailing, clock.now()),
@@ -112,5 +112,4 @@ class DetailStatistics(MethodView):
             "last_sent_at": figures.last_sent_at,
             "messages": messages,
         }
-        # Counted already, so that the size of a mailing does not matter here.
-        return view, page.header(figures.audience if status is None else figures.states[status])
+        return view, page.header(number)

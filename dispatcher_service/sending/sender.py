@@ -16,10 +16,10 @@ from dispatcher_service.sending import dialect
 from dispatcher_service.sending.attempt import Attempt, Result
 from dispatcher_service.sending.breaker import Breaker
 from dispatcher_service.sending.call import Call, Kept
+from dispatcher_service.sending.complaints import Complaints
 from dispatcher_service.sending.dialect import Answer, Failure
 from dispatcher_service.sending.pace import Pace
 from dispatcher_service.sending.sockets import READ, WRITE, Sockets
-from dispatcher_service.sending.thinning import Thinning
 from shared import metrics
 from shared.clock import ticks
 from shared.domain.retry import Outcome
@@ -56,7 +56,7 @@ class Sender:
         self._deliver = deliver
         self._breaker = breaker or Breaker()
         self._log = logger()
-        self._unreachable = Thinning()
+        self._unreachable = Complaints()
         self._offered: deque[Sequence[Attempt]] = deque()
         self._waiting: deque[Attempt] = deque()
         self._offers = 0  # attempts that came in; counted by those who offer

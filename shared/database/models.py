@@ -221,3 +221,5 @@ class ApiKey(Base):
     created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     expires_at: Mapped[datetime | None] = mapped_column(Timestamp)
     revoked_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    last_used_at: Mapped[datetime | None] = mapped_column(Timestamp)  # to a minute or two
+    warned_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when the log last said that it expires

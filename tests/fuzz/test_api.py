@@ -2,7 +2,7 @@
 
 schemathesis reads the document from the running service and makes the requests: valid ones, ones that break the schema
 in one place or many, the borders of every range, and sequences in which later requests use what earlier ones answered.
-Both tests print their seed; FUZZ_SEED replays them.
+Both tests print their seed; FUZZ_SEED replays them. Each meets the service as it is with keys, and as it is without.
 """
 
 import json
@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,27 +39,31 @@ ROOT = Path(__file__).parents[2]
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
-@pytest.fixture(scope="module")
-def headers(books_engine: Engine) -> Mapping[str, str]:
-    """What every request carries: a key that opens everything but the keys, of which one would be its own."""
-    token = key.new()
-    with Session(books_engine) as session, session.begin():
-        keys.stored(session, token, "fuzz", Scope.WRITE, None)
-    return {"Authorization": f"Bearer {token}"}
+TOKEN = key.new()
+"""A key that opens everything but the keys, of which one would be its own."""
 
 
-@pytest.fixture(scope="module")
-def service(books_url: str, headers: Mapping[str, str]) -> Iterator[str]:
-    """The URL of the service as it is deployed: it opens to the key alone."""
-    with _running(books_url, API_AUTH="on") as url:
-        yield url
+def store_key(engine: Engine) -> None:
+    with Session(engine) as session, session.begin():
+        keys.stored(session, TOKEN, "fuzz", Scope.WRITE, None)
 
 
-@pytest.fixture(scope="module")
-def open_service(books_url: str) -> Iterator[str]:
-    """One that opens to everybody. Where a key has to be in every request, its absence hides what else is wrong."""
-    with _running(books_url, API_AUTH="off") as url:
-        yield url
+@dataclass(frozen=True)
+class Service:
+    """A running one. headers: what every request to it carries."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+@pytest.fixture(scope="module", params=["on", "off"])
+def service(request: pytest.FixtureRequest, books_url: str, books_engine: Engine) -> Iterator[Service]:
+    """With API_AUTH on, as it is deployed, and off: where every request has to have a key, its absence hides what else
+    is wrong."""
+    store_key(books_engine)
+    headers = {"Authorization": f"Bearer {TOKEN}"} if request.param == "on" else {}
+    with _running(books_url, API_AUTH=request.param) as url:
+        yield Service(url, headers)
 
 
 @contextmanager
@@ -91,13 +96,13 @@ def furnish(books: Books) -> None:
     assert len(books.states(mailing_id)) == 6
 
 
-def test_no_answer_but_those_of_the_document(service: str, books: Books, headers: Mapping[str, str]) -> None:
+def test_no_answer_but_those_of_the_document(service: Service, books: Books) -> None:
     furnish(books)
     command = [
-        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", f"{service}/openapi.json"),
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", f"{service.url}/openapi.json"),
         *("--phases", "examples,coverage,fuzzing", "--max-examples", str(cases(10)), "--seed", str(SEED)),
         "--no-color",
-        *(part for header in headers.items() for part in ("--header", ": ".join(header))),
+        *(part for header in service.headers.items() for part in ("--header", ": ".join(header))),
     ]
     env = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     run = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
@@ -115,23 +120,21 @@ def answered() -> Counter[tuple[str, int]]:
 
 
 @pytest.fixture
-def machine(open_service: str, books: Books, answered: Counter[tuple[str, int]]) -> type[APIStateMachine]:
+def machine(service: Service, books: Books, answered: Counter[tuple[str, int]]) -> type[APIStateMachine]:
     """Sequences of requests. Each begins with the same database, and ends with a ledger that balances.
 
     schemathesis' own phase of this kind cannot lay the database aside: it ends as soon as a sequence meets what an
     earlier one has left behind.
     """
-    document = requests.get(f"{open_service}/openapi.json", timeout=10).json()
-    for operation in (operation for path in document["paths"].values() for operation in path.values()):
-        if isinstance(operation, dict):
-            operation.pop("security", None)
+    document = requests.get(f"{service.url}/openapi.json", timeout=10).json()
     schema = schemathesis.openapi.from_dict(document, config=schemathesis.Config.from_path(CONFIG))
-    schema.config.update(base_url=open_service)
+    schema.config.update(base_url=service.url, headers=dict(service.headers))
 
     class Machine(schema.as_state_machine()):  # type: ignore[misc]
         def setup(self) -> None:
             books.empty()
             books.run("truncate imports, api_keys restart identity")
+            store_key(books.engine)
             furnish(Books(books.engine))
 
         def after_call(self, response: schemathesis.Response, case: schemathesis.Case[Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import Engine
 
 from tests.services.api import Api
 
@@ -37,6 +38,12 @@ def document(api: Api) -> Any:
     answer = api("GET", "/openapi.json")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
     return answer.json
+
+
+@pytest.fixture
+def locked_document(engine: Engine) -> Any:
+    """Of a service that opens to keys alone."""
+    return Api(engine, auth=True)("GET", "/openapi.json").json
 
 
 def operations(document: Any) -> Iterator[tuple[str, Any]]:
@@ -107,7 +114,8 @@ def test_every_operation_names_its_error_answers(document: Any) -> None:
                 assert content["example"]["code"] == int(status), name
 
 
-def test_every_operation_names_the_scope_that_its_key_must_have(document: Any) -> None:
+def test_every_operation_names_the_scope_that_its_key_must_have(locked_document: Any) -> None:
+    document = locked_document
     for name, operation in operations(document):
         if "/health/" in name:
             assert operation["security"] == []
@@ -123,6 +131,20 @@ def test_every_operation_names_the_scope_that_its_key_must_have(document: Any) -
         ("Unavailable", "Retry-After"),
     ):
         assert header in document["components"]["responses"][answer]["headers"]
+
+
+def test_without_keys_nothing_asks_for_one(document: Any, locked_document: Any) -> None:
+    assert "bearer" in json.dumps(locked_document).lower()
+    told = json.dumps(document)
+    for word in ("security", "bearer", "responses/Unauthorized", "WWW-Authenticate"):
+        assert word.lower() not in told.lower(), word
+    for name, operation in operations(document):
+        assert "401" not in operation["responses"], name
+    for changed in (document, locked_document):
+        for _, operation in operations(changed):
+            operation.pop("security", None)
+            operation["responses"].pop("401", None)
+    assert document["paths"] == locked_document["paths"], "all else is the same"
 
 
 def test_every_parameter_and_field_is_described(document: Any) -> None:

@@ -2,9 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,14 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from api_service import command, key, keys
+from api_service import key, keys
 from api_service.key import Scope, Token
 from shared import clock
 from tests.services.api import HOUR, Answer, Api, mailing
 from tests.services.command import ROOT
+from tests.services.keys_command import Run
+
+pytest_plugins = ("tests.services.keys_command_fixture",)
 
 OPEN = ["/", "/docs/", "/docs/swagger-ui.css", "/openapi.json", "/health/live", "/health/ready"]
 PHONE = {"phone": "79120000001"}
@@ -165,6 +167,7 @@ def test_the_database_holds_no_secret(api: Api, made: dict[Scope, Token]) -> Non
 
 
 def test_looking_a_key_up_costs_the_database_nothing(api: Api, made: dict[Scope, Token]) -> None:
+    api.execute("insert into clients (phone, operator_code, timezone) values (79120000001, '912', 'UTC')")
     statements: list[str] = []
     event.listen(api.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
     for _ in range(50):
@@ -273,31 +276,6 @@ def test_an_open_api_is_not_for_pages_of_other_sites(engine: Engine) -> None:
 
 
 # ---------------------------------------------------------------- the command
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int | str | None
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """`python -m api_service keys …`, without a process of its own."""
-
-    def run(*arguments: str, url: str = database_url) -> Done:
-        monkeypatch.setenv("DATABASE_URL", url)
-        try:
-            code: int | str | None = command.main(arguments)
-        except SystemExit as end:
-            code = end.code
-        return Done(code, *capsys.readouterr())
-
-    return run
 
 
 def test_a_key_is_made_listed_and_revoked_on_the_command_line(api: Api, database_url: str, run: Run) -> None:

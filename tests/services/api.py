@@ -47,7 +47,8 @@ class Api:
     def __init__(self, engine: Engine, **more: Any) -> None:
         self.engine = engine
         self.announced: list[int] = []
-        self.app: Flask = create_app(engine, self, more.pop("probes", {"database": Probe("d", bool)}), **more)
+        probes = more.pop("probes", {"database": Probe("d", bool)})
+        self.app: Flask = create_app(engine, self, probes, **{"chores": False, **more})
         self._document: Json = None
 
     def announce(self, mailing_id: int) -> None:

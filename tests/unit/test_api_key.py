@@ -1,12 +1,14 @@
 """What a key looks like, what it opens, and that its secret does not slip out."""
 
 import traceback
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from api_service import key
 from api_service.key import Key, Scope, Token
+from api_service.refusal import Refusal
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -50,11 +52,15 @@ def test_what_is_no_key(text: str) -> None:
 
 
 def test_only_the_right_secret_opens_and_only_in_time() -> None:
-    token, other = key.new(), key.new()
-    assert known(token).opens(token, NOW)
-    assert not known(token).opens(Token(token.id, other.secret), NOW)
-    assert known(token, NOW + MINUTE).opens(token, NOW)
-    assert not known(token, NOW).opens(token, NOW)
+    token = key.new()
+    other = Token(token.id, key.new().secret)
+    assert known(token).refusal(token, NOW) is None
+    assert known(token, NOW + MINUTE).refusal(token, NOW) is None
+    assert known(token, NOW).refusal(token, NOW) is Refusal.EXPIRED
+    revoked = replace(known(token, NOW), revoked_at=NOW)
+    assert revoked.refusal(token, NOW) is Refusal.REVOKED
+    for one in (known(token), known(token, NOW), revoked):
+        assert one.refusal(other, NOW) is Refusal.WRONG_SECRET  # what became of a key is not for who guesses
 
 
 def test_a_scope_allows_itself_and_those_before_it() -> None:

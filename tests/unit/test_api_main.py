@@ -1,4 +1,7 @@
-"""Where the API may be open to everybody who reaches it."""
+"""Where the API may be open to everybody who reaches it, and what it must not do before it knows its settings."""
+
+import subprocess
+import sys
 
 import pytest
 
@@ -19,3 +22,9 @@ def test_never_to_others(host: str) -> None:
     with pytest.raises(SettingsError, match="API_AUTH may be off only where API_HOST is a loopback address"):
         _check_door(settings.load({"API_AUTH": "off", "API_HOST": host}))
     _check_door(settings.load({"API_HOST": host}))
+
+
+def test_no_metric_is_declared_before_the_directory_of_metrics_is_known() -> None:
+    """One that is would count in each process by itself, and on no page."""
+    look = "import sys, api_service.__main__; sys.exit('prometheus_client' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", look], check=False, timeout=60).returncode == 0

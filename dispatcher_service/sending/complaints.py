@@ -13,7 +13,7 @@ class _Seen:
     pause: float
 
 
-class Thinning:
+class Complaints:
     """Lets the first one of a kind through, and then one after pauses that double. `now` never steps back."""
 
     def __init__(self) -> None:

@@ -1,0 +1,1 @@
+"""What builds, starts and describes a deployment."""
