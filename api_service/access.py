@@ -1,7 +1,5 @@
 """Around every request: its id, its line in the log, its metrics, and the headers that all answers carry."""
 
-import random
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -10,6 +8,7 @@ import structlog
 from flask import Flask, Response, g
 
 from api_service.parts import asked
+from api_service.request_id import request_id
 from shared import clock, logs
 from shared.metrics import REQUEST_SECONDS, REQUESTS
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 _log = logs.logger()
 
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _QUIET = frozenset({"/health/live", "/health/ready"})  # asked every few seconds by machines
 
@@ -54,9 +52,7 @@ def about(**ids: int | str) -> None:
 
 def _begin() -> None:
     request = asked()
-    given = request.headers.get("X-Request-ID", "")
-    # No secret: it need not come from the kernel, which each time lets another thread have the interpreter.
-    g.request_id = given if _ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+    g.request_id = request_id(request.headers.get("X-Request-ID"))
     g.begun = clock.ticks()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id, **(request.view_args or {}))

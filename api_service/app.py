@@ -1,24 +1,28 @@
 """The application, made from parts that are given to it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import urlsplit, urlunsplit
 
-from flask import Flask, Response, redirect
+from flask import Flask, Request, Response, redirect
 from flask.json.provider import DefaultJSONProvider
 from sqlalchemy import Engine
 from sqlalchemy.orm import sessionmaker
+from werkzeug.routing import RequestRedirect
 
 from api_service import access, admission, documentation, errors
 from api_service.body import MAX_BYTES
 from api_service.imports import Importer
 from api_service.keys import Keyring
-from api_service.parts import Announcer, Parts
+from api_service.parts import Announcer, Parts, asked
 from api_service.probe import Probe
 from api_service.rate import Rate
 from api_service.resources import clients, health, imports, keys, mailings, statistics
+from api_service.server.limits import THREADS
 from shared import database, ledger
 from shared.broker import topology
 from shared.broker.base import Broker
+from shared.settings import Settings
 
 
 def create_app(
@@ -65,6 +69,20 @@ def create_app(
     return app
 
 
+def deployed(settings: Settings, url: str, broker: Broker, announcer: Announcer) -> Flask:
+    """The application of a process that serves. url: of the database."""
+    engine = database.engine(url, "api", pool_size=THREADS)
+    for_probe = database.engine(url, "api-probe", pool_size=1, statement_timeout=2.0)
+    return create_app(
+        engine,
+        announcer,
+        probes(for_probe, broker),
+        default_timezone=settings.default_timezone,
+        auth=settings.api_auth,
+        rate=settings.api_rate,
+    )
+
+
 def probes(engine: Engine, broker: Broker) -> dict[str, Probe]:
     """Those of a deployment. `engine` is not that of the requests, so that nobody waits for their connections."""
     return {
@@ -83,6 +101,14 @@ class _App(Flask):
         """Nothing here is a coroutine; Flask and the decorators of flask-smorest would look nine times a request."""
         return func
 
+    def raise_routing_exception(self, request: Request) -> NoReturn:
+        """A slash that is missing sends nobody to another host or scheme: which ones they used, a proxy knows best."""
+        error = request.routing_exception
+        if isinstance(error, RequestRedirect):
+            parts = urlsplit(error.new_url)
+            error.new_url = urlunsplit(("", "", f"/{parts.path.lstrip('/')}", parts.query, ""))
+        super().raise_routing_exception(request)
+
 
 class _Json(DefaultJSONProvider):
     """Members in the order of the schemas, and letters as they are, so that a person can read an answer."""
@@ -100,4 +126,4 @@ class _Json(DefaultJSONProvider):
 
 
 def _to_documentation() -> Response:
-    return redirect("/docs/")  # type: ignore[return-value]
+    return redirect(f"{asked().script_root}/docs/")  # type: ignore[return-value]

@@ -10,6 +10,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 # The API service
 REQUESTS = Counter("api_requests_total", "HTTP requests answered", ["method", "endpoint", "status"])
 REQUEST_SECONDS = Histogram("api_request_seconds", "Time to answer an HTTP request", ["endpoint"], buckets=_SECONDS)
+REFUSED = Counter("api_refused_total", "Requests and connections that the server itself refused", ["reason"])
 LAUNCH_JOBS = Counter("api_launch_jobs_total", "Launch jobs by what became of them", ["result"])
 IMPORTED_LINES = Counter("api_imported_lines_total", "Lines of imported files by what became of them", ["result"])
 

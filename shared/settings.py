@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import time, timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -37,6 +38,8 @@ class Settings:
     api_workers: int
     api_auth: bool  # whether requests need a key
     api_rate: int  # requests per second of one key, per worker; 0: no limit
+    api_connections: int  # of one address, per worker
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]  # whose X-Forwarded-* are believed
     provider_url: str
     provider_token: str
     provider_timeout: float
@@ -72,6 +75,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         api_workers=read("API_WORKERS", _integer(1, 64), 2),
         api_auth=read("API_AUTH", _choice("on", "off"), "on") == "on",
         api_rate=read("API_RATE", _integer(0, 1_000_000), 200),
+        api_connections=read("API_CONNECTIONS", _integer(1, 800), 100),
+        trusted_proxies=read("TRUSTED_PROXIES", _networks, ()),
         provider_url=read("PROVIDER_URL", _url("http", "https"), "http://127.0.0.1:8090").rstrip("/"),
         provider_token=read("PROVIDER_TOKEN", _token, ""),
         provider_timeout=read("PROVIDER_TIMEOUT", _number(0.05, 300), 10.0),
@@ -171,6 +176,13 @@ def _token(text: str) -> str:
     if not re.fullmatch(r"[\x21-\x7e]+", text):
         raise ValueError("must be printable ASCII without spaces")
     return text
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError("must be addresses or networks such as 10.0.0.5,192.168.0.0/16,2001:db8::/32") from error
 
 
 def _ladder(text: str) -> tuple[timedelta, ...]:
