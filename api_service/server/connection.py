@@ -5,7 +5,10 @@ what the kernel takes at once, and is free; the loop sends the rest. The next re
 so a client has at most one answer waiting, however many requests they have sent ahead.
 """
 
+import fcntl
 import math
+import sys
+import termios
 from enum import Enum
 from socket import SHUT_WR
 from typing import TYPE_CHECKING, Any
@@ -123,7 +126,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             case Phase.NEXT:
                 return 0.0 if is_stopping else KEEPALIVE
             case Phase.CLIENT:
-                return PATIENCE + self._sent / SLOWEST
+                return PATIENCE + (self._sent - _on_the_way(self.socket)) / SLOWEST
             case Phase.END:
                 return 0.0 if is_stopping else LINGER
             case Phase.THREAD:
@@ -147,6 +150,10 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             self._unread -= len(self.recv(RECEIVED))
             if self._unread <= 0:
                 self.handle_close()
+
+    def handle_expt(self) -> None:
+        """Urgent data; HTTP knows none."""
+        self.handle_close()
 
     def received(self, data: bytes) -> None:
         if self._file is not None and self.requests:
@@ -270,6 +277,14 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             self.handle_close()
         else:
             self._unread = LINGER_BYTES
+
+
+def _on_the_way(sock: Any) -> int:
+    """Bytes that the kernel has from us and the client's kernel has not taken."""
+    try:
+        return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except OSError:  # not on Linux
+        return 0
 
 
 def _nothing() -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import multiprocess
 
-from api_service.server.limits import UNSENT
+from api_service.server.limits import CONNECTIONS, UNSENT
 from api_service.server.listener import Listener
 from api_service.server.metrics_page import MetricsPage
 from api_service.server.processes import GRACE, Processes, hear
@@ -47,6 +48,7 @@ def serve(
     def work() -> None:
         listener = Listener(listening, make(), Proxies(settings.trusted_proxies), settings.api_connections)
         hear(listener.stop)
+        _allow_files()
         metrics.serve()
         garbage.collect_seldom()
         listener.run(GRACE, parent)
@@ -61,6 +63,14 @@ def serve(
     ports = {"port": port, "pid": parent, "metrics_port": metrics.port}
     _log.info("listening", host=host, **ports, auth="on" if settings.api_auth else "off")
     Processes(settings.api_workers, work, ended).run(stopping=listening.close)
+
+
+def _allow_files() -> None:
+    """Two for each connection, as far as the system lets us: a page of the documents is sent from its file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * CONNECTIONS + 1024
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def _listen(host: str, port: int) -> socket.socket:

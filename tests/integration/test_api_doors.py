@@ -18,8 +18,9 @@ import requests
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from api_service import key, keys, reception, worker
+from api_service import key, keys
 from api_service.key import Scope, Token
+from api_service.server import limits
 from sandbox.processes import Processes
 from shared import clock
 from shared.api_client import ApiClient
@@ -181,7 +182,7 @@ def test_slow_clients_hold_up_nobody_and_are_sent_away(open_server: Server) -> N
         crowd = Crowd(stack, open_server.port)
         for number in range(40):  # with a thread for each of them, the first would wait for ever
             answer = requests.post(
-                f"{open_server.url}/clients/", json={"phone": f"7912{number:07}"}, timeout=reception.TIMEOUT
+                f"{open_server.url}/clients/", json={"phone": f"7912{number:07}"}, timeout=limits.TIMEOUT
             )
             assert answer.status_code == 201
         assert all(answer == b"" for answer in crowd.answers("say nothing"))
@@ -208,16 +209,17 @@ def test_clients_that_do_not_hang_up_hold_up_nobody(open_server: Server) -> None
 def test_more_connections_than_there_can_be_hold_up_nobody(
     processes: Processes, lines: list[str], database_url: str
 ) -> None:
-    processes.start("api", "api_service", {**OPEN, "DATABASE_URL": database_url, "API_WORKERS": "1"})
+    env = {**OPEN, "DATABASE_URL": database_url, "API_WORKERS": "1", "API_CONNECTIONS": str(limits.CONNECTIONS)}
+    processes.start("api", "api_service", env)
     server = Server(processes, lines)
-    with ApiClient(server.url) as client, descriptors(worker.CONNECTIONS + 400), ExitStack() as stack:
+    with ApiClient(server.url) as client, descriptors(limits.CONNECTIONS + 400), ExitStack() as stack:
         client.wait_until_ready(30)
-        for _ in range(worker.CONNECTIONS + 200):
+        for _ in range(limits.CONNECTIONS + 200):
             stack.enter_context(connected(server))
         for number in range(20):
             client.create_client(f"7912{number:07}")
         (process,) = psutil.Process(server.pid).children()
-        assert len(process.net_connections()) <= worker.CONNECTIONS + 50
+        assert len(process.net_connections()) <= limits.CONNECTIONS + 50
 
 
 @contextmanager
@@ -226,28 +228,6 @@ def descriptors(wanted: int) -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(wanted, hard)), hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def test_a_thread_waits_for_a_client_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seconds in all, not from byte to byte; and the same for one who does not take his answer."""
-    monkeypatch.setattr(reception, "PATIENCE", 0.3)
-    monkeypatch.setattr(reception, "SLOWEST", 10**9)
-    ours, theirs = socket.socketpair()
-    with reception.PatientSocket(ours) as patient, theirs:
-        theirs.sendall(b"one")
-        assert patient.recv(10) == b"one"
-        stop = threading.Event()
-        trickle = threading.Thread(target=lambda: [theirs.send(b"x") for _ in iter(lambda: stop.wait(0.05), True)])
-        trickle.start()
-        with pytest.raises(ConnectionResetError, match="too slow"):
-            list(iter(lambda: patient.recv(1), b""))
-        stop.set()
-        trickle.join()
-        with pytest.raises(ConnectionResetError, match="too slow"):
-            patient.sendall(b"y" * 10_000_000)
-        patient.be_patient()
-        theirs.sendall(b"two")
-        assert patient.recv(10).endswith(b"two")
 
 
 def test_requests_that_come_in_pieces_or_together_are_answered(open_server: Server) -> None:
@@ -280,7 +260,7 @@ def test_an_answer_comes_in_one_piece(open_server: Server) -> None:
             assert body
 
 
-NO_LIMIT = reception.MAX_HEAD + 1000
+NO_LIMIT = limits.MAX_HEAD + 1000
 HEADS = {
     "65 headers": (b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(65)) + b"\r\n", 431),
     "endless head": (b"GET / HTTP/1.1\r\nX: " + b"y" * NO_LIMIT, 431),
@@ -302,14 +282,14 @@ def test_heads_that_are_refused(open_server: Server) -> None:
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == status
 
 
-def test_a_long_body_from_a_stranger_is_not_read(
+def test_a_file_from_a_stranger_is_not_read(
     processes: Processes, lines: list[str], engine: Engine, database_url: str
 ) -> None:
     make_key(engine)
     processes.start("api", "api_service", {**LOCKED, "DATABASE_URL": database_url, "API_WORKERS": "1"})
     server = Server(processes, lines)
     until(lambda: _status(f"{server.url}/health/ready") == 200)
-    head = POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\n"
+    head = POST.replace(b"/clients/", b"/clients/import/") + b"Transfer-Encoding: chunked\r\n\r\n5\r\n"
     with ExitStack() as stack:
         crowd = [stack.enter_context(connected(server)) for _ in range(40)]
         for connection in crowd:
