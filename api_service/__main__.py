@@ -38,6 +38,7 @@ def _serve(configuration: Settings, directory: Path) -> None:
     # What declares metrics must not be imported before their directory is known.
     from api_service import app  # noqa: PLC0415
     from api_service.announcer import BackgroundAnnouncer  # noqa: PLC0415
+    from api_service.server.limits import THREADS  # noqa: PLC0415
     from api_service.server.serving import serve  # noqa: PLC0415
     from shared.broker.choice import choose  # noqa: PLC0415
 
@@ -51,7 +52,7 @@ def _serve(configuration: Settings, directory: Path) -> None:
     serve(
         configuration,
         directory,
-        lambda: app.deployed(configuration, url, broker, announcer),
+        lambda: app.deployed(configuration, url, broker, announcer, THREADS),
         lambda: announcer.close(timeout=2.0),
     )
 

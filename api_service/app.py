@@ -18,7 +18,6 @@ from api_service.parts import Announcer, Parts, asked
 from api_service.probe import Probe
 from api_service.rate import Rate
 from api_service.resources import clients, health, imports, keys, mailings, statistics
-from api_service.server.limits import THREADS
 from shared import database, ledger
 from shared.broker import topology
 from shared.broker.base import Broker
@@ -69,9 +68,9 @@ def create_app(
     return app
 
 
-def deployed(settings: Settings, url: str, broker: Broker, announcer: Announcer) -> Flask:
-    """The application of a process that serves. url: of the database."""
-    engine = database.engine(url, "api", pool_size=THREADS)
+def deployed(settings: Settings, url: str, broker: Broker, announcer: Announcer, threads: int) -> Flask:
+    """The application of a process that serves, with so many threads. url: of the database."""
+    engine = database.engine(url, "api", pool_size=threads)
     for_probe = database.engine(url, "api-probe", pool_size=1, statement_timeout=2.0)
     return create_app(
         engine,

@@ -71,6 +71,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     parser_class = Request
     task_class = Task
+    request: Request | None = None  # the one that is being received
 
     def __init__(self, server: "Listener", sock: Any, peer: Any, adj: Any, map: Any = None) -> None:
         super().__init__(server, sock, peer, adj, map)
@@ -164,17 +165,17 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     def _advance(self) -> None:
         """Looks at what has come, up to the end of the next request."""
         while self._ahead and self.connected and self.phase in (Phase.REQUEST, Phase.NEXT):
-            if self.request is None:
-                self._begin()
-            self._ahead = self._ahead[self.request.received(self._ahead) :]
-            self._consider(self.request)
+            request = self.request or self._begun()
+            self._ahead = self._ahead[request.received(self._ahead) :]
+            self._consider(request)
 
-    def _begin(self) -> None:
+    def _begun(self) -> Request:
         self.request = self.parser_class(self.adj)
         if self._between is Phase.NEXT:
             self._between = self._seen = Phase.REQUEST
             self.since = clock.ticks()
             self.client = self.peer
+        return self.request
 
     def _consider(self, request: Request) -> None:
         if self.is_proxied and request.headers_finished and self.client == self.peer and not request.empty:

@@ -118,13 +118,14 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the library has no types
             new.give_up(refusal)
 
     def _give_up(self, some: Iterable[Connection], refusal: Refusal) -> bool:
-        """One of these connections that nothing is done for: of those that wait for the same, the larger crowd pays, the
-        one that has waited longest."""
-        crowds = defaultdict(list)
+        """One of these connections that nothing is done for: of those that wait for the same, the larger crowd pays,
+        whoever has waited longest."""
+        crowds: dict[Phase, list[Connection]] = defaultdict(list)
         for one in some:
             if one.phase in _GIVEN_UP:
                 crowds[one.phase].append(one)
         if not crowds:
             return False
-        min(max(crowds.values(), key=len), key=lambda one: one.since).give_up(refusal)
+        crowd = max(crowds.values(), key=len)
+        min(crowd, key=lambda one: one.since).give_up(refusal)
         return True

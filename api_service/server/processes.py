@@ -1,6 +1,6 @@
 """The processes that serve, under a parent that starts them, replaces those that die, and stops them.
 
-They share one listening socket, so a connection that waits is taken by whoever is free, and none is lost with a process.
+They share one listening socket: a connection that waits is taken by whoever is free, and none is lost with a process.
 The parent has no threads, since it forks; it hears signals where it waits for them and nowhere else.
 """
 

@@ -30,9 +30,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # the library has no ty
         elif self.headers_finished and self.body_rcv is not None:
             if self.command == "POST" and self.path.endswith("/import/"):
                 self.is_file = self.completed = True
-            elif (
-                max(self.content_length, len(self.body_rcv)) > MAX_BYTES or self.body_bytes_received > MAX_FRAMING
-            ):
+            elif max(self.content_length, len(self.body_rcv)) > MAX_BYTES or self.body_bytes_received > MAX_FRAMING:
                 self.refusal = _REFUSALS[413]
         self.completed = self.completed or self.refusal is not None
         return taken

@@ -84,6 +84,7 @@ def _listen(host: str, port: int) -> socket.socket:
             dualstack_ipv6=is_ipv6 and socket.has_dualstack_ipv6(),
         )
     except OSError as error:
-        raise SettingsError(f"API_PORT {port} of {host} cannot be used: {error.strerror}.") from error
+        reason = str(error.strerror).partition(" (while")[0]  # attempting to bind on address …
+        raise SettingsError(f"API_PORT {port} of {host} cannot be used: {reason}.") from error
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)  # its connections inherit it
     return listening

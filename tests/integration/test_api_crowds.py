@@ -16,6 +16,7 @@ from api_service import key, keys
 from api_service.key import Scope
 from sandbox.processes import Processes
 from tests.services.api_server import WORKERS, Server, until
+from tests.services.listener import everything
 
 CROWD = 24  # more than there are threads
 SOON = 2.0  # seconds; 0.1 on a machine that does nothing else, and never where a crowd holds all threads
@@ -61,14 +62,6 @@ class Locked(Server):
         connection.bind((address, 0))
         connection.connect(("127.0.0.1", self.port))
         return connection
-
-
-def everything(connection: socket.socket) -> bytes:
-    received = b""
-    with suppress(ConnectionError):
-        while chunk := connection.recv(65536):
-            received += chunk
-    return received
 
 
 @pytest.fixture(scope="module")

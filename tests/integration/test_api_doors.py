@@ -261,13 +261,34 @@ def test_an_answer_comes_in_one_piece(open_server: Server) -> None:
 
 
 NO_LIMIT = limits.MAX_HEAD + 1000
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
 HEADS = {
     "65 headers": (b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(65)) + b"\r\n", 431),
     "endless head": (b"GET / HTTP/1.1\r\nX: " + b"y" * NO_LIMIT, 431),
     "endless path": (b"GET /" + b"a" * NO_LIMIT, 431),
-    "two lengths": (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
-    "length and chunks": (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    "long path": (b"GET /" + b"a" * 4200 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+    "long header": (GET + b"X: " + b"y" * 8200 + b"\r\n\r\n", 431),
+    "two lengths": (GET + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
+    "a length of 5 000 digits": (GET + b"Content-Length: " + b"1" * 5000 + b"\r\n\r\n", 400),
+    "a signed length": (GET + b"Content-Length: +5\r\n\r\n", 400),
+    "length and chunks": (CHUNKED + b"Content-Length: 5\r\n\r\n", 400),
+    "chunks and length": (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    "chunks in chunks": (POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n", 400),
+    "chunks twice": (CHUNKED + b"Transfer-Encoding: chunked\r\n\r\n", 400),
+    "chunks of HTTP/1.0": (CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0") + b"\r\n", 400),
+    "another coding": (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
+    "a coding with a tail": (POST + b"Transfer-Encoding: chunked\x85\r\n\r\n", 501),
+    "a body over 64 KiB": (POST + b"Content-Length: 65537\r\n\r\n", 413),
+    "a chunk of no size": (CHUNKED + b"\r\n5x\r\n", 400),
+    "a chunk without an end": (CHUNKED + b"\r\n2\r\n{}xx", 400),
     "two hosts": (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n", 400),
+    "a header over two lines": (GET + b"X: a\r\n b\r\n\r\n", 400),
+    "a blank before the colon": (GET + b"Content-Length : 5\r\n\r\n", 400),
+    "a bare line feed": (GET + b"X: a\nContent-Length: 5\r\n\r\n", 400),
+    "no version": (b"GET /\r\n\r\n", 400),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\n", 400),
+    "an address that is none": (b"GET http://[/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
 }
 
@@ -280,6 +301,36 @@ def test_heads_that_are_refused(open_server: Server) -> None:
             answer = _all(connection)
         assert answer.startswith(b"HTTP/1.1 %d " % status), name
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == status
+
+
+def test_what_is_refused_can_be_found(processes: Processes, lines: list[str], database_url: str) -> None:
+    """Under the id of the answer, with the address and the reason, and by its number."""
+    processes.start("api", "api_service", {**OPEN, "DATABASE_URL": database_url})
+    server = Server(processes, lines)
+    for path, headers, reason in (
+        (f"/{'a' * 9000}", {}, "line_too_long"),
+        ("/", {"X-Long": "a" * 9000}, "head_too_large"),
+        ("/clients/", {"X-Request-ID": "mine", "Content-Length": "70000"}, "body_too_large"),
+    ):
+        answer = requests.get(server.url + path, headers=headers, timeout=30)
+        found = {"reason": reason, "status": answer.status_code, "address": "127.0.0.1"}
+        until(lambda: _refused(server, answer.headers["X-Request-ID"]))  # noqa: B023 - it is over in this round
+        assert _refused(server, answer.headers["X-Request-ID"]).items() >= found.items()
+        assert f'api_refused_total{{reason="{reason}"}} 1.0' in server.metrics()
+    assert _refused(server, "mine")
+
+
+def _refused(server: Server, request_id: str) -> dict[str, object]:
+    return next((event for event in server.events("refused") if event["request_id"] == request_id), {})
+
+
+def test_requests_that_were_sent_ahead_are_answered_in_turn(open_server: Server) -> None:
+    asked = [f"/health/live?{number}" if number % 3 else f"/none/{number}" for number in range(300)]
+    with connected(open_server) as connection:
+        connection.sendall(b"".join(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode() for path in asked))
+        connection.shutdown(socket.SHUT_WR)
+        answers = re.findall(rb"HTTP/1.1 (\d+)", _all(connection))
+    assert answers == [b"200" if number % 3 else b"404" for number in range(300)]
 
 
 def test_a_file_from_a_stranger_is_not_read(
