@@ -9,6 +9,7 @@ import fcntl
 import math
 import sys
 import termios
+from contextlib import suppress
 from enum import Enum
 from socket import SHUT_WR
 from typing import TYPE_CHECKING, Any
@@ -144,19 +145,16 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             return self._file is not None and self._file.has_room
         return phase is not Phase.CLIENT
 
-    def handle_read(self) -> None:
-        if self._unread is None:
-            super().handle_read()
-        else:
-            self._unread -= len(self.recv(RECEIVED))
-            if self._unread <= 0:
-                self.handle_close()
-
     def handle_expt(self) -> None:
         """Urgent data; HTTP knows none."""
         self.handle_close()
 
     def received(self, data: bytes) -> None:
+        if self._unread is not None:
+            self._unread -= len(data)
+            if self._unread <= 0:
+                self.handle_close()
+            return
         if self._file is not None and self.requests:
             data = data[self._file.take(data) :]
         self._ahead += data
@@ -164,10 +162,11 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     def _advance(self) -> None:
         """Looks at what has come, up to the end of the next request."""
-        while self._ahead and self.connected and self.phase in (Phase.REQUEST, Phase.NEXT):
-            request = self.request or self._begun()
-            self._ahead = self._ahead[request.received(self._ahead) :]
-            self._consider(request)
+        with self.requests_lock:  # the thread of the one before looks whether there is another
+            while self._ahead and self.connected and self.phase in (Phase.REQUEST, Phase.NEXT):
+                request = self.request or self._begun()
+                self._ahead = self._ahead[request.received(self._ahead) :]
+                self._consider(request)
 
     def _begun(self) -> Request:
         self.request = self.parser_class(self.adj)
@@ -210,7 +209,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         return bool(waits or self.close_when_flushed or self.will_close)
 
     def handle_write(self) -> None:
-        self._flush_exception(self._flush_some_if_lockable if self.requests else self._flush_some)
+        self._flush_exception(self._flush_some_if_lockable)
         if self.will_close:
             self.handle_close()
         elif self.close_when_flushed and self.connected and not self.total_outbufs_len:
@@ -254,7 +253,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         """Ends it at once; who has begun a request hears why, if there is room for it."""
         answer = self._note(refusal)
         if self.phase is Phase.REQUEST and self.request is not None:
-            self.send(answer)
+            with suppress(OSError):
+                self.send(answer)
         self.handle_close()
 
     def handle_close(self) -> None:

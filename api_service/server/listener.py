@@ -94,12 +94,20 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the library has no types
         if accepted is None:  # another process was faster
             return
         sock, peer = accepted
-        self.set_socket_options(sock)
-        new = self.channel_class(self, sock, peer, self.adj, map=self._map)
+        try:
+            self.set_socket_options(sock)
+            new = self.channel_class(self, sock, peer, self.adj, map=self._map)
+        except OSError:  # it is gone already
+            sock.close()
+            return
         if self.has_too_many_of(new):
             self._make_room(new, TOO_MANY)
         elif len(self.active_channels) > CONNECTIONS - SPARE:
             self._make_room(new, FULL)
+
+    def handle_error(self) -> None:
+        """A defect; without its socket this process would serve nobody, so it ends and is replaced."""
+        raise  # noqa: PLE0704 - called where an exception is handled
 
     def has_too_many_of(self, connection: Connection) -> bool:
         """Whether its client has more connections than they may have."""

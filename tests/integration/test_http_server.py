@@ -1,8 +1,12 @@
-"""The limits of a file on its way in, at a server of their own with less patience."""
+"""The HTTP server around an application of a test's own: files on their way in, with less patience; many requests."""
 
+import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +14,7 @@ from flask import Flask, request
 
 from api_service import upload
 from api_service.server import file_stream, limits
+from api_service.server.connection import Connection
 from tests.services.listener import Connect, everything, listening
 
 HEAD = b"POST /import/ HTTP/1.1\r\nHost: localhost\r\n"
@@ -28,6 +33,43 @@ def connected() -> Iterator[Connect]:
 
     with listening(app) as connect:
         yield connect
+
+
+class Reluctant(list[Any]):
+    """Requests of which a thread takes leave slowly."""
+
+    def pop(self, *place: Any) -> Any:
+        request = super().pop(*place)
+        time.sleep(0.005)
+        return request
+
+
+def test_every_request_is_answered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the loop looks for the next one while the thread of the one before takes its leave."""
+    asked: list[str] = []
+
+    def application(environ: dict[str, Any], start: Any) -> list[bytes]:
+        asked.append(environ["PATH_INFO"])
+        body = environ["PATH_INFO"].encode()
+        start("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+    def ask(connect: Connect, who: int) -> None:
+        with connect() as client:
+            paths = [f"/{who}/{number}" for number in range(50)]
+            client.sendall(b"".join(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode() for path in paths))
+            received = answer(client)
+            assert re.findall(rb"\r\n\r\n(/\d+/\d+)", received) == [path.encode() for path in paths]
+
+    def reluctant(self: Connection, *arguments: Any, **more: Any) -> None:
+        usual(self, *arguments, **more)
+        self.requests = Reluctant()
+
+    usual = Connection.__init__
+    monkeypatch.setattr(Connection, "__init__", reluctant)
+    with listening(application) as connect, ThreadPoolExecutor(4) as pool:
+        list(pool.map(partial(ask, connect), range(4)))
+    assert len(asked) == 4 * 50
 
 
 def answer(client: socket.socket) -> bytes:
