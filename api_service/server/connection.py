@@ -5,12 +5,7 @@ what the kernel takes at once, and is free; the loop sends the rest. The next re
 so a client has at most one answer waiting, however many requests they have sent ahead.
 """
 
-import fcntl
-import math
-import sys
-import termios
 from contextlib import suppress
-from enum import Enum
 from socket import SHUT_WR
 from typing import TYPE_CHECKING, Any
 
@@ -19,33 +14,17 @@ from waitress.task import WSGITask
 
 from api_service.request_id import request_id
 from api_service.server.file_stream import FileStream
-from api_service.server.limits import (
-    KEEPALIVE,
-    LINGER,
-    LINGER_BYTES,
-    PATIENCE,
-    RECEIVED,
-    TIMEOUT,
-)
+from api_service.server.limits import LINGER_BYTES, RECEIVED
+from api_service.server.phase import Phase, on_the_way, patience
 from api_service.server.refusal import TOO_LATE, TOO_MANY, TOO_SLOW, Refusal
 from api_service.server.request import Request
-from api_service.upload import BROKEN_OFF, SLOWEST
+from api_service.upload import BROKEN_OFF
 from shared import clock
 
 if TYPE_CHECKING:
     from api_service.server.listener import Listener
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Phase(Enum):
-    """What a connection is waiting for."""
-
-    REQUEST = "request"  # the rest of one
-    NEXT = "next"  # a further one to begin
-    THREAD = "thread"
-    CLIENT = "client"  # to take the answer
-    END = "end"  # the client to close
 
 
 class Task(WSGITask):  # type: ignore[misc]  # the library has no types
@@ -58,9 +37,14 @@ class Task(WSGITask):  # type: ignore[misc]  # the library has no types
 
     def build_response_header(self) -> bytes:
         if self.channel.server.is_stopping or self.channel.has_unread_file:
-            self.set_close_on_finish()
+            super().set_close_on_finish()
         head: bytes = super().build_response_header()
         return head
+
+    def set_close_on_finish(self) -> None:
+        """Not for want of a length where there is no body, after 204 and 304, as waitress would."""
+        if self.has_body or self.version == "1.0" or self.request.connection_close:
+            super().set_close_on_finish()
 
     def finish(self) -> None:
         super().finish()
@@ -110,29 +94,16 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         phase = self.phase
         if phase is not self._seen:
             self._seen, self.since = phase, now
-        if now < self.since + self._patience(phase):
+        is_idle = phase in (Phase.NEXT, Phase.END) or (phase is Phase.REQUEST and self.request is None)
+        taken = max(0, self._sent - on_the_way(self.socket)) if phase is Phase.CLIENT else 0
+        if now < self.since + patience(phase, taken) and not (is_idle and self.server.is_stopping):
             return
-        if phase is Phase.REQUEST and self.request is not None:
+        if phase is Phase.REQUEST and not is_idle:
             self.refuse(TOO_LATE)
         elif phase is Phase.CLIENT:
             self.give_up(TOO_SLOW)
         else:
             self.handle_close()
-
-    def _patience(self, phase: Phase) -> float:
-        """Seconds."""
-        is_stopping = self.server.is_stopping
-        match phase:
-            case Phase.REQUEST:
-                return 0.0 if is_stopping and self.request is None else TIMEOUT
-            case Phase.NEXT:
-                return 0.0 if is_stopping else KEEPALIVE
-            case Phase.CLIENT:
-                return PATIENCE + (self._sent - _on_the_way(self.socket)) / SLOWEST
-            case Phase.END:
-                return 0.0 if is_stopping else LINGER
-            case Phase.THREAD:
-                return math.inf
 
     # ---------------------------------------------------------------- in
 
@@ -278,14 +249,6 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             self.handle_close()
         else:
             self._unread = LINGER_BYTES
-
-
-def _on_the_way(sock: Any) -> int:
-    """Bytes that the kernel has from us and the client's kernel has not taken."""
-    try:
-        return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-    except OSError:  # not on Linux
-        return 0
 
 
 def _nothing() -> None:

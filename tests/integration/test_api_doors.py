@@ -260,6 +260,22 @@ def test_an_answer_comes_in_one_piece(open_server: Server) -> None:
             assert body
 
 
+def test_the_documents_come_whole_in_part_and_not_again(open_server: Server) -> None:
+    url = f"{open_server.url}/docs/swagger-ui-bundle.js"
+    whole = requests.get(url, timeout=30)
+    assert (whole.status_code, len(whole.content)) == (200, int(whole.headers["Content-Length"]))
+    part = requests.get(url, headers={"Range": "bytes=1000-1999"}, timeout=30)
+    assert (part.status_code, part.content) == (206, whole.content[1000:2000])
+    known = requests.get(url, headers={"If-None-Match": whole.headers["ETag"]}, timeout=30)
+    assert (known.status_code, known.content) == (304, b"")
+    with connected(open_server) as connection:  # none of them has a body that would be taken for the next answer
+        head = b"HEAD /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n"
+        tag = f"If-None-Match: {whole.headers['ETag']}\r\n".encode()
+        last = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        connection.sendall(head + b"\r\n" + head + tag + b"\r\n" + last)
+        assert re.findall(rb"HTTP/1.1 (\d+)", _all(connection)) == [b"200", b"304", b"200"]
+
+
 NO_LIMIT = limits.MAX_HEAD + 1000
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
