@@ -11,7 +11,7 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from api_service import command, keys
 from api_service.loopback import is_loopback
-from api_service.metrics_directory import metrics_directory
+from api_service.server.metrics_directory import metrics_directory
 from shared import logs, migrate, settings
 from shared.database.engine import ensure_database, make_engine
 from shared.domain.errors import SettingsError
@@ -46,7 +46,10 @@ def _see_to_keys(arguments: Sequence[str]) -> int:
 
 def _serve(configuration: Settings, directory: Path) -> None:
     # What declares metrics must not be imported before their directory is known.
-    from api_service.server import Server  # noqa: PLC0415
+    from api_service import app  # noqa: PLC0415
+    from api_service.announcer import BackgroundAnnouncer  # noqa: PLC0415
+    from api_service.server.limits import THREADS  # noqa: PLC0415
+    from api_service.server.serving import serve  # noqa: PLC0415
     from shared.broker.choice import choose  # noqa: PLC0415
 
     url = ensure_database(configuration)
@@ -55,7 +58,13 @@ def _serve(configuration: Settings, directory: Path) -> None:
     if configuration.api_auth:
         _check_keys(url)
     broker = choose(configuration.broker_url, url, configuration.retry_ladder)
-    Server(configuration, url, broker, directory).run()
+    announcer = BackgroundAnnouncer(broker)
+    serve(
+        configuration,
+        directory,
+        lambda log: app.deployed(configuration, url, broker, announcer, threads=THREADS, log=log),
+        lambda: announcer.close(timeout=2.0),
+    )
 
 
 def _check_door(configuration: Settings) -> None:

@@ -1,8 +1,6 @@
 """Around every request: its id, its line in the log, its metrics, and the headers that all answers carry."""
 
 import logging
-import random
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -11,6 +9,7 @@ import structlog
 from flask import Flask, Response, g
 
 from api_service.parts import asked
+from api_service.request_id import request_id
 from api_service.request_log import RequestLog
 from shared import clock
 from shared.metrics import REFUSED, REQUEST_SECONDS, REQUESTS
@@ -18,7 +17,6 @@ from shared.metrics import REFUSED, REQUEST_SECONDS, REQUESTS
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = _READING | {"POST", "PUT", "PATCH", "DELETE"}
 _QUIET = frozenset({"/health/live", "/health/ready"})  # asked every few seconds by machines
@@ -60,9 +58,7 @@ def known_as(key_id: str) -> None:
 
 def _begin() -> None:
     request = asked()
-    given = request.headers.get("X-Request-ID", "")
-    # No secret: it need not come from the kernel, which each time lets another thread have the interpreter.
-    g.request_id = given if _ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+    g.request_id = request_id(request.headers.get("X-Request-ID"))
     g.begun = clock.ticks()
     g.caller = request.remote_addr
     structlog.contextvars.clear_contextvars()

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import urlsplit, urlunsplit
 
-from flask import Flask, Response, redirect
+from flask import Flask, Request, Response, redirect
 from flask.json.provider import DefaultJSONProvider
 from sqlalchemy import Engine
 from sqlalchemy.orm import sessionmaker
+from werkzeug.routing import RequestRedirect
 
 from api_service import access, admission, documentation, errors
 from api_service.body import MAX_BYTES
@@ -26,6 +28,7 @@ from shared.broker import topology
 from shared.broker.base import Broker
 from shared.database.engine import answers, make_engine
 from shared.ledger.entries import any_slot
+from shared.settings import Settings
 
 
 def create_app(
@@ -38,6 +41,7 @@ def create_app(
     rate: int = 0,
     threads: int = 8,
     chores: bool = True,
+    log: RequestLog | None = None,
 ) -> Flask:
     """A new application.
 
@@ -46,6 +50,7 @@ def create_app(
         rate: how many requests a second one key may make; 0: no limit.
         threads: on which requests are answered in this process.
         chores: whether they are done; they begin with the first request.
+        log: that of this process, where somebody else writes to it, too.
     """
     app = _App(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # one more than `BodyParser` takes, so that it sees too much
@@ -60,7 +65,7 @@ def create_app(
         default_timezone=default_timezone,
         slot=any_slot(),
     )
-    log = app.extensions["request_log"] = RequestLog()
+    log = app.extensions["request_log"] = log or RequestLog()
     behind = _engine_behind(engine)
     last_use, expiry = LastUse(behind), Expiry(behind)
     if chores:
@@ -83,6 +88,30 @@ def create_app(
     )
     app.add_url_rule("/", "root", _to_documentation)
     return app
+
+
+def deployed(
+    settings: Settings, url: str, broker: Broker, announcer: Announcer, *, threads: int, log: RequestLog
+) -> Flask:
+    """The application of a process that serves.
+
+    Args:
+        url: of the database.
+        threads: on which requests are answered in this process.
+        log: that of this process.
+    """
+    engine = make_engine(url, "api", pool_size=threads)
+    for_probe = make_engine(url, "api-probe", pool_size=1, statement_timeout=2.0)
+    return create_app(
+        engine,
+        announcer,
+        probes(for_probe, broker),
+        default_timezone=settings.default_timezone,
+        auth=settings.api_auth,
+        rate=settings.api_rate,
+        threads=threads,
+        log=log,
+    )
 
 
 def probes(engine: Engine, broker: Broker) -> dict[str, Probe]:
@@ -118,6 +147,14 @@ class _App(Flask):
         if log.shows(logging.ERROR, "defect", None, ("defect", kind, rule), error=kind, endpoint=rule):
             super().log_exception(exc_info)
 
+    def raise_routing_exception(self, request: Request) -> NoReturn:
+        """A slash that is missing sends nobody to another host or scheme: which ones they used, a proxy knows best."""
+        error = request.routing_exception
+        if isinstance(error, RequestRedirect):
+            parts = urlsplit(error.new_url)
+            error.new_url = urlunsplit(("", "", f"/{parts.path.lstrip('/')}", parts.query, ""))
+        super().raise_routing_exception(request)
+
 
 class _Json(DefaultJSONProvider):
     """Members in the order of the schemas, and letters as they are, so that a person can read an answer."""
@@ -135,4 +172,4 @@ class _Json(DefaultJSONProvider):
 
 
 def _to_documentation() -> Response:
-    return redirect("/docs/")  # type: ignore[return-value]
+    return redirect(f"{asked().script_root}/docs/")  # type: ignore[return-value]

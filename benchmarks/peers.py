@@ -99,7 +99,7 @@ def peers() -> Sequence[Peer]:
 
 @contextmanager
 def django_rest_framework(database_url: str, log: Path) -> Iterator[tuple[str, int]]:
-    """Its URL and its process, on a database with our schema: the same server, with as many workers and threads as ours
+    """Its URL and its process, on a database with our schema: behind gunicorn, with as many workers and threads as ours
     has by default. Raises TooSlow."""
     url = f"http://127.0.0.1:{free_port()}"
     with log.open("wb") as output:

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import time, timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -39,6 +40,8 @@ class Settings:
     api_workers: int
     api_auth: bool  # whether requests need a key
     api_rate: int  # requests per second of one key, per worker; 0: no limit
+    api_connections: int  # of one address, per worker
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]  # whose X-Forwarded-* are believed
     provider_url: str
     provider_token: str
     provider_plaintext: bool  # whether the token may travel to a public host without TLS
@@ -76,6 +79,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         api_workers=read("API_WORKERS", _integer(1, 64), 2),
         api_auth=read("API_AUTH", _choice("on", "off"), "on") == "on",
         api_rate=read("API_RATE", _integer(0, 1_000_000), 200),
+        api_connections=read("API_CONNECTIONS", _integer(1, 800), 100),
+        trusted_proxies=read("TRUSTED_PROXIES", _networks, ()),
         provider_url=read("PROVIDER_URL", _url("http", "https"), "http://127.0.0.1:8090").rstrip("/"),
         provider_token=read("PROVIDER_TOKEN", _token, ""),
         provider_plaintext=read("PROVIDER_PLAINTEXT", _choice("allow", "refuse"), "refuse") == "allow",
@@ -195,6 +200,13 @@ def _tells_everybody(url: str, token: str) -> bool:
     """Whether a secret would travel in plain text to a host that may be anywhere."""
     parts = urlsplit(url)
     return parts.scheme == "http" and bool(token or parts.username) and not is_near(parts.hostname or "")
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError("must be addresses or networks such as 10.0.0.5,192.168.0.0/16,2001:db8::/32") from error
 
 
 def _ladder(text: str) -> tuple[timedelta, ...]:

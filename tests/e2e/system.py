@@ -92,7 +92,7 @@ class System:
             self.env["BROKER_URL"] = place.broker_url
 
     def start(self, dispatchers: int = 2) -> None:
-        """The migrations, the API behind gunicorn, dispatchers `dispatcher-1`, `-2` …, and the provider."""
+        """The migrations, the API, dispatchers `dispatcher-1`, `-2` …, and the provider."""
         self.simulator = deployment.start_simulator(self.processes, *self._options)
         self.env.setdefault("PROVIDER_URL", self.simulator.url)  # a test may have put something between
         deployment.migrate(self.processes, self.env)

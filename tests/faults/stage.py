@@ -25,8 +25,8 @@ from tests.faults.witness import LostAnswer, Witness
 DISPATCHER = "tests.services.faulty_dispatcher"
 HEALTHY_WITHIN = 5.0
 
-WORKER_KILLED = "was sent SIGKILL"
-"""How gunicorn complains of it."""
+WORKER_KILLED = "worker_ended"
+"""How the API complains of it."""
 
 
 @dataclass

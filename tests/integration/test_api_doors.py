@@ -18,8 +18,9 @@ import requests
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from api_service import key, keys, reception, worker
+from api_service import key, keys
 from api_service.key import Scope, Token
+from api_service.server import limits
 from sandbox.processes import Processes
 from shared import clock
 from shared.api_client import ApiClient
@@ -181,7 +182,7 @@ def test_slow_clients_hold_up_nobody_and_are_sent_away(open_server: Server) -> N
         crowd = Crowd(stack, open_server.port)
         for number in range(40):  # with a thread for each of them, the first would wait for ever
             answer = requests.post(
-                f"{open_server.url}/clients/", json={"phone": f"7912{number:07}"}, timeout=reception.TIMEOUT
+                f"{open_server.url}/clients/", json={"phone": f"7912{number:07}"}, timeout=limits.TIMEOUT
             )
             assert answer.status_code == 201
         assert all(answer == b"" for answer in crowd.answers("say nothing"))
@@ -208,16 +209,17 @@ def test_clients_that_do_not_hang_up_hold_up_nobody(open_server: Server) -> None
 def test_more_connections_than_there_can_be_hold_up_nobody(
     processes: Processes, lines: list[str], database_url: str
 ) -> None:
-    processes.start("api", "api_service", {**OPEN, "DATABASE_URL": database_url, "API_WORKERS": "1"})
+    env = {**OPEN, "DATABASE_URL": database_url, "API_WORKERS": "1", "API_CONNECTIONS": str(limits.CONNECTIONS)}
+    processes.start("api", "api_service", env)
     server = Server(processes, lines)
-    with ApiClient(server.url) as client, descriptors(worker.CONNECTIONS + 400), ExitStack() as stack:
+    with ApiClient(server.url) as client, descriptors(limits.CONNECTIONS + 400), ExitStack() as stack:
         client.wait_until_ready(30)
-        for _ in range(worker.CONNECTIONS + 200):
+        for _ in range(limits.CONNECTIONS + 200):
             stack.enter_context(connected(server))
         for number in range(20):
             client.create_client(f"7912{number:07}")
         (process,) = psutil.Process(server.pid).children()
-        assert len(process.net_connections()) <= worker.CONNECTIONS + 50
+        assert len(process.net_connections()) <= limits.CONNECTIONS + 50
 
 
 @contextmanager
@@ -226,28 +228,6 @@ def descriptors(wanted: int) -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(wanted, hard)), hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def test_a_thread_waits_for_a_client_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seconds in all, not from byte to byte; and the same for one who does not take his answer."""
-    monkeypatch.setattr(reception, "PATIENCE", 0.3)
-    monkeypatch.setattr(reception, "SLOWEST", 10**9)
-    ours, theirs = socket.socketpair()
-    with reception.PatientSocket(ours) as patient, theirs:
-        theirs.sendall(b"one")
-        assert patient.recv(10) == b"one"
-        stop = threading.Event()
-        trickle = threading.Thread(target=lambda: [theirs.send(b"x") for _ in iter(lambda: stop.wait(0.05), True)])
-        trickle.start()
-        with pytest.raises(ConnectionResetError, match="too slow"):
-            list(iter(lambda: patient.recv(1), b""))
-        stop.set()
-        trickle.join()
-        with pytest.raises(ConnectionResetError, match="too slow"):
-            patient.sendall(b"y" * 10_000_000)
-        patient.be_patient()
-        theirs.sendall(b"two")
-        assert patient.recv(10).endswith(b"two")
 
 
 def test_requests_that_come_in_pieces_or_together_are_answered(open_server: Server) -> None:
@@ -280,14 +260,51 @@ def test_an_answer_comes_in_one_piece(open_server: Server) -> None:
             assert body
 
 
-NO_LIMIT = reception.MAX_HEAD + 1000
+def test_the_documents_come_whole_in_part_and_not_again(open_server: Server) -> None:
+    url = f"{open_server.url}/docs/swagger-ui-bundle.js"
+    whole = requests.get(url, timeout=30)
+    assert (whole.status_code, len(whole.content)) == (200, int(whole.headers["Content-Length"]))
+    part = requests.get(url, headers={"Range": "bytes=1000-1999"}, timeout=30)
+    assert (part.status_code, part.content) == (206, whole.content[1000:2000])
+    known = requests.get(url, headers={"If-None-Match": whole.headers["ETag"]}, timeout=30)
+    assert (known.status_code, known.content) == (304, b"")
+    with connected(open_server) as connection:  # none of them has a body that would be taken for the next answer
+        head = b"HEAD /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n"
+        tag = f"If-None-Match: {whole.headers['ETag']}\r\n".encode()
+        last = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        connection.sendall(head + b"\r\n" + head + tag + b"\r\n" + last)
+        assert re.findall(rb"HTTP/1.1 (\d+)", _all(connection)) == [b"200", b"304", b"200"]
+
+
+NO_LIMIT = limits.MAX_HEAD + 1000
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
 HEADS = {
     "65 headers": (b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(65)) + b"\r\n", 431),
     "endless head": (b"GET / HTTP/1.1\r\nX: " + b"y" * NO_LIMIT, 431),
     "endless path": (b"GET /" + b"a" * NO_LIMIT, 431),
-    "two lengths": (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
-    "length and chunks": (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    "long path": (b"GET /" + b"a" * 4200 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+    "long header": (GET + b"X: " + b"y" * 8200 + b"\r\n\r\n", 431),
+    "two lengths": (GET + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
+    "a length of 5 000 digits": (GET + b"Content-Length: " + b"1" * 5000 + b"\r\n\r\n", 400),
+    "a signed length": (GET + b"Content-Length: +5\r\n\r\n", 400),
+    "length and chunks": (CHUNKED + b"Content-Length: 5\r\n\r\n", 400),
+    "chunks and length": (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    "chunks in chunks": (POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n", 400),
+    "chunks twice": (CHUNKED + b"Transfer-Encoding: chunked\r\n\r\n", 400),
+    "chunks of HTTP/1.0": (CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0") + b"\r\n", 400),
+    "another coding": (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
+    "a coding with a tail": (POST + b"Transfer-Encoding: chunked\x85\r\n\r\n", 501),
+    "a body over 64 KiB": (POST + b"Content-Length: 65537\r\n\r\n", 413),
+    "a chunk of no size": (CHUNKED + b"\r\n5x\r\n", 400),
+    "a chunk without an end": (CHUNKED + b"\r\n2\r\n{}xx", 400),
     "two hosts": (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n", 400),
+    "a header over two lines": (GET + b"X: a\r\n b\r\n\r\n", 400),
+    "a blank before the colon": (GET + b"Content-Length : 5\r\n\r\n", 400),
+    "a bare line feed": (GET + b"X: a\nContent-Length: 5\r\n\r\n", 400),
+    "no version": (b"GET /\r\n\r\n", 400),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\n", 400),
+    "an address that is none": (b"GET http://[/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
 }
 
@@ -302,14 +319,44 @@ def test_heads_that_are_refused(open_server: Server) -> None:
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == status
 
 
-def test_a_long_body_from_a_stranger_is_not_read(
+def test_what_is_refused_can_be_found(processes: Processes, lines: list[str], database_url: str) -> None:
+    """Under the id of the answer, with the address and the reason, and by its number."""
+    processes.start("api", "api_service", {**OPEN, "DATABASE_URL": database_url})
+    server = Server(processes, lines)
+    for path, headers, reason in (
+        (f"/{'a' * 9000}", {}, "line_too_long"),
+        ("/", {"X-Long": "a" * 9000}, "head_too_large"),
+        ("/clients/", {"X-Request-ID": "mine", "Content-Length": "70000"}, "body_too_large"),
+    ):
+        answer = requests.get(server.url + path, headers=headers, timeout=30)
+        found = {"reason": reason, "status": answer.status_code, "address": "127.0.0.1"}
+        until(lambda: _refused(server, answer.headers["X-Request-ID"]))  # noqa: B023 - it is over in this round
+        assert _refused(server, answer.headers["X-Request-ID"]).items() >= found.items()
+        assert f'api_refused_total{{reason="{reason}"}} 1.0' in server.metrics()
+    assert _refused(server, "mine")
+
+
+def _refused(server: Server, request_id: str) -> dict[str, object]:
+    return next((event for event in server.events("refused") if event["request_id"] == request_id), {})
+
+
+def test_requests_that_were_sent_ahead_are_answered_in_turn(open_server: Server) -> None:
+    asked = [f"/health/live?{number}" if number % 3 else f"/none/{number}" for number in range(300)]
+    with connected(open_server) as connection:
+        connection.sendall(b"".join(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode() for path in asked))
+        connection.shutdown(socket.SHUT_WR)
+        answers = re.findall(rb"HTTP/1.1 (\d+)", _all(connection))
+    assert answers == [b"200" if number % 3 else b"404" for number in range(300)]
+
+
+def test_a_file_from_a_stranger_is_not_read(
     processes: Processes, lines: list[str], engine: Engine, database_url: str
 ) -> None:
     make_key(engine)
     processes.start("api", "api_service", {**LOCKED, "DATABASE_URL": database_url, "API_WORKERS": "1"})
     server = Server(processes, lines)
     until(lambda: _status(f"{server.url}/health/ready") == 200)
-    head = POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\n"
+    head = POST.replace(b"/clients/", b"/clients/import/") + b"Transfer-Encoding: chunked\r\n\r\n5\r\n"
     with ExitStack() as stack:
         crowd = [stack.enter_context(connected(server)) for _ in range(40)]
         for connection in crowd:

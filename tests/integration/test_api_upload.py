@@ -1,4 +1,4 @@
-"""Files of clients on their way through gunicorn: slow ones, endless ones, and what dies under them."""
+"""Files of clients on their way through the server: slow ones, endless ones, and what dies under them."""
 
 import json
 import socket
@@ -12,14 +12,9 @@ from typing import Any
 import psutil
 import pytest
 import requests
-from flask import Request
-from gunicorn.http.body import Body, LengthReader
-from gunicorn.http.unreader import SocketUnreader
 from sqlalchemy import Engine, text
-from werkzeug.exceptions import HTTPException
 
-from api_service import imports, reception, upload
-from api_service.reception import PatientSocket
+from api_service import imports, upload
 from sandbox.processes import Processes
 from shared import clock
 from shared.api_client import ApiClient
@@ -220,50 +215,6 @@ def test_chunks_that_make_no_sense(client: ApiClient, server: Server, path: str)
         received = b"".join(iter(lambda: connection.recv(4096), b""))
     assert received.startswith(b"HTTP/1.1 400 ")
     assert json.loads(received.partition(b"\r\n\r\n")[2])["code"] == 400
-
-
-# ---------------------------------------------------------------- the limits, by themselves
-
-
-def received(connection: socket.socket, length: int) -> bytes:
-    """What `upload` makes of a request whose body comes over this connection, as gunicorn hands it over."""
-    environ = {
-        "wsgi.input": Body(LengthReader(SocketUnreader(connection), length)),
-        "wsgi.input_terminated": True,
-        "gunicorn.socket": connection,
-        "CONTENT_LENGTH": str(length),
-        "REQUEST_METHOD": "POST",
-    }
-    return b"".join(upload.pieces(Request(environ)))
-
-
-def pair() -> tuple[socket.socket, PatientSocket]:
-    theirs, ours = socket.socketpair()
-    return theirs, PatientSocket(ours)
-
-
-def test_a_client_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload, "PATIENCE", 0.2)
-    monkeypatch.setattr(reception, "SLOWEST", 2**30)
-    theirs, ours = pair()
-    with theirs, ours:
-        theirs.sendall(b"phone\n" * 5000)
-        with pytest.raises(HTTPException) as error:
-            received(ours, 40_000)
-        assert error.value.code == 408
-
-
-@pytest.mark.parametrize(("limit", "value", "status"), [("MAX_SECONDS", 0.0, 408), ("MAX_BYTES", 29_999, 413)])
-def test_limits(monkeypatch: pytest.MonkeyPatch, limit: str, value: float, status: int) -> None:
-    theirs, ours = pair()
-    with theirs, ours:
-        theirs.sendall(b"phone\n" * 5000)
-        assert len(received(ours, 30_000)) == 30_000
-        theirs.sendall(b"phone\n" * 5000)
-        monkeypatch.setattr(upload, limit, value)
-        with pytest.raises(HTTPException) as error:
-            received(ours, 30_000)
-        assert error.value.code == status
 
 
 def test_a_file_that_is_too_large_changes_nothing(books_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The API service as it is deployed: gunicorn, several processes, settings from the environment."""
+"""The API service as it is deployed: several processes, settings from the environment."""
 
 import json
 import time

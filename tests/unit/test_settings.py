@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, time, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -47,9 +48,9 @@ def _refused(environment: Mapping[str, str]) -> str:
 def test_without_an_environment_the_defaults_hold(value: str) -> None:
     defaults = Settings(
         database_url=None, broker_url=None, data_dir=Path(".local"), api_host="127.0.0.1", api_port=8000, api_workers=2,
-        api_auth=True, api_rate=200, provider_url="http://127.0.0.1:8090", provider_token="",
-        provider_plaintext=False, provider_timeout=10.0, dispatch_concurrency=256, dispatch_rate=0.0,
-        retry_ladder=DEFAULT_LADDER, retry_attempts=10,
+        api_auth=True, api_rate=200, api_connections=100, trusted_proxies=(),
+        provider_url="http://127.0.0.1:8090", provider_token="", provider_plaintext=False, provider_timeout=10.0,
+        dispatch_concurrency=256, dispatch_rate=0.0, retry_ladder=DEFAULT_LADDER, retry_attempts=10,
         default_timezone="UTC", smtp_url=None, report_from=None, report_to=(), report_at=time(9),
         report_timezone=ZoneInfo("UTC"), ssl_cert_file=None, metrics_host="127.0.0.1", metrics_port=0,
         log_level="info", log_format="console",
@@ -68,6 +69,8 @@ def test_every_setting_can_be_set(authorities: Path) -> None:
         "API_WORKERS": "8",
         "API_AUTH": "off",
         "API_RATE": "50",
+        "API_CONNECTIONS": "400",
+        "TRUSTED_PROXIES": "10.0.0.5, 2001:db8::/32",
         "PROVIDER_URL": "https://provider.example/base/",
         "PROVIDER_TOKEN": "eyJhbGciOi.JIUzI1NiJ9",
         "PROVIDER_PLAINTEXT": "allow",
@@ -92,7 +95,8 @@ def test_every_setting_can_be_set(authorities: Path) -> None:
     found = settings.load(values)
     assert found == Settings(
         database_url=values["DATABASE_URL"], broker_url=values["BROKER_URL"], data_dir=Path("/var/lib/notify"),
-        api_host="::", api_port=0, api_workers=8, api_auth=False, api_rate=50,
+        api_host="::", api_port=0, api_workers=8, api_auth=False, api_rate=50, api_connections=400,
+        trusted_proxies=(ip_network("10.0.0.5"), ip_network("2001:db8::/32")),
         provider_url="https://provider.example/base", provider_token=values["PROVIDER_TOKEN"],
         provider_plaintext=True, provider_timeout=2.5, dispatch_concurrency=10000, dispatch_rate=0.5,
         retry_ladder=(timedelta(seconds=1), timedelta(seconds=90), timedelta(hours=2), timedelta(days=1)),
@@ -183,6 +187,11 @@ def test_every_setting_can_be_set(authorities: Path) -> None:
         ("METRICS_PORT", "9100/metrics"),
         ("API_AUTH", "no"),
         ("API_RATE", "100/minute"),
+        ("API_CONNECTIONS", "0"),
+        ("TRUSTED_PROXIES", "proxy.example"),
+        ("TRUSTED_PROXIES", "10.0.0.5/8"),
+        ("TRUSTED_PROXIES", "10.0.0.5,"),
+        ("TRUSTED_PROXIES", "*"),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
     ],

@@ -24,7 +24,7 @@ def metrics_directory() -> Iterator[Path]:
     try:
         yield directory
     finally:
-        if os.getpid() == owner:  # gunicorn's workers leave this block, too
+        if os.getpid() == owner:
             shutil.rmtree(directory, ignore_errors=True)
 
 
