@@ -61,7 +61,7 @@ class Programs:
         try:
             user = _server_user()
             return cls(_copied(installed) / _BIN, user.pw_uid, user.pw_gid, user.pw_name, is_other=True)
-        except (OSError, subprocess.CalledProcessError) as error:
+        except (OSError, subprocess.SubprocessError) as error:
             raise SettingsError(
                 f"DATABASE_URL must be set, or another user than root start this: a user {_SERVER_USER} for the"
                 f" embedded PostgreSQL, and its copy under {COPIES}, cannot be made ({error})."

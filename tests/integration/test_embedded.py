@@ -166,6 +166,15 @@ def test_what_it_cannot_use_is_refused_in_a_sentence_and_left_alone(place: Path)
         assert (other.parent.stat().st_uid, other.parent.stat().st_mode & 0o777) == (_ids(STRANGER)[0], 0o755)
 
 
+def test_where_root_cannot_have_a_copy_of_the_programs_it_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded_programs, "COPIES", Path("/proc/nowhere"))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(embedded_programs, "_SERVER_USER", STRANGER)
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL must be set, or another user than root[^\n]*\.$"):
+        embedded.database_url(place)
+    assert list(place.iterdir()) == []
+
+
 def test_a_start_that_broke_off_is_begun_anew(place: Path) -> None:
     (place / "postgres.new" / "base").mkdir(parents=True)
     url = embedded.start(place)
