@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import pytest
@@ -182,6 +181,8 @@ def test_what_the_database_does_not_take_is_tried_again(
     use.note(token.id)
     with locked(database_url, "api_keys"), pytest.raises(OperationalError):
         use.write()
+    use.write()
+    assert row(engine, token.id).last_used_at is None, "not every second"
     later = clock.ticks() + last_use.SELDOM
     monkeypatch.setattr(clock, "ticks", lambda: later)
     use.write()
@@ -239,7 +240,7 @@ def test_a_running_service_shows_last_use_and_expiry(engine: Engine, database_ur
             [shown] = requests.get(f"{server.url}/keys/", headers=bearer(token), timeout=30).json()
             return shown["last_used_at"]
 
-        assert used() is None
+        assert row(engine, token.id).last_used_at is None
         until(used)
         until(lambda: "api_keys_expiring 1.0" in server.metrics())
         [warning] = server.events("api_key_expires")
@@ -255,8 +256,6 @@ def test_chores_that_fail_cost_no_request_anything(engine: Engine, database_url:
             connection.execute(text("alter table api_keys drop column last_used_at"))
         until(lambda: server.events("chore_failed"))
         assert requests.get(f"{server.url}/clients/", headers=bearer(token), timeout=30).ok
-        sleep(1.5)
-        assert len(server.events("chore_failed")) <= 2, "not every second"
 
 
 # ---------------------------------------------------------------- the successor
