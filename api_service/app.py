@@ -13,7 +13,7 @@ from werkzeug.routing import RequestRedirect
 
 from api_service import access, admission, documentation, errors
 from api_service.body import MAX_BYTES
-from api_service.chores import Chores
+from api_service.chores import keep_doing
 from api_service.expiry import Expiry
 from api_service.imports import Importer
 from api_service.keys import Keyring
@@ -49,7 +49,7 @@ def create_app(
         auth: whether requests need a key.
         rate: how many requests a second one key may make; 0: no limit.
         threads: on which requests are answered in this process.
-        chores: whether they are done; they begin with the first request.
+        chores: whether they are done, on a thread of this process.
         log: that of this process, where somebody else writes to it, too.
     """
     app = _App(__name__, static_folder=None)
@@ -70,7 +70,7 @@ def create_app(
     last_use, expiry = LastUse(behind), Expiry(behind)
     if chores:
         of_keys = [last_use.write, expiry.look] if auth else []
-        app.before_request(Chores([log.flush, *of_keys], log.close).begin)
+        keep_doing([log.flush, *of_keys])
     access.register(app, log)
     admission.register(app, Keyring(engine) if auth else None, Rate(rate), Share(threads), last_use)
     errors.register(app, log)

@@ -59,6 +59,7 @@ def serve(
         garbage.collect_seldom()
         listener.run(GRACE, parent)
         end()
+        log.close()
 
     def ended(pid: int) -> None:
         multiprocess.mark_process_dead(pid, str(metrics_directory))  # type: ignore[no-untyped-call]
