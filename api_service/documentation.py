@@ -154,8 +154,8 @@ _FILE_FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
     ),
     429: (
         "TooManyImports",
-        "Too many imports are running here, or the key has too many requests a second or at the same time. `Retry-After`"
-        " says when to try again.",
+        "Too many imports are running here, or the key has too many requests a second or at the same time."
+        " `Retry-After` says when to try again.",
         _error(429, "Too Many Requests", "2 imports are running here already."),
     ),
 }
