@@ -171,7 +171,7 @@ def test_where_root_cannot_have_a_copy_of_the_programs_it_is_told(place: Path, m
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(embedded_programs, "_SERVER_USER", STRANGER)
     with pytest.raises(SettingsError, match=r"^DATABASE_URL must be set, or another user than root[^\n]*\.$"):
-        embedded.database_url(place)
+        embedded.start(place)
     assert list(place.iterdir()) == []
 
 
