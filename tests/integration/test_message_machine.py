@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine, Row, text
 
 from dispatcher_service.leading.chores.finish_mailings import FINISH
-from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MOVES, Error, MessageState
+from shared.domain.message import FINAL_STATES, MOVES, Error, MessageState
 from shared.domain.retry import ACCEPTED, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
 from shared.domain.window import Window
 from shared.messages.cancel import cancel_client
@@ -101,6 +101,7 @@ class Machine(RuleBasedStateMachine):
         self.live: dict[int, int] = {}  # the claim of each message whose lease lasts and whose result is not written
         self.before: dict[int, Message] = {}
         self.verdicts: dict[int, set[MessageState]] = {}  # final states that were recorded in time, by message
+        self.doubtful: set[int] = set()  # messages of which the answer of any call, or its lease, was lost
         self.repeated: Counter[int] = Counter()  # by mailing
         self.wire_free_at = self.books.now()  # where the rate is limited
 
@@ -298,8 +299,13 @@ class Machine(RuleBasedStateMachine):
             assert (row.due_at is None) == (row.status in FINAL_STATES)
             assert (row.claim_id is not None) == (row.status == MessageState.SENDING)
             assert (row.sent_at is not None) == (row.status == MessageState.SENT)
-            assert not (row.status in ("expired", "cancelled") and row.error in AMBIGUOUS_ERRORS)
             assert row.attempts <= ATTEMPTS
+            if row.error == Error.LEASE_LOST:
+                self.doubtful.add(message_id)
+            if row.status == MessageState.UNKNOWN:
+                assert message_id in self.doubtful
+            if row.status in (MessageState.FAILED, MessageState.EXPIRED, MessageState.CANCELLED):
+                assert message_id not in self.doubtful  # certainly not delivered by us
             if row.status in (MessageState.SENT, MessageState.FAILED):
                 assert self.verdicts[message_id] == {row.status}  # of whoever had the message, and of nobody else
             before = self.before.get(message_id)
@@ -395,7 +401,7 @@ class Machine(RuleBasedStateMachine):
             assert message.client_id in clients
             assert self.is_reachable(mailing_id, message.client_id)
             assert message.attempts == before.attempts
-            assert message.repeat == (before.error in AMBIGUOUS_ERRORS)
+            assert message.repeat == (message.id in self.doubtful)
             self.live[message.id] = message.claim_id
             self.repeated[mailing_id] += message.repeat
         if claimed:
@@ -421,12 +427,15 @@ class Machine(RuleBasedStateMachine):
         now = self.books.now()
         batch = [verdict(message, outcomes[number % len(outcomes)], now) for number, message in enumerate(claimed)]
         assert self.dispatcher(which).move(record_verdicts, batch, timedelta(0)) == len(claimed) - len(in_time)
-        for message, decision, error in batch:
+        for number, (message, decision, error) in enumerate(batch):
             if isinstance(decision, Retry) and published:
                 self.jobs.append(Job(message.mailing_id, (message.id,)))
             if message not in in_time:
                 continue
             self.live.pop(message.id, None)
+            outcome = outcomes[number % len(outcomes)]
+            if outcome and outcome.kind is OutcomeKind.AMBIGUOUS:
+                self.doubtful.add(message.id)
             if isinstance(decision, Finish):
                 self.verdicts.setdefault(message.id, set()).add(decision.state)
             if isinstance(decision, HandBack) and error is None:
