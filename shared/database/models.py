@@ -134,6 +134,7 @@ class Message(Base):
     sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
     status: Mapped[MessageState] = mapped_column(State)
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    maybe_delivered: Mapped[bool] = mapped_column(server_default="false")  # by any call of it; for good
     error: Mapped[str | None] = mapped_column(String(32))  # of the last attempt: shared.domain.message.Error
 
 
@@ -174,6 +175,20 @@ class Tally(Base):
     slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)
+
+
+class LedgerFinding(Base):
+    """A mailing whose counters say something else than its rows, as the last check of the ledger saw it.
+
+    `difference`: by state, and for `audience`, how much more the counters have than the rows. Removed by the check that
+    finds none.
+    """
+
+    __tablename__ = "ledger_findings"
+
+    mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    found_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    difference: Mapped[dict[str, int]] = mapped_column(JSONB)
 
 
 class Report(Base):

@@ -302,10 +302,11 @@ class Machine(RuleBasedStateMachine):
             assert row.attempts <= ATTEMPTS
             if row.error == Error.LEASE_LOST:
                 self.doubtful.add(message_id)
+            assert row.maybe_delivered == (message_id in self.doubtful)
             if row.status == MessageState.UNKNOWN:
-                assert message_id in self.doubtful
+                assert row.maybe_delivered
             if row.status in (MessageState.FAILED, MessageState.EXPIRED, MessageState.CANCELLED):
-                assert message_id not in self.doubtful  # certainly not delivered by us
+                assert not row.maybe_delivered  # certainly not delivered by us
             if row.status in (MessageState.SENT, MessageState.FAILED):
                 assert self.verdicts[message_id] == {row.status}  # of whoever had the message, and of nobody else
             before = self.before.get(message_id)
@@ -427,14 +428,13 @@ class Machine(RuleBasedStateMachine):
         now = self.books.now()
         batch = [verdict(message, outcomes[number % len(outcomes)], now) for number, message in enumerate(claimed)]
         assert self.dispatcher(which).move(record_verdicts, batch, timedelta(0)) == len(claimed) - len(in_time)
-        for number, (message, decision, error) in enumerate(batch):
+        for message, decision, error, ambiguous in batch:
             if isinstance(decision, Retry) and published:
                 self.jobs.append(Job(message.mailing_id, (message.id,)))
             if message not in in_time:
                 continue
             self.live.pop(message.id, None)
-            outcome = outcomes[number % len(outcomes)]
-            if outcome and outcome.kind is OutcomeKind.AMBIGUOUS:
+            if ambiguous:
                 self.doubtful.add(message.id)
             if isinstance(decision, Finish):
                 self.verdicts.setdefault(message.id, set()).add(decision.state)
@@ -449,7 +449,8 @@ def verdict(message: Claimed, outcome: Outcome | None, now: datetime) -> Verdict
     """As `dispatcher_service.sending.attempt.Result` has it."""
     if outcome is None:
         return Verdict(message, HandBack())
-    return Verdict(message, POLICY.decide(outcome, message.attempts + 1, now, message.ends_at), outcome.error)
+    decision = POLICY.decide(outcome, message.attempts + 1, now, message.ends_at, maybe_delivered=message.repeat)
+    return Verdict(message, decision, outcome.error, outcome.kind is OutcomeKind.AMBIGUOUS)
 
 
 @pytest.mark.timeout(600)  # on a machine that does ten other things

@@ -7,7 +7,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, text
 
-from shared.domain.message import FINAL_STATES, MessageState
+from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MessageState
 from shared.domain.retry import Decision, Finish, Retry
 from shared.ledger.entries import Entries, open_entries
 from shared.ledger.figures import find_unbalanced, read_figures, read_totals
@@ -112,7 +112,9 @@ class Books:
 
     def record(self, decision: Decision, claimed: Sequence[Claimed], error: Any = None) -> int:
         """How many verdicts came too late."""
-        return self.move(record_verdicts, [Verdict(message, decision, error) for message in claimed], SECOND)
+        ambiguous = error in AMBIGUOUS_ERRORS
+        verdicts = [Verdict(message, decision, error, ambiguous) for message in claimed]
+        return self.move(record_verdicts, verdicts, SECOND)
 
     def retrying(self, delay: timedelta, error: Any = None) -> tuple[int, int]:
         """A mailing with one message, which waits on the rung of that delay; the ids of both."""
