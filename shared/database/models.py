@@ -19,7 +19,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from shared.domain.message import MessageState
+from shared.database.states import IS_HELD, IS_WAITING, names
+from shared.domain.message import OPEN_STATES, MessageState
 
 Timestamp = TIMESTAMP(timezone=True)
 State = Enum(MessageState, name="message_state", values_callable=lambda states: [state.value for state in states])
@@ -118,12 +119,10 @@ class Message(Base):
             "messages_due_idx",
             "mailing_id",
             "due_at",
-            postgresql_where=text("status in ('pending', 'queued', 'retrying')"),
+            postgresql_where=text(IS_WAITING),
         ),
-        Index("messages_lease_idx", "due_at", postgresql_where=text("status = 'sending'")),
-        CheckConstraint(
-            "(due_at is null) = (status not in ('pending', 'queued', 'sending', 'retrying'))", name="due_at"
-        ),
+        Index("messages_lease_idx", "due_at", postgresql_where=text(IS_HELD)),
+        CheckConstraint(f"(due_at is null) = (status not in {names(OPEN_STATES)})", name="due_at"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -148,17 +147,12 @@ class MailingCounter(Base):
 
     mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
-    pending: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    queued: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    sending: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    retrying: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    sent: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    failed: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    unknown: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    expired: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    cancelled: Mapped[int] = mapped_column(BigInteger, server_default="0")
     first_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
     last_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
+
+
+for _state in MessageState:
+    setattr(MailingCounter, str(_state), mapped_column(BigInteger, nullable=False, server_default="0"))
 
 
 class Tally(Base):

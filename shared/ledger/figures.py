@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, text
 
+from shared.database.states import total
 from shared.domain.message import FINAL_STATES, Error, MessageState
 from shared.ledger.names import ERROR_PREFIX, IS_FINAL, REPEATED, STATES
 
@@ -152,7 +153,7 @@ def find_unbalanced(connection: Connection) -> list[int]:
 _UNBALANCED = text(f"""
     select m.id from mailings m left join mailing_counters c on c.mailing_id = m.id
     group by m.id
-    having m.audience <> coalesce(sum({" + ".join(f"c.{state}" for state in STATES)}), 0)
+    having m.audience <> coalesce(sum({total(MessageState, "c")}), 0)
     order by m.id
 """)
 

@@ -1,8 +1,9 @@
-"""The names under which the ledger counts. Pure.
+"""The names under which the ledger counts.
 
 A tally's name is a final state, REPEATED, or ERROR_PREFIX and an error's name.
 """
 
+from shared.database.states import names
 from shared.domain.message import FINAL_STATES, MessageState
 
 STATES = tuple(str(state) for state in MessageState)
@@ -11,5 +12,5 @@ STATES = tuple(str(state) for state in MessageState)
 ERROR_PREFIX = "error."
 REPEATED = "repeated"
 
-IS_FINAL = "name in (" + ", ".join(f"'{state}'" for state in sorted(FINAL_STATES)) + ")"
+IS_FINAL = f"name in {names(FINAL_STATES)}"
 """A condition of SQL: the tally is of a final state."""

@@ -18,7 +18,6 @@ GRACE = timedelta(seconds=30)
 """How long a message may stay on the broker, beyond the delay of its rung, before the feeder puts it there again."""
 
 GRACE_INTERVAL = f"interval '{GRACE.total_seconds():g} s'"
-WAITING = "status in ('pending', 'queued', 'retrying')"  # as in the index messages_due_idx
 
 
 def array(numbers: Iterable[int]) -> str:

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection
 
+from shared.database.states import IS_HELD
 from shared.domain.message import Error
 from shared.ledger.entries import Entries
 from shared.messages.fragments import counted, enter_counts
@@ -17,10 +18,10 @@ def rescue_messages(connection: Connection, entries: Entries, attempts: int, lim
 
 
 _RESCUE = counted(
-    """
+    f"""
         select id, status, attempts + 1 >= :attempts or (
             select cancelled_at is not null or ends_at <= now() from mailings where id = mailing_id) as last
-        from messages where status = 'sending' and due_at <= now()
+        from messages where {IS_HELD} and due_at <= now()
         order by due_at limit :limit for update skip locked
     """,
     f"""claim_id = null, attempts = m.attempts + 1, error = '{Error.LEASE_LOST}', maybe_delivered = true,
