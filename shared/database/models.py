@@ -19,8 +19,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from shared.database.states import IS_HELD, IS_WAITING, names
 from shared.domain.message import OPEN_STATES, MessageState
+from shared.domain.state_sql import IS_HELD, IS_WAITING, names
 
 Timestamp = TIMESTAMP(timezone=True)
 State = Enum(MessageState, name="message_state", values_callable=lambda states: [state.value for state in states])
@@ -78,6 +78,15 @@ class Mailing(Base):
         CheckConstraint("(window_from is null) = (window_until is null)", name="window"),
         # What the feeder walks: everything that is not over, nearest end first.
         Index("mailings_open_idx", "ends_at", postgresql_where=text("finished_at is null")),
+        # What the auditor goes through: everything that has begun and is not over, and what has nobody to reach.
+        Index("mailings_begun_idx", "id", postgresql_where=text("finished_at is null and audience_limit is not null")),
+        Index(
+            "mailings_empty_idx",
+            "id",
+            postgresql_where=text(
+                "finished_at is null and audience = 0 and (launched_at is not null or cancelled_at is not null)"
+            ),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)

@@ -3,8 +3,8 @@
 A tally's name is a final state, REPEATED, or ERROR_PREFIX and an error's name.
 """
 
-from shared.database.states import names
 from shared.domain.message import FINAL_STATES, MessageState
+from shared.domain.state_sql import names
 
 STATES = tuple(str(state) for state in MessageState)
 """The columns of `mailing_counters`, one for each state."""

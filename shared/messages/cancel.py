@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from shared.database.states import IS_WAITING
 from shared.domain.message import MessageState
+from shared.domain.state_sql import IS_WAITING
 from shared.ledger.entries import Entries
 from shared.messages.fragments import array, closing, enter_counts
 

@@ -2,8 +2,8 @@
 
 from sqlalchemy import Connection
 
-from shared.database.states import IS_WAITING
 from shared.domain.message import MessageState
+from shared.domain.state_sql import IS_WAITING
 from shared.ledger.entries import Entries
 from shared.messages.fragments import closing, enter_counts
 

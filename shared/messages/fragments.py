@@ -66,9 +66,9 @@ PUT_BACK = text("update messages set status = 'pending', due_at = :due_at where 
 
 
 def closing(job: str) -> TextClause:
-    """A statement that gives waiting messages, which `job` selects and locks, their last state: `unknown` where the
-    provider may have taken any call. A message in `sending` is left to its dispatcher while the lease lasts, and then to
-    `rescue`."""
+    """A statement that gives waiting messages, which `job` selects and locks, their last state: `unknown` where
+    the provider may have taken any call. A message in `sending` is left to its dispatcher while the lease lasts, and
+    then to `rescue`."""
     return counted(
         job,
         """due_at = null,

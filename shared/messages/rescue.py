@@ -2,8 +2,8 @@
 
 from sqlalchemy import Connection
 
-from shared.database.states import IS_HELD
 from shared.domain.message import Error
+from shared.domain.state_sql import IS_HELD
 from shared.ledger.entries import Entries
 from shared.messages.fragments import counted, enter_counts
 

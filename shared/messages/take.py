@@ -2,8 +2,8 @@
 
 from sqlalchemy import Connection, TextClause, text
 
-from shared.database.states import IS_WAITING
 from shared.domain.message import MessageState
+from shared.domain.state_sql import IS_WAITING
 from shared.ledger.entries import Entries
 from shared.messages.fragments import GRACE_INTERVAL, PUT_BACK, array, enter, mailing_with, openings_of
 

@@ -27,7 +27,6 @@ from hypothesis.stateful import (
 )  # fmt: skip
 from sqlalchemy import Engine, Row, text
 
-from dispatcher_service.leading.chores.finish_mailings import FINISH
 from shared.domain.message import FINAL_STATES, MOVES, Error, MessageState
 from shared.domain.retry import ACCEPTED, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
 from shared.domain.window import Window
@@ -198,9 +197,7 @@ class Machine(RuleBasedStateMachine):
                 self.books.move(close_messages, mailing_id, state, limit)
 
     def finish(self) -> None:
-        with self.engine.begin() as connection:
-            finished = list(connection.scalars(FINISH))
-        for mailing_id in finished:
+        for mailing_id in self.books.finish(self.mailings):
             assert set(self.books.states(mailing_id)) <= FINAL_STATES
 
     # ---------------------------------------------------------------- the dispatchers

@@ -140,9 +140,7 @@ def test_trying_again_and_again_comes_to_an_end_in_time(
     policy: RetryPolicy, kind: OutcomeKind, left: timedelta
 ) -> None:
     now, deadline, calls = NOW, NOW + left, 1
-    while isinstance(
-        decision := policy.decide(Outcome(kind), calls, now, deadline, maybe_delivered=calls > 1), Retry
-    ):
+    while isinstance(decision := policy.decide(Outcome(kind), calls, now, deadline, maybe_delivered=calls > 1), Retry):
         now += decision.delay
         calls += 1
         assert now < deadline

@@ -15,6 +15,20 @@ def upgrade() -> None:
     # Each condition on the state is that of a partial index. Final messages stay as they are.
     for states in ("status in ('pending', 'queued', 'retrying')", "status = 'sending'"):
         op.execute(f"update messages set maybe_delivered = true where {states} and {_AMBIGUOUS}")
+    op.create_index(
+        "mailings_begun_idx",
+        "mailings",
+        ["id"],
+        postgresql_where=sa.text("finished_at is null and audience_limit is not null"),
+    )
+    op.create_index(
+        "mailings_empty_idx",
+        "mailings",
+        ["id"],
+        postgresql_where=sa.text(
+            "finished_at is null and audience = 0 and (launched_at is not null or cancelled_at is not null)"
+        ),
+    )
     op.create_table(
         "ledger_findings",
         sa.Column("mailing_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -26,4 +40,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("ledger_findings")
+    op.drop_index("mailings_empty_idx", "mailings")
+    op.drop_index("mailings_begun_idx", "mailings")
     op.drop_column("messages", "maybe_delivered")
