@@ -157,23 +157,12 @@ class WindowSchema(BodySchema):
 
 
 _AUDIENCE = fields.Integer(required=True, metadata=_about("Clients that matched when the mailing started.", example=3))
-_STATES = {
-    MessageState.PENDING: "waiting until they are due",
-    MessageState.QUEUED: "on the broker",
-    MessageState.SENDING: "being handed to the provider",
-    MessageState.RETRYING: "waiting for another attempt",
-    MessageState.SENT: "accepted by the provider",
-    MessageState.FAILED: "refused for good, or out of attempts",
-    MessageState.UNKNOWN: "out of attempts, and the provider may have taken the last one",
-    MessageState.EXPIRED: "not sent before the mailing ended",
-    MessageState.CANCELLED: "cancelled with their mailing or client",
-}
 _COUNTS: dict[str, fields.Field[Any]] = {"audience": _AUDIENCE}
 _COUNTS |= {
     str(state): fields.Integer(
-        required=True, metadata=_about(f"Messages {meaning}.", example=int(state is MessageState.SENT) * 3)
+        required=True, metadata=_about(f"Messages {state.meaning}.", example=int(state is MessageState.SENT) * 3)
     )
-    for state, meaning in _STATES.items()
+    for state in MessageState
 }
 
 FiguresSchema = Schema.from_dict(_COUNTS, name="Figures")
@@ -251,10 +240,13 @@ GeneralStatisticsSchema = Schema.from_dict(
 )
 
 
+_MEANINGS = "Where it stands. " + "; ".join(f"`{state}`: {state.meaning}" for state in MessageState) + "."
+
+
 class MessageSchema(Schema):
     id = fields.Integer(required=True, metadata=_about("The provider knows the message by this number.", example=1))
     client_id = fields.Integer(required=True, metadata=_about("The client; he may have been deleted since.", example=1))
-    status = fields.Enum(MessageState, by_value=fields.String, required=True, metadata=_about("Where it stands."))
+    status = fields.Enum(MessageState, by_value=fields.String, required=True, metadata=_about(_MEANINGS))
     attempts = fields.Integer(required=True, metadata=_about("Calls of the provider that count.", example=1))
     error = fields.String(
         required=True,

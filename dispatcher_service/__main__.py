@@ -54,7 +54,7 @@ def run(configuration: Settings) -> int:
         from shared import migrate  # noqa: PLC0415
 
         migrate.upgrade(url)
-    engine = make_engine(url, "dispatcher", pool_size=3)
+    engine = make_engine(url, "dispatcher", pool_size=4)
     worker = Worker(
         engine,
         broker,

@@ -45,7 +45,7 @@ MESSAGES_CLOSED = Counter("feeder_messages_closed_total", "Messages closed becau
 MAILINGS = Gauge("feeder_mailings", "Mailings by state", ["state"])
 MESSAGES = Gauge("feeder_messages", "Messages of unfinished mailings by state", ["state"])
 LEDGER_DIFFERENCE = Gauge(
-    "feeder_ledger_difference", "Audience minus messages over all states; anything but 0 is a defect"
+    "feeder_ledger_difference", "Messages by which counters and rows disagree; anything but 0 is wrong"
 )
 BACKLOG = Gauge("feeder_backlog_jobs", "Jobs waiting on the broker")
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from dispatcher_service.leading.auditor import Auditor
+from dispatcher_service.leading.chores.check_ledger import ROUND
 from dispatcher_service.leading.chores.close_ended import close_ended
-from dispatcher_service.leading.chores.finish_mailings import finish_mailings
 from dispatcher_service.leading.chores.rescue_leases import rescue_leases
 from dispatcher_service.leading.chores.retime_windows import retime_windows
 from dispatcher_service.leading.chores.show_figures import ShowFigures
@@ -51,8 +52,10 @@ class Leader:
         rate: float,
         concurrency: int = CHUNK,
         idle_pause: float = IDLE_PAUSE,
+        check_pause: float = ROUND,
     ) -> None:
-        """rate, concurrency: as the dispatchers have them. idle_pause: seconds after a look that found nothing."""
+        """rate, concurrency: as the dispatchers have them. idle_pause: seconds after a look that found nothing.
+        check_pause: seconds from one check of a mailing's ledger to the next."""
         self._engine = engine
         self._attempts = attempts
         self._idle_pause = idle_pause
@@ -61,21 +64,26 @@ class Leader:
         self._show_figures = ShowFigures()
         self._log = logger()
         self._stopping = threading.Event()
+        self._leads = threading.Event()
+        self._auditor = Auditor(engine, self._leads, check_pause)
         self._thread = threading.Thread(target=self.run, name="feeder", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+        self._auditor.start()
 
     @property
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        return self._thread.is_alive() and self._auditor.is_alive
 
     def stop(self) -> None:
         self._stopping.set()
+        self._auditor.stop()
         self._feed.wake()
 
     def join(self, timeout: float) -> None:
         self._thread.join(timeout)
+        self._auditor.join(timeout)
 
     def run(self) -> None:
         """Stands by or leads, on one connection after the other."""
@@ -91,6 +99,7 @@ class Leader:
                 all_is_well()
                 self._lead(connection)
         finally:
+            self._leads.clear()
             metrics.LEADER.set(0)
             self._feed.drop_session()
 
@@ -115,6 +124,7 @@ class Leader:
     def _lead(self, connection: Connection) -> None:
         self._log.info("feeder_leads")
         metrics.LEADER.set(1)
+        self._leads.set()
         self._feed.begin()
         since = ticks()
         while not self._stopping.is_set():
@@ -136,7 +146,6 @@ class Leader:
             elif mailing.due or mailing.unlaunched:
                 room -= self._feed.publish(connection, mailing.id, room) if room > 0 else 0
                 feeding = True
-        finish_mailings(connection)
         self._show_figures(connection)
         if busy:
             return BUSY_PAUSE

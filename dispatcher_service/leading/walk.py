@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Row, text
 
+from shared.domain.state_sql import IS_WAITING
+
 
 def begun_mailings(connection: Connection) -> Sequence[Row[tuple[object, ...]]]:
     """The mailings that have begun and are not finished, nearest end first."""
@@ -12,11 +14,11 @@ def begun_mailings(connection: Connection) -> Sequence[Row[tuple[object, ...]]]:
 
 
 # A paused mailing is launched only to be closed, when its end has passed.
-WALK = text("""
+WALK = text(f"""
     select id, audience, over, cancelled, window_changed, launched_at is null and not cancelled as unlaunched,
            not over and not cancelled and (
                select due_at from messages where mailing_id = mailings.id
-                 and status in ('pending', 'queued', 'retrying') order by due_at limit 1) <= now() as due
+                 and {IS_WAITING} order by due_at limit 1) <= now() as due
     from mailings, lateral (select ends_at <= now() as over, cancelled_at is not null as cancelled) state
     where finished_at is null and (cancelled or over or starts_at <= now() and paused_at is null)
     order by ends_at, id

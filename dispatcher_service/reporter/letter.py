@@ -12,38 +12,18 @@ from email.utils import format_datetime, parseaddr
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from dispatcher_service.reporter.report import Report
-from shared.domain.message import Error, MessageState
+from shared.domain.message import FINAL_STATES, Error, MessageState
 
-STATES = {
-    MessageState.SENT: "accepted by the provider",
-    MessageState.FAILED: "refused for good, or attempts used up",
-    MessageState.UNKNOWN: "attempts used up, may have been delivered",
-    MessageState.EXPIRED: "the mailing ended first",
-    MessageState.CANCELLED: "mailing cancelled, or client removed",
-}
-"""The states that a message can end in, in the order of the letter, with their meaning for its reader."""
+STATES = [state for state in MessageState if state in FINAL_STATES]
+"""The states that a message can end in, in the order of the letter."""
 
-COLOURS = {
+_COLOURS = {
     MessageState.SENT: "#1f8a5b",
     MessageState.FAILED: "#c8453b",
     MessageState.UNKNOWN: "#d99a2b",
     MessageState.EXPIRED: "#8a94a6",
-    MessageState.CANCELLED: "#c3cad5",
 }
-
-ERRORS = {
-    Error.REJECTED: "the provider refuses the message",
-    Error.UNAUTHORIZED: "the provider does not accept our token",
-    Error.RATE_LIMITED: "too many calls for the provider",
-    Error.SERVER_ERROR: "the provider failed",
-    Error.BAD_ANSWER: "an answer that makes no sense",
-    Error.CONTRADICTION: "an answer that contradicts itself",
-    Error.REDIRECTED: "the provider pointed elsewhere",
-    Error.UNREACHABLE: "no connection to the provider",
-    Error.TIMED_OUT: "no answer in time",
-    Error.CONNECTION_LOST: "the connection broke before the answer",
-    Error.LEASE_LOST: "a dispatcher went away, or was too slow",
-}
+_OTHER_COLOUR = "#c3cad5"
 
 _SHOWN_IDS = 50
 _SHOWN_TEXT = 60
@@ -122,6 +102,10 @@ def _controls(char: str) -> bool:
     return unicodedata.category(char) == "Cc" or "\u202a" <= char <= "\u202e" or "\u2066" <= char <= "\u2069"
 
 
+def _colour(state: MessageState) -> str:
+    return _COLOURS.get(state, _OTHER_COLOUR)
+
+
 def _ids(ids: Sequence[int]) -> str:
     more = len(ids) - _SHOWN_IDS
     return ", ".join(map(str, ids[:_SHOWN_IDS])) + (f" and {more} more" if more > 0 else "")
@@ -140,5 +124,5 @@ _templates = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-_templates.filters.update(long=_long, percent=_percent, number=_number, excerpt=_excerpt, ids=_ids)
-_templates.globals.update(STATES=STATES, COLOURS=COLOURS, ERRORS=ERRORS)
+_templates.filters.update(long=_long, percent=_percent, number=_number, excerpt=_excerpt, ids=_ids, colour=_colour)
+_templates.globals.update(STATES=STATES, ERRORS=list(Error))

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from shared.clock import ticks
-from shared.domain.retry import HandBack, Outcome, RetryPolicy
+from shared.domain.retry import HandBack, Outcome, OutcomeKind, RetryPolicy
 from shared.messages.claim import Claim, Claimed
 from shared.messages.record import Verdict
 
@@ -56,8 +56,10 @@ class Result(NamedTuple):
         if self.outcome is None:
             return Verdict(message, HandBack())
         now = self.attempt.clock.at(self.at)
-        decision = policy.decide(self.outcome, message.attempts + 1, now, message.ends_at)
-        return Verdict(message, decision, self.outcome.error)
+        decision = policy.decide(
+            self.outcome, message.attempts + 1, now, message.ends_at, maybe_delivered=message.repeat
+        )
+        return Verdict(message, decision, self.outcome.error, self.outcome.kind is OutcomeKind.AMBIGUOUS)
 
 
 STALE = 0.5

@@ -41,7 +41,7 @@ typedef Row {                           /* of the table `messages` */
     byte due = NOW;                     /* due_at */
     byte token;                         /* claim_id; 0: nobody sends it */
     byte attempts;
-    bool lost                           /* error in AMBIGUOUS_ERRORS: the last answer, or the lease, was lost */
+    bool maybe                          /* maybe_delivered: the answer of some call, or its lease, was lost; for good */
 };
 
 typedef Claim {                         /* in the memory of a dispatcher */
@@ -144,18 +144,15 @@ inline move(m, after, when) {
 inline finish(m, after) {
     assert(wire[m] == 0);               /* nothing is decided while a call is open */
     assert(after != sent || taken[m]);  /* `sent` is what the provider has */
-    assert(after == sent || after == unknown || !taken[m] || doubt[m]);
-#ifdef STRICT_FINAL
-    assert(after == sent || after == unknown || !taken[m]);
-#endif
+    assert(after == sent || after == unknown || !taken[m]);     /* the others are certainly not delivered by us */
     move(m, after, FAR);
-    row[m].attempts = 0; row[m].lost = false;                   /* no more asked for: fewer states */
+    row[m].attempts = 0; row[m].maybe = false;                  /* no more asked for: fewer states */
     taken[m] = 0; repeated[m] = 0; doubt[m] = false
 }
 
-inline close_as(m, after) {             /* messages._closing */
+inline close_as(m, after) {             /* messages._closing, RetryPolicy.decide */
     if
-    :: row[m].lost -> finish(m, unknown)
+    :: row[m].maybe -> finish(m, unknown)
     :: else -> finish(m, after)
     fi
 }
@@ -198,7 +195,7 @@ inline make_claim(d, set) {
                 ready = ready | (1 << i);
                 move(i, sending, FAR);
                 row[i].token = fresh;
-                repeated[i] = repeated[i] + row[i].lost
+                repeated[i] = repeated[i] + row[i].maybe
             :: else
             fi
         }
@@ -208,14 +205,22 @@ inline make_claim(d, set) {
 inline write_result(d, m) {             /* a row of messages.record, by RetryPolicy.decide */
     if
     :: claim[d].step[m] == unsent ->    /* HandBack: no attempt is spent */
-        repeated[m] = repeated[m] - row[m].lost;
+        repeated[m] = repeated[m] - row[m].maybe;
         move(m, pending, NEAR)
     :: claim[d].step[m] == accepted -> finish(m, sent)
+#ifdef REFUSAL_DECIDES
     :: claim[d].step[m] == refused -> finish(m, failed)
+#else
+    :: claim[d].step[m] == refused -> close_as(m, failed)
+#endif
     :: claim[d].step[m] == transient || claim[d].step[m] == ambiguous ->
         row[m].attempts++;
-        row[m].lost = claim[d].step[m] == ambiguous;
-        doubt[m] = doubt[m] || row[m].lost;
+        doubt[m] = doubt[m] || claim[d].step[m] == ambiguous;
+#ifdef LAST_ANSWER_DECIDES
+        row[m].maybe = claim[d].step[m] == ambiguous;
+#else
+        row[m].maybe = row[m].maybe || claim[d].step[m] == ambiguous;
+#endif
         if
         :: row[m].attempts < ATTEMPTS && !ended -> move(m, retrying, FAR)
         :: row[m].attempts < ATTEMPTS && ended -> close_as(m, expired)
@@ -269,14 +274,14 @@ end:
     :: atomic {
         row[m].status == sending && row[m].due == NOW ->
         row[m].attempts++;
-        row[m].lost = true;             /* lease_lost */
+        row[m].maybe = true;            /* lease_lost */
         doubt[m] = true;
         if
         :: row[m].attempts >= ATTEMPTS || over -> finish(m, unknown)
         :: else -> move(m, pending, NOW)
         fi
 #ifdef RESCUE_FORGETS
-        ; row[m].lost = false
+        ; row[m].maybe = false
 #endif
     }
     od

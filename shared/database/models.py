@@ -19,7 +19,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from shared.domain.message import MessageState
+from shared.domain.message import OPEN_STATES, MessageState
+from shared.domain.state_sql import IS_HELD, IS_WAITING, names
 
 Timestamp = TIMESTAMP(timezone=True)
 State = Enum(MessageState, name="message_state", values_callable=lambda states: [state.value for state in states])
@@ -77,6 +78,15 @@ class Mailing(Base):
         CheckConstraint("(window_from is null) = (window_until is null)", name="window"),
         # What the feeder walks: everything that is not over, nearest end first.
         Index("mailings_open_idx", "ends_at", postgresql_where=text("finished_at is null")),
+        # What the auditor goes through: everything that has begun and is not over, and what has nobody to reach.
+        Index("mailings_begun_idx", "id", postgresql_where=text("finished_at is null and audience_limit is not null")),
+        Index(
+            "mailings_empty_idx",
+            "id",
+            postgresql_where=text(
+                "finished_at is null and audience = 0 and (launched_at is not null or cancelled_at is not null)"
+            ),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -118,12 +128,10 @@ class Message(Base):
             "messages_due_idx",
             "mailing_id",
             "due_at",
-            postgresql_where=text("status in ('pending', 'queued', 'retrying')"),
+            postgresql_where=text(IS_WAITING),
         ),
-        Index("messages_lease_idx", "due_at", postgresql_where=text("status = 'sending'")),
-        CheckConstraint(
-            "(due_at is null) = (status not in ('pending', 'queued', 'sending', 'retrying'))", name="due_at"
-        ),
+        Index("messages_lease_idx", "due_at", postgresql_where=text(IS_HELD)),
+        CheckConstraint(f"(due_at is null) = (status not in {names(OPEN_STATES)})", name="due_at"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -134,6 +142,7 @@ class Message(Base):
     sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
     status: Mapped[MessageState] = mapped_column(State)
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    maybe_delivered: Mapped[bool] = mapped_column(server_default="false")  # by any call of it; for good
     error: Mapped[str | None] = mapped_column(String(32))  # of the last attempt: shared.domain.message.Error
 
 
@@ -147,17 +156,12 @@ class MailingCounter(Base):
 
     mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
-    pending: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    queued: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    sending: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    retrying: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    sent: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    failed: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    unknown: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    expired: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    cancelled: Mapped[int] = mapped_column(BigInteger, server_default="0")
     first_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
     last_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
+
+
+for _state in MessageState:
+    setattr(MailingCounter, str(_state), mapped_column(BigInteger, nullable=False, server_default="0"))
 
 
 class Tally(Base):
@@ -174,6 +178,20 @@ class Tally(Base):
     slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)
+
+
+class LedgerFinding(Base):
+    """A mailing whose counters say something else than its rows, as the last check of the ledger saw it.
+
+    `difference`: by state, and for `audience`, how much more the counters have than the rows. Removed by the check that
+    finds none.
+    """
+
+    __tablename__ = "ledger_findings"
+
+    mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    found_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    difference: Mapped[dict[str, int]] = mapped_column(JSONB)
 
 
 class Report(Base):

@@ -1,31 +1,64 @@
-"""The states of a message and the moves between them. Pure: the SQL in `shared.messages` is tested against it."""
+"""The states of a message, the moves between them, and why an attempt fails. Pure.
 
-from enum import StrEnum
+One list each: columns, SQL, schemas, figures, letters and the glossary are derived from these, or compared with them.
+"""
+
+from enum import Enum, StrEnum
+from typing import Any, Self
+
+
+class Kind(Enum):
+    """What a state means to those who keep messages going."""
+
+    WAITING = "waiting"  # open, and nobody's: it goes on when it is due
+    HELD = "held"  # open, and a dispatcher's until a lease runs out
+    FINAL = "final"  # nothing changes it any more
 
 
 class MessageState(StrEnum):
-    PENDING = "pending"  # waits until it is due: not on the broker
-    QUEUED = "queued"  # in a job on the broker
-    SENDING = "sending"  # claimed by a dispatcher, under a lease
-    RETRYING = "retrying"  # waits on a rung of the retry ladder
-    SENT = "sent"  # the provider accepted it
-    FAILED = "failed"  # refused for good, or attempts used up
-    UNKNOWN = "unknown"  # no more attempts, and the provider may have taken the last one
-    EXPIRED = "expired"  # the mailing ended first
-    CANCELLED = "cancelled"  # the mailing was cancelled or deleted, or the client was deleted
+    """Each with its kind and what is said of a message in it.
+
+    What ends as neither `sent` nor `unknown` was certainly not delivered by us.
+    """
+
+    kind: Kind
+    meaning: str
+
+    def __new__(cls, name: str, *row: Any) -> Self:
+        state = str.__new__(cls, name)
+        state._value_ = name
+        state.kind, state.meaning = row
+        return state
+
+    PENDING = "pending", Kind.WAITING, "waiting until due"
+    QUEUED = "queued", Kind.WAITING, "in a job on the broker"
+    SENDING = "sending", Kind.HELD, "claimed by a dispatcher, under a lease"
+    RETRYING = "retrying", Kind.WAITING, "waiting for another attempt, on a rung of the retry ladder"
+    SENT = "sent", Kind.FINAL, "accepted by the provider"
+    FAILED = "failed", Kind.FINAL, "refused for good, or attempts used up; not delivered"
+    UNKNOWN = "unknown", Kind.FINAL, "ended without success after a call that may have delivered it"
+    EXPIRED = "expired", Kind.FINAL, "not delivered before the mailing ended"
+    CANCELLED = "cancelled", Kind.FINAL, "not delivered: the mailing was cancelled or deleted, or the client removed"
 
 
-OPEN_STATES = frozenset({MessageState.PENDING, MessageState.QUEUED, MessageState.SENDING, MessageState.RETRYING})
-FINAL_STATES = frozenset(MessageState) - OPEN_STATES
+def _of_kind(*kinds: Kind) -> frozenset[MessageState]:
+    return frozenset(state for state in MessageState if state.kind in kinds)
+
+
+WAITING_STATES = _of_kind(Kind.WAITING)
+HELD_STATES = _of_kind(Kind.HELD)
+OPEN_STATES = _of_kind(Kind.WAITING, Kind.HELD)
+FINAL_STATES = _of_kind(Kind.FINAL)
 
 _P, _Q, _S, _R = MessageState.PENDING, MessageState.QUEUED, MessageState.SENDING, MessageState.RETRYING
-_CLOSED = frozenset({MessageState.EXPIRED, MessageState.CANCELLED, MessageState.UNKNOWN})
+_OF_A_CALL = frozenset({MessageState.SENT, MessageState.FAILED})
+_WITHOUT_A_CALL = FINAL_STATES - _OF_A_CALL
 
 MOVES: dict[MessageState, frozenset[MessageState]] = {
-    _P: _CLOSED | {_Q},
-    _Q: _CLOSED | {_S, _P},
-    _S: _CLOSED | {_P, _R, MessageState.SENT, MessageState.FAILED},
-    _R: _CLOSED | {_S, _Q, _P},
+    _P: _WITHOUT_A_CALL | {_Q},
+    _Q: _WITHOUT_A_CALL | {_S, _P},
+    _S: _WITHOUT_A_CALL | _OF_A_CALL | {_P, _R},
+    _R: _WITHOUT_A_CALL | {_S, _Q, _P},
     **{state: frozenset() for state in FINAL_STATES},
 }
 """From each state, the states a message may move to. `queued` and `retrying` go back to `pending` when a claim finds
@@ -33,20 +66,31 @@ the mailing paused or the client's window closed; `retrying` goes to `queued` wh
 
 
 class Error(StrEnum):
-    """Why an attempt did not end in `sent`; kept with the message and counted by mailing."""
+    """Why an attempt did not end in `sent`; kept with the message and counted by mailing.
 
-    REJECTED = "rejected"  # 4xx: the provider refuses this message for good
-    UNAUTHORIZED = "unauthorized"  # 401, 403: our token; no attempt is spent
-    RATE_LIMITED = "rate_limited"  # 429
-    SERVER_ERROR = "server_error"  # 408, 425, 5xx
-    BAD_ANSWER = "bad_answer"  # 200, but not a JSON object with `code` 0
-    CONTRADICTION = "contradiction"  # 200 with JSON that names a member twice: it may say yes and no
-    REDIRECTED = "redirected"  # 3xx, never followed
-    UNREACHABLE = "unreachable"  # no connection, DNS, TLS: the request was not written
-    TIMED_OUT = "timed_out"  # no answer in time after the request was written
-    CONNECTION_LOST = "connection_lost"  # reset after the request was written
-    LEASE_LOST = "lease_lost"  # the dispatcher that had it disappeared, or was too slow
+    is_ambiguous: the provider may have taken the message.
+    """
+
+    meaning: str
+    is_ambiguous: bool
+
+    def __new__(cls, name: str, *row: Any) -> Self:
+        error = str.__new__(cls, name)
+        error._value_ = name
+        error.meaning, error.is_ambiguous = row
+        return error
+
+    REJECTED = "rejected", "4xx: the provider refuses this message for good", False
+    UNAUTHORIZED = "unauthorized", "401, 403: the provider does not accept our token", False
+    RATE_LIMITED = "rate_limited", "429: too many calls for the provider", False
+    SERVER_ERROR = "server_error", "408, 425, 5xx: the provider failed", False
+    BAD_ANSWER = "bad_answer", "200, but not a JSON object with `code` 0; truncated or too long", False
+    CONTRADICTION = "contradiction", "200 with JSON that names a member twice: it may say yes and no", True
+    REDIRECTED = "redirected", "3xx: the provider points elsewhere, which is never followed", False
+    UNREACHABLE = "unreachable", "no connection, DNS, TLS: the request was not written", False
+    TIMED_OUT = "timed_out", "no answer in time after the request was written", True
+    CONNECTION_LOST = "connection_lost", "the connection broke after the request was written", True
+    LEASE_LOST = "lease_lost", "the dispatcher that had it disappeared, or could not write the result in time", True
 
 
-AMBIGUOUS_ERRORS = frozenset({Error.CONTRADICTION, Error.TIMED_OUT, Error.CONNECTION_LOST, Error.LEASE_LOST})
-"""After these the provider may have taken the message."""
+AMBIGUOUS_ERRORS = frozenset(error for error in Error if error.is_ambiguous)

@@ -1,4 +1,4 @@
-"""The retry policy: what an attempt leads to, as a pure function of (outcome, attempts, now, deadline)."""
+"""The retry policy: what an attempt leads to, as a pure function of the outcome and what went before."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,26 +61,28 @@ class RetryPolicy:
     ladder: Sequence[timedelta] = DEFAULT_LADDER
     attempts: int = 10
 
-    def decide(self, outcome: Outcome, attempts: int, now: datetime, deadline: datetime) -> Decision:
+    def decide(
+        self, outcome: Outcome, attempts: int, now: datetime, deadline: datetime, *, maybe_delivered: bool
+    ) -> Decision:
         """What follows an outcome.
 
         attempts: calls made, this one included. deadline: nothing may be sent from this moment on.
+        maybe_delivered: the provider may have taken an earlier call. Then the message ends as `sent` or `unknown`,
+        whatever became of this one.
         A rung that would end after the deadline is replaced by the longest one that fits, but never by one shorter
         than what the provider asked for, as long as that is not more than the top of the ladder.
         """
         match outcome.kind:
             case OutcomeKind.ACCEPTED:
                 return Finish(MessageState.SENT)
-            case OutcomeKind.REFUSED:
-                return Finish(MessageState.FAILED)
             case OutcomeKind.UNAUTHORIZED:
                 return HandBack()
-        ambiguous = outcome.kind is OutcomeKind.AMBIGUOUS
-        if attempts >= self.attempts:
-            return Finish(MessageState.UNKNOWN if ambiguous else MessageState.FAILED)
+        maybe_delivered |= outcome.kind is OutcomeKind.AMBIGUOUS
+        if outcome.kind is OutcomeKind.REFUSED or attempts >= self.attempts:
+            return Finish(MessageState.UNKNOWN if maybe_delivered else MessageState.FAILED)
         delay = self._delay(attempts, outcome.retry_after, (deadline - now).total_seconds())
         if delay is None:
-            return Finish(MessageState.UNKNOWN if ambiguous else MessageState.EXPIRED)
+            return Finish(MessageState.UNKNOWN if maybe_delivered else MessageState.EXPIRED)
         return Retry(delay)
 
     def _delay(self, attempts: int, retry_after: float, left: float) -> timedelta | None:

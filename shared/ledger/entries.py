@@ -3,7 +3,7 @@
     audience of a mailing = its messages, summed over all states
 
 holds at every moment because nothing but an `Entries` writes the counters, and every statement that moves messages
-hands what it moved to one.
+hands what it moved to one. Whether it does is checked (`shared.ledger.check`).
 """
 
 import secrets

@@ -1,9 +1,10 @@
-"""The names under which the ledger counts. Pure.
+"""The names under which the ledger counts.
 
 A tally's name is a final state, REPEATED, or ERROR_PREFIX and an error's name.
 """
 
 from shared.domain.message import FINAL_STATES, MessageState
+from shared.domain.state_sql import names
 
 STATES = tuple(str(state) for state in MessageState)
 """The columns of `mailing_counters`, one for each state."""
@@ -11,5 +12,5 @@ STATES = tuple(str(state) for state in MessageState)
 ERROR_PREFIX = "error."
 REPEATED = "repeated"
 
-IS_FINAL = "name in (" + ", ".join(f"'{state}'" for state in sorted(FINAL_STATES)) + ")"
+IS_FINAL = f"name in {names(FINAL_STATES)}"
 """A condition of SQL: the tally is of a final state."""

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from shared.domain.message import MessageState
+from shared.domain.state_sql import IS_WAITING
 from shared.ledger.entries import Entries
-from shared.messages.fragments import WAITING, array, closing, enter_counts
+from shared.messages.fragments import array, closing, enter_counts
 
 
 def cancel_client(connection: Connection, entries: Entries, client_id: int) -> None:
@@ -16,7 +17,7 @@ def cancel_client(connection: Connection, entries: Entries, client_id: int) -> N
 
 _CANCEL_CLIENT = closing(f"""
     select m.id, m.status from mailings g cross join lateral (
-        select id, status from messages where mailing_id = g.id and client_id = :client_id and {WAITING}
+        select id, status from messages where mailing_id = g.id and client_id = :client_id and {IS_WAITING}
         for update skip locked) m
     where g.finished_at is null
 """)

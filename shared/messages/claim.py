@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from shared.domain.hours import hours_of
-from shared.domain.message import AMBIGUOUS_ERRORS, MessageState
+from shared.domain.message import MessageState
 from shared.ledger.entries import Entries
 from shared.messages.cancel import cancel_locked
 from shared.messages.fragments import (
@@ -82,7 +82,7 @@ def claim_messages(
     if not rows:
         return None
     enter(entries, mailing_id, Counter(row.status for row in rows), MessageState.SENDING)
-    entries.repeated(mailing_id, sum(row.error in AMBIGUOUS_ERRORS for row in rows))
+    entries.repeated(mailing_id, sum(row.maybe_delivered for row in rows))
     wait = 0.0
     if rate:
         wait = float(connection.scalar(_RESERVE, {"span": timedelta(seconds=len(rows) / rate)}) or 0.0)
@@ -119,7 +119,7 @@ def _move_to_sending(
 # The zones in which the window is open, as far as these messages go; none: there is no window.
 _MOVE_TO_SENDING = text(f"""
     with job as materialized (
-        select m.id, m.status, m.client_id, m.attempts, m.error, c.phone, c.timezone {JOB}
+        select m.id, m.status, m.client_id, m.attempts, m.maybe_delivered, c.phone, c.timezone {JOB}
         where {MAY_BE_SENT} and c.phone is not null
           and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
     ), moved as (
@@ -161,7 +161,7 @@ def _claimed(mailing: AnyRow, rows: Sequence[AnyRow]) -> list[Claimed]:
     return [
         Claimed(  # in the order of its fields: by their names it takes twice as long
             message_id, mailing_id, client_id, claim_id, phone, text, attempts, ends_at, deadlines[timezone],
-            error in AMBIGUOUS_ERRORS,
+            maybe_delivered,
         )
-        for message_id, _, client_id, attempts, error, phone, timezone in rows
+        for message_id, _, client_id, attempts, maybe_delivered, phone, timezone in rows
     ]  # fmt: skip

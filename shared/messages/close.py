@@ -3,8 +3,9 @@
 from sqlalchemy import Connection
 
 from shared.domain.message import MessageState
+from shared.domain.state_sql import IS_WAITING
 from shared.ledger.entries import Entries
-from shared.messages.fragments import WAITING, closing, enter_counts
+from shared.messages.fragments import closing, enter_counts
 
 
 def close_messages(connection: Connection, entries: Entries, mailing_id: int, state: MessageState, limit: int) -> int:
@@ -13,6 +14,6 @@ def close_messages(connection: Connection, entries: Entries, mailing_id: int, st
 
 
 _CLOSE = closing(f"""
-    select id, status from messages where mailing_id = :mailing_id and {WAITING}
+    select id, status from messages where mailing_id = :mailing_id and {IS_WAITING}
     order by due_at limit :limit for update skip locked
 """)

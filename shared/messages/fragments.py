@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, TextClause, text
 
 from shared.domain.hours import hours_of
-from shared.domain.message import AMBIGUOUS_ERRORS, Error, MessageState
+from shared.domain.message import Error, MessageState
 from shared.domain.window import Window
 from shared.ledger.entries import Entries
 
@@ -17,9 +17,7 @@ AnyRow = Row[*tuple[Any, ...]]
 GRACE = timedelta(seconds=30)
 """How long a message may stay on the broker, beyond the delay of its rung, before the feeder puts it there again."""
 
-AMBIGUOUS = "(" + ", ".join(f"'{error}'" for error in sorted(AMBIGUOUS_ERRORS)) + ")"
 GRACE_INTERVAL = f"interval '{GRACE.total_seconds():g} s'"
-WAITING = "status in ('pending', 'queued', 'retrying')"  # as in the index messages_due_idx
 
 
 def array(numbers: Iterable[int]) -> str:
@@ -68,13 +66,13 @@ PUT_BACK = text("update messages set status = 'pending', due_at = :due_at where 
 
 
 def closing(job: str) -> TextClause:
-    """A statement that gives waiting messages, which `job` selects and locks, their last state: `unknown` where the
-    provider may have taken one. A message in `sending` is left to its dispatcher while the lease lasts, and then to
-    `rescue`."""
+    """A statement that gives waiting messages, which `job` selects and locks, their last state: `unknown` where
+    the provider may have taken any call. A message in `sending` is left to its dispatcher while the lease lasts, and
+    then to `rescue`."""
     return counted(
         job,
-        f"""due_at = null,
-            status = case when m.error in {AMBIGUOUS} then 'unknown' else cast(:state as message_state) end""",
+        """due_at = null,
+            status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end""",
     )
 
 

@@ -15,11 +15,15 @@ from shared.messages.fragments import GRACE_INTERVAL, array
 
 
 class Verdict(NamedTuple):
-    """What is to become of a claimed message after an attempt. `error`: why the attempt did not succeed."""
+    """What is to become of a claimed message after an attempt.
+
+    error: why the attempt did not succeed. ambiguous: the provider may have taken it.
+    """
 
     message: Claimed
     decision: Decision
     error: Error | None = None
+    ambiguous: bool = False
 
 
 def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence[Verdict], pause: timedelta) -> int:
@@ -27,24 +31,26 @@ def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence
 
     pause: how long a message waits that is handed back without an attempt spent. No message may occur twice.
     """
-    groups: dict[tuple[Decision, Error | None, bool], list[Claimed]] = defaultdict(list)
+    groups: dict[tuple[Decision, Error | None, bool, bool], list[Claimed]] = defaultdict(list)
     for verdict in sorted(verdicts, key=lambda verdict: verdict.message.id):
-        groups[verdict.decision, verdict.error, verdict.message.repeat].append(verdict.message)
+        key = (verdict.decision, verdict.error, verdict.ambiguous, verdict.message.repeat)
+        groups[key].append(verdict.message)
     recorded = 0
-    for (decision, error, repeat), messages in groups.items():
-        key = {
+    for (decision, error, ambiguous, repeat), messages in groups.items():
+        claimed = {
             "ids": array(message.id for message in messages),
             "claims": array(message.claim_id for message in messages),
         }
+        failure = {"error": error, "ambiguous": ambiguous}
         if isinstance(decision, Finish):
             after = decision.state
-            rows = connection.execute(_FINISH, {**key, "after": after, "error": error}).all()
+            rows = connection.execute(_FINISH, {**claimed, **failure, "after": after}).all()
         elif isinstance(decision, Retry):
             after = MessageState.RETRYING
-            rows = connection.execute(_RETRY, {**key, "delay": decision.delay, "error": error}).all()
+            rows = connection.execute(_RETRY, {**claimed, **failure, "delay": decision.delay}).all()
         else:
             after = MessageState.PENDING
-            rows = connection.execute(_RETURN, {**key, "pause": pause}).all()
+            rows = connection.execute(_RETURN, {**claimed, "pause": pause}).all()
         for row in rows:
             entries.moved(row.mailing_id, MessageState.SENDING, after, row.number, error)
             if repeat and after is MessageState.PENDING and error is None:
@@ -66,11 +72,9 @@ def _recording(assignments: str) -> TextClause:
     """)
 
 
-_FINISH = _recording("""
-    status = cast(:after as message_state), attempts = m.attempts + 1, error = :error, due_at = null,
-    sent_at = case when :after = 'sent' then now() end
+_SPENT = "attempts = m.attempts + 1, error = :error, maybe_delivered = m.maybe_delivered or :ambiguous"
+_FINISH = _recording(f"""
+    {_SPENT}, status = cast(:after as message_state), due_at = null, sent_at = case when :after = 'sent' then now() end
 """)
-_RETRY = _recording(f"""
-    status = 'retrying', attempts = m.attempts + 1, error = :error, due_at = now() + :delay + {GRACE_INTERVAL}
-""")
+_RETRY = _recording(f"{_SPENT}, status = 'retrying', due_at = now() + :delay + {GRACE_INTERVAL}")
 _RETURN = _recording("status = 'pending', due_at = now() + :pause")

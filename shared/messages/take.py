@@ -3,8 +3,9 @@
 from sqlalchemy import Connection, TextClause, text
 
 from shared.domain.message import MessageState
+from shared.domain.state_sql import IS_WAITING
 from shared.ledger.entries import Entries
-from shared.messages.fragments import GRACE_INTERVAL, PUT_BACK, WAITING, array, enter, mailing_with, openings_of
+from shared.messages.fragments import GRACE_INTERVAL, PUT_BACK, array, enter, mailing_with, openings_of
 
 
 def take_messages(connection: Connection, entries: Entries, mailing_id: int, limit: int) -> list[int]:
@@ -49,7 +50,7 @@ def _due_rows(timezone: str) -> TextClause:
     return text(f"""
         with job as materialized (
             select id, status, {timezone} as timezone
-            from messages m where mailing_id = :mailing_id and due_at <= now() and {WAITING}
+            from messages m where mailing_id = :mailing_id and due_at <= now() and {IS_WAITING}
             order by due_at limit :limit for update skip locked
         )
         select timezone, status, array_agg(id) as ids from job group by timezone, status

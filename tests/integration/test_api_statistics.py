@@ -34,7 +34,7 @@ def launched(api: Api, size: int) -> int:
 
 
 def send(api: Api, mailing_id: int, outcomes: Sequence[Any]) -> None:
-    """What a dispatcher does: claims the first messages and records an outcome, (decision, error), for each."""
+    """What a dispatcher does: claims the first messages and records (decision, error, ambiguous) for each."""
     with api.engine.begin() as connection, open_entries(connection, 2) as entries:
         ids = take_messages(connection, entries, mailing_id, len(outcomes))
     with api.engine.begin() as connection, open_entries(connection, 3) as entries:
@@ -81,7 +81,7 @@ def test_where_the_messages_of_a_mailing_stand(api: Api) -> None:
     assert api.get(f"/mailings/{mailing_id}/")["statistics"] == {name: detail[name] for name in ["audience", *STATES]}
 
 
-LOST = (Retry(timedelta(0)), Error.TIMED_OUT)
+LOST = (Retry(timedelta(0)), Error.TIMED_OUT, True)
 NOT_SENT = (HandBack(), None)
 REFUSED_TOKEN = (HandBack(), Error.UNAUTHORIZED)
 
@@ -92,6 +92,7 @@ REFUSED_TOKEN = (HandBack(), Error.UNAUTHORIZED)
         ([RETRY_NOW, SENT], 0),
         ([LOST, SENT], 1),
         ([LOST, LOST, SENT], 2),
+        ([LOST, RETRY_NOW, SENT], 2),
         ([LOST, NOT_SENT, NOT_SENT, FAILED], 1),
         ([LOST, NOT_SENT], 0),
         ([LOST, REFUSED_TOKEN], 1),

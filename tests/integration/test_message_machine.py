@@ -27,8 +27,7 @@ from hypothesis.stateful import (
 )  # fmt: skip
 from sqlalchemy import Engine, Row, text
 
-from dispatcher_service.leading.chores.finish_mailings import FINISH
-from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MOVES, Error, MessageState
+from shared.domain.message import FINAL_STATES, MOVES, Error, MessageState
 from shared.domain.retry import ACCEPTED, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
 from shared.domain.window import Window
 from shared.messages.cancel import cancel_client
@@ -102,6 +101,7 @@ class Machine(RuleBasedStateMachine):
         self.live: dict[int, int] = {}  # the claim of each message whose lease lasts and whose result is not written
         self.before: dict[int, Message] = {}
         self.verdicts: dict[int, set[MessageState]] = {}  # final states that were recorded in time, by message
+        self.doubtful: set[int] = set()  # messages of which the answer of any call, or its lease, was lost
         self.repeated: Counter[int] = Counter()  # by mailing
         self.wire_free_at = self.books.now()  # where the rate is limited
 
@@ -198,9 +198,7 @@ class Machine(RuleBasedStateMachine):
                 self.books.move(close_messages, mailing_id, state, limit)
 
     def finish(self) -> None:
-        with self.engine.begin() as connection:
-            finished = list(connection.scalars(FINISH))
-        for mailing_id in finished:
+        for mailing_id in self.books.finish(self.mailings):
             assert set(self.books.states(mailing_id)) <= FINAL_STATES
 
     # ---------------------------------------------------------------- the dispatchers
@@ -299,8 +297,14 @@ class Machine(RuleBasedStateMachine):
             assert (row.due_at is None) == (row.status in FINAL_STATES)
             assert (row.claim_id is not None) == (row.status == MessageState.SENDING)
             assert (row.sent_at is not None) == (row.status == MessageState.SENT)
-            assert not (row.status in ("expired", "cancelled") and row.error in AMBIGUOUS_ERRORS)
             assert row.attempts <= ATTEMPTS
+            if row.error == Error.LEASE_LOST:
+                self.doubtful.add(message_id)
+            assert row.maybe_delivered == (message_id in self.doubtful)
+            if row.status == MessageState.UNKNOWN:
+                assert row.maybe_delivered
+            if row.status in (MessageState.FAILED, MessageState.EXPIRED, MessageState.CANCELLED):
+                assert not row.maybe_delivered  # certainly not delivered by us
             if row.status in (MessageState.SENT, MessageState.FAILED):
                 assert self.verdicts[message_id] == {row.status}  # of whoever had the message, and of nobody else
             before = self.before.get(message_id)
@@ -396,7 +400,7 @@ class Machine(RuleBasedStateMachine):
             assert message.client_id in clients
             assert self.is_reachable(mailing_id, message.client_id)
             assert message.attempts == before.attempts
-            assert message.repeat == (before.error in AMBIGUOUS_ERRORS)
+            assert message.repeat == (message.id in self.doubtful)
             self.live[message.id] = message.claim_id
             self.repeated[mailing_id] += message.repeat
         if claimed:
@@ -422,12 +426,14 @@ class Machine(RuleBasedStateMachine):
         now = self.books.now()
         batch = [verdict(message, outcomes[number % len(outcomes)], now) for number, message in enumerate(claimed)]
         assert self.dispatcher(which).move(record_verdicts, batch, timedelta(0)) == len(claimed) - len(in_time)
-        for message, decision, error in batch:
+        for message, decision, error, ambiguous in batch:
             if isinstance(decision, Retry) and published:
                 self.jobs.append(Job(message.mailing_id, (message.id,)))
             if message not in in_time:
                 continue
             self.live.pop(message.id, None)
+            if ambiguous:
+                self.doubtful.add(message.id)
             if isinstance(decision, Finish):
                 self.verdicts.setdefault(message.id, set()).add(decision.state)
             if isinstance(decision, HandBack) and error is None:
@@ -441,7 +447,8 @@ def verdict(message: Claimed, outcome: Outcome | None, now: datetime) -> Verdict
     """As `dispatcher_service.sending.attempt.Result` has it."""
     if outcome is None:
         return Verdict(message, HandBack())
-    return Verdict(message, POLICY.decide(outcome, message.attempts + 1, now, message.ends_at), outcome.error)
+    decision = POLICY.decide(outcome, message.attempts + 1, now, message.ends_at, maybe_delivered=message.repeat)
+    return Verdict(message, decision, outcome.error, outcome.kind is OutcomeKind.AMBIGUOUS)
 
 
 @pytest.mark.timeout(600)  # on a machine that does ten other things

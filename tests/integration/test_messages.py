@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from dispatcher_service.leading.walk import WALK
 from shared.database.engine import make_engine
 from shared.domain.message import Error, MessageState
-from shared.domain.retry import Decision, Finish, HandBack, Retry
+from shared.domain.retry import Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
 from shared.ledger.entries import Entries, open_entries
 from shared.ledger.figures import read_figures
 from shared.messages.cancel import cancel_client
@@ -517,6 +517,38 @@ def test_a_lease_that_ran_out_after_the_end_is_unknown(books: Books, change: str
     books.run(f"update mailings set {change}")
     books.move(rescue_messages, 10, 100)
     assert books.states(mailing_id) == {"unknown": 1}
+
+
+@pytest.mark.parametrize("lost", ["answer", "lease"])
+@pytest.mark.parametrize("end", ["expired", "cancelled", "client deleted", "client gone", "refused"])
+def test_what_any_call_may_have_delivered_ends_as_unknown_whatever_came_after(
+    books: Books, lost: str, end: str
+) -> None:
+    mailing_id, ids = books.queued(1)
+    if lost == "answer":
+        books.record(Retry(timedelta(0)), books.claim(mailing_id, ids), Error.TIMED_OUT)
+    else:
+        books.claim(mailing_id, ids, lease=timedelta(0))
+        assert books.move(rescue_messages, 10, 100) == 1
+        assert books.take(mailing_id) == ids
+    books.record(Retry(timedelta(0)), books.claim(mailing_id, ids), Error.SERVER_ERROR)
+    assert books.message(ids[0]).maybe_delivered
+    match end:
+        case "expired" | "cancelled":
+            assert books.move(close_messages, mailing_id, MessageState(end), 10) == 1
+        case "client deleted":
+            books.move(cancel_client, books.message(ids[0]).client_id)
+        case "client gone":
+            books.run("delete from clients")
+            assert books.claim(mailing_id, ids) == []
+        case "refused":
+            [message] = books.claim(mailing_id, ids)
+            assert message.repeat
+            outcome = Outcome(OutcomeKind.REFUSED, Error.REJECTED)
+            decision = RetryPolicy().decide(outcome, 3, books.now(), message.ends_at, maybe_delivered=message.repeat)
+            assert books.record(decision, [message], Error.REJECTED) == 0
+    row = books.message(ids[0])
+    assert (row.status, row.maybe_delivered) == ("unknown", True)
 
 
 @pytest.mark.parametrize("state", [MessageState.EXPIRED, MessageState.CANCELLED])

@@ -25,7 +25,8 @@ MUTANTS = {
     "CLOSE_SENDING": "the end of a mailing closes what is being sent",
     "RESCUE_FORGETS": "a rescued message does not say that the provider may have it",
     "TRUST_BROKER": "the feeder does not look at what it has published once",
-    "STRICT_FINAL": "`failed` and `expired` are to mean that the provider never took the message",
+    "LAST_ANSWER_DECIDES": "an attempt that certainly failed takes back that an earlier one may have been taken",
+    "REFUSAL_DECIDES": "a refused message is `failed`, whatever became of its earlier attempts",
 }
 """What each leaves out. Of each the verifier must find fault."""
 

@@ -7,8 +7,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, text
 
-from shared.domain.message import FINAL_STATES, MessageState
+from dispatcher_service.leading.chores.finish_mailings import finish_mailings
+from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MessageState
 from shared.domain.retry import Decision, Finish, Retry
+from shared.ledger.check import read_accounts, snapshot
 from shared.ledger.entries import Entries, open_entries
 from shared.ledger.figures import find_unbalanced, read_figures, read_totals
 from shared.messages.claim import Claimed, claim_messages
@@ -31,7 +33,8 @@ class Books:
         self._phones = 79000000000
 
     def empty(self) -> None:
-        self.run("truncate clients, mailings, messages, mailing_counters, tallies, broker_jobs restart identity")
+        tables = "clients, mailings, messages, mailing_counters, tallies, ledger_findings, broker_jobs"
+        self.run(f"truncate {tables} restart identity")
         self.run("update send_rate set next_at = now()")
 
     def run(self, statement: str, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -112,13 +115,22 @@ class Books:
 
     def record(self, decision: Decision, claimed: Sequence[Claimed], error: Any = None) -> int:
         """How many verdicts came too late."""
-        return self.move(record_verdicts, [Verdict(message, decision, error) for message in claimed], SECOND)
+        ambiguous = error in AMBIGUOUS_ERRORS
+        verdicts = [Verdict(message, decision, error, ambiguous) for message in claimed]
+        return self.move(record_verdicts, verdicts, SECOND)
 
     def retrying(self, delay: timedelta, error: Any = None) -> tuple[int, int]:
         """A mailing with one message, which waits on the rung of that delay; the ids of both."""
         mailing_id, ids = self.queued(1)
         assert self.record(Retry(delay), self.claim(mailing_id, ids), error) == 0
         return mailing_id, ids[0]
+
+    def finish(self, mailing_ids: Sequence[int]) -> list[int]:
+        """Finishes those that can be, as the auditor does; their ids."""
+        with self.engine.connect() as connection:
+            with snapshot(connection):
+                accounts = read_accounts(connection, mailing_ids)
+            return finish_mailings(connection, accounts)
 
     # ---------------------------------------------------------------- what became of it
 

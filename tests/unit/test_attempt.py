@@ -90,7 +90,15 @@ DECISIONS = [
 def test_verdicts(outcome: Outcome | None, made: int, left: float, decision: Decision, error: Error | None) -> None:
     message = claimed(left=left, made=made)
     attempt = Attempt(message, DatabaseClock(NOW, 100.0), 100.0, 100.5, 100.0 + left, 130.0)
-    assert Result(attempt, outcome, at=100.0).verdict(POLICY) == Verdict(message, decision, error)
+    verdict = Verdict(message, decision, error, ambiguous=outcome is SILENT)
+    assert Result(attempt, outcome, at=100.0).verdict(POLICY) == verdict
+
+
+def test_what_an_earlier_call_may_have_delivered_does_not_end_as_failed() -> None:
+    message = claimed(made=1)._replace(repeat=True)
+    attempt = Attempt(message, DatabaseClock(NOW, 100.0), 100.0, 100.5, 3700.0, 130.0)
+    refused = Outcome(OutcomeKind.REFUSED, Error.REJECTED)
+    assert Result(attempt, refused, at=100.0).verdict(POLICY).decision == Finish(MessageState.UNKNOWN)
 
 
 def test_the_time_of_the_call_counts_against_the_end() -> None:

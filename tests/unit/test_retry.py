@@ -73,7 +73,26 @@ SENT, FAILED, UNKNOWN, EXPIRED = map(
 )
 def test_what_follows(kind: str, attempts: int, left: str, retry_after: float, decision: Decision) -> None:
     outcome = Outcome(OutcomeKind(kind), retry_after=retry_after)
-    assert POLICY.decide(outcome, attempts, NOW, NOW + LEFT[left]) == decision
+    assert POLICY.decide(outcome, attempts, NOW, NOW + LEFT[left], maybe_delivered=False) == decision
+
+
+@pytest.mark.parametrize(
+    ("kind", "attempts", "left", "decision"),
+    [
+        ("accepted", 2, "week", SENT),
+        ("refused", 2, "week", UNKNOWN),
+        ("transient", 10, "week", UNKNOWN),
+        ("transient", 2, "late", UNKNOWN),
+        ("ambiguous", 10, "week", UNKNOWN),
+        ("transient", 2, "week", _retry(seconds=30)),
+        ("unauthorized", 2, "week", HandBack()),
+    ],
+)
+def test_what_an_earlier_call_may_have_delivered_is_never_called_undelivered(
+    kind: str, attempts: int, left: str, decision: Decision
+) -> None:
+    outcome = Outcome(OutcomeKind(kind))
+    assert POLICY.decide(outcome, attempts, NOW, NOW + LEFT[left], maybe_delivered=True) == decision
 
 
 ladders = st.lists(st.integers(1, 10**6), min_size=1, max_size=8, unique=True).map(
@@ -84,11 +103,11 @@ outcomes = st.builds(Outcome, st.sampled_from(OutcomeKind), retry_after=st.float
 to_deadline = st.timedeltas(-timedelta(days=1), timedelta(days=30))
 
 
-@given(policies, outcomes, st.integers(1, 25), to_deadline)
+@given(policies, outcomes, st.integers(1, 25), to_deadline, st.booleans())
 def test_a_retry_is_a_rung_before_the_deadline_and_not_sooner_than_asked_for(
-    policy: RetryPolicy, outcome: Outcome, attempts: int, left: timedelta
+    policy: RetryPolicy, outcome: Outcome, attempts: int, left: timedelta, doubt: bool
 ) -> None:
-    match policy.decide(outcome, attempts, NOW, NOW + left):
+    match policy.decide(outcome, attempts, NOW, NOW + left, maybe_delivered=doubt):
         case Retry(delay):
             assert delay in policy.ladder
             assert delay < left
@@ -97,8 +116,9 @@ def test_a_retry_is_a_rung_before_the_deadline_and_not_sooner_than_asked_for(
             assert outcome.kind in (OutcomeKind.TRANSIENT, OutcomeKind.AMBIGUOUS)
         case Finish(state):
             assert state in MOVES[MessageState.SENDING]
-            assert (state is MessageState.UNKNOWN) == (outcome.kind is OutcomeKind.AMBIGUOUS)
             assert (state is MessageState.SENT) == (outcome.kind is OutcomeKind.ACCEPTED)
+            doubt |= outcome.kind is OutcomeKind.AMBIGUOUS
+            assert (state is MessageState.UNKNOWN) == (doubt and state is not MessageState.SENT)
         case HandBack():
             assert outcome.kind is OutcomeKind.UNAUTHORIZED
 
@@ -107,7 +127,9 @@ def test_a_retry_is_a_rung_before_the_deadline_and_not_sooner_than_asked_for(
 def test_more_time_never_ends_a_message_sooner(
     policy: RetryPolicy, outcome: Outcome, attempts: int, one: timedelta, other: timedelta
 ) -> None:
-    less, more = (policy.decide(outcome, attempts, NOW, NOW + left) for left in sorted((one, other)))
+    less, more = (
+        policy.decide(outcome, attempts, NOW, NOW + left, maybe_delivered=False) for left in sorted((one, other))
+    )
     if isinstance(less, Retry):
         assert isinstance(more, Retry)
         assert less.delay <= more.delay
@@ -118,7 +140,7 @@ def test_trying_again_and_again_comes_to_an_end_in_time(
     policy: RetryPolicy, kind: OutcomeKind, left: timedelta
 ) -> None:
     now, deadline, calls = NOW, NOW + left, 1
-    while isinstance(decision := policy.decide(Outcome(kind), calls, now, deadline), Retry):
+    while isinstance(decision := policy.decide(Outcome(kind), calls, now, deadline, maybe_delivered=calls > 1), Retry):
         now += decision.delay
         calls += 1
         assert now < deadline

@@ -1,4 +1,4 @@
-"""The metrics say how many mailings and messages are open, and whether the ledger balances."""
+"""The metrics say how many mailings and messages are open."""
 
 from sqlalchemy import Connection, text
 
@@ -29,7 +29,6 @@ class ShowFigures:
             metrics.MAILINGS.labels(state).set(sum(mailing_state(mailing, now) == state for mailing in mailings))
         for open_state in OPEN_STATES:
             metrics.MESSAGES.labels(open_state).set(sum(figure.states[open_state] for figure in figures.values()))
-        metrics.LEDGER_DIFFERENCE.set(sum(figure.audience - sum(figure.states.values()) for figure in figures.values()))
 
 
 _OPEN_MAILINGS = text("""

@@ -1,0 +1,104 @@
+"""The auditor: holds the ledger against the rows and finishes mailings, while its process leads.
+
+On a thread and a connection of its own, because it reads every message of every mailing, and nothing waits for it. A
+lead that is lost while it works is no harm: it only reads, keeps what it found, and finishes what is final.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from dispatcher_service.leading.chores.check_ledger import BATCH_ROWS, ROUND, CheckLedger
+from dispatcher_service.leading.chores.finish_mailings import finish_mailings, ready_mailings
+from shared import metrics
+from shared.clock import ticks
+from shared.database.engine import first_line
+from shared.ledger.check import prepare
+from shared.logs import logger
+from shared.loop import keep_serving
+
+PAUSE = 0.25
+SHARE = 0.02
+"""The part of its time that it spends, at the most, looking for what may be finished and finding nothing."""
+
+
+class Auditor:
+    """`start`, `stop` and `join` from other threads, the rest in its own."""
+
+    def __init__(self, engine: Engine, leads: threading.Event, round_pause: float = ROUND) -> None:
+        """leads: set while the process leads. round_pause: seconds from one check of a mailing to the next."""
+        self._engine = engine
+        self._leads = leads
+        self._check = CheckLedger(round_pause)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="auditor", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def join(self, timeout: float) -> None:
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        keep_serving(self._serve, SQLAlchemyError, self._lost, is_over=self._stopping.is_set, wait=self._stopping.wait)
+
+    def _serve(self, all_is_well: Callable[[], None]) -> None:
+        """While the process leads."""
+        while not self._leads.is_set():
+            all_is_well()
+            if self._stopping.wait(PAUSE):
+                return
+        try:
+            with self._own_connection() as connection:
+                self._check.begin(connection)
+                while self._leads.is_set() and not self._stopping.is_set():
+                    pause = self._step(connection)
+                    all_is_well()
+                    self._stopping.wait(pause)
+        finally:
+            metrics.LEDGER_DIFFERENCE.set(0)  # a gauge of the leader's
+
+    def _lost(self, error: SQLAlchemyError, pause: float) -> None:
+        logger().warning("auditor_lost_database", error=first_line(error), again_in=round(pause, 1))
+
+    @contextmanager
+    def _own_connection(self) -> Iterator[Connection]:
+        """Closed at the end, and not given back to the pool, where it would keep its settings."""
+        with self._engine.connect() as connection:
+            try:
+                prepare(connection)
+                yield connection
+            finally:
+                connection.invalidate()
+
+    def _step(self, connection: Connection) -> float:
+        """One look; seconds until the next."""
+        finish_mailings(connection, self._check.take_turn(connection))
+        since = ticks()
+        ready = ready_mailings(connection, self._check.found)
+        cost = ticks() - since
+        if finish_mailings(connection, self._check.check(connection, _batch(ready))):
+            return 0.0
+        return max(PAUSE, cost / SHARE)
+
+
+def _batch(mailings: Sequence[tuple[int, int]]) -> list[int]:
+    """Those with which to begin; a single one may be larger than a batch."""
+    batch: list[int] = []
+    room = BATCH_ROWS
+    for mailing_id, audience in mailings:
+        if batch and audience > room:
+            break
+        batch.append(mailing_id)
+        room -= audience
+    return batch

@@ -1,0 +1,72 @@
+"""Mends a ledger that does not say what the rows say. The rows are the truth.
+
+Nobody has to stop for it. Whatever moves messages changes rows and counters by the same numbers in one transaction, so
+the difference between them, seen in one snapshot, is still the difference when it is taken off the counters. Two
+repairs at a time would take it off twice: `lock` keeps a second one out.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Connection, text
+
+from shared.database.engine import try_lock
+from shared.domain.message import MessageState
+from shared.domain.state_sql import total
+from shared.ledger.check import AUDIENCE, Account, read_accounts, snapshot
+from shared.ledger.findings import drop_finding
+from shared.ledger.names import STATES
+
+_LOCK = 0x6C656467  # "ledg"
+_SLOT = 0
+_PAGE = 100
+
+
+def lock(connection: Connection) -> bool:
+    """Whether this session alone may repair, as long as it lives."""
+    with connection.begin():
+        return try_lock(connection, _LOCK)
+
+
+def find_accounts(connection: Connection, mailing_ids: Sequence[int] | None = None) -> Iterator[Account]:
+    """The accounts of these mailings.
+
+    None: of all that have begun and are not finished, and of those that are finished and whose counters do not even add
+    up to their audience.
+    """
+    if mailing_ids is None:
+        with connection.begin():
+            mailing_ids = connection.scalars(_TO_BE_LOOKED_AT).all()
+    for start in range(0, len(mailing_ids), _PAGE):
+        with snapshot(connection):
+            accounts = read_accounts(connection, mailing_ids[start : start + _PAGE])
+        yield from accounts
+
+
+_TO_BE_LOOKED_AT = text(f"""
+    select id from mailings m
+    where finished_at is null and audience_limit is not null or audience <> (
+        select coalesce(sum({total(MessageState, "c")}), 0) from mailing_counters c where c.mailing_id = m.id)
+    order by id
+""")
+
+
+def mend(connection: Connection, account: Account) -> None:
+    """Takes the difference off the counters and the audience. The caller holds the lock since before the account."""
+    more = account.difference
+    with connection.begin():
+        connection.execute(_MEND_COUNTERS, {"mailing_id": account.mailing_id, "slot": _SLOT} | _taken_off(more))
+        if AUDIENCE in more:
+            connection.execute(_MEND_AUDIENCE, {"mailing_id": account.mailing_id, "more": more[AUDIENCE]})
+        drop_finding(connection, account.mailing_id)
+
+
+def _taken_off(more: dict[str, int]) -> dict[str, int]:
+    return {name: -more.get(name, 0) for name in STATES}
+
+
+_MEND_COUNTERS = text(f"""
+    insert into mailing_counters as c (mailing_id, slot, {", ".join(STATES)})
+    values (:mailing_id, :slot, {", ".join(f":{name}" for name in STATES)})
+    on conflict (mailing_id, slot) do update set {", ".join(f"{name} = c.{name} + excluded.{name}" for name in STATES)}
+""")
+_MEND_AUDIENCE = text("update mailings set audience = audience - :more where id = :mailing_id")
