@@ -19,6 +19,13 @@ from shared.ledger.figures import Figures, read_figures
 _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
 
 
+def moment(session: Session) -> datetime:
+    """What the database's clock shows. What may be done with a mailing, and what is said of it, goes by that clock, as
+    its sending does; asked for after the row was locked, since the wait for a lock takes time, too."""
+    shown: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return shown
+
+
 def listed(session: Session, page: Page) -> tuple[Sequence[Mailing], int]:
     """One page in the order of ids, and how many mailings there are."""
     rows = session.scalars(_LISTED.order_by(Mailing.id).offset(page.offset).limit(page.size)).all()

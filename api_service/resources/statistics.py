@@ -11,7 +11,6 @@ from api_service.page import Page, PageSchema
 from api_service.parts import transaction
 from api_service.resources.mailings import GIVEN, ID
 from api_service.schemas import DetailQuerySchema, DetailStatisticsSchema, GeneralStatisticsSchema
-from shared import clock
 from shared.domain.mailing import mailing_state
 from shared.domain.message import MessageState
 from shared.ledger.figures import read_errors, read_repeated, read_totals
@@ -57,7 +56,7 @@ class GeneralStatistics(MethodView):
             totals = read_totals(session.connection())
             rows, total = mailings.listed(session, query["page"])
             figures = mailings.figures(session, rows)
-        now = clock.now()
+            now = mailings.moment(session)
         shown = [
             {
                 "mailing_id": row.id,
@@ -102,9 +101,10 @@ class DetailStatistics(MethodView):
             errors = read_errors(session.connection(), mailing_id)
             repeated = read_repeated(session.connection(), mailing_id)
             messages = mailings.messages(session, mailing_id, status, page)
+            state = mailing_state(mailing, mailings.moment(session))
         view = {
             "mailing_id": mailing_id,
-            "state": mailing_state(mailing, clock.now()),
+            "state": state,
             **mailings.counts(figures),
             "errors": errors,
             "repeated": repeated,
