@@ -11,9 +11,8 @@ from api_service import mailing_rules
 from api_service.errors import Conflict, Invalid, NotFound
 from api_service.mailing_rules import Action
 from api_service.page import Page
-from shared.database.models import Mailing, Message
+from shared.database.models import Mailing
 from shared.domain.mailing import ENDED, mailing_state
-from shared.domain.message import MessageState
 from shared.ledger.figures import Figures, read_figures
 
 _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
@@ -102,14 +101,6 @@ def counts(figures: Figures) -> dict[str, int]:
 def figures(session: Session, mailings: Sequence[Mailing]) -> dict[int, Figures]:
     """Of all of them in one query, by id."""
     return read_figures(session.connection(), [mailing.id for mailing in mailings])
-
-
-def messages(session: Session, mailing_id: int, status: MessageState | None, page: Page) -> Sequence[Message]:
-    """One page of a mailing's messages in the order of their clients, all or those in one state."""
-    query = select(Message).where(Message.mailing_id == mailing_id).order_by(Message.client_id)
-    if status is not None:
-        query = query.where(Message.status == status)
-    return session.scalars(query.offset(page.offset).limit(page.size)).all()
 
 
 def _check_times(starts_at: datetime, ends_at: datetime, given: Mapping[str, Any], now: datetime) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask.views import MethodView
 
-from api_service import mailings
+from api_service import mailings, message_lists
 from api_service.documentation import Blueprint
 from api_service.page import Page, PageSchema
 from api_service.parts import transaction
@@ -91,8 +91,8 @@ class DetailStatistics(MethodView):
         """Show the statistics of a mailing
 
         How many messages are in each state, attempts that did not succeed by kind of error, calls that were repeated
-        because an answer was lost, first and last success; and one page of the messages in the order of their clients,
-        all or those in the state `status`.
+        because an answer was lost, first and last success; and one page of the messages in the order of their ids, which
+        is that of their clients, all or those in the state `status`.
         """
         page, status = query["page"], query["status"]
         with transaction() as session:
@@ -100,7 +100,7 @@ class DetailStatistics(MethodView):
             figures = mailings.figures(session, [mailing])[mailing_id]
             errors = read_errors(session.connection(), mailing_id)
             repeated = read_repeated(session.connection(), mailing_id)
-            messages = mailings.messages(session, mailing_id, status, page)
+            messages = message_lists.listed(session, mailing_id, status, figures, page)
             state = mailing_state(mailing, mailings.moment(session))
         view = {
             "mailing_id": mailing_id,

@@ -121,6 +121,14 @@ class Message(Base):
             postgresql_where=text("status in ('pending', 'queued', 'retrying')"),
         ),
         Index("messages_lease_idx", "due_at", postgresql_where=text("status = 'sending'")),
+        # What a user asks for: the few that were not sent. No move can use it.
+        Index(
+            "messages_rare_idx",
+            "mailing_id",
+            "status",
+            "id",
+            postgresql_where=text("status in ('failed', 'unknown', 'expired', 'cancelled')"),
+        ),
         CheckConstraint(
             "(due_at is null) = (status not in ('pending', 'queued', 'sending', 'retrying'))", name="due_at"
         ),

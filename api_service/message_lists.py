@@ -1,0 +1,53 @@
+"""The messages of a mailing, page by page, in the order of their ids, which a launch gives in the order of the clients.
+
+Which index leads to a page is settled here, by the counters, and not left to what the planner believes of the table:
+a mailing has a million messages before anybody has counted them for it.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Select, Text, cast, select
+from sqlalchemy.orm import Session, aliased
+
+from api_service.page import Page
+from shared.domain.message import FINAL_STATES, OPEN_STATES, MessageState
+from shared.database.models import Message
+from shared.ledger.figures import Figures
+
+RARE_STATES = FINAL_STATES - {MessageState.SENT}
+"""Those that have an index, `messages_rare_idx`: nothing else finds five failed messages among a million."""
+
+FEW = 10_000
+"""So many open messages are sorted for a page; more, and it is quicker to walk the mailing until it is full."""
+
+
+def listed(
+    session: Session, mailing_id: int, status: MessageState | None, figures: Figures, page: Page
+) -> Sequence[Message]:
+    """One page of a mailing's messages, all or those in one state. figures: of the mailing, at this moment."""
+    if status in RARE_STATES:
+        found = _of(mailing_id).where(Message.status == status).order_by(Message.id)
+    elif status in OPEN_STATES and sum(figures.states[one] for one in _together(status)) <= FEW:
+        found = _few(mailing_id, status)
+    else:
+        found = _of(mailing_id).order_by(Message.client_id)
+        if status is not None:
+            # As text, so that no partial index comes into play: those of open messages are not in this order.
+            found = found.where(cast(Message.status, Text) == status)
+    return session.scalars(found.offset(page.offset).limit(page.size)).all()
+
+
+def _of(mailing_id: int) -> Select[tuple[Message]]:
+    return select(Message).where(Message.mailing_id == mailing_id)
+
+
+def _few(mailing_id: int, status: MessageState) -> Select[tuple[Message]]:
+    """Through the index of open messages, which is in the order of `due_at`; then sorted."""
+    indexed = _of(mailing_id).where(Message.status.in_(_together(status))).order_by(Message.due_at).limit(FEW)
+    message = aliased(Message, indexed.subquery())
+    return select(message).where(message.status == status).order_by(message.client_id)
+
+
+def _together(status: MessageState) -> Sequence[MessageState]:
+    """The states that share an index with this open one."""
+    return [status] if status is MessageState.SENDING else sorted(OPEN_STATES - {MessageState.SENDING})
