@@ -91,8 +91,8 @@ class DetailStatistics(MethodView):
         """Show the statistics of a mailing
 
         How many messages are in each state, attempts that did not succeed by kind of error, calls that were repeated
-        because an answer was lost, first and last success; and one page of the messages in the order of their ids, which
-        is that of their clients, all or those in the state `status`.
+        because an answer was lost, first and last success; and one page of the messages, all or those in the state
+        `status`, in the order of their ids, which is that of their clients.
         """
         page, status = query["page"], query["status"]
         with transaction() as session:
