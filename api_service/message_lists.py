@@ -10,8 +10,8 @@ from sqlalchemy import Select, Text, cast, select
 from sqlalchemy.orm import Session, aliased
 
 from api_service.page import Page
-from shared.domain.message import FINAL_STATES, OPEN_STATES, MessageState
 from shared.database.models import Message
+from shared.domain.message import FINAL_STATES, OPEN_STATES, MessageState
 from shared.ledger.figures import Figures
 
 RARE_STATES = FINAL_STATES - {MessageState.SENT}
@@ -37,11 +37,11 @@ def listed(
     return session.scalars(found.offset(page.offset).limit(page.size)).all()
 
 
-def _of(mailing_id: int) -> Select[tuple[Message]]:
+def _of(mailing_id: int) -> Select[Message]:
     return select(Message).where(Message.mailing_id == mailing_id)
 
 
-def _few(mailing_id: int, status: MessageState) -> Select[tuple[Message]]:
+def _few(mailing_id: int, status: MessageState) -> Select[Message]:
     """Through the index of open messages, which is in the order of `due_at`; then sorted."""
     indexed = _of(mailing_id).where(Message.status.in_(_together(status))).order_by(Message.due_at).limit(FEW)
     message = aliased(Message, indexed.subquery())

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import settings
-from shared.database.engine import ensure_database, make_engine
+from shared.database.engine import ensure_database, first_line, make_engine, try_lock
 from shared.domain.errors import SettingsError
 
 _LOCK = 0x6D696772  # "migr": whoever comes second waits for the first and finds nothing to do
@@ -35,7 +35,7 @@ def _wait_for_others(connection: Connection) -> None:
     statement that waits for the lock of whoever makes the index would never end."""
     while True:
         with connection.begin():
-            if database.try_lock(connection, _LOCK):
+            if try_lock(connection, _LOCK):
                 return
         time.sleep(_ASK_EVERY)
 
@@ -56,7 +56,7 @@ _NOT_ALLOWED = (errorcodes.INSUFFICIENT_PRIVILEGE, errorcodes.INVALID_SCHEMA_NAM
 
 
 def _sentence(error: SQLAlchemyError) -> str:
-    why = f"The schema could not be brought up to date: {database.first_line(error)}."
+    why = f"The schema could not be brought up to date: {first_line(error)}."
     if getattr(getattr(error, "orig", None), "pgcode", None) in _NOT_ALLOWED:
         why += (
             " The role of DATABASE_URL has to own the tables that are there, and may have to be allowed to create"
