@@ -70,6 +70,7 @@ def run(configuration: Settings) -> int:
         broker,
         attempts=configuration.retry_attempts,
         rate=configuration.dispatch_rate,
+        lease=worker.lease,
         concurrency=configuration.dispatch_concurrency,
     )
     log.info("dispatcher_started", metrics_port=metrics_port, concurrency=configuration.dispatch_concurrency)

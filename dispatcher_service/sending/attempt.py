@@ -55,9 +55,9 @@ class Result(NamedTuple):
         message = self.attempt.message
         if self.outcome is None:
             return Verdict(message, HandBack())
-        now = self.attempt.clock.at(self.at)
-        decision = policy.decide(self.outcome, message.attempts + 1, now, message.ends_at)
-        return Verdict(message, decision, self.outcome.error)
+        answered_at = self.attempt.clock.at(self.at)
+        decision = policy.decide(self.outcome, message.attempts + 1, answered_at, message.ends_at)
+        return Verdict(message, decision, self.outcome.error, answered_at)
 
 
 STALE = 0.5

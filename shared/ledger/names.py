@@ -11,5 +11,8 @@ STATES = tuple(str(state) for state in MessageState)
 ERROR_PREFIX = "error."
 REPEATED = "repeated"
 
+QUARTER = "date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00')"
+"""In SQL: the quarter of an hour in which `moment` lies. Tallies are counted by it."""
+
 IS_FINAL = "name in (" + ", ".join(f"'{state}'" for state in sorted(FINAL_STATES)) + ")"
 """A condition of SQL: the tally is of a final state."""

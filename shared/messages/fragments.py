@@ -22,9 +22,9 @@ GRACE_INTERVAL = f"interval '{GRACE.total_seconds():g} s'"
 WAITING = "status in ('pending', 'queued', 'retrying')"  # as in the index messages_due_idx
 
 
-def array(numbers: Iterable[int]) -> str:
+def array(values: Iterable[object]) -> str:
     """As one literal, which the server reads faster than a list of expressions."""
-    return "{" + ",".join(map(str, numbers)) + "}"
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 # What a job names and may be sent: a retry when its rung has passed, not when an older job names it.

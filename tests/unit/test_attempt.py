@@ -90,7 +90,15 @@ DECISIONS = [
 def test_verdicts(outcome: Outcome | None, made: int, left: float, decision: Decision, error: Error | None) -> None:
     message = claimed(left=left, made=made)
     attempt = Attempt(message, DatabaseClock(NOW, 100.0), 100.0, 100.5, 100.0 + left, 130.0)
-    assert Result(attempt, outcome, at=100.0).verdict(POLICY) == Verdict(message, decision, error)
+    assert Result(attempt, outcome, at=100.0).verdict(POLICY) == Verdict(
+        message, decision, error, NOW if outcome else None
+    )
+
+
+def test_a_verdict_carries_the_time_of_the_answer() -> None:
+    """By the clock that the claim has read; our own says how much later that was."""
+    attempt = Attempt(claimed(left=12), DatabaseClock(NOW, 100.0), 100.0, 100.5, 112.0, 130.0)
+    assert Result(attempt, ACCEPTED, at=108.25).verdict(POLICY).at == NOW + timedelta(seconds=8.25)
 
 
 def test_the_time_of_the_call_counts_against_the_end() -> None:
