@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, make_url, text
 
 from shared import migrate
+from shared.database import schema
 from shared.database.models import Base
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +63,22 @@ def test_an_index_whose_making_was_broken_off_is_made_anew(database_url: str, en
     migrate.upgrade(database_url)
     with engine.begin() as connection:
         assert connection.scalar(text("select bool_and(indisvalid) from pg_index"))
+
+
+@pytest.mark.parametrize(
+    ("change", "enough"),
+    [
+        ("select 1", True),
+        ("update alembic_version set version_num = '9999'", True),
+        ("update alembic_version set version_num = '0001'", False),
+        ("delete from alembic_version", False),
+        ("drop table alembic_version", False),
+    ],
+)
+def test_a_process_knows_whether_the_schema_is_new_enough(engine: Engine, change: str, enough: bool) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(change))
+    assert schema.is_up_to_date(engine) is enough
 
 
 # ---------------------------------------------------------------- what the command says when it cannot
