@@ -42,9 +42,11 @@ def _of(mailing_id: int) -> Select[Message]:
 
 
 def _few(mailing_id: int, status: MessageState) -> Select[Message]:
-    """Through the index of open messages, which is in the order of `due_at`; then sorted."""
-    indexed = _of(mailing_id).where(Message.status.in_(_together(status))).order_by(Message.due_at).limit(FEW)
-    message = aliased(Message, indexed.subquery())
+    """Through an index of open messages, which is in the order of `due_at`; then sorted."""
+    indexed = select(Message).where(Message.status.in_(_together(status))).order_by(Message.due_at).limit(FEW)
+    # That of leases knows no mailings, and holds what is on the wire now. The sum keeps other indexes out of it.
+    mailing = Message.mailing_id + 0 if status is MessageState.SENDING else Message.mailing_id
+    message = aliased(Message, indexed.where(mailing == mailing_id).subquery())
     return select(message).where(message.status == status).order_by(message.client_id)
 
 
