@@ -4,19 +4,25 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from api_service import mailing_rules
 from api_service.errors import Conflict, Invalid, NotFound
 from api_service.mailing_rules import Action
 from api_service.page import Page, rows, total
-from shared.database.models import Mailing, Message
+from shared.database.models import Mailing
 from shared.domain.mailing import ENDED, mailing_state
-from shared.domain.message import MessageState
 from shared.ledger.figures import Figures, read_figures
 
 _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
+
+
+def moment(session: Session) -> datetime:
+    """What the database's clock shows. What may be done with a mailing, and what is said of it, goes by that clock, as
+    its sending does; asked for after the row was locked, since the wait for a lock takes time, too."""
+    shown: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return shown
 
 
 def listed(session: Session, page: Page) -> tuple[Sequence[Mailing], int]:
@@ -95,21 +101,6 @@ def counts(figures: Figures) -> dict[str, int]:
 def figures(session: Session, mailings: Sequence[Mailing]) -> dict[int, Figures]:
     """Of all of them in one query, by id."""
     return read_figures(session.connection(), [mailing.id for mailing in mailings])
-
-
-def messages(
-    session: Session, mailing_id: int, status: MessageState | None, page: Page, figures: Figures
-) -> tuple[Sequence[Message], int]:
-    """One page of a mailing's messages in the order of their clients, all or those in one state; how many there are.
-
-    figures: of the mailing, in the same `parts.snapshot`. They are counted already, so that the size of a mailing does
-    not matter here.
-    """
-    query = select(Message).where(Message.mailing_id == mailing_id)
-    if status is not None:
-        query = query.where(Message.status == status)
-    number = figures.audience if status is None else figures.states[status]
-    return rows(session, query, Message.client_id, page, number), number
 
 
 def _check_times(starts_at: datetime, ends_at: datetime, given: Mapping[str, Any], now: datetime) -> None:

@@ -8,14 +8,19 @@ import threading
 from types import FrameType
 
 from prometheus_client import start_http_server
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending import memory
 from shared import garbage, logs, settings
+from shared.broker.backoff import backoff
 from shared.broker.choice import choose
+from shared.database import schema
 from shared.database.engine import ensure_database, make_engine
 from shared.domain.errors import SettingsError
+from shared.metrics_port import listen_there_or_anywhere
 from shared.settings import Settings
 
 _LOOK_EVERY = 1.0
@@ -32,10 +37,10 @@ def main() -> int:
 
 
 def run(configuration: Settings) -> int:
-    """Until SIGTERM or SIGINT; a second one ends the process at once. Raises SettingsError."""
+    """Until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP changes nothing. Raises SettingsError."""
     logs.setup("dispatcher", configuration.log_level, configuration.log_format)
     log = logs.logger()
-    stop = threading.Event()
+    stop, hung_up = threading.Event(), threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
@@ -44,6 +49,7 @@ def run(configuration: Settings) -> int:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGHUP, lambda *_: hung_up.set())
     _allow_descriptors(configuration.dispatch_concurrency)
     memory.spare(configuration.dispatch_concurrency)
     metrics_port = _show_metrics(configuration.metrics_host, configuration.metrics_port)
@@ -55,6 +61,8 @@ def run(configuration: Settings) -> int:
 
         migrate.upgrade(url)
     engine = make_engine(url, "dispatcher", pool_size=4)
+    if not _wait_for_schema(engine, stop):
+        return 0
     worker = Worker(
         engine,
         broker,
@@ -70,6 +78,7 @@ def run(configuration: Settings) -> int:
         broker,
         attempts=configuration.retry_attempts,
         rate=configuration.dispatch_rate,
+        lease=worker.lease,
         concurrency=configuration.dispatch_concurrency,
     )
     log.info("dispatcher_started", metrics_port=metrics_port, concurrency=configuration.dispatch_concurrency)
@@ -80,6 +89,11 @@ def run(configuration: Settings) -> int:
         if not worker.is_alive or not leader.is_alive:
             log.critical("thread_died")  # a defect; whoever started us starts us again, and the leases run out
             return 1
+        if hung_up.is_set():
+            hung_up.clear()
+            log.info(
+                "hangup_ignored", why="settings are read at the start: start another dispatcher, and stop this one"
+            )
     log.info("dispatcher_stopping")
     leader.stop()
     all_recorded = worker.stop()
@@ -91,11 +105,23 @@ def run(configuration: Settings) -> int:
 
 def _show_metrics(host: str, port: int) -> int:
     """The port that they are served on."""
-    try:
-        server, _ = start_http_server(port, host)
-    except OSError as error:
-        raise SettingsError(f"METRICS_PORT {port} cannot be used: {error.strerror}.") from error
+    server, _ = listen_there_or_anywhere(lambda port: start_http_server(port, host), port)
     return int(server.server_port)
+
+
+def _wait_for_schema(engine: Engine, stop: threading.Event) -> bool:
+    """Waits until the database was migrated, and says what for; False: it was told to stop. What else is wrong with the
+    database, the threads say: they wait for it as well."""
+    for pause in backoff(first=1.0, longest=10.0):
+        try:
+            if schema.is_up_to_date(engine):
+                return True
+        except SQLAlchemyError:
+            return True
+        logs.logger().warning("schema_missing", run="python -m shared.migrate", again_in=round(pause, 1))
+        if stop.wait(pause):
+            return False
+    raise AssertionError("it waits without end")
 
 
 def _allow_descriptors(concurrency: int) -> None:

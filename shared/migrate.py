@@ -1,29 +1,43 @@
 """Brings the schema up to date: `python -m shared.migrate`. Safe to run twice, and at the same time."""
 
 import sys
+import time
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import text
+from alembic.util import CommandError
+from psycopg2 import errorcodes
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared import settings
-from shared.database.engine import ensure_database, make_engine
+from shared.database.engine import ensure_database, first_line, make_engine, try_lock
 from shared.domain.errors import SettingsError
 
 _LOCK = 0x6D696772  # "migr": whoever comes second waits for the first and finds nothing to do
+_ASK_EVERY = 0.2
 
 
 def upgrade(url: str) -> None:
-    """Applies the migrations that the database of this URL does not have yet."""
+    """Applies the migrations that the database of this URL does not have yet. Raises SQLAlchemyError, CommandError."""
     config = Config()
     config.set_main_option("script_location", "shared.database:migrations")
     engine = make_engine(url, "migrate", pool_size=1, statement_timeout=0)
     with engine.connect() as connection:
-        connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
-        connection.commit()
+        _wait_for_others(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     engine.dispose()
+
+
+def _wait_for_others(connection: Connection) -> None:
+    """By asking again and again: `create index concurrently` waits for every statement that is under way, so a
+    statement that waits for the lock of whoever makes the index would never end."""
+    while True:
+        with connection.begin():
+            if try_lock(connection, _LOCK):
+                return
+        time.sleep(_ASK_EVERY)
 
 
 def main() -> None:
@@ -31,7 +45,24 @@ def main() -> None:
         upgrade(ensure_database(settings.load()))
     except SettingsError as error:
         sys.exit(str(error))
+    except SQLAlchemyError as error:
+        sys.exit(_sentence(error))
+    except CommandError as error:
+        sys.exit(f"The schema of this database was made by another version of the service: {error}.")
     print("The schema is up to date.")
+
+
+_NOT_ALLOWED = (errorcodes.INSUFFICIENT_PRIVILEGE, errorcodes.INVALID_SCHEMA_NAME)  # the latter: may not even look
+
+
+def _sentence(error: SQLAlchemyError) -> str:
+    why = f"The schema could not be brought up to date: {first_line(error)}."
+    if getattr(getattr(error, "orig", None), "pgcode", None) in _NOT_ALLOWED:
+        why += (
+            " The role of DATABASE_URL has to own the tables that are there, and may have to be allowed to create"
+            " others: `grant create on schema public to …`."
+        )
+    return why
 
 
 if __name__ == "__main__":

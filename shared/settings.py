@@ -114,6 +114,9 @@ def use_metrics_directory(directory: Path) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
 
+_ENCODED = "; in a name or password @ is written %40, / %2F, : %3A, ? %3F, # %23 and % %25"
+
+
 class _Reader:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -140,7 +143,9 @@ def _url(*schemes: str) -> Callable[[str], str]:
             port_is_fine = False
         plain = text.isprintable() and " " not in text
         if not plain or not port_is_fine or parts.scheme not in schemes or not text.startswith(f"{parts.scheme}://"):
-            raise ValueError(f"must be a URL of the form {wanted}")
+            raise ValueError(f"must be a URL of the form {wanted}{_ENCODED if '@' in text else ''}")
+        if parts.netloc.count("@") > 1:
+            raise ValueError(f"must have one @{_ENCODED}")
         if parts.scheme not in ("postgresql", "postgres") and not parts.hostname:
             raise ValueError("must name a host")
         if parts.scheme in ("http", "https") and (parts.query or parts.fragment):

@@ -12,7 +12,6 @@ from api_service.mailing_rules import Action
 from api_service.page import Page, PageSchema
 from api_service.parts import parts, snapshot, transaction
 from api_service.schemas import MailingSchema
-from shared import clock
 from shared.domain.message import MessageState
 from shared.ledger.figures import Figures
 
@@ -52,7 +51,7 @@ class Mailings(MethodView):
         with snapshot() as session:
             rows, total = mailings.listed(session, query["page"])
             figures = mailings.figures(session, rows)
-        now = clock.now()
+            now = mailings.moment(session)
         return [mailings.shown(row, figures[row.id], now) for row in rows], query["page"].header(total)
 
     @blueprint.operation("createMailing", body=MailingSchema, sends=SENT, status=201, answer=MailingSchema, gives=GIVEN)
@@ -62,8 +61,8 @@ class Mailings(MethodView):
         It launches by itself at `starts_at`, or at once if that has passed: every client that matches the filter then
         gets one message. Whoever joins the directory later gets none.
         """
-        now = clock.now()
         with transaction() as session:
+            now = mailings.moment(session)
             mailing = mailings.created(session, values, now)
         about(mailing_id=mailing.id)
         parts().announcer.announce(mailing.id)
@@ -81,7 +80,8 @@ class OneMailing(MethodView):
         with transaction() as session:
             mailing = mailings.found(session, mailing_id)
             figures = mailings.figures(session, [mailing])
-        return mailings.shown(mailing, figures[mailing.id], clock.now())
+            now = mailings.moment(session)
+        return mailings.shown(mailing, figures[mailing.id], now)
 
     @blueprint.operation(
         "replaceMailing", body=MailingSchema, sends=SENT, answer=MailingSchema, gives=GIVEN, fails=[404, 409]
@@ -120,7 +120,8 @@ class OneMailing(MethodView):
         yet are cancelled within moments.
         """
         with transaction() as session:
-            mailings.delete(mailings.found(session, mailing_id, lock=True), clock.now())
+            mailing = mailings.found(session, mailing_id, lock=True)
+            mailings.delete(mailing, mailings.moment(session))
 
 
 @blueprint.route("/<id:mailing_id>/pause/", parameters=[ID])
@@ -165,7 +166,7 @@ class Cancel(MethodView):
 def _change(mailing_id: int, values: Mapping[str, Any]) -> View:
     with transaction() as session:
         mailing = mailings.found(session, mailing_id, lock=True)
-        now = clock.now()
+        now = mailings.moment(session)
         changed = mailings.change(mailing, values, now)
         figures = mailings.figures(session, [mailing])
     if "starts_at" in changed and mailing_rules.is_due(mailing, now):
@@ -176,7 +177,7 @@ def _change(mailing_id: int, values: Mapping[str, Any]) -> View:
 def _perform(action: Action, mailing_id: int) -> View:
     with transaction() as session:
         mailing = mailings.found(session, mailing_id, lock=True)
-        now = clock.now()
+        now = mailings.moment(session)
         mailings.perform(mailing, action, now)
         figures = mailings.figures(session, [mailing])
     if action is Action.RESUME and mailing_rules.is_due(mailing, now):

@@ -5,13 +5,12 @@ from typing import Any
 
 from flask.views import MethodView
 
-from api_service import mailings
+from api_service import mailings, message_lists
 from api_service.documentation import Blueprint
 from api_service.page import Page, PageSchema
 from api_service.parts import snapshot
 from api_service.resources.mailings import GIVEN, ID
 from api_service.schemas import DetailQuerySchema, DetailStatisticsSchema, GeneralStatisticsSchema
-from shared import clock
 from shared.domain.mailing import mailing_state
 from shared.domain.message import MessageState
 from shared.ledger.figures import read_errors, read_repeated, read_totals
@@ -57,7 +56,7 @@ class GeneralStatistics(MethodView):
             totals = read_totals(session.connection())
             rows, total = mailings.listed(session, query["page"])
             figures = mailings.figures(session, rows)
-        now = clock.now()
+            now = mailings.moment(session)
         shown = [
             {
                 "mailing_id": row.id,
@@ -92,8 +91,8 @@ class DetailStatistics(MethodView):
         """Show the statistics of a mailing
 
         How many messages are in each state, attempts that did not succeed by kind of error, calls that were repeated
-        because an answer was lost, first and last success; and one page of the messages in the order of their clients,
-        all or those in the state `status`.
+        because an answer was lost, first and last success; and one page of the messages, all or those in the state
+        `status`, in the order of their ids, which is that of their clients.
         """
         page, status = query["page"], query["status"]
         with snapshot() as session:
@@ -101,10 +100,11 @@ class DetailStatistics(MethodView):
             figures = mailings.figures(session, [mailing])[mailing_id]
             errors = read_errors(session.connection(), mailing_id)
             repeated = read_repeated(session.connection(), mailing_id)
-            messages, number = mailings.messages(session, mailing_id, status, page, figures)
+            messages, number = message_lists.listed(session, mailing_id, status, figures, page)
+            state = mailing_state(mailing, mailings.moment(session))
         view = {
             "mailing_id": mailing_id,
-            "state": mailing_state(mailing, clock.now()),
+            "state": state,
             **mailings.counts(figures),
             "errors": errors,
             "repeated": repeated,

@@ -15,7 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from prometheus_client import CollectorRegistry, Metric, make_wsgi_app, multiprocess
 from prometheus_client.registry import Collector
 
-from shared.domain.errors import SettingsError
+from shared.metrics_port import listen_there_or_anywhere
 
 
 class MetricsPage:
@@ -23,10 +23,9 @@ class MetricsPage:
         """port: 0: any free one. directory: where the processes keep their metrics. Raises SettingsError."""
         self._directory = directory
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            self._socket = socket.create_server((host, port), family=family, backlog=16)
-        except OSError as error:
-            raise SettingsError(f"METRICS_PORT {port} of {host} cannot be used: {error.strerror}.") from error
+        self._socket = listen_there_or_anywhere(
+            lambda port: socket.create_server((host, port), family=family, backlog=16), port
+        )
         self._socket.setblocking(False)  # all workers hear of a connection; whoever comes second does not wait
         self.port = int(self._socket.getsockname()[1])
 

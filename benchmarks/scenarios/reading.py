@@ -14,22 +14,26 @@ from benchmarks.services import Services, query
 
 MAILINGS = 10
 ROUNDS = 60
+RARE = 5
+"""Messages of a large mailing that are in a state which hardly any is in."""
 
 
 def measure(services: Services, scale: Scale) -> Report:
     """The same endpoints over two databases, in turn."""
     with ExitStack() as stack:
         urls = []
+        database_url = ""
         for name, messages in (("api-few", scale.read_few), ("api-many", scale.read_many)):
             addresses = stack.enter_context(services.addresses({}, table=True))
-            _write(addresses.database_url, messages)
+            database_url = addresses.database_url
+            _write(database_url, messages)
             running = stack.enter_context(
                 deployed(services.processes, addresses, dispatchers=0, api=name, warm_up=False)
             )
             urls.append(running.url)
         return Report(
             f"Statistics: {MAILINGS} mailings, {scale.read_few:,} and {scale.read_many:,} messages",
-            list(_compare(urls)),
+            [*_compare(urls), *_find_rare(urls[-1], database_url, min(scale.read_many, 1_000_000))],
         )
 
 
@@ -51,6 +55,25 @@ def _compare(urls: list[str]) -> Iterator[Figure]:
             yield Figure(f"GET {path}, few", few * 1000, "ms")
             yield Figure(f"GET {path}, many", many * 1000, "ms")
             yield Figure(f"GET {path}, many / few", many / few, "", most=most)
+
+
+def _find_rare(url: str, database_url: str, messages: int) -> Iterator[Figure]:
+    """A few of a state among many, right after they were written: nothing has looked at the table since."""
+    ((mailing_id,),) = query(database_url, f"{_MAILINGS} returning id", messages, 1)
+    query(database_url, _RARE_MESSAGES, RARE, RARE, mailing_id)
+    query(database_url, _RARE_COUNTERS, RARE, RARE, RARE, mailing_id)
+    with requests.Session() as http:
+        http.trust_env = False
+        for status, most in (("failed", 15.0), ("retrying", None), ("sent", None)):
+            path = f"/mailings/{mailing_id}/detail_statistics/?status={status}"
+            times = []
+            for _ in range(ROUNDS):
+                began = time.perf_counter()
+                answer = http.get(url + path, timeout=30)
+                times.append(time.perf_counter() - began)
+                assert len(answer.json()["messages"]) >= RARE, answer.text
+            shown = "" if status == "sent" else f"{RARE} of {messages:,} "
+            yield Figure(f"GET {shown}?status={status}", median(times) * 1000, "ms", most=most)
 
 
 def _write(database_url: str, messages: int) -> None:
@@ -81,4 +104,17 @@ _TALLIES = """
     insert into tallies (mailing_id, quarter, slot, name, count)
     select id, date_bin('15 minutes', starts_at, timestamptz '2000-01-01 00:00:00+00'), slot, name, 1
     from mailings, generate_series(0, 15) slot, unnest(array['sent', 'failed', 'error.rejected']) name
+"""
+_RARE_MESSAGES = """
+    insert into messages (mailing_id, client_id, status, attempts, error, due_at, sent_at)
+    select id, number, status::message_state, 1, case status when 'failed' then 'rejected' end,
+           case status when 'retrying' then now() + interval '1 h' end, case status when 'sent' then now() end
+    from mailings cross join generate_series(1, audience) number,
+         lateral (select case when number > audience - %s then 'failed'
+                              when number > audience - 2 * %s then 'retrying' else 'sent' end as status) s
+    where id = %s order by number
+"""
+_RARE_COUNTERS = """
+    insert into mailing_counters (mailing_id, slot, sent, failed, retrying)
+    select id, 0, audience - 2 * %s, %s, %s from mailings where id = %s
 """

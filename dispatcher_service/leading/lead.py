@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dispatcher_service.leading.auditor import Auditor
 from dispatcher_service.leading.chores.check_ledger import ROUND
 from dispatcher_service.leading.chores.close_ended import close_ended
-from dispatcher_service.leading.chores.rescue_leases import rescue_leases
+from dispatcher_service.leading.chores.rescue_leases import RescueLeases
 from dispatcher_service.leading.chores.retime_windows import retime_windows
 from dispatcher_service.leading.chores.show_figures import ShowFigures
 from dispatcher_service.leading.feed import CHUNK, Feed
@@ -50,17 +50,18 @@ class Leader:
         *,
         attempts: int,
         rate: float,
+        lease: float = 0.0,
         concurrency: int = CHUNK,
         idle_pause: float = IDLE_PAUSE,
         check_pause: float = ROUND,
     ) -> None:
-        """rate, concurrency: as the dispatchers have them. idle_pause: seconds after a look that found nothing.
+        """rate, lease, concurrency: as the dispatchers have them. idle_pause: seconds after a look that found nothing.
         check_pause: seconds from one check of a mailing's ledger to the next."""
         self._engine = engine
-        self._attempts = attempts
         self._idle_pause = idle_pause
         self._slot = any_slot()
         self._feed = Feed(broker, self._slot, rate=rate, concurrency=concurrency)
+        self._rescue_leases = RescueLeases(self._slot, attempts, lease)
         self._show_figures = ShowFigures()
         self._log = logger()
         self._stopping = threading.Event()
@@ -94,6 +95,7 @@ class Leader:
             with self._own_connection() as connection:
                 while not self._try_to_lead(connection):
                     all_is_well()
+                    self._rescue_leases.stand_by(connection)
                     if self._stopping.wait(STANDBY_PAUSE):
                         return
                 all_is_well()
@@ -135,7 +137,7 @@ class Leader:
         busy = feeding = False
         room = self._feed.room(connection)
         if may_rescue:
-            busy |= rescue_leases(connection, self._slot, self._attempts) > 0
+            busy |= self._rescue_leases(connection) > 0
         for mailing in begun_mailings(connection):
             if mailing.over or mailing.cancelled:
                 busy |= close_ended(connection, self._slot, mailing) > 0

@@ -47,17 +47,19 @@ class Recorder:
         intake: Intake,
         *,
         lease: float,
+        own_lease: float,
         rate: float,
         stopping: threading.Event,
         closing: threading.Event,
     ) -> None:
-        """lease: seconds that a claim lasts. rate: messages per second over all dispatchers, 0 for no limit.
-        stopping: nothing new is claimed. closing: leave, whatever is not recorded."""
+        """lease: seconds that a claim lasts by the database's clock. own_lease: those of them that we count on. rate:
+        messages per second over all dispatchers, 0 for no limit. stopping: nothing new is claimed. closing: leave,
+        whatever is not recorded."""
         self._engine = engine
         self._policy = policy
         self._sender = sender
         self._intake = intake
-        self._lease = lease
+        self._lease, self._own_lease = lease, own_lease
         self._rate = rate
         self._stopping, self._closing = stopping, closing
         self._slot = any_slot()
@@ -197,14 +199,14 @@ class Recorder:
         metrics.MESSAGES_SKIPPED.inc(len(pick.message_ids) - len(claimed))
         if claim:
             self._in_hand.own(pick, claim.id, len(claim.messages))
-            self._sender.offer(attempts(claim, since, self._lease, self._rate))
+            self._sender.offer(attempts(claim, since, self._own_lease, self._rate))
 
     def _hand_back(self, picks: Iterable[Pick], claims: Iterable[Claim | None], since: float) -> None:
         """Claims of which nobody knows whether they were committed. If they were not, this moves nothing."""
         for pick, claim in zip(picks, claims, strict=False):
             if claim:
                 self._in_hand.own(pick, claim.id, len(claim.messages))
-                unmade = attempts(claim, since, self._lease, self._rate)
+                unmade = attempts(claim, since, self._own_lease, self._rate)
                 self._unrecorded.extend(Result(attempt, None, since) for attempt in unmade)
 
     def _forget(self, results: Sequence[Result]) -> None:

@@ -14,14 +14,21 @@ from shared.broker.base import Broker
 from shared.clock import ticks
 from shared.domain.retry import RetryPolicy
 
-LEASE_MARGIN = 20.0
-"""Seconds that a lease lasts beyond the provider's time-out: for the way to the wire and the writing of the result."""
+LEASE_MARGIN = 60.0
+"""Seconds that a lease lasts, by the database's clock, beyond the provider's time-out."""
+
+OWN_MARGIN = 20.0
+"""So many of them, by our own ticks, a dispatcher counts on for the way to the wire and the writing of the result. The
+rest is for the database's clock: it may step."""
 
 STOP_WITHIN = 18.0
 
 
 class Worker:
-    """One dispatcher. `start` returns at once; `stop` hands back or finishes what is in flight."""
+    """One dispatcher. `start` returns at once; `stop` hands back or finishes what is in flight.
+
+    lease: seconds that its claims last.
+    """
 
     def __init__(
         self,
@@ -37,6 +44,9 @@ class Worker:
     ) -> None:
         self._stopping = threading.Event()  # nothing new is begun
         self._closing = threading.Event()  # everything is recorded: settle and leave
+        # At a low rate a message waits long for its moment; without a lease that lasts it would never be sent.
+        turn = timeout + (1 / rate if rate else 0.0)
+        self.lease = turn + LEASE_MARGIN
         self._intake = Intake(broker, self._hold, stopping=self._stopping, closing=self._closing)
         self._sender = Sender(
             provider_url, provider_token, timeout=timeout, concurrency=concurrency, deliver=self._take_results
@@ -46,8 +56,8 @@ class Worker:
             policy,
             self._sender,
             self._intake,
-            # At a low rate a message waits long for its moment; without a lease that lasts it would never be sent.
-            lease=timeout + LEASE_MARGIN + (1 / rate if rate else 0.0),
+            lease=self.lease,
+            own_lease=turn + min(OWN_MARGIN, LEASE_MARGIN),
             rate=rate,
             stopping=self._stopping,
             closing=self._closing,

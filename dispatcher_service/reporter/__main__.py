@@ -23,6 +23,7 @@ from dispatcher_service.reporter.reporter import Reporter
 from shared import clock, logs, migrate
 from shared.database.engine import ensure_database, make_engine
 from shared.domain.errors import SettingsError
+from shared.metrics_port import listen_there_or_anywhere
 from shared.settings import Settings, load
 
 GRACE = 8.0
@@ -107,11 +108,11 @@ def _serve(settings: Settings) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, told_to_stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # settings are read at the start
     logs.setup("reporter", settings.log_level, settings.log_format)
-    try:
-        server, _ = start_http_server(settings.metrics_port, settings.metrics_host)
-    except OSError as error:
-        raise SettingsError(f"METRICS_PORT {settings.metrics_port} cannot be used: {error.strerror}.") from error
+    server, _ = listen_there_or_anywhere(
+        lambda port: start_http_server(port, settings.metrics_host), settings.metrics_port
+    )
     log.info("reporter_started", metrics_port=server.server_port)
     if missing := _missing(settings):
         log.warning("reports_not_mailed", not_set=missing)

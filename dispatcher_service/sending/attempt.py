@@ -55,11 +55,11 @@ class Result(NamedTuple):
         message = self.attempt.message
         if self.outcome is None:
             return Verdict(message, HandBack())
-        now = self.attempt.clock.at(self.at)
+        answered_at = self.attempt.clock.at(self.at)
         decision = policy.decide(
-            self.outcome, message.attempts + 1, now, message.ends_at, maybe_delivered=message.repeat
+            self.outcome, message.attempts + 1, answered_at, message.ends_at, maybe_delivered=message.repeat
         )
-        return Verdict(message, decision, self.outcome.error, self.outcome.kind is OutcomeKind.AMBIGUOUS)
+        return Verdict(message, decision, self.outcome.error, self.outcome.kind is OutcomeKind.AMBIGUOUS, answered_at)
 
 
 STALE = 0.5

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.domain.message import OPEN_STATES, MessageState
-from shared.domain.state_sql import IS_HELD, IS_WAITING, names
+from shared.domain.state_sql import IS_HELD, IS_RARE, IS_WAITING, names
 
 Timestamp = TIMESTAMP(timezone=True)
 State = Enum(MessageState, name="message_state", values_callable=lambda states: [state.value for state in states])
@@ -131,6 +131,8 @@ class Message(Base):
             postgresql_where=text(IS_WAITING),
         ),
         Index("messages_lease_idx", "due_at", postgresql_where=text(IS_HELD)),
+        # What a user asks for: the few that were not sent. No move can use it.
+        Index("messages_rare_idx", "mailing_id", "status", "id", postgresql_where=text(IS_RARE)),
         CheckConstraint(f"(due_at is null) = (status not in {names(OPEN_STATES)})", name="due_at"),
     )
 

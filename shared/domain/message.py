@@ -49,6 +49,8 @@ WAITING_STATES = _of_kind(Kind.WAITING)
 HELD_STATES = _of_kind(Kind.HELD)
 OPEN_STATES = _of_kind(Kind.WAITING, Kind.HELD)
 FINAL_STATES = _of_kind(Kind.FINAL)
+RARE_STATES = FINAL_STATES - {MessageState.SENT}
+"""The few among many that a user asks for."""
 
 _P, _Q, _S, _R = MessageState.PENDING, MessageState.QUEUED, MessageState.SENDING, MessageState.RETRYING
 _OF_A_CALL = frozenset({MessageState.SENT, MessageState.FAILED})

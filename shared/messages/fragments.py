@@ -20,9 +20,9 @@ GRACE = timedelta(seconds=30)
 GRACE_INTERVAL = f"interval '{GRACE.total_seconds():g} s'"
 
 
-def array(numbers: Iterable[int]) -> str:
+def array(values: Iterable[object]) -> str:
     """As one literal, which the server reads faster than a list of expressions."""
-    return "{" + ",".join(map(str, numbers)) + "}"
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 # What a job names and may be sent: a retry when its rung has passed, not when an older job names it.

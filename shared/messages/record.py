@@ -2,14 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, TextClause, text
 
 from shared.domain.message import Error, MessageState
 from shared.domain.retry import Decision, Finish, Retry
-from shared.ledger.entries import Entries
+from shared.ledger.entries import Entries, When
+from shared.ledger.names import QUARTER
 from shared.messages.claim import Claimed
 from shared.messages.fragments import GRACE_INTERVAL, array
 
@@ -17,13 +18,15 @@ from shared.messages.fragments import GRACE_INTERVAL, array
 class Verdict(NamedTuple):
     """What is to become of a claimed message after an attempt.
 
-    error: why the attempt did not succeed. ambiguous: the provider may have taken it.
+    error: why the attempt did not succeed. ambiguous: the provider may have taken it. at: when the provider answered,
+    by the database's clock; what is written may be written much later. None: at the time of writing.
     """
 
     message: Claimed
     decision: Decision
     error: Error | None = None
     ambiguous: bool = False
+    at: datetime | None = None
 
 
 def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence[Verdict], pause: timedelta) -> int:
@@ -31,15 +34,16 @@ def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence
 
     pause: how long a message waits that is handed back without an attempt spent. No message may occur twice.
     """
-    groups: dict[tuple[Decision, Error | None, bool, bool], list[Claimed]] = defaultdict(list)
+    groups: dict[tuple[Decision, Error | None, bool, bool], list[Verdict]] = defaultdict(list)
     for verdict in sorted(verdicts, key=lambda verdict: verdict.message.id):
         key = (verdict.decision, verdict.error, verdict.ambiguous, verdict.message.repeat)
-        groups[key].append(verdict.message)
+        groups[key].append(verdict)
     recorded = 0
-    for (decision, error, ambiguous, repeat), messages in groups.items():
+    for (decision, error, ambiguous, repeat), group in groups.items():
         claimed = {
-            "ids": array(message.id for message in messages),
-            "claims": array(message.claim_id for message in messages),
+            "ids": array(verdict.message.id for verdict in group),
+            "claims": array(verdict.message.claim_id for verdict in group),
+            "moments": array(verdict.at or "null" for verdict in group),
         }
         failure = {"error": error, "ambiguous": ambiguous}
         if isinstance(decision, Finish):
@@ -52,7 +56,8 @@ def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence
             after = MessageState.PENDING
             rows = connection.execute(_RETURN, {**claimed, "pause": pause}).all()
         for row in rows:
-            entries.moved(row.mailing_id, MessageState.SENDING, after, row.number, error)
+            when = When(row.quarter, row.first, row.last)
+            entries.moved(row.mailing_id, MessageState.SENDING, after, row.number, error, when=when)
             if repeat and after is MessageState.PENDING and error is None:
                 entries.repeated(row.mailing_id, -row.number)  # the call was not made
             recorded += row.number
@@ -65,16 +70,23 @@ def _recording(assignments: str) -> TextClause:
     return text(f"""
         with moved as (
             update messages m set claim_id = null, {assignments}
-            from unnest(cast(:ids as bigint[]), cast(:claims as bigint[])) as job (id, claim_id)
-            where m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id
+            from (
+                select id, claim_id, coalesce(moment, now()) as moment
+                from unnest(
+                    cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:moments as timestamptz[])
+                ) as job (id, claim_id, moment)
+            ) job
+            where m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id, job.moment
         )
-        select mailing_id, count(*) as number from moved group by mailing_id
+        select mailing_id, {QUARTER} as quarter, count(*) as number, min(moment) as first, max(moment) as last
+        from moved group by mailing_id, quarter
     """)
 
 
 _SPENT = "attempts = m.attempts + 1, error = :error, maybe_delivered = m.maybe_delivered or :ambiguous"
 _FINISH = _recording(f"""
-    {_SPENT}, status = cast(:after as message_state), due_at = null, sent_at = case when :after = 'sent' then now() end
+    {_SPENT}, status = cast(:after as message_state), due_at = null,
+    sent_at = case when :after = 'sent' then job.moment end
 """)
 _RETRY = _recording(f"{_SPENT}, status = 'retrying', due_at = now() + :delay + {GRACE_INTERVAL}")
 _RETURN = _recording("status = 'pending', due_at = now() + :pause")

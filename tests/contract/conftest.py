@@ -27,7 +27,11 @@ LADDER = (timedelta(seconds=1), timedelta(seconds=2), timedelta(hours=1))
 ONE_SECOND, TWO_SECONDS, ONE_HOUR = map(retry_queue, LADDER)
 
 BEAT = 1
-"""Seconds: the heartbeat of RabbitMQ and the lease of the table, so short that tests see them end."""
+"""Seconds: the heartbeat of RabbitMQ and the lease of the table where a test wants to see them end. A session with so
+short a one has to be looked after all the time: while a process starts on a busy machine it would be lost."""
+
+PATIENT = 60
+"""The same for all other sessions, which no test outlasts."""
 
 _CONSUMER = """
 import sys, time
@@ -43,7 +47,7 @@ while True:
 """
 
 
-def adapter(url: str, beat: int = BEAT) -> Broker:
+def adapter(url: str, beat: int = PATIENT) -> Broker:
     return RabbitMQ(url, LADDER, heartbeat=beat) if url.startswith("amqp") else TableBroker(url, LADDER, lease=beat)
 
 
@@ -64,14 +68,14 @@ class UnderTest:
         self.broker = adapter(self.url)
         self._sessions: list[Session] = []
 
-    def connect(self) -> Session:
+    def connect(self, beat: int = PATIENT) -> Session:
         """A session that is closed after the test."""
-        session = self.broker.connect()
+        session = adapter(self.url, beat).connect()
         self._sessions.append(session)
         return session
 
-    def consumer(self, queue: str, prefetch: int = 10) -> Session:
-        session = self.connect()
+    def consumer(self, queue: str, prefetch: int = 10, beat: int = PATIENT) -> Session:
+        session = self.connect(beat)
         session.subscribe([queue], prefetch)
         return session
 

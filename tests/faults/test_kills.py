@@ -103,10 +103,13 @@ def _mail_a_few(system: System) -> Iterator[int]:
 FEW = 10
 
 AT_A_POINT = {
-    "CONSTANTS": json.dumps({"dispatcher_service.leading.lead.RESCUE_AFTER": 0.0}),
+    "CONSTANTS": json.dumps({
+        "dispatcher_service.leading.lead.RESCUE_AFTER": 0.0,
+        "dispatcher_service.pipeline.worker.LEASE_MARGIN": 15.0,
+    }),
     "RETRY_LADDER": "1s",
     "DISPATCH_CONCURRENCY": str(4 * FEW),
-}
+}  # fmt: skip
 LONG = 60.0
 """Seconds, after which every lease, every grace and every job of a table has run out."""
 

@@ -5,8 +5,10 @@ tests/unit/test_window.py.
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+import psycopg2
 import pytest
 import requests
 
@@ -17,7 +19,7 @@ from shared.domain.message import MessageState
 from tests.e2e.conftest import StartSystem, running
 from tests.e2e.system import Place, System
 from tests.faults.flight import Flight, steady, watch_final_states
-from tests.services.database_faults import Postgres
+from tests.services.database_faults import Postgres, locked
 from tests.services.wall_clock import WallClock
 
 CALLS = 32
@@ -88,7 +90,7 @@ def timed(clock: WallClock, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with Postgres(clock) as postgres:
         url, _ = postgres.create("timed")
         place = Place(url, None, tmp_path_factory.mktemp("system"))
-        with running(place, dispatchers=1, clock=clock, DISPATCH_CONCURRENCY=str(CALLS)) as system:
+        with running(place, dispatchers=2, clock=clock, DISPATCH_CONCURRENCY=str(CALLS)) as system:
             watch_final_states(url)
             yield system
 
@@ -133,15 +135,38 @@ def test_the_edge_of_a_window(
     flight.land(f"time: {zone} closes")
 
 
-@pytest.mark.parametrize("step", [-3, 3])
-def test_all_clocks_step(timed: System, clock: WallClock, step: int) -> None:
-    """As when a machine's time is corrected: what waits, waits so much longer; nobody gets a message twice."""
-    timed.simulator.set_faults(steady(PER_SECOND, CALLS))
-    flight = Flight(timed, 600)
-    for number in range(1, 4):
-        flight.until_under_way(0.1 * number)
+@pytest.mark.parametrize("steps", [(-3, -3, -3), (3, 3, 3), (40,), (-40, 40), (600,)], ids=str)
+def test_all_clocks_step(timed: System, clock: WallClock, steps: tuple[int, ...]) -> None:
+    """As when a machine's time is corrected, or a standby takes over whose clock was wrong: what waits, waits so much
+    longer; nobody gets a message twice. Calls take so long that many are open at each step."""
+    timed.simulator.set_faults(Faults(latency_ms=1000))
+    flight = Flight(timed, 400, lasts=3600)
+    for number, step in enumerate(steps, start=1):
+        flight.until_under_way(0.2 * number)
         clock.step(step * SECOND)
-    landed = flight.land(f"time: the clocks step by {step} s")
+    landed = flight.land(f"time: the clocks step by {steps} s")
+    assert timed.simulator.summary().overlapping == 0
     assert landed.in_state(MessageState.SENT) == landed.messages.keys()
     assert not landed.repeated
     assert {message["attempts"] for message in landed.messages.values()} == {1}
+
+
+def test_an_answer_keeps_its_time(timed: System, clock: WallClock) -> None:
+    """The database is out of reach when the answers come, and until the mailing is over and another quarter of an hour
+    has begun."""
+    clock.set(datetime(2028, 1, 1, 12, 5, tzinfo=UTC))
+    timed.simulator.set_faults(Faults(latency_ms=1000))
+    flight = Flight(timed, CALLS, lasts=300)
+    timed.until(lambda: timed.simulator.summary().received == CALLS, "all calls are open")
+    with locked(timed.database_url, "messages"):
+        timed.until(lambda: timed.simulator.summary().accepted == CALLS, "all are answered")
+        answered_by = clock.now() + SECOND
+        clock.set(datetime(2028, 1, 1, 12, 31, tzinfo=UTC))
+    landed = flight.land("time: written after the end")
+    assert landed.in_state(MessageState.SENT) == landed.messages.keys()
+    assert max(message["sent_at"] for message in landed.messages.values()) < answered_by.isoformat()
+    assert landed.figures["first_sent_at"] <= landed.figures["last_sent_at"] < answered_by.isoformat()
+    with closing(psycopg2.connect(timed.database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute("select quarter, name, sum(count) from tallies where mailing_id = %s group by 1, 2",
+                       [flight.mailing_id])  # fmt: skip
+        assert cursor.fetchall() == [(datetime(2028, 1, 1, 12, tzinfo=UTC), "sent", CALLS)]

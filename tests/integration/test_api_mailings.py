@@ -1,14 +1,15 @@
 """Mailings over HTTP: from their creation to their end."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-from tests.services.api import HOUR, Api, from_now, mailing, running
+from tests.services.api import HOUR, Answer, Api, from_now, mailing, running
 
 pytest_plugins = ("tests.services.api_fixture",)
 
@@ -282,21 +283,40 @@ def test_deleting_what_is_over_does_not_cancel_it(api: Api) -> None:
 def test_a_change_waits_for_a_launch_under_way(api: Api) -> None:
     """Else a text could change after the first message with the old one is on its way."""
     path = make(api)
-    answers = []
-    with api.engine.connect() as connection:
-        connection.execute(text("select 1 from mailings for update"))
-        change = threading.Thread(target=lambda: answers.append(api("PATCH", path, {"text": "Late"})))
-        change.start()
-        waiting = (
-            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-        )
-        while not api.execute(waiting):
-            assert change.is_alive()
+    answers: list[Answer] = []
+    with held_up(api, lambda: answers.append(api("PATCH", path, {"text": "Late"}))) as connection:
         connection.execute(text("update mailings set audience_limit = 7"))
-        connection.commit()
-    change.join(10)
     assert [(answer.status, answer.at_fault) for answer in answers] == [(409, {"text"})]
     assert api.get(path)["text"] == "Hello"
+
+
+@pytest.mark.parametrize("asked", [("POST", "cancel/"), ("POST", "pause/"), ("PATCH", ""), ("DELETE", "")])
+def test_whoever_waited_for_a_mailing_decides_by_the_time_when_they_got_it(api: Api, asked: tuple[str, str]) -> None:
+    """It ended meanwhile."""
+    path = make(api, **{"starts_at": from_now(-HOUR), "ends_at": from_now(timedelta(seconds=2))})
+    method, action = asked
+    body = {"ends_at": from_now(HOUR)} if method == "PATCH" else None
+    answers: list[Answer] = []
+    with held_up(api, lambda: answers.append(api(method, f"{path}{action}", body))) as connection:
+        while not connection.scalar(text("select clock_timestamp() >= ends_at from mailings")):
+            pass
+    assert [answer.status for answer in answers] == [204 if method == "DELETE" else 409]
+    assert api.execute("select num_nulls(paused_at, cancelled_at) from mailings") == 2
+
+
+@contextmanager
+def held_up(api: Api, request: Callable[[], object]) -> Iterator[Connection]:
+    """The request waits for its mailing, which the given transaction holds for as long as the block lasts."""
+    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    with api.engine.connect() as connection:
+        connection.execute(text("select 1 from mailings for update"))
+        thread = threading.Thread(target=request)
+        thread.start()
+        while not api.execute(waiting):
+            assert thread.is_alive()
+        yield connection
+        connection.commit()
+    thread.join(10)
 
 
 def test_lists_come_in_pages_with_the_figures_of_each(api: Api) -> None:

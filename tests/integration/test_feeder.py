@@ -11,9 +11,11 @@ from sqlalchemy import Engine, text
 
 from dispatcher_service.leading.backlog import LEAST
 from dispatcher_service.leading.chores.close_ended import CLOSE_SLICE
+from dispatcher_service.leading.chores.rescue_leases import RescueLeases
 from dispatcher_service.leading.feed import CHUNK
 from dispatcher_service.leading.launch import LAUNCH_SLICE
 from dispatcher_service.leading.lead import LEADER_LOCK, RESCUE_AFTER, Leader
+from shared import clock
 from shared.broker import topology
 from shared.broker.base import Broker, Session
 from shared.broker.table import TableBroker
@@ -392,6 +394,28 @@ def test_it_rescues_but_not_before_dispatchers_had_time_to_write_what_they_know(
     assert time.monotonic() - since > RESCUE_AFTER - 1.5
     assert books.message(ids[0]).error == "lease_lost"
     wait_until(lambda: books.states(mailing_id) == {"queued": 2})
+
+
+def test_nothing_is_rescued_for_a_lease_after_a_step_of_the_clock(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our own ticks stand in for the clock of the database, which parts from them as well as they from it."""
+    behind = 0.0
+    monkeypatch.setattr("dispatcher_service.leading.chores.rescue_leases.ticks", lambda: clock.ticks() - behind)
+    rescue_leases = RescueLeases(slot=1, attempts=10, lease=30.0)
+    mailing_id, ids = books.queued(3)
+    with books.engine.connect() as connection:
+        books.claim(mailing_id, ids[:1], lease=timedelta(0))
+        rescue_leases.stand_by(connection)
+        assert rescue_leases(connection) == 1
+        books.claim(mailing_id, ids[1:], lease=timedelta(0))
+        behind = 40.0
+        assert rescue_leases(connection) == 0
+        assert RescueLeases(slot=1, attempts=10, lease=30.0)(connection) == 2, "who has not seen the clock before"
+        assert rescue_leases(connection) == 0
+        books.claim(mailing_id, books.take(mailing_id), lease=timedelta(0))
+        monkeypatch.setattr(rescue_leases, "_not_before", clock.ticks() - behind)  # so much later
+        assert rescue_leases(connection) == 3
 
 
 # ---------------------------------------------------------------- leadership

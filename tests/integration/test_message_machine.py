@@ -426,7 +426,7 @@ class Machine(RuleBasedStateMachine):
         now = self.books.now()
         batch = [verdict(message, outcomes[number % len(outcomes)], now) for number, message in enumerate(claimed)]
         assert self.dispatcher(which).move(record_verdicts, batch, timedelta(0)) == len(claimed) - len(in_time)
-        for message, decision, error, ambiguous in batch:
+        for message, decision, error, ambiguous, _ in batch:
             if isinstance(decision, Retry) and published:
                 self.jobs.append(Job(message.mailing_id, (message.id,)))
             if message not in in_time:

@@ -488,6 +488,40 @@ def test_tallies_are_kept_by_the_quarter_of_an_hour(books: Books) -> None:
     assert timedelta(0) <= books.now() - row.quarter <= timedelta(minutes=16)
 
 
+def test_what_is_written_late_is_counted_where_it_happened(books: Books) -> None:
+    """Answers of different times, in one transaction, one of them without a time of its own."""
+    mailing_id, ids = books.queued(5)
+    now = books.now()
+    quarter = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
+    moments = [quarter - 31 * MINUTE, quarter - 16 * MINUTE, quarter - 29 * MINUTE, quarter, None]
+    verdicts = [
+        Verdict(message, FAILED if number == 1 else SENT, Error.REJECTED if number == 1 else None, at=at)
+        for number, (message, at) in enumerate(zip(books.claim(mailing_id, ids), moments, strict=True))
+    ]
+    assert books.move(record_verdicts, verdicts, SECOND) == 0
+
+    rows = books.run("select quarter, name, sum(count) as number from tallies group by 1, 2 order by 1, 2")
+    *earlier, (last_quarter, last_name, last_number) = rows
+    assert earlier == [
+        (quarter - 45 * MINUTE, "sent", 1),
+        (quarter - 30 * MINUTE, "error.rejected", 1),
+        (quarter - 30 * MINUTE, "failed", 1),
+        (quarter - 30 * MINUTE, "sent", 1),
+        *([(quarter, "sent", 1)] if last_quarter > quarter else []),  # it began while this test ran
+    ]
+    assert (last_name, last_number) == ("sent", 2 if last_quarter == quarter else 1)
+    assert [books.message(message_id).sent_at for message_id in ids[:4]] == [moments[0], None, moments[2], moments[3]]
+    with books.engine.connect() as connection:
+        figures = read_figures(connection, [mailing_id])[mailing_id]
+    assert figures.first_sent_at == moments[0]
+    assert figures.last_sent_at == books.message(ids[4]).sent_at >= now
+
+    later, more = books.queued(1)
+    assert books.record(SENT, books.claim(later, more)) == 0
+    with books.engine.connect() as connection:
+        assert read_figures(connection, [later])[later].first_sent_at == books.message(more[0]).sent_at
+
+
 # ---------------------------------------------------------------- rescue, close, and the others
 
 

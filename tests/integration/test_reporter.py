@@ -566,7 +566,7 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(
     assert "Traceback" not in done.stderr
 
 
-def test_a_metrics_port_that_is_taken_is_named(settings: dict[str, str], mailbox: Mailbox) -> None:
-    done = _run(settings | {"METRICS_PORT": str(mailbox.port)})
+def test_a_metrics_address_that_cannot_be_used_is_named(settings: dict[str, str]) -> None:
+    done = _run(settings | {"METRICS_HOST": "192.0.2.1"})
     assert done.returncode == 2
     assert done.stderr.startswith("METRICS_PORT ")

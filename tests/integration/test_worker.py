@@ -1,6 +1,7 @@
 """The dispatcher's pipeline on a real database, broker and provider: nothing is lost, nothing is sent twice."""
 
 import gc
+import json
 import resource
 import signal
 import threading
@@ -13,6 +14,7 @@ from typing import Any, Self
 
 import psutil
 import pytest
+import requests
 from sqlalchemy import Engine, event
 
 from dispatcher_service.leading.lead import Leader
@@ -628,7 +630,7 @@ def test_it_may_open_as_many_files_as_it_needs(
 SENTENCES = [
     ("PROVIDER_TIMEOUT", "soon", "PROVIDER_TIMEOUT must be a number from 0.05 to 300 (it is 'soon')."),
     ("PROVIDER_URL", "http://пример.рф", "PROVIDER_URL must be ASCII: xn--… for a host, %… in a path."),
-    ("METRICS_PORT", "{taken}", "METRICS_PORT {taken} cannot be used: Address already in use."),
+    ("METRICS_HOST", "192.0.2.1", "METRICS_PORT 0 cannot be used: Cannot assign requested address."),
     ("BROKER_URL", "amqp://h/?bogus=1", "BROKER_URL must be of the form amqp://user:password@host:port/vhost."),
     ("DISPATCH_CONCURRENCY", "5000", "DISPATCH_CONCURRENCY is 5000, but the system allows only 1024 open files."),
 ]
@@ -636,10 +638,52 @@ SENTENCES = [
 
 @pytest.mark.parametrize(("setting", "value", "sentence"), SENTENCES)
 def test_a_setting_that_cannot_be_obeyed_is_named(
-    setting: str, value: str, sentence: str, simulator: Simulator, database_url: str, processes: Processes
+    setting: str, value: str, sentence: str, database_url: str, processes: Processes
 ) -> None:
-    taken = simulator.control_url.rpartition(":")[2]
-    env = {"DATABASE_URL": database_url, setting: value.format(taken=taken)}
-    processes.start("dispatcher", "tests.services.limited", env)
+    processes.start("dispatcher", "tests.services.limited", {"DATABASE_URL": database_url, setting: value})
     assert processes.wait("dispatcher", timeout=20) == 2
-    assert processes.output("dispatcher") == [sentence.format(taken=taken)]
+    assert processes.output("dispatcher") == [sentence]
+
+
+def test_a_second_process_with_the_same_metrics_port_takes_another(
+    books: Books, simulator: Simulator, database_url: str, processes: Processes
+) -> None:
+    taken = int(simulator.control_url.rpartition(":")[2])
+    mailing_id, _ = books.launched(10)
+    env = {"DATABASE_URL": database_url, "PROVIDER_URL": simulator.url, "LOG_FORMAT": "json"}
+    processes.start("dispatcher", "dispatcher_service", {**env, "METRICS_PORT": str(taken)})
+    processes.wait_line("dispatcher", f'"port": {taken}, .*"metrics_port_taken", "level": "warning"')
+    port = int(processes.wait_line("dispatcher", '"metrics_port": ([0-9]+),.*"dispatcher_started"')[1])
+    assert port != taken
+    assert "dispatcher_calls_open" in requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+    wait_until(lambda: books.states(mailing_id) == {"sent": 10})
+
+
+def test_a_hangup_stops_nothing(books: Books, simulator: Simulator, database_url: str, processes: Processes) -> None:
+    """As when the terminal is closed, or by somebody who thinks that the settings are read again."""
+    start(processes, database_url, simulator, LOG_FORMAT="json")
+    processes.send("dispatcher", signal.SIGHUP)
+    processes.wait_line("dispatcher", '"hangup_ignored"')
+    mailing_id, _ = books.launched(10)
+    wait_until(lambda: books.states(mailing_id) == {"sent": 10})
+    assert processes.stop("dispatcher") == 0
+
+
+def test_before_the_migrations_it_says_what_is_missing_and_waits(
+    books: Books, simulator: Simulator, database_url: str, processes: Processes
+) -> None:
+    """One line with each of its pauses, which grow."""
+    books.run("alter table alembic_version rename to not_yet")
+    try:
+        env = {"DATABASE_URL": database_url, "PROVIDER_URL": simulator.url, "LOG_FORMAT": "json"}
+        processes.start("dispatcher", "dispatcher_service", env)
+        wait_until(lambda: len(processes.output("dispatcher")) == 3, seconds=30)
+        pauses = []
+        for line in map(json.loads, processes.output("dispatcher")):
+            assert (line["event"], line["run"]) == ("schema_missing", "python -m shared.migrate")
+            pauses.append(line["again_in"])
+        assert 0.5 <= pauses[0] <= 1 <= pauses[1] <= 2 <= pauses[2] <= 4
+    finally:
+        books.run("alter table not_yet rename to alembic_version")
+    processes.wait_line("dispatcher", '"dispatcher_started"', timeout=30)
+    assert processes.stop("dispatcher") == 0

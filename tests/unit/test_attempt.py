@@ -90,7 +90,7 @@ DECISIONS = [
 def test_verdicts(outcome: Outcome | None, made: int, left: float, decision: Decision, error: Error | None) -> None:
     message = claimed(left=left, made=made)
     attempt = Attempt(message, DatabaseClock(NOW, 100.0), 100.0, 100.5, 100.0 + left, 130.0)
-    verdict = Verdict(message, decision, error, ambiguous=outcome is SILENT)
+    verdict = Verdict(message, decision, error, ambiguous=outcome is SILENT, at=NOW if outcome else None)
     assert Result(attempt, outcome, at=100.0).verdict(POLICY) == verdict
 
 
@@ -99,6 +99,12 @@ def test_what_an_earlier_call_may_have_delivered_does_not_end_as_failed() -> Non
     attempt = Attempt(message, DatabaseClock(NOW, 100.0), 100.0, 100.5, 3700.0, 130.0)
     refused = Outcome(OutcomeKind.REFUSED, Error.REJECTED)
     assert Result(attempt, refused, at=100.0).verdict(POLICY).decision == Finish(MessageState.UNKNOWN)
+
+
+def test_a_verdict_carries_the_time_of_the_answer() -> None:
+    """By the clock that the claim has read; our own says how much later that was."""
+    attempt = Attempt(claimed(left=12), DatabaseClock(NOW, 100.0), 100.0, 100.5, 112.0, 130.0)
+    assert Result(attempt, ACCEPTED, at=108.25).verdict(POLICY).at == NOW + timedelta(seconds=8.25)
 
 
 def test_the_time_of_the_call_counts_against_the_end() -> None:

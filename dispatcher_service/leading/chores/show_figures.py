@@ -22,7 +22,7 @@ class ShowFigures:
             return
         self._next_at = ticks() + FIGURES_EVERY
         with connection.begin():
-            now = connection.scalar(text("select now()"))
+            now = connection.scalar(_NOW)
             mailings = connection.execute(_OPEN_MAILINGS).all()
             figures = read_figures(connection, [mailing.id for mailing in mailings])
         for state in set(MailingState) - ENDED:
@@ -30,6 +30,8 @@ class ShowFigures:
         for open_state in OPEN_STATES:
             metrics.MESSAGES.labels(open_state).set(sum(figure.states[open_state] for figure in figures.values()))
 
+
+_NOW = text("select now()")
 
 _OPEN_MAILINGS = text("""
     select id, starts_at, ends_at, paused_at, cancelled_at, finished_at from mailings where finished_at is null
