@@ -204,6 +204,12 @@ select timezone, status, array_agg(id) as ids from job group by timezone, status
 -- shared.messages.take._QUEUE
 update messages set status = 'queued', due_at = now() + interval '30 s' where id = any(cast(:ids as bigint[]));
 
+-- shared.ledger.check._BY_INDEX
+select set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false), set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false);
+
+-- shared.ledger.check._SNAPSHOT
+set transaction isolation level repeatable read, read only;
+
 -- shared.ledger.check._COMPLETE
 select id from mailings where id = any(:ids) and (launched_at is not null or cancelled_at is not null);
 

@@ -49,16 +49,22 @@ def prepare(connection: Connection) -> None:
     What statistics promise of a table that was filled a moment ago is of no use.
     """
     with connection.begin():
-        for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
-            connection.execute(text(f"set session enable_{way} = off"))
+        connection.execute(_BY_INDEX)
+
+
+_OTHER_WAYS = ("seqscan", "bitmapscan", "hashjoin", "mergejoin")
+_BY_INDEX = text("select " + ", ".join(f"set_config('enable_{way}', 'off', false)" for way in _OTHER_WAYS))
 
 
 @contextmanager
 def snapshot(connection: Connection) -> Iterator[None]:
     """A transaction that reads, and all of it as of one moment: moves are in it with their counters, or not at all."""
     with connection.begin():
-        connection.execute(text("set transaction isolation level repeatable read, read only"))
+        connection.execute(_SNAPSHOT)
         yield
+
+
+_SNAPSHOT = text("set transaction isolation level repeatable read, read only")
 
 
 def read_accounts(connection: Connection, mailing_ids: Sequence[int]) -> list[Account]:

@@ -84,7 +84,7 @@ def test_an_index_whose_making_was_broken_off_is_made_anew(database_url: str, en
     """What is made beside the traffic is no part of a transaction: it is there, and nobody may use it."""
     broken = """
         update pg_index set indisvalid = false where indexrelid = 'messages_rare_idx'::regclass;
-        update alembic_version set version_num = '0003';
+        update alembic_version set version_num = '0006';
     """
     with engine.begin() as connection:
         connection.execute(text(broken))
