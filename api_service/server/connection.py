@@ -10,14 +10,14 @@ from socket import SHUT_WR
 from typing import TYPE_CHECKING, Any
 
 from waitress.channel import HTTPChannel
-from waitress.task import WSGITask
 
 from api_service.request_id import request_id
 from api_service.server.file_stream import FileStream
-from api_service.server.limits import LINGER_BYTES, RECEIVED
+from api_service.server.limits import AHEAD, LINGER_BYTES, RECEIVED
 from api_service.server.phase import Phase, on_the_way, patience
 from api_service.server.refusal import TOO_LATE, TOO_MANY, TOO_SLOW, Refusal
 from api_service.server.request import Request
+from api_service.server.task import Task
 from api_service.upload import BROKEN_OFF
 from shared import clock
 
@@ -25,30 +25,6 @@ if TYPE_CHECKING:
     from api_service.server.listener import Listener
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Task(WSGITask):  # type: ignore[misc]  # the library has no types
-    """One request in a thread."""
-
-    def get_environment(self) -> dict[str, Any]:
-        environ: dict[str, Any] = super().get_environment()
-        self.channel.server.proxies.apply(environ, self.channel.client)
-        return environ
-
-    def build_response_header(self) -> bytes:
-        if self.channel.server.is_stopping or self.channel.has_unread_file:
-            super().set_close_on_finish()
-        head: bytes = super().build_response_header()
-        return head
-
-    def set_close_on_finish(self) -> None:
-        """Not for want of a length where there is no body, after 204 and 304, as waitress would."""
-        if self.has_body or self.version == "1.0" or self.request.connection_close:
-            super().set_close_on_finish()
-
-    def finish(self) -> None:
-        super().finish()
-        self.channel.flush()
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]
@@ -119,6 +95,22 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     def handle_expt(self) -> None:
         """Urgent data; HTTP knows none."""
         self.handle_close()
+
+    def handle_read(self) -> None:
+        if self._file is None or not self.requests:
+            super().handle_read()
+            return
+        try:
+            data = self.socket.recv(AHEAD)  # much at once: while the file's thread works, the loop has its turn seldom
+        except BlockingIOError:
+            return
+        except OSError:
+            self.handle_close()
+            return
+        if data:
+            self.received(data)
+        else:
+            self._file.fail(BROKEN_OFF)  # whose thread still owes an answer
 
     def received(self, data: bytes) -> None:
         if self._unread is not None:

@@ -32,7 +32,7 @@ LINGER_BYTES = 16 * 1024 * 1024
 
 RECEIVED = 64 * 1024
 """Bytes that are taken from a connection at a time."""
-AHEAD = 256 * 1024
+AHEAD = 512 * 1024
 """Bytes of a file that wait for the thread that reads it."""
 UNSENT = 256 * 1024
 """Bytes of an answer that the kernel keeps for a client."""

@@ -107,6 +107,15 @@ def test_a_client_is_asked_for_the_file_when_it_is_wanted(connected: Connect) ->
         assert b"Connection: close" in refused
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 9\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc"])
+def test_who_breaks_off_and_listens_hears_why(connected: Connect, framing: bytes) -> None:
+    with connected() as client:
+        client.sendall(HEAD + framing)
+        told = answer(client)
+        assert told.startswith(b"HTTP/1.1 400 ")
+        assert upload.BROKEN_OFF.encode() in told
+
+
 @pytest.mark.parametrize(
     "framing", [b"Content-Length: 1000\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"]
 )
