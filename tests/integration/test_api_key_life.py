@@ -19,7 +19,7 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from api_service import expiry, key, keys, last_use
+from api_service import expiry, imports, key, keys, last_use
 from api_service.expiry import Expiry
 from api_service.key import Scope, Token
 from api_service.last_use import LastUse
@@ -148,6 +148,7 @@ class Hourglass(io.BytesIO):
 def test_an_import_ends_when_its_key_expires(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     api, begun, ticks = Api(engine, auth=True), clock.now(), clock.ticks()
     token = make_key(engine, Scope.WRITE, begun + HOUR)
+    monkeypatch.setattr(imports, "LINGER", HOUR.total_seconds())
     data = b"phone\n" + b"".join(b"%d\n" % (79120000000 + number) for number in range(50_000))
 
     def pass_an_hour() -> None:
