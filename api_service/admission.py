@@ -3,13 +3,14 @@
 Whatever does not say that it is open needs a key, also a place that there is not.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flask import Flask, Request, current_app, g
 
 from api_service.access import about, known_as
 from api_service.errors import OTHER_SITE, Forbidden, TooMany, TooSmall, Unauthorized
-from api_service.key import Key, Scope, Token, parsed
+from api_service.key import Key, Scope, parsed
 from api_service.keys import Keyring
 from api_service.last_use import LastUse
 from api_service.loopback import is_from_here
@@ -17,16 +18,15 @@ from api_service.parts import asked
 from api_service.rate import Rate
 from api_service.refusal import Refusal
 from api_service.share import Share
-
-LOOK_AGAIN = 2.0
-"""Seconds after which a request that goes on for long looks whether its key is still valid."""
+from api_service.watch import Watch, Watched
 
 _OPEN = frozenset({"root", "api-docs.openapi_json", "swagger_ui.show"})  # the documents; they hold no secret
-_ENDED = "This API key was revoked, or has expired, while the request was under way."
 
 
-def register(app: Flask, keyring: Keyring | None, rate: Rate, share: Share, last_use: LastUse) -> None:
-    """keyring: None where API_AUTH is off."""
+def register(
+    app: Flask, keyring: Keyring | None, rate: Rate, share: Share, *, last_use: LastUse, watch: Watch | None
+) -> None:
+    """keyring, watch: None where API_AUTH is off."""
 
     def admit() -> None:
         request = asked()
@@ -56,18 +56,18 @@ def register(app: Flask, keyring: Keyring | None, rate: Rate, share: Share, last
 
     app.before_request(admit)
     app.teardown_request(leave)
-    app.extensions["keyring"] = keyring
+    app.extensions["watch"] = watch
 
 
-def while_admitted(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """A body that comes in for long, as long as the key of the present request is valid. Raises Unauthorized,
-    SQLAlchemyError."""
-    keyring: Keyring | None = current_app.extensions["keyring"]
-    token: Token | None = g.get("token")
-    for piece in pieces:
-        if keyring and token and isinstance(found := keyring.find(token, LOOK_AGAIN), Refusal):
-            raise Unauthorized(found, _ENDED)
-        yield piece
+@contextmanager
+def watched() -> Iterator[Watched | None]:
+    """The present request, which goes on for long, under the watch of its key; None: it needs none."""
+    watch: Watch | None = current_app.extensions["watch"]
+    if watch is None:
+        yield None
+    else:
+        with watch.over(g.token) as one:
+            yield one
 
 
 def _wanted(request: Request) -> Scope | None:

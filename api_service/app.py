@@ -24,6 +24,7 @@ from api_service.rate import Rate
 from api_service.request_log import RequestLog
 from api_service.resources import clients, health, imports, keys, mailings, statistics
 from api_service.share import Share
+from api_service.watch import Watch
 from shared.broker import topology
 from shared.broker.base import Broker
 from shared.database.engine import answers, make_engine
@@ -68,11 +69,13 @@ def create_app(
     log = app.extensions["request_log"] = log or RequestLog()
     behind = _engine_behind(engine)
     last_use, expiry = LastUse(behind), Expiry(behind)
+    keyring = Keyring(engine) if auth else None
+    watch = Watch(keyring) if keyring else None
     if chores:
-        of_keys = [last_use.write, expiry.look] if auth else []
+        of_keys = [watch.look, last_use.write, expiry.look] if watch else []
         keep_doing([log.flush, *of_keys])
     access.register(app, log)
-    admission.register(app, Keyring(engine) if auth else None, Rate(rate), Share(threads), last_use)
+    admission.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch)
     errors.register(app, log)
     documentation.register(
         app,

@@ -87,9 +87,9 @@ def listed(session: Session, page: Page, name: str | None) -> tuple[Sequence[Imp
     return rows(session, query, Import.id, page, number, descending=True), number
 
 
-def found(session: Session, import_id: int) -> Import:
+def found(session: Session, import_id: int, *, lock: bool = False) -> Import:
     """Raises NotFound."""
-    one = session.get(Import, import_id)
+    one = session.get(Import, import_id, with_for_update=lock or None)
     if one is None:
         raise NotFound(f"There is no import {import_id}.")
     return one
@@ -130,9 +130,9 @@ class Importer:
                 self._store(import_id, batch)
         except BaseException as error:
             with suppress(SQLAlchemyError):  # if it cannot be written, the silence will tell
-                self._end(import_id, failure=_reason(error))
+                self.end(import_id, failure=_reason(error))
             raise
-        return self._end(import_id)
+        return self.end(import_id)
 
     def _store(self, import_id: int, batch: "_Batch") -> None:
         for attempt in count(1):
@@ -162,10 +162,12 @@ class Importer:
             connection.execute(_UPDATE)
         return created
 
-    def _end(self, import_id: int, failure: str | None = None) -> Import:
+    def end(self, import_id: int, failure: str | None = None) -> Import:
+        """One that has ended already stays as it ended."""
         with self._sessions.begin() as session:
-            one = found(session, import_id)
-            one.ended_at, one.failure = clock.now(), failure
+            one = found(session, import_id, lock=True)
+            if one.ended_at is None:
+                one.ended_at, one.failure = clock.now(), failure
         return one
 
 

@@ -1,6 +1,7 @@
 """/clients/import/ and /clients/imports/"""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flask import request
@@ -9,12 +10,13 @@ from webargs.flaskparser import abort
 
 from api_service import client_lines, imports, upload
 from api_service.access import about
-from api_service.admission import while_admitted
+from api_service.admission import watched
 from api_service.client_lines import CSV, NDJSON
 from api_service.documentation import Blueprint, path_id
 from api_service.page import Page
 from api_service.parts import parts, snapshot, transaction
 from api_service.schemas import ImportQuerySchema, ImportSchema, ImportsQuerySchema
+from api_service.watch import ENDED
 from shared import clock
 
 blueprint = Blueprint("Imports", "Clients by the million, from a file.", "/clients")
@@ -60,10 +62,13 @@ class ImportClients(MethodView):
         if content_type not in _FILES:
             abort(415, message=f"The content type must be {' or '.join(_FILES)}.")
         importer = parts().importer
-        with importer.place():
-            lines = client_lines.read(content_type, while_admitted(upload.pieces(request)))
+        with importer.place(), watched() as watch:
+            pieces = upload.pieces(request)
+            lines = client_lines.read(content_type, watch.pieces(pieces) if watch else pieces)
             import_id = importer.begin(query["name"])
             about(import_id=import_id)
+            if watch:
+                watch.when_over = partial(importer.end, import_id, ENDED)
             return imports.shown(importer.take(import_id, lines), clock.now())
 
 

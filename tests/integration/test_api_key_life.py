@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -18,10 +19,11 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from api_service import expiry, key, keys, last_use
+from api_service import expiry, imports, key, keys, last_use
 from api_service.expiry import Expiry
 from api_service.key import Scope, Token
 from api_service.last_use import LastUse
+from api_service.watch import ENDED
 from shared import clock, metrics
 from shared.database.engine import make_engine
 from tests.services.api import HOUR, Api
@@ -34,7 +36,6 @@ from tests.services.locked_server import bearer, locked_server, make_key
 pytest_plugins = ("tests.services.keys_command_fixture",)
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
-ENDED = "This API key was revoked, or has expired, while the request was under way."
 
 
 def row(engine: Engine, key_id: str) -> Any:
@@ -109,6 +110,29 @@ def test_an_import_ends_soon_after_its_key(engine: Engine, database_url: str) ->
         assert (line["key_id"], line["key"]) == (revoked.id, admin.id)
 
 
+def test_an_import_whose_client_is_silent_ends_with_its_key_as_well(engine: Engine, database_url: str) -> None:
+    """Its thread waits for the client, and its record does not."""
+    token = make_key(engine, Scope.WRITE)
+    head = f"POST /clients/import/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+    with (
+        locked_server(database_url) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection,
+    ):
+        lines = b"phone,tag\n" + b"".join(b"%d,%s\n" % (79120000000 + each, b"x" * 60) for each in range(1000))
+        connection.sendall(f"{head}Content-Type: text/csv\r\nContent-Length: 1000000\r\n\r\n".encode() + lines)
+        until(lambda: imported(engine, "count(*)"))
+        with Session(engine) as session, session.begin():
+            keys.revoke(session, token.id)
+        began = clock.ticks()
+        until(lambda: imported(engine, "max(failure)") == ENDED)
+        assert clock.ticks() - began < 8.0
+
+
+def imported(engine: Engine, what: str) -> object:
+    with engine.connect() as connection:
+        return connection.scalar(text(f"select {what} from imports"))
+
+
 class Hourglass(io.BytesIO):
     """A file in the middle of which an hour passes."""
 
@@ -125,11 +149,13 @@ class Hourglass(io.BytesIO):
 def test_an_import_ends_when_its_key_expires(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     api, begun, ticks = Api(engine, auth=True), clock.now(), clock.ticks()
     token = make_key(engine, Scope.WRITE, begun + HOUR)
+    monkeypatch.setattr(imports, "LINGER", HOUR.total_seconds())
     data = b"phone\n" + b"".join(b"%d\n" % (79120000000 + number) for number in range(50_000))
 
     def pass_an_hour() -> None:
         monkeypatch.setattr(clock, "now", lambda: begun + HOUR)
         monkeypatch.setattr(clock, "ticks", lambda: ticks + HOUR.total_seconds())
+        api.app.extensions["watch"].look()
 
     body = {"input_stream": Hourglass(data, pass_an_hour), "content_length": len(data), "content_type": "text/csv"}
     answer = api("POST", "/clients/import/", headers=bearer(token), **body)
