@@ -49,6 +49,7 @@ LEDGER_DIFFERENCE = Gauge(
     "feeder_ledger_difference", "Messages by which counters and rows disagree; anything but 0 is wrong"
 )
 BACKLOG = Gauge("feeder_backlog_jobs", "Jobs waiting on the broker")
+CHORE_LAST_RUN = Gauge("feeder_chore_last_run_seconds", "Unix time of the last completed run of a chore", ["chore"])
 
 # The reporter
 REPORTS = Counter("reporter_reports_total", "Daily reports by what became of them", ["result"])

@@ -85,7 +85,7 @@ class Auditor:
         """One look; seconds until the next."""
         finish_mailings(connection, self._check.take_turn(connection))
         since = ticks()
-        ready = ready_mailings(connection, self._check.found)
+        ready = ready_mailings(connection, self._check.in_trouble)
         cost = ticks() - since
         if finish_mailings(connection, self._check.check(connection, _batch(ready))):
             return 0.0

@@ -5,16 +5,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from dispatcher_service.leading.auditor import Auditor
-from dispatcher_service.leading.chores import check_ledger
+from dispatcher_service.leading.chores import check_ledger, finish_mailings
 from dispatcher_service.leading.chores.finish_mailings import ready_mailings
 from shared import metrics
 from shared.database.engine import make_engine
@@ -213,11 +213,15 @@ def test_moves_that_are_under_way_make_no_difference(books: Books, other: Books)
     assert len(seen) > 2, "nothing moved meanwhile"
 
 
-@pytest.mark.parametrize("statement", [check._COUNT, check._COMPLETE], ids=["count", "complete"])
+@pytest.mark.parametrize(
+    "statement",
+    [check._COUNT, check._COMPLETE, check_ledger._NEXT, finish_mailings._READY],
+    ids=["count", "complete", "next", "ready"],
+)
 def test_no_plan_depends_on_statistics(books: Books, statement: Any) -> None:
     """With an empty table in the statistics, and the whole directory in one mailing."""
     mailing_id, _ = books.launched(5000)
-    values = {"ids": [mailing_id], "afters": [0], "mosts": [check.SLICE]}
+    values = {"ids": [mailing_id], "afters": [0], "mosts": [check.SLICE], "after": 0, "most": 100, "left_out": []}
     with books.engine.connect() as connection:
         prepare(connection)
         used = statement.compile().params.keys() & values.keys()
@@ -286,6 +290,28 @@ def test_who_does_not_lead_does_nothing(books: Books, start: Start) -> None:
     start(threading.Event())
     time.sleep(1)
     assert finished(books) == []
+
+
+def test_one_mailing_that_cannot_be_read_spoils_nothing_for_the_others(
+    books: Books, start: Start, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Its pages are damaged, say; here the database is asked for something else that it cannot do."""
+    mailing_ids = [books.launched(1)[0] for _ in range(4)]
+    damaged = mailing_ids[1]
+
+    def read(connection: Connection, ids: Sequence[int]) -> list[Account]:
+        if damaged in ids:
+            connection.execute(text("select 1 / 0"))
+        return read_accounts(connection, ids)
+
+    monkeypatch.setattr(check_ledger, "read_accounts", read)
+    start()
+    for mailing_id in mailing_ids:
+        books.move(close_messages, mailing_id, MessageState.EXPIRED, 10)
+    wait_until(lambda: finished(books) == [one for one in mailing_ids if one != damaged])
+    wait_until(lambda: "ledger_not_read" in capsys.readouterr().out)
+    monkeypatch.undo()
+    wait_until(lambda: finished(books) == mailing_ids)
 
 
 def test_a_round_takes_the_time_that_its_size_asks_for(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,15 @@ Whatever loses, doubles or changes messages behind the service's back shows as a
 in the daily report.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from shared import metrics
 from shared.clock import ticks
+from shared.database.engine import first_line
 from shared.ledger.check import Account, read_accounts, snapshot
 from shared.ledger.findings import Difference, drop_finding, keep_finding, read_findings
 from shared.logs import logger
@@ -46,17 +48,17 @@ class CheckLedger:
         self._next_at = 0.0
         self._next_round_at = 0.0
         self._found: dict[int, Difference] = {}
+        self._unread: set[int] = set()
         self._reminders: dict[int, _Reminder] = {}
 
     def begin(self, connection: Connection) -> None:
-        """The lead was taken: what the one before found is still so, until a check says otherwise."""
-        self._cursor, self._next_at = 0, 0.0
+        """The lead was taken, or the connection made anew: what was found is still so, until a check says otherwise."""
         self._recall(connection)
 
     @property
-    def found(self) -> Mapping[int, Difference]:
-        """The differences of the mailings that have one, as of their last check."""
-        return self._found
+    def in_trouble(self) -> Set[int]:
+        """The mailings that differ, as of their last check, and those that could not be checked."""
+        return self._found.keys() | self._unread
 
     def take_turn(self, connection: Connection) -> list[Account]:
         """Checks the next mailings of the round, if it is time; what was seen."""
@@ -68,8 +70,9 @@ class CheckLedger:
         batch = self._next_batch(connection)
         if not batch:
             self._cursor, self._next_at = 0, self._next_round_at
+            metrics.CHORE_LAST_RUN.labels("check_ledger").set_to_current_time()
             return []
-        self._cursor = batch[-1][0]  # also if this one fails: the next ones have their turn
+        self._cursor = batch[-1][0]  # also if the connection is lost now: the next ones have their turn
         begun = ticks()
         accounts = self.check(connection, [mailing_id for mailing_id, _ in batch])
         rows = sum(sum(account.rows.values()) for account in accounts)
@@ -77,15 +80,32 @@ class CheckLedger:
         return accounts
 
     def check(self, connection: Connection, mailing_ids: Sequence[int]) -> list[Account]:
-        """Holds counters and rows of these mailings against each other, and tells what it finds."""
-        if not mailing_ids:
-            return []
-        with snapshot(connection):
-            accounts = read_accounts(connection, mailing_ids)
+        """Holds counters and rows of these mailings against each other, and tells what it finds.
+
+        One that cannot be read is left out, and told as well.
+        """
+        accounts = self._read(connection, mailing_ids)
         for account in accounts:
             if account.difference or account.mailing_id in self._found:
                 self._tell(connection, account)
         self._show()
+        return accounts
+
+    def _read(self, connection: Connection, mailing_ids: Sequence[int]) -> list[Account]:
+        if not mailing_ids:
+            return []
+        try:
+            with snapshot(connection):
+                accounts = read_accounts(connection, mailing_ids)
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            if len(mailing_ids) > 1:  # one of them spoils it for the others
+                return [account for mailing_id in mailing_ids for account in self._read(connection, [mailing_id])]
+            self._unread.update(mailing_ids)
+            logger().error("ledger_not_read", mailing_id=mailing_ids[0], error=first_line(error))
+            return []
+        self._unread.difference_update(mailing_ids)
         return accounts
 
     def _next_batch(self, connection: Connection) -> list[tuple[int, int]]:
