@@ -40,10 +40,11 @@ MESSAGES_PUBLISHED = Counter("feeder_messages_published_total", "Messages put on
 MESSAGES_RESCUED = Counter("feeder_messages_rescued_total", "Messages whose lease ran out")
 MESSAGES_CLOSED = Counter("feeder_messages_closed_total", "Messages closed because their mailing was over", ["state"])
 MAILINGS = Gauge("feeder_mailings", "Mailings by state", ["state"])
-MESSAGES = Gauge("feeder_messages", "Messages of unfinished mailings by state", ["state"])
+MESSAGES = Gauge("feeder_messages", "Open messages by state", ["state"])
 LEDGER_DIFFERENCE = Gauge(
     "feeder_ledger_difference", "Audience minus messages over all states; anything but 0 is a defect"
 )
+HINTS_MENDED = Counter("feeder_hints_mended_total", "Mailings with something to do that nobody would have looked at")
 BACKLOG = Gauge("feeder_backlog_jobs", "Jobs waiting on the broker")
 
 # The reporter

@@ -10,7 +10,7 @@ from api_service.access import about
 from api_service.documentation import Blueprint, path_id
 from api_service.mailing_rules import Action
 from api_service.page import Page, PageSchema
-from api_service.parts import parts, transaction
+from api_service.parts import entering, parts, transaction
 from api_service.schemas import MailingSchema
 from shared import clock
 from shared.domain.message import MessageState
@@ -63,8 +63,8 @@ class Mailings(MethodView):
         gets one message. Whoever joins the directory later gets none.
         """
         now = clock.now()
-        with transaction() as session:
-            mailing = mailings.created(session, values, now)
+        with transaction() as session, entering(session) as entries:
+            mailing = mailings.created(session, entries, values, now)
         about(mailing_id=mailing.id)
         parts().announcer.announce(mailing.id)
         return mailings.shown(mailing, Figures(), now)
@@ -119,8 +119,9 @@ class OneMailing(MethodView):
         It disappears from lists and totals. If it is not over it is cancelled as well: its messages that are not sent
         yet are cancelled within moments.
         """
-        with transaction() as session:
-            mailings.delete(mailings.found(session, mailing_id, lock=True), clock.now())
+        with transaction() as session, entering(session) as entries:
+            mailing = mailings.found(session, mailing_id, lock=True)
+            mailings.delete(session, entries, mailing, clock.now())
 
 
 @blueprint.route("/<id:mailing_id>/pause/", parameters=[ID])
@@ -174,10 +175,10 @@ def _change(mailing_id: int, values: Mapping[str, Any]) -> View:
 
 
 def _perform(action: Action, mailing_id: int) -> View:
-    with transaction() as session:
+    with transaction() as session, entering(session) as entries:
         mailing = mailings.found(session, mailing_id, lock=True)
         now = clock.now()
-        mailings.perform(mailing, action, now)
+        mailings.perform(entries, mailing, action, now)
         figures = mailings.figures(session, [mailing])
     if action is Action.RESUME and mailing_rules.is_due(mailing, now):
         parts().announcer.announce(mailing.id)

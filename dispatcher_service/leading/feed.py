@@ -14,6 +14,7 @@ from shared.clock import ticks
 from shared.domain.errors import BrokerError, UndecodableJob
 from shared.domain.job import DispatchJob, LaunchJob
 from shared.ledger.entries import open_entries
+from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.messages.hand_back import hand_back
 from shared.messages.make_due import make_due
@@ -26,7 +27,7 @@ CHUNK = 200
 class Feed:
     """The leader's side of the broker. Belongs to its thread; only `wake` may be called from others."""
 
-    def __init__(self, broker: Broker, slot: int, *, rate: float, concurrency: int) -> None:
+    def __init__(self, broker: Broker, slot: Slot, *, rate: float, concurrency: int) -> None:
         """rate, concurrency: as the dispatchers have them."""
         self._broker = broker
         self._slot = slot
@@ -53,8 +54,8 @@ class Feed:
             self._broker_failed(error)
             return 0
         if self._jobs_may_be_lost and depth == 0:
-            with connection.begin():
-                make_due(connection)
+            with connection.begin(), open_entries(connection, self._slot) as entries:
+                make_due(connection, entries)
             self._jobs_may_be_lost = False
         metrics.BACKLOG.set(depth)
         return self._backlog.room(depth, ticks())

@@ -1,9 +1,11 @@
 """The launch of a mailing: its messages are created, a slice in each step."""
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
+from dispatcher_service.leading.walk import Due
 from shared import metrics
 from shared.ledger.entries import open_entries
+from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.messages.create import create_messages
 
@@ -11,7 +13,7 @@ FIRST_SLICE, LAUNCH_SLICE = 2_500, 25_000
 """Messages that are created at a time: few at first, so that they can be sent while the others are created."""
 
 
-def launch(connection: Connection, slot: int, mailing: Row[tuple[object, ...]]) -> bool:
+def launch(connection: Connection, slot: Slot, mailing: Due) -> bool:
     """Creates the next slice; whether there was anything to create."""
     limit = LAUNCH_SLICE if mailing.audience else FIRST_SLICE
     with connection.begin(), open_entries(connection, slot) as entries:

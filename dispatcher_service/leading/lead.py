@@ -5,7 +5,7 @@ can write nothing; the others stand by. It works without a broker as well: only 
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, text
@@ -13,24 +13,27 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.leading.chores.close_ended import close_ended
 from dispatcher_service.leading.chores.finish_mailings import finish_mailings
+from dispatcher_service.leading.chores.mend_hints import MendHints
 from dispatcher_service.leading.chores.rescue_leases import rescue_leases
 from dispatcher_service.leading.chores.retime_windows import retime_windows
 from dispatcher_service.leading.chores.show_figures import ShowFigures
 from dispatcher_service.leading.feed import CHUNK, Feed
 from dispatcher_service.leading.launch import launch
-from dispatcher_service.leading.walk import begun_mailings, until_next_start
+from dispatcher_service.leading.walk import due_mailings, until_next_start
 from shared import metrics
 from shared.broker.base import Broker
 from shared.clock import ticks
 from shared.database.engine import first_line, try_lock
-from shared.ledger.entries import any_slot
+from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
+from shared.messages.hints import settle_hints
 
 LEADER_LOCK = 0x66656564  # "feed"
 BUSY_PAUSE = 0.01
 IDLE_PAUSE = 0.25
 STANDBY_PAUSE = 1.0
+SETTLE_EVERY, SETTLE_SLICE = 0.1, 500
 RESCUE_AFTER = 5.0
 """Seconds after taking the lead: when the database comes back, dispatchers first write what they know."""
 
@@ -56,9 +59,11 @@ class Leader:
         self._engine = engine
         self._attempts = attempts
         self._idle_pause = idle_pause
-        self._slot = any_slot()
+        self._slot = Slot("leader")
         self._feed = Feed(broker, self._slot, rate=rate, concurrency=concurrency)
+        self._mend_hints = MendHints(self._slot)
         self._show_figures = ShowFigures()
+        self._settle_at = 0.0
         self._log = logger()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self.run, name="feeder", daemon=True)
@@ -121,26 +126,41 @@ class Leader:
             self._feed.wait(self._step(connection, may_rescue=ticks() - since >= RESCUE_AFTER), self._stopping)
 
     def _step(self, connection: Connection, *, may_rescue: bool) -> float:
-        """One look at everything; seconds until the next."""
+        """One look at everything that is due; seconds until the next."""
         busy = feeding = False
+        quiet = []
         room = self._feed.room(connection)
         if may_rescue:
             busy |= rescue_leases(connection, self._slot, self._attempts) > 0
-        for mailing in begun_mailings(connection):
-            if mailing.over or mailing.cancelled:
+        for mailing in due_mailings(connection):
+            if mailing.ended and (mailing.waiting or not mailing.closed):
                 busy |= close_ended(connection, self._slot, mailing) > 0
             if mailing.unlaunched:
                 busy |= launch(connection, self._slot, mailing)
-            if mailing.window_changed and retime_windows(connection, mailing.id):
+            if mailing.window_changed and not mailing.paused and retime_windows(connection, self._slot, mailing.id):
                 busy = True  # nothing is taken before all are timed anew: what is taken and has to wait looks untimed
             elif mailing.due or mailing.unlaunched:
                 room -= self._feed.publish(connection, mailing.id, room) if room > 0 else 0
                 feeding = True
-        finish_mailings(connection)
+            else:
+                quiet.append(mailing.id)
+        self._settle(connection, quiet)
+        self._mend_hints(connection)
         self._show_figures(connection)
         if busy:
             return BUSY_PAUSE
         return min(self._feed.pause() if feeding else self._idle_pause, self._until_next_start(connection))
+
+    def _settle(self, connection: Connection, quiet: Sequence[int]) -> None:
+        """Mailings that are hinted at and of which nothing is due: their hints are set anew, and they are finished if
+        they can be. Not in every step: each message that becomes final leaves a hint."""
+        if not quiet or ticks() < self._settle_at:
+            return
+        self._settle_at = ticks() + SETTLE_EVERY
+        for start in range(0, len(quiet), SETTLE_SLICE):
+            with connection.begin():
+                candidates = settle_hints(connection, quiet[start : start + SETTLE_SLICE])
+            finish_mailings(connection, self._slot, candidates)
 
     def _until_next_start(self, connection: Connection) -> float:
         """Seconds until a mailing starts that no launch job will announce then."""

@@ -6,41 +6,57 @@ holds at every moment because nothing but an `Entries` writes the counters, and 
 hands what it moved to one.
 """
 
-import secrets
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from sqlalchemy import Connection, text
 
 from shared.domain.message import FINAL_STATES, Error, MessageState
+from shared.ledger.figures import Figures
 from shared.ledger.names import ERROR_PREFIX, REPEATED, STATES
+from shared.ledger.slot import Slot
 
-SLOTS = 16
-
-
-def any_slot() -> int:
-    """A slot for a process to count in. Two processes may share one; they then wait for each other's commits."""
-    return secrets.randbelow(SLOTS)
+AT_ONCE = timedelta(0)
 
 
 class Entries:
     """What one transaction moves. Written as one statement per table, in the order of the mailings' ids, so that two
-    transactions never wait for each other in a circle."""
+    transactions never wait for each other in a circle.
+
+    With its counts a mailing gets its hint: when it is to be looked at because of what was moved. The leader looks at
+    no mailing without one that is due, so nothing that waits may be due before it.
+    """
 
     def __init__(self) -> None:
         self._states: dict[int, Counter[MessageState]] = {}
         self._tallies: Counter[tuple[int, str]] = Counter()
+        self._looks: dict[int, timedelta] = {}
+        self._totals: Counter[str] = Counter()
+
+    def __bool__(self) -> bool:
+        return bool(self._states or self._looks or self._tallies or any(self._totals.values()))
 
     def created(self, mailing_id: int, state: MessageState, count: int) -> None:
-        self._add(mailing_id, state, count)
+        self._totals["audience"] += count
+        self._add(mailing_id, state, count, AT_ONCE)
 
     def moved(
-        self, mailing_id: int, before: MessageState, after: MessageState, count: int = 1, error: Error | None = None
+        self,
+        mailing_id: int,
+        before: MessageState,
+        after: MessageState,
+        count: int = 1,
+        error: Error | None = None,
+        *,
+        due_in: timedelta = AT_ONCE,
     ) -> None:
-        """`error`: of the attempt that led to the move, if it failed."""
+        """error: of the attempt that led to the move, if it failed. due_in: how long after now() the first of the
+        messages is to be looked at; where it is not said the mailing is looked at once, which is never too late."""
+        self._totals[before] -= count
         self._states.setdefault(mailing_id, Counter())[before] -= count
-        self._add(mailing_id, after, count)
+        self._add(mailing_id, after, count, due_in)
         if error:
             self._tallies[mailing_id, ERROR_PREFIX + error] += count
 
@@ -48,17 +64,34 @@ class Entries:
         """Messages that are about to be sent again although the provider may have them; below 0: they were not."""
         self._tallies[mailing_id, REPEATED] += count
 
-    def _add(self, mailing_id: int, state: MessageState, count: int) -> None:
+    def look(self, mailing_id: int, due_in: timedelta = AT_ONCE) -> None:
+        """The mailing is to be looked at, so long after now()."""
+        self._looks[mailing_id] = min(due_in, self._looks.get(mailing_id, due_in))
+
+    def shown(self, mailings: int) -> None:
+        """How many mailings more lists show; below 0: fewer."""
+        self._totals["mailings"] += mailings
+
+    def hidden(self, figures: Figures) -> None:
+        """Of a finished mailing that nobody is to see any more: the totals are without it from now on."""
+        self._totals["audience"] -= figures.audience
+        self._totals.subtract(figures.states)
+
+    def _add(self, mailing_id: int, state: MessageState, count: int, due_in: timedelta) -> None:
+        self._totals[state] += count
         self._states.setdefault(mailing_id, Counter())[state] += count
         if state in FINAL_STATES:
             self._tallies[mailing_id, state] += count
+        if state is not MessageState.SENDING:  # leases that run out are found without a hint
+            self.look(mailing_id, due_in)
 
     def write(self, connection: Connection, slot: int) -> None:
-        moved = sorted((mailing_id, states) for mailing_id, states in self._states.items() if any(states.values()))
-        if moved:
-            counts = {str(state): [states[state] for _, states in moved] for state in MessageState}
-            mailing_ids = [mailing_id for mailing_id, _ in moved]
-            connection.execute(_COUNT, {"slot": slot, "mailing_ids": mailing_ids, **counts})
+        moved = {mailing_id for mailing_id, states in self._states.items() if any(states.values())}
+        if mailing_ids := sorted(moved | self._looks.keys()):
+            states = [self._states.get(mailing_id, Counter[MessageState]()) for mailing_id in mailing_ids]
+            counts = {str(state): [each[state] for each in states] for state in MessageState}
+            looks = [_microseconds(self._looks.get(mailing_id)) for mailing_id in mailing_ids]
+            connection.execute(_COUNT, {"slot": slot, "mailing_ids": mailing_ids, "looks": looks, **counts})
         tallies = sorted((key, count) for key, count in self._tallies.items() if count)
         if tallies:
             connection.execute(
@@ -70,17 +103,27 @@ class Entries:
                     "counts": [count for _, count in tallies],
                 },
             )
+        if any(self._totals.values()):
+            connection.execute(_TOTAL, {"slot": slot} | {name: self._totals[name] for name in _TOTALS})
 
 
+def _microseconds(wait: timedelta | None) -> int | None:
+    return None if wait is None else wait // timedelta(microseconds=1)
+
+
+# A hint stays while it is nearer than the new one: as long as it does not change, no index has to be told.
 _COUNT = text(f"""
-    insert into mailing_counters as c (mailing_id, slot, {", ".join(STATES)}, first_sent_at, last_sent_at)
-    select mailing_id, :slot, {", ".join(STATES)}, case when sent > 0 then now() end, case when sent > 0 then now() end
-    from unnest(cast(:mailing_ids as bigint[]), {", ".join(f"cast(:{name} as bigint[])" for name in STATES)})
-        as moved (mailing_id, {", ".join(STATES)})
+    insert into mailing_counters as c (mailing_id, slot, {", ".join(STATES)}, first_sent_at, last_sent_at, due_at)
+    select mailing_id, :slot, {", ".join(STATES)}, case when sent > 0 then now() end, case when sent > 0 then now() end,
+           now() + look * interval '1 microsecond'
+    from unnest(cast(:mailing_ids as bigint[]), cast(:looks as bigint[]),
+                {", ".join(f"cast(:{name} as bigint[])" for name in STATES)})
+        as moved (mailing_id, look, {", ".join(STATES)})
     on conflict (mailing_id, slot) do update
     set {", ".join(f"{name} = c.{name} + excluded.{name}" for name in STATES)},
         first_sent_at = coalesce(c.first_sent_at, excluded.first_sent_at),
-        last_sent_at = coalesce(excluded.last_sent_at, c.last_sent_at)
+        last_sent_at = coalesce(excluded.last_sent_at, c.last_sent_at),
+        due_at = least(c.due_at, excluded.due_at)
 """)
 
 _TALLY = text("""
@@ -91,10 +134,18 @@ _TALLY = text("""
     on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count
 """)
 
+_TOTALS = ("mailings", "audience", *STATES)
+_TOTAL = text(f"""
+    insert into ledger_totals as t (slot, {", ".join(_TOTALS)})
+    values (:slot, {", ".join(f":{name}" for name in _TOTALS)})
+    on conflict (slot) do update set {", ".join(f"{name} = t.{name} + excluded.{name}" for name in _TOTALS)}
+""")
+
 
 @contextmanager
-def open_entries(connection: Connection, slot: int) -> Iterator[Entries]:
+def open_entries(connection: Connection, slot: Slot | int) -> Iterator[Entries]:
     """The entries of the transaction that the connection is in, written when the block ends well."""
     moved = Entries()
     yield moved
-    moved.write(connection, slot)
+    if moved:
+        moved.write(connection, slot if isinstance(slot, int) else slot.number(connection))

@@ -32,6 +32,8 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, l
     connection.execute(_MOVE_CURSOR, {**mailing._mapping, "cursor": cursor, "count": row.number, "complete": complete})
     if row.number:
         entries.created(mailing_id, state, row.number)
+    if complete:
+        entries.look(mailing_id)  # it may be over already, if it is for nobody
     return Slice(row.number, complete)
 
 

@@ -2,16 +2,18 @@
 
 from sqlalchemy import Connection, text
 
+from shared.ledger.entries import open_entries
+from shared.ledger.slot import Slot
 from shared.messages.retime import retime_messages
 
 RETIME_SLICE = 5_000
 
 
-def retime_windows(connection: Connection, mailing_id: int) -> bool:
+def retime_windows(connection: Connection, slot: Slot, mailing_id: int) -> bool:
     """The next slice of a mailing whose window was changed; whether there was one. The flag goes with the last one."""
-    with connection.begin():
+    with connection.begin(), open_entries(connection, slot) as entries:
         connection.execute(_LOCK, {"mailing_id": mailing_id})
-        more = retime_messages(connection, mailing_id, RETIME_SLICE) > 0
+        more = retime_messages(connection, entries, mailing_id, RETIME_SLICE) > 0
         if not more:
             connection.execute(_WINDOW_IS_KNOWN, {"mailing_id": mailing_id})
     return more
