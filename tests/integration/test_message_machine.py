@@ -278,7 +278,7 @@ class Machine(RuleBasedStateMachine):
             """with moved as (
                    update messages set due_at = now() - interval '1 s'
                    where status in ('pending', 'queued', 'retrying') and id % :every = :rest returning mailing_id)
-               update mailing_counters set due_at = now() - interval '1 s'
+               update mailing_counters set due_at = least(due_at, now() - interval '1 s')
                where due_at is not null and mailing_id in (select mailing_id from moved)""",
             every=every, rest=rest % every,
         )  # fmt: skip
