@@ -1,19 +1,37 @@
-"""Which mailings the leader looks at, and when the next one starts."""
+"""One look at what is due: the mailings that have begun, and when the next one starts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, text
 
+Mailing = Row[tuple[object, ...]]
+"""A row of WALK."""
 
-def begun_mailings(connection: Connection) -> Sequence[Row[tuple[object, ...]]]:
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """mailings: those that have begun and are not finished, nearest end first. next_start: seconds until another one
+    starts that no launch job will announce then; None where there is none."""
+
+    mailings: Sequence[Mailing] = ()
+    next_start: float | None = None
+
+
+def look(connection: Connection) -> Look:
+    """In the caller's transaction, whose moment it is about: no start falls between the two questions."""
+    return Look(begun_mailings(connection), until_next_start(connection))
+
+
+def begun_mailings(connection: Connection) -> Sequence[Mailing]:
     """The mailings that have begun and are not finished, nearest end first."""
-    with connection.begin():
-        return connection.execute(WALK).all()
+    return connection.execute(WALK).all()
 
 
 # A paused mailing is launched only to be closed, when its end has passed.
 WALK = text("""
-    select id, audience, over, cancelled, window_changed, launched_at is null and not cancelled as unlaunched,
+    select id, audience, ends_at, over, cancelled, window_changed,
+           launched_at is null and not cancelled as unlaunched,
            not over and not cancelled and (
                select due_at from messages where mailing_id = mailings.id
                  and status in ('pending', 'queued', 'retrying') order by due_at limit 1) <= now() as due
@@ -25,13 +43,12 @@ WALK = text("""
 
 def until_next_start(connection: Connection) -> float | None:
     """Seconds until a mailing starts that no launch job will announce then; None where there is none."""
-    with connection.begin():
-        seconds: float | None = connection.scalar(_NEXT_START)
+    seconds: float | None = connection.scalar(_NEXT_START)
     return seconds
 
 
-# Whatever has started by now was launched by this step, or keeps it busy.
 _NEXT_START = text("""
     select extract(epoch from min(starts_at) - clock_timestamp())::float from mailings
-    where launched_at is null and finished_at is null and cancelled_at is null and paused_at is null
+    where starts_at > now()
+      and launched_at is null and finished_at is null and cancelled_at is null and paused_at is null
 """)

@@ -24,6 +24,11 @@ def any_slot() -> int:
     return secrets.randbelow(SLOTS)
 
 
+def another_slot(slot: int) -> int:
+    """A slot beside that one: for a second thread, or where somebody else has locked a row of the first."""
+    return (slot + 1) % SLOTS
+
+
 class Entries:
     """What one transaction moves. Written as one statement per table, in the order of the mailings' ids, so that two
     transactions never wait for each other in a circle."""

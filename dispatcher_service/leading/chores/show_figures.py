@@ -2,34 +2,34 @@
 
 from sqlalchemy import Connection, text
 
+from dispatcher_service.leading.chores.chore import Chore, Step
 from shared import metrics
-from shared.clock import ticks
 from shared.domain.mailing import ENDED, MailingState, mailing_state
 from shared.domain.message import OPEN_STATES
+from shared.ledger.entries import Entries
 from shared.ledger.figures import read_figures
 
-FIGURES_EVERY = 2.0
+
+class ShowFigures(Chore):
+    """Reads the figures of all mailings that are not finished."""
+
+    name = "show_figures"
+    pause = 2.0
+
+    def work(self, step: Step) -> bool | None:
+        return False if step.acts.run(self.name, None, _show) else None
 
 
-class ShowFigures:
-    """Called in every step, it does something every FIGURES_EVERY seconds."""
-
-    def __init__(self) -> None:
-        self._next_at = 0.0
-
-    def __call__(self, connection: Connection) -> None:
-        if ticks() < self._next_at:
-            return
-        self._next_at = ticks() + FIGURES_EVERY
-        with connection.begin():
-            now = connection.scalar(text("select now()"))
-            mailings = connection.execute(_OPEN_MAILINGS).all()
-            figures = read_figures(connection, [mailing.id for mailing in mailings])
-        for state in set(MailingState) - ENDED:
-            metrics.MAILINGS.labels(state).set(sum(mailing_state(mailing, now) == state for mailing in mailings))
-        for open_state in OPEN_STATES:
-            metrics.MESSAGES.labels(open_state).set(sum(figure.states[open_state] for figure in figures.values()))
-        metrics.LEDGER_DIFFERENCE.set(sum(figure.audience - sum(figure.states.values()) for figure in figures.values()))
+def _show(connection: Connection, _entries: Entries) -> bool:
+    now = connection.scalar(text("select now()"))
+    mailings = connection.execute(_OPEN_MAILINGS).all()
+    figures = read_figures(connection, [mailing.id for mailing in mailings])
+    for state in set(MailingState) - ENDED:
+        metrics.MAILINGS.labels(state).set(sum(mailing_state(mailing, now) == state for mailing in mailings))
+    for open_state in OPEN_STATES:
+        metrics.MESSAGES.labels(open_state).set(sum(figure.states[open_state] for figure in figures.values()))
+    metrics.LEDGER_DIFFERENCE.set(sum(figure.audience - sum(figure.states.values()) for figure in figures.values()))
+    return True
 
 
 _OPEN_MAILINGS = text("""
