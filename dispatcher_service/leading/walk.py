@@ -1,4 +1,4 @@
-"""Which mailings the leader looks at, and when the next one starts.
+"""One look at what is due: which mailings the leader has to do with now, and when the next one starts.
 
 Only those of which something is due: by the hints that whoever moves messages leaves in the counters
 (`shared.messages.hints`), by their times, or by what a user changed. Each is found through an index of just these, so
@@ -6,23 +6,25 @@ that nothing here grows with the number of mailings that wait or are over.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
 
-class Due(NamedTuple):
+class Mailing(NamedTuple):
     """A mailing that is looked at.
 
-    over: its end has passed. unlaunched: not all of its messages are created. due: some of them are to be published.
-    waiting: some are not final, and not on the wire.
+    over: its end has passed. closed: it has ended, and no message of it waited any more. unlaunched: messages of it are
+    to be created. due: some are to be published. waiting: some are not final and not on the wire.
     """
 
     id: int
     audience: int
+    ends_at: datetime
     over: bool
     cancelled: bool
-    paused: bool
     closed: bool
     window_changed: bool
     unlaunched: bool
@@ -30,14 +32,32 @@ class Due(NamedTuple):
     waiting: bool
 
     @property
-    def ended(self) -> bool:
-        return self.over or self.cancelled
+    def is_to_close(self) -> bool:
+        return (self.over or self.cancelled) and (self.waiting or not self.closed)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to do but to settle its hints."""
+        return not (self.is_to_close or self.unlaunched or self.window_changed or self.due)
 
 
-def due_mailings(connection: Connection) -> Sequence[Due]:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """mailings: those of which something is due, nearest end first. next_start: seconds until another one starts that
+    no launch job will announce then; None where there is none."""
+
+    mailings: Sequence[Mailing] = ()
+    next_start: float | None = None
+
+
+def look(connection: Connection) -> Look:
+    """In the caller's transaction, whose moment it is about: no start falls between the two questions."""
+    return Look(due_mailings(connection), until_next_start(connection))
+
+
+def due_mailings(connection: Connection) -> Sequence[Mailing]:
     """The mailings of which something is due, nearest end first."""
-    with connection.begin():
-        return [Due(*row) for row in connection.execute(WALK)]
+    return [Mailing(*row) for row in connection.execute(WALK)]
 
 
 # A paused mailing is launched only to be closed, when its end has passed.
@@ -54,9 +74,10 @@ WALK = text("""
         select id from mailings where cancelled_at is not null and closed_at is null and finished_at is null
         union
         select id from mailings where window_changed and paused_at is null and finished_at is null
+          and cancelled_at is null and ends_at > now()
     )
-    select m.id, m.audience, over, cancelled, paused_at is not null as paused, closed_at is not null as closed,
-           window_changed and starts_at <= now() as window_changed,
+    select m.id, m.audience, m.ends_at, over, cancelled, closed_at is not null as closed,
+           window_changed and starts_at <= now() and not over and not cancelled and paused_at is null as window_changed,
            launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched,
            not over and not cancelled and paused_at is null and coalesce(next.due_at <= now(), false) as due,
            next.due_at is not null as waiting
@@ -72,13 +93,12 @@ WALK = text("""
 
 def until_next_start(connection: Connection) -> float | None:
     """Seconds until a mailing starts that no launch job will announce then; None where there is none."""
-    with connection.begin():
-        seconds: float | None = connection.scalar(_NEXT_START)
+    seconds: float | None = connection.scalar(_NEXT_START)
     return seconds
 
 
-# Whatever has started by now was launched by this step, or keeps it busy.
 _NEXT_START = text("""
     select extract(epoch from min(starts_at) - clock_timestamp())::float from mailings
-    where launched_at is null and finished_at is null and cancelled_at is null and paused_at is null
+    where starts_at > now()
+      and launched_at is null and finished_at is null and cancelled_at is null and paused_at is null
 """)

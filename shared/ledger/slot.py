@@ -26,6 +26,7 @@ class Slot:
         """name: of the part that counts, for people who look into the table."""
         self._holder = f"{name} {socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._number = 0
+        self._left: int | None = None
         self._renew_at = 0.0
 
     def number(self, connection: Connection) -> int:
@@ -33,26 +34,32 @@ class Slot:
         if ticks() >= self._renew_at:
             self._renew_at = ticks() + RENEW_EVERY
             lease = {"holder": self._holder, "lease": LEASE}
-            number = connection.scalar(_RENEW, lease | {"slot": self._number})
+            number = connection.scalar(_RENEW, lease | {"slot": self._number, "left": self._left})
             if number is None:
-                number = connection.scalar(_TAKE, lease)
+                number = connection.scalar(_TAKE, lease | {"left": self._left})
             if number is None:  # somebody was faster; one is shared until the next try
                 self._renew_at = 0.0
             else:
                 self._number = number
         return self._number
 
+    def leave(self) -> None:
+        """Somebody holds rows of the slot and does not give them back: it is to be another one from now on."""
+        self._left, self._renew_at = self._number, 0.0
+
 
 _RENEW = text("""
-    update ledger_slots set until = now() + :lease where slot = :slot and holder = :holder returning slot
+    update ledger_slots set until = now() + :lease
+    where slot = :slot and holder = :holder and slot is distinct from :left returning slot
 """)
 
-# As many slots as there are rows, and one more: at least that one is free.
+# Two more than there are rows: at least one of these is free and not the one that was left.
 _TAKE = text("""
     insert into ledger_slots as s (slot, holder, until)
     select slot, :holder, now() + :lease
-    from generate_series(0, (select count(*) from ledger_slots)) slot
-    where not exists (select from ledger_slots taken where taken.slot = slot.slot and taken.until > now())
+    from generate_series(0, (select count(*) + 1 from ledger_slots)) slot
+    where slot is distinct from :left
+      and not exists (select from ledger_slots taken where taken.slot = slot.slot and taken.until > now())
     order by slot limit 1
     on conflict (slot) do update set holder = excluded.holder, until = excluded.until where s.until <= now()
     returning s.slot

@@ -40,6 +40,11 @@ def take_messages(connection: Connection, entries: Entries, mailing_id: int, lim
     return sorted(ids)
 
 
+def is_all_locked(connection: Connection, mailing_id: int) -> bool:
+    """Whether messages of a mailing are due, and somebody else has locked every one of them."""
+    return bool(connection.scalar(_IS_ALL_LOCKED, {"mailing_id": mailing_id}))
+
+
 _MAILING = mailing_with()
 _LOOK = 10_000
 
@@ -64,3 +69,14 @@ _DUE_BY_ZONE = _due_rows("(select timezone from clients c where c.id = m.client_
 _QUEUE = text(
     f"update messages set status = 'queued', due_at = now() + {GRACE_INTERVAL} where id = any(cast(:ids as bigint[]))"
 )
+
+_IS_ALL_LOCKED = text(f"""
+    with due as materialized (
+        select id from messages where mailing_id = :mailing_id and due_at <= now() and {WAITING}
+        order by due_at limit 1
+    ), free as materialized (
+        select id from messages where mailing_id = :mailing_id and due_at <= now() and {WAITING}
+        order by due_at limit 1 for update skip locked
+    )
+    select exists (select from due) and not exists (select from free)
+""")

@@ -103,7 +103,7 @@ def _mail_a_few(system: System) -> Iterator[int]:
 FEW = 10
 
 AT_A_POINT = {
-    "CONSTANTS": json.dumps({"dispatcher_service.leading.lead.RESCUE_AFTER": 0.0}),
+    "CONSTANTS": json.dumps({"dispatcher_service.leading.chores.rescue_leases.RESCUE_AFTER": 0.0}),
     "RETRY_LADDER": "1s",
     "DISPATCH_CONCURRENCY": str(4 * FEW),
 }

@@ -11,9 +11,9 @@ from sqlalchemy import Engine, text
 
 from dispatcher_service.leading.backlog import LEAST
 from dispatcher_service.leading.chores.close_ended import CLOSE_SLICE
+from dispatcher_service.leading.chores.rescue_leases import RESCUE_AFTER
 from dispatcher_service.leading.feed import CHUNK
-from dispatcher_service.leading.launch import LAUNCH_SLICE
-from dispatcher_service.leading.lead import LEADER_LOCK, RESCUE_AFTER, Leader
+from dispatcher_service.leading.lead import LEADER_LOCK, Leader
 from shared.broker import topology
 from shared.broker.base import Broker, Session
 from shared.broker.table import TableBroker
@@ -187,7 +187,7 @@ def test_a_launch_job_wakes_it(books: Books, start: Start, broker: TableBroker, 
 
 
 def test_publishing_does_not_wait_for_the_end_of_a_launch(books: Books, start: Start, consumer: Consumer) -> None:
-    count = 12 * LAUNCH_SLICE
+    count = 100_000
     books.clients(count)
     mailing_id = books.mailing()
     start()

@@ -27,8 +27,8 @@ from hypothesis.stateful import (
 )  # fmt: skip
 from sqlalchemy import Engine, Row, text
 
-from dispatcher_service.leading.chores.close_ended import close_ended
-from dispatcher_service.leading.chores.finish_mailings import finish_mailings
+from dispatcher_service.leading.chores.close_ended import close_slice
+from dispatcher_service.leading.chores.finish_mailings import finish
 from dispatcher_service.leading.walk import due_mailings
 from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MOVES, Error, MessageState
 from shared.domain.retry import ACCEPTED, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
@@ -206,11 +206,10 @@ class Machine(RuleBasedStateMachine):
         """As the leader does it: what is hinted at and has nothing due is looked at, and perhaps finished."""
         with self.engine.connect() as connection:
             quiet = [mailing.id for mailing in due_mailings(connection) if not mailing.due]
-            with connection.begin():
-                candidates = settle_hints(connection, quiet)
-            finished = finish_mailings(connection, 1, candidates)
-        assert finished == candidates
-        for mailing_id in finished:
+            candidates = settle_hints(connection, quiet)
+            connection.commit()
+        for mailing_id in candidates:
+            assert self.books.move(finish, mailing_id)
             assert set(self.books.states(mailing_id)) <= FINAL_STATES
 
     # ---------------------------------------------------------------- the dispatchers
@@ -364,9 +363,10 @@ class Machine(RuleBasedStateMachine):
                 claimed = self.books.claim(mailing_id, self.books.take(mailing_id))
                 assert self.books.record(Finish(MessageState.SENT), claimed) == 0
         with self.engine.connect() as connection:
-            for mailing in due_mailings(connection):
-                if mailing.ended and not mailing.closed:
-                    close_ended(connection, 1, mailing)
+            mailings = due_mailings(connection)
+        for mailing in mailings:
+            if mailing.is_to_close:
+                assert self.books.move(close_slice, mailing) == 0
         self.finish()
         assert [row.id for row in self.books.run("select id from mailings where finished_at is null")] == []
         assert {row.status for row in self.books.run("select distinct status from messages")} <= FINAL_STATES

@@ -2,20 +2,48 @@
 
 from sqlalchemy import Connection
 
+from dispatcher_service.leading.chores.chore import Chore, Step
+from dispatcher_service.leading.isolation import HeldUp, Isolation
 from shared import metrics
-from shared.ledger.entries import open_entries
-from shared.ledger.slot import Slot
+from shared.clock import ticks
+from shared.ledger.entries import Entries
 from shared.logs import logger
-from shared.messages.rescue import rescue_messages
+from shared.messages.rescue import mailings_to_rescue, rescue_messages
+
+RESCUE_AFTER = 5.0
+"""Seconds after taking the lead: when the database comes back, dispatchers first write what they know."""
 
 RESCUE_SLICE = 5_000
 
 
-def rescue_leases(connection: Connection, slot: Slot, attempts: int) -> int:
-    """Frees the next slice of messages whose lease ran out; how many. attempts: provider calls at the most."""
-    with connection.begin(), open_entries(connection, slot) as entries:
-        rescued = rescue_messages(connection, entries, attempts, RESCUE_SLICE)
-    metrics.MESSAGES_RESCUED.inc(rescued)
-    if rescued:
-        logger().warning("leases_ran_out", count=rescued)
-    return rescued
+class RescueLeases(Chore):
+    """Frees messages whose lease ran out, mailing by mailing."""
+
+    name = "rescue_leases"
+    pause = 0.25
+
+    def __init__(self, attempts: int) -> None:
+        """attempts: provider calls at the most."""
+        super().__init__()
+        self._attempts = attempts
+        self._next_at = ticks() + RESCUE_AFTER
+
+    def work(self, step: Step) -> bool | None:
+        left_out = step.acts.mailings_set_aside(self.name)
+        found = step.acts.run(
+            self.name, None, lambda connection, _: mailings_to_rescue(connection, RESCUE_SLICE, left_out)
+        )
+        return None if found is None else self.in_turn(found, lambda mailing_id: self._rescue(step.acts, mailing_id))
+
+    def _rescue(self, acts: Isolation, mailing_id: int) -> int | None:
+        def rescue(connection: Connection, entries: Entries) -> int:
+            rescued = rescue_messages(connection, entries, self._attempts, RESCUE_SLICE, mailing_id)
+            if not rescued and mailing_id in mailings_to_rescue(connection, RESCUE_SLICE, ()):
+                raise HeldUp
+            return rescued
+
+        rescued = acts.run(self.name, mailing_id, rescue)
+        if rescued:
+            metrics.MESSAGES_RESCUED.inc(rescued)
+            logger().warning("leases_ran_out", mailing_id=mailing_id, count=rescued)
+        return rescued

@@ -2,50 +2,57 @@
 
 from collections import Counter
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
+from dispatcher_service.leading.chores.chore import Chore, Step
 from shared import metrics
 from shared.clock import ticks
 from shared.domain.mailing import ENDED, MailingState
+from shared.ledger.entries import Entries
 from shared.ledger.figures import read_open_messages
 
 FIGURES_EVERY = 2.0
-PART_EVERY = 0.25
 PART = 2_000
 
 
-class ShowFigures:
-    """Called in every step, it does something every FIGURES_EVERY seconds.
+class ShowFigures(Chore):
+    """Counts the mailings by state every FIGURES_EVERY seconds. A mailing's state is stored nowhere, so each of them is
+    counted: PART of them at a time, and the metrics follow when all have been."""
 
-    A mailing's state is stored nowhere, so mailings have to be counted: PART of them at a time, the next ones in the
-    next step but PART_EVERY, and the metrics follow when all have been.
-    """
+    name = "show_figures"
+    pause = 0.25
 
     def __init__(self) -> None:
-        self._next_at = 0.0
+        super().__init__()
+        self._next_round_at = 0.0
         self._last = 0
         self._counted: Counter[str] = Counter()
 
-    def __call__(self, connection: Connection) -> None:
-        if ticks() < self._next_at:
-            return
-        with connection.begin():
-            if not self._last:
-                for open_state, number in read_open_messages(connection).items():
-                    metrics.MESSAGES.labels(open_state).set(number)
-            row = connection.execute(_COUNT, {"after": self._last, "limit": PART}).one()
-        self._counted.update({state: getattr(row, state) for state in _SHOWN})
-        if row.number == PART:
-            self._last, self._next_at = row.last, ticks() + PART_EVERY
-            return
-        for state in _SHOWN:
-            metrics.MAILINGS.labels(state).set(self._counted[state])
-        self._last, self._next_at, self._counted = 0, ticks() + FIGURES_EVERY, Counter()
+    def work(self, step: Step) -> bool | None:
+        if ticks() < self._next_round_at:
+            return False
+        part = step.acts.run(self.name, None, self._read)
+        if part is None:
+            return None
+        self._counted.update({state: getattr(part, state) for state in _SHOWN})
+        self._last = part.last if part.number == PART else 0
+        if not self._last:
+            for state in _SHOWN:
+                metrics.MAILINGS.labels(state).set(self._counted[state])
+            self._counted.clear()
+            self._next_round_at = ticks() + FIGURES_EVERY
+        return False
+
+    def _read(self, connection: Connection, _entries: Entries) -> Row[tuple[object, ...]]:
+        if not self._last:
+            for state, number in read_open_messages(connection).items():
+                metrics.MESSAGES.labels(state).set(number)
+        return connection.execute(_COUNT, {"after": self._last, "limit": PART}).one()
 
 
 _SHOWN = tuple(set(MailingState) - ENDED)
 
-# As `shared.domain.mailing.mailing_state` has it; a test compares the two.
+# As `shared.domain.mailing.mailing_state` has it.
 _COUNT = text("""
     select count(*) as number, max(id) as last,
            count(*) filter (where not ended and paused_at is not null) as paused,
