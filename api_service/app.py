@@ -19,7 +19,7 @@ from api_service.resources import clients, health, imports, keys, mailings, stat
 from shared.broker import topology
 from shared.broker.base import Broker
 from shared.database.engine import answers
-from shared.ledger.entries import any_slot
+from shared.ledger.slot import Slot
 
 
 def create_app(
@@ -46,7 +46,7 @@ def create_app(
         announcer=announcer,
         probes=probes,
         default_timezone=default_timezone,
-        slot=any_slot(),
+        slot=Slot("api"),
     )
     access.register(app)
     admission.register(app, Keyring(engine) if auth else None, Rate(rate))

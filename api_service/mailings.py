@@ -13,7 +13,8 @@ from api_service.mailing_rules import Action
 from api_service.page import Page
 from shared.database.models import Mailing
 from shared.domain.mailing import ENDED, mailing_state
-from shared.ledger.figures import Figures, read_figures
+from shared.ledger.entries import Entries
+from shared.ledger.figures import Figures, count_mailings, read_figures
 
 _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
 
@@ -27,8 +28,12 @@ def moment(session: Session) -> datetime:
 
 def listed(session: Session, page: Page) -> tuple[Sequence[Mailing], int]:
     """One page in the order of ids, and how many mailings there are."""
-    rows = session.scalars(_LISTED.order_by(Mailing.id).offset(page.offset).limit(page.size)).all()
-    return rows, session.scalar(select(func.count()).select_from(_LISTED.subquery())) or 0
+    # Of those before the page nothing is read but the index.
+    ids = select(Mailing.id).where(Mailing.deleted_at.is_(None)).order_by(Mailing.id)
+    rows = session.scalars(
+        select(Mailing).where(Mailing.id.in_(ids.offset(page.offset).limit(page.size))).order_by(Mailing.id)
+    ).all()
+    return rows, count_mailings(session.connection())
 
 
 def found(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
@@ -40,12 +45,13 @@ def found(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
     return mailing
 
 
-def created(session: Session, values: Mapping[str, Any], now: datetime) -> Mailing:
+def created(session: Session, entries: Entries, values: Mapping[str, Any], now: datetime) -> Mailing:
     """Raises Invalid."""
     _check_times(values["starts_at"], values["ends_at"], values, now)
     mailing = Mailing(**mailing_rules.columns(values))
     session.add(mailing)
     session.flush()
+    entries.shown(1)
     return mailing
 
 
@@ -67,19 +73,25 @@ def change(mailing: Mailing, values: Mapping[str, Any], now: datetime) -> set[st
     return changed
 
 
-def perform(mailing: Mailing, action: Action, now: datetime) -> None:
+def perform(entries: Entries, mailing: Mailing, action: Action, now: datetime) -> None:
     """Raises Conflict."""
     state = mailing_state(mailing, now)
     if not mailing_rules.is_possible(action, state):
         raise Conflict(f"The mailing is {state}: it is too late to {action} it.")
+    if action is Action.RESUME and mailing.paused_at and mailing.audience_limit is not None:
+        entries.look(mailing.id)  # nobody looked while it was paused
     mailing_rules.perform(action, mailing, now)
 
 
-def delete(mailing: Mailing, now: datetime) -> None:
-    """Hides it for good, and cancels it if it is not over. The row stays: its figures belong to the reports."""
+def delete(session: Session, entries: Entries, mailing: Mailing, now: datetime) -> None:
+    """Hides a locked mailing for good, and cancels it if it is not over. The row stays: its figures belong to the
+    reports."""
     if mailing_state(mailing, now) not in ENDED:
         mailing.cancelled_at = now
     mailing.deleted_at = now
+    entries.shown(-1)
+    if mailing.finished_at is not None:  # else it is taken out of the totals when it is finished
+        entries.hidden(figures(session, [mailing])[mailing.id])
 
 
 def shown(mailing: Mailing, figures: Figures, now: datetime) -> dict[str, Any]:

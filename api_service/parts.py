@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from api_service.imports import Importer
 from api_service.probe import Probe
 from shared.database.engine import one_statement
+from shared.ledger.entries import Entries, open_entries
+from shared.ledger.slot import Slot
 
 
 class Announcer(Protocol):
@@ -31,7 +33,7 @@ class Parts:
     announcer: Announcer
     probes: Mapping[str, Probe]
     default_timezone: str
-    slot: int
+    slot: Slot
 
 
 def parts() -> Parts:
@@ -50,6 +52,11 @@ def transaction() -> AbstractContextManager[Session]:
     Rows that were read can be used afterwards; the connection is back in the pool by then.
     """
     return parts().sessions.begin()
+
+
+def entering(session: Session) -> AbstractContextManager[Entries]:
+    """Entries of the session's transaction in the ledger, written at the end of the block."""
+    return open_entries(session.connection(), parts().slot)
 
 
 def statement() -> AbstractContextManager[Connection]:

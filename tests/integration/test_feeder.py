@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy import Engine, text
 
 from dispatcher_service.leading.backlog import LEAST
+from dispatcher_service.leading.chores.chore import Step
 from dispatcher_service.leading.chores.close_ended import CLOSE_SLICE
-from dispatcher_service.leading.chores.rescue_leases import RescueLeases
+from dispatcher_service.leading.chores.rescue_leases import RESCUE_AFTER, RescueLeases
 from dispatcher_service.leading.feed import CHUNK
-from dispatcher_service.leading.launch import LAUNCH_SLICE
-from dispatcher_service.leading.lead import LEADER_LOCK, RESCUE_AFTER, Leader
+from dispatcher_service.leading.isolation import Isolation
+from dispatcher_service.leading.lead import LEADER_LOCK, Leader
+from dispatcher_service.leading.lease_guard import LeaseGuard
 from shared import clock
 from shared.broker import topology
 from shared.broker.base import Broker, Session
@@ -24,6 +26,7 @@ from shared.domain.errors import BrokerUnavailable
 from shared.domain.job import DispatchJob, LaunchJob
 from shared.domain.message import Error
 from shared.domain.retry import Retry
+from shared.ledger.slot import Slot
 from shared.messages.create import create_messages
 from tests.services.books import HOUR, MINUTE, SECOND, SENT, Books
 
@@ -189,7 +192,7 @@ def test_a_launch_job_wakes_it(books: Books, start: Start, broker: TableBroker, 
 
 
 def test_publishing_does_not_wait_for_the_end_of_a_launch(books: Books, start: Start, consumer: Consumer) -> None:
-    count = 12 * LAUNCH_SLICE
+    count = 100_000
     books.clients(count)
     mailing_id = books.mailing()
     start()
@@ -400,22 +403,33 @@ def test_nothing_is_rescued_for_a_lease_after_a_step_of_the_clock(
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Our own ticks stand in for the clock of the database, which parts from them as well as they from it."""
-    behind = 0.0
-    monkeypatch.setattr("dispatcher_service.leading.chores.rescue_leases.ticks", lambda: clock.ticks() - behind)
-    rescue_leases = RescueLeases(slot=1, attempts=10, lease=30.0)
+    passed = 0.0
+    monkeypatch.setattr("dispatcher_service.leading.lease_guard.ticks", lambda: clock.ticks() + passed)
+    guard, slot = LeaseGuard(lease=30.0), Slot("test")
     mailing_id, ids = books.queued(3)
+
+    def rescue(guard: LeaseGuard) -> str:
+        chore = RescueLeases(attempts=10, guard=guard)
+        chore.work(Step(Isolation(connection, slot), []))
+        return "rescued" if "sending" not in books.states(mailing_id) else "left alone"
+
     with books.engine.connect() as connection:
-        books.claim(mailing_id, ids[:1], lease=timedelta(0))
-        rescue_leases.stand_by(connection)
-        assert rescue_leases(connection) == 1
-        books.claim(mailing_id, ids[1:], lease=timedelta(0))
-        behind = 40.0
-        assert rescue_leases(connection) == 0
-        assert RescueLeases(slot=1, attempts=10, lease=30.0)(connection) == 2, "who has not seen the clock before"
-        assert rescue_leases(connection) == 0
+        books.claim(mailing_id, ids, lease=timedelta(0))
+        assert rescue(guard) == "rescued"
         books.claim(mailing_id, books.take(mailing_id), lease=timedelta(0))
-        monkeypatch.setattr(rescue_leases, "_not_before", clock.ticks() - behind)  # so much later
-        assert rescue_leases(connection) == 3
+        passed = -40.0
+        assert rescue(guard) == "left alone"
+        assert rescue(guard) == "left alone"
+        monkeypatch.setattr(guard, "_not_before", clock.ticks() + passed)  # so much later
+        assert rescue(guard) == "rescued"
+
+
+def test_who_has_not_seen_the_clock_before_sees_no_step(books: Books) -> None:
+    mailing_id, ids = books.queued(3)
+    books.claim(mailing_id, ids, lease=timedelta(0))
+    with books.engine.connect() as connection:
+        RescueLeases(attempts=10, guard=LeaseGuard(lease=30.0)).work(Step(Isolation(connection, Slot("test")), []))
+    assert "sending" not in books.states(mailing_id)
 
 
 # ---------------------------------------------------------------- leadership

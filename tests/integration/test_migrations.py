@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, make_url, text
 
 from shared import migrate
@@ -54,12 +56,14 @@ def test_migrating_twice_and_at_the_same_time_is_harmless(empty_url: str) -> Non
 
 def test_an_index_whose_making_was_broken_off_is_made_anew(database_url: str, engine: Engine) -> None:
     """What is made beside the traffic is no part of a transaction: it is there, and nobody may use it."""
-    broken = """
-        update pg_index set indisvalid = false where indexrelid = 'messages_rare_idx'::regclass;
-        update alembic_version set version_num = '0003';
-    """
+    config = Config()
+    config.set_main_option("script_location", "shared.database:migrations")
+    before = ScriptDirectory.from_config(config).get_revision("0007").down_revision
     with engine.begin() as connection:
-        connection.execute(text(broken))
+        connection.execute(
+            text("update pg_index set indisvalid = false where indexrelid = 'messages_rare_idx'::regclass")
+        )
+        connection.execute(text("update alembic_version set version_num = :before"), {"before": before})
     migrate.upgrade(database_url)
     with engine.begin() as connection:
         assert connection.scalar(text("select bool_and(indisvalid) from pg_index"))

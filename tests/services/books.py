@@ -16,6 +16,7 @@ from shared.messages.create import create_messages
 from shared.messages.record import Verdict, record_verdicts
 from shared.messages.take import take_messages
 
+TABLES = ("clients", "mailings", "messages", "mailing_counters", "ledger_totals", "tallies", "broker_jobs")
 LEASE = timedelta(seconds=30)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
@@ -31,7 +32,7 @@ class Books:
         self._phones = 79000000000
 
     def empty(self) -> None:
-        self.run("truncate clients, mailings, messages, mailing_counters, tallies, broker_jobs restart identity")
+        self.run(f"truncate {', '.join(TABLES)} restart identity")
         self.run("update send_rate set next_at = now()")
 
     def run(self, statement: str, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -154,7 +155,12 @@ class Books:
             )
             tallied = {(row.mailing_id, row.name): row.number for row in tallies}
             assert find_unbalanced(connection) == []
-            assert read_totals(connection).balanced
+            totals = read_totals(connection)
+            shown = read_figures(
+                connection, list(connection.scalars(text("select id from mailings where deleted_at is null")))
+            )
+        assert totals.audience == sum(each.audience for each in shown.values())
+        assert totals.states == {state: sum(each.states[state] for each in shown.values()) for state in MessageState}
         counted: dict[int, Counter[str]] = {mailing_id: Counter() for mailing_id in ids}
         for row in rows:
             counted[row.mailing_id][row.status] = row.number

@@ -7,7 +7,7 @@ stopped in the middle has left an index that nobody uses: it is made anew.
 from alembic import op
 
 revision = "0007"
-down_revision = "0003"
+down_revision = "0005"
 
 
 def upgrade() -> None:
