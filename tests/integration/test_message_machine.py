@@ -306,7 +306,7 @@ class Machine(RuleBasedStateMachine):
                cross join lateral (select min(due_at) as due_at from messages
                                    where mailing_id = m.id and status in ('pending', 'queued', 'retrying')) next
                cross join lateral (select min(due_at) as due_at from mailing_counters where mailing_id = m.id) hint
-               where next.due_at < coalesce(hint.due_at, 'infinity')
+               where next.due_at is not null and greatest(next.due_at, now()) < coalesce(hint.due_at, 'infinity')
                  and paused_at is null and cancelled_at is null and ends_at > now()"""
         )
         assert forgotten == []
