@@ -80,16 +80,16 @@ def _write(database_url: str, mailings: int, slots: int) -> None:
 
 _MAILINGS = """
     insert into mailings (text, starts_at, ends_at, audience_limit, audience_cursor, audience, launched_at)
-    select 'Sale', now() - interval '2 h', now() + interval '9 h', 0, 0, 1, now() - interval '2 h'
+    select 'Sale', now() - interval '2 h', now() + interval '10 h', 0, 0, 1, now() - interval '2 h'
     from generate_series(1, %s)
 """
 _MESSAGES = """
     insert into messages (mailing_id, client_id, status, due_at)
-    select id, id, 'pending', now() + interval '8 h' from mailings
+    select id, id, 'pending', date_trunc('hour', now()) + interval '9 h' from mailings
 """
 _COUNTERS = """
     insert into mailing_counters (mailing_id, slot, pending, due_at)
-    select id, slot, (slot = 0)::int, case slot when 0 then now() + interval '8 h' end
+    select id, slot, (slot = 0)::int, case slot when 0 then date_trunc('hour', now()) + interval '9 h' end
     from mailings, generate_series(0, %s - 1) slot
 """
 _TOTALS = """

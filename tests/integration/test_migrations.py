@@ -2,12 +2,17 @@
 
 import threading
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, text
 
 from shared import migrate
 from shared.database.models import Base
+from shared.domain.message import MessageState
+from shared.ledger.figures import count_mailings, read_figures, read_totals
+from shared.migrate import upgrade
 
 
 def test_migrations_and_models_agree(engine: Engine) -> None:
@@ -31,3 +36,46 @@ def test_migrating_twice_and_at_the_same_time_is_harmless(database_url: str) -> 
     for thread in threads:
         thread.join(30)
     assert not errors
+
+
+def test_what_was_counted_before_there_were_hints_and_totals(database_url: str, engine: Engine) -> None:
+    """Every mailing that has something to do is looked at, and the totals have everything that is shown."""
+    with engine.connect() as connection:
+        _migrate(connection, "down", "0003")
+        connection.execute(text(_BEFORE))
+        connection.commit()
+    upgrade(database_url)
+    with engine.connect() as connection:
+        # 1 waits, 2 is paused, 3 is finished, 4 is deleted and finished, 5 is deleted and can be finished, as 6.
+        hints = connection.execute(text("select mailing_id, slot, due_at <= now() from mailing_counters order by 1, 2"))
+        assert [tuple(row) for row in hints] == [
+            (1, 0, False), (1, 7, None), (2, 0, None), (3, -1, None), (4, -1, None), (5, 0, True), (6, 0, True),
+        ]  # fmt: skip
+        due = connection.scalar(text("select count(*) from mailing_counters join messages using (mailing_id, due_at)"))
+        assert due == 1
+        totals, third = read_totals(connection), read_figures(connection, [3])[3]
+        assert count_mailings(connection) == 4
+    assert (totals.audience, totals.states[MessageState.PENDING], totals.states[MessageState.SENT]) == (6, 2, 4)
+    assert (third.audience, third.states[MessageState.SENT]) == (3, 3)
+
+
+_BEFORE = """
+    insert into mailings (text, starts_at, ends_at, audience, launched_at, paused_at, finished_at, deleted_at) values
+        ('1', now(), now() + interval '1 h', 1, now(), null, null, null),
+        ('2', now(), now() + interval '1 h', 1, now(), now(), null, null),
+        ('3', now(), now() + interval '1 h', 3, now(), null, now(), null),
+        ('4', now(), now() + interval '1 h', 1, now(), null, now(), now()),
+        ('5', now(), now() + interval '1 h', 1, now(), null, null, now()),
+        ('6', now(), now() + interval '1 h', 1, now(), null, null, null);
+    insert into messages (mailing_id, client_id, status, due_at) values
+        (1, 1, 'pending', now() + interval '30 min'), (2, 1, 'pending', now());
+    insert into mailing_counters (mailing_id, slot, pending, sent) values
+        (1, 0, 1, 0), (1, 7, 0, 0), (2, 0, 1, 0), (3, 1, 0, 1), (3, 2, 0, 2), (4, 3, 0, 1), (5, 0, 0, 1), (6, 0, 0, 1)
+"""
+
+
+def _migrate(connection: Connection, direction: str, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", "shared.database:migrations")
+    config.attributes["connection"] = connection
+    (command.downgrade if direction == "down" else command.upgrade)(config, revision)
