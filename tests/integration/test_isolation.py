@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import make_url
 
 from dispatcher_service.leading import feed, launch, lead
-from dispatcher_service.leading.chores import rescue_leases
+from dispatcher_service.leading.chores import all_chores, rescue_leases
 from dispatcher_service.leading.isolation import LONGEST_PAUSE
 from shared.broker.base import Broker
 from shared.broker.rabbitmq import RabbitMQ
@@ -328,3 +328,29 @@ def test_a_broker_that_is_a_second_away_is_used_as_well_as_it_allows(
         wait_until(others.are_served, SOON)
         job_of(Consumer(session), mailing_id, within=60)
         assert leaders(books) == [leader]
+
+
+# ---------------------------------------------------------------- what it takes
+
+
+def test_a_leader_has_two_connections_and_a_third_to_the_table_broker(
+    books: Books, start: Start, consumer: Consumer
+) -> None:
+    start()
+    start()
+    books.clients(1)
+    job_of(consumer, books.mailing())
+    rows = books.run(
+        "select application_name as name, count(*) as number from pg_stat_activity "
+        "where datname = current_database() group by name"
+    )
+    counts = {row.name: row.number for row in rows}
+    assert counts["feeder"] == 2 + 1  # the one that stands by has one
+    assert counts["broker"] == 1 + 1  # the other one is the consumer's
+
+
+def test_every_chore_says_when_it_was_last_done(books: Books, start: Start) -> None:
+    began = time.time()
+    start()
+    for chore in [*(chore.name for chore in all_chores(attempts=10)), launch.NAME]:
+        wait_until(lambda: metric("feeder_chore_last_run_seconds", chore=chore) > began)  # noqa: B023 (at once)
