@@ -18,7 +18,7 @@ from shared.messages.close import close_messages
 from shared.messages.fragments import GRACE
 from shared.messages.hints import settle_hints
 from shared.messages.record import Verdict, record_verdicts
-from shared.messages.rescue import rescue_messages
+from shared.messages.rescue import find_lost, rescue_messages
 from shared.messages.take import take_messages
 from tests.services.api import Api, mailing, running
 
@@ -118,7 +118,7 @@ def test_a_call_that_died_with_its_dispatcher_counts_as_one_that_the_provider_ma
             ids = take_messages(connection, entries, mailing_id, 1)
             assert claim_messages(connection, entries, mailing_id, ids, lease=timedelta(0))
         with api.engine.begin() as connection, open_entries(connection, 2) as entries:
-            assert rescue_messages(connection, entries, 10, 1) == 1
+            assert rescue_messages(connection, entries, 10, find_lost(connection, 1)[mailing_id]) == 1
     assert api.get(f"/mailings/{mailing_id}/detail_statistics/")["repeated"] == 2
 
 
