@@ -135,7 +135,7 @@ as settled (mailing_id, slot, hint)
 where c.mailing_id = settled.mailing_id and c.slot = settled.slot;
 
 -- shared.messages.hints._MEND
-select look.id, look.hint is not null and look.hint < coalesce(known.hint, 'infinity') as is_lost,
+select look.id, look.hint is not null and greatest(look.hint, now()) < coalesce(known.hint, 'infinity') as is_lost,
 look.audience - known.messages as difference
 from (
     select m.id, m.audience, s.is_complete, case
@@ -214,20 +214,20 @@ select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:
 from moved group by mailing_id, quarter;
 
 -- shared.messages.rescue._LOST
-select distinct mailing_id from (
-    select mailing_id from messages where status = 'sending' and due_at <= now()
-    and mailing_id + 0 <> all(cast(:left_out as bigint[]))
+with lost as materialized (
+    select id, mailing_id from messages
+    where status = 'sending' and due_at <= now() and mailing_id <> all(cast(:left_out as bigint[]))
     order by due_at limit :limit
-) lost
-order by mailing_id;
+)
+select mailing_id, array_agg(id) as ids from lost group by mailing_id order by mailing_id;
 
 -- shared.messages.rescue._RESCUE
 with job as materialized (
-    select id, status, attempts + 1 >= :attempts or (
-        select cancelled_at is not null or ends_at <= now() from mailings where id = mailing_id) as last
-    from messages where status = 'sending' and due_at <= now()
-    and (cast(:mailing_id as bigint) is null or mailing_id + 0 = cast(:mailing_id as bigint))
-    order by due_at limit :limit for update skip locked
+    select m.id, m.status, m.attempts + 1 >= :attempts or (
+        select cancelled_at is not null or ends_at <= now() from mailings where id = m.mailing_id) as last
+    from unnest(cast(:ids as bigint[])) as job (id)
+    cross join lateral (select * from messages where id = job.id limit 1 for update skip locked) m
+    where m.status = 'sending' and m.due_at <= now()
 ), moved as (
     update messages m set claim_id = null, attempts = m.attempts + 1, error = 'lease_lost',
     status = case when job.last then 'unknown'::message_state else 'pending' end,
@@ -423,7 +423,8 @@ select now();
 
 -- dispatcher_service.leading.session._SETTINGS
 select set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
-set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false);
+set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false),
+set_config('jit', 'off', false);
 
 -- dispatcher_service.leading.walk.WALK
 with found as (

@@ -7,7 +7,7 @@ it.
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
@@ -42,7 +42,7 @@ class _Launch:
     """A launch under way. span: clients that the next slice looks at; of those who do not match many more, as there is
     next to nothing to do for them. slices: that it has had."""
 
-    span: int = FIRST_SPAN
+    span: int = field(default_factory=lambda: FIRST_SPAN)
     slices: int = 0
 
 

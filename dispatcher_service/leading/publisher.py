@@ -121,7 +121,8 @@ class Publisher:
                 self._is_connected = True
             try:
                 while not self._stopping.is_set():
-                    self._publish_until(session, ticks() + self._look(session))
+                    pause = self._look(session)
+                    self._publish_until(session, ticks() + pause)
             finally:
                 self._session = None
                 self._give_up()
@@ -141,6 +142,7 @@ class Publisher:
             self._depth, self._room = depth, self._backlog.room(depth, ticks())
         if self._room and self._is_wanted:
             self._wake_leader()
+            return LATEST  # so long it has to make use of it
         return self._pause()
 
     def _publish_until(self, session: Session, moment: float) -> None:

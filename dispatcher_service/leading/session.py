@@ -44,5 +44,6 @@ def _milliseconds(seconds: float) -> str:
 
 _SETTINGS = text("""
     select set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
-           set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false)
+           set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false),
+           set_config('jit', 'off', false)
 """)

@@ -96,7 +96,7 @@ def mend_hints(connection: Connection, entries: Entries, after: int, limit: int)
 
 # In one statement, and so as of one moment: whoever moves messages leaves both or neither.
 _MEND = text(f"""
-    select look.id, look.hint is not null and look.hint < coalesce(known.hint, 'infinity') as is_lost,
+    select look.id, look.hint is not null and greatest(look.hint, now()) < coalesce(known.hint, 'infinity') as is_lost,
            look.audience - known.messages as difference
     from ({_NEXT} where m.finished_at is null and m.id > :after order by m.id limit :limit) look
     cross join lateral (

@@ -1,13 +1,13 @@
 """The feeder, on a real database and the table broker: what goes out, in which order, and what never does."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from dispatcher_service.leading.backlog import LEAST
 from dispatcher_service.leading.chores.chore import Step
@@ -15,7 +15,6 @@ from dispatcher_service.leading.chores.close_ended import CLOSE_SLICE
 from dispatcher_service.leading.chores.rescue_leases import RESCUE_AFTER, RescueLeases
 from dispatcher_service.leading.feed import CHUNK
 from dispatcher_service.leading.isolation import Isolation
-from dispatcher_service.leading.lead import LEADER_LOCK, Leader
 from dispatcher_service.leading.lease_guard import LeaseGuard
 from shared import clock
 from shared.broker import topology
@@ -29,8 +28,7 @@ from shared.domain.retry import Retry
 from shared.ledger.slot import Slot
 from shared.messages.create import create_messages
 from tests.services.books import HOUR, MINUTE, SECOND, SENT, Books
-
-LADDER = (5 * SECOND, HOUR)
+from tests.services.leading import Consumer, Start, leaders, mailing, wait_until
 
 
 class Switched:
@@ -65,87 +63,6 @@ class Breaking:
     def publish(self, queue: str, bodies: Sequence[bytes]) -> None:
         self._session.publish(queue, bodies)
         self._switch.refuse_if_off()
-
-
-class Consumer:
-    """A dispatcher, as far as the feeder sees it: takes jobs, as many as it is told to."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        session.subscribe([topology.DISPATCH], 1)
-
-    def job(self, timeout: float = 10.0) -> DispatchJob | None:
-        """The next one, acked."""
-        deadline = time.monotonic() + timeout
-        while (left := deadline - time.monotonic()) > 0:
-            for delivery in self._session.receive(left):
-                self._session.ack(delivery)
-                return DispatchJob.decode(delivery.body)
-        return None
-
-    def jobs(self, number: int) -> list[DispatchJob]:
-        jobs = [self.job() for _ in range(number)]
-        assert None not in jobs, f"only {len([job for job in jobs if job])} jobs came"
-        return [job for job in jobs if job]
-
-    def depth(self) -> int:
-        return self._session.depth(topology.DISPATCH)
-
-
-@pytest.fixture
-def broker(books: Books, books_url: str) -> TableBroker:
-    return TableBroker(books_url, LADDER)
-
-
-@pytest.fixture
-def consumer(broker: TableBroker) -> Iterator[Consumer]:
-    with broker.connect() as session:
-        yield Consumer(session)
-
-
-Start = Callable[..., Leader]
-
-
-@pytest.fixture
-def start(books: Books, broker: TableBroker, books_url: str) -> Iterator[Start]:
-    """Starts one more feeder, as in a process of its own."""
-    feeders: list[tuple[Leader, Engine]] = []
-
-    def start(broker: Broker = broker, engine: Engine | None = None, rate: float = 0.0, **options: Any) -> Leader:
-        engine = engine or make_engine(books_url, "feeder", pool_size=3)
-        feeder = Leader(engine, broker, attempts=10, rate=rate, **options)
-        feeders.append((feeder, engine))
-        feeder.start()
-        return feeder
-
-    yield start
-    for feeder, engine in feeders:
-        feeder.stop()
-        feeder.join(5)
-        assert not feeder.is_alive
-        engine.dispose()
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return value
-
-
-def leaders(books: Books) -> list[int]:
-    """The backends that hold the lock."""
-    rows = books.run(
-        "select pid from pg_locks join pg_database d on d.oid = database and d.datname = current_database() "
-        "where locktype = 'advisory' and objid = :lock",
-        lock=LEADER_LOCK,
-    )
-    return [row.pid for row in rows]
-
-
-def mailing(books: Books, mailing_id: int) -> Any:
-    return books.run("select * from mailings where id = :id", id=mailing_id)[0]
 
 
 def local_time(offset: timedelta) -> str:

@@ -42,7 +42,6 @@ from shared.messages.hand_back import hand_back
 from shared.messages.hints import settle_hints
 from shared.messages.make_due import make_due
 from shared.messages.record import Verdict, record_verdicts
-from shared.messages.rescue import rescue_messages
 from shared.messages.retime import retime_messages
 from tests.services.books import HOUR, LEASE, MINUTE, Books
 
@@ -181,7 +180,7 @@ class Machine(RuleBasedStateMachine):
                 self.books.move(create_messages, mailing_id, limit)
             case "rescue":
                 with self.somebody_locks(locked):
-                    self.books.move(rescue_messages, ATTEMPTS, limit)
+                    self.books.rescue(ATTEMPTS, limit)
             case "close":
                 self.close(mailing_id, limit, locked)
             case "publishing failed" if self.jobs:
@@ -247,7 +246,7 @@ class Machine(RuleBasedStateMachine):
         self.let_leases_run_out([message.id for message in ghost[::every]])
         if then != NOTHING:
             self.messages_move_as_they_may()
-            self.books.move(rescue_messages, ATTEMPTS, 20)
+            self.books.rescue(ATTEMPTS, 20)
         if then == TAKEN_OVER:
             mailing_id = ghost[0].mailing_id
             self.messages_move_as_they_may()
@@ -306,7 +305,7 @@ class Machine(RuleBasedStateMachine):
                cross join lateral (select min(due_at) as due_at from messages
                                    where mailing_id = m.id and status in ('pending', 'queued', 'retrying')) next
                cross join lateral (select min(due_at) as due_at from mailing_counters where mailing_id = m.id) hint
-               where next.due_at < coalesce(hint.due_at, 'infinity')
+               where next.due_at is not null and greatest(next.due_at, now()) < coalesce(hint.due_at, 'infinity')
                  and paused_at is null and cancelled_at is null and ends_at > now()"""
         )
         assert forgotten == []
@@ -355,7 +354,7 @@ class Machine(RuleBasedStateMachine):
             self.resume(mailing_id)
         for _ in range(3):
             self.let_leases_run_out(list(self.before))
-            self.books.move(rescue_messages, ATTEMPTS, 1000)
+            self.books.rescue(ATTEMPTS, 1000)
             self.time_passes(1, 0)
             for mailing_id in self.mailings:
                 self.books.launch(mailing_id)

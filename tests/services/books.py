@@ -14,6 +14,7 @@ from shared.ledger.figures import find_unbalanced, read_figures, read_totals
 from shared.messages.claim import Claimed, claim_messages
 from shared.messages.create import create_messages
 from shared.messages.record import Verdict, record_verdicts
+from shared.messages.rescue import find_lost, rescue_messages
 from shared.messages.take import take_messages
 
 TABLES = ("clients", "mailings", "messages", "mailing_counters", "ledger_totals", "tallies", "broker_jobs")
@@ -110,6 +111,12 @@ class Books:
     ) -> list[Claimed]:
         claim = self.move(claim_messages, mailing_id, ids, lease=lease, rate=rate)
         return list(claim.messages) if claim else []
+
+    def rescue(self, attempts: int, limit: int) -> int:
+        """How many messages whose lease had run out."""
+        with self.engine.begin() as connection:
+            lost = find_lost(connection, limit)
+        return sum(self.move(rescue_messages, attempts, ids) for ids in lost.values())
 
     def record(self, decision: Decision, claimed: Sequence[Claimed], error: Any = None) -> int:
         """How many verdicts came too late."""

@@ -13,7 +13,7 @@ class MendHints(Chore):
     longer the more there are."""
 
     name = "mend_hints"
-    pause = 0.5
+    pause = 1.0
 
     def __init__(self) -> None:
         super().__init__()

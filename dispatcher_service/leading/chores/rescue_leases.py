@@ -1,6 +1,6 @@
 """A message whose dispatcher is gone, or too slow, is sent by another one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -11,7 +11,7 @@ from shared import metrics
 from shared.clock import ticks
 from shared.ledger.entries import Entries
 from shared.logs import logger
-from shared.messages.rescue import mailings_to_rescue, rescue_messages
+from shared.messages.rescue import find_lost, rescue_messages
 
 RESCUE_AFTER = 5.0
 """Seconds after taking the lead: when the database comes back, dispatchers first write what they know."""
@@ -35,18 +35,20 @@ class RescueLeases(Chore):
     def work(self, step: Step) -> bool | None:
         left_out = step.acts.mailings_set_aside(self.name)
 
-        def find(connection: Connection, _: Entries) -> Sequence[int]:
-            return mailings_to_rescue(connection, RESCUE_SLICE, left_out) if self._guard.trusts(connection) else ()
+        def find(connection: Connection, _entries: Entries) -> Mapping[int, Sequence[int]]:
+            return find_lost(connection, RESCUE_SLICE, left_out) if self._guard.trusts(connection) else {}
 
-        found = step.acts.run(self.name, None, find)
-        return None if found is None else self.in_turn(found, lambda mailing_id: self._rescue(step.acts, mailing_id))
+        lost = step.acts.run(self.name, None, find)
+        if lost is None:
+            return None
+        return self.in_turn(list(lost), lambda mailing_id: self._rescue(step.acts, mailing_id, lost[mailing_id]))
 
-    def _rescue(self, acts: Isolation, mailing_id: int) -> int | None:
+    def _rescue(self, acts: Isolation, mailing_id: int, message_ids: Sequence[int]) -> int | None:
         def rescue(connection: Connection, entries: Entries) -> int:
             if not self._guard.trusts(connection):
                 return 0
-            rescued = rescue_messages(connection, entries, self._attempts, RESCUE_SLICE, mailing_id)
-            if not rescued and mailing_id in mailings_to_rescue(connection, RESCUE_SLICE, ()):
+            rescued = rescue_messages(connection, entries, self._attempts, message_ids)
+            if not rescued and mailing_id in find_lost(connection, RESCUE_SLICE):
                 raise HeldUp
             return rescued
 
