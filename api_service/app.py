@@ -28,7 +28,7 @@ from api_service.watch import Watch
 from shared.broker import topology
 from shared.broker.base import Broker
 from shared.database.engine import answers, make_engine
-from shared.ledger.entries import any_slot
+from shared.ledger.slot import Slot
 from shared.settings import Settings
 
 
@@ -64,7 +64,7 @@ def create_app(
         announcer=announcer,
         probes=probes,
         default_timezone=default_timezone,
-        slot=any_slot(),
+        slot=Slot("api"),
     )
     log = app.extensions["request_log"] = log or RequestLog()
     behind = _engine_behind(engine)

@@ -13,6 +13,7 @@ from api_service.errors import Conflict, NotFound
 from api_service.page import Page, rows
 from shared.database.models import Client
 from shared.ledger.entries import open_entries
+from shared.ledger.slot import Slot
 from shared.messages.cancel import cancel_client
 
 _INSERT = insert(Client).returning(Client.id)
@@ -49,7 +50,7 @@ def changed(session: Session, client_id: int, values: Mapping[str, Any]) -> Clie
     return client
 
 
-def delete(session: Session, client_id: int, slot: int) -> None:
+def delete(session: Session, client_id: int, slot: Slot) -> None:
     """Also cancels the client's open messages. Raises NotFound."""
     session.delete(found(session, client_id, lock=True))
     session.flush()

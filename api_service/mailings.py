@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 from api_service import mailing_rules
 from api_service.errors import Conflict, Invalid, NotFound
 from api_service.mailing_rules import Action
-from api_service.page import Page, rows, total
+from api_service.page import Page
 from shared.database.models import Mailing
 from shared.domain.mailing import ENDED, mailing_state
-from shared.ledger.figures import Figures, read_figures
+from shared.ledger.entries import Entries
+from shared.ledger.figures import Figures, count_mailings, read_figures
 
 _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
 
@@ -27,8 +28,15 @@ def moment(session: Session) -> datetime:
 
 def listed(session: Session, page: Page) -> tuple[Sequence[Mailing], int]:
     """One page in the order of ids, and how many mailings there are. In a `parts.snapshot`."""
-    number = total(session, _LISTED)
-    return rows(session, _LISTED, Mailing.id, page, number), number
+    number = count_mailings(session.connection())
+    if page.offset >= number:
+        return [], number
+    # Of those before the page nothing is read but the index.
+    ids = select(Mailing.id).where(Mailing.deleted_at.is_(None)).order_by(Mailing.id)
+    rows = session.scalars(
+        select(Mailing).where(Mailing.id.in_(ids.offset(page.offset).limit(page.size))).order_by(Mailing.id)
+    ).all()
+    return rows, number
 
 
 def found(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
@@ -40,12 +48,13 @@ def found(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
     return mailing
 
 
-def created(session: Session, values: Mapping[str, Any], now: datetime) -> Mailing:
+def created(session: Session, entries: Entries, values: Mapping[str, Any], now: datetime) -> Mailing:
     """Raises Invalid."""
     _check_times(values["starts_at"], values["ends_at"], values, now)
     mailing = Mailing(**mailing_rules.columns(values))
     session.add(mailing)
     session.flush()
+    entries.shown(1)
     return mailing
 
 
@@ -67,19 +76,25 @@ def change(mailing: Mailing, values: Mapping[str, Any], now: datetime) -> set[st
     return changed
 
 
-def perform(mailing: Mailing, action: Action, now: datetime) -> None:
+def perform(entries: Entries, mailing: Mailing, action: Action, now: datetime) -> None:
     """Raises Conflict."""
     state = mailing_state(mailing, now)
     if not mailing_rules.is_possible(action, state):
         raise Conflict(f"The mailing is {state}: it is too late to {action} it.")
+    if action is Action.RESUME and mailing.paused_at and mailing.audience_limit is not None:
+        entries.look(mailing.id)  # nobody looked while it was paused
     mailing_rules.perform(action, mailing, now)
 
 
-def delete(mailing: Mailing, now: datetime) -> None:
-    """Hides it for good, and cancels it if it is not over. The row stays: its figures belong to the reports."""
+def delete(session: Session, entries: Entries, mailing: Mailing, now: datetime) -> None:
+    """Hides a locked mailing for good, and cancels it if it is not over. The row stays: its figures belong to the
+    reports."""
     if mailing_state(mailing, now) not in ENDED:
         mailing.cancelled_at = now
     mailing.deleted_at = now
+    entries.shown(-1)
+    if mailing.finished_at is not None:  # else it is taken out of the totals when it is finished
+        entries.hidden(figures(session, [mailing])[mailing.id])
 
 
 def shown(mailing: Mailing, figures: Figures, now: datetime) -> dict[str, Any]:

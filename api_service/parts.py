@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from api_service.imports import Importer
 from api_service.probe import Probe
 from shared.database.engine import one_statement
+from shared.ledger.entries import Entries, open_entries
+from shared.ledger.slot import Slot
 
 
 class Announcer(Protocol):
@@ -31,7 +33,7 @@ class Parts:
     announcer: Announcer
     probes: Mapping[str, Probe]
     default_timezone: str
-    slot: int
+    slot: Slot
 
 
 def parts() -> Parts:
@@ -58,6 +60,11 @@ def snapshot() -> Iterator[Session]:
     with transaction() as session:
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         yield session
+
+
+def entering(session: Session) -> AbstractContextManager[Entries]:
+    """Entries of the session's transaction in the ledger, written at the end of the block."""
+    return open_entries(session.connection(), parts().slot)
 
 
 def statement() -> AbstractContextManager[Connection]:

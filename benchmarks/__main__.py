@@ -14,7 +14,17 @@ from pathlib import Path
 from benchmarks import machine, plots, services, table
 from benchmarks.figure import Report
 from benchmarks.scale import FULL, SMALL, TINY
-from benchmarks.scenarios import directory, fairness, growth, latency, launch, reading, slow_provider, throughput
+from benchmarks.scenarios import (
+    directory,
+    fairness,
+    growth,
+    latency,
+    launch,
+    reading,
+    slow_provider,
+    throughput,
+    waiting,
+)
 from sandbox.processes import Processes, interruptible
 from sandbox.scratch import scratch
 
@@ -28,6 +38,7 @@ SCENARIOS = {
     "reading": reading.measure,
     "directory": directory.measure,
     "growth": growth.measure,
+    "waiting": waiting.measure,
 }
 
 

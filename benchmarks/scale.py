@@ -18,9 +18,12 @@ class Scale:
     read_many: int
     clients: int  # in the directory that is paged through
     posts: int  # clients created over HTTP
+    waiting: tuple[tuple[int, int], ...]  # mailings that wait, and the slots in which each is counted
 
 
-SMALL = Scale(5, 50_000, 20_000, 200_000, 200_000, 10_000, 100_000, 10_000, 1_000_000, 100_000, 3_000)
-FULL = Scale(5, 100_000, 60_000, 500_000, 1_000_000, 10_000, 1_000_000, 10_000, 10_000_000, 1_000_000, 10_000)
-TINY = Scale(1, 2_000, 12_000, 10_000, 20_000, 1_000, 5_000, 1_000, 20_000, 5_000, 300)
+WAITING = ((10_000, 16), (100_000, 4))
+
+SMALL = Scale(5, 50_000, 20_000, 200_000, 200_000, 10_000, 100_000, 10_000, 1_000_000, 100_000, 3_000, WAITING)
+FULL = Scale(5, 100_000, 60_000, 500_000, 1_000_000, 10_000, 1_000_000, 10_000, 10_000_000, 1_000_000, 10_000, WAITING)
+TINY = Scale(1, 2_000, 12_000, 10_000, 20_000, 1_000, 5_000, 1_000, 20_000, 5_000, 300, ((1_000, 16),))
 """Shows that everything works, not how fast."""

@@ -67,6 +67,9 @@ with job as materialized (
 )
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
+-- shared.messages.close._HAS_WAITING
+select exists (select from messages where mailing_id = :mailing_id and status in ('pending', 'queued', 'retrying') order by due_at limit 1);
+
 -- shared.messages.create._LOCK_LAUNCH
 select id, operator_codes, tags, audience_cursor, ends_at <= now() as over,
 coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit
@@ -74,17 +77,20 @@ from mailings where id = :mailing_id and launched_at is null and cancelled_at is
 for update;
 
 -- shared.messages.create._CREATE
-with audience as (
-    select id from clients where id > :audience_cursor and id <= :audience_limit
-    and (cast(:operator_codes as text[]) = '{}' or operator_code = any(cast(:operator_codes as text[])))
-    and (cast(:tags as text[]) = '{}' or tag = any(cast(:tags as text[])))
-    order by id limit :limit
+with span as materialized (
+    select max(id) as last, count(*) as looked_at from (
+        select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
+    ) ids
 ), created as (
     insert into messages (mailing_id, client_id, status, due_at)
     select :id, id, cast(:state as message_state), case when :state = 'pending' then now() end
-    from audience order by id returning client_id
+    from clients where id > :audience_cursor and id <= (select last from span)
+    and (cast(:operator_codes as text[]) = '{}' or operator_code = any(cast(:operator_codes as text[])))
+    and (cast(:tags as text[]) = '{}' or tag = any(cast(:tags as text[])))
+    order by id
+    returning 1
 )
-select count(*) as number, max(client_id) as last from created;
+select (select count(*) from created) as number, last, looked_at from span;
 
 -- shared.messages.create._MOVE_CURSOR
 update mailings set audience_limit = :audience_limit, audience_cursor = :cursor, audience = audience + :count,
@@ -101,19 +107,64 @@ m.mailing_id = :mailing_id
 and (m.status = 'queued' or m.status = 'retrying' and m.due_at <= now() + interval '30 s');
 
 -- shared.messages.fragments.PUT_BACK
-update messages set status = 'pending', due_at = :due_at where id = any(cast(:ids as bigint[]));
+update messages set status = 'pending', due_at = now() + :due_in where id = any(cast(:ids as bigint[]));
 
--- shared.messages.hand_back._NOW
-select now();
+-- shared.messages.hints._LOCK
+select mailing_id, slot from mailing_counters where mailing_id = any(:mailing_ids) and due_at <= now()
+order by mailing_id, slot for update skip locked;
+
+-- shared.messages.hints._LOOK
+select m.id, m.audience, s.is_complete, case
+when m.finished_at is not null or s.has_ended and m.closed_at is null then null
+when s.is_complete then now() + interval '5 s'
+when m.paused_at is null or s.has_ended then (
+    select due_at from messages where mailing_id = m.id and status in ('pending', 'queued', 'retrying') order by due_at limit 1)
+end as hint
+from mailings m cross join lateral (
+    select m.cancelled_at is not null or m.ends_at <= now() as has_ended,
+    m.finished_at is null and (m.launched_at is not null or m.cancelled_at is not null) and m.audience = (
+        select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0)
+        from mailing_counters c where c.mailing_id = m.id) as is_complete
+) s
+where m.id = any(:mailing_ids);
+
+-- shared.messages.hints._SETTLE
+update mailing_counters c set due_at = settled.hint
+from unnest(cast(:mailing_ids as bigint[]), cast(:slots as smallint[]), cast(:hints as timestamptz[]))
+as settled (mailing_id, slot, hint)
+where c.mailing_id = settled.mailing_id and c.slot = settled.slot;
+
+-- shared.messages.hints._MEND
+select look.id, look.hint is not null and greatest(look.hint, now()) < coalesce(known.hint, 'infinity') as is_lost
+from (
+    select m.id, m.audience, s.is_complete, case
+    when m.finished_at is not null or s.has_ended and m.closed_at is null then null
+    when s.is_complete then now() + interval '5 s'
+    when m.paused_at is null or s.has_ended then (
+        select due_at from messages where mailing_id = m.id and status in ('pending', 'queued', 'retrying') order by due_at limit 1)
+    end as hint
+    from mailings m cross join lateral (
+        select m.cancelled_at is not null or m.ends_at <= now() as has_ended,
+        m.finished_at is null and (m.launched_at is not null or m.cancelled_at is not null) and m.audience = (
+            select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0)
+            from mailing_counters c where c.mailing_id = m.id) as is_complete
+    ) s
+    where m.finished_at is null and m.id > :after order by m.id limit :limit) look
+cross join lateral (
+    select min(due_at) as hint from mailing_counters where mailing_id = look.id) known
+order by look.id;
 
 -- shared.messages.make_due._MAKE_DUE
-with job as materialized (
-    select m.id from mailings g cross join lateral (
-        select id from messages where mailing_id = g.id and status = 'queued' and due_at > now()
+with hinted as materialized (
+    select distinct mailing_id from mailing_counters where due_at <= now() + interval '30 s'
+), job as materialized (
+    select m.id from hinted cross join lateral (
+        select id from messages where mailing_id = hinted.mailing_id and status = 'queued' and due_at > now()
         order by due_at for update skip locked) m
-    where g.finished_at is null
+), moved as (
+    update messages m set due_at = now() from job where m.id = job.id returning m.mailing_id
 )
-update messages m set due_at = now() from job where m.id = job.id;
+select distinct mailing_id from moved;
 
 -- shared.messages.record._FINISH
 with moved as (
@@ -159,12 +210,21 @@ with moved as (
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
 from moved group by mailing_id, quarter;
 
+-- shared.messages.rescue._LOST
+with lost as materialized (
+    select id, mailing_id from messages
+    where status in ('sending') and due_at <= now() and mailing_id <> all(cast(:left_out as bigint[]))
+    order by due_at limit :limit
+)
+select mailing_id, array_agg(id) as ids from lost group by mailing_id order by mailing_id;
+
 -- shared.messages.rescue._RESCUE
 with job as materialized (
-    select id, status, attempts + 1 >= :attempts or (
-        select cancelled_at is not null or ends_at <= now() from mailings where id = mailing_id) as last
-    from messages where status in ('sending') and due_at <= now()
-    order by due_at limit :limit for update skip locked
+    select m.id, m.status, m.attempts + 1 >= :attempts or (
+        select cancelled_at is not null or ends_at <= now() from mailings where id = m.mailing_id) as last
+    from unnest(cast(:ids as bigint[])) as job (id)
+    cross join lateral (select * from messages where id = job.id limit 1 for update skip locked) m
+    where m.status = 'sending' and m.due_at <= now()
 ), moved as (
     update messages m set claim_id = null, attempts = m.attempts + 1, error = 'lease_lost', maybe_delivered = true,
     status = case when job.last then 'unknown'::message_state else 'pending' end,
@@ -204,6 +264,16 @@ select timezone, status, array_agg(id) as ids from job group by timezone, status
 -- shared.messages.take._QUEUE
 update messages set status = 'queued', due_at = now() + interval '30 s' where id = any(cast(:ids as bigint[]));
 
+-- shared.messages.take._IS_ALL_LOCKED
+with due as materialized (
+    select id from messages where mailing_id = :mailing_id and due_at <= now() and status in ('pending', 'queued', 'retrying')
+    order by due_at limit 1
+), free as materialized (
+    select id from messages where mailing_id = :mailing_id and due_at <= now() and status in ('pending', 'queued', 'retrying')
+    order by due_at limit 1 for update skip locked
+)
+select exists (select from due) and not exists (select from free);
+
 -- shared.ledger.check._BY_INDEX
 select set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false), set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false);
 
@@ -223,16 +293,19 @@ cross join lateral (
 group by job.id, m.status;
 
 -- shared.ledger.entries._COUNT
-insert into mailing_counters as c (mailing_id, slot, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled, first_sent_at, last_sent_at)
+insert into mailing_counters as c (mailing_id, slot, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled, first_sent_at, last_sent_at, due_at)
 select mailing_id, :slot, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled,
-case when sent > 0 then coalesce(first, now()) end, case when sent > 0 then coalesce(last, now()) end
-from unnest(cast(:mailing_ids as bigint[]), cast(:pending as bigint[]), cast(:queued as bigint[]), cast(:sending as bigint[]), cast(:retrying as bigint[]), cast(:sent as bigint[]), cast(:failed as bigint[]), cast(:unknown as bigint[]), cast(:expired as bigint[]), cast(:cancelled as bigint[]),
-    cast(:firsts as timestamptz[]), cast(:lasts as timestamptz[]))
-as moved (mailing_id, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled, first, last)
+case when sent > 0 then coalesce(first, now()) end, case when sent > 0 then coalesce(last, now()) end,
+now() + look * interval '1 microsecond'
+from unnest(cast(:mailing_ids as bigint[]), cast(:looks as bigint[]),
+    cast(:firsts as timestamptz[]), cast(:lasts as timestamptz[]),
+    cast(:pending as bigint[]), cast(:queued as bigint[]), cast(:sending as bigint[]), cast(:retrying as bigint[]), cast(:sent as bigint[]), cast(:failed as bigint[]), cast(:unknown as bigint[]), cast(:expired as bigint[]), cast(:cancelled as bigint[]))
+as moved (mailing_id, look, first, last, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled)
 on conflict (mailing_id, slot) do update
 set pending = c.pending + excluded.pending, queued = c.queued + excluded.queued, sending = c.sending + excluded.sending, retrying = c.retrying + excluded.retrying, sent = c.sent + excluded.sent, failed = c.failed + excluded.failed, unknown = c.unknown + excluded.unknown, expired = c.expired + excluded.expired, cancelled = c.cancelled + excluded.cancelled,
 first_sent_at = least(c.first_sent_at, excluded.first_sent_at),
-last_sent_at = greatest(c.last_sent_at, excluded.last_sent_at);
+last_sent_at = greatest(c.last_sent_at, excluded.last_sent_at),
+due_at = least(c.due_at, excluded.due_at);
 
 -- shared.ledger.entries._TALLY
 insert into tallies as t (mailing_id, quarter, slot, name, count)
@@ -245,10 +318,27 @@ from (
 group by mailing_id, quarter, name order by mailing_id, quarter, name
 on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count;
 
+-- shared.ledger.entries._TOTAL
+insert into ledger_totals as t (slot, mailings, audience, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled)
+values (:slot, :mailings, :audience, :pending, :queued, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled)
+on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, queued = t.queued + excluded.queued, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled;
+
 -- shared.ledger.figures._TOTALS
-select (select coalesce(sum(audience), 0)::bigint from mailings where deleted_at is null) as audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.queued), 0)::bigint as queued, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled,
-min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
-from mailing_counters c join mailings m on m.id = c.mailing_id where m.deleted_at is null;
+with hidden as (select id, audience from mailings where deleted_at is not null and finished_at is null),
+counted as (
+    select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.queued), 0)::bigint as queued, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
+    from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
+), total as (select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.queued), 0)::bigint as queued, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(audience), 0)::bigint as audience from ledger_totals c)
+select total.audience - counted.audience as audience, total.pending - counted.pending as pending, total.queued - counted.queued as queued, total.sending - counted.sending as sending, total.retrying - counted.retrying as retrying, total.sent - counted.sent as sent, total.failed - counted.failed as failed, total.unknown - counted.unknown as unknown, total.expired - counted.expired as expired, total.cancelled - counted.cancelled as cancelled,
+null as first_sent_at, null as last_sent_at
+from total, counted;
+
+-- shared.ledger.figures._OPEN
+select coalesce(sum(pending), 0)::bigint as pending, coalesce(sum(queued), 0)::bigint as queued, coalesce(sum(retrying), 0)::bigint as retrying, coalesce(sum(sending), 0)::bigint as sending
+from ledger_totals;
+
+-- shared.ledger.figures._MAILINGS
+select coalesce(sum(mailings), 0)::bigint from ledger_totals;
 
 -- shared.ledger.figures._BY_MAILING
 select m.id, m.audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.queued), 0)::bigint as queued, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
@@ -297,6 +387,12 @@ on conflict (mailing_id) do update set difference = excluded.difference, found_a
 -- shared.ledger.findings._DROP
 delete from ledger_findings where mailing_id = :mailing_id;
 
+-- shared.ledger.fold._FOLD
+with gone as (delete from mailing_counters where mailing_id = :mailing_id returning *)
+insert into mailing_counters (mailing_id, slot, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled, first_sent_at, last_sent_at)
+select mailing_id, -1, sum(pending), sum(queued), sum(sending), sum(retrying), sum(sent), sum(failed), sum(unknown), sum(expired), sum(cancelled), min(first_sent_at), max(last_sent_at)
+from gone group by mailing_id;
+
 -- shared.ledger.repair._TO_BE_LOOKED_AT
 select id from mailings m
 where finished_at is null and audience_limit is not null or audience <> (
@@ -311,36 +407,41 @@ on conflict (mailing_id, slot) do update set pending = c.pending + excluded.pend
 -- shared.ledger.repair._MEND_AUDIENCE
 update mailings set audience = audience - :more where id = :mailing_id;
 
+-- shared.ledger.slot._RENEW
+update ledger_slots set until = now() + :lease
+where slot = :slot and holder = :holder and slot is distinct from :left returning slot;
+
+-- shared.ledger.slot._TAKE
+insert into ledger_slots as s (slot, holder, until)
+select slot, :holder, now() + :lease
+from generate_series(0, (select count(*) + 1 from ledger_slots)) slot
+where slot is distinct from :left
+and not exists (select from ledger_slots taken where taken.slot = slot.slot and taken.until > now())
+order by slot limit 1
+on conflict (slot) do update set holder = excluded.holder, until = excluded.until where s.until <= now()
+returning s.slot;
+
 -- dispatcher_service.leading.chores.check_ledger._NEXT
 select id, audience from mailings where finished_at is null and audience_limit is not null and id > :after
 order by id limit :most;
 
--- dispatcher_service.leading.chores.finish_mailings._READY
-with recent (id) as materialized (
-    select distinct mailing_id from tallies
-    where quarter >= date_bin('15 minutes', now(), timestamptz '2000-01-01 00:00:00+00') - interval '15 minutes'
-    and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled')
-    union
-    select id from mailings where audience = 0 and finished_at is null and (launched_at is not null or cancelled_at is not null)
-)
-select m.id, m.audience from recent join mailings m on m.id = recent.id
-where finished_at is null and (launched_at is not null or cancelled_at is not null) and m.id <> all(cast(:left_out as bigint[])) and
-audience = (select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0) from mailing_counters c where c.mailing_id = m.id)
-and 0 = (select coalesce(sum(c.pending + c.queued + c.sending + c.retrying), 0) from mailing_counters c where c.mailing_id = m.id)
-order by m.audience, m.id limit :most;
+-- dispatcher_service.leading.chores.close_ended._CLOSE
+update mailings set closed_at = now()
+where id = :mailing_id and closed_at is null and finished_at is null
+and (launched_at is not null or cancelled_at is not null);
 
 -- dispatcher_service.leading.chores.finish_mailings._FINISH
 with free as materialized (
-    select id from mailings where id = any(cast(:ids as bigint[])) and finished_at is null and (launched_at is not null or cancelled_at is not null)
+    select id from mailings
+    where id = any(cast(:ids as bigint[])) and finished_at is null
+    and (launched_at is not null or cancelled_at is not null)
     order by id for no key update skip locked
 )
-update mailings m set finished_at = now() from free where m.id = free.id and
-audience = (select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0) from mailing_counters c where c.mailing_id = m.id)
+update mailings m set finished_at = now() from free where m.id = free.id
+and audience = (select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0)
+    from mailing_counters c where c.mailing_id = m.id)
 and 0 = (select coalesce(sum(c.pending + c.queued + c.sending + c.retrying), 0) from mailing_counters c where c.mailing_id = m.id)
-returning m.id;
-
--- dispatcher_service.leading.chores.rescue_leases._NOW
-select now();
+returning m.id, m.deleted_at is not null as is_deleted;
 
 -- dispatcher_service.leading.chores.retime_windows._LOCK
 select from mailings where id = :mailing_id for update;
@@ -348,24 +449,55 @@ select from mailings where id = :mailing_id for update;
 -- dispatcher_service.leading.chores.retime_windows._WINDOW_IS_KNOWN
 update mailings set window_changed = false where id = :mailing_id;
 
--- dispatcher_service.leading.chores.show_figures._NOW
+-- dispatcher_service.leading.chores.show_figures._COUNT
+select count(*) as number, max(id) as last,
+count(*) filter (where not ended and paused_at is not null) as paused,
+count(*) filter (where not ended and paused_at is null and starts_at <= now()) as running,
+count(*) filter (where not ended and paused_at is null and starts_at > now()) as scheduled
+from (
+    select id, starts_at, paused_at, cancelled_at is not null or ends_at <= now() as ended
+    from mailings where finished_at is null and id > :after order by id limit :limit
+) part;
+
+-- dispatcher_service.leading.isolation._WAIT_BRIEFLY
+select set_config('lock_timeout', :lock, true);
+
+-- dispatcher_service.leading.lease_guard._NOW
 select now();
 
--- dispatcher_service.leading.chores.show_figures._OPEN_MAILINGS
-select id, starts_at, ends_at, paused_at, cancelled_at, finished_at from mailings where finished_at is null;
-
--- dispatcher_service.leading.lead._SESSION
-select set_config('idle_session_timeout', :silence, false), set_config('synchronous_commit', 'off', false);
+-- dispatcher_service.leading.session._SETTINGS
+select set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
+set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false),
+set_config('jit', 'off', false);
 
 -- dispatcher_service.leading.walk.WALK
-select id, audience, over, cancelled, window_changed, launched_at is null and not cancelled as unlaunched,
-not over and not cancelled and (
-    select due_at from messages where mailing_id = mailings.id
-    and status in ('pending', 'queued', 'retrying') order by due_at limit 1) <= now() as due
-from mailings, lateral (select ends_at <= now() as over, cancelled_at is not null as cancelled) state
-where finished_at is null and (cancelled or over or starts_at <= now() and paused_at is null)
-order by ends_at, id;
+with found as (
+    select mailing_id as id from mailing_counters where due_at <= now()
+    union
+    select id from mailings where starts_at <= now()
+    and launched_at is null and paused_at is null and cancelled_at is null and finished_at is null
+    union
+    select id from mailings where ends_at <= now() and closed_at is null and finished_at is null
+    union
+    select id from mailings where cancelled_at is not null and closed_at is null and finished_at is null
+    union
+    select id from mailings where window_changed and paused_at is null and finished_at is null
+    and cancelled_at is null and ends_at > now()
+)
+select m.id, m.audience, m.ends_at, over, cancelled, closed_at is not null as closed,
+window_changed and starts_at <= now() and not over and not cancelled and paused_at is null as window_changed,
+launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched,
+not over and not cancelled and paused_at is null and coalesce(next.due_at <= now(), false) as due,
+next.due_at is not null as waiting
+from found
+cross join lateral (select * from mailings where id = found.id limit 1) m
+cross join lateral (select m.ends_at <= now() as over, m.cancelled_at is not null as cancelled) state
+left join lateral (
+    select due_at from messages where mailing_id = m.id
+    and status in ('pending', 'queued', 'retrying') order by due_at limit 1) next on true
+order by m.ends_at, m.id;
 
 -- dispatcher_service.leading.walk._NEXT_START
 select extract(epoch from min(starts_at) - clock_timestamp())::float from mailings
-where launched_at is null and finished_at is null and cancelled_at is null and paused_at is null;
+where starts_at > now()
+and launched_at is null and finished_at is null and cancelled_at is null and paused_at is null;

@@ -44,12 +44,15 @@ MESSAGES_RESCUED = Counter("feeder_messages_rescued_total", "Messages whose leas
 CLOCK_STEPS = Counter("feeder_clock_steps_total", "Steps of the database's clock; no lease is rescued for a while")
 MESSAGES_CLOSED = Counter("feeder_messages_closed_total", "Messages closed because their mailing was over", ["state"])
 MAILINGS = Gauge("feeder_mailings", "Mailings by state", ["state"])
-MESSAGES = Gauge("feeder_messages", "Messages of unfinished mailings by state", ["state"])
+MESSAGES = Gauge("feeder_messages", "Open messages by state", ["state"])
 LEDGER_DIFFERENCE = Gauge(
     "feeder_ledger_difference", "Messages by which counters and rows disagree; anything but 0 is wrong"
 )
+HINTS_MENDED = Counter("feeder_hints_mended_total", "Mailings with something to do that nobody would have looked at")
 BACKLOG = Gauge("feeder_backlog_jobs", "Jobs waiting on the broker")
 CHORE_LAST_RUN = Gauge("feeder_chore_last_run_seconds", "Unix time of the last completed run of a chore", ["chore"])
+SET_ASIDE = Gauge("feeder_set_aside", "Mailings for which a chore failed and is tried again", ["chore"])
+ACT_FAILURES = Counter("feeder_act_failures_total", "Acts for a mailing that failed", ["chore", "reason"])
 
 # The reporter
 REPORTS = Counter("reporter_reports_total", "Daily reports by what became of them", ["result"])

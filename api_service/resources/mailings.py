@@ -10,7 +10,7 @@ from api_service.access import about
 from api_service.documentation import Blueprint, path_id
 from api_service.mailing_rules import Action
 from api_service.page import Page, PageSchema
-from api_service.parts import parts, snapshot, transaction
+from api_service.parts import entering, parts, snapshot, transaction
 from api_service.schemas import MailingSchema
 from shared.domain.message import MessageState
 from shared.ledger.figures import Figures
@@ -61,9 +61,9 @@ class Mailings(MethodView):
         It launches by itself at `starts_at`, or at once if that has passed: every client that matches the filter then
         gets one message. Whoever joins the directory later gets none.
         """
-        with transaction() as session:
+        with transaction() as session, entering(session) as entries:
             now = mailings.moment(session)
-            mailing = mailings.created(session, values, now)
+            mailing = mailings.created(session, entries, values, now)
         about(mailing_id=mailing.id)
         parts().announcer.announce(mailing.id)
         return mailings.shown(mailing, Figures(), now)
@@ -119,9 +119,9 @@ class OneMailing(MethodView):
         It disappears from lists and totals. If it is not over it is cancelled as well: its messages that are not sent
         yet are cancelled within moments.
         """
-        with transaction() as session:
+        with transaction() as session, entering(session) as entries:
             mailing = mailings.found(session, mailing_id, lock=True)
-            mailings.delete(mailing, mailings.moment(session))
+            mailings.delete(session, entries, mailing, mailings.moment(session))
 
 
 @blueprint.route("/<id:mailing_id>/pause/", parameters=[ID])
@@ -175,10 +175,10 @@ def _change(mailing_id: int, values: Mapping[str, Any]) -> View:
 
 
 def _perform(action: Action, mailing_id: int) -> View:
-    with transaction() as session:
+    with transaction() as session, entering(session) as entries:
         mailing = mailings.found(session, mailing_id, lock=True)
         now = mailings.moment(session)
-        mailings.perform(mailing, action, now)
+        mailings.perform(entries, mailing, action, now)
         figures = mailings.figures(session, [mailing])
     if action is Action.RESUME and mailing_rules.is_due(mailing, now):
         parts().announcer.announce(mailing.id)

@@ -79,7 +79,7 @@ def _find_rare(url: str, database_url: str, messages: int) -> Iterator[Figure]:
 def _write(database_url: str, messages: int) -> None:
     """As if they had been sent: rows, counters in every slot, tallies."""
     query(database_url, _MAILINGS, messages // MAILINGS, MAILINGS)
-    for statement in (_MESSAGES, _COUNTERS, _TALLIES, "vacuum analyze"):
+    for statement in (_MESSAGES, _COUNTERS, _TOTALS, _TALLIES, "vacuum analyze"):
         query(database_url, statement)
 
 
@@ -99,6 +99,10 @@ _COUNTERS = """
     select id, slot, case slot when 0 then audience - audience / 100 else 0 end,
            case slot when 0 then audience / 100 else 0 end, now(), now()
     from mailings, generate_series(0, 15) slot
+"""
+_TOTALS = """
+    insert into ledger_totals (slot, mailings, audience, sent, failed)
+    select 1, count(*), sum(audience), sum(audience - audience / 100), sum(audience / 100) from mailings
 """
 _TALLIES = """
     insert into tallies (mailing_id, quarter, slot, name, count)

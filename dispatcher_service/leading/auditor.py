@@ -11,18 +11,17 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from dispatcher_service.leading.chores.check_ledger import BATCH_ROWS, ROUND, CheckLedger
-from dispatcher_service.leading.chores.finish_mailings import finish_mailings, ready_mailings
+from dispatcher_service.leading.chores.check_ledger import BATCH_MAILINGS, BATCH_ROWS, ROUND, CheckLedger
+from dispatcher_service.leading.chores.finish_mailings import finish_mailings
 from shared import metrics
-from shared.clock import ticks
 from shared.database.engine import first_line
 from shared.ledger.check import prepare
+from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
 
 PAUSE = 0.25
-SHARE = 0.02
-"""The part of its time that it spends, at the most, looking for what may be finished and finding nothing."""
+"""Seconds between two looks whether the next mailings have their turn in the check."""
 
 
 class Auditor:
@@ -33,6 +32,10 @@ class Auditor:
         self._engine = engine
         self._leads = leads
         self._check = CheckLedger(round_pause)
+        self._slot = Slot("auditor")
+        self._lock = threading.Lock()
+        self._offered: dict[int, int] = {}  # audiences by mailing, under the lock
+        self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="auditor", daemon=True)
 
@@ -43,8 +46,15 @@ class Auditor:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
+    def offer(self, mailings: Sequence[tuple[int, int]]) -> None:
+        """Mailings that can be finished by their counters: ids and audiences. May be called from any thread."""
+        with self._lock:
+            self._offered.update(mailings)
+        self._woken.set()
+
     def stop(self) -> None:
         self._stopping.set()
+        self._woken.set()
 
     def join(self, timeout: float) -> None:
         self._thread.join(timeout)
@@ -62,9 +72,9 @@ class Auditor:
             with self._own_connection() as connection:
                 self._check.begin(connection)
                 while self._leads.is_set() and not self._stopping.is_set():
-                    pause = self._step(connection)
+                    self._step(connection)
                     all_is_well()
-                    self._stopping.wait(pause)
+                    self._woken.wait(PAUSE)
         finally:
             metrics.LEDGER_DIFFERENCE.set(0)  # a gauge of the leader's
 
@@ -81,24 +91,24 @@ class Auditor:
             finally:
                 connection.invalidate()
 
-    def _step(self, connection: Connection) -> float:
-        """One look; seconds until the next."""
-        finish_mailings(connection, self._check.take_turn(connection))
-        since = ticks()
-        ready = ready_mailings(connection, self._check.in_trouble)
-        cost = ticks() - since
-        if finish_mailings(connection, self._check.check(connection, _batch(ready))):
-            return 0.0
-        return max(PAUSE, cost / SHARE)
+    def _step(self, connection: Connection) -> None:
+        """The next mailings of the round, if it is time, and all that were offered."""
+        finish_mailings(connection, self._slot, self._check.take_turn(connection))
+        self._woken.clear()
+        while (batch := self._next_offered()) and not self._stopping.is_set():
+            finish_mailings(connection, self._slot, self._check.check(connection, batch))
 
-
-def _batch(mailings: Sequence[tuple[int, int]]) -> list[int]:
-    """Those with which to begin; a single one may be larger than a batch."""
-    batch: list[int] = []
-    room = BATCH_ROWS
-    for mailing_id, audience in mailings:
-        if batch and audience > room:
-            break
-        batch.append(mailing_id)
-        room -= audience
-    return batch
+    def _next_offered(self) -> list[int]:
+        """Small ones first; a single one may be larger than a batch. What differs is left to the round, which looks
+        again."""
+        batch: list[int] = []
+        room = BATCH_ROWS
+        with self._lock:
+            for mailing_id, audience in sorted(self._offered.items(), key=lambda offered: offered[::-1]):
+                if batch and (audience > room or len(batch) >= BATCH_MAILINGS):
+                    break
+                del self._offered[mailing_id]
+                if mailing_id not in self._check.in_trouble:
+                    batch.append(mailing_id)
+                    room -= audience
+        return batch

@@ -1,22 +1,144 @@
-"""The launch of a mailing: its messages are created, a slice in each step."""
+"""The launch of mailings, on a thread and a connection of its own: the messages of an audience are created in slices.
 
-from sqlalchemy import Connection, Row
+A slice locks its mailing's row, and moves its cursor in the same transaction. So it does not matter who makes it: one
+that is made by a process which has lost the lead meanwhile is a slice as any other, and the next leader goes on behind
+it.
+"""
 
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from dispatcher_service.leading.isolation import Isolation
+from dispatcher_service.leading.session import own_connection
+from dispatcher_service.leading.walk import Mailing
 from shared import metrics
-from shared.ledger.entries import open_entries
+from shared.clock import ticks
+from shared.database.engine import first_line
+from shared.ledger.entries import Entries
+from shared.ledger.slot import Slot
 from shared.logs import logger
-from shared.messages.create import create_messages
+from shared.loop import keep_serving
+from shared.messages.create import Slice, create_messages
 
-FIRST_SLICE, LAUNCH_SLICE = 2_500, 25_000
-"""Messages that are created at a time: few at first, so that they can be sent while the others are created."""
+FIRST_SPAN = 2_500
+"""Clients that the first slice of a mailing looks at: few, so that they can be sent while the others are created."""
+
+SHORTEST_SPAN, LONGEST_SPAN = 100, 1_000_000
+SLICE_SECONDS = 0.1
+"""What a slice is to take: for so long the mailing's row is locked, and the next mailing waits for its turn."""
+
+IDLE_PAUSE = 1.0
+
+NAME = "launch"
 
 
-def launch(connection: Connection, slot: int, mailing: Row[tuple[object, ...]]) -> bool:
-    """Creates the next slice; whether there was anything to create."""
-    limit = LAUNCH_SLICE if mailing.audience else FIRST_SLICE
-    with connection.begin(), open_entries(connection, slot) as entries:
-        made = create_messages(connection, entries, mailing.id, limit)
-    metrics.MESSAGES_CREATED.inc(made.count)
-    if made.complete:
-        logger().info("mailing_launched", mailing_id=mailing.id)
-    return made.count > 0
+@dataclass
+class _Launch:
+    """A launch under way. span: clients that the next slice looks at; of those who do not match many more, as there is
+    next to nothing to do for them. slices: that it has had."""
+
+    span: int = field(default_factory=lambda: FIRST_SPAN)
+    slices: int = 0
+
+
+class Launcher:
+    """`run` in a thread of its own, for as long as the process leads; `offer` is for the leading thread."""
+
+    def __init__(self, engine: Engine, slot: Slot, wake_leader: Callable[[], None]) -> None:
+        """slot: where the ledger counts what is created. wake_leader: called when there are new messages."""
+        self._engine = engine
+        self._slot = slot
+        self._wake_leader = wake_leader
+        self._log = logger()
+        self._stopping = threading.Event()
+        self._offered = threading.Event()
+        self._launches: dict[int, _Launch] = {}
+        self._lock = threading.Lock()  # of what follows
+        self._ends: dict[int, datetime] = {}  # of the mailings to launch
+        self._thread = threading.Thread(target=self.run, name="launch", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._offered.set()
+
+    def join(self, timeout: float) -> None:
+        self._thread.join(timeout)
+
+    def offer(self, mailings: Sequence[Mailing]) -> None:
+        """The mailings that are to be launched now. Those of the last time that are not among them are not to be any
+        more: they are launched, paused, or cancelled. One that was launched after it was looked at does no harm."""
+        with self._lock:
+            self._ends = {mailing.id: mailing.ends_at for mailing in mailings}
+        if mailings:
+            self._offered.set()
+
+    # ---- the thread's own
+
+    def run(self) -> None:
+        """Launches, on one connection after the other."""
+        keep_serving(self._serve, SQLAlchemyError, self._lost, is_over=self._stopping.is_set, wait=self._stopping.wait)
+
+    def _lost(self, error: SQLAlchemyError, pause: float) -> None:
+        self._log.warning("launch_lost_database", error=first_line(error), again_in=round(pause, 1))
+
+    def _serve(self, all_is_well: Callable[[], None]) -> None:
+        with own_connection(self._engine) as connection:
+            acts = Isolation(connection, self._slot)
+            try:
+                while not self._stopping.is_set():
+                    if (mailing_id := self._next(acts)) is None:
+                        self._offered.wait(min(acts.until_next_try() or IDLE_PAUSE, IDLE_PAUSE))
+                        self._offered.clear()
+                    else:
+                        self._make_slice(acts, mailing_id)
+                    metrics.CHORE_LAST_RUN.labels(NAME).set_to_current_time()
+                    all_is_well()
+            finally:
+                acts.close()
+
+    def _next(self, acts: Isolation) -> int | None:
+        """Whose turn it is: the mailing that has had the fewest slices, and of those the one that ends first."""
+        with self._lock:
+            ends = dict(self._ends)
+        self._launches = {mailing_id: self._launches.get(mailing_id, _Launch()) for mailing_id in ends}
+        waiting = [mailing_id for mailing_id in ends if not acts.is_set_aside(NAME, mailing_id)]
+        return min(waiting, key=lambda one: (self._launches[one].slices, ends[one], one), default=None)
+
+    def _make_slice(self, acts: Isolation, mailing_id: int) -> None:
+        launch = self._launches[mailing_id]
+
+        def create(connection: Connection, entries: Entries) -> Slice:
+            return create_messages(connection, entries, mailing_id, launch.span)
+
+        since = ticks()
+        made = acts.run(NAME, mailing_id, create)
+        if made is None:
+            launch.span = max(launch.span // 2, SHORTEST_SPAN)  # the next time in less time
+            return
+        launch.slices += 1
+        launch.span = next_span(launch.span, ticks() - since)
+        metrics.MESSAGES_CREATED.inc(made.count)
+        if made.complete:
+            with self._lock:
+                self._ends.pop(mailing_id, None)
+        if made.launched:
+            self._log.info("mailing_launched", mailing_id=mailing_id)
+        self._wake_leader()
+
+
+def next_span(span: int, seconds: float) -> int:
+    """How many clients a slice is to look at after one that looked at `span` of them and took so many seconds."""
+    factor = min(max(SLICE_SECONDS / max(seconds, 1e-6), 0.5), 4.0)
+    return min(max(int(span * factor), SHORTEST_SPAN), LONGEST_SPAN)

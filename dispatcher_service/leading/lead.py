@@ -1,30 +1,33 @@
 """The lead: one dispatcher launches due mailings, keeps a bounded backlog on the broker, and does the chores.
 
-One process leads, by an advisory lock on the connection that does all its work, so that a leader that lost the lock
-can write nothing; the others stand by. It works without a broker as well: only publishing waits for it.
+One process leads, by an advisory lock on the connection of the leading thread; the others stand by. Two more threads
+work for as long as it leads: one launches, one has the broker. So neither a large launch nor a slow broker keeps
+anything else waiting.
 """
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.leading.auditor import Auditor
+from dispatcher_service.leading.chores import all_chores
 from dispatcher_service.leading.chores.check_ledger import ROUND
-from dispatcher_service.leading.chores.close_ended import close_ended
-from dispatcher_service.leading.chores.rescue_leases import RescueLeases
-from dispatcher_service.leading.chores.retime_windows import retime_windows
-from dispatcher_service.leading.chores.show_figures import ShowFigures
+from dispatcher_service.leading.chores.chore import Step
 from dispatcher_service.leading.feed import CHUNK, Feed
-from dispatcher_service.leading.launch import launch
-from dispatcher_service.leading.walk import begun_mailings, until_next_start
+from dispatcher_service.leading.isolation import Isolation
+from dispatcher_service.leading.launch import Launcher
+from dispatcher_service.leading.lease_guard import LeaseGuard
+from dispatcher_service.leading.publisher import Publisher
+from dispatcher_service.leading.session import own_connection
+from dispatcher_service.leading.walk import Look, look
 from shared import metrics
 from shared.broker.base import Broker
 from shared.clock import ticks
 from shared.database.engine import first_line, try_lock
-from shared.ledger.entries import any_slot
+from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
 
@@ -32,12 +35,14 @@ LEADER_LOCK = 0x66656564  # "feed"
 BUSY_PAUSE = 0.01
 IDLE_PAUSE = 0.25
 STANDBY_PAUSE = 1.0
-RESCUE_AFTER = 5.0
-"""Seconds after taking the lead: when the database comes back, dispatchers first write what they know."""
 
 SILENCE = 15.0
 """Seconds after which the server ends a leader's session that says nothing: so a leader that is frozen, or cut off,
-loses the lead. One that is well is silent for no longer than it waits for the broker."""
+loses the lead. One that is well says something every IDLE_PAUSE."""
+
+GOODBYE = 1.0
+"""Seconds that the threads have to end with the lead. What holds one up longer, a broker that says nothing, may have
+it: it does no harm beside a new one."""
 
 
 class Leader:
@@ -58,15 +63,17 @@ class Leader:
         """rate, lease, concurrency: as the dispatchers have them. idle_pause: seconds after a look that found nothing.
         check_pause: seconds from one check of a mailing's ledger to the next."""
         self._engine = engine
+        self._broker = broker
+        self._attempts = attempts
+        self._rate, self._concurrency = rate, concurrency
         self._idle_pause = idle_pause
-        self._slot = any_slot()
-        self._feed = Feed(broker, self._slot, rate=rate, concurrency=concurrency)
-        self._rescue_leases = RescueLeases(self._slot, attempts, lease)
-        self._show_figures = ShowFigures()
+        self._slot = Slot("leader")
+        self._guard = LeaseGuard(lease)
         self._log = logger()
         self._stopping = threading.Event()
         self._leads = threading.Event()
         self._auditor = Auditor(engine, self._leads, check_pause)
+        self._woken = threading.Event()
         self._thread = threading.Thread(target=self.run, name="feeder", daemon=True)
 
     def start(self) -> None:
@@ -80,7 +87,7 @@ class Leader:
     def stop(self) -> None:
         self._stopping.set()
         self._auditor.stop()
-        self._feed.wake()
+        self._woken.set()
 
     def join(self, timeout: float) -> None:
         self._thread.join(timeout)
@@ -92,10 +99,9 @@ class Leader:
 
     def _serve(self, all_is_well: Callable[[], None]) -> None:
         try:
-            with self._own_connection() as connection:
+            with own_connection(self._engine, silence=SILENCE) as connection:
                 while not self._try_to_lead(connection):
                     all_is_well()
-                    self._rescue_leases.stand_by(connection)
                     if self._stopping.wait(STANDBY_PAUSE):
                         return
                 all_is_well()
@@ -103,64 +109,59 @@ class Leader:
         finally:
             self._leads.clear()
             metrics.LEADER.set(0)
-            self._feed.drop_session()
 
     def _lost(self, error: SQLAlchemyError, pause: float) -> None:
         self._log.warning("feeder_lost_database", error=first_line(error), again_in=round(pause, 1))
 
-    @contextmanager
-    def _own_connection(self) -> Iterator[Connection]:
-        """Closed at the end, and not given back to the pool, where it would keep the lock."""
-        with self._engine.connect() as connection:
-            try:
-                with connection.begin():
-                    connection.execute(_SESSION, {"silence": f"{SILENCE * 1000:.0f}"})
-                yield connection
-            finally:
-                connection.invalidate()
-
     def _try_to_lead(self, connection: Connection) -> bool:
         with connection.begin():
+            self._guard.trusts(connection)  # it has to see the clock while it stands by
             return try_lock(connection, LEADER_LOCK)
 
     def _lead(self, connection: Connection) -> None:
         self._log.info("feeder_leads")
         metrics.LEADER.set(1)
+        acts = Isolation(connection, self._slot)
         self._leads.set()
-        self._feed.begin()
-        since = ticks()
-        while not self._stopping.is_set():
-            self._feed.wait(self._step(connection, may_rescue=ticks() - since >= RESCUE_AFTER), self._stopping)
+        with self._helpers() as (launcher, publisher):
+            feed = Feed(publisher, rate=self._rate, concurrency=self._concurrency)
+            chores = all_chores(self._attempts, self._guard, self._auditor.offer)
+            try:
+                while not self._stopping.is_set():
+                    if not (launcher.is_alive and publisher.is_alive):
+                        raise RuntimeError("A thread of the leader has died.")  # a defect; the process ends
+                    since = ticks()
+                    found = acts.run("walk", None, lambda connection, _: look(connection)) or Look()
+                    launcher.offer([mailing for mailing in found.mailings if mailing.unlaunched])
+                    feed.run(acts, found.mailings)
+                    step, is_busy = Step(acts, found.mailings), False
+                    for chore in chores:
+                        is_busy |= chore.run(step)
+                    self._woken.wait(BUSY_PAUSE if is_busy else self._pause(acts, found, since))
+                    self._woken.clear()
+            finally:
+                acts.close()
 
-    def _step(self, connection: Connection, *, may_rescue: bool) -> float:
-        """One look at everything; seconds until the next."""
-        busy = feeding = False
-        room = self._feed.room(connection)
-        if may_rescue:
-            busy |= self._rescue_leases(connection) > 0
-        for mailing in begun_mailings(connection):
-            if mailing.over or mailing.cancelled:
-                busy |= close_ended(connection, self._slot, mailing) > 0
-            if mailing.unlaunched:
-                busy |= launch(connection, self._slot, mailing)
-            if mailing.window_changed and retime_windows(connection, mailing.id):
-                busy = True  # nothing is taken before all are timed anew: what is taken and has to wait looks untimed
-            elif mailing.due or mailing.unlaunched:
-                room -= self._feed.publish(connection, mailing.id, room) if room > 0 else 0
-                feeding = True
-        self._show_figures(connection)
-        if busy:
-            return BUSY_PAUSE
-        return min(self._feed.pause() if feeding else self._idle_pause, self._until_next_start(connection))
+    @contextmanager
+    def _helpers(self) -> Iterator[tuple[Launcher, Publisher]]:
+        """The other threads, for as long as the block lasts."""
+        launcher = Launcher(self._engine, Slot("launch"), self._woken.set)
+        publisher = Publisher(self._broker, self._woken.set)
+        launcher.start()
+        publisher.start()
+        try:
+            yield launcher, publisher
+        finally:
+            launcher.stop()
+            publisher.stop()
+            launcher.join(GOODBYE)
+            publisher.join(GOODBYE)
 
-    def _until_next_start(self, connection: Connection) -> float:
-        """Seconds until a mailing starts that no launch job will announce then."""
-        seconds = until_next_start(connection)
-        return self._idle_pause if seconds is None else max(BUSY_PAUSE, seconds)
-
-
-# No commit of the leader waits for the disk. If the database crashes, the last ones may be taken back, and are made
-# again. Nothing can have been sent of them: a claim is committed, to the disk, after what it claims.
-_SESSION = text("""
-    select set_config('idle_session_timeout', :silence, false), set_config('synchronous_commit', 'off', false)
-""")
+    def _pause(self, acts: Isolation, found: Look, since: float) -> float:
+        """Seconds until the next step, unless one of the threads says before that there is something to do."""
+        moments = [self._idle_pause]
+        if found.next_start is not None:
+            moments.append(since + found.next_start - ticks())
+        if (seconds := acts.until_next_try()) is not None:
+            moments.append(seconds)
+        return max(BUSY_PAUSE, min(moments))

@@ -1,39 +1,106 @@
-"""Which mailings the leader looks at, and when the next one starts."""
+"""One look at what is due: which mailings the leader has to do with now, and when the next one starts.
+
+Only those of which something is due: by the hints that whoever moves messages leaves in the counters
+(`shared.messages.hints`), by their times, or by what a user changed. Each is found through an index of just these, so
+that nothing here grows with the number of mailings that wait or are over.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from shared.domain.state_sql import IS_WAITING
 
 
-def begun_mailings(connection: Connection) -> Sequence[Row[tuple[object, ...]]]:
-    """The mailings that have begun and are not finished, nearest end first."""
-    with connection.begin():
-        return connection.execute(WALK).all()
+class Mailing(NamedTuple):
+    """A mailing that is looked at.
+
+    over: its end has passed. closed: it has ended, and no message of it waited any more. unlaunched: messages of it are
+    to be created. due: some are to be published. waiting: some are not final and not on the wire.
+    """
+
+    id: int
+    audience: int
+    ends_at: datetime
+    over: bool
+    cancelled: bool
+    closed: bool
+    window_changed: bool
+    unlaunched: bool
+    due: bool
+    waiting: bool
+
+    @property
+    def is_to_close(self) -> bool:
+        return (self.over or self.cancelled) and (self.waiting or not self.closed)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to do but to settle its hints."""
+        return not (self.is_to_close or self.unlaunched or self.window_changed or self.due)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """mailings: those of which something is due, nearest end first. next_start: seconds until another one starts that
+    no launch job will announce then; None where there is none."""
+
+    mailings: Sequence[Mailing] = ()
+    next_start: float | None = None
+
+
+def look(connection: Connection) -> Look:
+    """In the caller's transaction, whose moment it is about: no start falls between the two questions."""
+    return Look(due_mailings(connection), until_next_start(connection))
+
+
+def due_mailings(connection: Connection) -> Sequence[Mailing]:
+    """The mailings of which something is due, nearest end first."""
+    return [Mailing(*row) for row in connection.execute(WALK)]
 
 
 # A paused mailing is launched only to be closed, when its end has passed.
+# `limit 1`: by the id and by nothing else, whatever the statistics promise.
 WALK = text(f"""
-    select id, audience, over, cancelled, window_changed, launched_at is null and not cancelled as unlaunched,
-           not over and not cancelled and (
-               select due_at from messages where mailing_id = mailings.id
-                 and {IS_WAITING} order by due_at limit 1) <= now() as due
-    from mailings, lateral (select ends_at <= now() as over, cancelled_at is not null as cancelled) state
-    where finished_at is null and (cancelled or over or starts_at <= now() and paused_at is null)
-    order by ends_at, id
+    with found as (
+        select mailing_id as id from mailing_counters where due_at <= now()
+        union
+        select id from mailings where starts_at <= now()
+          and launched_at is null and paused_at is null and cancelled_at is null and finished_at is null
+        union
+        select id from mailings where ends_at <= now() and closed_at is null and finished_at is null
+        union
+        select id from mailings where cancelled_at is not null and closed_at is null and finished_at is null
+        union
+        select id from mailings where window_changed and paused_at is null and finished_at is null
+          and cancelled_at is null and ends_at > now()
+    )
+    select m.id, m.audience, m.ends_at, over, cancelled, closed_at is not null as closed,
+           window_changed and starts_at <= now() and not over and not cancelled and paused_at is null as window_changed,
+           launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched,
+           not over and not cancelled and paused_at is null and coalesce(next.due_at <= now(), false) as due,
+           next.due_at is not null as waiting
+    from found
+    cross join lateral (select * from mailings where id = found.id limit 1) m
+    cross join lateral (select m.ends_at <= now() as over, m.cancelled_at is not null as cancelled) state
+    left join lateral (
+        select due_at from messages where mailing_id = m.id
+          and {IS_WAITING} order by due_at limit 1) next on true
+    order by m.ends_at, m.id
 """)
 
 
 def until_next_start(connection: Connection) -> float | None:
     """Seconds until a mailing starts that no launch job will announce then; None where there is none."""
-    with connection.begin():
-        seconds: float | None = connection.scalar(_NEXT_START)
+    seconds: float | None = connection.scalar(_NEXT_START)
     return seconds
 
 
-# Whatever has started by now was launched by this step, or keeps it busy.
 _NEXT_START = text("""
     select extract(epoch from min(starts_at) - clock_timestamp())::float from mailings
-    where launched_at is null and finished_at is null and cancelled_at is null and paused_at is null
+    where starts_at > now()
+      and launched_at is null and finished_at is null and cancelled_at is null and paused_at is null
 """)

@@ -18,7 +18,8 @@ from shared import metrics
 from shared.clock import ticks
 from shared.database.engine import first_line
 from shared.domain.retry import RetryPolicy
-from shared.ledger.entries import any_slot, open_entries
+from shared.ledger.entries import open_entries
+from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
 from shared.messages.claim import Claim, claim_messages
@@ -62,7 +63,7 @@ class Recorder:
         self._lease, self._own_lease = lease, own_lease
         self._rate = rate
         self._stopping, self._closing = stopping, closing
-        self._slot = any_slot()
+        self._slot = Slot("recorder")
         self._log = logger()
         self._woken = threading.Event()
         self._received: deque[Held] = deque()  # written by the intake's thread, read by this one

@@ -76,17 +76,31 @@ class Mailing(Base):
     __table_args__ = (
         CheckConstraint("starts_at < ends_at", name="period"),
         CheckConstraint("(window_from is null) = (window_until is null)", name="window"),
-        # What the feeder walks: everything that is not over, nearest end first.
-        Index("mailings_open_idx", "ends_at", postgresql_where=text("finished_at is null")),
-        # What the auditor goes through: everything that has begun and is not over, and what has nobody to reach.
-        Index("mailings_begun_idx", "id", postgresql_where=text("finished_at is null and audience_limit is not null")),
+        # What comes up by time or by a user's change, each found by a look at what is due and at nothing else.
         Index(
-            "mailings_empty_idx",
-            "id",
+            "mailings_starts_at_idx",
+            "starts_at",
             postgresql_where=text(
-                "finished_at is null and audience = 0 and (launched_at is not null or cancelled_at is not null)"
+                "launched_at is null and paused_at is null and cancelled_at is null and finished_at is null"
             ),
         ),
+        Index("mailings_ends_at_idx", "ends_at", postgresql_where=text("closed_at is null and finished_at is null")),
+        Index(
+            "mailings_cancelled_idx",
+            "id",
+            postgresql_where=text("cancelled_at is not null and closed_at is null and finished_at is null"),
+        ),
+        Index(
+            "mailings_window_changed_idx",
+            "id",
+            postgresql_where=text("window_changed and paused_at is null and finished_at is null"),
+        ),
+        # What is gone through in turn.
+        Index("mailings_unfinished_idx", "id", postgresql_where=text("finished_at is null")),
+        Index("mailings_begun_idx", "id", postgresql_where=text("finished_at is null and audience_limit is not null")),
+        # What the totals still have and nobody is to see; what lists show.
+        Index("mailings_deleted_idx", "id", postgresql_where=text("deleted_at is not null and finished_at is null")),
+        Index("mailings_listed_idx", "id", postgresql_where=text("deleted_at is null")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -101,6 +115,7 @@ class Mailing(Base):
     paused_at: Mapped[datetime | None] = mapped_column(Timestamp)
     cancelled_at: Mapped[datetime | None] = mapped_column(Timestamp)
     deleted_at: Mapped[datetime | None] = mapped_column(Timestamp)  # hidden; its figures stay in the reports
+    closed_at: Mapped[datetime | None] = mapped_column(Timestamp)  # over or cancelled, and no message waits any more
     finished_at: Mapped[datetime | None] = mapped_column(Timestamp)  # every message has its final state
 
     # The launch: clients up to `audience_limit` belong to the snapshot, those up to `audience_cursor` have a message.
@@ -152,18 +167,46 @@ class MailingCounter(Base):
     """How many messages of a mailing are in each state: the sum over its slots.
 
     Every process adds to a slot of its own, so that they do not wait for each other; a single slot may be negative.
+    Those of a finished mailing are folded into one.
     """
 
     __tablename__ = "mailing_counters"
+    __table_args__ = (Index("mailing_counters_due_at_idx", "due_at", postgresql_where=text("due_at is not null")),)
 
     mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    # The hint: when the mailing is to be looked at because of what was moved in this slot (`shared.messages.hints`).
+    due_at: Mapped[datetime | None] = mapped_column(Timestamp)
     first_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
     last_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
 
 
 for _state in MessageState:
     setattr(MailingCounter, str(_state), mapped_column(BigInteger, nullable=False, server_default="0"))
+
+
+class LedgerTotal(Base):
+    """The sums over all mailings that are shown, as far as they were counted in this slot: `shared.ledger.entries`."""
+
+    __tablename__ = "ledger_totals"
+
+    slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    mailings: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    audience: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+
+for _state in MessageState:
+    setattr(LedgerTotal, str(_state), mapped_column(BigInteger, nullable=False, server_default="0"))
+
+
+class LedgerSlot(Base):
+    """A slot of the ledger, and who counts in it: `shared.ledger.slot`."""
+
+    __tablename__ = "ledger_slots"
+
+    slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    holder: Mapped[str] = mapped_column(Text)
+    until: Mapped[datetime] = mapped_column(Timestamp)  # then it may be given to somebody else
 
 
 class Tally(Base):

@@ -6,19 +6,20 @@ holds at every moment because nothing but an `Entries` writes the counters, and 
 hands what it moved to one. Whether it does is checked (`shared.ledger.check`).
 """
 
-import secrets
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
 from shared.domain.message import FINAL_STATES, Error, MessageState
+from shared.ledger.figures import Figures
 from shared.ledger.names import ERROR_PREFIX, QUARTER, REPEATED, STATES
+from shared.ledger.slot import Slot
 
-SLOTS = 16
+AT_ONCE = timedelta(0)
 
 
 class When(NamedTuple):
@@ -29,23 +30,28 @@ class When(NamedTuple):
     last: datetime
 
 
-def any_slot() -> int:
-    """A slot for a process to count in. Two processes may share one; they then wait for each other's commits."""
-    return secrets.randbelow(SLOTS)
-
-
 class Entries:
     """What one transaction moves. Written as one statement per table, in the order of the mailings' ids, so that two
     transactions never wait for each other in a circle. What is given without a time happens now, by the database's
-    clock."""
+    clock.
+
+    With its counts a mailing gets its hint: when it is to be looked at because of what was moved. The leader looks at
+    no mailing without one that is due, so nothing that waits may be due before it.
+    """
 
     def __init__(self) -> None:
         self._states: dict[int, Counter[MessageState]] = {}
         self._sent: dict[int, When] = {}
         self._tallies: Counter[tuple[int, str, datetime | None]] = Counter()
+        self._looks: dict[int, timedelta] = {}
+        self._totals: Counter[str] = Counter()
+
+    def __bool__(self) -> bool:
+        return bool(self._states or self._looks or self._tallies or any(self._totals.values()))
 
     def created(self, mailing_id: int, state: MessageState, count: int) -> None:
-        self._add(mailing_id, state, count)
+        self._totals["audience"] += count
+        self._add(mailing_id, state, count, AT_ONCE)
 
     def moved(
         self,
@@ -55,11 +61,15 @@ class Entries:
         count: int = 1,
         error: Error | None = None,
         *,
+        due_in: timedelta = AT_ONCE,
         when: When | None = None,
     ) -> None:
-        """error: of the attempt that led to the move, if it failed. when: None: in this transaction."""
+        """error: of the attempt that led to the move, if it failed. due_in: how long after now() the first of the
+        messages is to be looked at; where it is not said the mailing is looked at once, which is never too late. when:
+        None: in this transaction."""
+        self._totals[before] -= count
         self._states.setdefault(mailing_id, Counter())[before] -= count
-        self._add(mailing_id, after, count, when)
+        self._add(mailing_id, after, count, due_in, when)
         if error:
             self._tallies[mailing_id, ERROR_PREFIX + error, when and when.quarter] += count
 
@@ -67,30 +77,41 @@ class Entries:
         """Messages that are about to be sent again although the provider may have them; below 0: they were not."""
         self._tallies[mailing_id, REPEATED, None] += count
 
-    def _add(self, mailing_id: int, state: MessageState, count: int, when: When | None = None) -> None:
+    def look(self, mailing_id: int, due_in: timedelta = AT_ONCE) -> None:
+        """The mailing is to be looked at, so long after now()."""
+        self._looks[mailing_id] = min(due_in, self._looks.get(mailing_id, due_in))
+
+    def shown(self, mailings: int) -> None:
+        """How many mailings more lists show; below 0: fewer."""
+        self._totals["mailings"] += mailings
+
+    def hidden(self, figures: Figures) -> None:
+        """Of a finished mailing that nobody is to see any more: the totals are without it from now on."""
+        self._totals["audience"] -= figures.audience
+        self._totals.subtract(figures.states)
+
+    def _add(
+        self, mailing_id: int, state: MessageState, count: int, due_in: timedelta, when: When | None = None
+    ) -> None:
+        self._totals[state] += count
         self._states.setdefault(mailing_id, Counter())[state] += count
         if state in FINAL_STATES:
             self._tallies[mailing_id, state, when and when.quarter] += count
         if state is MessageState.SENT and when:
             known = self._sent.get(mailing_id, when)
             self._sent[mailing_id] = When(when.quarter, min(known.first, when.first), max(known.last, when.last))
+        if state is not MessageState.SENDING:  # leases that run out are found without a hint
+            self.look(mailing_id, due_in)
 
     def write(self, connection: Connection, slot: int) -> None:
-        moved = sorted((mailing_id, states) for mailing_id, states in self._states.items() if any(states.values()))
-        if moved:
-            counts = {str(state): [states[state] for _, states in moved] for state in MessageState}
-            mailing_ids = [mailing_id for mailing_id, _ in moved]
+        moved = {mailing_id for mailing_id, states in self._states.items() if any(states.values())}
+        if mailing_ids := sorted(moved | self._looks.keys()):
+            states = [self._states.get(mailing_id, Counter[MessageState]()) for mailing_id in mailing_ids]
+            counts = {str(state): [each[state] for each in states] for state in MessageState}
+            looks = [_microseconds(self._looks.get(mailing_id)) for mailing_id in mailing_ids]
             sent = [self._sent.get(mailing_id) for mailing_id in mailing_ids]
-            connection.execute(
-                _COUNT,
-                {
-                    "slot": slot,
-                    "mailing_ids": mailing_ids,
-                    "firsts": [when and when.first for when in sent],
-                    "lasts": [when and when.last for when in sent],
-                    **counts,
-                },
-            )
+            times = {"firsts": [when and when.first for when in sent], "lasts": [when and when.last for when in sent]}
+            connection.execute(_COUNT, {"slot": slot, "mailing_ids": mailing_ids, "looks": looks, **times, **counts})
         tallies = [(key, count) for key, count in self._tallies.items() if count]
         if tallies:
             connection.execute(
@@ -103,19 +124,29 @@ class Entries:
                     "counts": [count for _, count in tallies],
                 },
             )
+        if any(self._totals.values()):
+            connection.execute(_TOTAL, {"slot": slot} | {name: self._totals[name] for name in _TOTALS})
 
 
+def _microseconds(wait: timedelta | None) -> int | None:
+    return None if wait is None else wait // timedelta(microseconds=1)
+
+
+# A hint stays while it is nearer than the new one: as long as it does not change, no index has to be told.
 _COUNT = text(f"""
-    insert into mailing_counters as c (mailing_id, slot, {", ".join(STATES)}, first_sent_at, last_sent_at)
+    insert into mailing_counters as c (mailing_id, slot, {", ".join(STATES)}, first_sent_at, last_sent_at, due_at)
     select mailing_id, :slot, {", ".join(STATES)},
-           case when sent > 0 then coalesce(first, now()) end, case when sent > 0 then coalesce(last, now()) end
-    from unnest(cast(:mailing_ids as bigint[]), {", ".join(f"cast(:{name} as bigint[])" for name in STATES)},
-                cast(:firsts as timestamptz[]), cast(:lasts as timestamptz[]))
-        as moved (mailing_id, {", ".join(STATES)}, first, last)
+           case when sent > 0 then coalesce(first, now()) end, case when sent > 0 then coalesce(last, now()) end,
+           now() + look * interval '1 microsecond'
+    from unnest(cast(:mailing_ids as bigint[]), cast(:looks as bigint[]),
+                cast(:firsts as timestamptz[]), cast(:lasts as timestamptz[]),
+                {", ".join(f"cast(:{name} as bigint[])" for name in STATES)})
+        as moved (mailing_id, look, first, last, {", ".join(STATES)})
     on conflict (mailing_id, slot) do update
     set {", ".join(f"{name} = c.{name} + excluded.{name}" for name in STATES)},
         first_sent_at = least(c.first_sent_at, excluded.first_sent_at),
-        last_sent_at = greatest(c.last_sent_at, excluded.last_sent_at)
+        last_sent_at = greatest(c.last_sent_at, excluded.last_sent_at),
+        due_at = least(c.due_at, excluded.due_at)
 """)
 
 _TALLY = text(f"""
@@ -130,10 +161,18 @@ _TALLY = text(f"""
     on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count
 """)
 
+_TOTALS = ("mailings", "audience", *STATES)
+_TOTAL = text(f"""
+    insert into ledger_totals as t (slot, {", ".join(_TOTALS)})
+    values (:slot, {", ".join(f":{name}" for name in _TOTALS)})
+    on conflict (slot) do update set {", ".join(f"{name} = t.{name} + excluded.{name}" for name in _TOTALS)}
+""")
+
 
 @contextmanager
-def open_entries(connection: Connection, slot: int) -> Iterator[Entries]:
+def open_entries(connection: Connection, slot: Slot | int) -> Iterator[Entries]:
     """The entries of the transaction that the connection is in, written when the block ends well."""
     moved = Entries()
     yield moved
-    moved.write(connection, slot)
+    if moved:
+        moved.write(connection, slot if isinstance(slot, int) else slot.number(connection))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, text
 
-from shared.domain.message import FINAL_STATES, Error, MessageState
+from shared.domain.message import FINAL_STATES, OPEN_STATES, Error, MessageState
 from shared.domain.state_sql import total
 from shared.ledger.names import ERROR_PREFIX, IS_FINAL, REPEATED, STATES
 
@@ -53,15 +53,41 @@ _COLUMNS = ", ".join(f"coalesce(sum(c.{state}), 0)::bigint as {state}" for state
 
 
 def read_totals(connection: Connection) -> Figures:
-    """The sum over all mailings that are not deleted."""
+    """The sum over all mailings that are not deleted; without the moments of the first and the last success."""
     return _figures(connection.execute(_TOTALS).mappings().one())
 
 
+# A mailing that is deleted is taken out of the totals when it is finished as well. Until then it is one of few.
 _TOTALS = text(f"""
-    select (select coalesce(sum(audience), 0)::bigint from mailings where deleted_at is null) as audience, {_COLUMNS},
-           min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
-    from mailing_counters c join mailings m on m.id = c.mailing_id where m.deleted_at is null
+    with hidden as (select id, audience from mailings where deleted_at is not null and finished_at is null),
+    counted as (
+        select {_COLUMNS}, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
+        from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
+    ), total as (select {_COLUMNS}, coalesce(sum(audience), 0)::bigint as audience from ledger_totals c)
+    select {", ".join(f"total.{name} - counted.{name} as {name}" for name in ("audience", *STATES))},
+           null as first_sent_at, null as last_sent_at
+    from total, counted
 """)
+
+
+def read_open_messages(connection: Connection) -> dict[MessageState, int]:
+    """How many messages are in each state that is not final, over all mailings."""
+    row = connection.execute(_OPEN).mappings().one()
+    return {state: row[state] for state in MessageState if state in OPEN_STATES}
+
+
+_OPEN = text(f"""
+    select {", ".join(f"coalesce(sum({state}), 0)::bigint as {state}" for state in sorted(OPEN_STATES))}
+    from ledger_totals
+""")
+
+
+def count_mailings(connection: Connection) -> int:
+    """How many there are that are not deleted."""
+    return connection.scalar(_MAILINGS) or 0
+
+
+_MAILINGS = text("select coalesce(sum(mailings), 0)::bigint from ledger_totals")
 
 
 def read_figures(connection: Connection, mailing_ids: Sequence[int]) -> dict[int, Figures]:

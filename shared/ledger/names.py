@@ -12,8 +12,8 @@ STATES = tuple(str(state) for state in MessageState)
 ERROR_PREFIX = "error."
 REPEATED = "repeated"
 
-IS_FINAL = f"name in {names(FINAL_STATES)}"
 QUARTER = "date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00')"
 """In SQL: the quarter of an hour in which `moment` lies. Tallies are counted by it."""
 
+IS_FINAL = f"name in {names(FINAL_STATES)}"
 """A condition of SQL: the tally is of a final state."""

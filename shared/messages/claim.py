@@ -149,7 +149,7 @@ def _put_off(connection: Connection, entries: Entries, mailing: AnyRow, message_
     for row in rows:
         waiting[openings.get(row.timezone, mailing.now)].append(row)
     for moment, some in sorted(waiting.items()):
-        put_back(connection, entries, mailing.id, some, moment)
+        put_back(connection, entries, mailing.id, some, moment - mailing.now)
 
 
 def _claimed(mailing: AnyRow, rows: Sequence[AnyRow]) -> list[Claimed]:

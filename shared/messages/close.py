@@ -1,6 +1,6 @@
 """Messages that wait get their last state when their mailing is over."""
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from shared.domain.message import MessageState
 from shared.domain.state_sql import IS_WAITING
@@ -16,4 +16,14 @@ def close_messages(connection: Connection, entries: Entries, mailing_id: int, st
 _CLOSE = closing(f"""
     select id, status from messages where mailing_id = :mailing_id and {IS_WAITING}
     order by due_at limit :limit for update skip locked
+""")
+
+
+def has_waiting(connection: Connection, mailing_id: int) -> bool:
+    """Whether messages of a mailing wait, locked or not."""
+    return bool(connection.scalar(_HAS_WAITING, {"mailing_id": mailing_id}))
+
+
+_HAS_WAITING = text(f"""
+    select exists (select from messages where mailing_id = :mailing_id and {IS_WAITING} order by due_at limit 1)
 """)

@@ -10,29 +10,36 @@ from shared.ledger.entries import Entries
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A part of a launch. count: messages created. complete: it was the last one."""
+    """A part of a launch. count: messages created. complete: there is nothing left to create. launched: it was this
+    slice that found nothing left."""
 
     count: int
     complete: bool
+    launched: bool = False
 
 
-def create_messages(connection: Connection, entries: Entries, mailing_id: int, limit: int) -> Slice:
-    """Creates the next messages of a mailing's audience, at most `limit`, and moves its cursor behind them.
+def create_messages(connection: Connection, entries: Entries, mailing_id: int, span: int) -> Slice:
+    """Looks at the next `span` clients of the directory, creates the messages of those who match, and moves the
+    mailing's cursor behind them.
 
-    The snapshot covers the clients that exist when the first slice is made. A mailing that is over by then is launched
-    all the same, so that everybody can see what was not sent: its messages are `expired` from the start.
+    What a slice costs is bounded by the clients that it looks at, and not by those who match: it may be none of them.
+    Ids that nobody has any more cost nothing. The snapshot covers the clients that exist when the first slice is made.
+    A mailing that is over by then is launched all the same, so that everybody can see what was not sent: its messages
+    are `expired` from the start.
     """
     mailing = connection.execute(_LOCK_LAUNCH, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None:
         return Slice(0, complete=True)
     state = MessageState.EXPIRED if mailing.over else MessageState.PENDING
-    row = connection.execute(_CREATE, {**mailing._mapping, "state": state, "limit": limit}).one()
-    complete = row.number < limit
+    row = connection.execute(_CREATE, {**mailing._mapping, "state": state, "span": span}).one()
+    complete = row.looked_at < span
     cursor = mailing.audience_limit if complete else row.last
     connection.execute(_MOVE_CURSOR, {**mailing._mapping, "cursor": cursor, "count": row.number, "complete": complete})
     if row.number:
         entries.created(mailing_id, state, row.number)
-    return Slice(row.number, complete)
+    if complete:
+        entries.look(mailing_id)  # it may be over already, if it is for nobody
+    return Slice(row.number, complete, launched=complete)
 
 
 _LOCK_LAUNCH = text("""
@@ -42,18 +49,23 @@ _LOCK_LAUNCH = text("""
     for update
 """)
 
+# The end of the span comes from the index alone. It is not known to the planner, which therefore expects few clients
+# and reads them by the index, whatever the statistics say about ids.
 _CREATE = text("""
-    with audience as (
-        select id from clients where id > :audience_cursor and id <= :audience_limit
-          and (cast(:operator_codes as text[]) = '{}' or operator_code = any(cast(:operator_codes as text[])))
-          and (cast(:tags as text[]) = '{}' or tag = any(cast(:tags as text[])))
-        order by id limit :limit
+    with span as materialized (
+        select max(id) as last, count(*) as looked_at from (
+            select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
+        ) ids
     ), created as (
         insert into messages (mailing_id, client_id, status, due_at)
         select :id, id, cast(:state as message_state), case when :state = 'pending' then now() end
-        from audience order by id returning client_id
+        from clients where id > :audience_cursor and id <= (select last from span)
+          and (cast(:operator_codes as text[]) = '{}' or operator_code = any(cast(:operator_codes as text[])))
+          and (cast(:tags as text[]) = '{}' or tag = any(cast(:tags as text[])))
+        order by id
+        returning 1
     )
-    select count(*) as number, max(client_id) as last from created
+    select (select count(*) from created) as number, last, looked_at from span
 """)
 
 _MOVE_CURSOR = text("""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, TextClause, text
 from shared.domain.hours import hours_of
 from shared.domain.message import Error, MessageState
 from shared.domain.window import Window
-from shared.ledger.entries import Entries
+from shared.ledger.entries import AT_ONCE, Entries
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -47,22 +47,26 @@ def lock_job(connection: Connection, mailing_id: int, message_ids: Iterable[int]
 _LOCK_JOB = text(f"select m.id, m.status, c.timezone {JOB} where {MAY_BE_SENT}")
 
 
-def enter(entries: Entries, mailing_id: int, befores: Mapping[str, int], after: MessageState) -> None:
-    """Rows that this transaction has locked: how many it found in each state."""
+def enter(
+    entries: Entries, mailing_id: int, befores: Mapping[str, int], after: MessageState, *, due_in: timedelta = AT_ONCE
+) -> None:
+    """Rows that this transaction has locked: how many it found in each state. due_in: as `Entries.moved` has it."""
     for before, count in befores.items():
-        entries.moved(mailing_id, MessageState(before), after, count)
+        entries.moved(mailing_id, MessageState(before), after, count, due_in=due_in)
 
 
 def put_back(
-    connection: Connection, entries: Entries, mailing_id: int, rows: Sequence[AnyRow], due_at: datetime
+    connection: Connection, entries: Entries, mailing_id: int, rows: Sequence[AnyRow], due_in: timedelta
 ) -> None:
-    """Locked rows: `pending` until the given moment."""
+    """Locked rows: `pending`, and due so long after now()."""
     if rows:
-        connection.execute(PUT_BACK, {"ids": array(row.id for row in rows), "due_at": due_at})
-        enter(entries, mailing_id, Counter(row.status for row in rows), MessageState.PENDING)
+        connection.execute(PUT_BACK, {"ids": array(row.id for row in rows), "due_in": due_in})
+        enter(entries, mailing_id, Counter(row.status for row in rows), MessageState.PENDING, due_in=due_in)
 
 
-PUT_BACK = text("update messages set status = 'pending', due_at = :due_at where id = any(cast(:ids as bigint[]))")
+PUT_BACK = text(
+    "update messages set status = 'pending', due_at = now() + :due_in where id = any(cast(:ids as bigint[]))"
+)
 
 
 def closing(job: str) -> TextClause:

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, TextClause, text
 
 from shared.domain.message import Error, MessageState
 from shared.domain.retry import Decision, Finish, Retry
-from shared.ledger.entries import Entries, When
+from shared.ledger.entries import AT_ONCE, Entries, When
 from shared.ledger.names import QUARTER
 from shared.messages.claim import Claimed
-from shared.messages.fragments import GRACE_INTERVAL, array
+from shared.messages.fragments import GRACE, GRACE_INTERVAL, array
 
 
 class Verdict(NamedTuple):
@@ -46,18 +46,19 @@ def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence
             "moments": array(verdict.at or "null" for verdict in group),
         }
         failure = {"error": error, "ambiguous": ambiguous}
+        due_in = AT_ONCE
         if isinstance(decision, Finish):
             after = decision.state
             rows = connection.execute(_FINISH, {**claimed, **failure, "after": after}).all()
         elif isinstance(decision, Retry):
-            after = MessageState.RETRYING
+            after, due_in = MessageState.RETRYING, decision.delay + GRACE
             rows = connection.execute(_RETRY, {**claimed, **failure, "delay": decision.delay}).all()
         else:
-            after = MessageState.PENDING
+            after, due_in = MessageState.PENDING, pause
             rows = connection.execute(_RETURN, {**claimed, "pause": pause}).all()
         for row in rows:
             when = When(row.quarter, row.first, row.last)
-            entries.moved(row.mailing_id, MessageState.SENDING, after, row.number, error, when=when)
+            entries.moved(row.mailing_id, MessageState.SENDING, after, row.number, error, due_in=due_in, when=when)
             if repeat and after is MessageState.PENDING and error is None:
                 entries.repeated(row.mailing_id, -row.number)  # the call was not made
             recorded += row.number

@@ -2,10 +2,15 @@
 
 from sqlalchemy import Connection, text
 
+from shared.ledger.entries import Entries
 
-def retime_messages(connection: Connection, mailing_id: int, limit: int) -> int:
+
+def retime_messages(connection: Connection, entries: Entries, mailing_id: int, limit: int) -> int:
     """After a change of the send window: waiting messages become due, at most `limit`, to be timed anew; how many."""
-    return connection.execute(_RETIME, {"mailing_id": mailing_id, "limit": limit}).rowcount
+    number = connection.execute(_RETIME, {"mailing_id": mailing_id, "limit": limit}).rowcount
+    if number:
+        entries.look(mailing_id)
+    return number
 
 
 _RETIME = text("""

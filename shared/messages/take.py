@@ -5,7 +5,7 @@ from sqlalchemy import Connection, TextClause, text
 from shared.domain.message import MessageState
 from shared.domain.state_sql import IS_WAITING
 from shared.ledger.entries import Entries
-from shared.messages.fragments import GRACE_INTERVAL, PUT_BACK, array, enter, mailing_with, openings_of
+from shared.messages.fragments import GRACE, GRACE_INTERVAL, PUT_BACK, array, enter, mailing_with, openings_of
 
 
 def take_messages(connection: Connection, entries: Entries, mailing_id: int, limit: int) -> list[int]:
@@ -25,10 +25,13 @@ def take_messages(connection: Connection, entries: Entries, mailing_id: int, lim
         openings = openings_of(mailing, {group.timezone for group in groups} - {None})
         ready = [message_id for group in groups if group.timezone not in openings for message_id in group.ids]
         for group in groups:
-            state = MessageState.PENDING if group.timezone in openings else MessageState.QUEUED
-            enter(entries, mailing_id, {group.status: len(group.ids)}, state)
-            if state is MessageState.PENDING:
-                connection.execute(PUT_BACK, {"ids": array(group.ids), "due_at": openings[group.timezone]})
+            found_as = {group.status: len(group.ids)}
+            if opening := openings.get(group.timezone):
+                due_in = opening - mailing.now
+                connection.execute(PUT_BACK, {"ids": array(group.ids), "due_in": due_in})
+                enter(entries, mailing_id, found_as, MessageState.PENDING, due_in=due_in)
+            else:
+                enter(entries, mailing_id, found_as, MessageState.QUEUED, due_in=GRACE)
         if ready:
             connection.execute(_QUEUE, {"ids": array(ready)})
         ids += ready
@@ -36,6 +39,11 @@ def take_messages(connection: Connection, entries: Entries, mailing_id: int, lim
         looked_at += number
         found = number > len(ready)  # else these were all there are, or enough
     return sorted(ids)
+
+
+def is_all_locked(connection: Connection, mailing_id: int) -> bool:
+    """Whether messages of a mailing are due, and somebody else has locked every one of them."""
+    return bool(connection.scalar(_IS_ALL_LOCKED, {"mailing_id": mailing_id}))
 
 
 _MAILING = mailing_with()
@@ -62,3 +70,14 @@ _DUE_BY_ZONE = _due_rows("(select timezone from clients c where c.id = m.client_
 _QUEUE = text(
     f"update messages set status = 'queued', due_at = now() + {GRACE_INTERVAL} where id = any(cast(:ids as bigint[]))"
 )
+
+_IS_ALL_LOCKED = text(f"""
+    with due as materialized (
+        select id from messages where mailing_id = :mailing_id and due_at <= now() and {IS_WAITING}
+        order by due_at limit 1
+    ), free as materialized (
+        select id from messages where mailing_id = :mailing_id and due_at <= now() and {IS_WAITING}
+        order by due_at limit 1 for update skip locked
+    )
+    select exists (select from due) and not exists (select from free)
+""")

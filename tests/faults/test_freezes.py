@@ -24,7 +24,7 @@ SHORT = {
     "DISPATCH_CONCURRENCY": str(CALLS),
     "CONSTANTS": json.dumps({
         "dispatcher_service.pipeline.worker.LEASE_MARGIN": 4.0,
-        "dispatcher_service.leading.lead.RESCUE_AFTER": 0.0,
+        "dispatcher_service.leading.chores.rescue_leases.RESCUE_AFTER": 0.0,
         "dispatcher_service.leading.lead.SILENCE": 5.0,
     }),
 }  # fmt: skip

@@ -104,7 +104,7 @@ FEW = 10
 
 AT_A_POINT = {
     "CONSTANTS": json.dumps({
-        "dispatcher_service.leading.lead.RESCUE_AFTER": 0.0,
+        "dispatcher_service.leading.chores.rescue_leases.RESCUE_AFTER": 0.0,
         "dispatcher_service.pipeline.worker.LEASE_MARGIN": 15.0,
     }),
     "RETRY_LADDER": "1s",

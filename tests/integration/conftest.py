@@ -3,14 +3,19 @@
 import itertools
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg2
 import pytest
 from sqlalchemy import Engine, make_url
 
+from dispatcher_service.leading.lead import Leader
+from shared.broker.base import Broker
+from shared.broker.table import TableBroker
 from shared.database.engine import make_engine
 from tests.services.api import Api
 from tests.services.books import Books
+from tests.services.leading import LADDER, Consumer, Start
 
 _numbers = itertools.count(1)
 
@@ -58,3 +63,34 @@ def other(books: Books, books_url: str) -> Iterator[Books]:
     engine = make_engine(books_url, "other")
     yield Books(engine, slot=2)
     engine.dispose()
+
+
+@pytest.fixture
+def broker(books: Books, books_url: str) -> TableBroker:
+    return TableBroker(books_url, LADDER)
+
+
+@pytest.fixture
+def consumer(broker: TableBroker) -> Iterator[Consumer]:
+    with broker.connect() as session:
+        yield Consumer(session)
+
+
+@pytest.fixture
+def start(books: Books, broker: TableBroker, books_url: str) -> Iterator[Start]:
+    """Starts one more feeder, as in a process of its own."""
+    feeders: list[tuple[Leader, Engine]] = []
+
+    def start(broker: Broker = broker, engine: Engine | None = None, rate: float = 0.0, **options: Any) -> Leader:
+        engine = engine or make_engine(books_url, "feeder", pool_size=3)
+        feeder = Leader(engine, broker, attempts=10, rate=rate, **options)
+        feeders.append((feeder, engine))
+        feeder.start()
+        return feeder
+
+    yield start
+    for feeder, engine in feeders:
+        feeder.stop()
+        feeder.join(5)
+        assert not feeder.is_alive
+        engine.dispose()

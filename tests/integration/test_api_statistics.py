@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from dispatcher_service.leading.walk import due_mailings
 from shared.clock import now
 from shared.domain.message import Error, MessageState
 from shared.domain.retry import Finish, HandBack, Retry
 from shared.ledger.entries import open_entries
 from shared.messages.claim import claim_messages
+from shared.messages.close import close_messages
 from shared.messages.fragments import GRACE
+from shared.messages.hints import settle_hints
 from shared.messages.record import Verdict, record_verdicts
-from shared.messages.rescue import rescue_messages
+from shared.messages.rescue import find_lost, rescue_messages
 from shared.messages.take import take_messages
 from tests.services.api import Api, mailing, running
 
@@ -115,7 +118,7 @@ def test_a_call_that_died_with_its_dispatcher_counts_as_one_that_the_provider_ma
             ids = take_messages(connection, entries, mailing_id, 1)
             assert claim_messages(connection, entries, mailing_id, ids, lease=timedelta(0))
         with api.engine.begin() as connection, open_entries(connection, 2) as entries:
-            assert rescue_messages(connection, entries, 10, 1) == 1
+            assert rescue_messages(connection, entries, 10, find_lost(connection, 1)[mailing_id]) == 1
     assert api.get(f"/mailings/{mailing_id}/detail_statistics/")["repeated"] == 2
 
 
@@ -203,3 +206,45 @@ def test_the_furthest_page_is_empty(api: Api) -> None:
     assert api.get(f"/mailings/{query}") == []
     assert api.get(f"/mailings/general_statistics/{query}")["mailings"] == []
     assert api.get(f"/mailings/{mailing_id}/detail_statistics/{query}")["messages"] == []
+
+
+def test_the_totals_are_without_what_was_deleted_whenever_it_ends(api: Api) -> None:
+    kept, finished, unfinished = (launched(api, size) for size in (1, 2, 3))
+    send(api, finished, [SENT, FAILED])
+    end(api, finished)
+    assert totals(api) == (6, {"pending": 4, "sent": 1, "failed": 1}, 3)
+    assert api("DELETE", f"/mailings/{finished}/").status == 204
+    assert totals(api) == (4, {"pending": 4}, 2)
+    assert api("DELETE", f"/mailings/{unfinished}/").status == 204
+    assert totals(api) == (1, {"pending": 1}, 1)
+    with api.engine.begin() as connection, open_entries(connection, 3) as entries:
+        close_messages(connection, entries, unfinished, MessageState.CANCELLED, 10)
+    assert totals(api) == (1, {"pending": 1}, 1)
+    end(api, unfinished)
+    assert totals(api) == (1, {"pending": 1}, 1)
+    assert api("DELETE", f"/mailings/{kept}/").status == 204
+    assert totals(api) == (0, {}, 0)
+
+
+def end(api: Api, mailing_id: int) -> None:
+    """What the leader does when all is final."""
+    assert Books(api.engine).finish([mailing_id]) == [mailing_id]
+
+
+def totals(api: Api) -> tuple[int, dict[str, int], int]:
+    """The audience, messages by state, and how many mailings there are."""
+    answer = api("GET", "/mailings/general_statistics/")
+    assert api("GET", "/mailings/").total == answer.total
+    return answer.json["audience"], {state: answer.json[state] for state in STATES if answer.json[state]}, answer.total
+
+
+def test_a_mailing_that_is_resumed_is_looked_at(api: Api) -> None:
+    mailing_id = launched(api, 1)
+    assert api("POST", f"/mailings/{mailing_id}/pause/").status == 200
+    with api.engine.begin() as connection:
+        settle_hints(connection, [mailing_id])
+    with api.engine.begin() as connection:
+        assert due_mailings(connection) == []
+    assert api("POST", f"/mailings/{mailing_id}/resume/").status == 200
+    with api.engine.begin() as connection:
+        assert [mailing.due for mailing in due_mailings(connection)] == [True]

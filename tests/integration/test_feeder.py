@@ -1,20 +1,21 @@
 """The feeder, on a real database and the table broker: what goes out, in which order, and what never does."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from dispatcher_service.leading.backlog import LEAST
+from dispatcher_service.leading.chores.chore import Step
 from dispatcher_service.leading.chores.close_ended import CLOSE_SLICE
-from dispatcher_service.leading.chores.rescue_leases import RescueLeases
+from dispatcher_service.leading.chores.rescue_leases import RESCUE_AFTER, RescueLeases
 from dispatcher_service.leading.feed import CHUNK
-from dispatcher_service.leading.launch import LAUNCH_SLICE
-from dispatcher_service.leading.lead import LEADER_LOCK, RESCUE_AFTER, Leader
+from dispatcher_service.leading.isolation import Isolation
+from dispatcher_service.leading.lease_guard import LeaseGuard
 from shared import clock
 from shared.broker import topology
 from shared.broker.base import Broker, Session
@@ -24,10 +25,10 @@ from shared.domain.errors import BrokerUnavailable
 from shared.domain.job import DispatchJob, LaunchJob
 from shared.domain.message import Error
 from shared.domain.retry import Retry
+from shared.ledger.slot import Slot
 from shared.messages.create import create_messages
 from tests.services.books import HOUR, MINUTE, SECOND, SENT, Books
-
-LADDER = (5 * SECOND, HOUR)
+from tests.services.leading import Consumer, Start, leaders, mailing, wait_until
 
 
 class Switched:
@@ -62,87 +63,6 @@ class Breaking:
     def publish(self, queue: str, bodies: Sequence[bytes]) -> None:
         self._session.publish(queue, bodies)
         self._switch.refuse_if_off()
-
-
-class Consumer:
-    """A dispatcher, as far as the feeder sees it: takes jobs, as many as it is told to."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        session.subscribe([topology.DISPATCH], 1)
-
-    def job(self, timeout: float = 10.0) -> DispatchJob | None:
-        """The next one, acked."""
-        deadline = time.monotonic() + timeout
-        while (left := deadline - time.monotonic()) > 0:
-            for delivery in self._session.receive(left):
-                self._session.ack(delivery)
-                return DispatchJob.decode(delivery.body)
-        return None
-
-    def jobs(self, number: int) -> list[DispatchJob]:
-        jobs = [self.job() for _ in range(number)]
-        assert None not in jobs, f"only {len([job for job in jobs if job])} jobs came"
-        return [job for job in jobs if job]
-
-    def depth(self) -> int:
-        return self._session.depth(topology.DISPATCH)
-
-
-@pytest.fixture
-def broker(books: Books, books_url: str) -> TableBroker:
-    return TableBroker(books_url, LADDER)
-
-
-@pytest.fixture
-def consumer(broker: TableBroker) -> Iterator[Consumer]:
-    with broker.connect() as session:
-        yield Consumer(session)
-
-
-Start = Callable[..., Leader]
-
-
-@pytest.fixture
-def start(books: Books, broker: TableBroker, books_url: str) -> Iterator[Start]:
-    """Starts one more feeder, as in a process of its own."""
-    feeders: list[tuple[Leader, Engine]] = []
-
-    def start(broker: Broker = broker, engine: Engine | None = None, rate: float = 0.0, **options: Any) -> Leader:
-        engine = engine or make_engine(books_url, "feeder", pool_size=3)
-        feeder = Leader(engine, broker, attempts=10, rate=rate, **options)
-        feeders.append((feeder, engine))
-        feeder.start()
-        return feeder
-
-    yield start
-    for feeder, engine in feeders:
-        feeder.stop()
-        feeder.join(5)
-        assert not feeder.is_alive
-        engine.dispose()
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return value
-
-
-def leaders(books: Books) -> list[int]:
-    """The backends that hold the lock."""
-    rows = books.run(
-        "select pid from pg_locks join pg_database d on d.oid = database and d.datname = current_database() "
-        "where locktype = 'advisory' and objid = :lock",
-        lock=LEADER_LOCK,
-    )
-    return [row.pid for row in rows]
-
-
-def mailing(books: Books, mailing_id: int) -> Any:
-    return books.run("select * from mailings where id = :id", id=mailing_id)[0]
 
 
 def local_time(offset: timedelta) -> str:
@@ -189,7 +109,7 @@ def test_a_launch_job_wakes_it(books: Books, start: Start, broker: TableBroker, 
 
 
 def test_publishing_does_not_wait_for_the_end_of_a_launch(books: Books, start: Start, consumer: Consumer) -> None:
-    count = 12 * LAUNCH_SLICE
+    count = 100_000
     books.clients(count)
     mailing_id = books.mailing()
     start()
@@ -400,22 +320,33 @@ def test_nothing_is_rescued_for_a_lease_after_a_step_of_the_clock(
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Our own ticks stand in for the clock of the database, which parts from them as well as they from it."""
-    behind = 0.0
-    monkeypatch.setattr("dispatcher_service.leading.chores.rescue_leases.ticks", lambda: clock.ticks() - behind)
-    rescue_leases = RescueLeases(slot=1, attempts=10, lease=30.0)
+    passed = 0.0
+    monkeypatch.setattr("dispatcher_service.leading.lease_guard.ticks", lambda: clock.ticks() + passed)
+    guard, slot = LeaseGuard(lease=30.0), Slot("test")
     mailing_id, ids = books.queued(3)
+
+    def rescue(guard: LeaseGuard) -> str:
+        chore = RescueLeases(attempts=10, guard=guard)
+        chore.work(Step(Isolation(connection, slot), []))
+        return "rescued" if "sending" not in books.states(mailing_id) else "left alone"
+
     with books.engine.connect() as connection:
-        books.claim(mailing_id, ids[:1], lease=timedelta(0))
-        rescue_leases.stand_by(connection)
-        assert rescue_leases(connection) == 1
-        books.claim(mailing_id, ids[1:], lease=timedelta(0))
-        behind = 40.0
-        assert rescue_leases(connection) == 0
-        assert RescueLeases(slot=1, attempts=10, lease=30.0)(connection) == 2, "who has not seen the clock before"
-        assert rescue_leases(connection) == 0
+        books.claim(mailing_id, ids, lease=timedelta(0))
+        assert rescue(guard) == "rescued"
         books.claim(mailing_id, books.take(mailing_id), lease=timedelta(0))
-        monkeypatch.setattr(rescue_leases, "_not_before", clock.ticks() - behind)  # so much later
-        assert rescue_leases(connection) == 3
+        passed = -40.0
+        assert rescue(guard) == "left alone"
+        assert rescue(guard) == "left alone"
+        monkeypatch.setattr(guard, "_not_before", clock.ticks() + passed)  # so much later
+        assert rescue(guard) == "rescued"
+
+
+def test_who_has_not_seen_the_clock_before_sees_no_step(books: Books) -> None:
+    mailing_id, ids = books.queued(3)
+    books.claim(mailing_id, ids, lease=timedelta(0))
+    with books.engine.connect() as connection:
+        RescueLeases(attempts=10, guard=LeaseGuard(lease=30.0)).work(Step(Isolation(connection, Slot("test")), []))
+    assert "sending" not in books.states(mailing_id)
 
 
 # ---------------------------------------------------------------- leadership

@@ -14,8 +14,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from dispatcher_service.leading.auditor import Auditor
-from dispatcher_service.leading.chores import check_ledger, finish_mailings
-from dispatcher_service.leading.chores.finish_mailings import ready_mailings
+from dispatcher_service.leading.chores import check_ledger
 from shared import metrics
 from shared.database.engine import make_engine
 from shared.domain.message import MessageState
@@ -215,8 +214,8 @@ def test_moves_that_are_under_way_make_no_difference(books: Books, other: Books)
 
 @pytest.mark.parametrize(
     "statement",
-    [check._COUNT, check._COMPLETE, check_ledger._NEXT, finish_mailings._READY],
-    ids=["count", "complete", "next", "ready"],
+    [check._COUNT, check._COMPLETE, check_ledger._NEXT],
+    ids=["count", "complete", "next"],
 )
 def test_no_plan_depends_on_statistics(books: Books, statement: Any) -> None:
     """With an empty table in the statistics, and the whole directory in one mailing."""
@@ -387,12 +386,10 @@ def test_one_that_somebody_has_locked_keeps_nobody_waiting(books: Books, start: 
 
 
 def test_a_mailing_is_finished_in_its_turn_where_nothing_points_to_it(books: Books, start: Start) -> None:
-    """As when no process has led for an hour."""
+    """As when its hints were lost."""
     mailing_id, _ = books.launched(3, ends=HOUR)
     books.move(close_messages, mailing_id, MessageState.CANCELLED, 10)
-    books.run("update tallies set quarter = quarter - interval '1 h'")
-    with books.engine.connect() as connection:
-        assert ready_mailings(connection) == []
+    books.run("update mailing_counters set due_at = null")
     start()
     wait_until(lambda: finished(books) == [mailing_id])
 

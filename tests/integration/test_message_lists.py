@@ -54,6 +54,13 @@ def large(request: pytest.FixtureRequest, books: Books) -> Iterator[Books]:
             state=state,
         )
     books.run("update mailings set audience = :count", count=MESSAGES)
+    names = ["audience", *MessageState]
+    books.run(
+        f"""insert into ledger_totals (slot, {", ".join(names)})
+            select 1, :audience, {", ".join(f"sum({state})" for state in MessageState)} from mailing_counters
+            on conflict (slot) do update set {", ".join(f"{name} = excluded.{name}" for name in names)}""",
+        audience=2 * MESSAGES,
+    )
     books.run("insert into tallies select mailing_id, now(), 0, status, count(*) from messages"
               " where status in ('sent', 'failed') group by 1, 4")  # fmt: skip
     yield books

@@ -27,6 +27,8 @@ from hypothesis.stateful import (
 )  # fmt: skip
 from sqlalchemy import Engine, Row, text
 
+from dispatcher_service.leading.chores.close_ended import close_slice
+from dispatcher_service.leading.walk import due_mailings
 from shared.domain.message import FINAL_STATES, MOVES, Error, MessageState
 from shared.domain.retry import ACCEPTED, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
 from shared.domain.window import Window
@@ -38,7 +40,6 @@ from shared.messages.fragments import GRACE
 from shared.messages.hand_back import hand_back
 from shared.messages.make_due import make_due
 from shared.messages.record import Verdict, record_verdicts
-from shared.messages.rescue import rescue_messages
 from shared.messages.retime import retime_messages
 from tests.services.books import HOUR, LEASE, MINUTE, Books
 
@@ -133,12 +134,17 @@ class Machine(RuleBasedStateMachine):
             case "pause":
                 self.books.run("update mailings set paused_at = now() where id = :id", id=mailing_id)
             case "resume":
-                self.books.run("update mailings set paused_at = null where id = :id", id=mailing_id)
+                self.resume(mailing_id)
             case "change window":
                 self.set_window(mailing_id, kind)
             case "end" if which % 3 == 0:  # not too often
                 column = "cancelled_at" if kind else "ends_at"
                 self.books.run(f"update mailings set {column} = now() where id = :id", id=mailing_id)
+
+    def resume(self, mailing_id: int) -> None:
+        """As the API does it."""
+        self.books.run("update mailings set paused_at = null where id = :id", id=mailing_id)
+        self.books.move(lambda _, entries: entries.look(mailing_id))
 
     def delete_client(self, which: int, locked: int) -> None:
         clients = [row.id for row in self.books.run("select id from clients order by id")]
@@ -174,18 +180,16 @@ class Machine(RuleBasedStateMachine):
                 self.books.move(create_messages, mailing_id, limit)
             case "rescue":
                 with self.somebody_locks(locked):
-                    self.books.move(rescue_messages, ATTEMPTS, limit)
+                    self.books.rescue(ATTEMPTS, limit)
             case "close":
                 self.close(mailing_id, limit, locked)
             case "publishing failed" if self.jobs:
                 job = self.jobs.pop(which % len(self.jobs))
                 self.books.move(hand_back, job.mailing_id, job.ids)
             case "make due":
-                with self.engine.begin() as connection:
-                    make_due(connection)
+                self.books.move(make_due)
             case "time anew":
-                with self.engine.begin() as connection:
-                    retime_messages(connection, mailing_id, limit)
+                self.books.move(retime_messages, mailing_id, limit)
         self.finish()
 
     def close(self, mailing_id: int, limit: int, locked: int) -> None:
@@ -198,7 +202,13 @@ class Machine(RuleBasedStateMachine):
                 self.books.move(close_messages, mailing_id, state, limit)
 
     def finish(self) -> None:
-        for mailing_id in self.books.finish(self.mailings):
+        """As the leader does it: what is hinted at and has nothing due is looked at, and perhaps finished."""
+        with self.engine.connect() as connection:
+            quiet = [mailing.id for mailing in due_mailings(connection) if not mailing.due]
+            candidates = [mailing_id for mailing_id, _ in settle_hints(connection, quiet)]
+            connection.commit()
+        assert self.books.finish(candidates) == candidates
+        for mailing_id in candidates:
             assert set(self.books.states(mailing_id)) <= FINAL_STATES
 
     # ---------------------------------------------------------------- the dispatchers
@@ -236,7 +246,7 @@ class Machine(RuleBasedStateMachine):
         self.let_leases_run_out([message.id for message in ghost[::every]])
         if then != NOTHING:
             self.messages_move_as_they_may()
-            self.books.move(rescue_messages, ATTEMPTS, 20)
+            self.books.rescue(ATTEMPTS, 20)
         if then == TAKEN_OVER:
             mailing_id = ghost[0].mailing_id
             self.messages_move_as_they_may()
@@ -261,10 +271,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule(every=few, rest=pick)
     def time_passes(self, every: int, rest: int) -> None:
-        """For some messages."""
+        """For some messages, and for the hints at them."""
         self.books.run(
-            """update messages set due_at = now() - interval '1 s'
-               where status in ('pending', 'queued', 'retrying') and id % :every = :rest""",
+            """with moved as (
+                   update messages set due_at = now() - interval '1 s'
+                   where status in ('pending', 'queued', 'retrying') and id % :every = :rest returning mailing_id)
+               update mailing_counters set due_at = least(due_at, now() - interval '1 s')
+               where due_at is not null and mailing_id in (select mailing_id from moved)""",
             every=every, rest=rest % every,
         )  # fmt: skip
 
@@ -282,6 +295,20 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def the_ledger_holds(self) -> None:
         self.books.check()
+
+    @invariant()
+    def nothing_is_forgotten(self) -> None:
+        """No message is due before the leader looks at its mailing."""
+        forgotten = self.books.run(
+            """select m.id, next.due_at, hint.due_at
+               from mailings m
+               cross join lateral (select min(due_at) as due_at from messages
+                                   where mailing_id = m.id and status in ('pending', 'queued', 'retrying')) next
+               cross join lateral (select min(due_at) as due_at from mailing_counters where mailing_id = m.id) hint
+               where next.due_at is not null and greatest(next.due_at, now()) < coalesce(hint.due_at, 'infinity')
+                 and paused_at is null and cancelled_at is null and ends_at > now()"""
+        )
+        assert forgotten == []
 
     @invariant()
     def repeats_are_counted(self) -> None:
@@ -328,16 +355,23 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Users leave it alone, crashed dispatchers stay away: everything comes to its end."""
-        self.books.run("update mailings set paused_at = null, window_from = null, window_until = null")
+        self.books.run("update mailings set window_from = null, window_until = null")
+        for mailing_id in self.mailings:
+            self.resume(mailing_id)
         for _ in range(3):
             self.let_leases_run_out(list(self.before))
-            self.books.move(rescue_messages, ATTEMPTS, 1000)
+            self.books.rescue(ATTEMPTS, 1000)
             self.time_passes(1, 0)
             for mailing_id in self.mailings:
                 self.books.launch(mailing_id)
                 self.close(mailing_id, 1000, 0)
                 claimed = self.books.claim(mailing_id, self.books.take(mailing_id))
                 assert self.books.record(Finish(MessageState.SENT), claimed) == 0
+        with self.engine.connect() as connection:
+            mailings = due_mailings(connection)
+        for mailing in mailings:
+            if mailing.is_to_close:
+                assert self.books.move(close_slice, mailing) == 0
         self.finish()
         assert [row.id for row in self.books.run("select id from mailings where finished_at is null")] == []
         assert {row.status for row in self.books.run("select distinct status from messages")} <= FINAL_STATES

@@ -21,12 +21,12 @@ from shared.ledger.figures import read_figures
 from shared.messages.cancel import cancel_client
 from shared.messages.claim import claim_messages
 from shared.messages.close import close_messages
-from shared.messages.create import create_messages
+from shared.messages.create import Slice, create_messages
 from shared.messages.fragments import GRACE
 from shared.messages.hand_back import hand_back
 from shared.messages.make_due import make_due
 from shared.messages.record import Verdict, record_verdicts
-from shared.messages.rescue import rescue_messages
+from shared.messages.rescue import find_lost, rescue_messages
 from shared.messages.retime import retime_messages
 from shared.messages.take import take_messages
 from tests.services.books import FAILED, HOUR, LEASE, MINUTE, SECOND, SENT, Books
@@ -82,6 +82,19 @@ def test_a_launch_goes_in_slices(books: Books, clients: int, slices: int) -> Non
     assert books.launch(mailing_id, limit=3) == slices
     assert books.states(mailing_id) == {"pending": clients}
     assert books.move(create_messages, mailing_id, 3).count == 0
+
+
+def test_a_slice_looks_at_no_more_clients_than_it_is_told_whoever_matches(books: Books) -> None:
+    """Holes in the ids cost nothing, and the cursor moves on where nobody matches."""
+    ids = books.clients(100)
+    books.run("delete from clients where id between :first and :last", first=ids[10], last=ids[89])
+    books.clients(1, tag="one")
+    nobody, one = books.mailing(tags=["nobody"]), books.mailing(tags=["one"])
+    assert books.move(create_messages, nobody, 15) == Slice(0, complete=False)
+    [row] = books.run("select audience_cursor, launched_at from mailings where id = :id", id=nobody)
+    assert (row.audience_cursor, row.launched_at) == (ids[94], None)
+    assert books.launch(nobody, 15) == 1
+    assert [books.move(create_messages, one, 15).count for _ in range(3)] == [0, 1, 0]
 
 
 def test_a_launch_goes_on_where_a_killed_process_left_it(books: Books, other: Books) -> None:
@@ -217,10 +230,7 @@ def test_a_change_of_the_window_times_waiting_messages_anew(books: Books) -> Non
     start, end = open_window()
     books.run("update mailings set window_from = :start, window_until = :end", start=start, end=end)
     assert books.take(mailing_id) == []
-    with books.engine.begin() as connection:
-        assert retime_messages(connection, mailing_id, 3) == 3
-        assert retime_messages(connection, mailing_id, 3) == 2
-        assert retime_messages(connection, mailing_id, 3) == 0
+    assert [books.move(retime_messages, mailing_id, 3) for _ in range(3)] == [3, 2, 0]
     assert books.take(mailing_id) == ids
 
 
@@ -254,6 +264,7 @@ def test_only_what_waits_for_it_is_claimed(books: Books) -> None:
     books.run(
         "update mailing_counters set pending = pending + 1, queued = queued - 1 where mailing_id = :id", id=mailing_id
     )
+    books.run("update ledger_totals set pending = pending + 1, queued = queued - 1")
     before = [books.message(message_id) for message_id in (sent, leased, waiting, *strange)]
 
     claimed = books.claim(mailing_id, [*ids, *strange, free, 10**12])
@@ -456,7 +467,7 @@ def test_a_batch_of_every_kind_over_several_mailings(books: Books) -> None:
 def test_a_verdict_that_comes_too_late_or_twice_changes_nothing(books: Books, decision: Any) -> None:
     mailing_id, ids = books.queued(3)
     claimed = books.claim(mailing_id, ids, lease=timedelta(0))
-    assert books.move(rescue_messages, 10, 2) == 2
+    assert books.rescue(10, 2) == 2
     before = [books.message(message_id) for message_id in ids[:2]]
     assert books.record(decision, claimed, Error.SERVER_ERROR) == 2
     assert [books.message(message_id) for message_id in ids[:2]] == before
@@ -468,7 +479,7 @@ def test_a_verdict_that_comes_too_late_or_twice_changes_nothing(books: Books, de
 def test_a_late_verdict_does_not_pass_for_one_of_the_newer_claim_it_is_written_with(books: Books) -> None:
     mailing_id, ids = books.queued(2)
     old = books.claim(mailing_id, ids, lease=timedelta(0))
-    books.move(rescue_messages, 10, 100)
+    books.rescue(10, 100)
     new = books.claim(mailing_id, books.take(mailing_id))
 
     late = books.record(Retry(MINUTE), [old[0], new[1]], Error.TIMED_OUT)  # the same dispatcher has both
@@ -529,7 +540,7 @@ def test_a_lease_that_ran_out_costs_an_attempt(books: Books) -> None:
     mailing_id, ids = books.queued(2)
     [held] = books.claim(mailing_id, ids[:1])
     books.claim(mailing_id, ids[1:], lease=timedelta(0))
-    assert books.move(rescue_messages, 10, 100) == 1
+    assert books.rescue(10, 100) == 1
     row = books.message(ids[1])
     assert (row.status, row.attempts, row.error) == ("pending", 1, "lease_lost")
     assert books.message(held.id).status == "sending"
@@ -540,7 +551,7 @@ def test_a_lease_that_ran_out_costs_an_attempt(books: Books) -> None:
 def test_a_lease_that_ran_out_with_the_last_attempt_is_unknown(books: Books) -> None:
     mailing_id, ids = books.queued(1)
     books.claim(mailing_id, ids, lease=timedelta(0))
-    assert books.move(rescue_messages, 1, 100) == 1
+    assert books.rescue(1, 100) == 1
     assert books.message(ids[0]).status == "unknown"
 
 
@@ -549,7 +560,7 @@ def test_a_lease_that_ran_out_after_the_end_is_unknown(books: Books, change: str
     mailing_id, ids = books.queued(1)
     books.claim(mailing_id, ids, lease=timedelta(0))
     books.run(f"update mailings set {change}")
-    books.move(rescue_messages, 10, 100)
+    books.rescue(10, 100)
     assert books.states(mailing_id) == {"unknown": 1}
 
 
@@ -563,7 +574,7 @@ def test_what_any_call_may_have_delivered_ends_as_unknown_whatever_came_after(
         books.record(Retry(timedelta(0)), books.claim(mailing_id, ids), Error.TIMED_OUT)
     else:
         books.claim(mailing_id, ids, lease=timedelta(0))
-        assert books.move(rescue_messages, 10, 100) == 1
+        assert books.rescue(10, 100) == 1
         assert books.take(mailing_id) == ids
     books.record(Retry(timedelta(0)), books.claim(mailing_id, ids), Error.SERVER_ERROR)
     assert books.message(ids[0]).maybe_delivered
@@ -666,8 +677,7 @@ def test_after_the_broker_lost_everything_what_was_queued_is_due(books: Books) -
     mailing_id, ids = books.queued(3)
     waiting, message_id = books.retrying(HOUR)
     books.claim(mailing_id, ids[:1])
-    with books.engine.begin() as connection:
-        make_due(connection)
+    books.move(make_due)
     assert books.take(mailing_id) == ids[1:]
     assert books.take(waiting) == []
     assert books.claim(waiting, [message_id]) == []
@@ -709,7 +719,7 @@ def test_everybody_at_once_neither_deadlocks_nor_loses_count(books: Books, books
         each.move(record_verdicts, some[: len(some) - number % 3], timedelta(0))
 
     def rescue(each: Books, number: int) -> None:
-        each.move(rescue_messages, 10_000, 50)
+        each.rescue(10_000, 50)
         each.move(close_messages, mailings[number % 4], MessageState.CANCELLED, 1)
 
     def delete(each: Books, number: int) -> None:
@@ -772,6 +782,9 @@ def large(request: pytest.FixtureRequest, books: Books) -> Books:
     counts = ", ".join(f"count(*) filter (where status = '{state}')" for state in MessageState)
     books.run(f"""insert into mailing_counters (mailing_id, slot, {", ".join(MessageState)})
                   select mailing_id, 0, {counts} from messages group by 1""")
+    books.run("update mailing_counters set due_at = now()")
+    books.run(f"""update ledger_totals set {", ".join(f"{state} = c.{state}" for state in MessageState)}
+                  from mailing_counters c where ledger_totals.slot = 1""")
     books.run("insert into tallies select mailing_id, now(), 0, 'sent', sent from mailing_counters")
     return books
 
@@ -799,10 +812,12 @@ def test_no_move_reads_more_of_a_large_table_than_it_needs(large: Books) -> None
     engine = large.engine
     queued = [row.id for row in large.run("select id from messages where status = 'queued' order by id")]
     job = [*queued[:100], *range(1, 101)]
+    lost = [row.id for row in large.run("select id from messages where status = 'sending' order by id limit 10")]
+    another = large.mailing(ends=2 * HOUR)
     by_id, due, lease = "messages_pkey", "messages_due_idx", "messages_lease_idx"
 
     def walk(connection: Connection, _entries: Entries) -> None:
-        assert connection.execute(WALK).one().due
+        assert connection.execute(WALK).first().due
 
     def claim(connection: Connection, entries: Entries) -> None:
         taken = claim_messages(connection, entries, 1, job, lease=LEASE)
@@ -816,10 +831,12 @@ def test_no_move_reads_more_of_a_large_table_than_it_needs(large: Books) -> None
         (lambda c, e: claim_messages(c, e, 1, job, lease=LEASE), {by_id}),
         (lambda c, e: hand_back(c, e, 1, job), {by_id}),
         (lambda c, e: take_messages(c, e, 1, 100), {due, by_id}),
-        (lambda c, e: rescue_messages(c, e, 10, 10), {lease, by_id}),
-        (lambda c, e: make_due(c), {due, by_id}),
+        (lambda c, e: create_messages(c, e, another, 1000), set()),
+        (lambda c, e: find_lost(c, 10, [another]), {lease}),
+        (lambda c, e: rescue_messages(c, e, 10, lost), {by_id}),
+        (make_due, {due, by_id}),
         (lambda c, e: cancel_client(c, e, 100), {"messages_mailing_id_client_id_key", by_id}),
-        (lambda c, e: retime_messages(c, 1, 100), {due, by_id}),
+        (lambda c, e: retime_messages(c, e, 1, 100), {due, by_id}),
         (lambda c, e: close_messages(c, e, 1, MessageState.EXPIRED, 100), {due, by_id}),
     ]
     for move, expected in moves:

@@ -1,32 +1,18 @@
 """The schema that the migrations make is the one that the models describe."""
 
-import os
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Engine, make_url, text
+from sqlalchemy import Connection, Engine, text
 
 from shared import migrate
-from shared.database import schema
 from shared.database.models import Base
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def empty_url(database_url: str, engine: Engine) -> str:
-    """The URL of a database without a schema."""
-    with engine.begin() as connection:
-        connection.execute(
-            text("drop schema public cascade; create schema public; grant usage on schema public to public")
-        )
-    return database_url
+from shared.domain.message import MessageState
+from shared.ledger.figures import count_mailings, read_figures, read_totals
+from shared.migrate import upgrade
 
 
 def test_migrations_and_models_agree(engine: Engine) -> None:
@@ -63,12 +49,12 @@ _DEFINITIONS = r"""
 """
 
 
-def test_migrating_twice_and_at_the_same_time_is_harmless(empty_url: str) -> None:
+def test_migrating_twice_and_at_the_same_time_is_harmless(database_url: str) -> None:
     errors: list[BaseException] = []
 
     def upgrade() -> None:
         try:
-            migrate.upgrade(empty_url)
+            migrate.upgrade(database_url)
         except BaseException as error:
             errors.append(error)
 
@@ -80,87 +66,44 @@ def test_migrating_twice_and_at_the_same_time_is_harmless(empty_url: str) -> Non
     assert not errors
 
 
-def test_an_index_whose_making_was_broken_off_is_made_anew(database_url: str, engine: Engine) -> None:
-    """What is made beside the traffic is no part of a transaction: it is there, and nobody may use it."""
-    broken = """
-        update pg_index set indisvalid = false where indexrelid = 'messages_rare_idx'::regclass;
-        update alembic_version set version_num = '0006';
-    """
-    with engine.begin() as connection:
-        connection.execute(text(broken))
-    migrate.upgrade(database_url)
-    with engine.begin() as connection:
-        assert connection.scalar(text("select bool_and(indisvalid) from pg_index"))
+def test_what_was_counted_before_there_were_hints_and_totals(database_url: str, engine: Engine) -> None:
+    """Every mailing that has something to do is looked at, and the totals have everything that is shown."""
+    with engine.connect() as connection:
+        _migrate(connection, "down", "0003")
+        connection.execute(text(_BEFORE))
+        connection.commit()
+    upgrade(database_url)
+    with engine.connect() as connection:
+        # 1 waits, 2 is paused, 3 is finished, 4 is deleted and finished, 5 is deleted and can be finished, as 6.
+        hints = connection.execute(text("select mailing_id, slot, due_at <= now() from mailing_counters order by 1, 2"))
+        assert [tuple(row) for row in hints] == [
+            (1, 0, False), (1, 7, None), (2, 0, None), (3, -1, None), (4, -1, None), (5, 0, True), (6, 0, True),
+        ]  # fmt: skip
+        due = connection.scalar(text("select count(*) from mailing_counters join messages using (mailing_id, due_at)"))
+        assert due == 1
+        totals, third = read_totals(connection), read_figures(connection, [3])[3]
+        assert count_mailings(connection) == 4
+    assert (totals.audience, totals.states[MessageState.PENDING], totals.states[MessageState.SENT]) == (6, 2, 4)
+    assert (third.audience, third.states[MessageState.SENT]) == (3, 3)
 
 
-@pytest.mark.parametrize(
-    ("change", "enough"),
-    [
-        ("select 1", True),
-        ("update alembic_version set version_num = '9999'", True),
-        ("update alembic_version set version_num = '0001'", False),
-        ("delete from alembic_version", False),
-        ("drop table alembic_version", False),
-    ],
-)
-def test_a_process_knows_whether_the_schema_is_new_enough(engine: Engine, change: str, enough: bool) -> None:
-    with engine.begin() as connection:
-        connection.execute(text(change))
-    assert schema.is_up_to_date(engine) is enough
+_BEFORE = """
+    insert into mailings (text, starts_at, ends_at, audience, launched_at, paused_at, finished_at, deleted_at) values
+        ('1', now(), now() + interval '1 h', 1, now(), null, null, null),
+        ('2', now(), now() + interval '1 h', 1, now(), now(), null, null),
+        ('3', now(), now() + interval '1 h', 3, now(), null, now(), null),
+        ('4', now(), now() + interval '1 h', 1, now(), null, now(), now()),
+        ('5', now(), now() + interval '1 h', 1, now(), null, null, now()),
+        ('6', now(), now() + interval '1 h', 1, now(), null, null, null);
+    insert into messages (mailing_id, client_id, status, due_at) values
+        (1, 1, 'pending', now() + interval '30 min'), (2, 1, 'pending', now());
+    insert into mailing_counters (mailing_id, slot, pending, sent) values
+        (1, 0, 1, 0), (1, 7, 0, 0), (2, 0, 1, 0), (3, 1, 0, 1), (3, 2, 0, 2), (4, 3, 0, 1), (5, 0, 0, 1), (6, 0, 0, 1)
+"""
 
 
-# ---------------------------------------------------------------- what the command says when it cannot
-
-
-@pytest.fixture
-def stranger_url(empty_url: str, engine: Engine) -> Iterator[str]:
-    """The same database, as a role that may do nothing in it."""
-    with engine.begin() as connection:
-        connection.execute(text("create role stranger login"))
-    yield make_url(empty_url).set(username="stranger").render_as_string(hide_password=False)
-    with engine.begin() as connection:
-        connection.execute(text("drop owned by stranger; drop role stranger"))
-
-
-def test_a_role_that_may_not_create_tables_is_told_what_it_needs(stranger_url: str) -> None:
-    assert said(stranger_url) == (
-        "The schema could not be brought up to date: permission denied for schema public. The role of DATABASE_URL has"
-        " to own the tables that are there, and may have to be allowed to create others:"
-        " `grant create on schema public to …`.\n"
-    )
-
-
-def test_a_database_that_is_newer_is_told_apart(database_url: str, engine: Engine) -> None:
-    with engine.begin() as connection:
-        connection.execute(text("update alembic_version set version_num = '9999'"))
-    assert said(database_url).startswith("The schema of this database was made by another version of the service: ")
-
-
-@pytest.mark.parametrize(
-    ("url", "words"),
-    [
-        ("postgresql://user:hunt@er2@127.0.0.1:1/notify", "DATABASE_URL must have one @; in a name or password @ is"),
-        ("postgresql://user:hunter2/@127.0.0.1:1/notify", "DATABASE_URL must be a URL of the form postgresql://…"),
-        ("postgresql://user:hunt%40er2@127.0.0.1:1/notify", "The schema could not be brought up to date: "),
-    ],
-)
-def test_a_url_that_leads_nowhere_costs_one_line(url: str, words: str) -> None:
-    line = said(url)
-    assert line.startswith(words)
-    assert "er2" not in line
-    assert line.count("\n") == 1
-
-
-def said(url: str) -> str:
-    """What `python -m shared.migrate` says when it fails."""
-    process = subprocess.run(
-        [sys.executable, "-m", "shared.migrate"],
-        env={**os.environ, "DATABASE_URL": url},
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert (process.returncode, process.stdout) == (1, "")
-    return process.stderr
+def _migrate(connection: Connection, direction: str, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", "shared.database:migrations")
+    config.attributes["connection"] = connection
+    (command.downgrade if direction == "down" else command.upgrade)(config, revision)

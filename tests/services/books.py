@@ -16,8 +16,19 @@ from shared.ledger.figures import find_unbalanced, read_figures, read_totals
 from shared.messages.claim import Claimed, claim_messages
 from shared.messages.create import create_messages
 from shared.messages.record import Verdict, record_verdicts
+from shared.messages.rescue import find_lost, rescue_messages
 from shared.messages.take import take_messages
 
+TABLES = (
+    "clients",
+    "mailings",
+    "messages",
+    "mailing_counters",
+    "ledger_totals",
+    "ledger_findings",
+    "tallies",
+    "broker_jobs",
+)
 LEASE = timedelta(seconds=30)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
@@ -33,8 +44,7 @@ class Books:
         self._phones = 79000000000
 
     def empty(self) -> None:
-        tables = "clients, mailings, messages, mailing_counters, tallies, ledger_findings, broker_jobs"
-        self.run(f"truncate {tables} restart identity")
+        self.run(f"truncate {', '.join(TABLES)} restart identity")
         self.run("update send_rate set next_at = now()")
 
     def run(self, statement: str, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -113,6 +123,12 @@ class Books:
         claim = self.move(claim_messages, mailing_id, ids, lease=lease, rate=rate)
         return list(claim.messages) if claim else []
 
+    def rescue(self, attempts: int, limit: int) -> int:
+        """How many messages whose lease had run out."""
+        with self.engine.begin() as connection:
+            lost = find_lost(connection, limit)
+        return sum(self.move(rescue_messages, attempts, ids) for ids in lost.values())
+
     def record(self, decision: Decision, claimed: Sequence[Claimed], error: Any = None) -> int:
         """How many verdicts came too late."""
         ambiguous = error in AMBIGUOUS_ERRORS
@@ -130,7 +146,7 @@ class Books:
         with self.engine.connect() as connection:
             with snapshot(connection):
                 accounts = read_accounts(connection, mailing_ids)
-            return finish_mailings(connection, accounts)
+            return finish_mailings(connection, self._slot, accounts)
 
     # ---------------------------------------------------------------- what became of it
 
@@ -166,7 +182,12 @@ class Books:
             )
             tallied = {(row.mailing_id, row.name): row.number for row in tallies}
             assert find_unbalanced(connection) == []
-            assert read_totals(connection).balanced
+            totals = read_totals(connection)
+            shown = read_figures(
+                connection, list(connection.scalars(text("select id from mailings where deleted_at is null")))
+            )
+        assert totals.audience == sum(each.audience for each in shown.values())
+        assert totals.states == {state: sum(each.states[state] for each in shown.values()) for state in MessageState}
         counted: dict[int, Counter[str]] = {mailing_id: Counter() for mailing_id in ids}
         for row in rows:
             counted[row.mailing_id][row.status] = row.number

@@ -36,7 +36,6 @@ def add_the_line() -> None:
 
 
 def look(url: str) -> dict[str, Any]:
-    from dispatcher_service.leading.chores.finish_mailings import ready_mailings
     from dispatcher_service.reporter import letter, report
     from sandbox.progress import Progress
     from sandbox.reckoning import Provider, Service, problems
@@ -45,6 +44,7 @@ def look(url: str) -> dict[str, Any]:
     from shared.domain.message import MOVES, OPEN_STATES, MessageState
     from shared.ledger.figures import read_figures
     from shared.messages.close import close_messages
+    from shared.messages.hints import settle_hints
     from tests.services.api import Api
     from tests.services.books import Books
 
@@ -58,7 +58,7 @@ def look(url: str) -> dict[str, Any]:
     books.move(close_messages, mailing_id, MessageState.EXPIRED, 2)
     books.check()
     with engine.connect() as connection:
-        ready = [one for one, _ in ready_mailings(connection)]
+        ready = [one for one, _ in settle_hints(connection, [mailing_id])]
         figures = read_figures(connection, [mailing_id])[mailing_id]
         end = datetime.now(UTC)
         today = end.astimezone(ZoneInfo("UTC")).date()

@@ -1,58 +1,59 @@
 """A message whose dispatcher is gone, or too slow, is sent by another one."""
 
-from sqlalchemy import Connection, text
+from collections.abc import Mapping, Sequence
 
-from dispatcher_service.leading.clock_watch import ClockWatch
+from sqlalchemy import Connection
+
+from dispatcher_service.leading.chores.chore import Chore, Step
+from dispatcher_service.leading.isolation import HeldUp, Isolation
+from dispatcher_service.leading.lease_guard import LeaseGuard
 from shared import metrics
 from shared.clock import ticks
-from shared.ledger.entries import open_entries
+from shared.ledger.entries import Entries
 from shared.logs import logger
-from shared.messages.rescue import rescue_messages
+from shared.messages.rescue import find_lost, rescue_messages
+
+RESCUE_AFTER = 5.0
+"""Seconds after taking the lead: when the database comes back, dispatchers first write what they know."""
 
 RESCUE_SLICE = 5_000
 
 
-class RescueLeases:
-    """Frees messages whose lease ran out.
+class RescueLeases(Chore):
+    """Frees messages whose lease ran out, mailing by mailing."""
 
-    Not for as long as a lease lasts after the database's clock has stepped: what looks as if it had run out may be on
-    the wire. Afterwards every claim that was made before the step is over by the clock of whoever made it.
-    """
+    name = "rescue_leases"
+    pause = 0.25
 
-    def __init__(self, slot: int, attempts: int, lease: float) -> None:
-        """attempts: provider calls at the most. lease: seconds that the leases of the dispatchers last."""
-        self._slot = slot
+    def __init__(self, attempts: int, guard: LeaseGuard) -> None:
+        """attempts: provider calls at the most. guard: asked in every transaction before it believes the clock."""
+        super().__init__()
         self._attempts = attempts
-        self._lease = lease
-        self._watch = ClockWatch()
-        self._not_before = 0.0
+        self._guard = guard
+        self._next_at = ticks() + RESCUE_AFTER
 
-    def __call__(self, connection: Connection) -> int:
-        """The next slice; how many there were."""
-        with connection.begin(), open_entries(connection, self._slot) as entries:
-            self._look(connection)
-            if ticks() < self._not_before:
+    def work(self, step: Step) -> bool | None:
+        left_out = step.acts.mailings_set_aside(self.name)
+
+        def find(connection: Connection, _entries: Entries) -> Mapping[int, Sequence[int]]:
+            return find_lost(connection, RESCUE_SLICE, left_out) if self._guard.trusts(connection) else {}
+
+        lost = step.acts.run(self.name, None, find)
+        if lost is None:
+            return None
+        return self.in_turn(list(lost), lambda mailing_id: self._rescue(step.acts, mailing_id, lost[mailing_id]))
+
+    def _rescue(self, acts: Isolation, mailing_id: int, message_ids: Sequence[int]) -> int | None:
+        def rescue(connection: Connection, entries: Entries) -> int:
+            if not self._guard.trusts(connection):
                 return 0
-            rescued = rescue_messages(connection, entries, self._attempts, RESCUE_SLICE)
-        metrics.MESSAGES_RESCUED.inc(rescued)
+            rescued = rescue_messages(connection, entries, self._attempts, message_ids)
+            if not rescued and mailing_id in find_lost(connection, RESCUE_SLICE):
+                raise HeldUp
+            return rescued
+
+        rescued = acts.run(self.name, mailing_id, rescue)
         if rescued:
-            logger().warning("leases_ran_out", count=rescued)
+            metrics.MESSAGES_RESCUED.inc(rescued)
+            logger().warning("leases_ran_out", mailing_id=mailing_id, count=rescued)
         return rescued
-
-    def stand_by(self, connection: Connection) -> None:
-        """Whoever takes the lead after a step has to have seen the clock before it."""
-        with connection.begin():
-            self._look(connection)
-
-    def _look(self, connection: Connection) -> None:
-        """At the clock by which this transaction goes."""
-        before = ticks()
-        shown = connection.scalar(_NOW)
-        after = ticks()
-        if step := self._watch.step(shown, before, after):
-            self._not_before = after + self._lease
-            metrics.CLOCK_STEPS.inc()
-            logger().warning("database_clock_stepped", seconds=round(step, 1), rescue_in=round(self._lease, 1))
-
-
-_NOW = text("select now()")

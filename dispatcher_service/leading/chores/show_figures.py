@@ -1,38 +1,65 @@
 """The metrics say how many mailings and messages are open."""
 
-from sqlalchemy import Connection, text
+from collections import Counter
 
+from sqlalchemy import Connection, Row, text
+
+from dispatcher_service.leading.chores.chore import Chore, Step
 from shared import metrics
 from shared.clock import ticks
-from shared.domain.mailing import ENDED, MailingState, mailing_state
-from shared.domain.message import OPEN_STATES
-from shared.ledger.figures import read_figures
+from shared.domain.mailing import ENDED, MailingState
+from shared.ledger.entries import Entries
+from shared.ledger.figures import read_open_messages
 
 FIGURES_EVERY = 2.0
+PART = 2_000
 
 
-class ShowFigures:
-    """Called in every step, it does something every FIGURES_EVERY seconds."""
+class ShowFigures(Chore):
+    """Counts the mailings by state every FIGURES_EVERY seconds. A mailing's state is stored nowhere, so each of them is
+    counted: PART of them at a time, and the metrics follow when all have been."""
+
+    name = "show_figures"
+    pause = 0.25
 
     def __init__(self) -> None:
-        self._next_at = 0.0
+        super().__init__()
+        self._next_round_at = 0.0
+        self._last = 0
+        self._counted: Counter[str] = Counter()
 
-    def __call__(self, connection: Connection) -> None:
-        if ticks() < self._next_at:
-            return
-        self._next_at = ticks() + FIGURES_EVERY
-        with connection.begin():
-            now = connection.scalar(_NOW)
-            mailings = connection.execute(_OPEN_MAILINGS).all()
-            figures = read_figures(connection, [mailing.id for mailing in mailings])
-        for state in set(MailingState) - ENDED:
-            metrics.MAILINGS.labels(state).set(sum(mailing_state(mailing, now) == state for mailing in mailings))
-        for open_state in OPEN_STATES:
-            metrics.MESSAGES.labels(open_state).set(sum(figure.states[open_state] for figure in figures.values()))
+    def work(self, step: Step) -> bool | None:
+        if ticks() < self._next_round_at:
+            return False
+        part = step.acts.run(self.name, None, self._read)
+        if part is None:
+            return None
+        self._counted.update({state: getattr(part, state) for state in _SHOWN})
+        self._last = part.last if part.number == PART else 0
+        if not self._last:
+            for state in _SHOWN:
+                metrics.MAILINGS.labels(state).set(self._counted[state])
+            self._counted.clear()
+            self._next_round_at = ticks() + FIGURES_EVERY
+        return False
+
+    def _read(self, connection: Connection, _entries: Entries) -> Row[tuple[object, ...]]:
+        if not self._last:
+            for state, number in read_open_messages(connection).items():
+                metrics.MESSAGES.labels(state).set(number)
+        return connection.execute(_COUNT, {"after": self._last, "limit": PART}).one()
 
 
-_NOW = text("select now()")
+_SHOWN = tuple(set(MailingState) - ENDED)
 
-_OPEN_MAILINGS = text("""
-    select id, starts_at, ends_at, paused_at, cancelled_at, finished_at from mailings where finished_at is null
+# As `shared.domain.mailing.mailing_state` has it.
+_COUNT = text("""
+    select count(*) as number, max(id) as last,
+           count(*) filter (where not ended and paused_at is not null) as paused,
+           count(*) filter (where not ended and paused_at is null and starts_at <= now()) as running,
+           count(*) filter (where not ended and paused_at is null and starts_at > now()) as scheduled
+    from (
+        select id, starts_at, paused_at, cancelled_at is not null or ends_at <= now() as ended
+        from mailings where finished_at is null and id > :after order by id limit :limit
+    ) part
 """)

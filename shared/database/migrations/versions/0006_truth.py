@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 _AMBIGUOUS = "error in ('timed_out', 'connection_lost', 'lease_lost')"
 
@@ -21,14 +21,6 @@ def upgrade() -> None:
         ["id"],
         postgresql_where=sa.text("finished_at is null and audience_limit is not null"),
     )
-    op.create_index(
-        "mailings_empty_idx",
-        "mailings",
-        ["id"],
-        postgresql_where=sa.text(
-            "finished_at is null and audience = 0 and (launched_at is not null or cancelled_at is not null)"
-        ),
-    )
     op.create_table(
         "ledger_findings",
         sa.Column("mailing_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -40,6 +32,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("ledger_findings")
-    op.drop_index("mailings_empty_idx", "mailings")
     op.drop_index("mailings_begun_idx", "mailings")
     op.drop_column("messages", "maybe_delivered")

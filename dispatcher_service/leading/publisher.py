@@ -1,0 +1,203 @@
+"""The leader's side of the broker, on a thread of its own: a broker that is slow or silent keeps nobody but itself."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from dispatcher_service.leading.backlog import LATEST, Backlog
+from shared import metrics
+from shared.broker import topology
+from shared.broker.base import Broker, Session
+from shared.clock import ticks
+from shared.domain.errors import BrokerError, UndecodableJob
+from shared.domain.job import LaunchJob
+from shared.logs import logger
+from shared.loop import keep_serving
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Messages of a mailing that are `queued`, and the jobs that name them."""
+
+    mailing_id: int
+    message_ids: Sequence[int]
+    jobs: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the broker has room for. jobs: how many. is_empty: no jobs of ours are there or on their way. losses: how
+    often the broker may have lost jobs so far."""
+
+    jobs: int
+    is_empty: bool
+    losses: int
+
+
+class Publisher:
+    """Looks how much room there is on the broker, publishes what is handed over for it, and only then looks again.
+
+    So no more than the jobs for which there was room are on their way. `run` in a thread of its own, for as long as the
+    process leads; the leading thread calls the others.
+    """
+
+    def __init__(self, broker: Broker, wake_leader: Callable[[], None]) -> None:
+        """wake_leader: called where there is something for the leading thread to do."""
+        self._broker = broker
+        self._wake_leader = wake_leader
+        self._log = logger()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self.run, name="publisher", daemon=True)
+        self._backlog = Backlog()
+        self._session: Session | None = None  # written by this thread; others only wake it
+
+        self._lock = threading.Lock()  # of what follows
+        self._is_connected = False
+        self._is_feeding = False  # the leading thread uses the room
+        self._is_wanted = False  # it has something to publish
+        self._room = 0  # what is left of it
+        self._depth: int | None = None  # at the last look; None while it is out of date
+        self._losses = 1  # of the session; whoever led before may have ended before it had published what it queued
+        self._handed: deque[Batch] = deque()
+        self._failed: deque[Batch] = deque()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._wake()
+
+    def join(self, timeout: float) -> None:
+        self._thread.join(timeout)
+
+    # ---- for the leading thread
+
+    def begin(self) -> Room:
+        """What the last look found; it may be used now. Until `end` there is no further one."""
+        with self._lock:
+            self._is_feeding = True
+            return Room(self._room, self._depth == 0, self._losses)
+
+    def hand_over(self, batch: Batch) -> None:
+        """It is published, or comes back from `take_failed`."""
+        with self._lock:
+            self._room, self._depth = self._room - len(batch.jobs), None
+            (self._handed if self._is_connected else self._failed).append(batch)
+        self._wake()
+
+    def end(self, *, is_wanted: bool) -> None:
+        """is_wanted: there is something to publish, as far as there is room."""
+        with self._lock:
+            self._is_feeding, self._is_wanted = False, is_wanted
+        if is_wanted:
+            self._wake()
+
+    def take_failed(self) -> list[Batch]:
+        """Batches of which nobody knows whether the broker has them."""
+        with self._lock:
+            failed = list(self._failed)
+            self._failed.clear()
+            return failed
+
+    # ---- the thread's own
+
+    def run(self) -> None:
+        """Publishes, on one session after the other."""
+        keep_serving(self._connect, BrokerError, self._lost, is_over=self._stopping.is_set, wait=self._stopping.wait)
+
+    def _connect(self, all_is_well: Callable[[], None]) -> None:
+        with closing(self._broker.connect()) as session:
+            session.subscribe([topology.LAUNCH], 10)
+            self._session = session
+            all_is_well()
+            with self._lock:
+                self._is_connected = True
+            try:
+                while not self._stopping.is_set():
+                    pause = self._look(session)
+                    self._publish_until(session, ticks() + pause)
+            finally:
+                self._session = None
+                self._give_up()
+
+    def _lost(self, error: BrokerError, pause: float) -> None:
+        self._log.warning("feeder_lost_broker", error=str(error), again_in=round(pause, 1))
+
+    def _look(self, session: Session) -> float:
+        """Finds out how much room there is; seconds until the next look."""
+        with self._lock:
+            if self._is_feeding or self._handed:
+                return 0.0  # what is on its way now would not be counted
+            self._room, self._depth = 0, None
+        depth = session.depth(topology.DISPATCH)
+        metrics.BACKLOG.set(depth)
+        with self._lock:
+            self._depth, self._room = depth, self._backlog.room(depth, ticks())
+        if self._room and self._is_wanted:
+            self._wake_leader()
+            return LATEST  # so long it has to make use of it
+        return self._pause()
+
+    def _publish_until(self, session: Session, moment: float) -> None:
+        """What is handed over, until it is time for the next look."""
+        while not self._stopping.is_set():
+            if batches := self._take_handed():
+                self._publish(session, batches)
+                moment = ticks() + self._pause()
+            elif (left := moment - ticks()) > 0 or self._is_feeding:
+                self._receive(session, max(left, 0) or LATEST)
+            else:
+                return
+
+    def _pause(self) -> float:
+        return self._backlog.pause() if self._is_wanted else LATEST
+
+    def _take_handed(self) -> list[Batch]:
+        with self._lock:
+            handed = list(self._handed)
+            self._handed.clear()
+            return handed
+
+    def _publish(self, session: Session, batches: Sequence[Batch]) -> None:
+        jobs = [job for batch in batches for job in batch.jobs]
+        try:
+            session.publish(topology.DISPATCH, jobs)
+        except BrokerError:
+            with self._lock:
+                self._failed.extend(batches)
+            raise
+        self._backlog.published(len(jobs))
+        metrics.MESSAGES_PUBLISHED.inc(sum(len(batch.message_ids) for batch in batches))
+
+    def _receive(self, session: Session, seconds: float) -> None:
+        """Until there is something to do. That a launch job came is all it says: the leader finds the mailing."""
+        for delivery in session.receive(seconds):
+            try:
+                LaunchJob.decode(delivery.body)
+                session.ack(delivery)
+            except UndecodableJob as error:
+                self._log.error("job_buried", queue=delivery.queue, reason=str(error))
+                session.bury(delivery, str(error))
+            self._wake_leader()
+
+    def _give_up(self) -> None:
+        """The session is lost, and with it perhaps what the broker had."""
+        with self._lock:
+            self._is_connected = False
+            self._room, self._depth = 0, None
+            self._losses += 1
+            self._failed.extend(self._handed)
+            self._handed.clear()
+        self._wake_leader()
+
+    def _wake(self) -> None:
+        session = self._session
+        if session is not None:
+            session.wake()

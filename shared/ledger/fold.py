@@ -1,0 +1,28 @@
+"""What is left of a finished mailing in the ledger."""
+
+from sqlalchemy import Connection, text
+
+from shared.ledger.entries import Entries
+from shared.ledger.figures import read_figures
+from shared.ledger.names import STATES
+
+FOLDED = -1
+"""The slot that has the sum of the others."""
+
+
+def close_account(connection: Connection, entries: Entries, mailing_id: int, *, is_deleted: bool) -> None:
+    """In the transaction that finishes the mailing: its counters become one row, since nothing will move any more.
+
+    is_deleted: nobody is to see it; the totals are without it from now on.
+    """
+    if is_deleted:
+        entries.hidden(read_figures(connection, [mailing_id])[mailing_id])
+    connection.execute(_FOLD, {"mailing_id": mailing_id})
+
+
+_FOLD = text(f"""
+    with gone as (delete from mailing_counters where mailing_id = :mailing_id returning *)
+    insert into mailing_counters (mailing_id, slot, {", ".join(STATES)}, first_sent_at, last_sent_at)
+    select mailing_id, {FOLDED}, {", ".join(f"sum({state})" for state in STATES)}, min(first_sent_at), max(last_sent_at)
+    from gone group by mailing_id
+""")

@@ -1,0 +1,63 @@
+"""What the tests of the leader share: who consumes its jobs, and who looks at what it has done."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dispatcher_service.leading.lead import LEADER_LOCK, Leader
+from shared.broker import topology
+from shared.broker.base import Session
+from shared.domain.job import DispatchJob
+from tests.services.books import HOUR, SECOND, Books
+
+LADDER = (5 * SECOND, HOUR)
+
+Start = Callable[..., Leader]
+"""Starts one more leader, as in a process of its own."""
+
+
+class Consumer:
+    """A dispatcher, as far as the feeder sees it: takes jobs, as many as it is told to."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        session.subscribe([topology.DISPATCH], 1)
+
+    def job(self, timeout: float = 10.0) -> DispatchJob | None:
+        """The next one, acked."""
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            for delivery in self._session.receive(left):
+                self._session.ack(delivery)
+                return DispatchJob.decode(delivery.body)
+        return None
+
+    def jobs(self, number: int) -> list[DispatchJob]:
+        jobs = [self.job() for _ in range(number)]
+        assert None not in jobs, f"only {len([job for job in jobs if job])} jobs came"
+        return [job for job in jobs if job]
+
+    def depth(self) -> int:
+        return self._session.depth(topology.DISPATCH)
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+    return value
+
+
+def leaders(books: Books) -> list[int]:
+    """The backends that hold the lock."""
+    rows = books.run(
+        "select pid from pg_locks join pg_database d on d.oid = database and d.datname = current_database() "
+        "where locktype = 'advisory' and objid = :lock",
+        lock=LEADER_LOCK,
+    )
+    return [row.pid for row in rows]
+
+
+def mailing(books: Books, mailing_id: int) -> Any:
+    return books.run("select * from mailings where id = :id", id=mailing_id)[0]
