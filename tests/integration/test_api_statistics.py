@@ -20,6 +20,7 @@ from shared.messages.record import Verdict, record_verdicts
 from shared.messages.rescue import find_lost, rescue_messages
 from shared.messages.take import take_messages
 from tests.services.api import Api, mailing, running
+from tests.services.books import Books
 
 pytest_plugins = ("tests.services.api_fixture",)
 

@@ -38,6 +38,7 @@ from shared.messages.close import close_messages
 from shared.messages.create import create_messages
 from shared.messages.fragments import GRACE
 from shared.messages.hand_back import hand_back
+from shared.messages.hints import settle_hints
 from shared.messages.make_due import make_due
 from shared.messages.record import Verdict, record_verdicts
 from shared.messages.retime import retime_messages
