@@ -11,8 +11,9 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from api_service import command, keys
 from api_service.loopback import is_loopback
 from api_service.server.metrics_directory import metrics_directory
-from shared import database, logs, migrate, settings
-from shared.errors import SettingsError
+from shared import logs, migrate, settings
+from shared.database.engine import ensure_database, make_engine
+from shared.domain.errors import SettingsError
 from shared.settings import Settings
 
 
@@ -42,7 +43,7 @@ def _serve(configuration: Settings, directory: Path) -> None:
     from api_service.server.serving import serve  # noqa: PLC0415
     from shared.broker.choice import choose  # noqa: PLC0415
 
-    url = database.database_url(configuration)
+    url = ensure_database(configuration)
     if configuration.database_url is None:
         migrate.upgrade(url)
     if configuration.api_auth:
@@ -67,7 +68,7 @@ def _check_door(configuration: Settings) -> None:
 def _check_keys(url: str) -> None:
     """Raises SettingsError where nobody could do anything. A database that is not there yet is waited for by the
     requests: without it they are refused anyway."""
-    engine = database.engine(url, "api-keys", pool_size=1)
+    engine = make_engine(url, "api-keys", pool_size=1)
     try:
         if not keys.Keyring(engine).is_empty():
             return

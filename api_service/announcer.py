@@ -11,8 +11,8 @@ from contextlib import suppress
 from shared import logs
 from shared.broker import topology
 from shared.broker.base import Broker, Session
-from shared.errors import BrokerError
-from shared.job import LaunchJob
+from shared.domain.errors import BrokerError
+from shared.domain.job import LaunchJob
 from shared.metrics import LAUNCH_JOBS
 
 CAPACITY = 1000

@@ -18,9 +18,10 @@ from api_service.parts import Announcer, Parts, asked
 from api_service.probe import Probe
 from api_service.rate import Rate
 from api_service.resources import clients, health, imports, keys, mailings, statistics
-from shared import database, ledger
 from shared.broker import topology
 from shared.broker.base import Broker
+from shared.database.engine import answers, make_engine
+from shared.ledger.entries import any_slot
 from shared.settings import Settings
 
 
@@ -48,7 +49,7 @@ def create_app(
         announcer=announcer,
         probes=probes,
         default_timezone=default_timezone,
-        slot=ledger.any_slot(),
+        slot=any_slot(),
     )
     access.register(app)
     admission.register(app, Keyring(engine) if auth else None, Rate(rate))
@@ -70,8 +71,8 @@ def create_app(
 
 def deployed(settings: Settings, url: str, broker: Broker, announcer: Announcer, threads: int) -> Flask:
     """The application of a process that serves, with so many threads. url: of the database."""
-    engine = database.engine(url, "api", pool_size=threads)
-    for_probe = database.engine(url, "api-probe", pool_size=1, statement_timeout=2.0)
+    engine = make_engine(url, "api", pool_size=threads)
+    for_probe = make_engine(url, "api-probe", pool_size=1, statement_timeout=2.0)
     return create_app(
         engine,
         announcer,
@@ -85,7 +86,7 @@ def deployed(settings: Settings, url: str, broker: Broker, announcer: Announcer,
 def probes(engine: Engine, broker: Broker) -> dict[str, Probe]:
     """Those of a deployment. `engine` is not that of the requests, so that nobody waits for their connections."""
     return {
-        "database": Probe("database", lambda: database.answers(engine)),
+        "database": Probe("database", lambda: answers(engine)),
         "broker": Probe("broker", lambda: _ask(broker)),
     }
 

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from api_service.errors import Conflict, NotFound
 from api_service.page import Page
-from shared import ledger, messages
-from shared.models import Client
+from shared.database.models import Client
+from shared.ledger.entries import open_entries
+from shared.messages.cancel import cancel_client
 
 _INSERT = insert(Client).returning(Client.id)
 
@@ -58,8 +59,8 @@ def delete(session: Session, client_id: int, slot: int) -> None:
     """Also cancels the client's open messages. Raises NotFound."""
     session.delete(found(session, client_id, lock=True))
     session.flush()
-    with ledger.entries(session.connection(), slot) as entries:
-        messages.cancel_client(session.connection(), entries, client_id)
+    with open_entries(session.connection(), slot) as entries:
+        cancel_client(session.connection(), entries, client_id)
 
 
 @contextmanager

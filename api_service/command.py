@@ -12,18 +12,19 @@ from sqlalchemy.orm import Session
 from api_service import key, keys
 from api_service.errors import NotFound
 from api_service.key import Scope, Token
-from shared import clock, database, migrate, settings
-from shared.models import ApiKey
+from shared import clock, migrate, settings
+from shared.database.engine import ensure_database, first_line, make_engine
+from shared.database.models import ApiKey
 
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code: 0, or 1 when the database or the user was wrong. Raises SettingsError."""
     options = _options(arguments)
     configuration = settings.load()
-    url = database.database_url(configuration)
+    url = ensure_database(configuration)
     if configuration.database_url is None:
         migrate.upgrade(url)
-    engine = database.engine(url, "keys", pool_size=1)
+    engine = make_engine(url, "keys", pool_size=1)
     try:
         with Session(engine) as session, session.begin():
             message = _carry_out(options, session)
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
         print(error.message, file=sys.stderr)
         return 1
     except SQLAlchemyError as error:
-        print(f"The database did not do it: {database.first_line(error)}", file=sys.stderr)
+        print(f"The database did not do it: {first_line(error)}", file=sys.stderr)
         return 1
     finally:
         engine.dispose()

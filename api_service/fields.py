@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from shared import timezones
+from shared.domain import timezones
 
 YEARS = range(2000, 2101)
 

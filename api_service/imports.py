@@ -25,8 +25,8 @@ from werkzeug.exceptions import HTTPException, TooManyRequests
 from api_service.errors import NotFound
 from api_service.page import Page
 from shared import clock
+from shared.database.models import Import
 from shared.metrics import IMPORTED_LINES
-from shared.models import Import
 
 AT_A_TIME = 2
 """Imports of one process, so that they never take all of its threads."""

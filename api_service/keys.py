@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from api_service.errors import NotFound
 from api_service.key import Key, Scope, Token
 from shared import clock
-from shared.models import ApiKey
+from shared.database.models import ApiKey
 
 FRESH = 5.0
 """Seconds after which at the latest a revoked key opens nothing, and a new one does."""

@@ -6,11 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from shared.mailing_state import ENDED, MailingState, mailing_state
-from shared.window import Window
+from shared.domain.mailing import ENDED, MailingState, mailing_state
+from shared.domain.window import Window
 
 if TYPE_CHECKING:
-    from shared.models import Mailing
+    from shared.database.models import Mailing
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,10 @@ from api_service import mailing_rules
 from api_service.errors import Conflict, Invalid, NotFound
 from api_service.mailing_rules import Action
 from api_service.page import Page
-from shared import statistics
-from shared.mailing_state import ENDED, mailing_state
-from shared.message_state import MessageState
-from shared.models import Mailing, Message
-from shared.statistics import Figures
+from shared.database.models import Mailing, Message
+from shared.domain.mailing import ENDED, mailing_state
+from shared.domain.message import MessageState
+from shared.ledger.figures import Figures, read_figures
 
 _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
 
@@ -95,7 +94,7 @@ def counts(figures: Figures) -> dict[str, int]:
 
 def figures(session: Session, mailings: Sequence[Mailing]) -> dict[int, Figures]:
     """Of all of them in one query, by id."""
-    return statistics.by_mailing(session.connection(), [mailing.id for mailing in mailings])
+    return read_figures(session.connection(), [mailing.id for mailing in mailings])
 
 
 def messages(session: Session, mailing_id: int, status: MessageState | None, page: Page) -> Sequence[Message]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from api_service.imports import Importer
 from api_service.probe import Probe
-from shared import database
+from shared.database.engine import one_statement
 
 
 class Announcer(Protocol):
@@ -54,4 +54,4 @@ def transaction() -> AbstractContextManager[Session]:
 
 def statement() -> AbstractContextManager[Connection]:
     """A connection for one statement, for which a `transaction` would be two round trips more."""
-    return database.statement(parts().engine)
+    return one_statement(parts().engine)

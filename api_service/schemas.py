@@ -10,9 +10,9 @@ from api_service.key import Scope
 from api_service.mailing_rules import Filter
 from api_service.page import PageSchema
 from api_service.parts import parts
-from shared.mailing_state import MailingState
-from shared.message_state import Error, MessageState
-from shared.window import Window
+from shared.domain.mailing import MailingState
+from shared.domain.message import Error, MessageState
+from shared.domain.window import Window
 
 MAX_FILTER = 1000
 

@@ -9,12 +9,13 @@ from types import FrameType
 
 from prometheus_client import start_http_server
 
-from dispatcher_service import memory
-from dispatcher_service.feeder import Feeder
-from dispatcher_service.worker import Worker
-from shared import database, garbage, logs, settings
+from dispatcher_service.leading.lead import Leader
+from dispatcher_service.pipeline.worker import Worker
+from dispatcher_service.sending import memory
+from shared import garbage, logs, settings
 from shared.broker.choice import choose
-from shared.errors import SettingsError
+from shared.database.engine import ensure_database, make_engine
+from shared.domain.errors import SettingsError
 from shared.settings import Settings
 
 _LOOK_EVERY = 1.0
@@ -46,14 +47,14 @@ def run(configuration: Settings) -> int:
     _allow_descriptors(configuration.dispatch_concurrency)
     memory.spare(configuration.dispatch_concurrency)
     metrics_port = _show_metrics(configuration.metrics_host, configuration.metrics_port)
-    url = database.database_url(configuration)
+    url = ensure_database(configuration)
     broker = choose(configuration.broker_url, url, configuration.retry_ladder)
     if configuration.database_url is None:
         # Imported here because a deployment brings its schema up to date elsewhere, and it takes 10 MB.
         from shared import migrate  # noqa: PLC0415
 
         migrate.upgrade(url)
-    engine = database.engine(url, "dispatcher", pool_size=3)
+    engine = make_engine(url, "dispatcher", pool_size=3)
     worker = Worker(
         engine,
         broker,
@@ -64,7 +65,7 @@ def run(configuration: Settings) -> int:
         concurrency=configuration.dispatch_concurrency,
         rate=configuration.dispatch_rate,
     )
-    feeder = Feeder(
+    leader = Leader(
         engine,
         broker,
         attempts=configuration.retry_attempts,
@@ -74,15 +75,15 @@ def run(configuration: Settings) -> int:
     log.info("dispatcher_started", metrics_port=metrics_port, concurrency=configuration.dispatch_concurrency)
     garbage.collect_seldom()
     worker.start()
-    feeder.start()
+    leader.start()
     while not stop.wait(_LOOK_EVERY):
-        if not worker.is_alive or not feeder.is_alive:
+        if not worker.is_alive or not leader.is_alive:
             log.critical("thread_died")  # a defect; whoever started us starts us again, and the leases run out
             return 1
     log.info("dispatcher_stopping")
-    feeder.stop()
+    leader.stop()
     all_recorded = worker.stop()
-    feeder.join(0.5)  # it had all the time that the worker took
+    leader.join(0.5)  # it had all the time that the worker took
     engine.dispose()
     log.info("dispatcher_stopped", all_recorded=all_recorded)
     return 0 if all_recorded else 1

@@ -31,8 +31,8 @@ from sandbox.simulator.faults import Fault, Faults
 from sandbox.simulator.outage import Mode
 from shared import clock, settings
 from shared.api_client import ApiClient
-from shared.errors import ApiError, SettingsError
-from shared.message_state import OPEN_STATES, MessageState
+from shared.domain.errors import ApiError, SettingsError
+from shared.domain.message import OPEN_STATES, MessageState
 
 CLIENTS = 5_000
 MOST_CLIENTS = 1_000_000

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg2
 
 from sandbox.numbering import Client
-from shared.message_state import MessageState
+from shared.domain.message import MessageState
 
 _BLOCK = 50_000
 

@@ -7,8 +7,9 @@ import signal
 import sys
 import threading
 
-from shared import embedded, settings
-from shared.errors import SettingsError
+from shared import settings
+from shared.database import embedded
+from shared.domain.errors import SettingsError
 
 
 def main() -> None:
@@ -16,7 +17,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())  # not before it has started: half a start leaves a server behind
     try:
-        print(embedded.database_url(settings.load().data_dir), flush=True)
+        print(embedded.start(settings.load().data_dir), flush=True)
     except SettingsError as error:
         sys.exit(str(error))
     stop.wait()

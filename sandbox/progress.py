@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TextIO
 
-from shared.message_state import FINAL_STATES, OPEN_STATES, MessageState
+from shared.domain.message import FINAL_STATES, OPEN_STATES, MessageState
 
 _RATE_OVER = 2.0  # seconds
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
-from shared.message_state import FINAL_STATES, OPEN_STATES, MessageState
+from shared.domain.message import FINAL_STATES, OPEN_STATES, MessageState
 
 _SHOWN_IDS = 5
 

@@ -10,7 +10,7 @@ from time import sleep
 from sandbox import deployment
 from sandbox.processes import NotReady, Prefixed, Processes, free_port, interruptible, named_settings
 from shared import settings
-from shared.errors import SettingsError
+from shared.domain.errors import SettingsError
 from shared.settings import Settings
 
 _LOOK_EVERY = 0.2

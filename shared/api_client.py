@@ -14,7 +14,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from shared import clock
-from shared.errors import ApiError
+from shared.domain.errors import ApiError
 
 Json = dict[str, Any]
 """An object as the API answers it; `/docs/` of a running service describes them."""

@@ -11,9 +11,9 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from shared.errors import SettingsError
-from shared.retry import DEFAULT_LADDER, RetryPolicy
-from shared.timezones import zone
+from shared.domain.errors import SettingsError
+from shared.domain.retry import DEFAULT_LADDER, RetryPolicy
+from shared.domain.timezones import zone
 
 T = TypeVar("T")
 D = TypeVar("D")

@@ -13,7 +13,9 @@ import psycopg2
 import pytest
 from sqlalchemy import Engine, make_url
 
-from shared import database, embedded, migrate
+from shared import migrate
+from shared.database import embedded
+from shared.database.engine import make_engine
 from tests.services.rabbitmq import External, NoRabbitMQ, Private, running
 
 pytest.register_assert_rewrite("tests.services.books")  # it asserts, and several conftests import it
@@ -31,7 +33,7 @@ def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL with one migrated database, `template`."""
     with tempfile.TemporaryDirectory(prefix="notify-") as directory:
         Path(directory).chmod(0o755)  # as root the server runs as another user
-        url = embedded.database_url(Path(directory))
+        url = embedded.start(Path(directory))
         with _Admin(url) as cursor:
             cursor.execute("create database template")
         template = make_url(url).set(database="template").render_as_string(hide_password=False)
@@ -52,7 +54,7 @@ def database_url(postgres: str) -> Iterator[str]:
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    engine = database.engine(database_url, "test")
+    engine = make_engine(database_url, "test")
     yield engine
     engine.dispose()
 

@@ -11,7 +11,7 @@ from api_service.documentation import Blueprint, path_id
 from api_service.page import Page, PageSchema
 from api_service.parts import parts, statement, transaction
 from api_service.schemas import ClientSchema
-from shared.models import Client
+from shared.database.models import Client
 
 blueprint = Blueprint("Clients", "The directory of people who can be reached.", "/clients")
 

@@ -12,7 +12,7 @@ from api_service.documentation import Blueprint
 from api_service.key import Scope
 from api_service.parts import transaction
 from api_service.schemas import KeySchema
-from shared.models import ApiKey
+from shared.database.models import ApiKey
 
 blueprint = Blueprint("Keys", "Who may use this API; for keys of the scope `admin`.", "/keys")
 

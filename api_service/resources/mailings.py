@@ -13,8 +13,8 @@ from api_service.page import Page, PageSchema
 from api_service.parts import parts, transaction
 from api_service.schemas import MailingSchema
 from shared import clock
-from shared.message_state import MessageState
-from shared.statistics import Figures
+from shared.domain.message import MessageState
+from shared.ledger.figures import Figures
 
 blueprint = Blueprint("Mailings", "What is to be sent, to whom, from when until when.", "/mailings")
 

@@ -11,9 +11,10 @@ from api_service.page import Page, PageSchema
 from api_service.parts import transaction
 from api_service.resources.mailings import GIVEN, ID
 from api_service.schemas import DetailQuerySchema, DetailStatisticsSchema, GeneralStatisticsSchema
-from shared import clock, statistics
-from shared.mailing_state import mailing_state
-from shared.message_state import MessageState
+from shared import clock
+from shared.domain.mailing import mailing_state
+from shared.domain.message import MessageState
+from shared.ledger.figures import read_errors, read_repeated, read_totals
 
 blueprint = Blueprint("Statistics", "Where the messages stand.", "/mailings")
 
@@ -53,7 +54,7 @@ class GeneralStatistics(MethodView):
         of all states.
         """
         with transaction() as session:
-            totals = statistics.totals(session.connection())
+            totals = read_totals(session.connection())
             rows, total = mailings.listed(session, query["page"])
             figures = mailings.figures(session, rows)
         now = clock.now()
@@ -98,8 +99,8 @@ class DetailStatistics(MethodView):
         with transaction() as session:
             mailing = mailings.found(session, mailing_id)
             figures = mailings.figures(session, [mailing])[mailing_id]
-            errors = statistics.errors(session.connection(), mailing_id)
-            repeated = statistics.repeated(session.connection(), mailing_id)
+            errors = read_errors(session.connection(), mailing_id)
+            repeated = read_repeated(session.connection(), mailing_id)
             messages = mailings.messages(session, mailing_id, status, page)
         view = {
             "mailing_id": mailing_id,

@@ -15,7 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from prometheus_client import CollectorRegistry, Metric, make_wsgi_app, multiprocess
 from prometheus_client.registry import Collector
 
-from shared.errors import SettingsError
+from shared.domain.errors import SettingsError
 
 
 class MetricsPage:

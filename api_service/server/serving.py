@@ -16,7 +16,7 @@ from api_service.server.metrics_page import MetricsPage
 from api_service.server.processes import GRACE, Processes, hear
 from api_service.server.proxies import Proxies
 from shared import garbage, logs
-from shared.errors import SettingsError
+from shared.domain.errors import SettingsError
 from shared.settings import Settings
 
 if TYPE_CHECKING:

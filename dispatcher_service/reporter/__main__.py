@@ -20,8 +20,9 @@ from dispatcher_service.reporter.letter import Envelope
 from dispatcher_service.reporter.mail import MailError, MailServer
 from dispatcher_service.reporter.post import Post, Posting
 from dispatcher_service.reporter.reporter import Reporter
-from shared import clock, database, logs, migrate
-from shared.errors import SettingsError
+from shared import clock, logs, migrate
+from shared.database.engine import ensure_database, make_engine
+from shared.domain.errors import SettingsError
 from shared.settings import Settings, load
 
 GRACE = 8.0
@@ -141,10 +142,10 @@ def _work(reporter: Reporter, stop: threading.Event) -> int:
 
 
 def _engine(settings: Settings) -> Engine:
-    url = database.database_url(settings)
+    url = ensure_database(settings)
     if settings.database_url is None:
         migrate.upgrade(url)  # a deployment migrates by itself; the embedded database has nobody else
-    return database.engine(url, "reporter", pool_size=2)
+    return make_engine(url, "reporter", pool_size=2)
 
 
 def _post(engine: Engine, settings: Settings) -> Post:

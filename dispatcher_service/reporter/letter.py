@@ -12,7 +12,7 @@ from email.utils import format_datetime, parseaddr
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from dispatcher_service.reporter.report import Report
-from shared.message_state import Error, MessageState
+from shared.domain.message import Error, MessageState
 
 STATES = {
     MessageState.SENT: "accepted by the provider",

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from typing import Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from shared.errors import NotificationError, SettingsError
+from shared.domain.errors import NotificationError, SettingsError
 
 TIMEOUT = 30.0
 """Seconds for each step of the conversation with the server."""

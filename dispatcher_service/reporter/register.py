@@ -9,7 +9,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, Engine, text
 
 from shared.clock import ticks
-from shared.database import try_lock
+from shared.database.engine import try_lock
 
 _LOCK = 0x72657074  # "rept"
 

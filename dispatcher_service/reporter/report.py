@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from dispatcher_service.reporter.days import bounds
-from shared import statistics
-from shared.message_state import MessageState
+from shared.domain.message import MessageState
+from shared.ledger.figures import Day, MailingDay, read_day, read_day_mailings
 
 LARGEST = 50
 
@@ -21,8 +21,8 @@ class Report:
     day: date
     start: datetime
     end: datetime
-    figures: statistics.Day
-    largest: Sequence[statistics.MailingDay]
+    figures: Day
+    largest: Sequence[MailingDay]
 
     @property
     def finished(self) -> int:
@@ -50,6 +50,6 @@ def read(connection: Connection, day: date, zone: ZoneInfo) -> Report:
         day=day,
         start=start.astimezone(zone),
         end=end.astimezone(zone),
-        figures=statistics.day(connection, start, end),
-        largest=statistics.day_mailings(connection, start, end, LARGEST),
+        figures=read_day(connection, start, end),
+        largest=read_day_mailings(connection, start, end, LARGEST),
     )

@@ -132,7 +132,7 @@ hidden byte i, fresh, ready;            /* means of single steps */
 #define is_stale(d)     (claim[d].stale)
 #endif
 
-/* ---------------------------------------------------------------- the database: shared/messages.py */
+/* ---------------------------------------------------------------- the database: shared/messages/ */
 
 inline move(m, after, when) {
     assert(!is_final(m));               /* final states are final */
@@ -244,12 +244,12 @@ inline record(d) {                      /* messages.record; what comes too late 
     }
 }
 
-/* ---------------------------------------------------------------- the feeder: dispatcher_service/feeder.py
+/* ---------------------------------------------------------------- the leader: dispatcher_service/leading/
  *
  * One step of the leader does these one after the other; here they come in any order, which is more. There is one leader:
  * the advisory lock belongs to the connection that does the work. */
 
-proctype Take() {                       /* Feeder._feed */
+proctype Take() {                       /* Feed.publish */
     byte some;
 end:
     do
@@ -295,9 +295,9 @@ end:
     od
 }
 
-/* ---------------------------------------------------------------- a dispatcher: worker.py, sender.py
+/* ---------------------------------------------------------------- a dispatcher: dispatcher_service/pipeline/, sending/
  *
- * Worker._take_turn records and claims in one transaction; here they are two, which allows more. A dispatcher has one claim
+ * Recorder._take_turn records and claims in one transaction; here they are two, which allows more. A dispatcher has one claim
  * at a time: one that has several is several of these. When its job is acked makes a difference only if it dies: then
  * the job comes again, or does not. */
 
@@ -308,7 +308,7 @@ inline forget(d) {
     for (i : 0 .. MESSAGES - 1) { claim[d].step[i] = none }
 }
 
-inline receive_and_claim(d, set) {      /* Worker._accept, Worker._take_claim */
+inline receive_and_claim(d, set) {      /* Intake._accept, Recorder._take_claim */
     jobs[set] = false;
     make_claim(d, set);
     if
@@ -320,7 +320,7 @@ inline receive_and_claim(d, set) {      /* Worker._accept, Worker._take_claim */
     fi
 }
 
-inline settle(d, is_published) {        /* Worker._retry_jobs, of late results too; Worker._settle */
+inline settle(d, is_published) {        /* retry_jobs, of late results too; Intake._settle */
     jobs[ready] = jobs[ready] || ready && is_published;
     for (i : 0 .. MESSAGES - 1) { claim[d].step[i] = (has_result(d, i) -> none : claim[d].step[i]) }
     if
@@ -338,7 +338,7 @@ inline work_on(d, m) {
             claim[d].step[m] = begun
         :: else -> claim[d].step[m] = unsent
         fi
-    :: claim[d].step[m] == begun ->     /* _Call._read: right before libcurl writes */
+    :: claim[d].step[m] == begun ->     /* Call._check: right before libcurl writes */
         if
         :: may_write(d, m) ->
             assert(wire[m] == 0);       /* never two calls of one message at the same time */

@@ -14,7 +14,7 @@ from pika.adapters.select_connection import IOLoop
 from pika.exceptions import AMQPError
 
 from shared.clock import ticks
-from shared.errors import BrokerUnavailable
+from shared.domain.errors import BrokerUnavailable
 from shared.logs import logger
 
 _GOODBYE = 2.0  # for the broker's farewell, before the line is cut

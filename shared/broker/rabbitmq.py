@@ -21,7 +21,7 @@ from shared.broker.amqp import Channel, Line
 from shared.broker.base import Delivery, printable
 from shared.broker.topology import DEAD, DISPATCH, Queue, queues
 from shared.clock import ticks
-from shared.errors import BrokerUnavailable, SettingsError, Unroutable
+from shared.domain.errors import BrokerUnavailable, SettingsError, Unroutable
 from shared.logs import logger
 
 CONNECT_TIMEOUT = 3.0  # for TCP, per address

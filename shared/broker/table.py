@@ -17,11 +17,11 @@ from typing import Any, Self
 import psycopg2
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared import database
 from shared.broker.base import Delivery, printable
 from shared.broker.topology import DEAD, DISPATCH, Queue, queues
 from shared.clock import ticks
-from shared.errors import BrokerUnavailable, Unroutable
+from shared.database.engine import make_engine
+from shared.domain.errors import BrokerUnavailable, Unroutable
 
 LEASE = 30.0
 LOOK = 1.0  # at least this often for jobs, should a notification be lost
@@ -113,7 +113,7 @@ class TableBroker:
     """lease: seconds after which the jobs of a session that no longer answers come again."""
 
     def __init__(self, database_url: str, ladder: Sequence[timedelta], *, lease: float = LEASE) -> None:
-        self._engine = database.engine(database_url, "broker", pool_size=1)
+        self._engine = make_engine(database_url, "broker", pool_size=1)
         self._queues = {queue.name: queue for queue in queues(ladder)}
         self._lease = lease
 

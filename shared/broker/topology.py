@@ -39,7 +39,7 @@ def queues(ladder: Sequence[timedelta]) -> tuple[Queue, ...]:
 
 
 if __name__ == "__main__":
-    from shared.retry import DEFAULT_LADDER
+    from shared.domain.retry import DEFAULT_LADDER
 
     for queue in queues(DEFAULT_LADDER):
         print(queue.name, f"{queue.delay} → {DISPATCH}" if queue.delay else "")

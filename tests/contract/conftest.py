@@ -19,8 +19,8 @@ from shared.broker.base import Broker, Delivery, Session
 from shared.broker.rabbitmq import RabbitMQ
 from shared.broker.table import TableBroker
 from shared.broker.topology import DEAD, retry_queue
-from shared.errors import BrokerUnavailable
-from shared.models import BrokerJob
+from shared.database.models import BrokerJob
+from shared.domain.errors import BrokerUnavailable
 from tests.services.rabbitmq import External, Private
 
 LADDER = (timedelta(seconds=1), timedelta(seconds=2), timedelta(hours=1))

@@ -10,7 +10,7 @@ import pytest
 
 from shared.broker.base import Session
 from shared.broker.topology import DEAD, DISPATCH, LAUNCH
-from shared.errors import BrokerUnavailable, Unroutable
+from shared.domain.errors import BrokerUnavailable, Unroutable
 from tests.contract.conftest import (
     BEAT,
     ONE_HOUR,

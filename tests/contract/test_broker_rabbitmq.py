@@ -17,8 +17,8 @@ from shared.broker import topology
 from shared.broker.base import Delivery, Session
 from shared.broker.rabbitmq import DELIVERY_LIMIT, RabbitMQ, _arguments
 from shared.broker.topology import DEAD, DISPATCH
-from shared.errors import BrokerUnavailable, SettingsError
-from shared.retry import DEFAULT_LADDER
+from shared.domain.errors import BrokerUnavailable, SettingsError
+from shared.domain.retry import DEFAULT_LADDER
 from tests.contract.conftest import LADDER, ONE_SECOND, UnderTest, bodies, receive
 from tests.services.rabbitmq import External, Private
 

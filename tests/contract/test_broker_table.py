@@ -7,7 +7,7 @@ from sqlalchemy import Engine, text
 
 from shared.broker.table import TableBroker
 from shared.broker.topology import DISPATCH
-from shared.errors import BrokerUnavailable
+from shared.domain.errors import BrokerUnavailable
 from tests.contract.conftest import LADDER, UnderTest, bodies, receive
 
 

@@ -27,8 +27,8 @@ from sandbox.processes import Processes, free_port
 from sandbox.simulator.control import Received, Simulator, SimulatorError
 from shared import clock
 from shared.api_client import ApiClient, Json
-from shared.errors import ApiError
-from shared.message_state import OPEN_STATES, MessageState
+from shared.domain.errors import ApiError
+from shared.domain.message import OPEN_STATES, MessageState
 from tests.services.wall_clock import WallClock
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from collections import Counter
 
 from sandbox.simulator.faults import Fault, Faults
 from sandbox.simulator.outage import Mode
-from shared.message_state import Error, MessageState
+from shared.domain.message import Error, MessageState
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import is_over, with_status
 

@@ -15,8 +15,8 @@ from sandbox import deployment
 from sandbox.simulator.faults import Fault, Faults
 from shared import clock
 from shared.api_client import Json
-from shared.errors import ApiError
-from shared.message_state import FINAL_STATES, MessageState
+from shared.domain.errors import ApiError
+from shared.domain.message import FINAL_STATES, MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import System, clients_of, is_over, with_status
 from tests.services.mailbox import Mailbox

@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.simulator.faults import Faults
 from shared import clock
-from shared.message_state import MessageState
+from shared.domain.message import MessageState
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import with_status
 from tests.services.rabbitmq import Private

@@ -26,7 +26,7 @@ from sandbox.simulator.control import Received
 from sandbox.simulator.faults import Faults
 from shared import clock
 from shared.api_client import Json
-from shared.message_state import AMBIGUOUS_ERRORS, FINAL_STATES, MessageState
+from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MessageState
 from tests.e2e.system import System, with_status
 from tests.faults.stage import HEALTHY_WITHIN, patience
 

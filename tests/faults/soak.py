@@ -22,8 +22,8 @@ from typing import Any
 from sandbox import deployment
 from sandbox.processes import Processes, free_port
 from shared.api_client import ApiClient
-from shared.errors import ApiError
-from shared.message_state import OPEN_STATES
+from shared.domain.errors import ApiError
+from shared.domain.message import OPEN_STATES
 from tests.e2e.conftest import running
 from tests.e2e.system import Place, System
 from tests.faults.catalogue import CATALOGUE, STEADY, Scene
@@ -42,8 +42,8 @@ VETERANS = ("dispatcher-0", "api-0")
 SETTINGS: dict[str, Any] = {
     "DISPATCH_CONCURRENCY": "32",
     "CONSTANTS": json.dumps({
-        "dispatcher_service.worker.LEASE_MARGIN": 4.0,
-        "dispatcher_service.feeder.SILENCE": 5.0,
+        "dispatcher_service.pipeline.worker.LEASE_MARGIN": 4.0,
+        "dispatcher_service.leading.lead.SILENCE": 5.0,
     }),
 }  # fmt: skip
 LONG_LIFE = 60.0

@@ -18,7 +18,7 @@ import psutil
 
 from sandbox.processes import free_port
 from shared import clock
-from shared.message_state import OPEN_STATES, Error, MessageState
+from shared.domain.message import OPEN_STATES, Error, MessageState
 from tests.e2e.system import System
 from tests.faults.witness import LostAnswer, Witness
 

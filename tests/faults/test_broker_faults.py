@@ -12,7 +12,7 @@ import pytest
 from sandbox.simulator.faults import Fault, Faults
 from shared import clock
 from shared.broker.topology import DEAD, DISPATCH, LAUNCH
-from shared.message_state import MessageState
+from shared.domain.message import MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import with_status
 from tests.faults.stage import DISPATCHER, Stage, patience

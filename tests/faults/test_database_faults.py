@@ -9,13 +9,12 @@ from typing import Any
 import psycopg2
 import pytest
 
-from dispatcher_service.feeder import Feeder
-from shared import database
+from dispatcher_service.leading.lead import Leader
 from shared.broker.rabbitmq import RabbitMQ
 from shared.broker.topology import DISPATCH
-from shared.database import STATEMENT_TIMEOUT
-from shared.message_state import MessageState
-from shared.retry import DEFAULT_LADDER
+from shared.database.engine import STATEMENT_TIMEOUT, make_engine
+from shared.domain.message import MessageState
+from shared.domain.retry import DEFAULT_LADDER
 from tests.e2e.conftest import running
 from tests.e2e.system import Place, System
 from tests.faults.flight import Flight, lasting, steady, watch_final_states
@@ -109,8 +108,8 @@ def test_what_a_launch_had_not_flushed_is_made_again(
     broker_url = rabbitmq.vhost()
     with running(Place(url, broker_url, tmp_path), dispatchers=0) as system:
         watch_final_states(url)
-        engine, broker = database.engine(url, "feeder", pool_size=2), RabbitMQ(broker_url, DEFAULT_LADDER)
-        feeder = Feeder(engine, broker, attempts=10, rate=0.0)
+        engine, broker = make_engine(url, "feeder", pool_size=2), RabbitMQ(broker_url, DEFAULT_LADDER)
+        feeder = Leader(engine, broker, attempts=10, rate=0.0)
         with broker.connect() as session:
             feeder.start()
             with database_faults.flushing_late(admin_url):

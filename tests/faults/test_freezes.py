@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.simulator.faults import Faults
 from shared.api_client import Json
-from shared.message_state import MessageState
+from shared.domain.message import MessageState
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import is_over, with_status
 from tests.faults.stage import DISPATCHER, Stage, patience
@@ -23,9 +23,9 @@ SHORT = {
     "PROVIDER_TIMEOUT": "1.5",
     "DISPATCH_CONCURRENCY": str(CALLS),
     "CONSTANTS": json.dumps({
-        "dispatcher_service.worker.LEASE_MARGIN": 4.0,
-        "dispatcher_service.feeder.RESCUE_AFTER": 0.0,
-        "dispatcher_service.feeder.SILENCE": 5.0,
+        "dispatcher_service.pipeline.worker.LEASE_MARGIN": 4.0,
+        "dispatcher_service.leading.lead.RESCUE_AFTER": 0.0,
+        "dispatcher_service.leading.lead.SILENCE": 5.0,
     }),
 }  # fmt: skip
 """A lease of 5.5 s; a leader may be silent for 5 s."""

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
-from dispatcher_service.worker import RECORD_ROWS
+from dispatcher_service.pipeline.recorder import RECORD_ROWS
 from sandbox.simulator.faults import Fault, Faults
-from shared.errors import ApiError
-from shared.message_state import OPEN_STATES, MessageState
+from shared.domain.errors import ApiError
+from shared.domain.message import OPEN_STATES, MessageState
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System, is_over, with_status
 from tests.faults.stage import DISPATCHER, Stage, every, patience
@@ -37,7 +37,7 @@ KILLS = {
 LONGEST_PAUSE = 1.2
 """Seconds between two of them; half as long on average: some hit what the last one has not yet recovered from."""
 
-SHORT_LEASE = {"CONSTANTS": json.dumps({"dispatcher_service.worker.LEASE_MARGIN": 4.0})}
+SHORT_LEASE = {"CONSTANTS": json.dumps({"dispatcher_service.pipeline.worker.LEASE_MARGIN": 4.0})}
 
 
 @pytest.mark.timeout(300)
@@ -103,7 +103,7 @@ def _mail_a_few(system: System) -> Iterator[int]:
 FEW = 10
 
 AT_A_POINT = {
-    "CONSTANTS": json.dumps({"dispatcher_service.feeder.RESCUE_AFTER": 0.0}),
+    "CONSTANTS": json.dumps({"dispatcher_service.leading.lead.RESCUE_AFTER": 0.0}),
     "RETRY_LADDER": "1s",
     "DISPATCH_CONCURRENCY": str(4 * FEW),
 }

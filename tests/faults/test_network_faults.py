@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import make_url
 
-from shared.database import CONNECT_TIMEOUT, MARGIN, STATEMENT_TIMEOUT
-from shared.message_state import AMBIGUOUS_ERRORS, Error, MessageState
+from shared.database.engine import CONNECT_TIMEOUT, MARGIN, STATEMENT_TIMEOUT
+from shared.domain.message import AMBIGUOUS_ERRORS, Error, MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import Place, System
 from tests.faults.flight import Flight, Landed, User, lasting, steady, watch_final_states

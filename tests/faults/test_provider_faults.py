@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.simulator.faults import Fault, Faults
 from sandbox.simulator.outage import Mode
-from shared.message_state import Error, MessageState
+from shared.domain.message import Error, MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import System
 from tests.faults.flight import Flight, lasting, steady, watch_final_states

@@ -13,7 +13,7 @@ import requests
 from sandbox import deployment
 from sandbox.processes import free_port
 from sandbox.simulator.faults import Faults
-from shared.message_state import MessageState
+from shared.domain.message import MessageState
 from tests.e2e.conftest import StartSystem, running
 from tests.e2e.system import Place, System
 from tests.faults.flight import Flight, steady, watch_final_states

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, Self
 from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from dispatcher_service.feeder import LEADER_LOCK
-from shared import database
-from shared.message_state import AMBIGUOUS_ERRORS, FINAL_STATES, OPEN_STATES, Error, MessageState
+from dispatcher_service.leading.lead import LEADER_LOCK
+from shared.database.engine import make_engine
+from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, OPEN_STATES, Error, MessageState
 from tests.services.books import Books
 
 _FINAL = ", ".join(f"'{state}'" for state in sorted(FINAL_STATES))
@@ -60,7 +60,7 @@ class Witness:
     """A context. every: seconds between two looks at the ledger; looks: how many there were."""
 
     def __init__(self, database_url: str, every: float = 0.2) -> None:
-        self._engine = database.engine(database_url, "witness")
+        self._engine = make_engine(database_url, "witness")
         self._books = Books(self._engine)
         self._every = every
         self._stop = threading.Event()

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["dispatcher_service.provider", "shared.job", "json"]):
-    from dispatcher_service import provider
-    from shared.job import DispatchJob, LaunchJob
+with atheris.instrument_imports(include=["dispatcher_service.sending.dialect", "shared.domain.job", "json"]):
+    from dispatcher_service.sending import dialect
+    from shared.domain.job import DispatchJob, LaunchJob
 
-from shared.errors import UndecodableJob
-from shared.retry import OutcomeKind
+from shared.domain.errors import UndecodableJob
+from shared.domain.retry import OutcomeKind
 from tests.fuzz.reader import has_code_0
 
 STATUSES = (200, 200, 200, 100, 204, 302, 400, 401, 408, 429, 500, 999)
@@ -22,7 +22,7 @@ STATUSES = (200, 200, 200, 100, 204, 302, 400, 401, 408, 429, 500, 999)
 
 def check(data: bytes) -> None:
     status, body = STATUSES[data[0] % len(STATUSES)] if data else 200, data[1:]
-    outcome = provider.outcome(provider.Answer(status, body))
+    outcome = dialect.outcome(dialect.Answer(status, body))
     assert (outcome.kind is OutcomeKind.ACCEPTED) == (status == 200 and has_code_0(body))
     for kind in (LaunchJob, DispatchJob):
         with suppress(UndecodableJob):

@@ -12,7 +12,7 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis.core.failures import Failure
 
-from shared import timezones
+from shared.domain import timezones
 
 FIRST, LAST = datetime(2000, 1, 1), datetime(2100, 12, 31, 23, 59, 59, 999999)
 """Moments lie in these years, by UTC and by their own offset."""

@@ -27,8 +27,8 @@ from sqlalchemy.orm import Session
 from api_service import key, keys
 from api_service.key import Scope
 from sandbox.processes import SETTINGS, Processes
-from shared.message_state import Error, MessageState
-from shared.retry import Decision, Finish, Retry
+from shared.domain.message import Error, MessageState
+from shared.domain.retry import Decision, Finish, Retry
 from tests.fuzz.bounds import SEED, cases
 from tests.services.books import FAILED, MINUTE, SENT, Books
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, seed, settings
 from hypothesis import strategies as st
 
-from dispatcher_service.attempt import Result
-from shared.retry import OutcomeKind, RetryPolicy
+from dispatcher_service.sending.attempt import Result
+from shared.domain.retry import OutcomeKind, RetryPolicy
 from tests.fuzz import reader
 from tests.fuzz.answers import OK, Beginning, Ending, Saying, sayings
 from tests.fuzz.bounds import SEED, cases

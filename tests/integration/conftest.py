@@ -8,7 +8,7 @@ import psycopg2
 import pytest
 from sqlalchemy import Engine, make_url
 
-from shared import database
+from shared.database.engine import make_engine
 from tests.services.api import Api
 from tests.services.books import Books
 
@@ -38,7 +38,7 @@ def books_url(postgres: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def books_engine(books_url: str) -> Iterator[Engine]:
-    engine = database.engine(books_url, "books")
+    engine = make_engine(books_url, "books")
     yield engine
     engine.dispose()
 
@@ -55,6 +55,6 @@ def books(books_engine: Engine) -> Iterator[Books]:
 @pytest.fixture
 def other(books: Books, books_url: str) -> Iterator[Books]:
     """The same as another process sees it, which counts in another slot."""
-    engine = database.engine(books_url, "other")
+    engine = make_engine(books_url, "other")
     yield Books(engine, slot=2)
     engine.dispose()

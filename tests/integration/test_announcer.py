@@ -12,9 +12,9 @@ from api_service.announcer import BackgroundAnnouncer
 from shared import clock
 from shared.broker.table import TableBroker
 from shared.broker.topology import LAUNCH
-from shared.errors import BrokerUnavailable
-from shared.job import LaunchJob
-from shared.retry import DEFAULT_LADDER
+from shared.domain.errors import BrokerUnavailable
+from shared.domain.job import LaunchJob
+from shared.domain.retry import DEFAULT_LADDER
 
 
 class FlakyBroker:

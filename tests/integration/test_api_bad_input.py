@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
-from shared import database
+from shared.database.engine import make_engine
 from tests.services.api import HOUR, Api, from_now, mailing
 
 CLIENT = {"phone": "79123456789"}
@@ -99,7 +99,7 @@ def api(postgres: str) -> Iterator[Api]:
     with closing(psycopg2.connect(postgres)) as admin:
         admin.autocommit = True
         admin.cursor().execute(f"create database {name} template template strategy file_copy")
-        engine = database.engine(make_url(postgres).set(database=name).render_as_string(False), "test")
+        engine = make_engine(make_url(postgres).set(database=name).render_as_string(False), "test")
         api = Api(engine)
         api.make("/clients/", {"phone": "79000000001"})
         api.make("/mailings/", mailing())

@@ -11,7 +11,7 @@ import pytest
 
 from shared import clock
 from shared.api_client import ApiClient
-from shared.errors import ApiError
+from shared.domain.errors import ApiError
 
 LOST = 0  # the connection breaks without an answer
 

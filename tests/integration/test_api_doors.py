@@ -24,7 +24,7 @@ from api_service.server import limits
 from sandbox.processes import Processes
 from shared import clock
 from shared.api_client import ApiClient
-from shared.errors import ApiError
+from shared.domain.errors import ApiError
 from tests.services.api_server import OPEN, Server, until
 
 pytest_plugins = ("tests.services.api_server_fixture",)

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, make_url, text
 
 from api_service.app import create_app
 from api_service.probe import Probe
-from shared import clock, database
+from shared import clock
+from shared.database.engine import answers, make_engine
 from tests.services.api import Answer, Api, mailing
 
 pytest_plugins = ("tests.services.api_fixture",)
@@ -37,7 +38,7 @@ def assert_unavailable(answer: Answer) -> None:
 
 
 def test_no_database(tmp_path: Path) -> None:
-    engine = database.engine(f"postgresql:///none?host={tmp_path}", "test")
+    engine = make_engine(f"postgresql:///none?host={tmp_path}", "test")
     api = Api(engine)
     for method, path in OPERATIONS:
         assert_unavailable(ask(api, method, path))
@@ -86,7 +87,7 @@ def test_a_connection_that_breaks_in_mid_request(api: Api) -> None:
 
 def test_a_statement_that_takes_too_long(api: Api, database_url: str) -> None:
     api.make("/mailings/", mailing())
-    impatient = Api(database.engine(database_url, "test", statement_timeout=0.3))
+    impatient = Api(make_engine(database_url, "test", statement_timeout=0.3))
     assert_unavailable(_while_the_mailings_are_locked(api, lambda: impatient("POST", "/mailings/1/pause/"), "select 1"))
     assert impatient("POST", "/mailings/1/pause/").status == 200
     impatient.engine.dispose()
@@ -173,7 +174,7 @@ def test_a_database_that_has_no_connections_left(api: Api, database_url: str) ->
     try:
         api.execute("grant all on all tables in schema public to few_connections")
         url = make_url(database_url).set(username="few_connections").render_as_string(hide_password=False)
-        crowded, other = Api(database.engine(url, "test")), database.engine(url, "other")
+        crowded, other = Api(make_engine(url, "test")), make_engine(url, "other")
         with other.connect() as held:
             held.execute(text("select 1"))
             assert_unavailable(crowded("POST", "/clients/", {"phone": "79120000009"}))
@@ -187,7 +188,7 @@ def test_a_database_that_has_no_connections_left(api: Api, database_url: str) ->
 
 def test_a_lock_is_waited_for_only_so_long(api: Api, database_url: str) -> None:
     """Whatever the statement: the limit of a statement holds for what it waits for, too."""
-    patient = Api(database.engine(database_url, "test", statement_timeout=0.3))
+    patient = Api(make_engine(database_url, "test", statement_timeout=0.3))
     with api.engine.begin() as connection:
         connection.execute(text("lock table clients in access exclusive mode"))
         for method, path in (("GET", "/clients/"), ("POST", "/clients/"), ("DELETE", "/clients/1/")):
@@ -246,13 +247,13 @@ def fail() -> None:
 
 
 def test_ready_when_everything_answers(engine: Engine) -> None:
-    api = with_probes(engine, database=lambda: database.answers(engine), broker=lambda: True)
+    api = with_probes(engine, database=lambda: answers(engine), broker=lambda: True)
     answer = api("GET", "/health/ready")
     assert (answer.status, answer.json) == (200, {"database": "ok", "broker": "ok"})
 
 
 def test_not_ready_names_what_is_down(engine: Engine) -> None:
-    api = with_probes(engine, database=lambda: database.answers(engine), broker=fail)
+    api = with_probes(engine, database=lambda: answers(engine), broker=fail)
     answer = api("GET", "/health/ready")
     assert (answer.status, answer.json["errors"].keys()) == (503, {"broker"})
     assert api("GET", "/health/live").status == 200

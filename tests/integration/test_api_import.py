@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from api_service import imports
-from shared import database
+from shared.database.engine import make_engine
 from tests.services.api import Answer, Api
 from tests.services.files import COLUMNS, as_csv, as_ndjson
 
@@ -291,7 +291,7 @@ def test_a_phone_that_changes_hands_meanwhile_costs_the_import_nothing(api: Api,
     api.make("/clients/", ANNA)
     name = api.engine.url.database
     api.execute(f"alter database {name} set deadlock_timeout = '2s'")
-    importing = Api(database.engine(books_url, "importing"))
+    importing = Api(make_engine(books_url, "importing"))
     importing.get("/clients/")  # connected
     api.execute(f"alter database {name} reset deadlock_timeout")
     lines = as_csv([{"phone": BORIS["phone"], "tag": "new"}, {"phone": ANNA["phone"], "tag": "old"}])

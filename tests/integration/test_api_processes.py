@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from api_service.server.processes import GRACE
 from sandbox.processes import Processes, free_port
 from shared.api_client import ApiClient
-from shared.errors import ApiError
+from shared.domain.errors import ApiError
 from tests.services.api_server import OPEN, WORKERS, Server, until
 
 pytest_plugins = ("tests.services.api_server_fixture",)

@@ -17,8 +17,8 @@ from sandbox.processes import Processes
 from shared import clock
 from shared.api_client import ApiClient
 from shared.broker.topology import LAUNCH
-from shared.errors import ApiError
-from shared.job import LaunchJob
+from shared.domain.errors import ApiError
+from shared.domain.job import LaunchJob
 from tests.services.api_server import OPEN, WORKERS, Server, until
 
 pytest_plugins = ("tests.services.api_server_fixture",)

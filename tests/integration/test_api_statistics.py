@@ -7,11 +7,15 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from shared import ledger, messages
 from shared.clock import now
-from shared.message_state import Error, MessageState
-from shared.messages import Verdict
-from shared.retry import Finish, HandBack, Retry
+from shared.domain.message import Error, MessageState
+from shared.domain.retry import Finish, HandBack, Retry
+from shared.ledger.entries import open_entries
+from shared.messages.claim import claim_messages
+from shared.messages.fragments import GRACE
+from shared.messages.record import Verdict, record_verdicts
+from shared.messages.rescue import rescue_messages
+from shared.messages.take import take_messages
 from tests.services.api import Api, mailing, running
 
 pytest_plugins = ("tests.services.api_fixture",)
@@ -31,19 +35,19 @@ def launched(api: Api, size: int) -> int:
 
 def send(api: Api, mailing_id: int, outcomes: Sequence[Any]) -> None:
     """What a dispatcher does: claims the first messages and records an outcome, (decision, error), for each."""
-    with api.engine.begin() as connection, ledger.entries(connection, 2) as entries:
-        ids = messages.take(connection, entries, mailing_id, len(outcomes))
-    with api.engine.begin() as connection, ledger.entries(connection, 3) as entries:
-        claim = messages.claim(connection, entries, mailing_id, ids, lease=_LEASE)
+    with api.engine.begin() as connection, open_entries(connection, 2) as entries:
+        ids = take_messages(connection, entries, mailing_id, len(outcomes))
+    with api.engine.begin() as connection, open_entries(connection, 3) as entries:
+        claim = claim_messages(connection, entries, mailing_id, ids, lease=_LEASE)
     assert claim is not None
     assert len(claim.messages) == len(outcomes)
     by_client = sorted(claim.messages, key=lambda message: message.client_id)
     verdicts = [Verdict(message, *outcome) for message, outcome in zip(by_client, outcomes, strict=True)]
-    with api.engine.begin() as connection, ledger.entries(connection, 2) as entries:
-        assert messages.record(connection, entries, verdicts, _LEASE) == 0
+    with api.engine.begin() as connection, open_entries(connection, 2) as entries:
+        assert record_verdicts(connection, entries, verdicts, _LEASE) == 0
 
 
-_LEASE = messages.GRACE
+_LEASE = GRACE
 SENT = (Finish(MessageState.SENT), None)
 FAILED = (Finish(MessageState.FAILED), Error.REJECTED)
 RETRY = (Retry(_LEASE), Error.SERVER_ERROR)
@@ -106,11 +110,11 @@ def test_calls_for_what_the_provider_may_have_already_are_counted(
 def test_a_call_that_died_with_its_dispatcher_counts_as_one_that_the_provider_may_have_taken(api: Api) -> None:
     mailing_id = launched(api, 1)
     for _ in range(3):
-        with api.engine.begin() as connection, ledger.entries(connection, 2) as entries:
-            ids = messages.take(connection, entries, mailing_id, 1)
-            assert messages.claim(connection, entries, mailing_id, ids, lease=timedelta(0))
-        with api.engine.begin() as connection, ledger.entries(connection, 2) as entries:
-            assert messages.rescue(connection, entries, 10, 1) == 1
+        with api.engine.begin() as connection, open_entries(connection, 2) as entries:
+            ids = take_messages(connection, entries, mailing_id, 1)
+            assert claim_messages(connection, entries, mailing_id, ids, lease=timedelta(0))
+        with api.engine.begin() as connection, open_entries(connection, 2) as entries:
+            assert rescue_messages(connection, entries, 10, 1) == 1
     assert api.get(f"/mailings/{mailing_id}/detail_statistics/")["repeated"] == 2
 
 

@@ -10,15 +10,15 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import InternalError, OperationalError
 
-from shared import database
 from shared.clock import ticks
+from shared.database.engine import MARGIN, answers, make_engine, one_statement
 
 TIMEOUT = 1.0
 
 
 @pytest.fixture
 def impatient(database_url: str) -> Iterator[Engine]:
-    engine = database.engine(database_url, "impatient", pool_size=1, statement_timeout=TIMEOUT)
+    engine = make_engine(database_url, "impatient", pool_size=1, statement_timeout=TIMEOUT)
     yield engine
     engine.dispose()
 
@@ -61,11 +61,11 @@ def test_no_call_waits_for_a_server_that_is_frozen(impatient: Engine, call: Call
 def test_a_connection_that_has_waited_in_the_pool_is_asked_first(
     impatient: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "RESTED", 0.0)
+    monkeypatch.setattr("shared.database.engine.RESTED", 0.0)
     with impatient.connect() as connection:
         backend = pid(connection)
     with frozen(backend):
-        assert database.answers(impatient)
+        assert answers(impatient)
         with impatient.connect() as connection:
             assert pid(connection) != backend
 
@@ -74,7 +74,7 @@ def test_a_call_that_is_answered_in_time_is_left_alone(impatient: Engine) -> Non
     """Though many of them together take longer than one may."""
     with impatient.connect() as connection:
         backend = pid(connection)
-        end = ticks() + 2 * (TIMEOUT + database.MARGIN)
+        end = ticks() + 2 * (TIMEOUT + MARGIN)
         while ticks() < end:
             assert connection.scalar(text("select pg_backend_pid() from pg_sleep(0.4)")) == backend
             time.sleep(0.1)
@@ -84,7 +84,7 @@ def test_a_single_statement_is_a_transaction_and_one_round_trip(engine: Engine, 
     with impatient.connect() as connection:
         connection.execution_options(isolation_level="REPEATABLE READ")
         backend = pid(connection)
-    with database.statement(impatient) as connection:
+    with one_statement(impatient) as connection:
         connection.execute(_WRITE)
     asked = text("select query, state from pg_stat_activity where pid = :pid")
     with engine.connect() as other:
@@ -97,10 +97,10 @@ def test_a_single_statement_is_a_transaction_and_one_round_trip(engine: Engine, 
 
 
 def test_a_single_statement_may_lose_its_connection(impatient: Engine) -> None:
-    with pytest.raises(OperationalError) as caught, database.statement(impatient) as connection:
+    with pytest.raises(OperationalError) as caught, one_statement(impatient) as connection:
         connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
     assert caught.value.connection_invalidated
-    with database.statement(impatient) as connection:
+    with one_statement(impatient) as connection:
         assert connection.scalar(text("select 1")) == 1
 
 
@@ -113,7 +113,7 @@ def test_sessions_from_a_time_without_writes_are_not_kept(engine: Engine, impati
         with pytest.raises(InternalError) as caught, impatient.begin() as connection:
             connection.execute(_WRITE)
         assert caught.value.connection_invalidated
-        assert database.answers(impatient), "it can still be read"
+        assert answers(impatient), "it can still be read"
         admin.execute(text(f"alter database {name} reset default_transaction_read_only"))
     with impatient.begin() as connection:
         connection.execute(_WRITE)

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, text
 
 from sandbox import directory
 from sandbox.numbering import clients
-from shared.message_state import MessageState
+from shared.domain.message import MessageState
 
 
 def test_clients_go_in_as_they_are(engine: Engine, database_url: str) -> None:

@@ -9,16 +9,20 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Engine, text
 
-from dispatcher_service.backlog import LEAST
-from dispatcher_service.feeder import CHUNK, CLOSE_SLICE, LAUNCH_SLICE, LEADER_LOCK, RESCUE_AFTER, Feeder
-from shared import database, messages
+from dispatcher_service.leading.backlog import LEAST
+from dispatcher_service.leading.chores.close_ended import CLOSE_SLICE
+from dispatcher_service.leading.feed import CHUNK
+from dispatcher_service.leading.launch import LAUNCH_SLICE
+from dispatcher_service.leading.lead import LEADER_LOCK, RESCUE_AFTER, Leader
 from shared.broker import topology
 from shared.broker.base import Broker, Session
 from shared.broker.table import TableBroker
-from shared.errors import BrokerUnavailable
-from shared.job import DispatchJob, LaunchJob
-from shared.message_state import Error
-from shared.retry import Retry
+from shared.database.engine import make_engine
+from shared.domain.errors import BrokerUnavailable
+from shared.domain.job import DispatchJob, LaunchJob
+from shared.domain.message import Error
+from shared.domain.retry import Retry
+from shared.messages.create import create_messages
 from tests.services.books import HOUR, MINUTE, SECOND, SENT, Books
 
 LADDER = (5 * SECOND, HOUR)
@@ -94,17 +98,17 @@ def consumer(broker: TableBroker) -> Iterator[Consumer]:
         yield Consumer(session)
 
 
-Start = Callable[..., Feeder]
+Start = Callable[..., Leader]
 
 
 @pytest.fixture
 def start(books: Books, broker: TableBroker, books_url: str) -> Iterator[Start]:
     """Starts one more feeder, as in a process of its own."""
-    feeders: list[tuple[Feeder, Engine]] = []
+    feeders: list[tuple[Leader, Engine]] = []
 
-    def start(broker: Broker = broker, engine: Engine | None = None, rate: float = 0.0, **options: Any) -> Feeder:
-        engine = engine or database.engine(books_url, "feeder", pool_size=3)
-        feeder = Feeder(engine, broker, attempts=10, rate=rate, **options)
+    def start(broker: Broker = broker, engine: Engine | None = None, rate: float = 0.0, **options: Any) -> Leader:
+        engine = engine or make_engine(books_url, "feeder", pool_size=3)
+        feeder = Leader(engine, broker, attempts=10, rate=rate, **options)
         feeders.append((feeder, engine))
         feeder.start()
         return feeder
@@ -326,7 +330,7 @@ def test_an_ended_mailing_is_closed_and_finished_when_the_last_call_is_over(
 def test_a_cancel_in_the_middle_of_a_launch_ends_it(books: Books, start: Start) -> None:
     books.clients(50)
     mailing_id = books.mailing()
-    books.move(messages.create, mailing_id, 20)
+    books.move(create_messages, mailing_id, 20)
     books.run("update mailings set cancelled_at = now()")
     start()
     wait_until(lambda: mailing(books, mailing_id).finished_at)
@@ -438,7 +442,7 @@ def test_one_that_stands_by_stops_without_ever_having_led(books: Books, start: S
 def test_a_statement_that_fails_does_not_lose_the_lead_for_good(
     books: Books, start: Start, books_url: str, consumer: Consumer
 ) -> None:
-    engine = database.engine(books_url, "feeder", pool_size=3)
+    engine = make_engine(books_url, "feeder", pool_size=3)
     with engine.connect(), engine.connect():
         pass  # two that lie ready: which of them comes next is up to the pool
     start(engine=engine)

@@ -27,12 +27,20 @@ from hypothesis.stateful import (
 )  # fmt: skip
 from sqlalchemy import Engine, Row, text
 
-from dispatcher_service.feeder import FINISH
-from shared import messages
-from shared.message_state import AMBIGUOUS_ERRORS, FINAL_STATES, MOVES, Error, MessageState
-from shared.messages import Claim, Claimed, Verdict
-from shared.retry import ACCEPTED, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
-from shared.window import Window
+from dispatcher_service.leading.chores.finish_mailings import FINISH
+from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MOVES, Error, MessageState
+from shared.domain.retry import ACCEPTED, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
+from shared.domain.window import Window
+from shared.messages.cancel import cancel_client
+from shared.messages.claim import Claim, Claimed, claim_messages
+from shared.messages.close import close_messages
+from shared.messages.create import create_messages
+from shared.messages.fragments import GRACE
+from shared.messages.hand_back import hand_back
+from shared.messages.make_due import make_due
+from shared.messages.record import Verdict, record_verdicts
+from shared.messages.rescue import rescue_messages
+from shared.messages.retime import retime_messages
 from tests.services.books import HOUR, LEASE, MINUTE, Books
 
 ZONES = ("Europe/Moscow", "America/New_York")  # never within eight hours of each other's window
@@ -137,7 +145,7 @@ class Machine(RuleBasedStateMachine):
             client_id = clients[which % len(clients)]
             self.books.run("delete from clients where id = :id", id=client_id)
             with self.somebody_locks(locked):
-                self.books.move(messages.cancel_client, client_id)
+                self.books.move(cancel_client, client_id)
 
     # ---------------------------------------------------------------- the feeder
 
@@ -162,21 +170,21 @@ class Machine(RuleBasedStateMachine):
         mailing_id = self.mailing(which)
         match act:
             case "launch":
-                self.books.move(messages.create, mailing_id, limit)
+                self.books.move(create_messages, mailing_id, limit)
             case "rescue":
                 with self.somebody_locks(locked):
-                    self.books.move(messages.rescue, ATTEMPTS, limit)
+                    self.books.move(rescue_messages, ATTEMPTS, limit)
             case "close":
                 self.close(mailing_id, limit, locked)
             case "publishing failed" if self.jobs:
                 job = self.jobs.pop(which % len(self.jobs))
-                self.books.move(messages.hand_back, job.mailing_id, job.ids)
+                self.books.move(hand_back, job.mailing_id, job.ids)
             case "make due":
                 with self.engine.begin() as connection:
-                    messages.make_due(connection)
+                    make_due(connection)
             case "time anew":
                 with self.engine.begin() as connection:
-                    messages.reopen_windows(connection, mailing_id, limit)
+                    retime_messages(connection, mailing_id, limit)
         self.finish()
 
     def close(self, mailing_id: int, limit: int, locked: int) -> None:
@@ -186,7 +194,7 @@ class Machine(RuleBasedStateMachine):
         if mailing.cancelled_at or mailing.over:
             state = MessageState.CANCELLED if mailing.cancelled_at else MessageState.EXPIRED
             with self.somebody_locks(locked):
-                self.books.move(messages.close, mailing_id, state, limit)
+                self.books.move(close_messages, mailing_id, state, limit)
 
     def finish(self) -> None:
         with self.engine.begin() as connection:
@@ -229,7 +237,7 @@ class Machine(RuleBasedStateMachine):
         self.let_leases_run_out([message.id for message in ghost[::every]])
         if then != NOTHING:
             self.messages_move_as_they_may()
-            self.books.move(messages.rescue, ATTEMPTS, 20)
+            self.books.move(rescue_messages, ATTEMPTS, 20)
         if then == TAKEN_OVER:
             mailing_id = ghost[0].mailing_id
             self.messages_move_as_they_may()
@@ -301,7 +309,7 @@ class Machine(RuleBasedStateMachine):
             if before.status in FINAL_STATES:
                 assert row == before
             assert row.status == before.status or MessageState(row.status) in MOVES[MessageState(before.status)]
-            if before.status == MessageState.RETRYING and before.due_at > now + messages.GRACE:
+            if before.status == MessageState.RETRYING and before.due_at > now + GRACE:
                 assert row.status == MessageState.RETRYING or row.status in FINAL_STATES  # its rung is not over
             if row.status == MessageState.QUEUED != before.status:
                 assert before.due_at <= now
@@ -318,7 +326,7 @@ class Machine(RuleBasedStateMachine):
         self.books.run("update mailings set paused_at = null, window_from = null, window_until = null")
         for _ in range(3):
             self.let_leases_run_out(list(self.before))
-            self.books.move(messages.rescue, ATTEMPTS, 1000)
+            self.books.move(rescue_messages, ATTEMPTS, 1000)
             self.time_passes(1, 0)
             for mailing_id in self.mailings:
                 self.books.launch(mailing_id)
@@ -372,7 +380,7 @@ class Machine(RuleBasedStateMachine):
     def claim_ids(self, which: int, mailing_id: int, ids: Sequence[int], locked: int, rate: float) -> None:
         running = self.is_running(mailing_id)
         with self.somebody_locks(locked):
-            claim = self.dispatcher(which).move(messages.claim, mailing_id, ids, lease=LEASE, rate=rate)
+            claim = self.dispatcher(which).move(claim_messages, mailing_id, ids, lease=LEASE, rate=rate)
         claimed = list(claim.messages) if claim else []
         if claim:
             self.leases_begin_with_the_reserved_moment(claim, rate)
@@ -383,7 +391,7 @@ class Machine(RuleBasedStateMachine):
             before = self.before[message.id]
             assert message.id not in self.live
             assert (before.mailing_id, before.client_id) == (message.mailing_id, message.client_id)
-            assert before.status == "queued" or before.due_at <= self.books.now() + messages.GRACE
+            assert before.status == "queued" or before.due_at <= self.books.now() + GRACE
             assert message.client_id in clients
             assert self.is_reachable(mailing_id, message.client_id)
             assert message.attempts == before.attempts
@@ -412,7 +420,7 @@ class Machine(RuleBasedStateMachine):
         ]  # fmt: skip
         now = self.books.now()
         batch = [verdict(message, outcomes[number % len(outcomes)], now) for number, message in enumerate(claimed)]
-        assert self.dispatcher(which).move(messages.record, batch, timedelta(0)) == len(claimed) - len(in_time)
+        assert self.dispatcher(which).move(record_verdicts, batch, timedelta(0)) == len(claimed) - len(in_time)
         for message, decision, error in batch:
             if isinstance(decision, Retry) and published:
                 self.jobs.append(Job(message.mailing_id, (message.id,)))
@@ -429,7 +437,7 @@ class Machine(RuleBasedStateMachine):
 
 
 def verdict(message: Claimed, outcome: Outcome | None, now: datetime) -> Verdict:
-    """As `dispatcher_service.attempt.Result` has it."""
+    """As `dispatcher_service.sending.attempt.Result` has it."""
     if outcome is None:
         return Verdict(message, HandBack())
     return Verdict(message, POLICY.decide(outcome, message.attempts + 1, now, message.ends_at), outcome.error)

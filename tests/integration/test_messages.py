@@ -12,12 +12,23 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from dispatcher_service.feeder import WALK
-from shared import database, ledger, messages, statistics
-from shared.ledger import Entries
-from shared.message_state import Error, MessageState
-from shared.messages import GRACE, Verdict
-from shared.retry import Decision, Finish, HandBack, Retry
+from dispatcher_service.leading.walk import WALK
+from shared.database.engine import make_engine
+from shared.domain.message import Error, MessageState
+from shared.domain.retry import Decision, Finish, HandBack, Retry
+from shared.ledger.entries import Entries, open_entries
+from shared.ledger.figures import read_figures
+from shared.messages.cancel import cancel_client
+from shared.messages.claim import claim_messages
+from shared.messages.close import close_messages
+from shared.messages.create import create_messages
+from shared.messages.fragments import GRACE
+from shared.messages.hand_back import hand_back
+from shared.messages.make_due import make_due
+from shared.messages.record import Verdict, record_verdicts
+from shared.messages.rescue import rescue_messages
+from shared.messages.retime import retime_messages
+from shared.messages.take import take_messages
 from tests.services.books import FAILED, HOUR, LEASE, MINUTE, SECOND, SENT, Books
 
 
@@ -70,16 +81,16 @@ def test_a_launch_goes_in_slices(books: Books, clients: int, slices: int) -> Non
     mailing_id = books.mailing()
     assert books.launch(mailing_id, limit=3) == slices
     assert books.states(mailing_id) == {"pending": clients}
-    assert books.move(messages.create, mailing_id, 3).count == 0
+    assert books.move(create_messages, mailing_id, 3).count == 0
 
 
 def test_a_launch_goes_on_where_a_killed_process_left_it(books: Books, other: Books) -> None:
     books.clients(10)
     mailing_id = books.mailing()
-    books.move(messages.create, mailing_id, 4)
+    books.move(create_messages, mailing_id, 4)
     with books.engine.connect() as connection:  # dies with a slice made and not committed
         transaction = connection.begin()
-        assert messages.create(connection, Entries(), mailing_id, 4).count == 4
+        assert create_messages(connection, Entries(), mailing_id, 4).count == 4
         other.run("select pg_terminate_backend(:pid)", pid=connection.scalar(text("select pg_backend_pid()")))
         with pytest.raises(DBAPIError):
             transaction.commit()
@@ -95,7 +106,7 @@ def test_a_launch_goes_on_where_a_killed_process_left_it(books: Books, other: Bo
 def test_the_audience_is_a_snapshot(books: Books) -> None:
     first = books.clients(6)
     mailing_id = books.mailing()
-    books.move(messages.create, mailing_id, 2)
+    books.move(create_messages, mailing_id, 2)
     books.clients(3)
     books.run("delete from clients where id = :id", id=first[5])
 
@@ -118,7 +129,7 @@ def test_nothing_is_launched_before_the_start_or_after_a_cancel(books: Books, ch
     books.clients(3)
     mailing_id = books.mailing()
     books.run(f"update mailings set {change}")
-    assert books.move(messages.create, mailing_id, 10).count == 0
+    assert books.move(create_messages, mailing_id, 10).count == 0
     assert books.states(mailing_id) == {}
 
 
@@ -207,9 +218,9 @@ def test_a_change_of_the_window_times_waiting_messages_anew(books: Books) -> Non
     books.run("update mailings set window_from = :start, window_until = :end", start=start, end=end)
     assert books.take(mailing_id) == []
     with books.engine.begin() as connection:
-        assert messages.reopen_windows(connection, mailing_id, 3) == 3
-        assert messages.reopen_windows(connection, mailing_id, 3) == 2
-        assert messages.reopen_windows(connection, mailing_id, 3) == 0
+        assert retime_messages(connection, mailing_id, 3) == 3
+        assert retime_messages(connection, mailing_id, 3) == 2
+        assert retime_messages(connection, mailing_id, 3) == 0
     assert books.take(mailing_id) == ids
 
 
@@ -346,14 +357,14 @@ def test_the_rate_is_shared_over_connections(books: Books, other: Books) -> None
     waits = []
     for number, each in enumerate((books, other, books)):
         job = ids[number * 20 : number * 20 + 20]
-        claim = each.move(messages.claim, mailing_id, job, lease=LEASE, rate=10.0)
+        claim = each.move(claim_messages, mailing_id, job, lease=LEASE, rate=10.0)
         assert claim is not None
         assert len(claim.messages) == 20
         waits.append(claim.wait)
     assert waits[0] == pytest.approx(0.0, abs=0.01)
     assert waits[1] == pytest.approx(2.0, abs=1.0)
     assert waits[2] == pytest.approx(waits[1] + 2.0, abs=1.0)
-    nothing = books.move(messages.claim, mailing_id, ids, lease=LEASE, rate=10.0)
+    nothing = books.move(claim_messages, mailing_id, ids, lease=LEASE, rate=10.0)
     assert nothing is None  # and reserves nothing
     reserved = books.run("select next_at - now() as left from send_rate")[0].left
     assert 3 * SECOND < reserved <= 6 * SECOND
@@ -393,7 +404,7 @@ def test_a_message_that_was_sent(books: Books) -> None:
         assert (row.status, row.attempts, row.error, row.due_at) == ("sent", 1, None, None)
         assert books.now() - row.sent_at < 10 * SECOND
     with books.engine.connect() as connection:
-        figures = statistics.by_mailing(connection, [mailing_id])[mailing_id]
+        figures = read_figures(connection, [mailing_id])[mailing_id]
     assert figures.first_sent_at == figures.last_sent_at == books.message(ids[0]).sent_at
 
 
@@ -418,7 +429,7 @@ def test_a_message_that_is_handed_back_has_spent_no_attempt(books: Books) -> Non
     mailing_id, ids = books.queued(1)
     [message] = books.claim(mailing_id, ids)
     verdict = Verdict(message, HandBack(), Error.UNAUTHORIZED)
-    assert books.move(messages.record, [verdict], MINUTE) == 0
+    assert books.move(record_verdicts, [verdict], MINUTE) == 0
     row = books.message(ids[0])
     assert (row.status, row.attempts, row.error) == ("pending", 0, None)
     assert abs(row.due_at - books.now() - MINUTE) < 10 * SECOND
@@ -433,7 +444,7 @@ def test_a_batch_of_every_kind_over_several_mailings(books: Books) -> None:
         (SENT, None), (FAILED, Error.REJECTED), (Retry(MINUTE), Error.TIMED_OUT), (HandBack(), None), (SENT, None),
     ]  # fmt: skip
     verdicts = [Verdict(message, *decisions[number % 5]) for number, message in enumerate(claimed)]
-    assert books.move(messages.record, verdicts[::-1], MINUTE) == 0
+    assert books.move(record_verdicts, verdicts[::-1], MINUTE) == 0
     for mailing_id in (one, two):
         states = books.states(mailing_id)
         states.pop("queued", None)
@@ -445,7 +456,7 @@ def test_a_batch_of_every_kind_over_several_mailings(books: Books) -> None:
 def test_a_verdict_that_comes_too_late_or_twice_changes_nothing(books: Books, decision: Any) -> None:
     mailing_id, ids = books.queued(3)
     claimed = books.claim(mailing_id, ids, lease=timedelta(0))
-    assert books.move(messages.rescue, 10, 2) == 2
+    assert books.move(rescue_messages, 10, 2) == 2
     before = [books.message(message_id) for message_id in ids[:2]]
     assert books.record(decision, claimed, Error.SERVER_ERROR) == 2
     assert [books.message(message_id) for message_id in ids[:2]] == before
@@ -457,7 +468,7 @@ def test_a_verdict_that_comes_too_late_or_twice_changes_nothing(books: Books, de
 def test_a_late_verdict_does_not_pass_for_one_of_the_newer_claim_it_is_written_with(books: Books) -> None:
     mailing_id, ids = books.queued(2)
     old = books.claim(mailing_id, ids, lease=timedelta(0))
-    books.move(messages.rescue, 10, 100)
+    books.move(rescue_messages, 10, 100)
     new = books.claim(mailing_id, books.take(mailing_id))
 
     late = books.record(Retry(MINUTE), [old[0], new[1]], Error.TIMED_OUT)  # the same dispatcher has both
@@ -484,7 +495,7 @@ def test_a_lease_that_ran_out_costs_an_attempt(books: Books) -> None:
     mailing_id, ids = books.queued(2)
     [held] = books.claim(mailing_id, ids[:1])
     books.claim(mailing_id, ids[1:], lease=timedelta(0))
-    assert books.move(messages.rescue, 10, 100) == 1
+    assert books.move(rescue_messages, 10, 100) == 1
     row = books.message(ids[1])
     assert (row.status, row.attempts, row.error) == ("pending", 1, "lease_lost")
     assert books.message(held.id).status == "sending"
@@ -495,7 +506,7 @@ def test_a_lease_that_ran_out_costs_an_attempt(books: Books) -> None:
 def test_a_lease_that_ran_out_with_the_last_attempt_is_unknown(books: Books) -> None:
     mailing_id, ids = books.queued(1)
     books.claim(mailing_id, ids, lease=timedelta(0))
-    assert books.move(messages.rescue, 1, 100) == 1
+    assert books.move(rescue_messages, 1, 100) == 1
     assert books.message(ids[0]).status == "unknown"
 
 
@@ -504,7 +515,7 @@ def test_a_lease_that_ran_out_after_the_end_is_unknown(books: Books, change: str
     mailing_id, ids = books.queued(1)
     books.claim(mailing_id, ids, lease=timedelta(0))
     books.run(f"update mailings set {change}")
-    books.move(messages.rescue, 10, 100)
+    books.move(rescue_messages, 10, 100)
     assert books.states(mailing_id) == {"unknown": 1}
 
 
@@ -521,7 +532,7 @@ def test_closing_leaves_what_is_on_the_wire_and_does_not_deny_what_may_have_arri
     books.record(Retry(HOUR), books.claim(mailing_id, [refused]), Error.SERVER_ERROR)
     books.claim(mailing_id, [wire])
 
-    closed = [books.move(messages.close, mailing_id, state, 2) for _ in range(3)]
+    closed = [books.move(close_messages, mailing_id, state, 2) for _ in range(3)]
 
     assert closed == [2, 2, 0]
     assert books.states(mailing_id) == {"sent": 1, "sending": 1, "unknown": 1, state: 3}
@@ -534,7 +545,7 @@ def test_what_is_on_the_wire_when_the_mailing_is_cancelled_still_counts(books: B
     books.run("update mailings set cancelled_at = now()")
     assert books.record(SENT, claimed[:1]) == 0
     assert books.record(Retry(SECOND), claimed[1:], Error.SERVER_ERROR) == 0
-    assert books.move(messages.close, mailing_id, MessageState.CANCELLED, 10) == 1
+    assert books.move(close_messages, mailing_id, MessageState.CANCELLED, 10) == 1
     assert books.states(mailing_id) == {"sent": 1, "cancelled": 1}
 
 
@@ -543,7 +554,7 @@ def test_a_claim_against_a_close(books: Books, other: Books) -> None:
     closed: list[int] = []
 
     def close() -> None:
-        while count := other.move(messages.close, mailing_id, MessageState.CANCELLED, 50):
+        while count := other.move(close_messages, mailing_id, MessageState.CANCELLED, 50):
             closed.append(count)
 
     with ThreadPoolExecutor(1) as pool:
@@ -570,7 +581,7 @@ def test_deleting_a_client_cancels_what_waits_for_him_in_mailings_that_are_not_f
     books.record(SENT, books.claim(finished, [ids[finished]]))
     books.run("update mailings set finished_at = now() where id = :id", id=finished)
 
-    books.move(messages.cancel_client, client)
+    books.move(cancel_client, client)
 
     assert {mailing_id: books.message(message_id).status for mailing_id, message_id in ids.items()} == {
         waiting: "cancelled", wire: "sending", doubtful: "unknown", finished: "sent",
@@ -580,7 +591,7 @@ def test_deleting_a_client_cancels_what_waits_for_him_in_mailings_that_are_not_f
 def test_a_job_that_could_not_be_published_is_due_again_at_once(books: Books) -> None:
     mailing_id, ids = books.queued(3)
     [message] = books.claim(mailing_id, ids[:1])
-    books.move(messages.hand_back, mailing_id, ids)
+    books.move(hand_back, mailing_id, ids)
     assert books.message(message.id).status == "sending"
     assert books.take(mailing_id) == ids[1:]
 
@@ -590,7 +601,7 @@ def test_after_the_broker_lost_everything_what_was_queued_is_due(books: Books) -
     waiting, message_id = books.retrying(HOUR)
     books.claim(mailing_id, ids[:1])
     with books.engine.begin() as connection:
-        messages.make_due(connection)
+        make_due(connection)
     assert books.take(mailing_id) == ids[1:]
     assert books.take(waiting) == []
     assert books.claim(waiting, [message_id]) == []
@@ -603,7 +614,7 @@ def test_everybody_at_once_neither_deadlocks_nor_loses_count(books: Books, books
     """Threads of every kind hammer the same messages in two slots; no statement fails, and the ledger holds."""
     clients = books.clients(400)
     mailings = [books.mailing() for _ in range(4)]
-    engine = database.engine(books_url, "hammer", pool_size=12)
+    engine = make_engine(books_url, "hammer", pool_size=12)
     until = time.monotonic() + 4
 
     def hammer(step: Callable[[Books, int], object], slot: int) -> int:
@@ -615,7 +626,7 @@ def test_everybody_at_once_neither_deadlocks_nor_loses_count(books: Books, books
 
     def feed(each: Books, number: int) -> None:
         mailing_id = mailings[number % 4]
-        each.move(messages.create, mailing_id, 37)
+        each.move(create_messages, mailing_id, 37)
         each.take(mailing_id, 60)
         each.run(_DUE_NOW, third=number % 3)
 
@@ -629,17 +640,17 @@ def test_everybody_at_once_neither_deadlocks_nor_loses_count(books: Books, books
             (SENT, None),
         ]  # fmt: skip
         some = [Verdict(message, *kinds[message.id % (4 if number % 10 == 0 else 3)]) for message in claimed]
-        each.move(messages.record, some[: len(some) - number % 3], timedelta(0))
+        each.move(record_verdicts, some[: len(some) - number % 3], timedelta(0))
 
     def rescue(each: Books, number: int) -> None:
-        each.move(messages.rescue, 10_000, 50)
-        each.move(messages.close, mailings[number % 4], MessageState.CANCELLED, 1)
+        each.move(rescue_messages, 10_000, 50)
+        each.move(close_messages, mailings[number % 4], MessageState.CANCELLED, 1)
 
     def delete(each: Books, number: int) -> None:
         client = clients[number % 400]
-        with each.engine.begin() as connection, ledger.entries(connection, number % 2 + 1) as entries:
+        with each.engine.begin() as connection, open_entries(connection, number % 2 + 1) as entries:
             connection.execute(text("delete from clients where id = :id"), {"id": client})
-            messages.cancel_client(connection, entries, client)
+            cancel_client(connection, entries, client)
         time.sleep(0.02)
 
     with ThreadPoolExecutor(8) as pool:
@@ -710,7 +721,7 @@ def plans(engine: Engine, move: Callable[[Connection, Entries], object]) -> str:
 
     event.listen(engine, "before_cursor_execute", explain)
     try:
-        with engine.begin() as connection, ledger.entries(connection, 1) as entries:
+        with engine.begin() as connection, open_entries(connection, 1) as entries:
             move(connection, entries)
     finally:
         event.remove(engine, "before_cursor_execute", explain)
@@ -728,22 +739,22 @@ def test_no_move_reads_more_of_a_large_table_than_it_needs(large: Books) -> None
         assert connection.execute(WALK).one().due
 
     def claim(connection: Connection, entries: Entries) -> None:
-        taken = messages.claim(connection, entries, 1, job, lease=LEASE)
+        taken = claim_messages(connection, entries, 1, job, lease=LEASE)
         assert taken is not None
         assert len(taken.messages) == 100
-        messages.record(connection, entries, [Verdict(message, SENT) for message in taken.messages], SECOND)
+        record_verdicts(connection, entries, [Verdict(message, SENT) for message in taken.messages], SECOND)
 
     moves: list[tuple[Callable[[Connection, Entries], object], set[str]]] = [
         (walk, {due}),
         (claim, {by_id}),
-        (lambda c, e: messages.claim(c, e, 1, job, lease=LEASE), {by_id}),
-        (lambda c, e: messages.hand_back(c, e, 1, job), {by_id}),
-        (lambda c, e: messages.take(c, e, 1, 100), {due, by_id}),
-        (lambda c, e: messages.rescue(c, e, 10, 10), {lease, by_id}),
-        (lambda c, e: messages.make_due(c), {due, by_id}),
-        (lambda c, e: messages.cancel_client(c, e, 100), {"messages_mailing_id_client_id_key", by_id}),
-        (lambda c, e: messages.reopen_windows(c, 1, 100), {due, by_id}),
-        (lambda c, e: messages.close(c, e, 1, MessageState.EXPIRED, 100), {due, by_id}),
+        (lambda c, e: claim_messages(c, e, 1, job, lease=LEASE), {by_id}),
+        (lambda c, e: hand_back(c, e, 1, job), {by_id}),
+        (lambda c, e: take_messages(c, e, 1, 100), {due, by_id}),
+        (lambda c, e: rescue_messages(c, e, 10, 10), {lease, by_id}),
+        (lambda c, e: make_due(c), {due, by_id}),
+        (lambda c, e: cancel_client(c, e, 100), {"messages_mailing_id_client_id_key", by_id}),
+        (lambda c, e: retime_messages(c, 1, 100), {due, by_id}),
+        (lambda c, e: close_messages(c, e, 1, MessageState.EXPIRED, 100), {due, by_id}),
     ]
     for move, expected in moves:
         plan = plans(engine, move)

@@ -7,7 +7,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine
 
 from shared import migrate
-from shared.models import Base
+from shared.database.models import Base
 
 
 def test_migrations_and_models_agree(engine: Engine) -> None:

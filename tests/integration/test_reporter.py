@@ -26,7 +26,8 @@ from dispatcher_service.reporter.mail import MailServer
 from dispatcher_service.reporter.post import Post, Posting
 from dispatcher_service.reporter.reporter import Pace, Reporter
 from sandbox.processes import Processes
-from shared import clock, database
+from shared import clock
+from shared.database.engine import make_engine
 from tests.services.mailbox import Mailbox
 
 MODULE = "dispatcher_service.reporter"
@@ -327,7 +328,7 @@ def test_a_mail_that_is_out_is_not_sent_again_when_the_database_goes_away(engine
         assert ended
 
     mailbox.on_mail = end_connections
-    mine = database.engine(engine.url.render_as_string(hide_password=False), "reporter")
+    mine = make_engine(engine.url.render_as_string(hide_password=False), "reporter")
     reporter = _reporter(mine, mailbox)
     reporter.tick(threading.Event())
     assert _register(engine) == []

@@ -17,15 +17,15 @@ import psutil
 import pytest
 import trustme
 
-from dispatcher_service.breaker import FIRST_PAUSE, Breaker
-from dispatcher_service.provider import MAX_BODY
+from dispatcher_service.sending.breaker import FIRST_PAUSE, Breaker
+from dispatcher_service.sending.dialect import MAX_BODY
 from sandbox.processes import free_port
 from sandbox.simulator.control import Simulator
 from sandbox.simulator.faults import ACCEPTING, Fault, Faults
 from sandbox.simulator.outage import Mode
 from shared.clock import ticks
-from shared.message_state import Error
-from shared.retry import ACCEPTED, OutcomeKind
+from shared.domain.message import Error
+from shared.domain.retry import ACCEPTED, OutcomeKind
 from tests.services.sending import Sending, Unbreakable, attempt
 from tests.services.wire import Connection, Wire, answer
 

@@ -15,19 +15,20 @@ import psutil
 import pytest
 from sqlalchemy import Engine, event
 
-from dispatcher_service.feeder import Feeder
-from dispatcher_service.worker import PREFETCH, Held, Worker
+from dispatcher_service.leading.lead import Leader
+from dispatcher_service.pipeline.in_hand import PREFETCH, Held
+from dispatcher_service.pipeline.worker import Worker
 from sandbox.processes import Processes
 from sandbox.simulator.control import Simulator
 from sandbox.simulator.faults import Fault, Faults
 from sandbox.simulator.outage import Mode
-from shared import database
 from shared.broker import topology
 from shared.broker.base import Session
 from shared.broker.table import TableBroker
 from shared.clock import ticks
-from shared.job import DispatchJob
-from shared.retry import RetryPolicy
+from shared.database.engine import make_engine
+from shared.domain.job import DispatchJob
+from shared.domain.retry import RetryPolicy
 from tests.services.books import Books
 
 pytest_plugins = ("tests.services.provider",)
@@ -83,7 +84,7 @@ class Dispatcher:
         rate: float = 0.0,
         waits_for_standby: bool = False,
     ) -> None:
-        self._engine = database.engine(url, "dispatcher", pool_size=3)
+        self._engine = make_engine(url, "dispatcher", pool_size=3)
         if waits_for_standby:
             event.listen(self._engine, "connect", _wait_for_standby)
         broker = TableBroker(url, LADDER, lease=2.0)
@@ -98,7 +99,7 @@ class Dispatcher:
             rate=rate,
         )
         self._feeder = (
-            Feeder(self._engine, broker, attempts=attempts, rate=rate, concurrency=concurrency) if feeds else None
+            Leader(self._engine, broker, attempts=attempts, rate=rate, concurrency=concurrency) if feeds else None
         )
 
     def __enter__(self) -> Self:
@@ -153,7 +154,7 @@ def test_a_job_is_sent_recorded_and_acked(
 def test_what_nothing_more_will_join_is_recorded_at_once(
     books: Books, session: Session, simulator: Simulator, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher_service.worker.RECORD_DELAY", 60.0)
+    monkeypatch.setattr("dispatcher_service.pipeline.recorder.RECORD_DELAY", 60.0)
     mailing_id, ids = books.queued(10)
     with Dispatcher(database_url, simulator):
         publish(session, mailing_id, ids)
@@ -509,7 +510,7 @@ def test_two_dispatchers_keep_one_rate(books: Books, simulator: Simulator, datab
 def test_a_rate_that_is_slower_than_a_lease_gets_through(
     books: Books, simulator: Simulator, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher_service.worker.LEASE_MARGIN", 0.5)
+    monkeypatch.setattr("dispatcher_service.pipeline.worker.LEASE_MARGIN", 0.5)
     mailing_id, ids = books.launched(3)
     with Dispatcher(database_url, simulator, feeds=True, timeout=0.5, rate=0.7):
         wait_until(settled(books, mailing_id, sent=3))

@@ -14,8 +14,9 @@ from sqlalchemy import Connection, Engine, text
 
 from api_service.app import create_app
 from api_service.probe import Probe
-from shared import ledger, messages
-from shared.statistics import unbalanced
+from shared.ledger.entries import open_entries
+from shared.ledger.figures import find_unbalanced
+from shared.messages.create import create_messages
 
 Json = Any
 
@@ -75,8 +76,8 @@ class Api:
 
     def launch(self, mailing_id: int) -> int:
         """What the feeder does when a mailing starts; the number of messages."""
-        with self.engine.begin() as connection, ledger.entries(connection, 1) as entries:
-            return messages.create(connection, entries, mailing_id, 1000).count
+        with self.engine.begin() as connection, open_entries(connection, 1) as entries:
+            return create_messages(connection, entries, mailing_id, 1000).count
 
     def execute(self, sql: str, **values: Any) -> Any:
         """The first column of the first row, if the statement has rows."""
@@ -91,7 +92,7 @@ class Api:
 
     def assert_balanced(self) -> None:
         with self.engine.connect() as connection:
-            assert unbalanced(connection) == []
+            assert find_unbalanced(connection) == []
 
     def document(self) -> Json:
         if self._document is None:

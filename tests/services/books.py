@@ -7,11 +7,14 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, text
 
-from shared import ledger, messages, statistics
-from shared.ledger import Entries
-from shared.message_state import FINAL_STATES, MessageState
-from shared.messages import Claimed, Verdict
-from shared.retry import Decision, Finish, Retry
+from shared.domain.message import FINAL_STATES, MessageState
+from shared.domain.retry import Decision, Finish, Retry
+from shared.ledger.entries import Entries, open_entries
+from shared.ledger.figures import find_unbalanced, read_figures, read_totals
+from shared.messages.claim import Claimed, claim_messages
+from shared.messages.create import create_messages
+from shared.messages.record import Verdict, record_verdicts
+from shared.messages.take import take_messages
 
 LEASE = timedelta(seconds=30)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -39,7 +42,7 @@ class Books:
 
     def move(self, move: Move[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         """One of the moves of `shared.messages`, entered in the ledger and committed."""
-        with self.engine.begin() as connection, ledger.entries(connection, self._slot) as entries:
+        with self.engine.begin() as connection, open_entries(connection, self._slot) as entries:
             return move(connection, entries, *args, **kwargs)
 
     def now(self) -> datetime:
@@ -81,7 +84,7 @@ class Books:
     def launch(self, mailing_id: int, limit: int = 1000) -> int:
         """All slices of a launch; how many there were."""
         slices = 1
-        while not self.move(messages.create, mailing_id, limit).complete:
+        while not self.move(create_messages, mailing_id, limit).complete:
             slices += 1
         return slices
 
@@ -99,17 +102,17 @@ class Books:
         return mailing_id, ids
 
     def take(self, mailing_id: int, limit: int = 10_000) -> list[int]:
-        return self.move(messages.take, mailing_id, limit)
+        return self.move(take_messages, mailing_id, limit)
 
     def claim(
         self, mailing_id: int, ids: Sequence[int], *, lease: timedelta = LEASE, rate: float = 0.0
     ) -> list[Claimed]:
-        claim = self.move(messages.claim, mailing_id, ids, lease=lease, rate=rate)
+        claim = self.move(claim_messages, mailing_id, ids, lease=lease, rate=rate)
         return list(claim.messages) if claim else []
 
     def record(self, decision: Decision, claimed: Sequence[Claimed], error: Any = None) -> int:
         """How many verdicts came too late."""
-        return self.move(messages.record, [Verdict(message, decision, error) for message in claimed], SECOND)
+        return self.move(record_verdicts, [Verdict(message, decision, error) for message in claimed], SECOND)
 
     def retrying(self, delay: timedelta, error: Any = None) -> tuple[int, int]:
         """A mailing with one message, which waits on the rung of that delay; the ids of both."""
@@ -145,13 +148,13 @@ class Books:
                 text("select mailing_id, status, count(*) as number from messages group by 1, 2")
             ).all()
             ids = list(connection.scalars(text("select id from mailings")))
-            figures = statistics.by_mailing(connection, ids)
+            figures = read_figures(connection, ids)
             tallies = connection.execute(
                 text("select mailing_id, name, sum(count) as number from tallies group by 1, 2")
             )
             tallied = {(row.mailing_id, row.name): row.number for row in tallies}
-            assert statistics.unbalanced(connection) == []
-            assert statistics.totals(connection).balanced
+            assert find_unbalanced(connection) == []
+            assert read_totals(connection).balanced
         counted: dict[int, Counter[str]] = {mailing_id: Counter() for mailing_id in ids}
         for row in rows:
             counted[row.mailing_id][row.status] = row.number

@@ -4,7 +4,8 @@ FAULT_POINT   such as `record-after-commit:10`: the process kills itself at that
               there. What it had in hand just then is the last line that it prints.
 SPARED_UNTIL  the id up to which messages pass the point unharmed: those of earlier mailings
 FEEDS         `no`: it only sends, and never leads
-CONSTANTS     values in the place of those in the product, as JSON: {"dispatcher_service.worker.LEASE_MARGIN": 2}
+CONSTANTS     values in the place of those in the product, as JSON:
+              {"dispatcher_service.pipeline.worker.LEASE_MARGIN": 2}
 
 Its connections carry its process id behind their name, so that a witness in the database knows who did what.
 """
@@ -19,13 +20,15 @@ from importlib import import_module
 from typing import Any
 
 from dispatcher_service.__main__ import main
-from dispatcher_service.feeder import Feeder
-from dispatcher_service.sender import Sender
-from dispatcher_service.worker import Worker
-from shared import database, messages
+from dispatcher_service.leading import feed, launch
+from dispatcher_service.leading.lead import Leader
+from dispatcher_service.pipeline import recorder
+from dispatcher_service.pipeline.recorder import Recorder
+from dispatcher_service.sending.sender import Sender
 from shared.broker import rabbitmq, table
 from shared.broker.topology import DISPATCH
-from shared.job import DispatchJob
+from shared.database import engine
+from shared.domain.job import DispatchJob
 
 DIES = "dies with "
 
@@ -94,24 +97,26 @@ _NEW = 2**62  # the id of messages that are not committed yet
 _SESSIONS = (rabbitmq._Session, table._Session)
 
 POINTS: dict[str, Install] = {
-    "launch-before-commit": lambda reach: after(messages, "create", lambda made, *_: reach([_NEW] * made.count)),
-    "take-before-commit": lambda reach: after(messages, "take", lambda ids, *_: reach(ids)),
+    "launch-before-commit": lambda reach: after(launch, "create_messages", lambda made, *_: reach([_NEW] * made.count)),
+    "take-before-commit": lambda reach: after(feed, "take_messages", lambda ids, *_: reach(ids)),
     "feed-before-publish": _publishing(before, retries=False),
     "feed-after-confirm": _publishing(after, retries=False),
     "claim-before-commit": lambda reach: after(
-        messages, "claim", lambda claim, *_, **__: reach(message.id for message in claim.messages) if claim else None
+        recorder,
+        "claim_messages",
+        lambda claim, *_, **__: reach(message.id for message in claim.messages) if claim else None,
     ),
     "claim-after-commit": lambda reach: before(
         Sender, "offer", lambda _, attempts: reach(attempt.message.id for attempt in attempts)
     ),
     "call-before-record": lambda reach: before(
-        Worker, "_take_results", lambda _, results: reach(result.attempt.message.id for result in results)
+        Recorder, "take_results", lambda _, results: reach(result.attempt.message.id for result in results)
     ),
     "record-before-commit": lambda reach: after(
-        messages, "record", lambda *args: reach(verdict.message.id for verdict in args[3])
+        recorder, "record_verdicts", lambda *args: reach(verdict.message.id for verdict in args[3])
     ),
     "record-after-commit": lambda reach: before(
-        Worker, "_report", lambda _, batch, *__: reach(result.attempt.message.id for result in batch)
+        recorder, "show_outcomes", lambda batch, *_: reach(result.attempt.message.id for result in batch)
     ),
     "retry-before-publish": _publishing(before, retries=True),
     "retry-after-confirm": _publishing(after, retries=True),
@@ -144,19 +149,20 @@ def _replace(constants: dict[str, Any]) -> None:
 
 
 def _sign_connections() -> None:
-    original = database.engine
+    original = engine.create_engine  # type: ignore[attr-defined]
 
-    def engine(url: str, name: str, **options: Any) -> Any:
-        return original(url, f"{name}:{os.getpid()}", **options)
+    def create_engine(url: Any, *, connect_args: dict[str, Any], **options: Any) -> Any:
+        name = f"{connect_args['application_name']}:{os.getpid()}"
+        return original(url, connect_args={**connect_args, "application_name": name}, **options)
 
-    database.engine = engine
+    engine.create_engine = create_engine  # type: ignore[attr-defined, assignment]
 
 
 if __name__ == "__main__":
     _replace(json.loads(os.environ.get("CONSTANTS", "{}")))
     _sign_connections()
     if os.environ.get("FEEDS") == "no":
-        Feeder.run = lambda feeder: feeder._stopping.wait()  # type: ignore[method-assign, assignment]
+        Leader.run = lambda leader: leader._stopping.wait()  # type: ignore[method-assign, assignment]
     if fault_point := os.environ.get("FAULT_POINT"):
         _install(fault_point, int(os.environ.get("SPARED_UNTIL", "0")))
     sys.exit(main())

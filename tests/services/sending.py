@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from dispatcher_service.attempt import Attempt, DatabaseClock, Result
-from dispatcher_service.breaker import Breaker
-from dispatcher_service.sender import Sender
+from dispatcher_service.sending.attempt import Attempt, DatabaseClock, Result
+from dispatcher_service.sending.breaker import Breaker
+from dispatcher_service.sending.sender import Sender
 from shared.clock import ticks
-from shared.message_state import Error
-from shared.messages import Claimed
-from shared.retry import Outcome
+from shared.domain.message import Error
+from shared.domain.retry import Outcome
+from shared.messages.claim import Claimed
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 FAR = 3600.0

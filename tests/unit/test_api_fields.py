@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 from marshmallow.fields import Field
 
 from api_service.fields import Moment, OperatorCode, Phone, Text, TimeOfDay, Zone
-from shared import timezones
+from shared.domain import timezones
 
 FIELDS: list[Field[Any]] = [Text(), Phone(), OperatorCode(), TimeOfDay(), Zone(), Moment()]
 

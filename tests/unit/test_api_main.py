@@ -4,7 +4,7 @@ import pytest
 
 from api_service.__main__ import _check_door
 from shared import settings
-from shared.errors import SettingsError
+from shared.domain.errors import SettingsError
 
 
 @pytest.mark.parametrize("host", ["", "127.0.0.1", "127.8.9.1", "::1", "localhost"])

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher_service.attempt import STALE, Attempt, DatabaseClock, Result, attempts
+from dispatcher_service.sending.attempt import STALE, Attempt, DatabaseClock, Result, attempts
 from shared.clock import ticks
-from shared.message_state import Error, MessageState
-from shared.messages import Claim, Claimed, Verdict
-from shared.retry import ACCEPTED, Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
+from shared.domain.message import Error, MessageState
+from shared.domain.retry import ACCEPTED, Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
+from shared.messages.claim import Claim, Claimed
+from shared.messages.record import Verdict
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 POLICY = RetryPolicy((timedelta(seconds=5), timedelta(seconds=30)), attempts=3)

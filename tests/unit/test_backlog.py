@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher_service.backlog import AHEAD, LATEST, LEAST, MOST, SOONEST, Backlog
+from dispatcher_service.leading.backlog import AHEAD, LATEST, LEAST, MOST, SOONEST, Backlog
 
 steps = st.lists(st.tuples(st.integers(0, 400), st.floats(0, 1)), max_size=60)
 """How many jobs are consumed in each step, and which part of the room is used."""

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher_service.breaker import FIRST_PAUSE, LONGEST_PAUSE, THRESHOLD, Breaker
-from shared.message_state import Error
-from shared.retry import ACCEPTED, Outcome, OutcomeKind
+from dispatcher_service.sending.breaker import FIRST_PAUSE, LONGEST_PAUSE, THRESHOLD, Breaker
+from shared.domain.message import Error
+from shared.domain.retry import ACCEPTED, Outcome, OutcomeKind
 
 REFUSED = Outcome(OutcomeKind.REFUSED, Error.REJECTED)
 UNAUTHORIZED = Outcome(OutcomeKind.UNAUTHORIZED, Error.UNAUTHORIZED)

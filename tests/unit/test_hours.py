@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import messages
-from shared.window import Window
+from shared.domain.hours import hours_of
+from shared.domain.window import Window
 from tests.unit.test_window import places, windows
 
 DAY = 86_400
@@ -22,7 +22,7 @@ def test_whatever_the_clock_showed_before(window: Window, place: tuple[ZoneInfo,
     """It may step back, too. The answer is that of the window, and the change lies ahead."""
     where, now = place
     now = now.astimezone(UTC)
-    hours = messages._hours(window, where.key)
+    hours = hours_of(window, where.key)
     for step in steps:
         now += timedelta(seconds=step)
         is_open, change = hours.at(now)

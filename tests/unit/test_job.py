@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import UndecodableJob
-from shared.job import MAX_IDS, DispatchJob, LaunchJob
+from shared.domain.errors import UndecodableJob
+from shared.domain.job import MAX_IDS, DispatchJob, LaunchJob
 
 Kind = type[LaunchJob] | type[DispatchJob]
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from dispatcher_service.reporter import letter
 from dispatcher_service.reporter.letter import ERRORS, STATES, Envelope
 from dispatcher_service.reporter.report import Report
-from shared.message_state import FINAL_STATES, Error, MessageState
-from shared.statistics import Day, MailingDay
-from shared.timezones import zone
+from shared.domain.message import FINAL_STATES, Error, MessageState
+from shared.domain.timezones import zone
+from shared.ledger.figures import Day, MailingDay
 
 MOSCOW = zone("Europe/Moscow")
 ENVELOPE = Envelope("Отчёты <reports@shop.example>", ("team@shop.example",))

@@ -7,9 +7,9 @@ import pytest
 
 from api_service import mailing_rules
 from api_service.mailing_rules import Action, Filter
-from shared.mailing_state import MailingState, mailing_state
-from shared.models import Mailing
-from shared.window import Window
+from shared.database.models import Mailing
+from shared.domain.mailing import MailingState, mailing_state
+from shared.domain.window import Window
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

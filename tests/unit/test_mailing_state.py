@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.mailing_state import ENDED, MailingState, mailing_state
+from shared.domain.mailing import ENDED, MailingState, mailing_state
 
 START = datetime(2026, 1, 30, 12, tzinfo=UTC)
 END = START + timedelta(hours=8)

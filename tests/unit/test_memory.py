@@ -1,4 +1,4 @@
-"""What `dispatcher_service.memory` asks of the C library, seen in the C library."""
+"""What `dispatcher_service.sending.memory` asks of the C library, seen in the C library."""
 
 import ctypes
 import subprocess
@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from dispatcher_service.memory import MANY
+from dispatcher_service.sending.memory import MANY
 
 BLOCKS = 100
 _ALLOCATE = f"""
 import ctypes, sys
-from dispatcher_service import memory
+from dispatcher_service.sending import memory
 
 class Mallinfo2(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks a b c d e f".split()]

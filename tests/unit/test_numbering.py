@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.numbering import TAGS, Range, clients, ranges
-from shared import timezones
+from shared.domain import timezones
 
 seeds = st.integers(0, 2**64)
 

@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 
 from sandbox.progress import Progress, number
-from shared.message_state import MessageState
+from shared.domain.message import MessageState
 
 S = MessageState
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dispatcher_service import provider
-from dispatcher_service.provider import Answer, Failure
-from shared.message_state import AMBIGUOUS_ERRORS, Error
-from shared.retry import ACCEPTED, Outcome, OutcomeKind
+from dispatcher_service.sending import dialect
+from dispatcher_service.sending.dialect import Answer, Failure
+from shared.domain.message import AMBIGUOUS_ERRORS, Error
+from shared.domain.retry import ACCEPTED, Outcome, OutcomeKind
 
 OK = b'{"code": 0, "message": "OK"}'
 
@@ -97,7 +97,7 @@ TABLE = [
 
 @pytest.mark.parametrize(("answer", "outcome"), TABLE, ids=lambda value: repr(value)[:70])
 def test_outcomes(answer: Answer | Failure, outcome: Outcome) -> None:
-    assert provider.outcome(answer) == outcome
+    assert dialect.outcome(answer) == outcome
 
 
 JSON = st.recursive(
@@ -115,7 +115,7 @@ BODIES = (
 @given(st.integers(-1, 1000), BODIES, st.floats(min_value=0, allow_nan=False))
 @example(200, OK, 0.0)
 def test_accepts_nothing_but_code_0(status: int, body: bytes, retry_after: float) -> None:
-    outcome = provider.outcome(Answer(status, body, retry_after))
+    outcome = dialect.outcome(Answer(status, body, retry_after))
     assert (outcome.kind is OutcomeKind.ACCEPTED) == (status == 200 and _has_code_0(body))
     assert (outcome.error is None) == (outcome.kind is OutcomeKind.ACCEPTED)
     # An answer that came in whole is never ambiguous: only a missing one is.
@@ -139,6 +139,6 @@ IDS = st.integers(1, 2**63 - 1)
 @given(IDS, st.integers(70_000_000_000, 79_999_999_999), TEXTS)
 @example(1, 79123456789, '\0\x1f"\\/\u2028\U0001f600')
 def test_a_message_arrives_as_it_was_written(message_id: int, phone: int, text: str) -> None:
-    body = provider.body(message_id, phone, text)
+    body = dialect.body(message_id, phone, text)
     assert json.loads(body.decode("utf-8")) == {"id": message_id, "phone": phone, "text": text}
-    assert provider.path(message_id) == f"/v1/send/{message_id}"
+    assert dialect.path(message_id) == f"/v1/send/{message_id}"

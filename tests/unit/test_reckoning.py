@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from sandbox.reckoning import Provider, Service, problems
-from shared.message_state import FINAL_STATES, MessageState
+from shared.domain.message import FINAL_STATES, MessageState
 
 S = MessageState
 

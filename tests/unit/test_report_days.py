@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dispatcher_service.reporter.days import LOOK_BACK, bounds, due_at, latest_due, owed, skipped
-from shared.timezones import names, zone
+from shared.domain.timezones import names, zone
 
 DAY = timedelta(days=1)
 APIA, HAVANA, CAIRO, BERLIN = map(zone, ("Pacific/Apia", "America/Havana", "Africa/Cairo", "Europe/Berlin"))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.message_state import MOVES, MessageState
-from shared.retry import DEFAULT_LADDER, Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
+from shared.domain.message import MOVES, MessageState
+from shared.domain.retry import DEFAULT_LADDER, Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
 
 NOW = datetime(2026, 1, 30, 12, tzinfo=UTC)
 POLICY = RetryPolicy()  # 5s 30s 2m 10m 1h, ten attempts

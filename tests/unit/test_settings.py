@@ -15,9 +15,10 @@ from dispatcher_service.reporter import letter
 from dispatcher_service.reporter.letter import Envelope
 from dispatcher_service.reporter.mail import MailServer
 from dispatcher_service.reporter.report import Report
-from shared import settings, statistics
-from shared.errors import SettingsError
-from shared.retry import DEFAULT_LADDER, RetryPolicy
+from shared import settings
+from shared.domain.errors import SettingsError
+from shared.domain.retry import DEFAULT_LADDER, RetryPolicy
+from shared.ledger.figures import Day
 from shared.settings import Settings
 
 VARIABLES = [attribute.name.upper() for attribute in fields(Settings)]
@@ -285,6 +286,6 @@ _EMPTY = Report(
     day=datetime(2026, 1, 30, tzinfo=UTC).date(),
     start=datetime(2026, 1, 30, tzinfo=ZoneInfo("UTC")),
     end=datetime(2026, 1, 31, tzinfo=ZoneInfo("UTC")),
-    figures=statistics.Day(0, {}, {}, []),
+    figures=Day(0, {}, {}, []),
     largest=[],
 )

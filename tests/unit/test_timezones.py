@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.timezones import names, zone
+from shared.domain.timezones import names, zone
 
 QUARTER = timedelta(minutes=15)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared import settings
 from shared.broker.topology import DEAD, DISPATCH, LAUNCH, queues, retry_queue
-from shared.retry import DEFAULT_LADDER
+from shared.domain.retry import DEFAULT_LADDER
 
 delays = st.integers(1, 30 * 86400).map(lambda seconds: timedelta(seconds=seconds))
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.timezones import names, zone
-from shared.window import Window
+from shared.domain.timezones import names, zone
+from shared.domain.window import Window
 
 MINUTE = timedelta(minutes=1)
 BERLIN, MOSCOW = zone("Europe/Berlin"), zone("Europe/Moscow")

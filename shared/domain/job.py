@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from shared.errors import UndecodableJob
+from shared.domain.errors import UndecodableJob
 
 VERSION = 1
 MAX_IDS = 10_000

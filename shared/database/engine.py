@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, even
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from shared import embedded, watchdog
 from shared.clock import ticks
+from shared.database import embedded, watchdog
 from shared.settings import Settings
 
 STATEMENT_TIMEOUT = 10.0
@@ -26,12 +26,12 @@ RESTED = 1.0
 _FOREVER = 1e9
 
 
-def database_url(settings: Settings) -> str:
+def ensure_database(settings: Settings) -> str:
     """The URL of the database; where none is set, of the embedded one, which is started."""
-    return settings.database_url or embedded.database_url(settings.data_dir)
+    return settings.database_url or embedded.start(settings.data_dir)
 
 
-def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float = STATEMENT_TIMEOUT) -> Engine:
+def make_engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float = STATEMENT_TIMEOUT) -> Engine:
     """An engine whose connections carry `name` in pg_stat_activity.
 
     statement_timeout: seconds, after which the server gives a statement up; MARGIN later we give the server
@@ -68,7 +68,7 @@ def engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float 
 
 
 @contextmanager
-def statement(engine: Engine) -> Iterator[Connection]:
+def one_statement(engine: Engine) -> Iterator[Connection]:
     """A connection for one statement that is a transaction by itself: two round trips fewer than in one that is begun
     and committed.
 

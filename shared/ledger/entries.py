@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, text
 
-from shared.message_state import FINAL_STATES, Error, MessageState
-from shared.statistics import ERROR_PREFIX, REPEATED
+from shared.domain.message import FINAL_STATES, Error, MessageState
+from shared.ledger.names import ERROR_PREFIX, REPEATED, STATES
 
 SLOTS = 16
 
@@ -72,23 +72,13 @@ class Entries:
             )
 
 
-@contextmanager
-def entries(connection: Connection, slot: int) -> Iterator[Entries]:
-    """The entries of the transaction that the connection is in, written when the block ends well."""
-    moved = Entries()
-    yield moved
-    moved.write(connection, slot)
-
-
-_NAMES = [str(state) for state in MessageState]
-
 _COUNT = text(f"""
-    insert into mailing_counters as c (mailing_id, slot, {", ".join(_NAMES)}, first_sent_at, last_sent_at)
-    select mailing_id, :slot, {", ".join(_NAMES)}, case when sent > 0 then now() end, case when sent > 0 then now() end
-    from unnest(cast(:mailing_ids as bigint[]), {", ".join(f"cast(:{name} as bigint[])" for name in _NAMES)})
-        as moved (mailing_id, {", ".join(_NAMES)})
+    insert into mailing_counters as c (mailing_id, slot, {", ".join(STATES)}, first_sent_at, last_sent_at)
+    select mailing_id, :slot, {", ".join(STATES)}, case when sent > 0 then now() end, case when sent > 0 then now() end
+    from unnest(cast(:mailing_ids as bigint[]), {", ".join(f"cast(:{name} as bigint[])" for name in STATES)})
+        as moved (mailing_id, {", ".join(STATES)})
     on conflict (mailing_id, slot) do update
-    set {", ".join(f"{name} = c.{name} + excluded.{name}" for name in _NAMES)},
+    set {", ".join(f"{name} = c.{name} + excluded.{name}" for name in STATES)},
         first_sent_at = coalesce(c.first_sent_at, excluded.first_sent_at),
         last_sent_at = coalesce(excluded.last_sent_at, c.last_sent_at)
 """)
@@ -100,3 +90,11 @@ _TALLY = text("""
         as happened (mailing_id, name, count)
     on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count
 """)
+
+
+@contextmanager
+def open_entries(connection: Connection, slot: int) -> Iterator[Entries]:
+    """The entries of the transaction that the connection is in, written when the block ends well."""
+    moved = Entries()
+    yield moved
+    moved.write(connection, slot)

@@ -1,4 +1,4 @@
-"""The tables. `shared/migrations` creates them; a test compares the two."""
+"""The tables. `migrations` creates them; a test compares the two."""
 
 from datetime import date, datetime, time
 from typing import Any
@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from shared.message_state import MessageState
+from shared.domain.message import MessageState
 
 Timestamp = TIMESTAMP(timezone=True)
 State = Enum(MessageState, name="message_state", values_callable=lambda states: [state.value for state in states])
@@ -69,7 +69,7 @@ class Import(Base):
 
 
 class Mailing(Base):
-    """What is to be sent, to whom, from when until when. Its state is computed: `shared.mailing_state`."""
+    """What is to be sent, to whom, from when until when. Its state is computed: `shared.domain.mailing`."""
 
     __tablename__ = "mailings"
     __table_args__ = (
@@ -134,7 +134,7 @@ class Message(Base):
     sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
     status: Mapped[MessageState] = mapped_column(State)
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    error: Mapped[str | None] = mapped_column(String(32))  # of the last attempt: shared.message_state.Error
+    error: Mapped[str | None] = mapped_column(String(32))  # of the last attempt: shared.domain.message.Error
 
 
 class MailingCounter(Base):
@@ -161,7 +161,7 @@ class MailingCounter(Base):
 
 
 class Tally(Base):
-    """What happened in a quarter of an hour: final states reached and errors, by name (`shared.statistics`).
+    """What happened in a quarter of an hour: final states reached and errors, by name (`shared.ledger.names`).
 
     A quarter, because every time zone's midnight falls on one.
     """

@@ -6,10 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, text
 
-from shared.message_state import FINAL_STATES, Error, MessageState
-
-ERROR_PREFIX = "error."  # a tally's name is a final state, this and an error's name, or
-REPEATED = "repeated"
+from shared.domain.message import FINAL_STATES, Error, MessageState
+from shared.ledger.names import ERROR_PREFIX, IS_FINAL, REPEATED, STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +48,13 @@ class MailingDay:
     states: Mapping[MessageState, int]
 
 
-_IS_FINAL = "name in (" + ", ".join(f"'{state}'" for state in sorted(FINAL_STATES)) + ")"
+_COLUMNS = ", ".join(f"coalesce(sum(c.{state}), 0)::bigint as {state}" for state in STATES)
 
-_COLUMNS = ", ".join(f"coalesce(sum(c.{state}), 0)::bigint as {state}" for state in MessageState)
+
+def read_totals(connection: Connection) -> Figures:
+    """The sum over all mailings that are not deleted."""
+    return _figures(connection.execute(_TOTALS).mappings().one())
+
 
 _TOTALS = text(f"""
     select (select coalesce(sum(audience), 0)::bigint from mailings where deleted_at is null) as audience, {_COLUMNS},
@@ -60,20 +62,53 @@ _TOTALS = text(f"""
     from mailing_counters c join mailings m on m.id = c.mailing_id where m.deleted_at is null
 """)
 
+
+def read_figures(connection: Connection, mailing_ids: Sequence[int]) -> dict[int, Figures]:
+    """The figures of these mailings, by id; an id without a mailing is left out."""
+    rows = connection.execute(_BY_MAILING, {"ids": list(mailing_ids)}).mappings()
+    return {int(row["id"]): _figures(row) for row in rows}
+
+
 _BY_MAILING = text(f"""
     select m.id, m.audience, {_COLUMNS}, min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
     from mailings m left join mailing_counters c on c.mailing_id = m.id
     where m.id = any(:ids) group by m.id
 """)
 
+
+def read_errors(connection: Connection, mailing_id: int) -> dict[Error, int]:
+    """Attempts of a mailing that were not accepted, by kind."""
+    rows = connection.execute(_ERRORS, {"mailing_id": mailing_id})
+    return {Error(name.removeprefix(ERROR_PREFIX)): count for name, count in rows}
+
+
 _ERRORS = text("""
     select name, sum(count)::bigint as number from tallies
     where mailing_id = :mailing_id and name like 'error.%' group by name order by name
 """)
 
+
+def read_repeated(connection: Connection, mailing_id: int) -> int:
+    """Calls for messages of a mailing that the provider may have had already."""
+    return connection.scalar(_REPEATED, {"mailing_id": mailing_id}) or 0
+
+
 _REPEATED = text(f"""
     select coalesce(sum(count), 0)::bigint from tallies where mailing_id = :mailing_id and name = '{REPEATED}'
 """)
+
+
+def read_day(connection: Connection, start: datetime, end: datetime) -> Day:
+    """What happened from `start` (included) to `end` (excluded), both on a quarter of an hour."""
+    period = {"start": start, "end": end}
+    counts = {row.name: row.number for row in connection.execute(_DAY, period)}
+    return Day(
+        mailings=connection.scalar(_DAY_MAILINGS, period) or 0,
+        states={state: counts[state] for state in MessageState if state in counts},
+        errors={error: counts[ERROR_PREFIX + error] for error in Error if ERROR_PREFIX + error in counts},
+        unbalanced=find_unbalanced(connection),
+    )
+
 
 _DAY = text("""
     select name, sum(count)::bigint as number from tallies
@@ -82,13 +117,23 @@ _DAY = text("""
 
 _DAY_MAILINGS = text(f"""
     select count(distinct mailing_id) from tallies
-    where quarter >= :start and quarter < :end and {_IS_FINAL}
+    where quarter >= :start and quarter < :end and {IS_FINAL}
 """)
+
+
+def read_day_mailings(connection: Connection, start: datetime, end: datetime, limit: int) -> list[MailingDay]:
+    """The mailings of that time, those with the most messages that reached a final state first."""
+    rows = connection.execute(_DAY_LARGEST, {"start": start, "end": end, "limit": limit})
+    return [
+        MailingDay(row.id, row.text, row.audience, {state: row.counts.get(state, 0) for state in FINAL_STATES})
+        for row in rows
+    ]
+
 
 _DAY_LARGEST = text(f"""
     with counts as (
         select mailing_id, name, sum(count)::bigint as number from tallies
-        where quarter >= :start and quarter < :end and {_IS_FINAL} group by mailing_id, name
+        where quarter >= :start and quarter < :end and {IS_FINAL} group by mailing_id, name
     ), largest as (
         select mailing_id, sum(number) as total from counts
         group by mailing_id order by total desc, mailing_id limit :limit
@@ -98,60 +143,18 @@ _DAY_LARGEST = text(f"""
     group by m.id, largest.total order by largest.total desc, m.id
 """)
 
+
+def find_unbalanced(connection: Connection) -> list[int]:
+    """Ids of mailings whose ledger does not balance; there are none unless there is a defect."""
+    return list(connection.scalars(_UNBALANCED))
+
+
 _UNBALANCED = text(f"""
     select m.id from mailings m left join mailing_counters c on c.mailing_id = m.id
     group by m.id
-    having m.audience <> coalesce(sum({" + ".join(f"c.{state}" for state in MessageState)}), 0)
+    having m.audience <> coalesce(sum({" + ".join(f"c.{state}" for state in STATES)}), 0)
     order by m.id
 """)
-
-
-def totals(connection: Connection) -> Figures:
-    """The sum over all mailings that are not deleted."""
-    return _figures(connection.execute(_TOTALS).mappings().one())
-
-
-def by_mailing(connection: Connection, mailing_ids: Sequence[int]) -> dict[int, Figures]:
-    """The figures of these mailings, by id; an id without a mailing is left out."""
-    rows = connection.execute(_BY_MAILING, {"ids": list(mailing_ids)}).mappings()
-    return {int(row["id"]): _figures(row) for row in rows}
-
-
-def errors(connection: Connection, mailing_id: int) -> dict[Error, int]:
-    """Attempts of a mailing that were not accepted, by kind."""
-    rows = connection.execute(_ERRORS, {"mailing_id": mailing_id})
-    return {Error(name.removeprefix(ERROR_PREFIX)): count for name, count in rows}
-
-
-def repeated(connection: Connection, mailing_id: int) -> int:
-    """Calls for messages of a mailing that the provider may have had already."""
-    return connection.scalar(_REPEATED, {"mailing_id": mailing_id}) or 0
-
-
-def day(connection: Connection, start: datetime, end: datetime) -> Day:
-    """What happened from `start` (included) to `end` (excluded), both on a quarter of an hour."""
-    period = {"start": start, "end": end}
-    counts = {row.name: row.number for row in connection.execute(_DAY, period)}
-    return Day(
-        mailings=connection.scalar(_DAY_MAILINGS, period) or 0,
-        states={state: counts[state] for state in MessageState if state in counts},
-        errors={error: counts[ERROR_PREFIX + error] for error in Error if ERROR_PREFIX + error in counts},
-        unbalanced=unbalanced(connection),
-    )
-
-
-def day_mailings(connection: Connection, start: datetime, end: datetime, limit: int) -> list[MailingDay]:
-    """The mailings of that time, those with the most messages that reached a final state first."""
-    rows = connection.execute(_DAY_LARGEST, {"start": start, "end": end, "limit": limit})
-    return [
-        MailingDay(row.id, row.text, row.audience, {state: row.counts.get(state, 0) for state in FINAL_STATES})
-        for row in rows
-    ]
-
-
-def unbalanced(connection: Connection) -> list[int]:
-    """Ids of mailings whose ledger does not balance; there are none unless there is a defect."""
-    return list(connection.scalars(_UNBALANCED))
 
 
 def _figures(row: RowMapping) -> Figures:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from shared.clock import ticks
-from shared.messages import Claim, Claimed, Verdict
-from shared.retry import HandBack, Outcome, RetryPolicy
+from shared.domain.retry import HandBack, Outcome, RetryPolicy
+from shared.messages.claim import Claim, Claimed
+from shared.messages.record import Verdict
 
 
 @dataclass(frozen=True, slots=True)

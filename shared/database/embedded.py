@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 
 from shared import settings
-from shared.errors import SettingsError
+from shared.domain.errors import SettingsError
 
 
-def database_url(data_dir: Path) -> str:
+def start(data_dir: Path) -> str:
     """Starts the server if it does not run yet; the URL of its database. Raises SettingsError where it cannot."""
     _use_runtime_directory()
     try:

@@ -5,8 +5,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from shared.message_state import Error
-from shared.retry import ACCEPTED, Outcome, OutcomeKind
+from shared.domain.message import Error
+from shared.domain.retry import ACCEPTED, Outcome, OutcomeKind
 
 MAX_BODY = 64 * 1024
 """An answer that is longer, in bytes, is no answer of the contract."""

@@ -1,7 +1,7 @@
 """The circuit breaker: when the provider as a whole is down, sending stops until a probe is answered. Pure."""
 
-from shared.message_state import Error
-from shared.retry import Outcome, OutcomeKind
+from shared.domain.message import Error
+from shared.domain.retry import Outcome, OutcomeKind
 
 THRESHOLD = 20
 """So many attempts in a row without a sign of life open the breaker."""
@@ -24,7 +24,8 @@ class Breaker:
         self.reason: Error | None = None  # why it is open; None: closed
         self._failures = 0
         self._pause = FIRST_PAUSE
-        self._since = 0.0  # calls begun before this are old news. Closed: the last sign of life. Open: the pause's end
+        self._alive_at = 0.0  # the last sign of life
+        self._probe_at = 0.0  # while it is open: the end of the pause
 
     @property
     def is_open(self) -> bool:
@@ -34,17 +35,17 @@ class Breaker:
         """How many calls may be started now; None: no limit."""
         if self.reason is None:
             return None
-        return 1 if now >= self._since and calls_open == 0 else 0
+        return 1 if now >= self._probe_at and calls_open == 0 else 0
 
     def pause(self, now: float) -> float:
         """Seconds until the next probe; 0 when one may start, or when closed."""
-        return max(0.0, self._since - now) if self.is_open else 0.0
+        return max(0.0, self._probe_at - now) if self.is_open else 0.0
 
     def observe(self, outcome: Outcome, started: float, now: float) -> None:
         """Takes the outcome of an attempt into account. started: when its call was begun."""
         if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.REFUSED):
-            self.reason, self._failures, self._since = None, 0, now
-        elif started >= self._since:
+            self.reason, self._failures, self._alive_at = None, 0, now
+        elif started >= (self._probe_at if self.is_open else self._alive_at):  # else it is old news
             self._failures += 1
             if outcome.kind is OutcomeKind.UNAUTHORIZED or self._failures >= THRESHOLD:
                 self._open(outcome.error, now)
@@ -52,4 +53,4 @@ class Breaker:
     def _open(self, error: Error | None, now: float) -> None:
         self._pause = min(self._pause * 2, LONGEST_PAUSE) if self.is_open else FIRST_PAUSE
         self.reason = error
-        self._since = now + self._pause
+        self._probe_at = now + self._pause

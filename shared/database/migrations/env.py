@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from shared.models import Base
+from shared.database.models import Base
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=Base.metadata, transaction_per_migration=True)

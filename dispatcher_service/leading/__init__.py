@@ -1,0 +1,1 @@
+"""What one dispatcher does for all: launches mailings, feeds the broker, and does the chores."""

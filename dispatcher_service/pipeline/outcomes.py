@@ -1,0 +1,40 @@
+"""What became of attempts, for people: metrics and log lines."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from dispatcher_service.sending.attempt import Result
+from shared import metrics
+from shared.domain.retry import Finish, HandBack
+from shared.logs import logger
+from shared.messages.record import Verdict
+
+
+def show_outcomes(batch: Sequence[Result], verdicts: Sequence[Verdict], late: int) -> None:
+    """Results that are written, each with its verdict. late: how many of them came after their lease."""
+    log = logger()
+    metrics.RESULTS_LATE.inc(late)
+    if late:
+        log.warning("results_late", count=late)
+    metrics.MESSAGES_REPEATED.inc(sum(result.attempt.message.repeat for result in batch if result.outcome))
+    for kind, count in Counter(result.outcome.kind for result in batch if result.outcome).items():
+        metrics.ATTEMPTS.labels(kind).inc(count)
+    for result, verdict in zip(batch, verdicts, strict=True):
+        if result.outcome is None:
+            metrics.MESSAGES_HANDED_BACK.labels("not_started").inc()
+            continue
+        if verdict.error is None:
+            continue
+        metrics.ERRORS.labels(verdict.error).inc()
+        if isinstance(verdict.decision, HandBack):
+            metrics.MESSAGES_HANDED_BACK.labels(verdict.error).inc()
+        elif isinstance(verdict.decision, Finish):
+            log.info(
+                "message_not_sent",
+                state=verdict.decision.state,
+                error=verdict.error,
+                attempts=verdict.message.attempts + 1,
+                mailing_id=verdict.message.mailing_id,
+                message_id=verdict.message.id,
+                client_id=verdict.message.client_id,
+            )

@@ -1,0 +1,90 @@
+"""One dispatcher's pipeline, put together: three threads, and how they end."""
+
+import threading
+from collections.abc import Sequence
+
+from sqlalchemy import Engine
+
+from dispatcher_service.pipeline.in_hand import Held
+from dispatcher_service.pipeline.intake import Intake
+from dispatcher_service.pipeline.recorder import Recorder
+from dispatcher_service.sending.attempt import Result
+from dispatcher_service.sending.sender import Sender
+from shared.broker.base import Broker
+from shared.clock import ticks
+from shared.domain.retry import RetryPolicy
+
+LEASE_MARGIN = 20.0
+"""Seconds that a lease lasts beyond the provider's time-out: for the way to the wire and the writing of the result."""
+
+STOP_WITHIN = 18.0
+
+
+class Worker:
+    """One dispatcher. `start` returns at once; `stop` hands back or finishes what is in flight."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        broker: Broker,
+        policy: RetryPolicy,
+        *,
+        provider_url: str,
+        provider_token: str,
+        timeout: float,
+        concurrency: int,
+        rate: float,
+    ) -> None:
+        self._stopping = threading.Event()  # nothing new is begun
+        self._closing = threading.Event()  # everything is recorded: settle and leave
+        self._intake = Intake(broker, self._hold, stopping=self._stopping, closing=self._closing)
+        self._sender = Sender(
+            provider_url, provider_token, timeout=timeout, concurrency=concurrency, deliver=self._take_results
+        )
+        self._recorder = Recorder(
+            engine,
+            policy,
+            self._sender,
+            self._intake,
+            # At a low rate a message waits long for its moment; without a lease that lasts it would never be sent.
+            lease=timeout + LEASE_MARGIN + (1 / rate if rate else 0.0),
+            rate=rate,
+            stopping=self._stopping,
+            closing=self._closing,
+        )
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for name, target in (
+                ("broker", self._intake.run),
+                ("store", self._recorder.run),
+                ("sender", self._sender.run),
+            )
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        return all(thread.is_alive() for thread in self._threads)
+
+    def stop(self) -> bool:
+        """Finishes or hands back what is in flight, within STOP_WITHIN seconds; whether everything was recorded."""
+        end = ticks() + STOP_WITHIN
+        self._stopping.set()
+        self._sender.stop(within=STOP_WITHIN - 4)
+        broker, store, sender = self._threads
+        sender.join(end - ticks())
+        self._recorder.wake()
+        store.join(max(0.1, end - ticks()))
+        self._closing.set()
+        self._intake.wake()
+        broker.join(max(0.1, end + 1 - ticks()))
+        return not store.is_alive()
+
+    def _hold(self, job: Held) -> None:
+        self._recorder.take_job(job)
+
+    def _take_results(self, results: Sequence[Result]) -> None:
+        self._recorder.take_results(results)

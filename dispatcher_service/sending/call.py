@@ -1,0 +1,129 @@
+"""A provider call as libcurl makes it, and the connections that are kept for the next ones."""
+
+import io
+import ssl
+from collections.abc import Callable
+
+import pycurl
+
+from dispatcher_service.sending import dialect
+from dispatcher_service.sending.attempt import Attempt
+from dispatcher_service.sending.dialect import Answer, Failure
+from dispatcher_service.sending.sockets import Sockets
+from shared.clock import ticks
+
+LONGEST_CONNECT = 5.0
+
+_E_TOO_LARGE = 100  # CURLE_TOO_LARGE, for which pycurl has no name
+
+_NO_ANSWER = {
+    pycurl.E_PARTIAL_FILE,  # the body is shorter than announced
+    pycurl.E_FILESIZE_EXCEEDED,  # the body is too long
+    _E_TOO_LARGE,  # the headers are too long or too many
+    pycurl.E_FTP_WEIRD_SERVER_REPLY,  # no HTTP
+    pycurl.E_UNSUPPORTED_PROTOCOL,  # HTTP/0.9
+    pycurl.E_BAD_CONTENT_ENCODING,
+}
+
+
+class Kept:
+    """The connections that libcurl keeps after an answer, and whether they are fit for another call.
+
+    libcurl itself has a look at each only once a second. In between it would write to one that the provider has
+    closed, or take what came behind the last answer for the answer to the next call.
+    """
+
+    def __init__(self, sockets: Sockets) -> None:
+        self._sockets = sockets
+        self._descriptors: dict[int, int] = {}  # by local port
+
+    def add(self, handle: pycurl.Curl) -> None:
+        """After an answer. One of HTTP/2 carries many calls at once, so there is always something to read."""
+        descriptor = handle.getinfo(pycurl.ACTIVESOCKET)  # -1: the connection was not kept
+        if descriptor >= 0 and handle.getinfo(pycurl.INFO_HTTP_VERSION) in _HTTP_1:
+            self._descriptors[handle.getinfo(pycurl.LOCAL_PORT)] = descriptor
+
+    def is_fit(self, our_port: int) -> bool:
+        descriptor = self._descriptors.pop(our_port, None)
+        return descriptor is None or self._sockets.is_quiet(descriptor)
+
+
+_HTTP_1 = (pycurl.CURL_HTTP_VERSION_1_0, pycurl.CURL_HTTP_VERSION_1_1)
+
+
+class Call:
+    """One libcurl handle, used for one attempt after the other."""
+
+    def __init__(self, url: str, token: str, timeout: float, opened: Callable[[int, int], int], kept: Kept) -> None:
+        """opened: told of the socket of every connection that the call makes."""
+        self.attempt: Attempt
+        self.started = 0.0
+        self._write_by = 0.0
+        self._timeout = timeout
+        self._kept = kept
+        self._url = url
+        self._connect = min(timeout, LONGEST_CONNECT)
+        self._request = io.BytesIO()
+        self._chunks: list[bytes] = []
+        headers = ["Content-Type: application/json", "Accept: application/json"]
+        if token:
+            headers.append(f"Authorization: Bearer {token}")
+        self.handle = handle = pycurl.Curl()
+        handle.setopt(pycurl.HTTPHEADER, headers)
+        handle.setopt(pycurl.USERAGENT, "notification-service")
+        handle.setopt(pycurl.POST, 1)
+        handle.setopt(pycurl.NOSIGNAL, 1)
+        handle.setopt(pycurl.PROXY, "")  # what is in the environment of a container does not reroute the messages
+        handle.setopt(pycurl.TIMEOUT_MS, int(timeout * 1000))
+        handle.setopt(pycurl.SOCKOPTFUNCTION, opened)
+        handle.setopt(pycurl.PREREQFUNCTION, self._check)
+        # These are C's own functions: one of Python's is called a million times, too.
+        handle.setopt(pycurl.WRITEFUNCTION, self._chunks.append)
+        handle.setopt(pycurl.MAXFILESIZE, dialect.MAX_BODY)  # of an answer, also while it comes in
+        # The body comes through a function that libcurl cannot rewind. Given as a string, libcurl would send it a
+        # second time by itself when a kept connection breaks after the first: a repeat that nobody counts.
+        handle.setopt(pycurl.READFUNCTION, self._request.read)
+        if url.startswith("https:"):
+            # Without PIPEWAIT: with a provider that has no HTTP/2, all calls would wait for the answer to the first.
+            handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+            authorities = ssl.get_default_verify_paths().cafile  # so SSL_CERT_FILE may name others than the system's
+            if authorities:
+                handle.setopt(pycurl.CAINFO, authorities)
+
+    def prepare(self, attempt: Attempt, now: float) -> None:
+        message = attempt.message
+        body = dialect.body(message.id, message.phone, message.text)
+        self.attempt = attempt
+        self.started = now
+        self._write_by = min(attempt.deadline, attempt.lease_until - self._timeout)
+        self._request.seek(0)
+        self._request.truncate()
+        self._request.write(body)
+        self._request.seek(0)
+        self._chunks.clear()
+        # A connection that is made only after the deadline must not carry the message.
+        connect = max(0.001, min(self._connect, attempt.deadline - now))
+        self.handle.setopt(pycurl.URL, self._url + dialect.path(message.id))
+        self.handle.setopt(pycurl.POSTFIELDSIZE, len(body))
+        self.handle.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(connect * 1000)))
+
+    def answer(self) -> Answer:
+        status, body = self.handle.getinfo(pycurl.RESPONSE_CODE), b"".join(self._chunks)
+        if status == 200:
+            return Answer(status, body)
+        return Answer(status, body, float(max(0, self.handle.getinfo(pycurl.RETRY_AFTER))))
+
+    def failure(self, code: int) -> Failure:
+        """What libcurl's error means for the message. The size of the request stays 0 until some of it is written."""
+        if self.handle.getinfo(pycurl.REQUEST_SIZE) == 0:
+            return Failure.NOT_SENT
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            return Failure.TIMED_OUT
+        return Failure.BROKEN if code in _NO_ANSWER else Failure.LOST
+
+    def _check(self, _their_address: str, _our_address: str, _their_port: int, our_port: int) -> int:
+        """Asked immediately before the request is written. A process that was frozen since it looked whether the call
+        may be begun looks again here, where nothing that takes time is left to be done."""
+        if ticks() > self._write_by or not self._kept.is_fit(our_port):
+            return pycurl.PREREQFUNC_ABORT
+        return pycurl.PREREQFUNC_OK
