@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 _LOOK = 1.0  # seconds
+_CROWD = 64  # connections
 _NO_LIMIT = 2**62  # where we set one ourselves
 _GIVEN_UP = (Phase.REQUEST, Phase.NEXT, Phase.CLIENT)
 
@@ -92,25 +93,35 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the library has no types
         return bool(self.accepting)
 
     def handle_accept(self) -> None:
+        """Takes one, so that the other processes get theirs; of a crowd at the door, many."""
+        for _ in range(_CROWD):
+            if not self._take_one():
+                return
+
+    def _take_one(self) -> bool:
+        """Whether another one had to go for it."""
         try:
             accepted = self.accept()
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 self._give_up(self.active_channels.values(), FULL)
-            return
+            return False
         if accepted is None:  # another process was faster
-            return
+            return False
         sock, peer = accepted
         try:
             self.set_socket_options(sock)
             new = self.channel_class(self, sock, peer, self.adj, map=self._map)
         except OSError:  # it is gone already
             sock.close()
-            return
+            return False
         if self.has_too_many_of(new):
             self._make_room(new, TOO_MANY)
-        elif len(self.active_channels) > CONNECTIONS - SPARE:
+            return True
+        if len(self.active_channels) > CONNECTIONS - SPARE:
             self._make_room(new, FULL)
+            return True
+        return False
 
     def handle_error(self) -> None:
         """A defect; without its socket this process would serve nobody, so it ends and is replaced."""

@@ -9,6 +9,7 @@ import psutil
 import pytest
 from sqlalchemy import Engine, text
 
+from api_service.server.processes import GRACE
 from sandbox.processes import Processes, free_port
 from shared.api_client import ApiClient
 from shared.domain.errors import ApiError
@@ -52,8 +53,8 @@ def test_a_second_signal_ends_at_once(client: ApiClient, server: Server, engine:
         assert any(child.is_running() for child in children)
         began = time.monotonic()
         server.processes.send("api", signal.SIGINT)
-        assert server.processes.wait("api", 10) == 0
-        assert time.monotonic() - began < 5
+        assert server.processes.wait("api", GRACE) == 0
+        assert time.monotonic() - began < GRACE - 5
         connection.rollback()
         with pytest.raises(ApiError):
             answer.result(10)
