@@ -28,11 +28,7 @@ from api_service.watch import Watch
 from shared.broker import topology
 from shared.broker.base import Broker
 from shared.database.engine import answers, make_engine
-<<<<<<< HEAD
 from shared.ledger.slot import Slot
-=======
-from shared.ledger.entries import any_slot
->>>>>>> server
 from shared.settings import Settings
 
 
@@ -97,7 +93,6 @@ def create_app(
     return app
 
 
-<<<<<<< HEAD
 def deployed(
     settings: Settings, url: str, broker: Broker, announcer: Announcer, *, threads: int, log: RequestLog
 ) -> Flask:
@@ -108,10 +103,6 @@ def deployed(
         threads: on which requests are answered in this process.
         log: that of this process.
     """
-=======
-def deployed(settings: Settings, url: str, broker: Broker, announcer: Announcer, threads: int) -> Flask:
-    """The application of a process that serves, with so many threads. url: of the database."""
->>>>>>> server
     engine = make_engine(url, "api", pool_size=threads)
     for_probe = make_engine(url, "api-probe", pool_size=1, statement_timeout=2.0)
     return create_app(
