@@ -41,7 +41,7 @@ def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence
         key = {
             "ids": array(verdict.message.id for verdict in group),
             "claims": array(verdict.message.claim_id for verdict in group),
-            "moments": array(verdict.at or "null" for verdict in group),
+            "moments": array(verdict.at.isoformat() if verdict.at else "null" for verdict in group),
         }
         due_in = AT_ONCE
         if isinstance(decision, Finish):
