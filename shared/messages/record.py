@@ -43,7 +43,7 @@ def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence
         claimed = {
             "ids": array(verdict.message.id for verdict in group),
             "claims": array(verdict.message.claim_id for verdict in group),
-            "moments": array(verdict.at or "null" for verdict in group),
+            "moments": array(verdict.at.isoformat() if verdict.at else "null" for verdict in group),
         }
         failure = {"error": error, "ambiguous": ambiguous}
         due_in = AT_ONCE
