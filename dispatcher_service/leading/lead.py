@@ -19,7 +19,7 @@ from dispatcher_service.leading.isolation import Isolation
 from dispatcher_service.leading.launch import Launcher
 from dispatcher_service.leading.publisher import Publisher
 from dispatcher_service.leading.session import own_connection
-from dispatcher_service.leading.walk import Look, look
+from dispatcher_service.leading.walk import Look, Walk
 from shared import metrics
 from shared.broker.base import Broker
 from shared.clock import ticks
@@ -110,19 +110,18 @@ class Leader:
         acts = Isolation(connection, self._slot)
         with self._helpers() as (launcher, publisher):
             feed = Feed(publisher, rate=self._rate, concurrency=self._concurrency)
-            chores = all_chores(self._attempts)
+            walk, chores = Walk(), all_chores(self._attempts)
             try:
                 while not self._stopping.is_set():
                     if not (launcher.is_alive and publisher.is_alive):
                         raise RuntimeError("A thread of the leader has died.")  # a defect; the process ends
-                    since = ticks()
-                    found = acts.run("walk", None, lambda connection, _: look(connection)) or Look()
+                    found = walk.look(acts)
                     launcher.offer([mailing for mailing in found.mailings if mailing.unlaunched])
                     feed.run(acts, found.mailings)
                     step, is_busy = Step(acts, found.mailings), False
                     for chore in chores:
                         is_busy |= chore.run(step)
-                    self._woken.wait(BUSY_PAUSE if is_busy else self._pause(acts, found, since))
+                    self._woken.wait(BUSY_PAUSE if is_busy else self._pause(acts, found))
                     self._woken.clear()
             finally:
                 acts.close()
@@ -142,11 +141,11 @@ class Leader:
             launcher.join(GOODBYE)
             publisher.join(GOODBYE)
 
-    def _pause(self, acts: Isolation, found: Look, since: float) -> float:
+    def _pause(self, acts: Isolation, found: Look) -> float:
         """Seconds until the next step, unless one of the threads says before that there is something to do."""
         moments = [self._idle_pause]
         if found.next_start is not None:
-            moments.append(since + found.next_start - ticks())
+            moments.append(found.next_start - ticks())
         if (seconds := acts.until_next_try()) is not None:
             moments.append(seconds)
         return max(BUSY_PAUSE, min(moments))
