@@ -6,7 +6,6 @@ from sqlalchemy import Connection
 
 from dispatcher_service.leading.isolation import Act, HeldUp, Isolation
 from dispatcher_service.leading.publisher import Batch, Publisher, Room
-from dispatcher_service.leading.walk import Mailing
 from shared.domain.job import DispatchJob
 from shared.ledger.entries import Entries
 from shared.messages.hand_back import hand_back
@@ -26,14 +25,10 @@ class Feed:
         self._chunk = _chunk(rate, concurrency)
         self._losses_made_up = 0
 
-    def run(self, acts: Isolation, mailings: Sequence[Mailing]) -> None:
-        """Takes from one mailing after the other, nearest end first, until there is no more room on the broker.
-
-        Nothing is taken of one whose window was changed before all of it is timed anew: what is taken and has to wait
-        looks untimed.
-        """
+    def run(self, acts: Isolation, due: Sequence[int]) -> None:
+        """Takes from one mailing after the other until there is no more room on the broker. due: ids of mailings with
+        messages that are due, nearest end first."""
         self._hand_back(acts)
-        due = [mailing for mailing in mailings if mailing.due and not mailing.window_changed]
         room = self._publisher.begin()
         try:
             self._make_up_for_losses(acts, room)
@@ -41,13 +36,13 @@ class Feed:
         finally:
             self._publisher.end(is_wanted=bool(due))
 
-    def _use(self, acts: Isolation, room: int, due: Sequence[Mailing]) -> None:
-        for mailing in due:
+    def _use(self, acts: Isolation, room: int, due: Sequence[int]) -> None:
+        for mailing_id in due:
             if room <= 0:
                 return
-            if ids := acts.run("feed", mailing.id, _taking(mailing.id, room * self._chunk)):
-                jobs = [DispatchJob(mailing.id, tuple(chunk)).encode() for chunk in _chunks(ids, self._chunk)]
-                self._publisher.hand_over(Batch(mailing.id, ids, jobs))
+            if ids := acts.run("feed", mailing_id, _taking(mailing_id, room * self._chunk)):
+                jobs = [DispatchJob(mailing_id, tuple(chunk)).encode() for chunk in _chunks(ids, self._chunk)]
+                self._publisher.hand_over(Batch(mailing_id, ids, jobs))
                 room -= len(jobs)
 
     def _hand_back(self, acts: Isolation) -> None:

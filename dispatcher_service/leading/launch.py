@@ -6,7 +6,7 @@ it.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -47,7 +47,8 @@ class _Launch:
 
 
 class Launcher:
-    """`run` in a thread of its own, for as long as the process leads; `offer` is for the leading thread."""
+    """`run` in a thread of its own, for as long as the process leads; `offer` and `take_fresh` are for the leading
+    thread."""
 
     def __init__(self, engine: Engine, slot: Slot, wake_leader: Callable[[], None]) -> None:
         """slot: where the ledger counts what is created. wake_leader: called when there are new messages."""
@@ -60,6 +61,7 @@ class Launcher:
         self._launches: dict[int, _Launch] = {}
         self._lock = threading.Lock()  # of what follows
         self._ends: dict[int, datetime] = {}  # of the mailings to launch
+        self._fresh: set[int] = set()  # mailings with new messages
         self._thread = threading.Thread(target=self.run, name="launch", daemon=True)
 
     def start(self) -> None:
@@ -76,13 +78,23 @@ class Launcher:
     def join(self, timeout: float) -> None:
         self._thread.join(timeout)
 
-    def offer(self, mailings: Sequence[Mailing]) -> None:
-        """The mailings that are to be launched now. Those of the last time that are not among them are not to be any
-        more: they are launched, paused, or cancelled. One that was launched after it was looked at does no harm."""
+    def offer(self, mailings: Sequence[Mailing]) -> bool:
+        """The mailings that are to be launched now; whether one of them is new.
+
+        Those of the last time that are not among them are not to be launched any more: they are launched, paused, or
+        cancelled. One that was launched after it was looked at does no harm.
+        """
         with self._lock:
-            self._ends = {mailing.id: mailing.ends_at for mailing in mailings}
+            before, self._ends = self._ends, {mailing.id: mailing.ends_at for mailing in mailings}
         if mailings:
             self._offered.set()
+        return not self._ends.keys() <= before.keys()
+
+    def take_fresh(self) -> Set[int]:
+        """The mailings of which messages were created since the last time."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, set()
+        return fresh
 
     # ---- the thread's own
 
@@ -130,9 +142,11 @@ class Launcher:
         launch.slices += 1
         launch.span = next_span(launch.span, ticks() - since)
         metrics.MESSAGES_CREATED.inc(made.count)
-        if made.complete:
-            with self._lock:
+        with self._lock:
+            if made.complete:
                 self._ends.pop(mailing_id, None)
+            if made.count:
+                self._fresh.add(mailing_id)
         if made.launched:
             self._log.info("mailing_launched", mailing_id=mailing_id)
         self._wake_leader()

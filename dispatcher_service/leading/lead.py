@@ -6,14 +6,14 @@ anything else waiting.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.leading.chores import all_chores
-from dispatcher_service.leading.chores.chore import Step
+from dispatcher_service.leading.chores.chore import Chore, Step
 from dispatcher_service.leading.feed import CHUNK, Feed
 from dispatcher_service.leading.isolation import Isolation
 from dispatcher_service.leading.launch import Launcher
@@ -36,6 +36,12 @@ STANDBY_PAUSE = 1.0
 SILENCE = 15.0
 """Seconds after which the server ends a leader's session that says nothing: so a leader that is frozen, or cut off,
 loses the lead. One that is well says something every IDLE_PAUSE."""
+
+HEAD_START = 0.05
+"""Seconds for which the chores wait for the first slice of a new launch, so that it is fed at once."""
+
+CHORES_EVERY = 1.0
+"""Seconds after which they do not wait any more, however many launches begin."""
 
 GOODBYE = 1.0
 """Seconds that the threads have to end with the lead. What holds one up longer, a broker that says nothing, may have
@@ -111,20 +117,32 @@ class Leader:
         with self._helpers() as (launcher, publisher):
             feed = Feed(publisher, rate=self._rate, concurrency=self._concurrency)
             walk, chores = Walk(), all_chores(self._attempts)
+            chores_by = 0.0
             try:
                 while not self._stopping.is_set():
                     if not (launcher.is_alive and publisher.is_alive):
                         raise RuntimeError("A thread of the leader has died.")  # a defect; the process ends
                     found = walk.look(acts)
-                    launcher.offer([mailing for mailing in found.mailings if mailing.unlaunched])
-                    feed.run(acts, found.mailings)
-                    step, is_busy = Step(acts, found.mailings), False
-                    for chore in chores:
-                        is_busy |= chore.run(step)
-                    self._woken.wait(BUSY_PAUSE if is_busy else self._pause(acts, found))
+                    has_new = launcher.offer([mailing for mailing in found.mailings if mailing.unlaunched])
+                    feed.run(acts, found.due)
+                    if has_new and ticks() < chores_by:
+                        pause = HEAD_START
+                    else:
+                        pause = self._do(chores, Step(acts, found.mailings)) or self._pause(acts, found)
+                        chores_by = ticks() + CHORES_EVERY
+                    self._woken.wait(pause)
                     self._woken.clear()
+                    if fresh := found.among(launcher.take_fresh()):
+                        feed.run(acts, fresh)
             finally:
                 acts.close()
+
+    def _do(self, chores: Sequence[Chore], step: Step) -> float:
+        """Does the chores for which it is time; seconds until there is more to do, 0 where there is not."""
+        is_busy = False
+        for chore in chores:
+            is_busy |= chore.run(step)
+        return BUSY_PAUSE if is_busy else 0.0
 
     @contextmanager
     def _helpers(self) -> Iterator[tuple[Launcher, Publisher]]:

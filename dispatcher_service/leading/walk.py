@@ -5,7 +5,7 @@ Only those of which something is due: by the hints that whoever moves messages l
 that nothing here grows with the number of mailings that wait or are over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -51,6 +51,20 @@ class Look:
 
     mailings: Sequence[Mailing] = ()
     next_start: float | None = None
+
+    @property
+    def due(self) -> Sequence[int]:
+        """The ids of those that have messages to be fed.
+
+        Not of those whose window was changed, before all of their messages are timed anew: what is taken and has to
+        wait looks untimed.
+        """
+        return [mailing.id for mailing in self.mailings if mailing.due and not mailing.window_changed]
+
+    def among(self, fresh: Set[int]) -> Sequence[int]:
+        """The ids of those of which messages were created since, and that are to be fed with what room there is left by
+        those that were due."""
+        return [mailing.id for mailing in self.mailings if mailing.id in fresh and not mailing.window_changed]
 
 
 def look(connection: Connection) -> Look:
