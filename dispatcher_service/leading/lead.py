@@ -128,7 +128,9 @@ class Leader:
                     if has_new and ticks() < chores_by:
                         pause = HEAD_START
                     else:
-                        pause = self._do(chores, Step(acts, found.mailings)) or self._pause(acts, found)
+                        pause = self._do(chores, Step(acts, found.mailings)) or self._pause(
+                            acts, found, walk.until_next()
+                        )
                         chores_by = ticks() + CHORES_EVERY
                     self._woken.wait(pause)
                     self._woken.clear()
@@ -159,11 +161,10 @@ class Leader:
             launcher.join(GOODBYE)
             publisher.join(GOODBYE)
 
-    def _pause(self, acts: Isolation, found: Look) -> float:
+    def _pause(self, acts: Isolation, found: Look, next_look: float | None) -> float:
         """Seconds until the next step, unless one of the threads says before that there is something to do."""
         moments = [self._idle_pause]
         if found.next_start is not None:
             moments.append(found.next_start - ticks())
-        if (seconds := acts.until_next_try()) is not None:
-            moments.append(seconds)
+        moments += [seconds for seconds in (acts.until_next_try(), next_look) if seconds is not None]
         return max(BUSY_PAUSE, min(moments))

@@ -88,15 +88,21 @@ class Walk:
     def __init__(self) -> None:
         self._last = Look()
         self._next_at = 0.0
+        self._is_owed = False
 
     def look(self, acts: Isolation) -> Look:
-        if ticks() < self._next_at:
+        self._is_owed = ticks() < self._next_at
+        if self._is_owed:
             return self._last
         since = ticks()
         self._last = acts.run("walk", None, lambda connection, _: look(connection)) or Look()
         cost = ticks() - since
         self._next_at = ticks() + min(cost / SHARE, LATEST) if cost > CHEAP else 0.0
         return self._last
+
+    def until_next(self) -> float | None:
+        """Seconds until the look that was asked for and not made; None where there is none."""
+        return self._next_at - ticks() if self._is_owed else None
 
 
 def due_mailings(connection: Connection) -> Sequence[Mailing]:
