@@ -8,8 +8,9 @@ from dispatcher_service.leading.chores.chore import Chore, Step
 from shared import metrics
 from shared.clock import ticks
 from shared.domain.mailing import ENDED, MailingState
+from shared.domain.message import OPEN_STATES
 from shared.ledger.entries import Entries
-from shared.ledger.figures import read_open_messages
+from shared.ledger.figures import read_ledger_totals
 
 FIGURES_EVERY = 2.0
 PART = 2_000
@@ -45,8 +46,10 @@ class ShowFigures(Chore):
 
     def _read(self, connection: Connection, _entries: Entries) -> Row[tuple[object, ...]]:
         if not self._last:
-            for state, number in read_open_messages(connection).items():
-                metrics.MESSAGES.labels(state).set(number)
+            totals = read_ledger_totals(connection)
+            for state in OPEN_STATES:
+                metrics.MESSAGES.labels(state).set(totals.states[state])
+            metrics.TOTALS_DIFFERENCE.set(totals.audience - sum(totals.states.values()))
         return connection.execute(_COUNT, {"after": self._last, "limit": PART}).one()
 
 
