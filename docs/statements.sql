@@ -333,9 +333,9 @@ select total.audience - counted.audience as audience, total.pending - counted.pe
 null as first_sent_at, null as last_sent_at
 from total, counted;
 
--- shared.ledger.figures._OPEN
-select coalesce(sum(pending), 0)::bigint as pending, coalesce(sum(queued), 0)::bigint as queued, coalesce(sum(retrying), 0)::bigint as retrying, coalesce(sum(sending), 0)::bigint as sending
-from ledger_totals;
+-- shared.ledger.figures._ALL
+select coalesce(sum(audience), 0)::bigint as audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.queued), 0)::bigint as queued, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, null as first_sent_at, null as last_sent_at
+from ledger_totals c;
 
 -- shared.ledger.figures._MAILINGS
 select coalesce(sum(mailings), 0)::bigint from ledger_totals;
@@ -420,6 +420,20 @@ and not exists (select from ledger_slots taken where taken.slot = slot.slot and 
 order by slot limit 1
 on conflict (slot) do update set holder = excluded.holder, until = excluded.until where s.until <= now()
 returning s.slot;
+
+-- shared.ledger.totals._DIFFERENCE
+with kept as (select * from mailings where deleted_at is null or finished_at is null),
+counted as (
+    select (select count(*) from kept where deleted_at is null) as mailings,
+    (select coalesce(sum(audience), 0) from kept) as audience,
+    coalesce(sum(c.pending), 0) as pending, coalesce(sum(c.queued), 0) as queued, coalesce(sum(c.sending), 0) as sending, coalesce(sum(c.retrying), 0) as retrying, coalesce(sum(c.sent), 0) as sent, coalesce(sum(c.failed), 0) as failed, coalesce(sum(c.unknown), 0) as unknown, coalesce(sum(c.expired), 0) as expired, coalesce(sum(c.cancelled), 0) as cancelled
+    from kept join mailing_counters c on c.mailing_id = kept.id
+), total as (select coalesce(sum(mailings), 0) as mailings, coalesce(sum(audience), 0) as audience, coalesce(sum(pending), 0) as pending, coalesce(sum(queued), 0) as queued, coalesce(sum(sending), 0) as sending, coalesce(sum(retrying), 0) as retrying, coalesce(sum(sent), 0) as sent, coalesce(sum(failed), 0) as failed, coalesce(sum(unknown), 0) as unknown, coalesce(sum(expired), 0) as expired, coalesce(sum(cancelled), 0) as cancelled from ledger_totals)
+select (total.mailings - counted.mailings)::bigint as mailings, (total.audience - counted.audience)::bigint as audience, (total.pending - counted.pending)::bigint as pending, (total.queued - counted.queued)::bigint as queued, (total.sending - counted.sending)::bigint as sending, (total.retrying - counted.retrying)::bigint as retrying, (total.sent - counted.sent)::bigint as sent, (total.failed - counted.failed)::bigint as failed, (total.unknown - counted.unknown)::bigint as unknown, (total.expired - counted.expired)::bigint as expired, (total.cancelled - counted.cancelled)::bigint as cancelled from total, counted;
+
+-- shared.ledger.totals._MEND
+insert into ledger_totals as t (slot, mailings, audience, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled) values (0, :mailings, :audience, :pending, :queued, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled)
+on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, queued = t.queued + excluded.queued, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled;
 
 -- dispatcher_service.leading.chores.check_ledger._NEXT
 select id, audience from mailings where finished_at is null and audience_limit is not null and id > :after

@@ -48,6 +48,9 @@ MESSAGES = Gauge("feeder_messages", "Open messages by state", ["state"])
 LEDGER_DIFFERENCE = Gauge(
     "feeder_ledger_difference", "Messages by which counters and rows disagree; anything but 0 is wrong"
 )
+TOTALS_DIFFERENCE = Gauge(
+    "feeder_totals_difference", "Audience minus messages in the totals; anything but 0 is a defect"
+)
 HINTS_MENDED = Counter("feeder_hints_mended_total", "Mailings with something to do that nobody would have looked at")
 BACKLOG = Gauge("feeder_backlog_jobs", "Jobs waiting on the broker")
 CHORE_LAST_RUN = Gauge("feeder_chore_last_run_seconds", "Unix time of the last completed run of a chore", ["chore"])

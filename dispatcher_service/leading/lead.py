@@ -22,7 +22,7 @@ from dispatcher_service.leading.launch import Launcher
 from dispatcher_service.leading.lease_guard import LeaseGuard
 from dispatcher_service.leading.publisher import Publisher
 from dispatcher_service.leading.session import own_connection
-from dispatcher_service.leading.walk import Look, look
+from dispatcher_service.leading.walk import Look, Walk
 from shared import metrics
 from shared.broker.base import Broker
 from shared.clock import ticks
@@ -131,20 +131,21 @@ class Leader:
         self._leads.set()
         with self._helpers() as (launcher, publisher):
             feed = Feed(publisher, rate=self._rate, concurrency=self._concurrency)
-            chores = all_chores(self._attempts, self._guard, self._auditor.offer)
+            walk, chores = Walk(), all_chores(self._attempts, self._guard, self._auditor.offer)
             chores_by = 0.0
             try:
                 while not self._stopping.is_set():
                     if not (launcher.is_alive and publisher.is_alive):
                         raise RuntimeError("A thread of the leader has died.")  # a defect; the process ends
-                    since = ticks()
-                    found = acts.run("walk", None, lambda connection, _: look(connection)) or Look()
+                    found = walk.look(acts)
                     has_new = launcher.offer([mailing for mailing in found.mailings if mailing.unlaunched])
                     feed.run(acts, found.due)
                     if has_new and ticks() < chores_by:
                         pause = HEAD_START
                     else:
-                        pause = self._do(chores, Step(acts, found.mailings)) or self._pause(acts, found, since)
+                        pause = self._do(chores, Step(acts, found.mailings)) or self._pause(
+                            acts, found, walk.until_next()
+                        )
                         chores_by = ticks() + CHORES_EVERY
                     self._woken.wait(pause)
                     self._woken.clear()
@@ -175,11 +176,10 @@ class Leader:
             launcher.join(GOODBYE)
             publisher.join(GOODBYE)
 
-    def _pause(self, acts: Isolation, found: Look, since: float) -> float:
+    def _pause(self, acts: Isolation, found: Look, next_look: float | None) -> float:
         """Seconds until the next step, unless one of the threads says before that there is something to do."""
         moments = [self._idle_pause]
         if found.next_start is not None:
-            moments.append(since + found.next_start - ticks())
-        if (seconds := acts.until_next_try()) is not None:
-            moments.append(seconds)
+            moments.append(found.next_start - ticks())
+        moments += [seconds for seconds in (acts.until_next_try(), next_look) if seconds is not None]
         return max(BUSY_PAUSE, min(moments))

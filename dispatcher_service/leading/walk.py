@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from dispatcher_service.leading.isolation import Isolation
+from shared.clock import ticks
 from shared.domain.state_sql import IS_WAITING
 
 
@@ -45,8 +47,8 @@ class Mailing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """mailings: those of which something is due, nearest end first. next_start: seconds until another one starts that
-    no launch job will announce then; None where there is none."""
+    """mailings: those of which something is due, nearest end first. next_start: when another one starts that no launch
+    job will announce then, in ticks; None where there is none."""
 
     mailings: Sequence[Mailing] = ()
     next_start: float | None = None
@@ -68,7 +70,40 @@ class Look:
 
 def look(connection: Connection) -> Look:
     """In the caller's transaction, whose moment it is about: no start falls between the two questions."""
-    return Look(due_mailings(connection), until_next_start(connection))
+    now = ticks()
+    mailings, seconds = due_mailings(connection), until_next_start(connection)
+    return Look(mailings, None if seconds is None else now + seconds)
+
+
+CHEAP = 0.02
+"""Seconds that a look may take in every step. It takes one or two thousandths, unless thousands of mailings are due."""
+
+SHARE, LATEST = 0.1, 1.0
+"""Else, the part of the time that looks may take, and the seconds after which there is one in any case."""
+
+
+class Walk:
+    """The looks of the leading thread. Where thousands of mailings are due, and wait for the broker to have room for
+    them, the last look serves for some steps: whoever works for a mailing finds out by themselves what is due of it."""
+
+    def __init__(self) -> None:
+        self._last = Look()
+        self._next_at = 0.0
+        self._is_owed = False
+
+    def look(self, acts: Isolation) -> Look:
+        self._is_owed = ticks() < self._next_at
+        if self._is_owed:
+            return self._last
+        since = ticks()
+        self._last = acts.run("walk", None, lambda connection, _: look(connection)) or Look()
+        cost = ticks() - since
+        self._next_at = ticks() + min(cost / SHARE, LATEST) if cost > CHEAP else 0.0
+        return self._last
+
+    def until_next(self) -> float | None:
+        """Seconds until the look that was asked for and not made; None where there is none."""
+        return self._next_at - ticks() if self._is_owed else None
 
 
 def due_mailings(connection: Connection) -> Sequence[Mailing]:

@@ -1,6 +1,8 @@
-"""`python -m shared.ledger repair`: mends counters and audiences from the rows. Exits 0 when done, 1 when the database
-failed, when another repair is at work, or when `--dry-run` found something to mend; 2 when asked for what makes no
-sense."""
+"""`python -m shared.ledger repair`: mends counters, audiences and totals from the rows.
+
+Exits 0 when done, 1 when the database failed, when another repair is at work, or when `--dry-run` found something to
+mend; 2 when asked for what makes no sense.
+"""
 
 import argparse
 import sys
@@ -14,9 +16,10 @@ from shared.database.engine import ensure_database, first_line, make_engine
 from shared.domain.errors import SettingsError
 from shared.ledger.check import AUDIENCE, Account, prepare
 from shared.ledger.repair import find_accounts, lock, mend
+from shared.ledger.totals import mend_totals, totals_difference
 
 _LONGEST = 120.0
-"""Seconds for the look at all mailings; every other statement takes milliseconds."""
+"""Seconds for a look at all mailings; every other statement takes milliseconds."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,9 +71,15 @@ def _repair(connection: Connection, mailing_id: int | None, *, dry_run: bool) ->
     if mailing_id is not None and not looked_at:
         print(f"There is no mailing {mailing_id}.", file=sys.stderr)
         return 2
+    with connection.begin():  # last: they sum up the counters
+        totals = totals_difference(connection)
+        if totals and not dry_run:
+            mend_totals(connection, totals)
+    if totals:
+        print(f"Totals: {', '.join(f'{name} {-more:+}' for name, more in totals.items())}.")
     done = "differ from their rows; nothing was changed" if dry_run else "mended"
     print(f"{looked_at} looked at, {differing} {done}.")
-    return 1 if dry_run and differing else 0
+    return 1 if dry_run and (differing or totals) else 0
 
 
 def _sentence(account: Account) -> str:

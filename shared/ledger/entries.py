@@ -18,6 +18,7 @@ from shared.domain.message import FINAL_STATES, Error, MessageState
 from shared.ledger.figures import Figures
 from shared.ledger.names import ERROR_PREFIX, QUARTER, REPEATED, STATES
 from shared.ledger.slot import Slot
+from shared.ledger.totals import NAMES
 
 AT_ONCE = timedelta(0)
 
@@ -125,7 +126,7 @@ class Entries:
                 },
             )
         if any(self._totals.values()):
-            connection.execute(_TOTAL, {"slot": slot} | {name: self._totals[name] for name in _TOTALS})
+            connection.execute(_TOTAL, {"slot": slot} | {name: self._totals[name] for name in NAMES})
 
 
 def _microseconds(wait: timedelta | None) -> int | None:
@@ -161,11 +162,10 @@ _TALLY = text(f"""
     on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count
 """)
 
-_TOTALS = ("mailings", "audience", *STATES)
 _TOTAL = text(f"""
-    insert into ledger_totals as t (slot, {", ".join(_TOTALS)})
-    values (:slot, {", ".join(f":{name}" for name in _TOTALS)})
-    on conflict (slot) do update set {", ".join(f"{name} = t.{name} + excluded.{name}" for name in _TOTALS)}
+    insert into ledger_totals as t (slot, {", ".join(NAMES)})
+    values (:slot, {", ".join(f":{name}" for name in NAMES)})
+    on conflict (slot) do update set {", ".join(f"{name} = t.{name} + excluded.{name}" for name in NAMES)}
 """)
 
 

@@ -451,6 +451,17 @@ def test_what_is_finished_is_mended_where_its_counters_do_not_add_up_or_where_it
     assert [bool(account.difference) for account in accounts(ruins, one, two)] == [False, False]
 
 
+def test_repair_mends_the_totals_as_well(ruins: Books, repair: Repair, capsys: Any) -> None:
+    ruins.launched(3)
+    ruins.run("update ledger_totals set pending = pending + 7, mailings = mailings + 1")
+    assert repair("--dry-run") == 1
+    assert "Totals: " in capsys.readouterr().out
+    assert repair() == 0
+    assert "pending -7" in capsys.readouterr().out
+    ruins.check()
+    assert repair("--dry-run") == 0
+
+
 def test_repair_while_everything_moves(ruins: Books, repair: Repair) -> None:
     """Nobody stops for it, and what moves meanwhile is counted neither twice nor not at all."""
     mailing_id, _ = ruins.launched(2000)

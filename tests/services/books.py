@@ -92,6 +92,7 @@ class Books:
             starts=starts, ends=ends, window_from=window_from, window_until=window_until,
             operator_codes=list(operator_codes), tags=list(tags),
         )  # fmt: skip
+        self.move(lambda _, entries: entries.shown(1))
         return int(rows[0].id)
 
     def launch(self, mailing_id: int, limit: int = 1000) -> int:

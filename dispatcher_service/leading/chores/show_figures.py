@@ -8,8 +8,10 @@ from dispatcher_service.leading.chores.chore import Chore, Step
 from shared import metrics
 from shared.clock import ticks
 from shared.domain.mailing import ENDED, MailingState
+from shared.domain.message import OPEN_STATES
 from shared.ledger.entries import Entries
-from shared.ledger.figures import read_open_messages
+from shared.ledger.figures import read_ledger_totals
+from shared.logs import logger
 
 FIGURES_EVERY = 2.0
 PART = 2_000
@@ -27,6 +29,7 @@ class ShowFigures(Chore):
         self._next_round_at = 0.0
         self._last = 0
         self._counted: Counter[str] = Counter()
+        self._difference = 0
 
     def work(self, step: Step) -> bool | None:
         if ticks() < self._next_round_at:
@@ -45,9 +48,18 @@ class ShowFigures(Chore):
 
     def _read(self, connection: Connection, _entries: Entries) -> Row[tuple[object, ...]]:
         if not self._last:
-            for state, number in read_open_messages(connection).items():
-                metrics.MESSAGES.labels(state).set(number)
+            totals = read_ledger_totals(connection)
+            for state in OPEN_STATES:
+                metrics.MESSAGES.labels(state).set(totals.states[state])
+            self._tell(totals.audience - sum(totals.states.values()))
         return connection.execute(_COUNT, {"after": self._last, "limit": PART}).one()
+
+    def _tell(self, difference: int) -> None:
+        """Of the totals, which sum up what is checked mailing by mailing."""
+        metrics.TOTALS_DIFFERENCE.set(difference)
+        if difference and difference != self._difference:
+            logger().error("totals_differ", audience_has_more=difference)
+        self._difference = difference
 
 
 _SHOWN = tuple(set(MailingState) - ENDED)

@@ -1,0 +1,48 @@
+"""How often the leader looks, where a look costs much."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dispatcher_service.leading import walk
+from dispatcher_service.leading.walk import CHEAP, LATEST, Look, Walk
+
+
+class Acts:
+    """Runs looks that take so many seconds."""
+
+    def __init__(self, clock: list[float], cost: float) -> None:
+        self._clock, self._cost = clock, cost
+        self.looks = 0
+
+    def run(self, _chore: str, _mailing_id: None, _act: Callable[..., Any]) -> Look:
+        self._clock[0] += self._cost
+        self.looks += 1
+        return Look(next_start=float(self.looks))
+
+
+@pytest.mark.parametrize(("cost", "seconds", "looks"), [
+    (CHEAP / 10, 1.0, 100),
+    (0.05, 5.0, 9),
+    (2.0, 30.0, 10),
+])  # fmt: skip
+def test_looks_that_cost_much_are_seldom(
+    monkeypatch: pytest.MonkeyPatch, cost: float, seconds: float, looks: int
+) -> None:
+    """A step every hundredth of a second."""
+    clock = [0.0]
+    monkeypatch.setattr(walk, "ticks", lambda: clock[0])
+    acts, looker = Acts(clock, cost), Walk()
+    longest = since = 0.0
+    while clock[0] < seconds:
+        before = acts.looks
+        found = looker.look(acts)  # type: ignore[arg-type]
+        assert found.next_start == acts.looks, "what the last look found"
+        left = looker.until_next()
+        assert left is None if acts.looks > before else left is not None and left <= LATEST
+        if acts.looks > before:
+            longest, since = max(longest, clock[0] - cost - since), clock[0]
+        clock[0] += 0.01
+    assert acts.looks == pytest.approx(looks, rel=0.2)
+    assert longest <= LATEST + 0.02
