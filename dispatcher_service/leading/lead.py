@@ -123,8 +123,9 @@ class Leader:
                     if not (launcher.is_alive and publisher.is_alive):
                         raise RuntimeError("A thread of the leader has died.")  # a defect; the process ends
                     since = ticks()
-                    found = acts.run("walk", None, lambda connection, _: look(connection)) or Look()
-                    has_new = launcher.offer([mailing for mailing in found.mailings if mailing.unlaunched])
+                    looked = acts.run("walk", None, lambda connection, _: look(connection))
+                    found = looked or Look()
+                    has_new = looked is not None and launcher.offer(looked.unlaunched)
                     feed.run(acts, found.due)
                     if has_new and ticks() < chores_by:
                         pause = HEAD_START

@@ -26,6 +26,11 @@ class Look:
         """
         return [mailing.id for mailing in self.mailings if mailing.due and not mailing.window_changed]
 
+    @property
+    def unlaunched(self) -> Sequence[Mailing]:
+        """Those that are to be launched."""
+        return [mailing for mailing in self.mailings if mailing.unlaunched]
+
     def among(self, fresh: Set[int]) -> Sequence[int]:
         """The ids of those of which messages were created since, and that are to be fed with what room there is left by
         those that were due."""
