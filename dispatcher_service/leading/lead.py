@@ -137,8 +137,9 @@ class Leader:
                 while not self._stopping.is_set():
                     if not (launcher.is_alive and publisher.is_alive):
                         raise RuntimeError("A thread of the leader has died.")  # a defect; the process ends
-                    found = walk.look(acts)
-                    has_new = launcher.offer([mailing for mailing in found.mailings if mailing.unlaunched])
+                    looked = walk.look(acts)
+                    found = looked or Look()
+                    has_new = looked is not None and launcher.offer(looked.unlaunched)
                     feed.run(acts, found.due)
                     if has_new and ticks() < chores_by:
                         pause = HEAD_START

@@ -62,6 +62,11 @@ class Look:
         """
         return [mailing.id for mailing in self.mailings if mailing.due and not mailing.window_changed]
 
+    @property
+    def unlaunched(self) -> Sequence[Mailing]:
+        """Those that are to be launched."""
+        return [mailing for mailing in self.mailings if mailing.unlaunched]
+
     def among(self, fresh: Set[int]) -> Sequence[int]:
         """The ids of those of which messages were created since, and that are to be fed with what room there is left by
         those that were due."""
@@ -91,15 +96,17 @@ class Walk:
         self._next_at = 0.0
         self._is_owed = False
 
-    def look(self, acts: Isolation) -> Look:
+    def look(self, acts: Isolation) -> Look | None:
+        """None where it failed, and is tried again."""
         self._is_owed = ticks() < self._next_at
         if self._is_owed:
             return self._last
         since = ticks()
-        self._last = acts.run("walk", None, lambda connection, _: look(connection)) or Look()
+        found = acts.run("walk", None, lambda connection, _: look(connection))
+        self._last = found or Look()
         cost = ticks() - since
         self._next_at = ticks() + min(cost / SHARE, LATEST) if cost > CHEAP else 0.0
-        return self._last
+        return found
 
     def until_next(self) -> float | None:
         """Seconds until the look that was asked for and not made; None where there is none."""

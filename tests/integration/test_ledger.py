@@ -367,11 +367,11 @@ def test_many_mailings_that_end_together_are_finished_together(books: Books, sta
     ids = [books.mailing() for _ in range(300)]
     for mailing_id in ids:
         books.launch(mailing_id)
-    start(round_pause=60.0)
-    time.sleep(0.5)
+    auditor = start(round_pause=60.0)
     for mailing_id in ids:
         books.move(close_messages, mailing_id, MessageState.EXPIRED, 10)
-    wait_until(lambda: finished(books) == ids, seconds=5)
+    auditor.offer([(mailing_id, 2) for mailing_id in ids])
+    wait_until(lambda: finished(books) == ids)
 
 
 def test_one_that_somebody_has_locked_keeps_nobody_waiting(books: Books, start: Start) -> None:
