@@ -1,8 +1,8 @@
 """The lead: one dispatcher launches due mailings, keeps a bounded backlog on the broker, and does the chores.
 
-One process leads, by an advisory lock on the connection of the leading thread; the others stand by. Two more threads
-work for as long as it leads: one launches, one has the broker. So neither a large launch nor a slow broker keeps
-anything else waiting.
+One process leads, by an advisory lock on the connection of the leading thread; the others stand by. Three more threads
+work for as long as it leads: one launches, one has the broker, one checks and finishes. So neither a large launch, nor a
+slow broker, nor a look at every message keeps anything else waiting.
 """
 
 import threading

@@ -1,8 +1,7 @@
 """The hints that say which mailings are due: none is missing, whoever moves what at the same time."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +26,7 @@ from shared.messages.hints import RECHECK, mend_hints, settle_hints
 from shared.messages.make_due import make_due
 from shared.messages.retime import retime_messages
 from tests.services.books import HOUR, LEASE, SENT, Books
+from tests.services.leading import wait_until
 
 
 @pytest.fixture
@@ -35,13 +35,6 @@ def settling(books: Books, books_url: str) -> Iterator[Engine]:
     engine = make_engine(books_url, "settling", pool_size=1)
     yield engine
     engine.dispose()
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def settle(books: Books, *mailing_ids: int) -> list[int]:

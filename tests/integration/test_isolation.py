@@ -359,7 +359,7 @@ def test_a_leader_has_two_connections_and_a_third_to_the_table_broker(
         "where datname = current_database() group by name"
     )
     counts = {row.name: row.number for row in rows}
-    assert counts["feeder"] == 2 + 1  # the one that stands by has one
+    assert counts["feeder"] == 3 + 1  # the one that stands by has one
     assert counts["broker"] == 1 + 1  # the other one is the consumer's
 
 

@@ -26,6 +26,7 @@ from shared.ledger.repair import lock
 from shared.messages.close import close_messages
 from shared.messages.create import create_messages
 from tests.services.books import HOUR, SENT, Books
+from tests.services.leading import wait_until
 
 
 @pytest.fixture
@@ -90,14 +91,6 @@ def break_it(books: Books, kind: str, mailing_id: int) -> dict[str, int]:
 def accounts(books: Books, *mailing_ids: int) -> list[Account]:
     with books.engine.connect() as connection, snapshot(connection):
         return read_accounts(connection, mailing_ids)
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return value
 
 
 def finished(books: Books) -> list[int]:

@@ -1,14 +1,11 @@
 """The schema that the migrations make is the one that the models describe."""
 
-import threading
-
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, text
 
-from shared import migrate
 from shared.database.models import Base
 from shared.domain.message import MessageState
 from shared.ledger.figures import count_mailings, read_figures, read_totals
@@ -47,23 +44,6 @@ _DEFINITIONS = r"""
     select string_agg(enumlabel, ', ' order by enumsortorder) from pg_enum e join pg_type t on t.oid = e.enumtypid
     where t.typname = 'message_state' and t.typnamespace = cast(:schema as regnamespace)
 """
-
-
-def test_migrating_twice_and_at_the_same_time_is_harmless(database_url: str) -> None:
-    errors: list[BaseException] = []
-
-    def upgrade() -> None:
-        try:
-            migrate.upgrade(database_url)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=upgrade) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert not errors
 
 
 def test_what_was_counted_before_there_were_hints_and_totals(database_url: str, engine: Engine) -> None:
