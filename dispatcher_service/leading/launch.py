@@ -85,10 +85,11 @@ class Launcher:
         cancelled. One that was launched after it was looked at does no harm.
         """
         with self._lock:
-            before, self._ends = self._ends, {mailing.id: mailing.ends_at for mailing in mailings}
+            has_new = any(mailing.id not in self._ends for mailing in mailings)
+            self._ends = {mailing.id: mailing.ends_at for mailing in mailings}
         if mailings:
             self._offered.set()
-        return not self._ends.keys() <= before.keys()
+        return has_new
 
     def take_fresh(self) -> Set[int]:
         """The mailings of which messages were created since the last time."""

@@ -123,7 +123,7 @@ class Leader:
                     if not (launcher.is_alive and publisher.is_alive):
                         raise RuntimeError("A thread of the leader has died.")  # a defect; the process ends
                     found = walk.look(acts)
-                    has_new = launcher.offer([mailing for mailing in found.mailings if mailing.unlaunched])
+                    has_new = walk.has_looked and launcher.offer(found.unlaunched)
                     feed.run(acts, found.due)
                     if has_new and ticks() < chores_by:
                         pause = HEAD_START

@@ -61,6 +61,11 @@ class Look:
         """
         return [mailing.id for mailing in self.mailings if mailing.due and not mailing.window_changed]
 
+    @property
+    def unlaunched(self) -> Sequence[Mailing]:
+        """Those that are to be launched."""
+        return [mailing for mailing in self.mailings if mailing.unlaunched]
+
     def among(self, fresh: Set[int]) -> Sequence[int]:
         """The ids of those of which messages were created since, and that are to be fed with what room there is left by
         those that were due."""
@@ -89,13 +94,16 @@ class Walk:
         self._last = Look()
         self._next_at = 0.0
         self._is_owed = False
+        self.has_looked = False
+        """Whether `look` gave what it saw at that moment, and not what it had seen before, or nothing."""
 
     def look(self, acts: Isolation) -> Look:
-        self._is_owed = ticks() < self._next_at
+        self.has_looked, self._is_owed = False, ticks() < self._next_at
         if self._is_owed:
             return self._last
         since = ticks()
-        self._last = acts.run("walk", None, lambda connection, _: look(connection)) or Look()
+        found = acts.run("walk", None, lambda connection, _: look(connection))
+        self._last, self.has_looked = found or Look(), found is not None
         cost = ticks() - since
         self._next_at = ticks() + min(cost / SHARE, LATEST) if cost > CHEAP else 0.0
         return self._last
