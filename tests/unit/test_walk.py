@@ -39,6 +39,7 @@ def test_looks_that_cost_much_are_seldom(
         before = acts.looks
         found = looker.look(acts)  # type: ignore[arg-type]
         assert found.next_start == acts.looks, "what the last look found"
+        assert looker.has_looked == (acts.looks > before)
         left = looker.until_next()
         assert left is None if acts.looks > before else left is not None and left <= LATEST
         if acts.looks > before:
