@@ -205,6 +205,7 @@ def _faults(clients: int) -> Faults:
             Fault.ACCEPT_RESET: 0.01,
             Fault.ACCEPT_HANG: 0.002,
             Fault.OTHER_ID: 0.005,
+            Fault.CONTRADICTION: 0.002,
             Fault.UNAUTHORIZED: min(0.001, 2 / clients),
         },
         latency_ms=50,

@@ -1,8 +1,8 @@
 """The lead: one dispatcher launches due mailings, keeps a bounded backlog on the broker, and does the chores.
 
 One process leads, by an advisory lock on the connection of the leading thread; the others stand by. Three more threads
-work for as long as it leads: one launches, one has the broker, one checks and finishes. So neither a large launch, nor a
-slow broker, nor a look at every message keeps anything else waiting.
+work for as long as it leads: one launches, one has the broker, one checks and finishes. So neither a large launch nor a
+slow broker nor a look at every message keeps anything else waiting.
 """
 
 import threading
@@ -137,9 +137,8 @@ class Leader:
                 while not self._stopping.is_set():
                     if not (launcher.is_alive and publisher.is_alive):
                         raise RuntimeError("A thread of the leader has died.")  # a defect; the process ends
-                    looked = walk.look(acts)
-                    found = looked or Look()
-                    has_new = looked is not None and launcher.offer(looked.unlaunched)
+                    found = walk.look(acts)
+                    has_new = walk.has_looked and launcher.offer(found.unlaunched)
                     feed.run(acts, found.due)
                     if has_new and ticks() < chores_by:
                         pause = HEAD_START

@@ -95,18 +95,19 @@ class Walk:
         self._last = Look()
         self._next_at = 0.0
         self._is_owed = False
+        self.has_looked = False
+        """Whether `look` gave what it saw at that moment, and not what it had seen before, or nothing."""
 
-    def look(self, acts: Isolation) -> Look | None:
-        """None where it failed, and is tried again."""
-        self._is_owed = ticks() < self._next_at
+    def look(self, acts: Isolation) -> Look:
+        self.has_looked, self._is_owed = False, ticks() < self._next_at
         if self._is_owed:
             return self._last
         since = ticks()
         found = acts.run("walk", None, lambda connection, _: look(connection))
-        self._last = found or Look()
+        self._last, self.has_looked = found or Look(), found is not None
         cost = ticks() - since
         self._next_at = ticks() + min(cost / SHARE, LATEST) if cost > CHEAP else 0.0
-        return found
+        return self._last
 
     def until_next(self) -> float | None:
         """Seconds until the look that was asked for and not made; None where there is none."""

@@ -29,9 +29,10 @@ class Fault(StrEnum):
     ACCEPT_RESET = "accept_reset", "accepted, the connection is reset instead of an answer"
     ACCEPT_HANG = "accept_hang", "accepted, no answer until the client gives up"
     OTHER_ID = "other_id", "accepted, 200 and code 0, but the body also names another id"
+    CONTRADICTION = "contradiction", "accepted, 200 and a body with two codes, 7 and 0"
 
 
-ACCEPTING = frozenset({Fault.NONE, Fault.ACCEPT_RESET, Fault.ACCEPT_HANG, Fault.OTHER_ID})
+ACCEPTING = frozenset({Fault.NONE, Fault.ACCEPT_RESET, Fault.ACCEPT_HANG, Fault.OTHER_ID, Fault.CONTRADICTION})
 CONFIRMING = frozenset({Fault.NONE, Fault.OTHER_ID})
 """These tell the client that the message was accepted; after them it has no reason to come again."""
 

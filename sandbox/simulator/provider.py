@@ -198,6 +198,7 @@ _FIXED = {
     Fault.BAD_REQUEST: _error(400),
     Fault.UNAUTHORIZED: _error(401),
     Fault.NOT_JSON: response(200, b"<!doctype html><title>It works!</title>", content_type="text/html"),
+    Fault.CONTRADICTION: response(200, b'{"code": 7, "code": 0, "message": "OK"}'),
     Fault.WRONG_CODE: json_response(200, {"code": 7, "message": "the queue is full"}),
     Fault.TRUNCATED: _OK.replace(b"Content-Length: ", b"Content-Length: 9"),
 }

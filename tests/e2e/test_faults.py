@@ -26,6 +26,7 @@ FAULTS = Faults(
         Fault.ACCEPT_RESET: 0.02,
         Fault.ACCEPT_HANG: 0.01,
         Fault.OTHER_ID: 0.01,
+        Fault.CONTRADICTION: 0.01,
         Fault.UNAUTHORIZED: 0.001,
     },
     latency_ms=20,

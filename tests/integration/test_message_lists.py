@@ -107,7 +107,8 @@ def test_no_page_reads_more_of_a_large_mailing_than_it_needs(large: Books) -> No
         assert len(found) == number, where
         assert [one.id for one in found] == sorted(one.id for one in found), where
         assert all(one.mailing_id == mailing_id and state in (None, one.status) for one in found), where
-        assert {name for name in (RARE, OPEN, LEASE, CLIENTS) if any(name in line for line in plan)} == {index}, where
+        used = {name for name in (RARE, OPEN, LEASE, CLIENTS) if any(name in line for line in plan)}
+        assert used == ({index} if number else set()), where  # where there is none, nothing is asked
         assert not [line for line in plan if "Seq Scan" in line], where
         if index in (RARE, CLIENTS):
             assert not [line for line in plan if "Sort" in line], where

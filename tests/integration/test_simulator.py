@@ -233,6 +233,7 @@ def test_who_is_refused_may_finish_sending_and_read_why(simulator: Simulator) ->
         (Fault.ACCEPT_RESET, ConnectionResetError, True),
         (Fault.ACCEPT_HANG, TimeoutError, True),
         (Fault.OTHER_ID, {**OK, "id": 4}, True),
+        (Fault.CONTRADICTION, OK, True),  # to a reader that takes the last one
     ],
 )
 def test_a_fault_as_the_client_meets_it(

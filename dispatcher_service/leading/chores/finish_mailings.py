@@ -23,7 +23,7 @@ def finish_mailings(connection: Connection, slot: Slot | int, accounts: Iterable
     if not ids:
         return []
     with connection.begin(), open_entries(connection, slot) as entries:
-        finished = connection.execute(_FINISH, {"ids": ids}).all()
+        finished = sorted(connection.execute(_FINISH, {"ids": ids}))
         for mailing in finished:
             close_account(connection, entries, mailing.id, is_deleted=mailing.is_deleted)
     for mailing in finished:
