@@ -61,7 +61,6 @@ def make_engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: f
     )
     event.listen(made, "checkout", _replace_dead)
     event.listen(made, "handle_error", _give_up_read_only)
-    event.listen(made, "connect", _note_the_time)
     event.listen(made, "checkin", _note_the_time)
     event.listen(made, "checkin", _keep_no_read_only)
     return made
@@ -94,10 +93,15 @@ def _replace_dead(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> 
     has waited for long is asked, too: what is silent may be gone.
 
     The pool's own way, a statement for every use of a connection, costs as much as a statement that does something.
+    One that was made this moment is not looked at: if it is lost as well, its first statement says so, where the pool
+    would give up with an error that does not speak of the database.
     """
+    since = record.info.get(_SINCE)
+    if since is None:
+        return
     poll = select.poll()
     poll.register(connection, select.POLLIN)
-    if poll.poll(0) or ticks() - record.info.get(_SINCE, 0.0) > RESTED:
+    if poll.poll(0) or ticks() - since > RESTED:
         try:
             with connection.cursor() as cursor:
                 cursor.execute("select 1")

@@ -5,9 +5,10 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import InternalError, OperationalError
 
 from shared.clock import ticks
@@ -68,6 +69,24 @@ def test_a_connection_that_has_waited_in_the_pool_is_asked_first(
         assert answers(impatient)
         with impatient.connect() as connection:
             assert pid(connection) != backend
+
+
+def test_sessions_that_are_ended_as_soon_as_they_begin_are_trouble_of_the_database(
+    engine: Engine, impatient: Engine
+) -> None:
+    """And not an error of the pool, which nobody would take for one."""
+
+    def end(connection: Any, *_: object) -> None:
+        with engine.begin() as admin:
+            admin.execute(text("select pg_terminate_backend(:pid, 5000)"), {"pid": connection.get_backend_pid()})
+
+    with impatient.connect() as connection:
+        pooled = connection.connection.dbapi_connection
+    end(pooled)
+    event.listen(impatient, "connect", end)
+    with pytest.raises(OperationalError) as caught, impatient.connect() as connection:
+        connection.execute(text("select 1"))
+    assert caught.value.connection_invalidated
 
 
 def test_a_call_that_is_answered_in_time_is_left_alone(impatient: Engine) -> None:
