@@ -151,7 +151,7 @@ def test_no_sequence_of_requests_leads_astray(
     machine: type[APIStateMachine], answered: Counter[tuple[str, int]]
 ) -> None:
     bounds = settings(
-        max_examples=cases(20),
+        max_examples=cases(30),
         stateful_step_count=20,
         database=None,
         phases=[Phase.generate, Phase.shrink],
