@@ -21,7 +21,7 @@ ROUND = 45.0
 """Seconds from the begin of one round over all mailings to that of the next, unless it takes longer."""
 
 ROWS_PER_SECOND = 200_000
-MAILINGS_PER_SECOND = 225
+MAILINGS_PER_SECOND = 100
 """What a round costs is bounded: where there is more than this, it takes longer."""
 
 BATCH_ROWS, BATCH_MAILINGS = 50_000, 100

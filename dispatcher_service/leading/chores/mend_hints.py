@@ -13,7 +13,7 @@ class MendHints(Chore):
     longer the more there are."""
 
     name = "mend_hints"
-    pause = 1.0
+    pause = 4.0
 
     def __init__(self) -> None:
         super().__init__()
