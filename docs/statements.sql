@@ -151,7 +151,8 @@ from (
     ) s
     where m.finished_at is null and m.id > :after order by m.id limit :limit) look
 cross join lateral (
-    select min(due_at) as hint from mailing_counters where mailing_id = look.id) known
+    select min(due_at) as hint from (
+        select due_at from mailing_counters where mailing_id = look.id offset 0) slots) known
 order by look.id;
 
 -- shared.messages.make_due._MAKE_DUE
