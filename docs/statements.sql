@@ -448,15 +448,15 @@ and (launched_at is not null or cancelled_at is not null);
 -- dispatcher_service.leading.chores.finish_mailings._FINISH
 with free as materialized (
     select id from mailings
-    where id = any(cast(:ids as bigint[])) and finished_at is null
+    where id = :mailing_id and finished_at is null
     and (launched_at is not null or cancelled_at is not null)
-    order by id for no key update skip locked
+    for no key update skip locked
 )
 update mailings m set finished_at = now() from free where m.id = free.id
 and audience = (select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0)
     from mailing_counters c where c.mailing_id = m.id)
 and 0 = (select coalesce(sum(c.pending + c.queued + c.sending + c.retrying), 0) from mailing_counters c where c.mailing_id = m.id)
-returning m.id, m.deleted_at is not null as is_deleted;
+returning m.deleted_at is not null as is_deleted;
 
 -- dispatcher_service.leading.chores.retime_windows._LOCK
 select from mailings where id = :mailing_id for update;

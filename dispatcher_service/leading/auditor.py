@@ -5,14 +5,15 @@ lead that is lost while it works is no harm: it only reads, keeps what it found,
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.leading.chores.check_ledger import BATCH_MAILINGS, BATCH_ROWS, ROUND, CheckLedger
 from dispatcher_service.leading.chores.finish_mailings import finish_mailings
+from dispatcher_service.leading.isolation import Isolation
+from dispatcher_service.leading.session import own_connection
 from shared import metrics
 from shared.database.engine import first_line
 from shared.ledger.check import prepare
@@ -69,34 +70,29 @@ class Auditor:
             if self._stopping.wait(PAUSE):
                 return
         try:
-            with self._own_connection() as connection:
+            with own_connection(self._engine) as connection:
+                prepare(connection)
                 self._check.begin(connection)
-                while self._leads.is_set() and not self._stopping.is_set():
-                    self._step(connection)
-                    all_is_well()
-                    self._woken.wait(PAUSE)
+                acts = Isolation(connection, self._slot)
+                try:
+                    while self._leads.is_set() and not self._stopping.is_set():
+                        self._step(connection, acts)
+                        all_is_well()
+                        self._woken.wait(PAUSE)
+                finally:
+                    acts.close()
         finally:
             metrics.LEDGER_DIFFERENCE.set(0)  # a gauge of the leader's
 
     def _lost(self, error: SQLAlchemyError, pause: float) -> None:
         logger().warning("auditor_lost_database", error=first_line(error), again_in=round(pause, 1))
 
-    @contextmanager
-    def _own_connection(self) -> Iterator[Connection]:
-        """Closed at the end, and not given back to the pool, where it would keep its settings."""
-        with self._engine.connect() as connection:
-            try:
-                prepare(connection)
-                yield connection
-            finally:
-                connection.invalidate()
-
-    def _step(self, connection: Connection) -> None:
+    def _step(self, connection: Connection, acts: Isolation) -> None:
         """The next mailings of the round, if it is time, and all that were offered."""
-        finish_mailings(connection, self._slot, self._check.take_turn(connection))
+        finish_mailings(acts, self._check.take_turn(connection))
         self._woken.clear()
         while (batch := self._next_offered()) and not self._stopping.is_set():
-            finish_mailings(connection, self._slot, self._check.check(connection, batch))
+            finish_mailings(acts, self._check.check(connection, batch))
 
     def _next_offered(self) -> list[int]:
         """Small ones first; a single one may be larger than a batch. What differs is left to the round, which looks

@@ -378,6 +378,17 @@ def test_one_that_somebody_has_locked_keeps_nobody_waiting(books: Books, start: 
     wait_until(lambda: finished(books) == [stuck, *others])
 
 
+def test_one_whose_counters_somebody_has_locked_keeps_nobody_waiting(books: Books, start: Start) -> None:
+    stuck, *others = [books.launched(2)[0] for _ in range(3)]
+    for mailing_id in [stuck, *others]:
+        books.move(close_messages, mailing_id, MessageState.EXPIRED, 10)
+    with books.engine.begin() as connection:
+        connection.execute(text("select from mailing_counters where mailing_id = :id for update"), {"id": stuck})
+        start()
+        wait_until(lambda: finished(books) == others)
+    wait_until(lambda: finished(books) == [stuck, *others])
+
+
 def test_a_mailing_is_finished_in_its_turn_where_nothing_points_to_it(books: Books, start: Start) -> None:
     """As when its hints were lost."""
     mailing_id, _ = books.launched(3, ends=HOUR)

@@ -8,11 +8,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine, Row, text
 
 from dispatcher_service.leading.chores.finish_mailings import finish_mailings
+from dispatcher_service.leading.isolation import Isolation
 from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MessageState
 from shared.domain.retry import Decision, Finish, Retry
 from shared.ledger.check import read_accounts, snapshot
 from shared.ledger.entries import Entries, open_entries
 from shared.ledger.figures import find_unbalanced, read_figures, read_totals
+from shared.ledger.slot import Slot
 from shared.messages.claim import Claimed, claim_messages
 from shared.messages.create import create_messages
 from shared.messages.record import Verdict, record_verdicts
@@ -147,7 +149,7 @@ class Books:
         with self.engine.connect() as connection:
             with snapshot(connection):
                 accounts = read_accounts(connection, mailing_ids)
-            return finish_mailings(connection, self._slot, accounts)
+            return finish_mailings(Isolation(connection, Slot("books")), accounts)
 
     # ---------------------------------------------------------------- what became of it
 
