@@ -7,8 +7,7 @@
  * Time is known only as what is over and what is not. FAR and NEAR lie before messages.due_at, NOW behind it:
  *
  *     sending    FAR: the lease outlasts a call that begins now. NEAR: it lasts, but not so long. NOW: it ran out
- *     retrying   FAR: on its rung. NEAR: the rung has passed, the grace has not. NOW: due
- *     queued     NEAR: within the grace. NOW: due
+ *     retrying   FAR, NEAR: on its rung. NOW: due
  *     pending    NEAR: waits. NOW: due
  *
  * The mutants, -DNO_FENCING and so on, leave out one precaution each. */
@@ -30,7 +29,7 @@
 #define NEAR 1
 #define NOW  2
 
-mtype:state = { pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled };   /* MessageState */
+mtype:state = { pending, sending, retrying, sent, failed, unknown, expired, cancelled };   /* MessageState */
 
 /* What a dispatcher knows of a message of its claim. */
 mtype:step = { none, held, begun, wired,        /* claimed, handed to libcurl, the request written */
@@ -60,6 +59,7 @@ typedef Claim {                         /* in the memory of a dispatcher */
 Row row[MESSAGES];
 Claim claim[2];                         /* of two dispatchers */
 bool jobs[SETS];                        /* on the broker, or in a prefetch, by the set of messages that they name */
+bool passed[MESSAGES];                  /* the leader's cursor is past it: only a look begins before it */
 bool paused, called_off, ended;         /* of the mailing: paused_at, cancelled_at, ends_at <= now */
 bool halted;                            /* paused or cancelled for longer than STALE */
 byte wire[MESSAGES];                    /* a call that the provider has not answered, and whose time-out has not passed */
@@ -81,16 +81,15 @@ hidden byte i, fresh, ready;            /* means of single steps */
 #define over            (called_off || ended)
 #define is_final(m)     (row[m].status == sent || row[m].status == failed || row[m].status == unknown \
                          || row[m].status == expired || row[m].status == cancelled)
-#define is_waiting(m)   (row[m].status == pending || row[m].status == queued || row[m].status == retrying)
-#ifdef TRUST_BROKER
-#define is_due(m)       (row[m].status == pending && row[m].due == NOW)
-#else
+#define is_waiting(m)   (row[m].status == pending || row[m].status == retrying)
 #define is_due(m)       (is_waiting(m) && row[m].due == NOW)
-#endif
-#ifdef CLAIM_SENDING
-#define in_hand(m)      (row[m].status == queued || row[m].status == sending || row[m].status == retrying)
-#else                                   /* messages._MAY_BE_SENT */
-#define in_hand(m)      (row[m].status == queued || row[m].status == retrying && row[m].due != FAR)
+#define is_unread(m)    (is_due(m) && !passed[m])
+#if defined CLAIM_SENDING               /* messages.fragments.MAY_BE_SENT */
+#define may_claim(m)    (is_due(m) || row[m].status == sending)
+#elif defined CLAIM_EARLY
+#define may_claim(m)    (is_waiting(m))
+#else
+#define may_claim(m)    (is_due(m))
 #endif
 
 #define has_result(d, m) (claim[d].step[m] == accepted || claim[d].step[m] == refused || claim[d].step[m] == transient \
@@ -99,12 +98,12 @@ hidden byte i, fresh, ready;            /* means of single steps */
 #define is_at_work(m)   (row[m].status == sending && (sends(0, m) || sends(1, m)))
 #if MESSAGES == 1
 #define all_final       (is_final(0))
-#define some_due        (is_due(0))
+#define some_unread     (is_unread(0))
 #define is_idle(d)      (claim[d].step[0] == none)
 #define any_result(d)   (has_result(d, 0))
 #else
 #define all_final       (is_final(0) && is_final(1))
-#define some_due        (is_due(0) || is_due(1))
+#define some_unread     (is_unread(0) || is_unread(1))
 #define is_idle(d)      (claim[d].step[0] == none && claim[d].step[1] == none)
 #define any_result(d)   (has_result(d, 0) || has_result(d, 1))
 #endif
@@ -138,7 +137,8 @@ inline move(m, after, when) {
     assert(!is_final(m));               /* final states are final */
     row[m].status = after;
     row[m].due = when;
-    row[m].token = 0
+    row[m].token = 0;
+    passed[m] = false                   /* the cursor is nowhere past what is due from now on, or later */
 }
 
 inline finish(m, after) {
@@ -157,25 +157,6 @@ inline close_as(m, after) {             /* messages._closing, RetryPolicy.decide
     fi
 }
 
-inline take(set) {                      /* messages.take */
-    set = 0;
-    for (i : 0 .. MESSAGES - 1) {
-        if
-        :: is_due(i) -> set = set | (1 << i); move(i, queued, NEAR)
-        :: else
-        fi
-    }
-}
-
-inline hand_back(set) {                 /* messages.hand_back */
-    for (i : 0 .. MESSAGES - 1) {
-        if
-        :: has(set, i) && in_hand(i) -> move(i, pending, NOW)
-        :: else
-        fi
-    }
-}
-
 /* messages.claim. A sequence gives the token, nextval('claims'); here it is the least number that nobody remembers. */
 inline make_claim(d, set) {
     fresh = 1;
@@ -185,13 +166,13 @@ inline make_claim(d, set) {
     od;
     ready = 0;
     if
-    :: over
+    :: over || paused                   /* they are left alone, and not fed */
     :: else ->
         for (i : 0 .. MESSAGES - 1) {
             if
-            :: has(set, i) && in_hand(i) && paused -> move(i, pending, NOW)
-            :: has(set, i) && in_hand(i) && !paused ->
+            :: has(set, i) && may_claim(i) ->
                 assert(row[i].attempts < ATTEMPTS);
+                assert(row[i].status != retrying || row[i].due == NOW);         /* no attempt before its rung has passed */
                 ready = ready | (1 << i);
                 move(i, sending, FAR);
                 row[i].token = fresh;
@@ -236,12 +217,7 @@ inline write_result(d, m) {             /* a row of messages.record, by RetryPol
 #endif
 
 inline record(d) {                      /* messages.record; what comes too late is not written */
-    ready = 0;
     for (i : 0 .. MESSAGES - 1) {
-        if
-        :: claim[d].step[i] == transient || claim[d].step[i] == ambiguous -> ready = ready | (1 << i)
-        :: else
-        fi;
         if
         :: has_result(d, i) && may_record(d, i) -> write_result(d, i)
         :: else
@@ -254,17 +230,34 @@ inline record(d) {                      /* messages.record; what comes too late 
  * One step of the leader does these one after the other; here they come in any order, which is more. There is one leader:
  * the advisory lock belongs to the connection that does the work. */
 
-proctype Take() {                       /* Feed.publish */
+inline read(set) {                      /* leading.cursor: what is due behind the cursor; no row is written */
+    set = 0;
+    for (i : 0 .. MESSAGES - 1) {
+        if
+        :: is_unread(i) -> set = set | (1 << i); passed[i] = true
+        :: else
+        fi
+    }
+}
+
+proctype Feed() {                       /* leading.feed, leading.publisher */
     byte some;
 end:
     do
-    :: atomic { !over && !paused && some_due -> take(some); jobs[some] = true; some = 0 }
-    :: atomic { !over && !paused && some_due && faults > 0 -> faults--; take(some) };   /* it dies, or cannot publish, */
-        if
-        :: atomic { hand_back(some); some = 0 }                                         /* which it notices, */
-        :: atomic { jobs[some] = true; hand_back(some); some = 0 }                      /* or only believes */
-        :: atomic { some = 0 }
-        fi
+    :: atomic { !over && !paused && some_unread -> read(some); jobs[some] = true; some = 0 }
+    :: atomic { !over && !paused && some_unread && faults > 0 -> faults--; read(some); some = 0 }  /* it cannot publish */
+    od
+}
+
+/* A commit becomes visible behind the cursor. Whatever it is that the cursor has passed and that nobody has claimed, a look
+ * begins before it: the one of every second, the one of every half minute, or the first one of another leader. */
+proctype Cursor(byte m) {
+end:
+    do
+    :: atomic { is_unread(m) && faults > 0 -> faults--; passed[m] = true }
+#ifndef TRUST_CURSOR
+    :: atomic { is_due(m) && passed[m] -> passed[m] = false }
+#endif
     od
 }
 
@@ -325,8 +318,7 @@ inline receive_and_claim(d, set) {      /* Intake._accept, Recorder._take_claim 
     fi
 }
 
-inline settle(d, is_published) {        /* retry_jobs, of late results too; Intake._settle */
-    jobs[ready] = jobs[ready] || ready && is_published;
+inline settle(d) {                      /* a wake-up that is lost or late changes nothing: it is none of these steps */
     for (i : 0 .. MESSAGES - 1) { claim[d].step[i] = (has_result(d, i) -> none : claim[d].step[i]) }
     if
     :: is_idle(d) -> forget(d)
@@ -373,8 +365,7 @@ end:
     :: atomic { claim[d].step[1] == begun -> claim[d].step[1] = transient }
     :: atomic { claim[d].step[1] == held && faults > 0 -> faults--; claim[d].step[1] = unsent }
 #endif
-    :: atomic { any_result(d) -> record(d); settle(d, true) }
-    :: atomic { any_result(d) && faults > 0 -> faults--; record(d); settle(d, false) }  /* the broker is away */
+    :: atomic { any_result(d) -> record(d); settle(d) }
     :: atomic { any_result(d) && faults > 0 -> faults--; record(d) }    /* the commit's answer is lost: once more */
     :: atomic { claim[d].job && faults > 0 -> faults--; jobs[claim[d].job] = true; forget(d) }  /* kill -9, job not acked */
     :: atomic { claim[d].job && faults > 0 -> faults--; forget(d) }                             /* kill -9, job acked */
@@ -455,9 +446,9 @@ end:
 /* It has no end label: where nothing can happen any more, every message has its final state, or this is stuck. */
 init {
     atomic {
-        for (i : 0 .. MESSAGES - 1) { run Rescue(i); run Close(i); run Provider(i); run Clock(i) }
+        for (i : 0 .. MESSAGES - 1) { run Rescue(i); run Close(i); run Provider(i); run Clock(i); run Cursor(i) }
         run Dispatcher(0); run Dispatcher(1);
-        run Take(); run Broker(); run HalfASecond(); run User()
+        run Feed(); run Broker(); run HalfASecond(); run User()
     }
     all_final
 }

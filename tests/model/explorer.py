@@ -24,7 +24,8 @@ MUTANTS = {
     "CLAIM_SENDING": "a claim takes what somebody else is sending",
     "CLOSE_SENDING": "the end of a mailing closes what is being sent",
     "RESCUE_FORGETS": "a rescued message does not say that the provider may have it",
-    "TRUST_BROKER": "the feeder does not look at what it has published once",
+    "CLAIM_EARLY": "a claim takes what waits, whether it is due or not",
+    "TRUST_CURSOR": "the feeder does not look again at what its cursor has passed",
     "LAST_ANSWER_DECIDES": "an attempt that certainly failed takes back that an earlier one may have been taken",
     "REFUSAL_DECIDES": "a refused message is `failed`, whatever became of its earlier attempts",
 }
