@@ -1,106 +1,120 @@
-"""What a dispatcher has in hand: jobs that were received, and claims whose messages are on their way. Pure."""
+"""What a dispatcher has in hand: the jobs that it has received, and which of their messages to claim next. Pure.
+
+`now` is in seconds on a clock that never steps back.
+"""
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 from shared.broker.base import Delivery
+from shared.domain.job import DispatchJob, Urgency
 
-PREFETCH = 10
-"""Jobs. The next ones lie ready while the statuses of the last ones are written; more would be kept from the others."""
+PREFETCH = 4
+"""Jobs, each of about a quarter of a second's work. More would be kept from the others."""
+
+WAITED_LONG = 3.0
+"""Seconds in hand after which a job goes before those that are more urgent."""
+
+OUTDATED = 10.0
+"""Seconds after which a job is let go unread: by then the leader publishes anew what nobody has claimed."""
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """Messages of a job that are to be claimed, of one mailing."""
+
+    job: "Held"
+    mailing_id: int
+    urgency: Urgency
+    message_ids: deque[int]
 
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A job that was received. waiting: ids to be claimed. claims: those with messages of this job on their way."""
+    """A job that was received. since: when. read_at: as the job has it. begun: how many messages the sender has had to
+    begin, of all that it was ever offered, before the calls of this job have begun."""
 
     delivery: Delivery
-    mailing_id: int
-    waiting: deque[int]
-    claims: set[int] = field(default_factory=set)
+    since: float
+    read_at: float
+    pieces: list[Waiting]
+    begun: int = 0
+
+    @classmethod
+    def of(cls, delivery: Delivery, job: DispatchJob, now: float) -> "Held":
+        held = cls(delivery, now, job.read_at, [])
+        held.pieces = [Waiting(held, one.mailing_id, one.urgency, deque(one.message_ids)) for one in job]
+        return held
 
     @property
-    def is_done(self) -> bool:
-        return not self.waiting and not self.claims
+    def waiting(self) -> int:
+        """How many of its messages are to be claimed."""
+        return sum(len(piece.message_ids) for piece in self.pieces)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Pick:
-    """What is to be claimed of one mailing: so many ids from the head of each of these jobs."""
+    """So many ids from the head of a piece."""
 
-    message_ids: list[int] = field(default_factory=list)
-    jobs: list[tuple[Held, int]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class OpenClaim:
-    """open: its messages on their way. jobs: those that it was made for."""
-
-    open: int
-    jobs: Sequence[Held]
+    piece: Waiting
+    message_ids: Sequence[int]
 
 
 class InHand:
-    """Belongs to one thread. A job is let go when it is done; a claim is forgotten with its last result."""
+    """Belongs to one thread."""
 
     def __init__(self) -> None:
         self._held: list[Held] = []
-        self._claims: dict[int, OpenClaim] = {}  # by id
 
     @property
     def is_empty(self) -> bool:
-        return not self._held and not self._claims
+        return not self._held
 
     def hold(self, new: Held) -> None:
         """A job that came again, as all do when their session is lost, takes the place of the one in hand."""
         for held in self._held:
             if held.delivery.body == new.delivery.body:
-                held.waiting.clear()
+                held.pieces.clear()
         self._held.append(new)
 
-    def pick(self, room: int) -> dict[int, Pick]:
-        """What to claim now, by mailing: at most so many ids, from the oldest job on. They still wait."""
-        picks: dict[int, Pick] = {}
-        for held in self._held:
-            if room and held.waiting:
-                count = min(room, len(held.waiting))
-                pick = picks.setdefault(held.mailing_id, Pick())
-                pick.message_ids.extend(islice(held.waiting, count))
-                pick.jobs.append((held, count))
-                room -= count
+    def pick(self, room: int, now: float) -> list[Pick]:
+        """What to claim now, at most so many ids; they still wait.
+
+        The most urgent mailing first, and of one mailing the oldest job; but before all what has waited for long. So
+        what is urgent passes by what is not, and nothing is passed by for ever.
+        """
+        picks: list[Pick] = []
+        pieces = [piece for held in self._held for piece in held.pieces if piece.message_ids]
+        pieces.sort(key=lambda piece: (now - piece.job.since < WAITED_LONG, piece.urgency, piece.job.since))
+        for piece in pieces:
+            if room <= 0:
+                break
+            picks.append(Pick(piece, list(islice(piece.message_ids, room))))
+            room -= len(picks[-1].message_ids)
         return picks
 
-    def take(self, pick: Pick) -> None:
-        """A claim has decided what was picked: it waits no more."""
-        for held, count in pick.jobs:
-            for _ in range(count):
-                held.waiting.popleft()
+    def take(self, picks: Sequence[Pick], begun: int) -> None:
+        """A claim has decided what was picked: it waits no more. begun: as `Held` has it."""
+        for pick in picks:
+            for _ in pick.message_ids:
+                pick.piece.message_ids.popleft()
+            pick.piece.job.begun = begun
 
-    def own(self, pick: Pick, claim_id: int, messages: int) -> None:
-        """A claim was made of what was picked; so many messages of it are on their way."""
-        jobs = [held for held, _ in pick.jobs]
-        self._claims[claim_id] = OpenClaim(messages, jobs)
-        for held in jobs:
-            held.claims.add(claim_id)
+    def let_go(self, begun: int, clock: float | None) -> Sequence[Delivery]:
+        """Jobs that are to be acked: those whose last call has begun, as from the claim on it is the lease that guards
+        a message and not the job, and those that are outdated.
 
-    def forget(self, claim_id: int, messages: int) -> None:
-        """So many results of a claim are written."""
-        claim = self._claims[claim_id]
-        claim.open -= messages
-        if not claim.open:
-            del self._claims[claim_id]
-            for held in claim.jobs:
-                held.claims.discard(claim_id)
-
-    def let_go(self, room: int) -> Sequence[Delivery]:
-        """Jobs that are to be acked: those that are done. When those in hand are most of the prefetch and leave less to
-        be claimed than there is room for, also the ones of which everything is on its way: from the claim on it is the
-        lease that guards a message, not the job. Else a fast provider would wait for the next jobs, and calls that hang
-        would keep them out."""
-        waiting = sum(len(held.waiting) for held in self._held)
-        crowded = len(self._held) >= PREFETCH - 2 and waiting < room
-        done = [held for held in self._held if held.is_done or (crowded and not held.waiting)]
+        begun: how many messages the sender has begun so far. clock: the database's, in seconds since the epoch; None
+        where it is not known.
+        """
+        done = []
+        for held in self._held:
+            if clock is not None and clock - held.read_at > OUTDATED:
+                held.pieces.clear()
+            if not held.waiting and held.begun <= begun:
+                done.append(held)
         if done:
             gone = set(map(id, done))
             self._held = [held for held in self._held if id(held) not in gone]

@@ -1,4 +1,4 @@
-"""The broker's thread: jobs come in, and are settled when their messages are."""
+"""The broker's thread: jobs come in, and are settled when their calls have begun."""
 
 import threading
 from collections import deque
@@ -9,7 +9,8 @@ from dispatcher_service.pipeline.settling import Settlement
 from shared import metrics
 from shared.broker import topology
 from shared.broker.base import Broker, Delivery, Session
-from shared.domain.errors import BrokerError, UndecodableJob
+from shared.clock import ticks
+from shared.domain.errors import BrokerError, OutdatedJob, UndecodableJob
 from shared.domain.job import DispatchJob
 from shared.logs import logger
 from shared.loop import keep_serving
@@ -66,7 +67,7 @@ class Intake:
     def _lost(self, error: BrokerError, pause: float) -> None:
         metrics.BROKER_RECONNECTS.inc()
         self._log.warning("broker_lost", error=str(error), again_in=round(pause, 1))
-        self._settlements.clear()  # their deliveries come again, and lost retries are found by their due time
+        self._settlements.clear()  # their deliveries come again, and lost wake-ups are found by their due time
 
     def _serve(self, session: Session) -> None:
         while True:
@@ -82,15 +83,18 @@ class Intake:
         metrics.JOBS_RECEIVED.inc()
         try:
             job = DispatchJob.decode(delivery.body)
+        except OutdatedJob:
+            session.ack(delivery)
+            return
         except UndecodableJob as error:
             metrics.JOBS_BURIED.inc()
             self._log.error("job_buried", queue=delivery.queue, reason=str(error))
             session.bury(delivery, str(error))
             return
-        self._hold(Held(delivery, job.mailing_id, deque(job.message_ids)))
+        self._hold(Held.of(delivery, job, ticks()))
 
     def _settle(self, session: Session, settlement: Settlement) -> None:
-        for queue, bodies in settlement.retries.items():
+        for queue, bodies in settlement.wake_ups.items():
             session.publish(queue, bodies)
         for delivery in settlement.done:
             session.ack(delivery)

@@ -1,8 +1,8 @@
 """The database's thread: claims messages and writes what became of them, in one transaction at a time."""
 
 import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
@@ -11,8 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from dispatcher_service.pipeline.in_hand import Held, InHand, Pick
 from dispatcher_service.pipeline.intake import Intake
 from dispatcher_service.pipeline.outcomes import show_outcomes
-from dispatcher_service.pipeline.settling import Settlement, retry_jobs
-from dispatcher_service.sending.attempt import Result, attempts
+from dispatcher_service.pipeline.settling import Settlement, wake_ups
+from dispatcher_service.sending.attempt import DatabaseClock, Result, attempts
 from dispatcher_service.sending.sender import Sender
 from shared import metrics
 from shared.clock import ticks
@@ -73,6 +73,7 @@ class Recorder:
         self._unrecorded: deque[Result] = deque()
         self._last_claim = 0.0
         self._is_shaken = False  # the last transaction failed
+        self._clock: DatabaseClock | None = None  # as the last claim has read it
 
     # ---- from other threads
 
@@ -113,7 +114,7 @@ class Recorder:
         if self._unrecorded or self._results:
             oldest = (self._unrecorded or self._results)[0]
             return max(0.0, oldest.at + RECORD_DELAY - ticks())
-        return RECORD_DELAY if not self._in_hand.is_empty else HEARTBEAT
+        return RECORD_DELAY if self._sender.load or not self._in_hand.is_empty else HEARTBEAT
 
     def _is_finished(self) -> bool:
         if self._closing.is_set():
@@ -127,31 +128,29 @@ class Recorder:
         After a failure the results come first, and alone: they are what must not be lost.
         """
         results = self._due_results()
-        picks = {} if self._is_shaken and results else self._picks(at_once=bool(results))
+        picks = [] if self._is_shaken and results else self._picks(at_once=bool(results))
         if not results and not picks:
             return
         since = ticks()
         verdicts = [result.verdict(self._policy) for result in results]
         lease, pause = timedelta(seconds=self._lease), timedelta(seconds=self._sender.pause)
-        claims: list[Claim | None] = []
+        claim: Claim | None = None
         try:
             with connection.begin(), open_entries(connection, self._slot) as entries:
                 late = record_verdicts(connection, entries, verdicts, pause) if verdicts else 0
-                for mailing_id, pick in picks.items():
-                    claims.append(
-                        claim_messages(connection, entries, mailing_id, pick.message_ids, lease=lease, rate=self._rate)
-                    )
+                if picks:
+                    claim = claim_messages(connection, entries, _by_mailing(picks), lease=lease, rate=self._rate)
         except SQLAlchemyError:
-            self._hand_back(picks.values(), claims, since)
+            self._hand_back(claim, since)
             raise
         self._is_shaken = False
-        for pick, claim in zip(picks.values(), claims, strict=True):
-            self._take_claim(pick, claim, since)
+        if claim:
+            self._take_claim(picks, claim, since)
         if results:
             self._forget(results)
             show_outcomes(results, verdicts, late)
-            if retries := retry_jobs(verdicts):
-                self._intake.settle(Settlement(retries, ()))
+            if jobs := wake_ups(verdicts):
+                self._intake.settle(Settlement(jobs, ()))
 
     def _due_results(self) -> Sequence[Result]:
         """The results that are to be written now: no message twice, as a late result of an old claim may wait beside
@@ -168,8 +167,8 @@ class Recorder:
             due[result.attempt.message.id] = result
         return list(due.values())
 
-    def _picks(self, *, at_once: bool) -> dict[int, Pick]:
-        """What to claim now from the jobs in hand, by mailing: as much as the sender has room for.
+    def _picks(self, *, at_once: bool) -> list[Pick]:
+        """What to claim now from the jobs in hand: as much as the sender has room for.
 
         at_once: even if it is little.
         """
@@ -177,8 +176,8 @@ class Recorder:
             self._in_hand.hold(self._received.popleft())
         room, now = self._room(), ticks()
         if not at_once and room < self._sender.load and now - self._last_claim < CLAIM_DELAY:
-            return {}
-        picks = self._in_hand.pick(room)
+            return []
+        picks = self._in_hand.pick(room, now)
         if picks:
             self._last_claim = now
         return picks
@@ -192,30 +191,25 @@ class Recorder:
             room = min(room, max(1, int(self._rate / 2)) - self._sender.unsent)
         return max(0, room)
 
-    def _take_claim(self, pick: Pick, claim: Claim | None, since: float) -> None:
+    def _take_claim(self, picks: Sequence[Pick], claim: Claim, since: float) -> None:
         """What was claimed goes to the sender. since: when the claim was asked for."""
-        self._in_hand.take(pick)
-        claimed = claim.messages if claim else ()
-        metrics.MESSAGES_CLAIMED.inc(len(claimed))
-        metrics.MESSAGES_SKIPPED.inc(len(pick.message_ids) - len(claimed))
-        if claim:
-            self._in_hand.own(pick, claim.id, len(claim.messages))
+        self._clock = DatabaseClock(claim.now, since)
+        metrics.MESSAGES_CLAIMED.inc(len(claim.messages))
+        metrics.MESSAGES_SKIPPED.inc(sum(len(pick.message_ids) for pick in picks) - len(claim.messages))
+        if claim.messages:
             self._sender.offer(attempts(claim, since, self._own_lease, self._rate))
+        self._in_hand.take(picks, self._sender.offered)
 
-    def _hand_back(self, picks: Iterable[Pick], claims: Iterable[Claim | None], since: float) -> None:
-        """Claims of which nobody knows whether they were committed. If they were not, this moves nothing."""
-        for pick, claim in zip(picks, claims, strict=False):
-            if claim:
-                self._in_hand.own(pick, claim.id, len(claim.messages))
-                unmade = attempts(claim, since, self._own_lease, self._rate)
-                self._unrecorded.extend(Result(attempt, None, since) for attempt in unmade)
+    def _hand_back(self, claim: Claim | None, since: float) -> None:
+        """A claim of which nobody knows whether it was committed. If it was not, this moves nothing."""
+        if claim:
+            unmade = attempts(claim, since, self._own_lease, self._rate)
+            self._unrecorded.extend(Result(attempt, None, since) for attempt in unmade)
 
     def _forget(self, results: Sequence[Result]) -> None:
         """Results that are written."""
         for _ in results:
             self._unrecorded.popleft()
-        for claim_id, count in Counter(result.attempt.message.claim_id for result in results).items():
-            self._in_hand.forget(claim_id, count)
 
     def _is_time_to_record(self) -> bool:
         return (
@@ -227,6 +221,14 @@ class Recorder:
 
     def _let_go(self) -> None:
         """Jobs that need not be held any longer are acked."""
-        if done := self._in_hand.let_go(self._room()):
+        clock = self._clock and self._clock.at(ticks()).timestamp()
+        if done := self._in_hand.let_go(self._sender.begun, clock):
             self._intake.settle(Settlement({}, done))
         self._intake.hurry()
+
+
+def _by_mailing(picks: Sequence[Pick]) -> dict[int, list[int]]:
+    ids: dict[int, list[int]] = defaultdict(list)
+    for pick in picks:
+        ids[pick.piece.mailing_id].extend(pick.message_ids)
+    return ids

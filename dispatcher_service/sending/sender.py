@@ -111,6 +111,16 @@ class Sender:
         return self._offers - self._departures
 
     @property
+    def offered(self) -> int:
+        """Attempts that were ever offered."""
+        return self._offers
+
+    @property
+    def begun(self) -> int:
+        """Of these, from the first one on, how many were started or given back."""
+        return self._departures
+
+    @property
     def pause(self) -> float:
         """Seconds until the breaker allows the next call."""
         return self._breaker.pause(ticks())

@@ -19,7 +19,7 @@ from pika.exceptions import ChannelClosedByBroker
 
 from shared.broker.amqp import Channel, Line
 from shared.broker.base import Delivery, printable
-from shared.broker.topology import DEAD, DISPATCH, Queue, queues
+from shared.broker.topology import DEAD, WAKE, Queue, queues
 from shared.clock import ticks
 from shared.domain.errors import BrokerUnavailable, SettingsError, Unroutable
 from shared.logs import logger
@@ -298,7 +298,7 @@ def _arguments(queue: Queue) -> dict[str, str | int]:
     """The arguments of a queue, as printed in docs/architecture.md."""
     if queue.delay:
         milliseconds = int(queue.delay.total_seconds() * 1000)
-        return {"x-queue-type": "quorum", "x-message-ttl": milliseconds, **_dead_lettering(DISPATCH)}
+        return {"x-queue-type": "quorum", "x-message-ttl": milliseconds, **_dead_lettering(WAKE)}
     if queue.name == DEAD:
         return {"x-queue-type": "quorum", "x-delivery-limit": LOOKS_AT_THE_DEAD}
     return {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT, **_dead_lettering(DEAD)}

@@ -3,7 +3,7 @@
 A job that is received is leased: it turns invisible until the lease ends, and its session extends the lease for as long
 as it calls `receive`. So the jobs of a session that fell silent come again by themselves. Those of a session whose
 connection is gone come again at once: every session holds an advisory lock with its number, and whoever can take that
-lock takes its jobs back. A job for a retry queue is stored for message.dispatch, invisible until its delay is over.
+lock takes its jobs back. A job for a retry queue is stored for mailing.wake, invisible until its delay is over.
 """
 
 import selectors
@@ -18,7 +18,7 @@ import psycopg2
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.broker.base import Delivery, printable
-from shared.broker.topology import DEAD, DISPATCH, Queue, queues
+from shared.broker.topology import DEAD, WAKE, Queue, queues
 from shared.clock import ticks
 from shared.database.engine import make_engine
 from shared.domain.errors import BrokerUnavailable, Unroutable
@@ -178,7 +178,7 @@ class _Session:
             self._settle()
             self._run(
                 _STORE,
-                queue=DISPATCH if target.delay else queue,
+                queue=WAKE if target.delay else queue,
                 bodies=list(bodies),
                 delay=target.delay or timedelta(),
             )

@@ -3,6 +3,7 @@
 NotificationError
 ├── SettingsError          a setting that makes no sense; stops the process at its start
 ├── UndecodableJob         a body on the broker that is no job of ours
+│   └── OutdatedJob        it is one of an older version
 ├── BrokerError
 │   ├── BrokerUnavailable  no connection, or it broke; worth another try
 │   └── Unroutable         the broker has no queue of that name
@@ -20,6 +21,10 @@ class SettingsError(NotificationError):
 
 class UndecodableJob(NotificationError):
     """Says in one sentence what is wrong with the body."""
+
+
+class OutdatedJob(UndecodableJob):
+    """A job of the version before. It is let go unread: what it names is found without it."""
 
 
 class BrokerError(NotificationError):

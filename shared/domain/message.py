@@ -31,7 +31,6 @@ class MessageState(StrEnum):
         return state
 
     PENDING = "pending", Kind.WAITING, "waiting until due"
-    QUEUED = "queued", Kind.WAITING, "in a job on the broker"
     SENDING = "sending", Kind.HELD, "claimed by a dispatcher, under a lease"
     RETRYING = "retrying", Kind.WAITING, "waiting for another attempt, on a rung of the retry ladder"
     SENT = "sent", Kind.FINAL, "accepted by the provider"
@@ -52,19 +51,18 @@ FINAL_STATES = _of_kind(Kind.FINAL)
 RARE_STATES = FINAL_STATES - {MessageState.SENT}
 """The few among many that a user asks for."""
 
-_P, _Q, _S, _R = MessageState.PENDING, MessageState.QUEUED, MessageState.SENDING, MessageState.RETRYING
+_P, _S, _R = MessageState.PENDING, MessageState.SENDING, MessageState.RETRYING
 _OF_A_CALL = frozenset({MessageState.SENT, MessageState.FAILED})
 _WITHOUT_A_CALL = FINAL_STATES - _OF_A_CALL
 
 MOVES: dict[MessageState, frozenset[MessageState]] = {
-    _P: _WITHOUT_A_CALL | {_Q},
-    _Q: _WITHOUT_A_CALL | {_S, _P},
+    _P: _WITHOUT_A_CALL | {_S},
     _S: _WITHOUT_A_CALL | _OF_A_CALL | {_P, _R},
-    _R: _WITHOUT_A_CALL | {_S, _Q, _P},
+    _R: _WITHOUT_A_CALL | {_S, _P},
     **{state: frozenset() for state in FINAL_STATES},
 }
-"""From each state, the states a message may move to. `queued` and `retrying` go back to `pending` when a claim finds
-the mailing paused or the client's window closed; `retrying` goes to `queued` when its job was lost on the broker."""
+"""From each state, the states a message may move to. `retrying` goes back to `pending` when a claim finds the client's
+window closed. That its id is on the broker is no state of a message: a job owns nothing."""
 
 
 class Error(StrEnum):

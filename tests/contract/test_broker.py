@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from shared.broker.base import Session
-from shared.broker.topology import DEAD, DISPATCH, LAUNCH
+from shared.broker.topology import DEAD, DISPATCH, LAUNCH, WAKE
 from shared.domain.errors import BrokerUnavailable, Unroutable
 from tests.contract.conftest import (
     BEAT,
@@ -248,24 +248,24 @@ def test_acking_twice_is_harmless(under_test: UnderTest) -> None:
 # ---------------------------------------------------------------- retry queues
 
 
-def test_a_retry_comes_back_to_dispatch_after_its_delay(under_test: UnderTest) -> None:
-    consumer = under_test.consumer(DISPATCH)
+def test_a_retry_comes_to_whoever_wakes_mailings_after_its_delay(under_test: UnderTest) -> None:
+    consumer = under_test.consumer(WAKE)
     started = time.monotonic()
     consumer.publish(ONE_SECOND, [b"again"])
     (delivery,) = receive(consumer, 1, within=5)
     assert 0.95 < time.monotonic() - started < 4.0
-    assert (delivery.queue, delivery.body) == (DISPATCH, b"again")
+    assert (delivery.queue, delivery.body) == (WAKE, b"again")
     consumer.ack(delivery)
     assert consumer.receive(0.3) == []
 
 
 def test_no_rung_waits_for_another(under_test: UnderTest) -> None:
-    consumer = under_test.consumer(DISPATCH)
+    consumer = under_test.consumer(WAKE)
     started = time.monotonic()
     consumer.publish(ONE_HOUR, [b"an hour"])
     consumer.publish(TWO_SECONDS, [b"two seconds"])
     consumer.publish(ONE_SECOND, [b"one second"])
-    consumer.publish(DISPATCH, [b"now"])
+    consumer.publish(WAKE, [b"now"])
     assert bodies(receive(consumer, 3, within=6)) == [b"now", b"one second", b"two seconds"]
     assert 1.95 < time.monotonic() - started < 5.0
     assert consumer.receive(0.5) == []
@@ -274,7 +274,7 @@ def test_no_rung_waits_for_another(under_test: UnderTest) -> None:
 def test_a_retry_outlives_the_session_that_published_it(under_test: UnderTest) -> None:
     with under_test.connect() as session:
         session.publish(ONE_SECOND, [b"again"])
-    assert bodies(receive(under_test.consumer(DISPATCH), 1, within=5)) == [b"again"]
+    assert bodies(receive(under_test.consumer(WAKE), 1, within=5)) == [b"again"]
 
 
 # ---------------------------------------------------------------- jobs that make no sense
@@ -407,7 +407,7 @@ def test_a_restart_in_mid_flight_loses_nothing(breakable: UnderTest) -> None:
     consumer.close()
 
     again = breakable.reconnect()
-    again.subscribe([DISPATCH, LAUNCH], 100)
+    again.subscribe([DISPATCH, LAUNCH, WAKE], 100)
     wanted = jobs - {held[0].body} | {b"retry", b"launch"}
     got: Counter[bytes] = Counter()
     deadline = time.monotonic() + 10

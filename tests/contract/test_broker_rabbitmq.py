@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from shared.broker import topology
 from shared.broker.base import Delivery, Session
 from shared.broker.rabbitmq import DELIVERY_LIMIT, RabbitMQ, _arguments
-from shared.broker.topology import DEAD, DISPATCH
+from shared.broker.topology import DEAD, DISPATCH, WAKE
 from shared.domain.errors import BrokerUnavailable, SettingsError
 from shared.domain.retry import DEFAULT_LADDER
 from tests.contract.conftest import LADDER, ONE_SECOND, UnderTest, bodies, receive
@@ -53,16 +53,16 @@ def test_every_queue_survives_and_none_loses_what_it_dead_letters(private_rabbit
         if name != DEAD:
             assert queue["arguments"]["x-dead-letter-strategy"] == "at-least-once", name
             assert queue["arguments"]["x-overflow"] == "reject-publish", name
-    rung = queues["message.retry.2m"]["arguments"]
+    rung = queues["mailing.retry.2m"]["arguments"]
     assert rung["x-message-ttl"] == 120_000
-    assert (rung["x-dead-letter-exchange"], rung["x-dead-letter-routing-key"]) == ("", DISPATCH)
+    assert (rung["x-dead-letter-exchange"], rung["x-dead-letter-routing-key"]) == ("", WAKE)
 
 
 def test_a_ladder_may_change(rabbitmq_under_test: UnderTest) -> None:
     with rabbitmq_under_test.connect() as session:
         session.publish(ONE_SECOND, [b"of the old ladder"])
     with RabbitMQ(rabbitmq_under_test.url, [timedelta(seconds=5)]).connect() as session:
-        session.subscribe([DISPATCH], 1)
+        session.subscribe([WAKE], 1)
         assert bodies(receive(session, 1)) == [b"of the old ladder"]
 
 
@@ -74,7 +74,7 @@ def test_a_queue_that_exists_with_other_arguments_is_used_as_it_is(
         session = rabbitmq_under_test.connect()
     assert [(log["event"], log["queue"]) for log in logs] == [("queue_declared_otherwise", DISPATCH)]
     with session:
-        session.subscribe([DISPATCH], 10)
+        session.subscribe([DISPATCH, WAKE], 10)
         session.publish(DISPATCH, [b"job"])
         session.publish(ONE_SECOND, [b"retry"])
         deliveries = receive(session, 2)

@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.simulator.faults import Fault, Faults
 from shared import clock
-from shared.broker.topology import DEAD, DISPATCH, LAUNCH
+from shared.broker.topology import DEAD, DISPATCH, LAUNCH, WAKE
 from shared.domain.message import MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import with_status
@@ -23,7 +23,7 @@ CLIENTS, NEW_CLIENTS = 1_500, 20
 CALLS = 32
 """A dispatcher's, at a time."""
 
-RETRY = "message.retry.1s"
+RETRY = "mailing.retry.1s"
 SLOW, FAST = Faults(latency_ms=400), Faults(latency_ms=50)
 SOME_FAIL_ONCE = Faults(rates={Fault.SERVER_ERROR: 0.3}, max_faults_per_id=1, latency_ms=50)
 AT_ONCE = 1.0
@@ -90,7 +90,7 @@ class Broker:
         """A classic one, which knows nothing of confirmed dead-lettering."""
         with self._channel() as channel:
             channel.queue_delete(RETRY)
-            arguments = {"x-message-ttl": 1500, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": DISPATCH}
+            arguments = {"x-message-ttl": 1500, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": WAKE}
             channel.queue_declare(RETRY, durable=True, arguments=arguments)
         self.server.close_connections(self.url)
         self.stage.system.simulator.set_faults(SOME_FAIL_ONCE)
