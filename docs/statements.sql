@@ -436,6 +436,19 @@ select (total.mailings - counted.mailings)::bigint as mailings, (total.audience 
 insert into ledger_totals as t (slot, mailings, audience, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled) values (0, :mailings, :audience, :pending, :queued, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled)
 on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, queued = t.queued + excluded.queued, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled;
 
+-- shared.rates.paces._NOTE
+insert into dispatcher_paces (dispatcher, pace, noted_at) values (:dispatcher, :pace, now())
+on conflict (dispatcher) do update set pace = excluded.pace, noted_at = excluded.noted_at;
+
+-- shared.rates.paces._PACES
+select pace from dispatcher_paces where noted_at > now() - cast(:alive as interval);
+
+-- shared.rates.paces._LEAVE
+delete from dispatcher_paces where dispatcher = :dispatcher;
+
+-- shared.rates.paces._FORGET_GONE
+delete from dispatcher_paces where noted_at < now() - cast(:age as interval);
+
 -- dispatcher_service.leading.chores.check_ledger._NEXT
 select id, audience from mailings where finished_at is null and audience_limit is not null and id > :after
 order by id limit :most;

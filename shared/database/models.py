@@ -20,10 +20,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.domain.message import OPEN_STATES, MessageState
+from shared.domain.priority import Priority
 from shared.domain.state_sql import IS_HELD, IS_RARE, IS_WAITING, names
 
 Timestamp = TIMESTAMP(timezone=True)
 State = Enum(MessageState, name="message_state", values_callable=lambda states: [state.value for state in states])
+MailingPriority = Enum(Priority, name="mailing_priority", values_callable=lambda names: [name.value for name in names])
 
 
 class Base(DeclarativeBase):
@@ -111,6 +113,7 @@ class Mailing(Base):
     tags: Mapped[list[str]] = mapped_column(ARRAY(String(64)), server_default="{}")
     window_from: Mapped[time | None]
     window_until: Mapped[time | None]
+    priority: Mapped[Priority] = mapped_column(MailingPriority, server_default="normal")
     created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     paused_at: Mapped[datetime | None] = mapped_column(Timestamp)
     cancelled_at: Mapped[datetime | None] = mapped_column(Timestamp)
@@ -255,6 +258,16 @@ class SendRate(Base):
 
     id: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     next_at: Mapped[datetime] = mapped_column(Timestamp)
+
+
+class DispatcherPace(Base):
+    """How many messages per second a dispatcher sends, as it says itself about once a second: `shared.rates.paces`."""
+
+    __tablename__ = "dispatcher_paces"
+
+    dispatcher: Mapped[str] = mapped_column(Text, primary_key=True)
+    pace: Mapped[float]
+    noted_at: Mapped[datetime] = mapped_column(Timestamp)
 
 
 class BrokerJob(Base):
