@@ -11,7 +11,8 @@ published in the last seconds. What they find has waited no longer than that.
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+
+from shared.domain.due import Group, Position
 
 LOOK_EVERY = 1.0
 LOOK_BACK = timedelta(seconds=15)
@@ -25,18 +26,6 @@ REMEMBERED = 10.0
 
 SETTLED = 1.0
 """Seconds after which an id that was published, and that somebody asks to be looked at, is published again."""
-
-
-class Position(NamedTuple):
-    due_at: datetime
-    id: int
-
-
-class Group(NamedTuple):
-    """Ids that are due since the same moment, ascending."""
-
-    due_at: datetime
-    ids: Sequence[int]
 
 
 class Cursor:

@@ -1,87 +1,187 @@
-"""What is due goes to the broker, in jobs, and no more of them than the dispatchers need."""
+"""What is due goes to the broker, in jobs, and no more of it than the dispatchers need.
 
-from collections.abc import Iterator, Sequence
+Nothing is written for that: the leader reads what is due behind a cursor for each lane. A job that is lost, or comes
+twice, changes nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 
 from sqlalchemy import Connection
 
-from dispatcher_service.leading.isolation import Act, HeldUp, Isolation
-from dispatcher_service.leading.publisher import Batch, Publisher, Room
-from shared.domain.job import DispatchJob
+from dispatcher_service.leading.cursor import Cursor
+from dispatcher_service.leading.fair_share import Due, FairShare, Lane
+from dispatcher_service.leading.isolation import Act, Isolation
+from dispatcher_service.leading.jobs import job_size, pack
+from dispatcher_service.leading.publisher import Batch, Publisher
+from dispatcher_service.leading.walk import Mailing
+from shared.clock import ticks
+from shared.domain.job import Piece, Urgency
+from shared.domain.priority import Priority
 from shared.ledger.entries import Entries
-from shared.messages.hand_back import hand_back
-from shared.messages.make_due import make_due
-from shared.messages.take import is_all_locked, take_messages
+from shared.messages.due import Read, Wanted, read_due
+from shared.rates.paces import paces
 
-CHUNK = 200
-"""Messages per job, at the most."""
+PACES_EVERY = 1.0
+"""Seconds from one look at the paces of the dispatchers to the next."""
+
+READS_A_SECOND = 5_000
+"""Of lanes that are due and of which nothing new was found: what is on the broker already stays due until it is
+claimed."""
+
+RANKS = {priority: rank for rank, priority in enumerate(Priority)}
+
+
+@dataclass
+class _Fed:
+    """A lane that is due. mailing: as it was seen last. ids: what is to be published of it in this step."""
+
+    mailing: Mailing
+    cursor: Cursor = field(default_factory=Cursor)
+    ids: list[int] = field(default_factory=list)
 
 
 class Feed:
-    """Takes what is due from the database for the publisher. Belongs to the leading thread."""
+    """Reads what is due from the database for the publisher. Belongs to the leading thread, and lives as long as the
+    lead."""
 
     def __init__(self, publisher: Publisher, *, rate: float, concurrency: int) -> None:
         """rate, concurrency: as the dispatchers have them."""
         self._publisher = publisher
-        self._chunk = _chunk(rate, concurrency)
-        self._losses_made_up = 0
+        self._rate, self._concurrency = rate, concurrency
+        self._share = FairShare()
+        self._lanes: dict[Lane, _Fed] = {}
+        self._losses = 0
+        self._size = job_size((), concurrency, rate)
+        self._next_paces = 0.0
+        self._read_at = 0.0  # the database's time, in seconds since the epoch
 
-    def run(self, acts: Isolation, due: Sequence[int]) -> None:
-        """Takes from one mailing after the other until there is no more room on the broker. due: ids of mailings with
-        messages that are due, nearest end first."""
-        self._hand_back(acts)
+    def run(self, acts: Isolation, due: Sequence[Mailing], *, is_all: bool) -> None:
+        """Reads of one lane after the other until there is no more room on the broker.
+
+        Args:
+            acts: run what is read.
+            due: mailings with messages that are due.
+            is_all: these are all that were just found to be due, and of the others nothing is.
+        """
+        self._see(due, is_all=is_all)
         room = self._publisher.begin()
-        try:
-            self._make_up_for_losses(acts, room)
-            self._use(acts, room.jobs, due)
-        finally:
-            self._publisher.end(is_wanted=bool(due))
-
-    def _use(self, acts: Isolation, room: int, due: Sequence[int]) -> None:
-        for mailing_id in due:
-            if room <= 0:
-                return
-            if ids := acts.run("feed", mailing_id, _taking(mailing_id, room * self._chunk)):
-                jobs = [DispatchJob(mailing_id, tuple(chunk)).encode() for chunk in _chunks(ids, self._chunk)]
-                self._publisher.hand_over(Batch(mailing_id, ids, jobs))
-                room -= len(jobs)
-
-    def _hand_back(self, acts: Isolation) -> None:
-        """What could not be published is due again. If that fails, it is so half a minute later by itself."""
+        if room.losses != self._losses:
+            self._losses = room.losses
+            self._forget(list(self._lanes))
         for batch in self._publisher.take_failed():
-            acts.run("hand_back", batch.mailing_id, _handing_back(batch))
+            self._forget(batch.lanes)
+        try:
+            if room.jobs > 0 and self._lanes:
+                self._size = self._job_size(acts)
+                self._feed(acts, room.jobs)
+        finally:
+            self._publisher.end(is_wanted=bool(self._lanes))
 
-    def _make_up_for_losses(self, acts: Isolation, room: Room) -> None:
-        """What is queued while the broker is empty may have been lost."""
-        if room.is_empty and room.losses > self._losses_made_up and acts.run("make_due", None, _making_due):
-            self._losses_made_up = room.losses
+    def wake(self, mailing_id: int, message_ids: Sequence[int]) -> None:
+        """These are worth another look."""
+        if fed := self._lanes.get(Lane(mailing_id, 0)):
+            fed.cursor.wake(message_ids, ticks())
+
+    def rouse(self, mailing_ids: Iterable[int]) -> None:
+        """There is something new of these."""
+        for mailing_id in mailing_ids:
+            self.wake(mailing_id, ())
+
+    def _see(self, due: Sequence[Mailing], *, is_all: bool) -> None:
+        """A cursor is forgotten when its mailing has nothing due any more, was changed by a user, or can be fed again
+        after it could not."""
+        seen = {Lane(mailing.id, 0): mailing for mailing in due}
+        if is_all:
+            for lane in [lane for lane in self._lanes if lane not in seen]:
+                del self._lanes[lane]
+        for lane, mailing in seen.items():
+            fed = self._lanes.get(lane)
+            if fed is None or fed.mailing.version != mailing.version:
+                self._lanes[lane] = _Fed(mailing)
+            else:
+                fed.mailing = mailing
+
+    def _forget(self, lanes: Iterable[Lane]) -> None:
+        """What was published of them may be lost."""
+        for lane in lanes:
+            if fed := self._lanes.get(lane):
+                self._lanes[lane] = _Fed(fed.mailing)
+
+    def _job_size(self, acts: Isolation) -> int:
+        if ticks() < self._next_paces:
+            return self._size
+        self._next_paces = ticks() + PACES_EVERY
+        found = acts.run("feed", None, lambda connection, _: paces(connection))
+        return self._size if found is None else job_size(found, self._concurrency, self._rate)
+
+    def _feed(self, acts: Isolation, jobs: int) -> None:
+        now = ticks()
+        awake = [
+            Due(lane.mailing_id, lane.lane, fed.mailing.priority, fed.mailing.ends_at)
+            for lane, fed in self._lanes.items()
+            if not fed.cursor.is_resting(now)
+        ]
+        if not awake:
+            return
+        self._share.see(awake)
+        self._share.feed(jobs * self._size, lambda lanes, each, most: self._take(acts, lanes, each, most))
+        pieces = [_piece(lane, fed) for lane, fed in self._lanes.items() if fed.ids]
+        if pieces:
+            pieces.sort(key=lambda piece: piece.urgency)
+            packed = pack(pieces, self._size, self._read_at)
+            lanes = [Lane(piece.mailing_id, piece.lane) for piece in pieces]
+            self._publisher.hand_over(Batch(lanes, [job.encode() for job in packed], sum(job.size for job in packed)))
+
+    def _take(self, acts: Isolation, lanes: Sequence[Lane], each: int, most: int) -> Sequence[int]:
+        """How many it was of each lane. As `fair_share.Take` has it."""
+        taken = dict.fromkeys(lanes, 0)
+        for part, some in groupby(lanes, key=lambda lane: self._lanes[lane].mailing.part):
+            left = list(some)
+            while left and most > 0 and part is not None:
+                before = sum(taken.values())
+                left = self._read(acts, part, left, each, most, taken)
+                most -= sum(taken.values()) - before
+        return list(taken.values())
+
+    def _read(
+        self, acts: Isolation, part: int, lanes: Sequence[Lane], each: int, most: int, taken: dict[Lane, int]
+    ) -> list[Lane]:
+        """One read of these lanes; those of which there may be more."""
+        now = ticks()
+        cursors = [self._lanes[lane].cursor for lane in lanes]
+        wanted = [
+            Wanted(*lane, each - taken[lane], cursor.begin(now)) for lane, cursor in zip(lanes, cursors, strict=True)
+        ]
+        read = acts.run("feed", None, _reading(part, wanted, most))
+        if read is None:
+            return []
+        if read.now.timestamp() < self._read_at:  # the database's clock went back
+            self._forget(list(self._lanes))
+        self._read_at = read.now.timestamp()
+        more = []
+        is_cut = read.count >= most
+        last = max(read.groups, default=0)
+        for number, (lane, want) in enumerate(zip(lanes, wanted, strict=True)):
+            groups = read.groups.get(number, ())
+            fresh = self._lanes[lane].cursor.advance(groups, read.now, now)
+            for group in fresh:
+                self._lanes[lane].ids.extend(group.ids)
+                taken[lane] += len(group.ids)
+            found = sum(len(group.ids) for group in groups)
+            if found == want.limit and taken[lane] < each or is_cut and number >= last:
+                more.append(lane)
+            elif found < want.limit:
+                self._lanes[lane].cursor.rest(now + len(self._lanes) / READS_A_SECOND)
+        return more
 
 
-def _taking(mailing_id: int, limit: int) -> Act[list[int]]:
-    def take(connection: Connection, entries: Entries) -> list[int]:
-        ids = take_messages(connection, entries, mailing_id, limit)
-        if not ids and is_all_locked(connection, mailing_id):
-            raise HeldUp
-        return ids
-
-    return take
+def _reading(part: int, wanted: Sequence[Wanted], most: int) -> Act[Read]:
+    return lambda connection, _entries: read_due(connection, part, wanted, most)
 
 
-def _handing_back(batch: Batch) -> Act[None]:
-    return lambda connection, entries: hand_back(connection, entries, batch.mailing_id, batch.message_ids)
-
-
-def _making_due(connection: Connection, entries: Entries) -> bool:
-    make_due(connection, entries)
-    return True
-
-
-def _chunk(rate: float, concurrency: int) -> int:
-    """Messages per job: no more than a dispatcher sends at a time. What it has received lies ahead of mailings that are
-    more urgent and is kept from dispatchers that are idle, so it must not be more than can be sent soon."""
-    chunk = min(CHUNK, concurrency)
-    return min(chunk, max(1, int(rate / 2))) if rate else chunk
-
-
-def _chunks(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
+def _piece(lane: Lane, fed: _Fed) -> Piece:
+    urgency = Urgency(RANKS[fed.mailing.priority], fed.mailing.ends_at.timestamp())
+    ids, fed.ids = tuple(fed.ids), []
+    return Piece(lane.mailing_id, lane.lane, urgency, ids)

@@ -16,8 +16,9 @@ from dispatcher_service.leading.auditor import Auditor
 from dispatcher_service.leading.chores import all_chores
 from dispatcher_service.leading.chores.check_ledger import ROUND
 from dispatcher_service.leading.chores.chore import Chore, Step
-from dispatcher_service.leading.feed import CHUNK, Feed
+from dispatcher_service.leading.feed import Feed
 from dispatcher_service.leading.isolation import Isolation
+from dispatcher_service.leading.jobs import BEGIN_WITH
 from dispatcher_service.leading.launch import Launcher
 from dispatcher_service.leading.lease_guard import LeaseGuard
 from dispatcher_service.leading.publisher import Publisher
@@ -62,7 +63,7 @@ class Leader:
         attempts: int,
         rate: float,
         lease: float = 0.0,
-        concurrency: int = CHUNK,
+        concurrency: int = BEGIN_WITH,
         idle_pause: float = IDLE_PAUSE,
         check_pause: float = ROUND,
     ) -> None:
@@ -139,7 +140,9 @@ class Leader:
                         raise RuntimeError("A thread of the leader has died.")  # a defect; the process ends
                     found = walk.look(acts)
                     has_new = walk.has_looked and launcher.offer(found.unlaunched)
-                    feed.run(acts, found.due)
+                    for mailing_id, message_ids in publisher.take_woken().items():
+                        feed.wake(mailing_id, message_ids)
+                    feed.run(acts, found.due, is_all=walk.has_looked)
                     if has_new and ticks() < chores_by:
                         pause = HEAD_START
                     else:
@@ -150,7 +153,8 @@ class Leader:
                     self._woken.wait(pause)
                     self._woken.clear()
                     if fresh := found.among(launcher.take_fresh()):
-                        feed.run(acts, fresh)
+                        feed.rouse(mailing.id for mailing in fresh)
+                        feed.run(acts, fresh, is_all=False)
             finally:
                 acts.close()
 

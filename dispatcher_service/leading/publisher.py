@@ -1,39 +1,42 @@
 """The leader's side of the broker, on a thread of its own: a broker that is slow or silent keeps nobody but itself."""
 
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from dispatcher_service.leading.backlog import LATEST, Backlog
+from dispatcher_service.leading.fair_share import Lane
 from shared import metrics
 from shared.broker import topology
 from shared.broker.base import Broker, Session
 from shared.clock import ticks
 from shared.domain.errors import BrokerError, UndecodableJob
-from shared.domain.job import LaunchJob
+from shared.domain.job import LaunchJob, WakeUp
 from shared.logs import logger
 from shared.loop import keep_serving
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Messages of a mailing that are `queued`, and the jobs that name them."""
+    """Jobs, the lanes that they have messages of, and how many."""
 
-    mailing_id: int
-    message_ids: Sequence[int]
+    lanes: Sequence[Lane]
     jobs: Sequence[bytes]
+    messages: int
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What the broker has room for. jobs: how many. is_empty: no jobs of ours are there or on their way. losses: how
-    often the broker may have lost jobs so far."""
+    """What the broker has room for. jobs: how many. losses: how often it may have lost jobs so far."""
 
     jobs: int
-    is_empty: bool
     losses: int
+
+
+PREFETCH = 100
+"""Of what wakes the leader: after an outage much of it comes at once, and nothing of it is kept."""
 
 
 class Publisher:
@@ -58,8 +61,8 @@ class Publisher:
         self._is_feeding = False  # the leading thread uses the room
         self._is_wanted = False  # it has something to publish
         self._room = 0  # what is left of it
-        self._depth: int | None = None  # at the last look; None while it is out of date
-        self._losses = 1  # of the session; whoever led before may have ended before it had published what it queued
+        self._losses = 0  # of the session
+        self._woken: dict[int, list[int]] = defaultdict(list)  # messages that are worth a look, by mailing
         self._handed: deque[Batch] = deque()
         self._failed: deque[Batch] = deque()
 
@@ -83,12 +86,12 @@ class Publisher:
         """What the last look found; it may be used now. Until `end` there is no further one."""
         with self._lock:
             self._is_feeding = True
-            return Room(self._room, self._depth == 0, self._losses)
+            return Room(self._room, self._losses)
 
     def hand_over(self, batch: Batch) -> None:
         """It is published, or comes back from `take_failed`."""
         with self._lock:
-            self._room, self._depth = self._room - len(batch.jobs), None
+            self._room -= len(batch.jobs)
             (self._handed if self._is_connected else self._failed).append(batch)
         self._wake()
 
@@ -106,6 +109,12 @@ class Publisher:
             self._failed.clear()
             return failed
 
+    def take_woken(self) -> Mapping[int, Sequence[int]]:
+        """Messages that somebody asked to be looked at since the last time, by mailing."""
+        with self._lock:
+            woken, self._woken = self._woken, defaultdict(list)
+            return woken
+
     # ---- the thread's own
 
     def run(self) -> None:
@@ -114,7 +123,7 @@ class Publisher:
 
     def _connect(self, all_is_well: Callable[[], None]) -> None:
         with closing(self._broker.connect()) as session:
-            session.subscribe([topology.LAUNCH], 10)
+            session.subscribe([topology.LAUNCH, topology.WAKE], PREFETCH)
             self._session = session
             all_is_well()
             with self._lock:
@@ -135,11 +144,11 @@ class Publisher:
         with self._lock:
             if self._is_feeding or self._handed:
                 return 0.0  # what is on its way now would not be counted
-            self._room, self._depth = 0, None
+            self._room = 0
         depth = session.depth(topology.DISPATCH)
         metrics.BACKLOG.set(depth)
         with self._lock:
-            self._depth, self._room = depth, self._backlog.room(depth, ticks())
+            self._room = self._backlog.room(depth, ticks())
         if self._room and self._is_wanted:
             self._wake_leader()
             return LATEST  # so long it has to make use of it
@@ -174,24 +183,31 @@ class Publisher:
                 self._failed.extend(batches)
             raise
         self._backlog.published(len(jobs))
-        metrics.MESSAGES_PUBLISHED.inc(sum(len(batch.message_ids) for batch in batches))
+        metrics.MESSAGES_PUBLISHED.inc(sum(batch.messages for batch in batches))
 
     def _receive(self, session: Session, seconds: float) -> None:
         """Until there is something to do. That a launch job came is all it says: the leader finds the mailing."""
         for delivery in session.receive(seconds):
             try:
-                LaunchJob.decode(delivery.body)
+                if delivery.queue == topology.WAKE:
+                    self._take_wake_up(WakeUp.decode(delivery.body))
+                else:
+                    LaunchJob.decode(delivery.body)
                 session.ack(delivery)
             except UndecodableJob as error:
                 self._log.error("job_buried", queue=delivery.queue, reason=str(error))
                 session.bury(delivery, str(error))
             self._wake_leader()
 
+    def _take_wake_up(self, job: WakeUp) -> None:
+        with self._lock:
+            self._woken[job.mailing_id].extend(job.message_ids)
+
     def _give_up(self) -> None:
         """The session is lost, and with it perhaps what the broker had."""
         with self._lock:
             self._is_connected = False
-            self._room, self._depth = 0, None
+            self._room = 0
             self._losses += 1
             self._failed.extend(self._handed)
             self._handed.clear()

@@ -14,19 +14,24 @@ from sqlalchemy import Connection, text
 
 from dispatcher_service.leading.isolation import Isolation
 from shared.clock import ticks
+from shared.domain.priority import Priority
 from shared.domain.state_sql import IS_WAITING
 
 
 class Mailing(NamedTuple):
     """A mailing that is looked at.
 
-    over: its end has passed. closed: it has ended, and no message of it waited any more. unlaunched: messages of it are
+    part: where its messages are; None: it has none yet. version: another one after each change of the mailing; None
+    while it is launched, which changes it all the time. over: its end has passed. closed: it has ended, and no message of it waited any more. unlaunched: messages of it are
     to be created. due: some are to be published. waiting: some are not final and not on the wire.
     """
 
     id: int
+    part: int | None
     audience: int
     ends_at: datetime
+    priority: Priority
+    version: int | None
     over: bool
     cancelled: bool
     closed: bool
@@ -54,23 +59,23 @@ class Look:
     next_start: float | None = None
 
     @property
-    def due(self) -> Sequence[int]:
-        """The ids of those that have messages to be fed.
+    def due(self) -> Sequence[Mailing]:
+        """Those that have messages to be fed.
 
-        Not of those whose window was changed, before all of their messages are timed anew: what is taken and has to
-        wait looks untimed.
+        Not those whose window was changed, before all of their messages are timed anew: a claim that puts them off
+        would make them look untimed.
         """
-        return [mailing.id for mailing in self.mailings if mailing.due and not mailing.window_changed]
+        return [mailing for mailing in self.mailings if mailing.due and not mailing.window_changed]
 
     @property
     def unlaunched(self) -> Sequence[Mailing]:
         """Those that are to be launched."""
         return [mailing for mailing in self.mailings if mailing.unlaunched]
 
-    def among(self, fresh: Set[int]) -> Sequence[int]:
-        """The ids of those of which messages were created since, and that are to be fed with what room there is left by
-        those that were due."""
-        return [mailing.id for mailing in self.mailings if mailing.id in fresh and not mailing.window_changed]
+    def among(self, fresh: Set[int]) -> Sequence[Mailing]:
+        """Those of which messages were created since, and that are to be fed with what room there is left by those that
+        were due."""
+        return [mailing for mailing in self.mailings if mailing.id in fresh and not mailing.window_changed]
 
 
 def look(connection: Connection) -> Look:

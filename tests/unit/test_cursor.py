@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher_service.leading.cursor import LOOK_BACK, LOOK_EVERY, REMEMBERED, RESTART_EVERY, Cursor, Group, Position
+from dispatcher_service.leading.cursor import LOOK_BACK, LOOK_EVERY, REMEMBERED, RESTART_EVERY, Cursor
+from shared.domain.due import Group, Position
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
