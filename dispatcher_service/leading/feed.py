@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.leading.cursor import Cursor
 from dispatcher_service.leading.fair_share import Due, FairShare, Lane
@@ -154,8 +155,11 @@ class Feed:
         wanted = [
             Wanted(*lane, each - taken[lane], cursor.begin(now)) for lane, cursor in zip(lanes, cursors, strict=True)
         ]
-        read = acts.run("feed", None, _reading(part, wanted, most))
+        read = self._run(acts, part, wanted, most)
         if read is None:
+            if len(lanes) > 1:  # whichever it is that is in trouble, the others are read without it
+                for lane in lanes:
+                    self._read(acts, part, [lane], each, most - sum(taken.values()), taken)
             return []
         if read.now.timestamp() < self._read_at:  # the database's clock went back
             self._forget(list(self._lanes))
@@ -175,6 +179,18 @@ class Feed:
             elif found < want.limit:
                 self._lanes[lane].cursor.rest(now + len(self._lanes) / READS_A_SECOND)
         return more
+
+
+    def _run(self, acts: Isolation, part: int, wanted: Sequence[Wanted], most: int) -> Read | None:
+        """None: it failed, or failed a moment ago."""
+        if len(wanted) == 1:
+            return acts.run("feed", wanted[0].mailing_id, _reading(part, wanted, most))
+        try:
+            return acts.run("feed", None, _reading(part, wanted, most))
+        except SQLAlchemyError:
+            raise
+        except Exception:  # a defect, or data that nobody has thought of, of one of them
+            return None
 
 
 def _reading(part: int, wanted: Sequence[Wanted], most: int) -> Act[Read]:

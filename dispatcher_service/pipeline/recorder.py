@@ -24,6 +24,7 @@ from shared.logs import logger
 from shared.loop import keep_serving
 from shared.messages.claim import Claim, claim_messages
 from shared.messages.record import record_verdicts
+from shared.rates.paces import PaceNote
 
 RECORD_ROWS = 600
 RECORD_DELAY = 0.03
@@ -64,6 +65,7 @@ class Recorder:
         self._rate = rate
         self._stopping, self._closing = stopping, closing
         self._slot = Slot("recorder")
+        self._pace_note = PaceNote()
         self._log = logger()
         self._woken = threading.Event()
         self._received: deque[Held] = deque()  # written by the intake's thread, read by this one
@@ -129,7 +131,7 @@ class Recorder:
         """
         results = self._due_results()
         picks = [] if self._is_shaken and results else self._picks(at_once=bool(results))
-        if not results and not picks:
+        if not results and not picks and not self._pace_note.is_due:
             return
         since = ticks()
         verdicts = [result.verdict(self._policy) for result in results]
@@ -137,6 +139,8 @@ class Recorder:
         claim: Claim | None = None
         try:
             with connection.begin(), open_entries(connection, self._slot) as entries:
+                if self._pace_note.is_due:
+                    self._pace_note.write(connection, self._sender.speed)
                 late = record_verdicts(connection, entries, verdicts, pause) if verdicts else 0
                 if picks:
                     claim = claim_messages(connection, entries, _by_mailing(picks), lease=lease, rate=self._rate)
@@ -144,7 +148,7 @@ class Recorder:
             self._hand_back(claim, since)
             raise
         self._is_shaken = False
-        if claim:
+        if picks:
             self._take_claim(picks, claim, since)
         if results:
             self._forget(results)
@@ -191,12 +195,13 @@ class Recorder:
             room = min(room, max(1, int(self._rate / 2)) - self._sender.unsent)
         return max(0, room)
 
-    def _take_claim(self, picks: Sequence[Pick], claim: Claim, since: float) -> None:
+    def _take_claim(self, picks: Sequence[Pick], claim: Claim | None, since: float) -> None:
         """What was claimed goes to the sender. since: when the claim was asked for."""
-        self._clock = DatabaseClock(claim.now, since)
-        metrics.MESSAGES_CLAIMED.inc(len(claim.messages))
-        metrics.MESSAGES_SKIPPED.inc(sum(len(pick.message_ids) for pick in picks) - len(claim.messages))
-        if claim.messages:
+        claimed = len(claim.messages) if claim else 0
+        metrics.MESSAGES_CLAIMED.inc(claimed)
+        metrics.MESSAGES_SKIPPED.inc(sum(len(pick.message_ids) for pick in picks) - claimed)
+        if claim:
+            self._clock = DatabaseClock(claim.now, since)
             self._sender.offer(attempts(claim, since, self._own_lease, self._rate))
         self._in_hand.take(picks, self._sender.offered)
 
