@@ -6,7 +6,7 @@ it.
 """
 
 import threading
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -61,7 +61,7 @@ class Launcher:
         self._launches: dict[int, _Launch] = {}
         self._lock = threading.Lock()  # of what follows
         self._ends: dict[int, datetime] = {}  # of the mailings to launch
-        self._fresh: set[int] = set()  # mailings with new messages
+        self._fresh: dict[int, int | None] = {}  # mailings with new messages, and the part that these are in
         self._thread = threading.Thread(target=self.run, name="launch", daemon=True)
 
     def start(self) -> None:
@@ -91,10 +91,10 @@ class Launcher:
             self._offered.set()
         return has_new
 
-    def take_fresh(self) -> Set[int]:
-        """The mailings of which messages were created since the last time."""
+    def take_fresh(self) -> Mapping[int, int | None]:
+        """The mailings of which messages were created since the last time, and the part that these are in."""
         with self._lock:
-            fresh, self._fresh = self._fresh, set()
+            fresh, self._fresh = self._fresh, {}
         return fresh
 
     # ---- the thread's own
@@ -147,7 +147,7 @@ class Launcher:
             if made.complete:
                 self._ends.pop(mailing_id, None)
             if made.count:
-                self._fresh.add(mailing_id)
+                self._fresh[mailing_id] = made.part
         if made.launched:
             self._log.info("mailing_launched", mailing_id=mailing_id)
         self._wake_leader()

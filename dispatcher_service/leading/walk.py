@@ -5,7 +5,7 @@ Only those of which something is due: by the hints that whoever moves messages l
 that nothing here grows with the number of mailings that wait or are over.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -15,15 +15,16 @@ from sqlalchemy import Connection, text
 from dispatcher_service.leading.isolation import Isolation
 from shared.clock import ticks
 from shared.domain.priority import Priority
-from shared.domain.state_sql import IS_WAITING
+from shared.messages.waiting import find_waiting
 
 
 class Mailing(NamedTuple):
     """A mailing that is looked at.
 
     part: where its messages are; None: it has none yet. version: another one after each change of the mailing; None
-    while it is launched, which changes it all the time. over: its end has passed. closed: it has ended, and no message of it waited any more. unlaunched: messages of it are
-    to be created. due: some are to be published. waiting: some are not final and not on the wire.
+    while it is launched, which changes it all the time. over: its end has passed. closed: it has ended, and no message
+    of it waited any more. unlaunched: messages of it are to be created. due: some are to be claimed. waiting: some are
+    not final and not on the wire.
     """
 
     id: int
@@ -72,10 +73,14 @@ class Look:
         """Those that are to be launched."""
         return [mailing for mailing in self.mailings if mailing.unlaunched]
 
-    def among(self, fresh: Set[int]) -> Sequence[Mailing]:
+    def among(self, fresh: Mapping[int, int | None]) -> Sequence[Mailing]:
         """Those of which messages were created since, and that are to be fed with what room there is left by those that
-        were due."""
-        return [mailing for mailing in self.mailings if mailing.id in fresh and not mailing.window_changed]
+        were due. fresh: the part of each."""
+        return [
+            mailing._replace(part=fresh[mailing.id])
+            for mailing in self.mailings
+            if mailing.id in fresh and not mailing.window_changed
+        ]
 
 
 def look(connection: Connection) -> Look:
@@ -121,12 +126,14 @@ class Walk:
 
 def due_mailings(connection: Connection) -> Sequence[Mailing]:
     """The mailings of which something is due, nearest end first."""
-    return [Mailing(*row) for row in connection.execute(WALK)]
+    found = connection.execute(WALK).all()
+    waiting = find_waiting(connection, [(row.id, row.part) for row in found])
+    return [Mailing(*row[1:], row.may_be_fed and waiting.get(row.id, False), row.id in waiting) for row in found]
 
 
 # A paused mailing is launched only to be closed, when its end has passed.
 # `limit 1`: by the id and by nothing else, whatever the statistics promise.
-WALK = text(f"""
+WALK = text("""
     with found as (
         select mailing_id as id from mailing_counters where due_at <= now()
         union
@@ -140,17 +147,14 @@ WALK = text(f"""
         select id from mailings where window_changed and paused_at is null and finished_at is null
           and cancelled_at is null and ends_at > now()
     )
-    select m.id, m.audience, m.ends_at, over, cancelled, closed_at is not null as closed,
+    select not over and not cancelled and paused_at is null as may_be_fed,
+           m.id, m.part, m.audience, m.ends_at, m.priority,
+           case when launched_at is not null then version::text::bigint end as version, over, cancelled, closed_at is not null as closed,
            window_changed and starts_at <= now() and not over and not cancelled and paused_at is null as window_changed,
-           launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched,
-           not over and not cancelled and paused_at is null and coalesce(next.due_at <= now(), false) as due,
-           next.due_at is not null as waiting
+           launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched
     from found
-    cross join lateral (select * from mailings where id = found.id limit 1) m
+    cross join lateral (select *, xmin as version from mailings where id = found.id limit 1) m
     cross join lateral (select m.ends_at <= now() as over, m.cancelled_at is not null as cancelled) state
-    left join lateral (
-        select due_at from messages where mailing_id = m.id
-          and {IS_WAITING} order by due_at limit 1) next on true
     order by m.ends_at, m.id
 """)
 

@@ -2,11 +2,11 @@
 
 Who moves what; each move has a module, with its statements below it:
 
-    leader       create, take (→ queued), rescue (a lease ran out), close (the mailing is over), retime (its window
-                 changed), make_due (the broker lost jobs)
+    leader       create, rescue (a lease ran out), close (the mailing is over), retime (its window changed)
     dispatcher   claim (→ sending), record (what the attempt led to)
-    both         hand_back (→ pending)
     API service  cancel (a client is deleted)
+
+That the leader reads what is due (`due`) and puts it on the broker moves nothing.
 
 All functions run inside a transaction of the caller's and enter what they moved in its ledger (`shared.ledger`).
 Only `record` waits for rows that somebody else has locked; the others skip them. The clock is the database's: `now()`

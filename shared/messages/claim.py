@@ -1,7 +1,7 @@
 """A dispatcher takes messages that it alone may send, until a lease runs out."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -13,15 +13,12 @@ from shared.domain.message import MessageState
 from shared.ledger.entries import Entries
 from shared.messages.cancel import cancel_locked
 from shared.messages.fragments import (
+    IS_ADDRESSED,
     JOB,
     MAY_BE_SENT,
     AnyRow,
     array,
-    enter,
-    lock_job,
-    mailing_with,
     openings_of,
-    put_back,
     window_of,
 )
 
@@ -29,12 +26,14 @@ from shared.messages.fragments import (
 class Claimed(NamedTuple):
     """A message that this dispatcher alone may send, until its lease runs out.
 
-    attempts: calls made before. ends_at: the mailing's end. deadline: nothing is handed over from this moment on; the
-    end, or the closing of the client's window. repeat: the provider may have taken an earlier attempt.
+    phone: where every repeat goes, too. attempts: those spent before. ends_at: the mailing's end. deadline: nothing is
+    handed over from this moment on; the end, or the closing of the client's window. repeat: the provider may have taken
+    an earlier attempt.
     """
 
     id: int
     mailing_id: int
+    part: int
     client_id: int
     claim_id: int
     phone: int
@@ -59,39 +58,48 @@ class Claim:
 def claim_messages(
     connection: Connection,
     entries: Entries,
-    mailing_id: int,
-    message_ids: Sequence[int],
+    message_ids: Mapping[int, Sequence[int]],
     *,
     lease: timedelta,
     rate: float = 0.0,
 ) -> Claim | None:
-    """Takes those of the messages that are to be sent now; the others are skipped, or handed back where they must wait.
+    """Decides about messages, by mailing: those that may be sent now are taken, those without a client cancelled, and
+    those outside their window put off.
 
-    Skipped is what is final, leased, not due yet, locked, or belongs to a mailing that is cancelled or over.
-    None where nothing was claimed.
+    Left alone is what is final, leased, not due yet, locked, or belongs to a mailing that is paused, cancelled or over.
+    None where there is no such mailing.
     rate: messages per second over all dispatchers, 0 for no limit; the claim then reserves its share of the wire, and
     the lease begins with that.
     """
-    mailing = connection.execute(_MAILING, {"mailing_id": mailing_id}).one_or_none()
-    if mailing is None or mailing.over:
+    mailings = {row.id: row for row in connection.execute(_MAILINGS, {"mailing_ids": list(message_ids)})}
+    if not mailings:
         return None
-    ids = sorted(set(message_ids))
-    rows = [] if mailing.paused else _move_to_sending(connection, mailing, ids, lease)
-    if len(rows) < len(ids):
-        _put_off(connection, entries, mailing, ids)
-    if not rows:
-        return None
-    enter(entries, mailing_id, Counter(row.status for row in rows), MessageState.SENDING)
-    entries.repeated(mailing_id, sum(row.maybe_delivered for row in rows))
+    first = next(iter(mailings.values()))
+    claimed: list[Claimed] = []
+    moved: dict[int, list[int]] = defaultdict(list)  # by part
+    for group in _groups(mailings.values()):
+        ids = sorted({message_id for mailing in group for message_id in message_ids[mailing.id]})
+        rows = _move_to_sending(connection, group, ids, lease)
+        if len(rows) < len(ids):
+            _put_off(connection, entries, group, ids)
+        _enter(entries, rows)
+        moved[group[0].part] += [row.id for row in rows]
+        claimed += _claimed({mailing.id: mailing for mailing in group}, rows)
     wait = 0.0
-    if rate:
-        wait = float(connection.scalar(_RESERVE, {"span": timedelta(seconds=len(rows) / rate)}) or 0.0)
-        connection.execute(_WAIT, {"ids": array(row.id for row in rows), "wait": timedelta(seconds=wait)})
-    return Claim(mailing.claim_id, mailing.now, wait, _claimed(mailing, rows))
+    if rate and claimed:
+        wait = float(connection.scalar(_RESERVE, {"span": timedelta(seconds=len(claimed) / rate)}) or 0.0)
+        for part, ids in moved.items():
+            connection.execute(_WAIT, {"part": part, "ids": array(ids), "wait": timedelta(seconds=wait)})
+    return Claim(first.claim_id, first.now, wait, claimed)
 
 
 # `claims` gives every claim a number of its own, the fencing token: a result is recorded only while the row carries it.
-_MAILING = mailing_with(", nextval('claims') as claim_id")
+_MAILINGS = text("""
+    select id, part, text, ends_at, window_from, window_until, now() as now,
+           part is not null and paused_at is null and cancelled_at is null and ends_at > now() as is_running,
+           (select nextval('claims')) as claim_id
+    from mailings where id = any(:mailing_ids) order by id
+""")
 
 # The next free moment on the wire moves on by the time that these messages take at the given rate.
 _RESERVE = text("""
@@ -99,15 +107,31 @@ _RESERVE = text("""
     returning extract(epoch from next_at - cast(:span as interval) - now())
 """)
 
-_WAIT = text("update messages set due_at = due_at + :wait where id = any(cast(:ids as bigint[]))")
+_WAIT = text("update messages set due_at = due_at + :wait where part = :part and id = any(cast(:ids as bigint[]))")
+
+
+def _groups(mailings: Iterable[AnyRow]) -> Iterator[Sequence[AnyRow]]:
+    """Mailings that run and of which one statement takes the messages: those of a part, unless they have windows."""
+    of_part: dict[int, list[AnyRow]] = defaultdict(list)
+    for mailing in mailings:
+        if mailing.is_running and window_of(mailing):
+            yield [mailing]
+        elif mailing.is_running:
+            of_part[mailing.part].append(mailing)
+    yield from of_part.values()
+
+
+def _job(group: Sequence[AnyRow], message_ids: Sequence[int]) -> dict[str, object]:
+    mailing_ids = array(mailing.id for mailing in group)
+    return {"part": group[0].part, "mailing_ids": mailing_ids, "ids": array(message_ids)}
 
 
 def _move_to_sending(
-    connection: Connection, mailing: AnyRow, message_ids: Sequence[int], lease: timedelta
+    connection: Connection, group: Sequence[AnyRow], message_ids: Sequence[int], lease: timedelta
 ) -> Sequence[AnyRow]:
     """Moves those to `sending` that may be sent now."""
-    window, job = window_of(mailing), {"mailing_id": mailing.id, "ids": array(message_ids)}
-    zones = None
+    mailing, job = group[0], _job(group, message_ids)
+    window, zones = window_of(mailing), None
     if window is not None:
         zones = connection.scalars(_ZONES, job).all()
         zones = [zone for zone in zones if hours_of(window, zone).at(mailing.now)[0]]
@@ -119,12 +143,12 @@ def _move_to_sending(
 # The zones in which the window is open, as far as these messages go; none: there is no window.
 _MOVE_TO_SENDING = text(f"""
     with job as materialized (
-        select m.id, m.status, m.client_id, m.attempts, m.maybe_delivered, c.phone, c.timezone {JOB}
-        where {MAY_BE_SENT} and c.phone is not null
+        select m.id, m.mailing_id, m.status, m.client_id, m.attempts, m.maybe_delivered, m.phone, c.timezone {JOB}
+        where {MAY_BE_SENT} and c.timezone is not null and {IS_ADDRESSED}
           and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
     ), moved as (
         update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease
-        where id = any(array(select id from job))
+        where part = :part and id = any(array(select id from job))
     )
     select * from job
 """)
@@ -132,36 +156,63 @@ _MOVE_TO_SENDING = text(f"""
 _ZONES = text("""
     select distinct c.timezone
     from unnest(cast(:ids as bigint[])) as job (id)
-    cross join lateral (select client_id from messages where id = job.id limit 1) m
+    cross join lateral (select client_id from messages where part = :part and id = job.id limit 1) m
     cross join lateral (select timezone from clients where id = m.client_id limit 1) c
 """)
 
 
-def _put_off(connection: Connection, entries: Entries, mailing: AnyRow, message_ids: Sequence[int]) -> None:
-    """Those that were to be sent and may not now: they wait for the end of the pause or for the opening of the window;
-    without a client they are cancelled."""
-    rows = lock_job(connection, mailing.id, message_ids)
-    if orphans := [row.id for row in rows if row.timezone is None and not mailing.paused]:
-        cancel_locked(connection, entries, orphans)
+def _enter(entries: Entries, rows: Sequence[AnyRow]) -> None:
+    for (mailing_id, status), count in Counter((row.mailing_id, row.status) for row in rows).items():
+        entries.moved(mailing_id, MessageState(status), MessageState.SENDING, count)
+    for mailing_id, count in Counter(row.mailing_id for row in rows if row.maybe_delivered).items():
+        entries.repeated(mailing_id, count)
+
+
+def _put_off(connection: Connection, entries: Entries, group: Sequence[AnyRow], message_ids: Sequence[int]) -> None:
+    """Those that were to be sent and may not now: they wait for the opening of the window; without a client they are
+    cancelled. Those that name another phone than the client's get it, and are due."""
+    mailing, part = group[0], group[0].part
+    rows = connection.execute(_LOCK_JOB, _job(group, message_ids)).all()
+    if orphans := [row.id for row in rows if row.timezone is None]:
+        cancel_locked(connection, entries, part, orphans)
         rows = [row for row in rows if row.timezone is not None]
-    openings = {} if mailing.paused else openings_of(mailing, {row.timezone for row in rows})
+    if misled := [row.id for row in rows if not row.is_addressed]:
+        connection.execute(_READDRESS, {"part": part, "ids": array(misled)})
+    openings = openings_of(mailing, {row.timezone for row in rows})
     waiting = defaultdict(list)
     for row in rows:
         waiting[openings.get(row.timezone, mailing.now)].append(row)
     for moment, some in sorted(waiting.items()):
-        put_back(connection, entries, mailing.id, some, moment - mailing.now)
+        due_in = moment - mailing.now
+        connection.execute(_PUT_BACK, {"part": part, "ids": array(row.id for row in some), "due_in": due_in})
+        for (mailing_id, status), count in Counter((row.mailing_id, row.status) for row in some).items():
+            entries.moved(mailing_id, MessageState(status), MessageState.PENDING, count, due_in=due_in)
 
 
-def _claimed(mailing: AnyRow, rows: Sequence[AnyRow]) -> list[Claimed]:
-    window, ends_at = window_of(mailing), mailing.ends_at
-    deadlines = dict.fromkeys({row.timezone for row in rows}, ends_at)
-    if window is not None:
-        deadlines = {zone: min(ends_at, hours_of(window, zone).at(mailing.now)[1]) for zone in deadlines}
-    mailing_id, claim_id, text = mailing.id, mailing.claim_id, mailing.text
-    return [
-        Claimed(  # in the order of its fields: by their names it takes twice as long
-            message_id, mailing_id, client_id, claim_id, phone, text, attempts, ends_at, deadlines[timezone],
+_LOCK_JOB = text(f"""
+    select m.id, m.mailing_id, m.status, c.timezone, {IS_ADDRESSED} as is_addressed {JOB} where {MAY_BE_SENT}
+""")
+
+_READDRESS = text("""
+    update messages m set phone = (select phone from clients where id = m.client_id limit 1)
+    where part = :part and id = any(cast(:ids as bigint[]))
+""")
+
+_PUT_BACK = text("""
+    update messages set status = 'pending', due_at = now() + :due_in
+    where part = :part and id = any(cast(:ids as bigint[]))
+""")
+
+
+def _claimed(mailings: Mapping[int, AnyRow], rows: Sequence[AnyRow]) -> Iterator[Claimed]:
+    known = {}
+    for mailing_id, mailing in mailings.items():
+        known[mailing_id] = mailing.part, mailing.claim_id, mailing.text, mailing.ends_at, window_of(mailing)
+    now = next(iter(mailings.values())).now
+    for message_id, mailing_id, _, client_id, attempts, maybe_delivered, phone, timezone in rows:
+        part, claim_id, text, ends_at, window = known[mailing_id]
+        deadline = ends_at if window is None else min(ends_at, hours_of(window, timezone).at(now)[1])
+        yield Claimed(  # in the order of its fields: by their names it takes twice as long
+            message_id, mailing_id, part, client_id, claim_id, phone, text, attempts, ends_at, deadline,
             maybe_delivered,
-        )
-        for message_id, _, client_id, attempts, maybe_delivered, phone, timezone in rows
-    ]  # fmt: skip
+        )  # fmt: skip

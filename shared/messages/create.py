@@ -1,21 +1,24 @@
 """The launch: the messages of a mailing's audience are created, slice by slice."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, text
 
 from shared.domain.message import MessageState
 from shared.ledger.entries import Entries
+from shared.messages.fragments import AnyRow, openings_of
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A part of a launch. count: messages created. complete: there is nothing left to create. launched: it was this
-    slice that found nothing left."""
+    """A slice of a launch. count: messages created. complete: there is nothing left to create. launched: it was this
+    slice that found nothing left. part: where the messages are."""
 
     count: int
     complete: bool
     launched: bool = False
+    part: int | None = None
 
 
 def create_messages(connection: Connection, entries: Entries, mailing_id: int, span: int) -> Slice:
@@ -25,51 +28,78 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     What a slice costs is bounded by the clients that it looks at, and not by those who match: it may be none of them.
     Ids that nobody has any more cost nothing. The snapshot covers the clients that exist when the first slice is made.
     A mailing that is over by then is launched all the same, so that everybody can see what was not sent: its messages
-    are `expired` from the start.
+    are `expired` from the start. Those whose window is closed are due at its opening. All of them are in one part, the one that is filled when the first slice is made.
     """
     mailing = connection.execute(_LOCK_LAUNCH, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None:
         return Slice(0, complete=True)
     state = MessageState.EXPIRED if mailing.over else MessageState.PENDING
-    row = connection.execute(_CREATE, {**mailing._mapping, "state": state, "span": span}).one()
+    zones, openings = _openings(connection, mailing, span)
+    created = {"state": state, "span": span, "zones": zones, "openings": openings}
+    row = connection.execute(_CREATE, {**mailing._mapping, **created}).one()
     complete = row.looked_at < span
     cursor = mailing.audience_limit if complete else row.last
-    connection.execute(_MOVE_CURSOR, {**mailing._mapping, "cursor": cursor, "count": row.number, "complete": complete})
+    moved = {"cursor": cursor, "count": row.number, "complete": complete}
+    connection.execute(_MOVE_CURSOR, {**mailing._mapping, **moved, "first_id": row.first_id, "last_id": row.last_id})
     if row.number:
         entries.created(mailing_id, state, row.number)
     if complete:
         entries.look(mailing_id)  # it may be over already, if it is for nobody
-    return Slice(row.number, complete, launched=complete)
+    return Slice(row.number, complete, launched=complete, part=mailing.part)
+
+
+def _openings(connection: Connection, mailing: AnyRow, span: int) -> tuple[list[str], list[datetime]]:
+    """The time zones of the clients of a span in which the mailing's window is closed now, and when it opens in each."""
+    if mailing.window_from is None:
+        return [], []
+    zones = connection.scalars(_ZONES, {**mailing._mapping, "span": span}).all()
+    openings = openings_of(mailing, zones)
+    return list(openings), list(openings.values())
 
 
 _LOCK_LAUNCH = text("""
     select id, operator_codes, tags, audience_cursor, ends_at <= now() as over,
-           coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit
+           coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
+           coalesce(part, (select min(number) from parts where closed_at is null)) as part,
+           window_from, window_until, now() as now
     from mailings where id = :mailing_id and launched_at is null and cancelled_at is null and starts_at <= now()
     for update
 """)
 
 # The end of the span comes from the index alone. It is not known to the planner, which therefore expects few clients
 # and reads them by the index, whatever the statistics say about ids.
-_CREATE = text("""
-    with span as materialized (
+_SPAN = """
+    span as materialized (
         select max(id) as last, count(*) as looked_at from (
             select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
         ) ids
-    ), created as (
-        insert into messages (mailing_id, client_id, status, due_at)
-        select :id, id, cast(:state as message_state), case when :state = 'pending' then now() end
-        from clients where id > :audience_cursor and id <= (select last from span)
-          and (cast(:operator_codes as text[]) = '{}' or operator_code = any(cast(:operator_codes as text[])))
-          and (cast(:tags as text[]) = '{}' or tag = any(cast(:tags as text[])))
-        order by id
-        returning 1
     )
-    select (select count(*) from created) as number, last, looked_at from span
+"""
+_OF_SPAN = "clients where id > :audience_cursor and id <= (select last from span)"
+
+_ZONES = text(f"with {_SPAN} select distinct timezone from {_OF_SPAN}")
+
+# array_position: of the few zones in which the window is closed. Where there are none it costs nothing.
+_CREATE = text(f"""
+    with {_SPAN}, created as (
+        insert into messages (part, mailing_id, client_id, phone, status, due_at)
+        select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
+            coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)], now())
+            end
+        from {_OF_SPAN}
+          and (cast(:operator_codes as text[]) = '{{}}' or operator_code = any(cast(:operator_codes as text[])))
+          and (cast(:tags as text[]) = '{{}}' or tag = any(cast(:tags as text[])))
+        order by id
+        returning id
+    )
+    select number, first_id, last_id, last, looked_at
+    from span, (select count(*) as number, min(id) as first_id, max(id) as last_id from created) created
 """)
 
 _MOVE_CURSOR = text("""
     update mailings set audience_limit = :audience_limit, audience_cursor = :cursor, audience = audience + :count,
+        part = :part, first_message_id = coalesce(first_message_id, :first_id),
+        last_message_id = coalesce(:last_id, last_message_id),
         launched_at = case when :complete then now() end
     where id = :id
 """)

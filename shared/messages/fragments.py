@@ -9,64 +9,51 @@ from sqlalchemy import Connection, Row, TextClause, text
 
 from shared.domain.hours import hours_of
 from shared.domain.message import Error, MessageState
+from shared.domain.state_sql import IS_WAITING
 from shared.domain.window import Window
 from shared.ledger.entries import AT_ONCE, Entries
 
 AnyRow = Row[*tuple[Any, ...]]
-
-GRACE = timedelta(seconds=30)
-"""How long a message may stay on the broker, beyond the delay of its rung, before the feeder puts it there again."""
-
-GRACE_INTERVAL = f"interval '{GRACE.total_seconds():g} s'"
-
 
 def array(values: Iterable[object]) -> str:
     """As one literal, which the server reads faster than a list of expressions."""
     return "{" + ",".join(map(str, values)) + "}"
 
 
-# What a job names and may be sent: a retry when its rung has passed, not when an older job names it.
+# What a job names and may be sent: what waits and is due, whoever names it, however old the job.
 # `limit 1`: by the id and by nothing else, or old statistics make the partial indexes look small; they hold every
 # version of a message that no vacuum has removed yet.
 JOB = """
     from unnest(cast(:ids as bigint[])) as job (id)
-    cross join lateral (select * from messages where id = job.id limit 1 for update skip locked) m
+    cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
     left join lateral (select phone, timezone from clients where id = m.client_id limit 1) c on true
 """
-MAY_BE_SENT = f"""
-    m.mailing_id = :mailing_id
-    and (m.status = 'queued' or m.status = 'retrying' and m.due_at <= now() + {GRACE_INTERVAL})
+MAY_BE_SENT = f"m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.{IS_WAITING} and m.due_at <= now()"
+
+
+# The phone stands in the row, and follows the client's until a call was made: from then on every repeat goes there.
+IS_CALLED = "(m.calls > 0 or m.maybe_delivered)"
+IS_ADDRESSED = f"(m.phone = c.phone or m.phone is not null and {IS_CALLED})"
+
+
+# What waits for a client in a part, locked. A client's history is read by the index of just that.
+OF_CLIENT = f"""
+    select m.id, m.status from (
+        select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
+    ) known
+    cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
+    where known.{IS_WAITING} and m.{IS_WAITING}
 """
 
 
-def lock_job(connection: Connection, mailing_id: int, message_ids: Iterable[int]) -> Sequence[AnyRow]:
-    """Locks those messages of a job that may be sent."""
-    return connection.execute(_LOCK_JOB, {"mailing_id": mailing_id, "ids": array(sorted(set(message_ids)))}).all()
-
-
-_LOCK_JOB = text(f"select m.id, m.status, c.timezone {JOB} where {MAY_BE_SENT}")
-
-
-def enter(
-    entries: Entries, mailing_id: int, befores: Mapping[str, int], after: MessageState, *, due_in: timedelta = AT_ONCE
-) -> None:
-    """Rows that this transaction has locked: how many it found in each state. due_in: as `Entries.moved` has it."""
-    for before, count in befores.items():
-        entries.moved(mailing_id, MessageState(before), after, count, due_in=due_in)
-
-
-def put_back(
-    connection: Connection, entries: Entries, mailing_id: int, rows: Sequence[AnyRow], due_in: timedelta
-) -> None:
-    """Locked rows: `pending`, and due so long after now()."""
-    if rows:
-        connection.execute(PUT_BACK, {"ids": array(row.id for row in rows), "due_in": due_in})
-        enter(entries, mailing_id, Counter(row.status for row in rows), MessageState.PENDING, due_in=due_in)
-
-
-PUT_BACK = text(
-    "update messages set status = 'pending', due_at = now() + :due_in where id = any(cast(:ids as bigint[]))"
-)
+def next_due(columns: str, mailing: str, condition: str = "true") -> str:
+    """Messages of a mailing that wait, the nearest first: in the order of the index, which so is the only way to read
+    them, whatever the statistics promise."""
+    return f"""
+        select {columns} from messages m
+        where part = :part and mailing_id = {mailing} and lane = 0 and {IS_WAITING} and {condition}
+        order by due_at, id
+    """
 
 
 def closing(job: str) -> TextClause:
@@ -81,11 +68,11 @@ def closing(job: str) -> TextClause:
 
 
 def counted(job: str, assignments: str) -> TextClause:
-    """A statement that moves the messages which `job` gives as (id, status), and says how many went from where to
-    where."""
+    """A statement that moves the messages of a part which `job` gives as (id, status), and says how many went from
+    where to where."""
     return text(f"""
         with job as materialized ({job}), moved as (
-            update messages m set {assignments} from job where m.id = job.id
+            update messages m set {assignments} from job where m.part = :part and m.id = job.id
             returning m.mailing_id, job.status as before, m.status as after
         )
         select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after
@@ -99,15 +86,6 @@ def enter_counts(entries: Entries, rows: Iterable[AnyRow], error: Error | None =
         entries.moved(row.mailing_id, MessageState(row.before), MessageState(row.after), row.number, error)
         total += row.number
     return total
-
-
-def mailing_with(more: str = "") -> TextClause:
-    """A statement that reads what decides whether messages of a mailing may be sent now. more: columns to add."""
-    return text(f"""
-        select id, text, ends_at, window_from, window_until, now() as now, paused_at is not null as paused,
-               cancelled_at is not null or ends_at <= now() as over {more}
-        from mailings where id = :mailing_id
-    """)
 
 
 def window_of(mailing: AnyRow) -> Window | None:

@@ -17,14 +17,15 @@ from shared.ledger.figures import find_unbalanced, read_figures, read_totals
 from shared.ledger.slot import Slot
 from shared.messages.claim import Claimed, claim_messages
 from shared.messages.create import create_messages
+from shared.messages.due import Wanted, read_due
 from shared.messages.record import Verdict, record_verdicts
 from shared.messages.rescue import find_lost, rescue_messages
-from shared.messages.take import take_messages
 
 TABLES = (
     "clients",
     "mailings",
     "messages",
+    "attempts",
     "mailing_counters",
     "ledger_totals",
     "ledger_findings",
@@ -47,6 +48,7 @@ class Books:
 
     def empty(self) -> None:
         self.run(f"truncate {', '.join(TABLES)} restart identity")
+        self.run("alter sequence message_ids restart")
         self.run("update send_rate set next_at = now()")
 
     def run(self, statement: str, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -111,26 +113,24 @@ class Books:
         self.launch(mailing_id)
         return mailing_id, self.ids(mailing_id)
 
-    def queued(self, count: int, **mailing: Any) -> tuple[int, list[int]]:
-        """The same, with its messages on the broker."""
-        mailing_id, ids = self.launched(count, **mailing)
-        assert self.take(mailing_id) == ids
-        return mailing_id, ids
-
-    def take(self, mailing_id: int, limit: int = 10_000) -> list[int]:
-        return self.move(take_messages, mailing_id, limit)
+    def due(self, mailing_id: int, limit: int = 10_000) -> list[int]:
+        """The messages that are due, in the order in which they are read."""
+        [(part,)] = self.run("select part from mailings where id = :id", id=mailing_id)
+        with self.engine.begin() as connection:
+            read = read_due(connection, part or 0, [Wanted(mailing_id, 0, limit, None)], limit)
+        return [message_id for group in read.groups.get(0, ()) for message_id in group.ids]
 
     def claim(
         self, mailing_id: int, ids: Sequence[int], *, lease: timedelta = LEASE, rate: float = 0.0
     ) -> list[Claimed]:
-        claim = self.move(claim_messages, mailing_id, ids, lease=lease, rate=rate)
+        claim = self.move(claim_messages, {mailing_id: ids}, lease=lease, rate=rate)
         return list(claim.messages) if claim else []
 
     def rescue(self, attempts: int, limit: int) -> int:
         """How many messages whose lease had run out."""
         with self.engine.begin() as connection:
             lost = find_lost(connection, limit)
-        return sum(self.move(rescue_messages, attempts, ids) for ids in lost.values())
+        return sum(self.move(rescue_messages, attempts, each) for each in lost.values())
 
     def record(self, decision: Decision, claimed: Sequence[Claimed], error: Any = None) -> int:
         """How many verdicts came too late."""
@@ -140,7 +140,7 @@ class Books:
 
     def retrying(self, delay: timedelta, error: Any = None) -> tuple[int, int]:
         """A mailing with one message, which waits on the rung of that delay; the ids of both."""
-        mailing_id, ids = self.queued(1)
+        mailing_id, ids = self.launched(1)
         assert self.record(Retry(delay), self.claim(mailing_id, ids), error) == 0
         return mailing_id, ids[0]
 
@@ -150,6 +150,14 @@ class Books:
             with snapshot(connection):
                 accounts = read_accounts(connection, mailing_ids)
             return finish_mailings(Isolation(connection, Slot("books")), accounts)
+
+    def place(self) -> None:
+        """Messages that a test has written itself: their mailings know where they are, as a launch leaves it."""
+        self.run("""
+            update mailings g set part = m.part, first_message_id = m.first, last_message_id = m.last from (
+                select mailing_id, part, min(id) as first, max(id) as last from messages group by mailing_id, part
+            ) m where g.id = m.mailing_id
+        """)
 
     # ---------------------------------------------------------------- what became of it
 

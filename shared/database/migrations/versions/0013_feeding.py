@@ -1,0 +1,41 @@
+"""A job owns nothing: what is on the broker is no state of a message any more."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0013"
+down_revision = "0012"
+
+INDEX = "messages_due_idx"
+COLUMNS = ["mailing_id", "lane", "due_at", "id"]
+OPEN = "'pending', 'sending', 'retrying'"
+OPEN_BEFORE = "'pending', 'queued', 'sending', 'retrying'"
+
+
+def upgrade() -> None:
+    """The name stays in the type, from which PostgreSQL takes none away; no row has it."""
+    op.execute("update messages set status = 'pending', due_at = now() where status = 'queued'")
+    for table in ("mailing_counters", "ledger_totals"):
+        op.execute(f"update {table} set pending = pending + queued where queued <> 0")
+        op.drop_column(table, "queued")
+    _make_anew("'pending', 'retrying'", OPEN)
+    op.execute("""
+        update mailing_counters c set due_at = now() from mailings m
+        where m.id = c.mailing_id and m.finished_at is null and m.launched_at is not null and c.due_at > now()
+    """)
+
+
+def downgrade() -> None:
+    for table in ("mailing_counters", "ledger_totals"):
+        op.add_column(table, sa.Column("queued", sa.BigInteger(), server_default="0", nullable=False))
+    _make_anew("'pending', 'queued', 'retrying'", OPEN_BEFORE)
+
+
+def _make_anew(waiting: str, states: str) -> None:
+    op.drop_index(INDEX, "messages")
+    op.create_index(INDEX, "messages", COLUMNS, postgresql_where=sa.text(f"status in ({waiting})"))
+    op.execute("alter table messages drop constraint messages_due_at_check")
+    op.execute(
+        "alter table messages add constraint messages_due_at_check"
+        f" check ((due_at is null) = (status not in ({states})))"
+    )
