@@ -165,7 +165,7 @@ class Feed:
             self._forget(list(self._lanes))
         self._read_at = read.now.timestamp()
         more = []
-        is_cut = read.count >= most
+        is_cut = read.size >= most
         last = max(read.groups, default=0)
         for number, (lane, want) in enumerate(zip(lanes, wanted, strict=True)):
             groups = read.groups.get(number, ())

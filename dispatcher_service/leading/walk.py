@@ -128,7 +128,10 @@ def due_mailings(connection: Connection) -> Sequence[Mailing]:
     """The mailings of which something is due, nearest end first."""
     found = connection.execute(WALK).all()
     waiting = find_waiting(connection, [(row.id, row.part) for row in found])
-    return [Mailing(*row[1:], row.may_be_fed and waiting.get(row.id, False), row.id in waiting) for row in found]
+    return [
+        Mailing._make((*row[1:], row.may_be_fed and waiting.get(row.id, False), row.id in waiting))
+        for row in found
+    ]
 
 
 # A paused mailing is launched only to be closed, when its end has passed.

@@ -226,7 +226,7 @@ class Recorder:
 
     def _let_go(self) -> None:
         """Jobs that need not be held any longer are acked."""
-        clock = self._clock and self._clock.at(ticks()).timestamp()
+        clock = self._clock.at(ticks()).timestamp() if self._clock else None
         if done := self._in_hand.let_go(self._sender.begun, clock):
             self._intake.settle(Settlement({}, done))
         self._intake.hurry()

@@ -29,7 +29,7 @@ class Read(NamedTuple):
     groups: Mapping[int, Sequence[Group]]
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """How many messages."""
         return sum(len(group.ids) for groups in self.groups.values() for group in groups)
 

@@ -131,7 +131,6 @@ class Point(NamedTuple):
 
 POINTS = {
     "rabbitmq": [
-        Point("take-before-commit"),
         Point("feed-before-publish", waits=True),
         Point("feed-after-confirm"),
         Point("claim-before-commit"),

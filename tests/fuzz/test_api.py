@@ -83,7 +83,7 @@ def _running(database_url: str, **settings: str) -> Iterator[str]:
 
 def furnish(books: Books) -> None:
     """A mailing with a message in every state that one can be in while it runs."""
-    mailing_id, ids = books.queued(6)
+    mailing_id, ids = books.launched(6)
     verdicts: list[tuple[Decision, Error | None]] = [
         (SENT, None),
         (FAILED, Error.REJECTED),

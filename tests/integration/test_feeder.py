@@ -305,7 +305,7 @@ def test_a_change_of_the_window_times_everything_anew_and_comes_to_an_end(
 
 
 def test_it_rescues_but_not_before_dispatchers_had_time_to_write_what_they_know(books: Books, start: Start) -> None:
-    mailing_id, ids = books.queued(2)
+    mailing_id, ids = books.launched(2)
     books.claim(mailing_id, ids, lease=timedelta(0))
     start()
     wait_until(lambda: leaders(books))
@@ -323,7 +323,7 @@ def test_nothing_is_rescued_for_a_lease_after_a_step_of_the_clock(
     passed = 0.0
     monkeypatch.setattr("dispatcher_service.leading.lease_guard.ticks", lambda: clock.ticks() + passed)
     guard, slot = LeaseGuard(lease=30.0), Slot("test")
-    mailing_id, ids = books.queued(3)
+    mailing_id, ids = books.launched(3)
 
     def rescue(guard: LeaseGuard) -> str:
         chore = RescueLeases(attempts=10, guard=guard)
@@ -342,7 +342,7 @@ def test_nothing_is_rescued_for_a_lease_after_a_step_of_the_clock(
 
 
 def test_who_has_not_seen_the_clock_before_sees_no_step(books: Books) -> None:
-    mailing_id, ids = books.queued(3)
+    mailing_id, ids = books.launched(3)
     books.claim(mailing_id, ids, lease=timedelta(0))
     with books.engine.connect() as connection:
         RescueLeases(attempts=10, guard=LeaseGuard(lease=30.0)).work(Step(Isolation(connection, Slot("test")), []))
@@ -471,6 +471,6 @@ def test_what_a_leader_left_unpublished_goes_out_with_the_next_one(
     books: Books, start: Start, consumer: Consumer
 ) -> None:
     """It died between the commit of `queued` and the publishing."""
-    mailing_id, ids = books.queued(3)
+    mailing_id, ids = books.launched(3)
     start()
     assert consumer.jobs(1) == [DispatchJob(mailing_id, tuple(ids))]

@@ -104,7 +104,7 @@ def test_what_waits_for_its_window_is_left_alone_until_then(books: Books) -> Non
 
 
 def test_what_the_broker_may_have_lost_is_due_with_its_mailing(books: Books) -> None:
-    mailing_id, ids = books.queued(2)
+    mailing_id, ids = books.launched(2)
     settle(books, mailing_id)
     assert looked_at(books) == []
     books.move(make_due)
@@ -121,7 +121,7 @@ def test_a_move_at_any_moment_of_a_look_is_not_forgotten(
     books: Books, settling: Engine, books_url: str, moment: str, slot: int
 ) -> None:
     """It commits before that statement of the look, or waits for the look's end."""
-    mailing_id, ids = books.queued(2)
+    mailing_id, ids = books.launched(2)
     engine = make_engine(books_url, "mover", pool_size=1)
     mover = threading.Thread(target=lambda: Books(engine, slot).move(hand_back, mailing_id, ids))
     blocked = "select count(*) from pg_stat_activity where application_name = 'mover' and wait_event_type = 'Lock'"
@@ -143,7 +143,7 @@ def test_a_move_at_any_moment_of_a_look_is_not_forgotten(
 
 
 def test_a_slot_that_somebody_writes_keeps_its_hint(books: Books, settling: Engine) -> None:
-    mailing_id, _ = books.queued(1)
+    mailing_id, _ = books.launched(1)
     with books.engine.begin() as connection:
         connection.execute(text("select from mailing_counters for update"))
         with settling.begin() as leader:
@@ -164,7 +164,7 @@ def test_a_paused_mailing_waits_for_whoever_resumes_it(books: Books) -> None:
 
 @pytest.mark.parametrize("change", ["cancelled_at = now()", "ends_at = now()", "paused_at = now(), ends_at = now()"])
 def test_what_has_ended_is_looked_at_until_it_is_closed_and_when_something_moves(books: Books, change: str) -> None:
-    mailing_id, ids = books.queued(2)
+    mailing_id, ids = books.launched(2)
     claimed = books.claim(mailing_id, ids[:1])
     settle(books, mailing_id)
     books.run(f"update mailings set {change}")
@@ -200,7 +200,7 @@ def test_a_hint_that_was_lost_is_given_again(books: Books) -> None:
 @pytest.mark.parametrize("deleted", ["never", "before it was finished", "afterwards"])
 def test_the_counters_of_a_finished_mailing_become_one_row(books: Books, other: Books, deleted: str) -> None:
     """That the totals are right, with and without it, is checked at the end of every test."""
-    mailing_id, ids = books.queued(3)
+    mailing_id, ids = books.launched(3)
     books.launched(5)
     books.record(SENT, books.claim(mailing_id, ids[:1]))
     other.record(SENT, other.claim(mailing_id, ids[1:]))
@@ -230,7 +230,7 @@ def test_the_counters_of_a_finished_mailing_become_one_row(books: Books, other: 
 ])  # fmt: skip
 def test_totals_that_somebody_has_changed_are_mended(books: Books, other: Books, change: str) -> None:
     """Also while messages move: what is on its way is counted once."""
-    mailing_id, ids = books.queued(3)
+    mailing_id, ids = books.launched(3)
     books.run(change)
     with books.engine.begin() as connection:
         difference = totals_difference(connection)

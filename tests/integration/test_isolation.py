@@ -63,7 +63,7 @@ class Others:
         self._books = books
         self._ended, _ = books.launched(3)
         self._cancelled, _ = books.launched(3)
-        self._lost, ids = books.queued(3)
+        self._lost, ids = books.launched(3)
         books.claim(self._lost, ids, lease=0 * LEASE)
         self._launched: list[int] = []
         books.run("update mailings set ends_at = now() where id = :id", id=self._ended)
@@ -176,7 +176,7 @@ def test_where_one_counter_is_locked_another_one_is_used(
 def test_leases_of_other_mailings_are_rescued_and_messages_of_others_closed(
     books: Books, books_url: str, start: Start, others: Others, lock: str
 ) -> None:
-    stuck, ids = books.queued(4)
+    stuck, ids = books.launched(4)
     books.claim(stuck, ids[:2], lease=0 * LEASE)
     books.run("update mailings set ends_at = now() where id = :id", id=stuck)
     books.run(ALL_COUNTERS, id=stuck)

@@ -169,7 +169,7 @@ def test_what_is_due_is_taken_oldest_first_and_listed_by_id(books: Books) -> Non
 
 
 def test_what_the_broker_keeps_too_long_is_taken_again(books: Books) -> None:
-    mailing_id, ids = books.queued(1)
+    mailing_id, ids = books.launched(1)
     due_in = books.message(ids[0]).due_at - books.now()
     assert GRACE - 10 * SECOND < due_in <= GRACE
     books.run("update messages set due_at = now()")
@@ -238,7 +238,7 @@ def test_a_change_of_the_window_times_waiting_messages_anew(books: Books) -> Non
 
 
 def test_a_claim_gives_all_that_a_call_needs(books: Books) -> None:
-    mailing_id, ids = books.queued(2)
+    mailing_id, ids = books.launched(2)
     ends_at = books.run("select ends_at from mailings")[0].ends_at
     phones = [row.phone for row in books.run("select phone from clients order by id")]
 
@@ -255,8 +255,8 @@ def test_a_claim_gives_all_that_a_call_needs(books: Books) -> None:
 
 
 def test_only_what_waits_for_it_is_claimed(books: Books) -> None:
-    mailing_id, ids = books.queued(4)
-    stranger, strange = books.queued(1)
+    mailing_id, ids = books.launched(4)
+    stranger, strange = books.launched(1)
     sent, leased, waiting, free = ids
     books.record(SENT, books.claim(mailing_id, [sent]))
     books.claim(mailing_id, [leased])
@@ -276,7 +276,7 @@ def test_only_what_waits_for_it_is_claimed(books: Books) -> None:
 
 
 def test_a_paused_mailing_takes_its_messages_back(books: Books) -> None:
-    mailing_id, ids = books.queued(3)
+    mailing_id, ids = books.launched(3)
     books.run("update mailings set paused_at = now()")
     assert books.claim(mailing_id, ids) == []
     assert books.states(mailing_id) == {"pending": 3}
@@ -286,7 +286,7 @@ def test_a_paused_mailing_takes_its_messages_back(books: Books) -> None:
 
 @pytest.mark.parametrize("change", ["cancelled_at = now()", "ends_at = now()"])
 def test_nothing_is_claimed_from_a_mailing_that_is_cancelled_or_over(books: Books, change: str) -> None:
-    mailing_id, ids = books.queued(3)
+    mailing_id, ids = books.launched(3)
     books.run(f"update mailings set {change}")
     assert books.claim(mailing_id, ids) == []
     assert books.states(mailing_id) == {"queued": 3}
@@ -315,7 +315,7 @@ def test_an_older_job_for_the_same_message_does_not_shorten_its_rung(books: Book
 
 
 def test_messages_of_clients_who_were_deleted_are_cancelled(books: Books) -> None:
-    mailing_id, ids = books.queued(3)
+    mailing_id, ids = books.launched(3)
     books.run("delete from clients where id = :id", id=books.message(ids[1]).client_id)
     assert [message.id for message in books.claim(mailing_id, ids)] == [ids[0], ids[2]]
     assert books.message(ids[1]).status == "cancelled"
@@ -329,7 +329,7 @@ def test_a_deleted_client_who_may_have_got_the_message_is_unknown(books: Books) 
 
 
 def test_a_claim_outside_the_window_puts_the_message_off_until_the_opening(books: Books) -> None:
-    mailing_id, ids = books.queued(2)
+    mailing_id, ids = books.launched(2)
     start, end = closed_window()
     books.run("update mailings set window_from = :start, window_until = :end", start=start, end=end)
     assert books.claim(mailing_id, ids) == []
@@ -364,7 +364,7 @@ def test_a_claim_tells_whether_the_provider_may_have_the_message_already(
 
 
 def test_the_rate_is_shared_over_connections(books: Books, other: Books) -> None:
-    mailing_id, ids = books.queued(60)
+    mailing_id, ids = books.launched(60)
     waits = []
     for number, each in enumerate((books, other, books)):
         job = ids[number * 20 : number * 20 + 20]
@@ -382,7 +382,7 @@ def test_the_rate_is_shared_over_connections(books: Books, other: Books) -> None
 
 
 def test_of_two_who_claim_the_same_job_each_message_has_one(books: Books, other: Books) -> None:
-    mailing_id, ids = books.queued(2000)
+    mailing_id, ids = books.launched(2000)
     barrier = threading.Barrier(2)
 
     def claim(each: Books) -> list[int]:
@@ -397,7 +397,7 @@ def test_of_two_who_claim_the_same_job_each_message_has_one(books: Books, other:
 
 
 def test_a_message_that_somebody_else_has_locked_is_left_to_him(books: Books, other: Books) -> None:
-    mailing_id, ids = books.queued(3)
+    mailing_id, ids = books.launched(3)
     with other.engine.begin() as connection:
         connection.execute(text("select from messages where id = :id for update"), {"id": ids[1]})
         assert [message.id for message in books.claim(mailing_id, ids)] == [ids[0], ids[2]]  # does not wait
@@ -408,7 +408,7 @@ def test_a_message_that_somebody_else_has_locked_is_left_to_him(books: Books, ot
 
 
 def test_a_message_that_was_sent(books: Books) -> None:
-    mailing_id, ids = books.queued(2)
+    mailing_id, ids = books.launched(2)
     assert books.record(SENT, books.claim(mailing_id, ids)) == 0
     for message_id in ids:
         row = books.message(message_id)
@@ -421,7 +421,7 @@ def test_a_message_that_was_sent(books: Books) -> None:
 
 @pytest.mark.parametrize("state", [MessageState.FAILED, MessageState.UNKNOWN, MessageState.EXPIRED])
 def test_a_message_that_was_given_up(books: Books, state: MessageState) -> None:
-    mailing_id, ids = books.queued(1)
+    mailing_id, ids = books.launched(1)
     assert books.record(Finish(state), books.claim(mailing_id, ids), Error.REJECTED) == 0
     row = books.message(ids[0])
     assert (row.status, row.attempts, row.error, row.due_at, row.sent_at) == (state, 1, "rejected", None, None)
@@ -437,7 +437,7 @@ def test_a_message_that_is_to_be_retried(books: Books) -> None:
 
 
 def test_a_message_that_is_handed_back_has_spent_no_attempt(books: Books) -> None:
-    mailing_id, ids = books.queued(1)
+    mailing_id, ids = books.launched(1)
     [message] = books.claim(mailing_id, ids)
     verdict = Verdict(message, HandBack(), Error.UNAUTHORIZED)
     assert books.move(record_verdicts, [verdict], MINUTE) == 0
@@ -448,8 +448,8 @@ def test_a_message_that_is_handed_back_has_spent_no_attempt(books: Books) -> Non
 
 
 def test_a_batch_of_every_kind_over_several_mailings(books: Books) -> None:
-    one, ids = books.queued(5)
-    two, more = books.queued(5)
+    one, ids = books.launched(5)
+    two, more = books.launched(5)
     claimed = [*books.claim(one, ids), *books.claim(two, more[:5])]
     decisions: list[tuple[Decision, Error | None]] = [
         (SENT, None), (FAILED, Error.REJECTED), (Retry(MINUTE), Error.TIMED_OUT), (HandBack(), None), (SENT, None),
@@ -465,7 +465,7 @@ def test_a_batch_of_every_kind_over_several_mailings(books: Books) -> None:
 
 @pytest.mark.parametrize("decision", [SENT, FAILED, Retry(MINUTE), HandBack()])
 def test_a_verdict_that_comes_too_late_or_twice_changes_nothing(books: Books, decision: Any) -> None:
-    mailing_id, ids = books.queued(3)
+    mailing_id, ids = books.launched(3)
     claimed = books.claim(mailing_id, ids, lease=timedelta(0))
     assert books.rescue(10, 2) == 2
     before = [books.message(message_id) for message_id in ids[:2]]
@@ -477,7 +477,7 @@ def test_a_verdict_that_comes_too_late_or_twice_changes_nothing(books: Books, de
 
 
 def test_a_late_verdict_does_not_pass_for_one_of_the_newer_claim_it_is_written_with(books: Books) -> None:
-    mailing_id, ids = books.queued(2)
+    mailing_id, ids = books.launched(2)
     old = books.claim(mailing_id, ids, lease=timedelta(0))
     books.rescue(10, 100)
     new = books.claim(mailing_id, books.take(mailing_id))
@@ -491,7 +491,7 @@ def test_a_late_verdict_does_not_pass_for_one_of_the_newer_claim_it_is_written_w
 
 
 def test_tallies_are_kept_by_the_quarter_of_an_hour(books: Books) -> None:
-    mailing_id, ids = books.queued(2)
+    mailing_id, ids = books.launched(2)
     books.record(SENT, books.claim(mailing_id, ids))
     [row] = books.run("select quarter, name, count as number from tallies where mailing_id = :id", id=mailing_id)
     assert (row.name, row.number) == ("sent", 2)
@@ -501,7 +501,7 @@ def test_tallies_are_kept_by_the_quarter_of_an_hour(books: Books) -> None:
 
 def test_what_is_written_late_is_counted_where_it_happened(books: Books) -> None:
     """Answers of different times, in one transaction, one of them without a time of its own."""
-    mailing_id, ids = books.queued(5)
+    mailing_id, ids = books.launched(5)
     now = books.now()
     quarter = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
     moments = [quarter - 31 * MINUTE, quarter - 16 * MINUTE, quarter - 29 * MINUTE, quarter, None]
@@ -527,7 +527,7 @@ def test_what_is_written_late_is_counted_where_it_happened(books: Books) -> None
     assert figures.first_sent_at == moments[0]
     assert figures.last_sent_at == books.message(ids[4]).sent_at >= now
 
-    later, more = books.queued(1)
+    later, more = books.launched(1)
     assert books.record(SENT, books.claim(later, more)) == 0
     with books.engine.connect() as connection:
         assert read_figures(connection, [later])[later].first_sent_at == books.message(more[0]).sent_at
@@ -537,7 +537,7 @@ def test_what_is_written_late_is_counted_where_it_happened(books: Books) -> None
 
 
 def test_a_lease_that_ran_out_costs_an_attempt(books: Books) -> None:
-    mailing_id, ids = books.queued(2)
+    mailing_id, ids = books.launched(2)
     [held] = books.claim(mailing_id, ids[:1])
     books.claim(mailing_id, ids[1:], lease=timedelta(0))
     assert books.rescue(10, 100) == 1
@@ -549,7 +549,7 @@ def test_a_lease_that_ran_out_costs_an_attempt(books: Books) -> None:
 
 
 def test_a_lease_that_ran_out_with_the_last_attempt_is_unknown(books: Books) -> None:
-    mailing_id, ids = books.queued(1)
+    mailing_id, ids = books.launched(1)
     books.claim(mailing_id, ids, lease=timedelta(0))
     assert books.rescue(1, 100) == 1
     assert books.message(ids[0]).status == "unknown"
@@ -557,7 +557,7 @@ def test_a_lease_that_ran_out_with_the_last_attempt_is_unknown(books: Books) -> 
 
 @pytest.mark.parametrize("change", ["cancelled_at = now()", "ends_at = now()"])
 def test_a_lease_that_ran_out_after_the_end_is_unknown(books: Books, change: str) -> None:
-    mailing_id, ids = books.queued(1)
+    mailing_id, ids = books.launched(1)
     books.claim(mailing_id, ids, lease=timedelta(0))
     books.run(f"update mailings set {change}")
     books.rescue(10, 100)
@@ -569,7 +569,7 @@ def test_a_lease_that_ran_out_after_the_end_is_unknown(books: Books, change: str
 def test_what_any_call_may_have_delivered_ends_as_unknown_whatever_came_after(
     books: Books, lost: str, end: str
 ) -> None:
-    mailing_id, ids = books.queued(1)
+    mailing_id, ids = books.launched(1)
     if lost == "answer":
         books.record(Retry(timedelta(0)), books.claim(mailing_id, ids), Error.TIMED_OUT)
     else:
@@ -617,7 +617,7 @@ def test_closing_leaves_what_is_on_the_wire_and_does_not_deny_what_may_have_arri
 
 
 def test_what_is_on_the_wire_when_the_mailing_is_cancelled_still_counts(books: Books) -> None:
-    mailing_id, ids = books.queued(2)
+    mailing_id, ids = books.launched(2)
     claimed = books.claim(mailing_id, ids)
     books.run("update mailings set cancelled_at = now()")
     assert books.record(SENT, claimed[:1]) == 0
@@ -627,7 +627,7 @@ def test_what_is_on_the_wire_when_the_mailing_is_cancelled_still_counts(books: B
 
 
 def test_a_claim_against_a_close(books: Books, other: Books) -> None:
-    mailing_id, ids = books.queued(1000)
+    mailing_id, ids = books.launched(1000)
     closed: list[int] = []
 
     def close() -> None:
@@ -666,7 +666,7 @@ def test_deleting_a_client_cancels_what_waits_for_him_in_mailings_that_are_not_f
 
 
 def test_a_job_that_could_not_be_published_is_due_again_at_once(books: Books) -> None:
-    mailing_id, ids = books.queued(3)
+    mailing_id, ids = books.launched(3)
     [message] = books.claim(mailing_id, ids[:1])
     books.move(hand_back, mailing_id, ids)
     assert books.message(message.id).status == "sending"
@@ -674,7 +674,7 @@ def test_a_job_that_could_not_be_published_is_due_again_at_once(books: Books) ->
 
 
 def test_after_the_broker_lost_everything_what_was_queued_is_due(books: Books) -> None:
-    mailing_id, ids = books.queued(3)
+    mailing_id, ids = books.launched(3)
     waiting, message_id = books.retrying(HOUR)
     books.claim(mailing_id, ids[:1])
     books.move(make_due)

@@ -21,7 +21,8 @@ def test_migrations_and_models_agree(engine: Engine) -> None:
 
 
 def test_indexes_constraints_and_states_are_those_of_the_models(engine: Engine) -> None:
-    """To the letter, with their conditions, which the comparison above does not look at."""
+    """To the letter, with their conditions, which the comparison above does not look at. `queued` is a name that the
+    type has since older versions: PostgreSQL takes none away."""
     with engine.begin() as connection:
         made = _definitions(connection, "public")
         connection.execute(text("create schema described"))
@@ -46,7 +47,7 @@ _DEFINITIONS = r"""
       and not exists (select from pg_class where oid = conrelid and relispartition)
     union all
     select string_agg(enumlabel, ', ' order by enumsortorder) from pg_enum e join pg_type t on t.oid = e.enumtypid
-    where t.typname = 'message_state' and t.typnamespace = cast(:schema as regnamespace)
+    where t.typname = 'message_state' and e.enumlabel <> 'queued' and t.typnamespace = cast(:schema as regnamespace)
 """
 
 

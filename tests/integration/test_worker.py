@@ -29,7 +29,7 @@ from shared.broker.base import Session
 from shared.broker.table import TableBroker
 from shared.clock import ticks
 from shared.database.engine import make_engine
-from shared.domain.job import DispatchJob
+from shared.domain.job import DispatchJob, Piece, Urgency
 from shared.domain.retry import RetryPolicy
 from tests.services.books import Books
 
@@ -63,7 +63,8 @@ def session(database_url: str) -> Iterator[Session]:
 
 
 def publish(session: Session, mailing_id: int, ids: Sequence[int], chunk: int = 200) -> None:
-    jobs = [DispatchJob(mailing_id, tuple(ids[at : at + chunk])).encode() for at in range(0, len(ids), chunk)]
+    pieces = [Piece(mailing_id, 0, Urgency(1, 0.0), tuple(ids[at : at + chunk])) for at in range(0, len(ids), chunk)]
+    jobs = [DispatchJob(time.time(), (piece,)).encode() for piece in pieces]
     session.publish(topology.DISPATCH, jobs)
 
 
@@ -144,7 +145,7 @@ def assert_once(simulator: Simulator, ids: Sequence[int]) -> None:
 def test_a_job_is_sent_recorded_and_acked(
     books: Books, session: Session, simulator: Simulator, database_url: str
 ) -> None:
-    mailing_id, ids = books.queued(500)
+    mailing_id, ids = books.launched(500)
     with Dispatcher(database_url, simulator):
         publish(session, mailing_id, ids)
         wait_until(settled(books, mailing_id, sent=500))
@@ -157,7 +158,7 @@ def test_what_nothing_more_will_join_is_recorded_at_once(
     books: Books, session: Session, simulator: Simulator, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dispatcher_service.pipeline.recorder.RECORD_DELAY", 60.0)
-    mailing_id, ids = books.queued(10)
+    mailing_id, ids = books.launched(10)
     with Dispatcher(database_url, simulator):
         publish(session, mailing_id, ids)
         wait_until(settled(books, mailing_id, sent=10))
@@ -167,7 +168,7 @@ def test_what_the_provider_gets_is_the_message(
     books: Books, session: Session, start_simulator: Any, database_url: str
 ) -> None:
     simulator = start_simulator("--token", TOKEN)
-    mailing_id, ids = books.queued(3)
+    mailing_id, ids = books.launched(3)
     books.run("update mailings set text = :text", text='Привет, \U0001f600 "O\'Neil" \\ \n%s {}')
     with Dispatcher(database_url, simulator):
         publish(session, mailing_id, ids)
@@ -178,7 +179,7 @@ def test_what_the_provider_gets_is_the_message(
 def test_a_job_that_cannot_be_read_is_buried_and_blocks_nothing(
     books: Books, session: Session, simulator: Simulator, database_url: str
 ) -> None:
-    mailing_id, ids = books.queued(10)
+    mailing_id, ids = books.launched(10)
     nonsense = [b"", b"\xff\0", b"[]", b'{"v": 2}', b'{"v": 1, "mailing_id": 1, "message_ids": ["1"]}'] * PREFETCH
     with Dispatcher(database_url, simulator):
         session.publish(topology.DISPATCH, nonsense)
@@ -192,7 +193,7 @@ def test_a_job_that_cannot_be_read_is_buried_and_blocks_nothing(
 def test_a_job_of_what_is_not_there_is_done_with(
     books: Books, session: Session, simulator: Simulator, database_url: str
 ) -> None:
-    mailing_id, ids = books.queued(5)
+    mailing_id, ids = books.launched(5)
     with Dispatcher(database_url, simulator):
         publish(session, 2**62, ids)
         publish(session, mailing_id, [2**62, 2**63 - 1])
@@ -207,7 +208,7 @@ def test_the_same_job_many_times_sends_once(
     books: Books, session: Session, simulator: Simulator, database_url: str
 ) -> None:
     simulator.set_faults(Faults(latency_ms=30))
-    mailing_id, ids = books.queued(300)
+    mailing_id, ids = books.launched(300)
     with Dispatcher(database_url, simulator), Dispatcher(database_url, simulator):
         for chunk in (300, 100, 70, 7):
             publish(session, mailing_id, ids, chunk)
@@ -220,7 +221,7 @@ def test_a_retry_waits_on_its_rung_and_comes_back(
     books: Books, session: Session, simulator: Simulator, database_url: str
 ) -> None:
     simulator.set_faults(Faults({Fault.SERVER_ERROR: 0.5, Fault.NOT_JSON: 0.5}, max_faults_per_id=2))
-    mailing_id, ids = books.queued(15)  # fewer than open the breaker
+    mailing_id, ids = books.launched(15)  # fewer than open the breaker
     with Dispatcher(database_url, simulator):
         publish(session, mailing_id, ids)
         wait_until(lambda: books.states(mailing_id) == {"retrying": 15})
@@ -234,7 +235,7 @@ def test_a_retry_waits_on_its_rung_and_comes_back(
 def test_attempts_end(books: Books, session: Session, simulator: Simulator, database_url: str) -> None:
     """`failed` where the provider said no, `unknown` where it may have taken the message."""
     simulator.set_faults(Faults({Fault.SERVER_ERROR: 0.5, Fault.ACCEPT_RESET: 0.5}))
-    mailing_id, ids = books.queued(15)
+    mailing_id, ids = books.launched(15)
     with Dispatcher(database_url, simulator, attempts=1):
         publish(session, mailing_id, ids)
         wait_until(lambda: not jobs(books))
@@ -249,7 +250,7 @@ def test_a_job_for_another_dispatcher_is_left_to_it(
 ) -> None:
     """What one has claimed and holds on the wire, the other does not touch, and acks its copy of the job."""
     simulator.set_faults(Faults(latency_ms=1000))
-    mailing_id, ids = books.queued(20)
+    mailing_id, ids = books.launched(20)
     with Dispatcher(database_url, simulator), Dispatcher(database_url, simulator):
         publish(session, mailing_id, ids)
         wait_until(lambda: simulator.summary().received == 20)
@@ -304,7 +305,7 @@ def test_a_claim_whose_commit_is_not_answered_is_handed_back(
 ) -> None:
     """It does not wait for the end of its lease, and is no attempt. A commit that waits for a standby server that never
     comes is done, and its answer can still get lost."""
-    mailing_id, ids = books.queued(20)
+    mailing_id, ids = books.launched(20)
     publish(session, mailing_id, ids)
     database_name = f'"{books.engine.url.database}"'
     books.run(f"alter database {database_name} set synchronous_commit = local")  # whoever connects from now on
@@ -342,7 +343,7 @@ def test_results_are_kept_while_the_database_is_away(
     books: Books, session: Session, simulator: Simulator, database_url: str
 ) -> None:
     simulator.set_faults(Faults(latency_ms=700))
-    mailing_id, ids = books.queued(40)
+    mailing_id, ids = books.launched(40)
     with Dispatcher(database_url, simulator) as dispatcher:
         publish(session, mailing_id, ids)
         wait_until(lambda: simulator.summary().accepted == 40)
@@ -361,7 +362,7 @@ def test_calls_that_hang_do_not_stop_the_others(
     """Every job of ten has a call that hangs for two seconds. If the jobs waited for those, the ten jobs in hand would
     let a hundred messages through in two seconds, and all would take twenty; the calls alone need four."""
     simulator.set_faults(Faults({Fault.HANG: 0.1}, latency_ms=10, max_faults_per_id=1))
-    mailing_id, ids = books.queued(1000)
+    mailing_id, ids = books.launched(1000)
     with Dispatcher(database_url, simulator, feeds=True, timeout=2.0):
         since = ticks()
         publish(session, mailing_id, ids, chunk=10)
@@ -387,7 +388,7 @@ def test_a_result_that_comes_too_late_harms_no_bookkeeping(
     """The lease is lost while the call hangs, and the same process claims the message anew."""
     before = held_jobs()
     simulator.set_faults(Faults({Fault.HANG: 1.0}, max_faults_per_id=1))
-    mailing_id, ids = books.queued(10)
+    mailing_id, ids = books.launched(10)
     with Dispatcher(database_url, simulator, feeds=True, timeout=2.0):
         publish(session, mailing_id, ids, chunk=1)
         wait_until(lambda: simulator.summary().received == 10)
@@ -396,7 +397,7 @@ def test_a_result_that_comes_too_late_harms_no_bookkeeping(
         publish(session, mailing_id, ids, chunk=1)
         wait_until(settled(books, mailing_id, sent=10))
         assert {row.attempts for row in books.run("select attempts from messages where mailing_id = 1")} == {1}
-        others, other_ids = books.queued(5 * PREFETCH)  # not before: a new feeder sends anew what is queued
+        others, other_ids = books.launched(5 * PREFETCH)  # not before: a new feeder sends anew what is queued
         publish(session, others, other_ids, chunk=1)
         wait_until(settled(books, others, sent=len(other_ids)))
         wait_until(lambda: held_jobs() <= before)

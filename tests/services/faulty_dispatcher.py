@@ -20,7 +20,7 @@ from importlib import import_module
 from typing import Any
 
 from dispatcher_service.__main__ import main
-from dispatcher_service.leading import feed, launch
+from dispatcher_service.leading import launch
 from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline import recorder
 from dispatcher_service.pipeline.recorder import Recorder
@@ -28,7 +28,7 @@ from dispatcher_service.sending.sender import Sender
 from shared.broker import rabbitmq, table
 from shared.broker.topology import DISPATCH
 from shared.database import engine
-from shared.domain.job import DispatchJob
+from shared.domain.job import DispatchJob, WakeUp
 
 DIES = "dies with "
 
@@ -63,7 +63,11 @@ def after(owner: Any, name: str, act: Act) -> None:
 
 
 def _in_jobs(bodies: Iterable[bytes]) -> list[int]:
-    return [message_id for body in bodies for message_id in DispatchJob.decode(body).message_ids]
+    return [message_id for body in bodies for piece in DispatchJob.decode(body) for message_id in piece.message_ids]
+
+
+def _in_wake_ups(bodies: Iterable[bytes]) -> list[int]:
+    return [message_id for body in bodies for message_id in WakeUp.decode(body).message_ids]
 
 
 def _publishing(place: Callable[[Any, str, Act], None], *, retries: bool) -> Install:
@@ -72,8 +76,10 @@ def _publishing(place: Callable[[Any, str, Act], None], *, retries: bool) -> Ins
     def install(reach: Callable[[Iterable[int]], None]) -> None:
         def act(*args: Any) -> None:
             queue, bodies = args[-2:]
-            if (queue == DISPATCH and not retries) or (queue.startswith("message.retry.") and retries):
+            if queue == DISPATCH and not retries:
                 reach(_in_jobs(bodies))
+            if queue.startswith("mailing.retry.") and retries:
+                reach(_in_wake_ups(bodies))
 
         for session in _SESSIONS:
             place(session, "publish", act)
@@ -98,7 +104,6 @@ _SESSIONS = (rabbitmq._Session, table._Session)
 
 POINTS: dict[str, Install] = {
     "launch-before-commit": lambda reach: after(launch, "create_messages", lambda made, *_: reach([_NEW] * made.count)),
-    "take-before-commit": lambda reach: after(feed, "take_messages", lambda ids, *_: reach(ids)),
     "feed-before-publish": _publishing(before, retries=False),
     "feed-after-confirm": _publishing(after, retries=False),
     "claim-before-commit": lambda reach: after(

@@ -1,13 +1,14 @@
 """What the tests of the leader share: who consumes its jobs, and who looks at what it has done."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from dispatcher_service.leading.lead import LEADER_LOCK, Leader
 from shared.broker import topology
 from shared.broker.base import Session
-from shared.domain.job import DispatchJob
+from shared.domain.job import DispatchJob, Piece
 from tests.services.books import HOUR, SECOND, Books
 
 LADDER = (5 * SECOND, HOUR)
@@ -17,13 +18,15 @@ Start = Callable[..., Leader]
 
 
 class Consumer:
-    """A dispatcher, as far as the feeder sees it: takes jobs, as many as it is told to."""
+    """A dispatcher, as far as the feeder sees it: takes jobs, as many as it is told to, and looks at them piece by
+    piece."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._pieces: deque[Piece] = deque()
         session.subscribe([topology.DISPATCH], 1)
 
-    def job(self, timeout: float = 10.0) -> DispatchJob | None:
+    def whole_job(self, timeout: float = 10.0) -> DispatchJob | None:
         """The next one, acked."""
         deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
@@ -32,9 +35,15 @@ class Consumer:
                 return DispatchJob.decode(delivery.body)
         return None
 
-    def jobs(self, number: int) -> list[DispatchJob]:
+    def job(self, timeout: float = 10.0) -> Piece | None:
+        """The next piece of one."""
+        if not self._pieces and (job := self.whole_job(timeout)):
+            self._pieces.extend(job)
+        return self._pieces.popleft() if self._pieces else None
+
+    def jobs(self, number: int) -> list[Piece]:
         jobs = [self.job() for _ in range(number)]
-        assert None not in jobs, f"only {len([job for job in jobs if job])} jobs came"
+        assert None not in jobs, f"only {len([job for job in jobs if job])} pieces came"
         return [job for job in jobs if job]
 
     def depth(self) -> int:

@@ -1,6 +1,6 @@
 """The moves of a message: every way ends, and an end is an end."""
 
-from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MOVES, OPEN_STATES, Error, MessageState
+from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MOVES, OPEN_STATES, WAITING_STATES, Error, MessageState
 
 
 def test_every_state_is_open_or_final() -> None:
@@ -34,9 +34,8 @@ def test_only_what_is_being_sent_can_become_sent_or_failed() -> None:
         assert [state for state in MessageState if result in MOVES[state]] == [MessageState.SENDING]
 
 
-def test_only_what_was_queued_or_waits_for_a_retry_can_be_claimed() -> None:
-    claimable = {state for state in MessageState if MessageState.SENDING in MOVES[state]}
-    assert claimable == {MessageState.QUEUED, MessageState.RETRYING}
+def test_only_what_waits_can_be_claimed() -> None:
+    assert {state for state in MessageState if MessageState.SENDING in MOVES[state]} == WAITING_STATES
 
 
 def test_names_fit_their_columns() -> None:

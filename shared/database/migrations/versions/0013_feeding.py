@@ -7,22 +7,20 @@ revision = "0013"
 down_revision = "0012"
 
 INDEX = "messages_due_idx"
+CHECK = "messages_messages_due_at_check_check"
 COLUMNS = ["mailing_id", "lane", "due_at", "id"]
 OPEN = "'pending', 'sending', 'retrying'"
 OPEN_BEFORE = "'pending', 'queued', 'sending', 'retrying'"
 
 
 def upgrade() -> None:
-    """The name stays in the type, from which PostgreSQL takes none away; no row has it."""
-    op.execute("update messages set status = 'pending', due_at = now() where status = 'queued'")
+    """The name stays in the type, from which PostgreSQL takes none away; no row has it. What was on the broker is due
+    again within half a minute, as it was before, and so is the hint of its mailing."""
+    op.execute("update messages set status = 'pending' where status = 'queued'")
     for table in ("mailing_counters", "ledger_totals"):
         op.execute(f"update {table} set pending = pending + queued where queued <> 0")
         op.drop_column(table, "queued")
     _make_anew("'pending', 'retrying'", OPEN)
-    op.execute("""
-        update mailing_counters c set due_at = now() from mailings m
-        where m.id = c.mailing_id and m.finished_at is null and m.launched_at is not null and c.due_at > now()
-    """)
 
 
 def downgrade() -> None:
@@ -34,8 +32,9 @@ def downgrade() -> None:
 def _make_anew(waiting: str, states: str) -> None:
     op.drop_index(INDEX, "messages")
     op.create_index(INDEX, "messages", COLUMNS, postgresql_where=sa.text(f"status in ({waiting})"))
-    op.execute("alter table messages drop constraint messages_due_at_check")
+    op.execute("alter index messages_1_mailing_id_lane_due_at_id_idx rename to messages_1_due_idx")
+    op.execute(f"alter table messages drop constraint {CHECK}")
     op.execute(
-        "alter table messages add constraint messages_due_at_check"
+        f"alter table messages add constraint {CHECK}"
         f" check ((due_at is null) = (status not in ({states})))"
     )
