@@ -99,7 +99,7 @@ class Feed:
                 del self._lanes[lane]
         for lane, mailing in seen.items():
             fed = self._lanes.get(lane)
-            if fed is None or fed.mailing.version != mailing.version:
+            if fed is None or None not in (fed.mailing.version, mailing.version) and fed.mailing.version != mailing.version:
                 self._lanes[lane] = _Fed(mailing)
             else:
                 fed.mailing = mailing

@@ -121,7 +121,7 @@ def _until_over(system: System, flight: Flight) -> dict[int, str]:
 
     def look() -> dict[int, str]:
         rows = _rows(system, flight.mailing_id)
-        return {} if set(rows.values()) & {"pending", "queued", "sending", "retrying"} else rows
+        return {} if set(rows.values()) & {"pending", "sending", "retrying"} else rows
 
     rows = system.until(look, "every message has its final state", within=patience(30))
     assert len(rows) == flight.clients

@@ -14,11 +14,9 @@ from shared.domain.retry import Finish, HandBack, Retry
 from shared.ledger.entries import open_entries
 from shared.messages.claim import claim_messages
 from shared.messages.close import close_messages
-from shared.messages.fragments import GRACE
 from shared.messages.hints import settle_hints
 from shared.messages.record import Verdict, record_verdicts
 from shared.messages.rescue import find_lost, rescue_messages
-from shared.messages.take import take_messages
 from tests.services.api import Api, mailing, running
 from tests.services.books import Books
 
@@ -39,10 +37,8 @@ def launched(api: Api, size: int) -> int:
 
 def send(api: Api, mailing_id: int, outcomes: Sequence[Any]) -> None:
     """What a dispatcher does: claims the first messages and records (decision, error, ambiguous) for each."""
-    with api.engine.begin() as connection, open_entries(connection, 2) as entries:
-        ids = take_messages(connection, entries, mailing_id, len(outcomes))
     with api.engine.begin() as connection, open_entries(connection, 3) as entries:
-        claim = claim_messages(connection, entries, mailing_id, ids, lease=_LEASE)
+        claim = claim_messages(connection, entries, {mailing_id: due(connection, mailing_id, len(outcomes))}, lease=_LEASE)
     assert claim is not None
     assert len(claim.messages) == len(outcomes)
     by_client = sorted(claim.messages, key=lambda message: message.client_id)
@@ -51,7 +47,12 @@ def send(api: Api, mailing_id: int, outcomes: Sequence[Any]) -> None:
         assert record_verdicts(connection, entries, verdicts, _LEASE) == 0
 
 
-_LEASE = GRACE
+def due(connection: Connection, mailing_id: int, limit: int) -> list[int]:
+    read = read_due(connection, 1, [Wanted(mailing_id, 0, limit, None)], limit)
+    return [message_id for group in read.groups.get(0, ()) for message_id in group.ids]
+
+
+_LEASE = timedelta(seconds=30)
 SENT = (Finish(MessageState.SENT), None)
 FAILED = (Finish(MessageState.FAILED), Error.REJECTED)
 RETRY = (Retry(_LEASE), Error.SERVER_ERROR)
@@ -116,8 +117,10 @@ def test_a_call_that_died_with_its_dispatcher_counts_as_one_that_the_provider_ma
     mailing_id = launched(api, 1)
     for _ in range(3):
         with api.engine.begin() as connection, open_entries(connection, 2) as entries:
-            ids = take_messages(connection, entries, mailing_id, 1)
-            assert claim_messages(connection, entries, mailing_id, ids, lease=timedelta(0))
+            job = {mailing_id: due(connection, mailing_id, 1)}
+            claim = claim_messages(connection, entries, job, lease=timedelta(0))
+            assert claim is not None
+            assert claim.messages
         with api.engine.begin() as connection, open_entries(connection, 2) as entries:
             assert rescue_messages(connection, entries, 10, find_lost(connection, 1)[mailing_id]) == 1
     assert api.get(f"/mailings/{mailing_id}/detail_statistics/")["repeated"] == 2

@@ -33,11 +33,11 @@ def test_all_go_in_or_none(engine: Engine, database_url: str) -> None:
 def test_messages_come_out_by_state(engine: Engine, database_url: str) -> None:
     insert = text(
         "insert into messages (id, part, mailing_id, client_id, status, due_at) values"
-        " (1, 1, 7, 1, 'sent', null), (2, 1, 7, 2, 'queued', now()), (3, 1, 7, 3, 'sent', null),"
+        " (1, 1, 7, 1, 'sent', null), (2, 1, 7, 2, 'retrying', now()), (3, 1, 7, 3, 'sent', null),"
         " (4, 1, 8, 1, 'failed', null)"
     )
     with engine.begin() as connection:
         connection.execute(insert)
     found = directory.messages(database_url, 7)
-    assert {state: ids for state, ids in found.items() if ids} == {MessageState.SENT: {1, 3}, MessageState.QUEUED: {2}}
+    assert {state: ids for state, ids in found.items() if ids} == {MessageState.SENT: {1, 3}, MessageState.RETRYING: {2}}
     assert set(found) == set(MessageState)

@@ -1,6 +1,7 @@
 """The feeder, on a real database and the table broker: what goes out, in which order, and what never does."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,8 +14,8 @@ from dispatcher_service.leading.backlog import LEAST
 from dispatcher_service.leading.chores.chore import Step
 from dispatcher_service.leading.chores.close_ended import CLOSE_SLICE
 from dispatcher_service.leading.chores.rescue_leases import RESCUE_AFTER, RescueLeases
-from dispatcher_service.leading.feed import CHUNK
 from dispatcher_service.leading.isolation import Isolation
+from dispatcher_service.leading.jobs import BEGIN_WITH as CHUNK
 from dispatcher_service.leading.lease_guard import LeaseGuard
 from shared import clock
 from shared.broker import topology
@@ -22,7 +23,7 @@ from shared.broker.base import Broker, Session
 from shared.broker.table import TableBroker
 from shared.database.engine import make_engine
 from shared.domain.errors import BrokerUnavailable
-from shared.domain.job import DispatchJob, LaunchJob
+from shared.domain.job import LaunchJob
 from shared.domain.message import Error
 from shared.domain.retry import Retry
 from shared.ledger.slot import Slot
@@ -79,7 +80,7 @@ def test_a_mailing_goes_out_at_its_start_with_no_further_action(books: Books, st
     assert consumer.job(timeout=1.0) is None
     assert books.states(mailing_id) == {}
     [job] = consumer.jobs(1)
-    assert job == DispatchJob(mailing_id, tuple(books.ids(mailing_id)))
+    assert (job.mailing_id, job.message_ids) == (mailing_id, tuple(books.ids(mailing_id)))
     row = mailing(books, mailing_id)
     assert row.launched_at >= row.starts_at
 
@@ -121,27 +122,26 @@ def test_publishing_does_not_wait_for_the_end_of_a_launch(books: Books, start: S
     assert len(ids) == len(set(ids)) == count
 
 
-def test_jobs_carry_a_chunk_of_one_mailing_and_every_message_once(
-    books: Books, start: Start, consumer: Consumer
-) -> None:
-    books.clients(CHUNK * 2 + 1)
-    mailings = [books.mailing(), books.mailing(ends=2 * HOUR)]
+def test_small_mailings_share_jobs_and_every_message_is_in_one(books: Books, start: Start, consumer: Consumer) -> None:
+    mailings = [books.launched(5)[0] for _ in range(10)] + [books.launched(CHUNK * 2)[0]]
     start()
-    jobs = consumer.jobs(6)
+    jobs = []
+    while job := consumer.whole_job(timeout=1.0):
+        jobs.append(job)
     for mailing_id in mailings:
-        ids = [message_id for job in jobs if job.mailing_id == mailing_id for message_id in job.message_ids]
+        ids = [each for job in jobs for piece in job if piece.mailing_id == mailing_id for each in piece.message_ids]
         assert sorted(ids) == books.ids(mailing_id)
-    assert all(len(job.message_ids) <= CHUNK for job in jobs)
-    assert consumer.job(timeout=0.5) is None
+    assert all(job.size <= CHUNK for job in jobs)
+    assert len(jobs) <= 5
 
 
-def test_where_the_rate_is_limited_jobs_are_no_more_than_half_a_seconds_work(
+def test_where_the_rate_is_limited_jobs_are_a_quarter_of_a_seconds_work(
     books: Books, start: Start, consumer: Consumer
 ) -> None:
     books.clients(25)
     books.mailing()
     start(rate=20.0)
-    assert [len(job.message_ids) for job in consumer.jobs(3)] == [10, 10, 5]
+    assert [len(job.message_ids) for job in consumer.jobs(3)] == [5, 5, 5]
 
 
 def test_a_mailing_that_is_paused_before_its_start_waits_to_be_resumed(
@@ -174,10 +174,21 @@ def test_the_mailing_that_ends_first_goes_first(books: Books, start: Start, cons
     later = books.mailing(ends=3 * HOUR)
     sooner = books.mailing(ends=HOUR)
     middle = books.mailing(ends=2 * HOUR)
+    for mailing_id in (sooner, middle, later):
+        books.launch(mailing_id)
     start()
-    order = [job.mailing_id for job in consumer.jobs(9)]
-    # What was put on the broker in one look stays in its order.
-    assert order == [sooner] * 3 + [middle] * 3 + [later] * 3
+    taken: Counter[int] = Counter()
+    firsts = []
+    while taken.total() < CHUNK * 9:
+        if (job := consumer.job()) is None:
+            break
+        taken[job.mailing_id] += len(job.message_ids)
+        if job.mailing_id not in firsts:
+            firsts.append(job.mailing_id)
+        if taken[sooner] < CHUNK * 3:
+            assert taken[sooner] >= 0.8 * taken.total(), "all the others have a tenth"
+    assert taken == {sooner: CHUNK * 3, middle: CHUNK * 3, later: CHUNK * 3}
+    assert firsts == [sooner, middle, later]
 
 
 def test_the_backlog_stays_small_while_nobody_consumes(books: Books, start: Start, consumer: Consumer) -> None:
@@ -188,16 +199,16 @@ def test_the_backlog_stays_small_while_nobody_consumes(books: Books, start: Star
     while time.monotonic() < deadline:
         assert consumer.depth() <= LEAST
         time.sleep(0.05)
-    assert books.states(mailing_id) == {"queued": LEAST * CHUNK, "pending": (30 - LEAST) * CHUNK}
+    assert books.states(mailing_id) == {"pending": 30 * CHUNK}, "no row is written for a job"
 
 
 def test_what_nobody_consumed_for_long_is_not_piled_up(books: Books, start: Start, consumer: Consumer) -> None:
-    """Messages that were queued too long ago are due again; the jobs that name them still wait."""
+    """Messages that are due anew are published anew, while the jobs that name them still wait."""
     books.launched(CHUNK * 4)
     start()
     wait_until(lambda: consumer.depth() == LEAST)
     for _ in range(3):
-        books.run("update messages set due_at = now() where status = 'queued'")
+        books.run("update messages set due_at = now()")
         time.sleep(0.4)
         assert consumer.depth() <= LEAST
 
@@ -214,8 +225,13 @@ def test_nothing_is_published_while_the_mailing_is_paused(books: Books, start: S
         before.append(job)
     assert len(before) < 10
     books.run("update mailings set paused_at = null")
-    after = consumer.jobs(10 - len(before))
-    assert sorted(message_id for job in before + after for message_id in job.message_ids) == ids
+    after = consumer.jobs(1)
+    # What was let go unclaimed while it was paused comes again.
+    assert {message_id for job in before + after for message_id in job.message_ids} <= set(ids)
+    claimed = {message.id for job in before for message in books.claim(job.mailing_id, job.message_ids)}
+    while claimed < set(ids):
+        [job] = consumer.jobs(1)
+        claimed |= {message.id for message in books.claim(job.mailing_id, job.message_ids)}
 
 
 @pytest.mark.parametrize(("change", "state"), [
@@ -230,7 +246,7 @@ def test_an_ended_mailing_is_closed_and_finished_when_the_last_call_is_over(
     books: Books, start: Start, consumer: Consumer, change: str, state: str
 ) -> None:
     mailing_id, ids = books.launched(CHUNK * 3)
-    taken = books.take(mailing_id, 10)
+    taken = ids[:10]
     sent, wire, doubtful, refused = taken[:2], taken[2:4], taken[4:6], taken[6:8]
     books.record(SENT, books.claim(mailing_id, sent))
     books.record(Retry(HOUR), books.claim(mailing_id, doubtful), Error.TIMED_OUT)
@@ -294,7 +310,14 @@ def test_a_change_of_the_window_times_everything_anew_and_comes_to_an_end(
         "update mailings set window_changed = true, window_from = :start, window_until = :end",
         start=local_time(5 * HOUR), end=local_time(6 * HOUR),
     )  # fmt: skip
-    wait_until(lambda: all_wait_until(5 * HOUR))
+
+    def all_are_put_off() -> bool:
+        """By claims, as dispatchers make them."""
+        while not all_wait_until(5 * HOUR) and (job := consumer.job(timeout=0.5)):
+            books.claim(job.mailing_id, job.message_ids)
+        return all_wait_until(5 * HOUR)
+
+    wait_until(all_are_put_off)
     wait_until(lambda: not mailing(books, mailing_id).window_changed)
     books.run("update mailings set window_changed = true, window_from = null, window_until = null")
     consumer.jobs(3)
@@ -313,7 +336,7 @@ def test_it_rescues_but_not_before_dispatchers_had_time_to_write_what_they_know(
     wait_until(lambda: "sending" not in books.states(mailing_id))
     assert time.monotonic() - since > RESCUE_AFTER - 1.5
     assert books.message(ids[0]).error == "lease_lost"
-    wait_until(lambda: books.states(mailing_id) == {"queued": 2})
+    wait_until(lambda: books.states(mailing_id) == {"pending": 2})
 
 
 def test_nothing_is_rescued_for_a_lease_after_a_step_of_the_clock(
@@ -333,7 +356,7 @@ def test_nothing_is_rescued_for_a_lease_after_a_step_of_the_clock(
     with books.engine.connect() as connection:
         books.claim(mailing_id, ids, lease=timedelta(0))
         assert rescue(guard) == "rescued"
-        books.claim(mailing_id, books.take(mailing_id), lease=timedelta(0))
+        books.claim(mailing_id, ids, lease=timedelta(0))
         passed = -40.0
         assert rescue(guard) == "left alone"
         assert rescue(guard) == "left alone"
@@ -464,13 +487,16 @@ def test_a_broker_that_comes_back_empty_is_filled_again_at_once(
     wait_until(lambda: switch.refusals)
     books.run("delete from broker_jobs")
     switch.off = False
-    assert consumer.jobs(1) == [DispatchJob(mailing_id, tuple(ids))]
+    assert consumer.jobs(1)[0].message_ids == tuple(ids)
 
 
 def test_what_a_leader_left_unpublished_goes_out_with_the_next_one(
     books: Books, start: Start, consumer: Consumer
 ) -> None:
-    """It died between the commit of `queued` and the publishing."""
-    mailing_id, ids = books.launched(3)
-    start()
-    assert consumer.jobs(1) == [DispatchJob(mailing_id, tuple(ids))]
+    """It cannot know what another one has published, and asks no job."""
+    _, ids = books.launched(3)
+    for _ in range(2):
+        leader = start()
+        assert consumer.jobs(1)[0].message_ids == tuple(ids)
+        leader.stop()
+        leader.join(5)

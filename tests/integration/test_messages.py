@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dispatcher_service.leading.walk import due_mailings
 from shared.database.engine import make_engine
+from shared.domain.due import Position
 from shared.domain.message import Error, MessageState
 from shared.domain.retry import Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
 from shared.ledger.entries import Entries, open_entries
@@ -22,13 +23,10 @@ from shared.messages.cancel import cancel_client
 from shared.messages.claim import claim_messages
 from shared.messages.close import close_messages
 from shared.messages.create import Slice, create_messages
-from shared.messages.fragments import GRACE
-from shared.messages.hand_back import hand_back
-from shared.messages.make_due import make_due
+from shared.messages.due import Wanted, read_due
 from shared.messages.record import Verdict, record_verdicts
 from shared.messages.rescue import Lost, find_lost, rescue_messages
 from shared.messages.retime import retime_messages
-from shared.messages.take import take_messages
 from tests.services.books import FAILED, HOUR, LEASE, MINUTE, SECOND, SENT, Books
 
 
@@ -132,7 +130,7 @@ def test_a_launch_after_the_end_shows_who_was_not_reached(books: Books) -> None:
     mailing_id, ids = books.launched(3, starts=-HOUR, ends=-SECOND)
     assert books.states(mailing_id) == {"expired": 3}
     assert books.tallies(mailing_id) == {"expired": 3}
-    assert books.take(mailing_id) == []
+    assert books.due(mailing_id) == []
     assert books.claim(mailing_id, ids) == []
 
 
@@ -155,48 +153,37 @@ def test_two_launches_at_the_same_time_make_no_message_twice(books: Books, other
     assert books.states(mailing_id) == {"pending": 500}
 
 
-# ---------------------------------------------------------------- take
+# ---------------------------------------------------------------- what is due
 
 
-def test_what_is_due_is_taken_oldest_first_and_listed_by_id(books: Books) -> None:
+def test_what_is_due_is_read_oldest_first(books: Books) -> None:
     mailing_id, ids = books.launched(6)
     books.run("update messages set due_at = now() - interval '1 h' where id = any(:ids)", ids=[ids[4], ids[2]])
     books.run("update messages set due_at = now() + interval '1 h' where id = :id", id=ids[0])
-    assert books.take(mailing_id, limit=2) == [ids[2], ids[4]]
-    assert books.take(mailing_id) == [ids[1], ids[3], ids[5]]
-    assert books.take(mailing_id) == []
-    assert books.states(mailing_id) == {"queued": 5, "pending": 1}
+    assert books.due(mailing_id, limit=2) == [ids[2], ids[4]]
+    assert books.due(mailing_id) == [ids[2], ids[4], ids[1], ids[3], ids[5]]
+    assert books.states(mailing_id) == {"pending": 6}, "nothing is written for that"
 
 
-def test_what_the_broker_keeps_too_long_is_taken_again(books: Books) -> None:
-    mailing_id, ids = books.launched(1)
-    due_in = books.message(ids[0]).due_at - books.now()
-    assert GRACE - 10 * SECOND < due_in <= GRACE
-    books.run("update messages set due_at = now()")
-    assert books.take(mailing_id) == ids
+def test_of_several_lanes_each_is_read_behind_its_position_and_not_beyond_its_limit(books: Books) -> None:
+    (one, ids), (two, more), (three, rest) = (books.launched(4) for _ in range(3))
+    [(due_at,)] = books.run("select due_at from messages where id = :id", id=ids[0])
+    wanted = [Wanted(two, 0, 2, None), Wanted(one, 0, 9, Position(due_at, ids[1])), Wanted(three, 0, 9, None)]
+    with books.engine.begin() as connection:
+        read = read_due(connection, 1, wanted, 5)
+    found = {number: [each for group in groups for each in group.ids] for number, groups in read.groups.items()}
+    assert found == {0: more[:2], 1: ids[2:], 2: rest[:1]}
+    assert read.size == 5
 
 
-def test_a_retry_whose_job_was_lost_is_taken(books: Books) -> None:
+def test_a_retry_is_due_when_its_rung_has_passed(books: Books) -> None:
     mailing_id, message_id = books.retrying(5 * SECOND)
-    assert books.take(mailing_id) == []
+    assert books.due(mailing_id) == []
     books.run("update messages set due_at = now()")
-    assert books.take(mailing_id) == [message_id]
-    assert books.message(message_id).status == "queued"
+    assert books.due(mailing_id) == [message_id]
 
 
-def test_nothing_is_taken_from_a_mailing_that_is_paused_cancelled_or_over(books: Books) -> None:
-    mailing_id, _ = books.launched(2)
-    for change in (
-        "paused_at = now()",
-        "paused_at = null, cancelled_at = now()",
-        "cancelled_at = null, ends_at = now()",
-    ):
-        books.run(f"update mailings set {change}")
-        assert books.take(mailing_id) == []
-    assert books.states(mailing_id) == {"pending": 2}
-
-
-def test_those_whose_window_is_closed_wait_for_its_opening_the_others_go(books: Books) -> None:
+def test_those_whose_window_is_closed_are_due_at_its_opening_from_the_start(books: Books) -> None:
     books.clients(2, timezone="Europe/Moscow")
     books.clients(1, timezone="Asia/Omsk")  # three hours ahead of Moscow
     books.clients(1, timezone="America/New_York")
@@ -204,34 +191,34 @@ def test_those_whose_window_is_closed_wait_for_its_opening_the_others_go(books: 
     books.launch(mailing_id)
     ids = books.ids(mailing_id)
 
-    assert books.take(mailing_id) == [ids[2]]
+    assert books.due(mailing_id) == [ids[2]]
 
     now = books.now()
     moscow, _, _, new_york = (books.message(message_id) for message_id in ids)
     assert moscow.status == new_york.status == "pending"
     assert abs(moscow.due_at - (now + 2 * HOUR)) < MINUTE
     assert new_york.due_at > moscow.due_at
-    assert books.take(mailing_id) == []
 
 
 def test_a_message_goes_at_the_very_opening_of_its_window_and_not_before(books: Books) -> None:
     opening = (books.now() + 4 * SECOND).replace(microsecond=0)
     edge = opening.astimezone(ZoneInfo("Europe/Moscow")).strftime("%H:%M:%S")
     mailing_id, ids = books.launched(1, window=(edge, local_time("Europe/Moscow", HOUR)))
-    assert books.take(mailing_id) == []
+    assert books.claim(mailing_id, ids) == []
     assert books.message(ids[0]).due_at == opening
-    assert wait_until(lambda: books.take(mailing_id)) == ids
-    assert opening <= books.message(ids[0]).due_at - GRACE < opening + 5 * SECOND
+    [message] = wait_until(lambda: books.claim(mailing_id, ids))
+    assert opening <= books.message(message.id).due_at - LEASE < opening + 5 * SECOND
 
 
 def test_a_change_of_the_window_times_waiting_messages_anew(books: Books) -> None:
     mailing_id, ids = books.launched(5, window=closed_window())
-    assert books.take(mailing_id) == []
+    assert books.due(mailing_id) == []
     start, end = open_window()
     books.run("update mailings set window_from = :start, window_until = :end", start=start, end=end)
-    assert books.take(mailing_id) == []
+    assert books.due(mailing_id) == []
     assert [books.move(retime_messages, mailing_id, 3) for _ in range(3)] == [3, 2, 0]
-    assert books.take(mailing_id) == ids
+    assert books.due(mailing_id) == ids
+    assert len(books.claim(mailing_id, ids)) == 5
 
 
 # ---------------------------------------------------------------- claim
@@ -254,17 +241,13 @@ def test_a_claim_gives_all_that_a_call_needs(books: Books) -> None:
         assert abs(row.due_at - books.now() - LEASE) < 10 * SECOND
 
 
-def test_only_what_waits_for_it_is_claimed(books: Books) -> None:
+def test_only_what_waits_and_is_due_is_claimed(books: Books) -> None:
     mailing_id, ids = books.launched(4)
     stranger, strange = books.launched(1)
     sent, leased, waiting, free = ids
     books.record(SENT, books.claim(mailing_id, [sent]))
     books.claim(mailing_id, [leased])
-    books.run("update messages set status = 'pending' where id = :id", id=waiting)
-    books.run(
-        "update mailing_counters set pending = pending + 1, queued = queued - 1 where mailing_id = :id", id=mailing_id
-    )
-    books.run("update ledger_totals set pending = pending + 1, queued = queued - 1")
+    books.run("update messages set due_at = now() + interval '1 s' where id = :id", id=waiting)
     before = [books.message(message_id) for message_id in (sent, leased, waiting, *strange)]
 
     claimed = books.claim(mailing_id, [*ids, *strange, free, 10**12])
@@ -275,21 +258,40 @@ def test_only_what_waits_for_it_is_claimed(books: Books) -> None:
     assert books.claim(stranger, ids) == []
 
 
-def test_a_paused_mailing_takes_its_messages_back(books: Books) -> None:
+@pytest.mark.parametrize("change", ["paused_at = now()", "cancelled_at = now()", "ends_at = now()"])
+def test_nothing_is_claimed_from_a_mailing_that_is_paused_cancelled_or_over(books: Books, change: str) -> None:
+    """Nor written: the messages are as they were."""
     mailing_id, ids = books.launched(3)
-    books.run("update mailings set paused_at = now()")
-    assert books.claim(mailing_id, ids) == []
-    assert books.states(mailing_id) == {"pending": 3}
-    books.run("update mailings set paused_at = null")
-    assert books.take(mailing_id) == ids
-
-
-@pytest.mark.parametrize("change", ["cancelled_at = now()", "ends_at = now()"])
-def test_nothing_is_claimed_from_a_mailing_that_is_cancelled_or_over(books: Books, change: str) -> None:
-    mailing_id, ids = books.launched(3)
+    before = [books.message(message_id) for message_id in ids]
     books.run(f"update mailings set {change}")
     assert books.claim(mailing_id, ids) == []
-    assert books.states(mailing_id) == {"queued": 3}
+    assert [books.message(message_id) for message_id in ids] == before
+
+
+def test_one_claim_takes_the_messages_of_many_mailings(books: Books) -> None:
+    """Each as it is for its own mailing: with or without a window, in whatever part, running or not."""
+    start, end = open_window()
+    plain, other, open_, closed, paused = (
+        books.launched(3)[0], books.launched(2)[0], books.launched(3, window=(start, end))[0],
+        books.launched(3)[0], books.launched(3)[0],
+    )  # fmt: skip
+    start, end = closed_window()
+    books.run("update mailings set window_from = :start, window_until = :end where id = :id",
+              start=start, end=end, id=closed)  # fmt: skip
+    books.run("update mailings set paused_at = now() where id = :id", id=paused)
+    books.run("update mailings set text = 'Other' where id = :id", id=other)
+    job = {mailing_id: books.ids(mailing_id) for mailing_id in (plain, other, open_, closed, paused, 10**12)}
+    claim = books.move(claim_messages, job, lease=LEASE)
+    assert claim is not None
+    by_mailing: dict[int, list[int]] = {}
+    for message in claim.messages:
+        assert message.text == ("Other" if message.mailing_id == other else "Hello")
+        assert message.claim_id == claim.id
+        by_mailing.setdefault(message.mailing_id, []).append(message.id)
+    assert by_mailing == {mailing_id: job[mailing_id] for mailing_id in (plain, other, open_)}
+    assert books.states(closed) == books.states(paused) == {"pending": 3}
+    assert books.due(closed) == []
+    assert books.due(paused) == job[paused]
 
 
 def test_a_retry_is_claimed_when_its_rung_has_passed(books: Books) -> None:
@@ -343,13 +345,13 @@ def test_the_deadline_is_the_closing_of_the_clients_window_or_the_end_of_the_mai
     books.clients(1, timezone="Europe/Moscow")
     mailing_id = books.mailing(ends=2 * HOUR, window=open_window())
     books.launch(mailing_id)
-    [message] = books.claim(mailing_id, books.take(mailing_id))
+    [message] = books.claim(mailing_id, books.ids(mailing_id))
     assert abs(message.deadline - books.now() - HOUR) < MINUTE
     assert message.ends_at > message.deadline
     books.record(HandBack(), [message])
     books.run("update mailings set ends_at = now() + interval '1 min'")
     books.run("update messages set due_at = now()")
-    [message] = books.claim(mailing_id, books.take(mailing_id))
+    [message] = books.claim(mailing_id, books.ids(mailing_id))
     assert message.deadline == message.ends_at
 
 
@@ -368,15 +370,16 @@ def test_the_rate_is_shared_over_connections(books: Books, other: Books) -> None
     waits = []
     for number, each in enumerate((books, other, books)):
         job = ids[number * 20 : number * 20 + 20]
-        claim = each.move(claim_messages, mailing_id, job, lease=LEASE, rate=10.0)
+        claim = each.move(claim_messages, {mailing_id: job}, lease=LEASE, rate=10.0)
         assert claim is not None
         assert len(claim.messages) == 20
         waits.append(claim.wait)
     assert waits[0] == pytest.approx(0.0, abs=0.01)
     assert waits[1] == pytest.approx(2.0, abs=1.0)
     assert waits[2] == pytest.approx(waits[1] + 2.0, abs=1.0)
-    nothing = books.move(claim_messages, mailing_id, ids, lease=LEASE, rate=10.0)
-    assert nothing is None  # and reserves nothing
+    nothing = books.move(claim_messages, {mailing_id: ids}, lease=LEASE, rate=10.0)
+    assert nothing is not None
+    assert not nothing.messages  # and reserves nothing
     reserved = books.run("select next_at - now() as left from send_rate")[0].left
     assert 3 * SECOND < reserved <= 6 * SECOND
 
@@ -401,7 +404,7 @@ def test_a_message_that_somebody_else_has_locked_is_left_to_him(books: Books, ot
     with other.engine.begin() as connection:
         connection.execute(text("select from messages where id = :id for update"), {"id": ids[1]})
         assert [message.id for message in books.claim(mailing_id, ids)] == [ids[0], ids[2]]  # does not wait
-    assert books.message(ids[1]).status == "queued"
+    assert books.message(ids[1]).status == "pending"
 
 
 # ---------------------------------------------------------------- record
@@ -432,7 +435,7 @@ def test_a_message_that_is_to_be_retried(books: Books) -> None:
     mailing_id, message_id = books.retrying(MINUTE, Error.SERVER_ERROR)
     row = books.message(message_id)
     assert (row.status, row.attempts, row.error) == ("retrying", 1, "server_error")
-    assert abs(row.due_at - books.now() - MINUTE - GRACE) < 10 * SECOND
+    assert abs(row.due_at - books.now() - MINUTE) < 10 * SECOND
     assert books.tallies(mailing_id) == {"error.server_error": 1}
 
 
@@ -457,9 +460,7 @@ def test_a_batch_of_every_kind_over_several_mailings(books: Books) -> None:
     verdicts = [Verdict(message, *decisions[number % 5]) for number, message in enumerate(claimed)]
     assert books.move(record_verdicts, verdicts[::-1], MINUTE) == 0
     for mailing_id in (one, two):
-        states = books.states(mailing_id)
-        states.pop("queued", None)
-        assert states == {"sent": 2, "failed": 1, "retrying": 1, "pending": 1}
+        assert books.states(mailing_id) == {"sent": 2, "failed": 1, "retrying": 1, "pending": 1}
         assert books.tallies(mailing_id) == {"sent": 2, "failed": 1, "error.rejected": 1, "error.timed_out": 1}
 
 
@@ -480,7 +481,7 @@ def test_a_late_verdict_does_not_pass_for_one_of_the_newer_claim_it_is_written_w
     mailing_id, ids = books.launched(2)
     old = books.claim(mailing_id, ids, lease=timedelta(0))
     books.rescue(10, 100)
-    new = books.claim(mailing_id, books.take(mailing_id))
+    new = books.claim(mailing_id, books.ids(mailing_id))
 
     late = books.record(Retry(MINUTE), [old[0], new[1]], Error.TIMED_OUT)  # the same dispatcher has both
 
@@ -544,7 +545,7 @@ def test_a_lease_that_ran_out_costs_an_attempt(books: Books) -> None:
     row = books.message(ids[1])
     assert (row.status, row.attempts, row.error) == ("pending", 1, "lease_lost")
     assert books.message(held.id).status == "sending"
-    assert books.take(mailing_id) == [ids[1]]
+    assert books.due(mailing_id) == [ids[1]]
     assert books.tallies(mailing_id) == {"error.lease_lost": 1}
 
 
@@ -575,7 +576,6 @@ def test_what_any_call_may_have_delivered_ends_as_unknown_whatever_came_after(
     else:
         books.claim(mailing_id, ids, lease=timedelta(0))
         assert books.rescue(10, 100) == 1
-        assert books.take(mailing_id) == ids
     books.record(Retry(timedelta(0)), books.claim(mailing_id, ids), Error.SERVER_ERROR)
     assert books.message(ids[0]).maybe_delivered
     match end:
@@ -604,7 +604,7 @@ def test_closing_leaves_what_is_on_the_wire_and_does_not_deny_what_may_have_arri
     books.clients(5)
     books.run("update mailings set launched_at = null, audience_limit = null")  # the new clients too
     books.launch(mailing_id)
-    sent, wire, refused, _, _ = books.take(mailing_id)
+    sent, wire, refused, _, _ = books.due(mailing_id)
     books.record(SENT, books.claim(mailing_id, [sent]))
     books.record(Retry(HOUR), books.claim(mailing_id, [refused]), Error.SERVER_ERROR)
     books.claim(mailing_id, [wire])
@@ -652,7 +652,7 @@ def test_deleting_a_client_cancels_what_waits_for_him_in_mailings_that_are_not_f
     ids = {}
     for mailing_id in (waiting, wire, doubtful, finished):
         books.launch(mailing_id)
-        [ids[mailing_id]] = books.take(mailing_id)
+        [ids[mailing_id]] = books.ids(mailing_id)
     books.claim(wire, [ids[wire]])
     books.record(Retry(HOUR), books.claim(doubtful, [ids[doubtful]]), Error.CONNECTION_LOST)
     books.record(SENT, books.claim(finished, [ids[finished]]))
@@ -663,24 +663,6 @@ def test_deleting_a_client_cancels_what_waits_for_him_in_mailings_that_are_not_f
     assert {mailing_id: books.message(message_id).status for mailing_id, message_id in ids.items()} == {
         waiting: "cancelled", wire: "sending", doubtful: "unknown", finished: "sent",
     }  # fmt: skip
-
-
-def test_a_job_that_could_not_be_published_is_due_again_at_once(books: Books) -> None:
-    mailing_id, ids = books.launched(3)
-    [message] = books.claim(mailing_id, ids[:1])
-    books.move(hand_back, mailing_id, ids)
-    assert books.message(message.id).status == "sending"
-    assert books.take(mailing_id) == ids[1:]
-
-
-def test_after_the_broker_lost_everything_what_was_queued_is_due(books: Books) -> None:
-    mailing_id, ids = books.launched(3)
-    waiting, message_id = books.retrying(HOUR)
-    books.claim(mailing_id, ids[:1])
-    books.move(make_due)
-    assert books.take(mailing_id) == ids[1:]
-    assert books.take(waiting) == []
-    assert books.claim(waiting, [message_id]) == []
 
 
 # ---------------------------------------------------------------- all at once
@@ -703,7 +685,7 @@ def test_everybody_at_once_neither_deadlocks_nor_loses_count(books: Books, books
     def feed(each: Books, number: int) -> None:
         mailing_id = mailings[number % 4]
         each.move(create_messages, mailing_id, 37)
-        each.take(mailing_id, 60)
+        each.due(mailing_id, 60)
         each.run(_DUE_NOW, third=number % 3)
 
     def dispatch(each: Books, number: int) -> None:
@@ -748,7 +730,7 @@ def test_everybody_at_once_neither_deadlocks_nor_loses_count(books: Books, books
 
 _DUE_NOW = """
     update messages set due_at = now()
-    where id in (select id from messages where status in ('pending', 'queued') and due_at > now() and id % 3 = :third
+    where id in (select id from messages where status = 'pending' and due_at > now() and id % 3 = :third
                  order by id for update skip locked)
 """
 
@@ -772,7 +754,6 @@ def large(request: pytest.FixtureRequest, books: Books) -> Books:
     if when == "analysed while it all waited":
         books.run("analyze")
     books.run("update messages set status = 'sent', due_at = null where id % 100 <> 0")
-    books.run("update messages set status = 'queued', due_at = now() + interval '5 s' where id % 400 = 0")
     books.run(
         "update messages set status = 'sending', due_at = now() - interval '5 s', claim_id = 1 where id % 1000 = 0"
     )
@@ -810,8 +791,8 @@ def plans(engine: Engine, move: Callable[[Connection, Entries], object]) -> str:
 def test_no_move_reads_more_of_a_large_table_than_it_needs(large: Books) -> None:
     """Whatever the statistics say: work by id goes through the primary key, the feeder's through partial indexes."""
     engine = large.engine
-    queued = [row.id for row in large.run("select id from messages where status = 'queued' order by id")]
-    job = [*queued[:100], *range(1, 101)]
+    waiting = [row.id for row in large.run("select id from messages where status = 'pending' order by id")]
+    job = {1: [*waiting[:100], *range(1, 100)]}
     lost = [row.id for row in large.run("select id from messages where status = 'sending' order by id limit 10")]
     another = large.mailing(ends=2 * HOUR)
     by_id, due, lease = "messages_1_pkey", "messages_1_due_idx", "messages_1_lease_idx"
@@ -821,7 +802,7 @@ def test_no_move_reads_more_of_a_large_table_than_it_needs(large: Books) -> None
         assert due_mailings(connection)[0].due
 
     def claim(connection: Connection, entries: Entries) -> None:
-        taken = claim_messages(connection, entries, 1, job, lease=LEASE)
+        taken = claim_messages(connection, entries, job, lease=LEASE)
         assert taken is not None
         assert len(taken.messages) == 100
         record_verdicts(connection, entries, [Verdict(message, SENT) for message in taken.messages], SECOND)
@@ -829,13 +810,11 @@ def test_no_move_reads_more_of_a_large_table_than_it_needs(large: Books) -> None
     moves: list[tuple[Callable[[Connection, Entries], object], set[str]]] = [
         (walk, {due}),
         (claim, {by_id}),
-        (lambda c, e: claim_messages(c, e, 1, job, lease=LEASE), {by_id}),
-        (lambda c, e: hand_back(c, e, 1, job), {by_id}),
-        (lambda c, e: take_messages(c, e, 1, 100), {due, by_id}),
+        (lambda c, e: claim_messages(c, e, job, lease=LEASE), {by_id}),
+        (lambda c, _: read_due(c, 1, [Wanted(1, 0, 100, None), Wanted(another, 0, 100, None)], 150), {due}),
         (lambda c, e: create_messages(c, e, another, 1000), set()),
         (lambda c, e: find_lost(c, 10, [another]), {lease}),
         (lambda c, e: rescue_messages(c, e, 10, Lost(1, lost)), {by_id}),
-        (make_due, {due, by_id}),
         (lambda c, e: cancel_client(c, e, 100), {of_client, by_id}),
         (lambda c, e: retime_messages(c, e, 1, 100), {due, by_id}),
         (lambda c, e: close_messages(c, e, 1, MessageState.EXPIRED, 100), {due, by_id}),

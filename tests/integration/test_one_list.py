@@ -52,7 +52,7 @@ def test_a_state_that_is_added_to_the_list_is_found_everywhere(empty_url: str) -
         ],
         "page": True,
         "reckoning": [],
-        "progress": "   1 s  pending 0  queued 0  sending 0  retrying 0  sent 0  expired 1  skipped 2  0/s\n",
+        "progress": "   1 s  pending 0  sending 0  retrying 0  sent 0  expired 1  skipped 2  0/s\n",
     }
 
 

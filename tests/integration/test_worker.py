@@ -180,7 +180,7 @@ def test_a_job_that_cannot_be_read_is_buried_and_blocks_nothing(
     books: Books, session: Session, simulator: Simulator, database_url: str
 ) -> None:
     mailing_id, ids = books.launched(10)
-    nonsense = [b"", b"\xff\0", b"[]", b'{"v": 2}', b'{"v": 1, "mailing_id": 1, "message_ids": ["1"]}'] * PREFETCH
+    nonsense = [b"", b"\xff\0", b"[]", b'{"v": 3}', b'{"v": 2, "read_at": 1, "pieces": [{"mailing_id": "1"}]}'] * PREFETCH
     with Dispatcher(database_url, simulator):
         session.publish(topology.DISPATCH, nonsense)
         publish(session, mailing_id, ids)
@@ -198,7 +198,7 @@ def test_a_job_of_what_is_not_there_is_done_with(
         publish(session, 2**62, ids)
         publish(session, mailing_id, [2**62, 2**63 - 1])
         wait_until(lambda: not jobs(books))
-        assert books.states(mailing_id) == {"queued": 5}
+        assert books.states(mailing_id) == {"pending": 5}
         publish(session, mailing_id, [*ids, 2**62])
         wait_until(settled(books, mailing_id, sent=5))
     assert_once(simulator, ids)
@@ -217,13 +217,10 @@ def test_the_same_job_many_times_sends_once(
     assert_once(simulator, ids)
 
 
-def test_a_retry_waits_on_its_rung_and_comes_back(
-    books: Books, session: Session, simulator: Simulator, database_url: str
-) -> None:
+def test_a_retry_waits_on_its_rung_and_comes_back(books: Books, simulator: Simulator, database_url: str) -> None:
     simulator.set_faults(Faults({Fault.SERVER_ERROR: 0.5, Fault.NOT_JSON: 0.5}, max_faults_per_id=2))
-    mailing_id, ids = books.launched(15)  # fewer than open the breaker
-    with Dispatcher(database_url, simulator):
-        publish(session, mailing_id, ids)
+    mailing_id, _ = books.launched(15)  # fewer than open the breaker
+    with Dispatcher(database_url, simulator, feeds=True):
         wait_until(lambda: books.states(mailing_id) == {"retrying": 15})
         wait_until(settled(books, mailing_id, sent=15))
     for record in simulator.received().values():
@@ -397,7 +394,7 @@ def test_a_result_that_comes_too_late_harms_no_bookkeeping(
         publish(session, mailing_id, ids, chunk=1)
         wait_until(settled(books, mailing_id, sent=10))
         assert {row.attempts for row in books.run("select attempts from messages where mailing_id = 1")} == {1}
-        others, other_ids = books.launched(5 * PREFETCH)  # not before: a new feeder sends anew what is queued
+        others, other_ids = books.launched(5 * PREFETCH)
         publish(session, others, other_ids, chunk=1)
         wait_until(settled(books, others, sent=len(other_ids)))
         wait_until(lambda: held_jobs() <= before)
@@ -405,13 +402,13 @@ def test_a_result_that_comes_too_late_harms_no_bookkeeping(
 
 
 def lose_leases(connection: Any, entries: Any, mailing_id: int) -> None:
-    """As if they had run out, been rescued and put on the broker."""
+    """As if they had run out and been rescued."""
     rows = connection.exec_driver_sql(
-        "update messages set status = 'queued', claim_id = null, due_at = now() + interval '30 s'"
+        "update messages set status = 'pending', claim_id = null, due_at = now()"
         " where mailing_id = %s and status = 'sending' returning id",
         (mailing_id,),
     ).all()
-    entries.moved(mailing_id, "sending", "queued", len(rows))
+    entries.moved(mailing_id, "sending", "pending", len(rows))
 
 
 # ---------------------------------------------------------------- the whole dispatcher
@@ -438,7 +435,7 @@ def test_an_outage_spends_few_attempts_and_ends_with_everything_sent(
         assert probes[1] - probes[0] > 1.9
         states = books.states(mailing_id)
         assert states.get("sending", 0) <= 1
-        assert states.get("pending", 0) + states.get("queued", 0) >= 350
+        assert states.get("pending", 0) >= 350
         simulator.end_outage()
         wait_until(settled(books, mailing_id, sent=400), seconds=60)
     assert books.run("select max(attempts) as most from messages")[0].most <= 3
@@ -450,7 +447,7 @@ def test_a_refused_token_spends_no_attempt(books: Books, simulator: Simulator, d
     mailing_id, _ = books.launched(50)
     with Dispatcher(database_url, simulator, feeds=True, attempts=1, concurrency=5):
         wait_until(lambda: simulator.summary().faults.get("unauthorized", 0) >= 6)  # a probe among them
-        assert books.states(mailing_id).keys() <= {"pending", "queued", "sending"}
+        assert books.states(mailing_id).keys() <= {"pending", "sending"}
         simulator.set_faults(Faults())
         wait_until(settled(books, mailing_id, sent=50))
     assert books.tallies(mailing_id)["error.unauthorized"] >= 6
@@ -483,7 +480,7 @@ def test_a_pause_acts_at_once_and_a_resume_too(
         wait_until(lambda: simulator.summary().accepted > 20)
         books.run("update mailings set paused_at = now()")
         paused_at = time.time()
-        wait_until(lambda: not books.states(mailing_id).keys() & {"sending", "queued"})
+        wait_until(lambda: not books.states(mailing_id).keys() & {"sending"})
         last = simulator.summary().last_received_at
         assert last is not None
         assert last < paused_at + 2
@@ -553,13 +550,12 @@ def test_sigterm_finishes_what_is_in_flight_and_hands_back_the_rest(
     wait_until(lambda: simulator.summary().received >= 50)
     assert processes.stop("dispatcher", timeout=20) == 0
     states = books.states(mailing_id)
-    assert states.keys() == {"sent", "pending", "queued"}  # nothing on the wire, nothing under a lease
+    assert states.keys() == {"sent", "pending"}  # nothing on the wire, nothing under a lease
     assert states["sent"] == simulator.summary().accepted < 400
     assert processes.deaths() == {}
     books.check()
 
     simulator.set_faults(Faults())
-    books.run("update messages set due_at = now() where status = 'queued'")
     start(processes, database_url, simulator, "next")
     wait_until(settled(books, mailing_id, sent=400))
     assert processes.stop("next") == 0
