@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 from dispatcher_service.leading.isolation import Isolation
 from shared.clock import ticks
 from shared.domain.priority import Priority
+from shared.messages.parts import Place
 from shared.messages.waiting import find_waiting
 
 
@@ -127,7 +128,7 @@ class Walk:
 def due_mailings(connection: Connection) -> Sequence[Mailing]:
     """The mailings of which something is due, nearest end first."""
     found = connection.execute(WALK).all()
-    waiting = find_waiting(connection, [(row.id, row.part) for row in found])
+    waiting = find_waiting(connection, [Place(row.id, row.part) for row in found])
     return [
         Mailing._make((*row[1:], row.may_be_fed and waiting.get(row.id, False), row.id in waiting))
         for row in found

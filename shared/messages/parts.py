@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -18,9 +19,16 @@ def parts_of(connection: Connection, mailing_ids: Sequence[int]) -> Mapping[int 
 _OF = text("select id, part from mailings where id = any(:mailing_ids) order by id")
 
 
-def part_of(connection: Connection, mailing_id: int) -> int | None:
-    """None: the mailing has no messages yet, or there is none."""
-    return next(iter(parts_of(connection, [mailing_id])), None)
+class Place(NamedTuple):
+    """Where the messages of a mailing are; without a part there are none yet."""
+
+    mailing_id: int
+    part: int | None
+
+
+def place_of(connection: Connection, mailing_id: int) -> Place:
+    """Without a part, too, where there is no such mailing."""
+    return Place(mailing_id, next(iter(parts_of(connection, [mailing_id])), None))
 
 
 def open_parts(connection: Connection) -> Sequence[int]:

@@ -4,12 +4,12 @@ from sqlalchemy import Connection, text
 
 from shared.ledger.entries import Entries
 from shared.messages.fragments import next_due
-from shared.messages.parts import part_of
+from shared.messages.parts import place_of
 
 
 def retime_messages(connection: Connection, entries: Entries, mailing_id: int, limit: int) -> int:
     """After a change of the send window: waiting messages become due, at most `limit`, to be timed anew; how many."""
-    job = {"mailing_id": mailing_id, "part": part_of(connection, mailing_id), "limit": limit}
+    job = {**place_of(connection, mailing_id)._asdict(), "limit": limit}
     number = connection.execute(_RETIME, job).rowcount
     if number:
         entries.look(mailing_id)

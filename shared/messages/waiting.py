@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection, text
 
 from shared.messages.fragments import next_due
-from shared.messages.parts import part_of
+from shared.messages.parts import Place, place_of
 
 
-def find_waiting(connection: Connection, places: Iterable[tuple[int, int | None]]) -> Mapping[int, bool]:
-    """Of mailings, each with its part, those that have messages which wait: whether the first of them is due."""
+def find_waiting(connection: Connection, places: Iterable[Place]) -> Mapping[int, bool]:
+    """The mailings that have messages which wait, and whether the first of them is due."""
     by_part = defaultdict(list)
     for mailing_id, part in places:
         by_part[part].append(mailing_id)
@@ -29,4 +29,4 @@ _WAITING = text(f"""
 
 def has_waiting(connection: Connection, mailing_id: int) -> bool:
     """Whether messages of a mailing wait, locked or not."""
-    return bool(find_waiting(connection, [(mailing_id, part_of(connection, mailing_id))]))
+    return bool(find_waiting(connection, [place_of(connection, mailing_id)]))
