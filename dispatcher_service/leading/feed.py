@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.leading.cursor import Cursor
@@ -20,7 +19,6 @@ from dispatcher_service.leading.walk import Mailing
 from shared.clock import ticks
 from shared.domain.job import Piece, Urgency
 from shared.domain.priority import Priority
-from shared.ledger.entries import Entries
 from shared.messages.due import Read, Wanted, read_due
 from shared.rates.paces import paces
 
@@ -99,7 +97,11 @@ class Feed:
                 del self._lanes[lane]
         for lane, mailing in seen.items():
             fed = self._lanes.get(lane)
-            if fed is None or None not in (fed.mailing.version, mailing.version) and fed.mailing.version != mailing.version:
+            if (
+                fed is None
+                or (None not in (fed.mailing.version, mailing.version)
+                and fed.mailing.version != mailing.version)
+            ):
                 self._lanes[lane] = _Fed(mailing)
             else:
                 fed.mailing = mailing
@@ -174,12 +176,11 @@ class Feed:
                 self._lanes[lane].ids.extend(group.ids)
                 taken[lane] += len(group.ids)
             found = sum(len(group.ids) for group in groups)
-            if found == want.limit and taken[lane] < each or is_cut and number >= last:
+            if (found == want.limit and taken[lane] < each) or (is_cut and number >= last):
                 more.append(lane)
             elif found < want.limit:
                 self._lanes[lane].cursor.rest(now + len(self._lanes) / READS_A_SECOND)
         return more
-
 
     def _run(self, acts: Isolation, part: int, wanted: Sequence[Wanted], most: int) -> Read | None:
         """None: it failed, or failed a moment ago."""

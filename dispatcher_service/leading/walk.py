@@ -130,8 +130,7 @@ def due_mailings(connection: Connection) -> Sequence[Mailing]:
     found = connection.execute(WALK).all()
     waiting = find_waiting(connection, [Place(row.id, row.part) for row in found])
     return [
-        Mailing._make((*row[1:], row.may_be_fed and waiting.get(row.id, False), row.id in waiting))
-        for row in found
+        Mailing._make((*row[1:], row.may_be_fed and waiting.get(row.id, False), row.id in waiting)) for row in found
     ]
 
 

@@ -130,7 +130,7 @@ class Sender:
     @property
     def speed(self) -> float:
         """Results per second, as far as there was something to do; 0 where there was nothing lately."""
-        return self._pace.per_second
+        return self._throughput.per_second
 
     @property
     def pause(self) -> float:

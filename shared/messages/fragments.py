@@ -1,19 +1,19 @@
 """What several moves have in common: pieces of SQL, and how rows that a move has locked are entered."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, TextClause, text
+from sqlalchemy import Row, TextClause, text
 
 from shared.domain.hours import hours_of
 from shared.domain.message import Error, MessageState
 from shared.domain.state_sql import IS_WAITING
 from shared.domain.window import Window
-from shared.ledger.entries import AT_ONCE, Entries
+from shared.ledger.entries import Entries
 
 AnyRow = Row[*tuple[Any, ...]]
+
 
 def array(values: Iterable[object]) -> str:
     """As one literal, which the server reads faster than a list of expressions."""

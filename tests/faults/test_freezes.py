@@ -78,5 +78,5 @@ def _freeze_and_wake(stage: Stage) -> None:
 
 
 def _is_over(witness: Witness, figures: Json) -> bool:
-    witness.pass_time(MINUTE, {MessageState.QUEUED})
+    witness.pass_time(MINUTE, {MessageState.PENDING})
     return is_over(figures)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from dispatcher_service.leading.walk import due_mailings
 from shared.clock import now
@@ -14,6 +14,7 @@ from shared.domain.retry import Finish, HandBack, Retry
 from shared.ledger.entries import open_entries
 from shared.messages.claim import claim_messages
 from shared.messages.close import close_messages
+from shared.messages.due import Wanted, read_due
 from shared.messages.hints import settle_hints
 from shared.messages.record import Verdict, record_verdicts
 from shared.messages.rescue import find_lost, rescue_messages
@@ -38,7 +39,9 @@ def launched(api: Api, size: int) -> int:
 def send(api: Api, mailing_id: int, outcomes: Sequence[Any]) -> None:
     """What a dispatcher does: claims the first messages and records (decision, error, ambiguous) for each."""
     with api.engine.begin() as connection, open_entries(connection, 3) as entries:
-        claim = claim_messages(connection, entries, {mailing_id: due(connection, mailing_id, len(outcomes))}, lease=_LEASE)
+        claim = claim_messages(
+            connection, entries, {mailing_id: due(connection, mailing_id, len(outcomes))}, lease=_LEASE
+        )
     assert claim is not None
     assert len(claim.messages) == len(outcomes)
     by_client = sorted(claim.messages, key=lambda message: message.client_id)

@@ -39,5 +39,8 @@ def test_messages_come_out_by_state(engine: Engine, database_url: str) -> None:
     with engine.begin() as connection:
         connection.execute(insert)
     found = directory.messages(database_url, 7)
-    assert {state: ids for state, ids in found.items() if ids} == {MessageState.SENT: {1, 3}, MessageState.RETRYING: {2}}
+    assert {state: ids for state, ids in found.items() if ids} == {
+        MessageState.SENT: {1, 3},
+        MessageState.RETRYING: {2},
+    }
     assert set(found) == set(MessageState)

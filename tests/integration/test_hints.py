@@ -14,16 +14,14 @@ from dispatcher_service.leading.chores.close_ended import close_slice
 from dispatcher_service.leading.walk import Mailing, due_mailings
 from shared.database.engine import make_engine
 from shared.domain.message import MessageState
-from shared.domain.retry import Retry
+from shared.domain.retry import HandBack, Retry
 from shared.ledger import figures
 from shared.ledger.figures import read_figures, read_totals
 from shared.ledger.fold import FOLDED
 from shared.ledger.totals import mend_totals, totals_difference
 from shared.messages import hints, parts
-from shared.messages.fragments import GRACE
-from shared.messages.hand_back import hand_back
 from shared.messages.hints import RECHECK, mend_hints, settle_hints
-from shared.messages.make_due import make_due
+from shared.messages.record import Verdict, record_verdicts
 from shared.messages.retime import retime_messages
 from tests.services.books import HOUR, LEASE, SENT, Books
 from tests.services.leading import wait_until
@@ -62,7 +60,7 @@ def forgotten(books: Books) -> list[int]:
     """Mailings with a message that is due before anybody looks."""
     rows = books.run("""
         select m.id from mailings m
-        where (select min(due_at) from messages where mailing_id = m.id and status in ('pending', 'queued', 'retrying'))
+        where (select min(due_at) from messages where mailing_id = m.id and status in ('pending', 'retrying'))
             < (select coalesce(min(due_at), 'infinity') from mailing_counters where mailing_id = m.id)
           and m.paused_at is null and m.finished_at is null
     """)
@@ -75,16 +73,12 @@ def forgotten(books: Books) -> list[int]:
 def test_every_move_says_when_the_mailing_is_next_due(books: Books) -> None:
     mailing_id, ids = books.launched(4)
     assert is_about(hint(books, mailing_id), timedelta(0))
-    assert books.take(mailing_id) == ids
-    settle(books, mailing_id)
-    assert is_about(hint(books, mailing_id), GRACE)
     books.record(Retry(HOUR), books.claim(mailing_id, ids[:1], lease=LEASE))
-    assert is_about(hint(books, mailing_id), GRACE), "the others are still on the broker"
-    books.move(hand_back, mailing_id, ids[1:2])
-    assert is_about(hint(books, mailing_id), timedelta(0))
-    books.record(SENT, books.claim(mailing_id, books.take(mailing_id) + ids[1:]))
     settle(books, mailing_id)
-    assert is_about(hint(books, mailing_id), HOUR + GRACE)
+    assert is_about(hint(books, mailing_id), timedelta(0)), "the others are due, whether or not they are on the broker"
+    books.record(SENT, books.claim(mailing_id, ids[1:]))
+    settle(books, mailing_id)
+    assert is_about(hint(books, mailing_id), HOUR)
     assert looked_at(books) == []
 
 
@@ -93,7 +87,7 @@ def test_what_waits_for_its_window_is_left_alone_until_then(books: Books) -> Non
         select (now() at time zone 'Europe/Moscow' + interval '2 h')::time::text,
                (now() at time zone 'Europe/Moscow' + interval '3 h')::time::text""")
     mailing_id, _ = books.launched(2, window=(start, end), ends=5 * HOUR)
-    assert books.take(mailing_id) == []
+    assert books.due(mailing_id) == []
     settle(books, mailing_id)
     assert is_about(hint(books, mailing_id), 2 * HOUR)
     books.run("update mailings set window_from = null, window_until = null, window_changed = true")
@@ -101,15 +95,6 @@ def test_what_waits_for_its_window_is_left_alone_until_then(books: Books) -> Non
     assert books.move(retime_messages, mailing_id, 10) == 2
     books.run("update mailings set window_changed = false")
     assert [mailing.due for mailing in looked_at(books)] == [True]
-
-
-def test_what_the_broker_may_have_lost_is_due_with_its_mailing(books: Books) -> None:
-    mailing_id, ids = books.launched(2)
-    settle(books, mailing_id)
-    assert looked_at(books) == []
-    books.move(make_due)
-    assert [(mailing.id, mailing.due) for mailing in looked_at(books)] == [(mailing_id, True)]
-    assert books.take(mailing_id) == ids
 
 
 # ---------------------------------------------------------------- who takes them away
@@ -122,8 +107,9 @@ def test_a_move_at_any_moment_of_a_look_is_not_forgotten(
 ) -> None:
     """It commits before that statement of the look, or waits for the look's end."""
     mailing_id, ids = books.launched(2)
+    handed_back = [Verdict(message, HandBack()) for message in books.claim(mailing_id, ids)]
     engine = make_engine(books_url, "mover", pool_size=1)
-    mover = threading.Thread(target=lambda: Books(engine, slot).move(hand_back, mailing_id, ids))
+    mover = threading.Thread(target=lambda: Books(engine, slot).move(record_verdicts, handed_back, timedelta(0)))
     blocked = "select count(*) from pg_stat_activity where application_name = 'mover' and wait_event_type = 'Lock'"
 
     def interfere(_connection: object, _cursor: object, statement: str, *_: object) -> None:

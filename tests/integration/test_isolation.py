@@ -8,17 +8,18 @@ from typing import Any
 import psycopg2
 import pytest
 from prometheus_client import REGISTRY
+from shared.messages.due import read_due
 from sqlalchemy import Connection, make_url
 
 from dispatcher_service.leading import feed, launch, lead
 from dispatcher_service.leading.chores import all_chores, rescue_leases
+from dispatcher_service.leading.cursor import REMEMBERED
 from dispatcher_service.leading.isolation import LONGEST_PAUSE
 from dispatcher_service.leading.lease_guard import LeaseGuard
 from shared.broker.base import Broker
 from shared.broker.rabbitmq import RabbitMQ
 from shared.broker.table import TableBroker
-from shared.domain.job import DispatchJob
-from shared.messages.take import take_messages
+from shared.domain.job import Piece
 from tests.services.books import HOUR, LEASE, MINUTE, Books
 from tests.services.leading import LADDER, Consumer, Start, leaders, mailing, wait_until
 from tests.services.tcp_proxy import TcpProxy
@@ -91,8 +92,8 @@ def metric(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
-def job_of(consumer: Consumer, mailing_id: int, within: float = SOON) -> DispatchJob:
-    """The next job of a mailing."""
+def job_of(consumer: Consumer, mailing_id: int, within: float = SOON) -> Piece:
+    """The next messages of a mailing in a job."""
     deadline = time.monotonic() + within
     while (left := deadline - time.monotonic()) > 0:
         if (job := consumer.job(left)) and job.mailing_id == mailing_id:
@@ -131,8 +132,6 @@ def changed(books: Books) -> int:
 @pytest.mark.parametrize(("prepare", "lock", "chore"), [
     (unlaunched, OF_THE_MAILING, "launch"),
     (changed, OF_THE_MAILING, "retime_windows"),
-    (due, OF_ITS_MESSAGES, "feed"),
-    (due, OF_ITS_COUNTERS, "feed"),
 ])  # fmt: skip
 def test_a_lock_that_somebody_forgot_keeps_nobody_else_waiting(
     books: Books, books_url: str, start: Start, consumer: Consumer, others: Others, capsys: Any,
@@ -185,21 +184,35 @@ def test_leases_of_other_mailings_are_rescued_and_messages_of_others_closed(
         wait_until(others.are_served, SOON)
         for chore in ("rescue_leases", "close_ended"):
             wait_until(lambda: metric("feeder_set_aside", chore=chore) == 1)  # noqa: B023 (at once)
-        assert books.states(stuck) == {"sending": 2, "queued": len(ids) - 2}
+        assert books.states(stuck) == {"sending": 2, "pending": len(ids) - 2}
     wait_until(lambda: mailing(books, stuck).finished_at)
     assert books.states(stuck) == {"unknown": 2, "expired": len(ids) - 2}
+
+
+def test_what_is_locked_is_fed_as_ever_and_again_when_a_claim_may_have_passed_it_by(
+    books: Books, books_url: str, start: Start, consumer: Consumer
+) -> None:
+    """Nothing is written for a job. The claim leaves alone what is locked, and nobody tells the leader."""
+    stuck = due(books)
+    ids = tuple(books.ids(stuck))
+    with held(books_url, OF_ITS_MESSAGES, id=stuck), held(books_url, OF_ITS_COUNTERS, id=stuck):
+        start()
+        assert job_of(consumer, stuck).message_ids == ids
+        assert books.claim(stuck, ids) == []
+    assert job_of(consumer, stuck, within=REMEMBERED + SOON).message_ids == ids
+    assert len(books.claim(stuck, ids)) == len(ids)
 
 
 def test_what_is_set_aside_is_forgotten_when_nobody_asks_for_it_any_more(
     books: Books, books_url: str, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dispatcher_service.leading.isolation.FORGOTTEN_AFTER", 0.5)
-    mailing_id = due(books)
-    with held(books_url, OF_ITS_MESSAGES, id=mailing_id):
+    mailing_id = changed(books)
+    with held(books_url, OF_THE_MAILING, id=mailing_id):
         start()
-        wait_until(lambda: metric("feeder_set_aside", chore="feed") == 1)
-        books.run("update mailings set paused_at = now()")
-        wait_until(lambda: metric("feeder_set_aside", chore="feed") == 0)
+        wait_until(lambda: metric("feeder_set_aside", chore="retime_windows") == 1)
+    books.run("update mailings set window_changed = false")
+    wait_until(lambda: metric("feeder_set_aside", chore="retime_windows") == 0)
 
 
 # ---------------------------------------------------------------- what is slow or broken
@@ -210,19 +223,19 @@ def test_a_mailing_that_nobody_knows_how_to_handle_harms_no_other(
 ) -> None:
     """A defect, or data that nobody has thought of."""
     bad, good = due(books), due(books)
-    real = take_messages
+    real = read_due
 
-    def take(connection: Any, entries: Any, mailing_id: int, limit: int) -> Any:
-        return real(connection, entries, mailing_id, limit) if mailing_id != bad else 1 / 0
+    def read(connection: Any, part: int, wanted: Any, most: int) -> Any:
+        return real(connection, part, wanted, most) if bad not in {one.mailing_id for one in wanted} else 1 / 0
 
-    monkeypatch.setattr(feed, "take_messages", take)
+    monkeypatch.setattr(feed, "read_due", read)
     start()
     job_of(consumer, good)
     wait_until(lambda: metric("feeder_set_aside", chore="feed") == 1)
     log = capsys.readouterr().out
     assert "ZeroDivisionError" in log
     assert f"mailing_id={bad}" in log
-    monkeypatch.setattr(feed, "take_messages", real)
+    monkeypatch.setattr(feed, "read_due", real)
     job_of(consumer, bad)
 
 

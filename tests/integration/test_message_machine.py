@@ -36,10 +36,7 @@ from shared.messages.cancel import cancel_client
 from shared.messages.claim import Claim, Claimed, claim_messages
 from shared.messages.close import close_messages
 from shared.messages.create import create_messages
-from shared.messages.fragments import GRACE
-from shared.messages.hand_back import hand_back
 from shared.messages.hints import settle_hints
-from shared.messages.make_due import make_due
 from shared.messages.record import Verdict, record_verdicts
 from shared.messages.retime import retime_messages
 from tests.services.books import HOUR, LEASE, MINUTE, Books
@@ -58,7 +55,7 @@ OUTCOMES: Sequence[Outcome | None] = (
     None,  # the call was not made
 )
 USERS_ACTS = ("add client", "delete client", "add mailing", "pause", "resume", "change window", "end")
-FEEDERS_ACTS = ("launch", "rescue", "rescue", "close", "publishing failed", "make due", "time anew")
+FEEDERS_ACTS = ("launch", "rescue", "rescue", "close", "time anew")
 AFTERMATHS = NOTHING, RESCUED, TAKEN_OVER = "nothing", "rescued", "taken over"
 OPEN_IN_MOSCOW, CLOSED = "open in Moscow, closed in New York", "closed in both"
 
@@ -119,7 +116,7 @@ class Machine(RuleBasedStateMachine):
             self.set_window(self.mailings[-1], start)
             self.books.launch(self.mailings[-1], 4)
             self.messages_move_as_they_may()
-            self.take(len(self.mailings) - 1, 20, 1, 0, waited=False)
+            self.read(len(self.mailings) - 1, 20, 1, 0, waited=False)
 
     @rule(act=st.sampled_from(USERS_ACTS), which=pick, kind=windows)
     def user(self, act: str, which: int, kind: str | None) -> None:
@@ -158,18 +155,14 @@ class Machine(RuleBasedStateMachine):
     # ---------------------------------------------------------------- the feeder
 
     @rule(which=pick, limit=st.integers(1, 20), kept=st.integers(0, 5), locked=pick, waited=st.booleans())
-    def take(self, which: int, limit: int, kept: int, locked: int, waited: bool) -> None:
+    def read(self, which: int, limit: int, kept: int, locked: int, waited: bool) -> None:
         mailing_id = self.mailing(which)
         if waited:
             self.time_passes(1, 0)
             self.messages_move_as_they_may()
         with self.somebody_locks(locked):
-            ids = self.books.take(mailing_id, limit)
-        assert ids == sorted(set(ids))
-        if ids:
-            assert self.is_running(mailing_id)
-        for row in self.books.run("select client_id from messages where id = any(:ids)", ids=ids):
-            assert self.is_reachable(mailing_id, row.client_id)
+            ids = self.books.due(mailing_id, limit)
+        assert len(ids) == len(set(ids))
         if ids and kept:  # else the broker lost it
             self.jobs.append(Job(mailing_id, tuple(ids)))
 
@@ -184,11 +177,6 @@ class Machine(RuleBasedStateMachine):
                     self.books.rescue(ATTEMPTS, limit)
             case "close":
                 self.close(mailing_id, limit, locked)
-            case "publishing failed" if self.jobs:
-                job = self.jobs.pop(which % len(self.jobs))
-                self.books.move(hand_back, job.mailing_id, job.ids)
-            case "make due":
-                self.books.move(make_due)
             case "time anew":
                 self.books.move(retime_messages, mailing_id, limit)
         self.finish()
@@ -251,7 +239,7 @@ class Machine(RuleBasedStateMachine):
         if then == TAKEN_OVER:
             mailing_id = ghost[0].mailing_id
             self.messages_move_as_they_may()
-            ids = self.books.take(mailing_id, 20)
+            ids = self.books.due(mailing_id, 20)
             self.messages_move_as_they_may()
             self.claim_ids(which + 1, mailing_id, ids, 0, 0.0)
 
@@ -276,7 +264,7 @@ class Machine(RuleBasedStateMachine):
         self.books.run(
             """with moved as (
                    update messages set due_at = now() - interval '1 s'
-                   where status in ('pending', 'queued', 'retrying') and id % :every = :rest returning mailing_id)
+                   where status in ('pending', 'retrying') and id % :every = :rest returning mailing_id)
                update mailing_counters set due_at = least(due_at, now() - interval '1 s')
                where due_at is not null and mailing_id in (select mailing_id from moved)""",
             every=every, rest=rest % every,
@@ -304,7 +292,7 @@ class Machine(RuleBasedStateMachine):
             """select m.id, next.due_at, hint.due_at
                from mailings m
                cross join lateral (select min(due_at) as due_at from messages
-                                   where mailing_id = m.id and status in ('pending', 'queued', 'retrying')) next
+                                   where mailing_id = m.id and status in ('pending', 'retrying')) next
                cross join lateral (select min(due_at) as due_at from mailing_counters where mailing_id = m.id) hint
                where next.due_at is not null and greatest(next.due_at, now()) < coalesce(hint.due_at, 'infinity')
                  and paused_at is null and cancelled_at is null and ends_at > now()"""
@@ -342,10 +330,8 @@ class Machine(RuleBasedStateMachine):
             if before.status in FINAL_STATES:
                 assert row == before
             assert row.status == before.status or MessageState(row.status) in MOVES[MessageState(before.status)]
-            if before.status == MessageState.RETRYING and before.due_at > now + GRACE:
+            if before.status == MessageState.RETRYING and before.due_at > now:
                 assert row.status == MessageState.RETRYING or row.status in FINAL_STATES  # its rung is not over
-            if row.status == MessageState.QUEUED != before.status:
-                assert before.due_at <= now
             if (before.status, row.status) == (MessageState.SENDING, MessageState.PENDING):
                 assert row.attempts == before.attempts or row.attempts < ATTEMPTS
             assert before.attempts <= row.attempts <= before.attempts + 1
@@ -366,7 +352,7 @@ class Machine(RuleBasedStateMachine):
             for mailing_id in self.mailings:
                 self.books.launch(mailing_id)
                 self.close(mailing_id, 1000, 0)
-                claimed = self.books.claim(mailing_id, self.books.take(mailing_id))
+                claimed = self.books.claim(mailing_id, self.books.due(mailing_id))
                 assert self.books.record(Finish(MessageState.SENT), claimed) == 0
         with self.engine.connect() as connection:
             mailings = due_mailings(connection)
@@ -420,9 +406,9 @@ class Machine(RuleBasedStateMachine):
     def claim_ids(self, which: int, mailing_id: int, ids: Sequence[int], locked: int, rate: float) -> None:
         running = self.is_running(mailing_id)
         with self.somebody_locks(locked):
-            claim = self.dispatcher(which).move(claim_messages, mailing_id, ids, lease=LEASE, rate=rate)
+            claim = self.dispatcher(which).move(claim_messages, {mailing_id: ids}, lease=LEASE, rate=rate)
         claimed = list(claim.messages) if claim else []
-        if claim:
+        if claim and claimed:
             self.leases_begin_with_the_reserved_moment(claim, rate)
         assert running or not claimed
         clients = {row.id for row in self.books.run("select id from clients")}
@@ -431,7 +417,8 @@ class Machine(RuleBasedStateMachine):
             before = self.before[message.id]
             assert message.id not in self.live
             assert (before.mailing_id, before.client_id) == (message.mailing_id, message.client_id)
-            assert before.status == "queued" or before.due_at <= self.books.now() + GRACE
+            assert claim is not None
+            assert before.due_at <= claim.now
             assert message.client_id in clients
             assert self.is_reachable(mailing_id, message.client_id)
             assert message.attempts == before.attempts

@@ -88,7 +88,7 @@ def test_a_slice_looks_at_no_more_clients_than_it_is_told_whoever_matches(books:
     books.run("delete from clients where id between :first and :last", first=ids[10], last=ids[89])
     books.clients(1, tag="one")
     nobody, one = books.mailing(tags=["nobody"]), books.mailing(tags=["one"])
-    assert books.move(create_messages, nobody, 15) == Slice(0, complete=False)
+    assert books.move(create_messages, nobody, 15) == Slice(0, complete=False, part=1)
     [row] = books.run("select audience_cursor, launched_at from mailings where id = :id", id=nobody)
     assert (row.audience_cursor, row.launched_at) == (ids[94], None)
     assert books.launch(nobody, 15) == 1
@@ -289,7 +289,8 @@ def test_one_claim_takes_the_messages_of_many_mailings(books: Books) -> None:
         assert message.claim_id == claim.id
         by_mailing.setdefault(message.mailing_id, []).append(message.id)
     assert by_mailing == {mailing_id: job[mailing_id] for mailing_id in (plain, other, open_)}
-    assert books.states(closed) == books.states(paused) == {"pending": 3}
+    for mailing_id in (closed, paused):
+        assert books.states(mailing_id) == {"pending": len(job[mailing_id])}
     assert books.due(closed) == []
     assert books.due(paused) == job[paused]
 
@@ -459,8 +460,8 @@ def test_a_batch_of_every_kind_over_several_mailings(books: Books) -> None:
     ]  # fmt: skip
     verdicts = [Verdict(message, *decisions[number % 5]) for number, message in enumerate(claimed)]
     assert books.move(record_verdicts, verdicts[::-1], MINUTE) == 0
-    for mailing_id in (one, two):
-        assert books.states(mailing_id) == {"sent": 2, "failed": 1, "retrying": 1, "pending": 1}
+    for mailing_id, unclaimed in ((one, 0), (two, 5)):
+        assert books.states(mailing_id) == {"sent": 2, "failed": 1, "retrying": 1, "pending": 1 + unclaimed}
         assert books.tallies(mailing_id) == {"sent": 2, "failed": 1, "error.rejected": 1, "error.timed_out": 1}
 
 

@@ -180,7 +180,13 @@ def test_a_job_that_cannot_be_read_is_buried_and_blocks_nothing(
     books: Books, session: Session, simulator: Simulator, database_url: str
 ) -> None:
     mailing_id, ids = books.launched(10)
-    nonsense = [b"", b"\xff\0", b"[]", b'{"v": 3}', b'{"v": 2, "read_at": 1, "pieces": [{"mailing_id": "1"}]}'] * PREFETCH
+    nonsense = [
+        b"",
+        b"\xff\0",
+        b"[]",
+        b'{"v": 3}',
+        b'{"v": 2, "read_at": 1, "pieces": [{"mailing_id": "1"}]}',
+    ] * PREFETCH
     with Dispatcher(database_url, simulator):
         session.publish(topology.DISPATCH, nonsense)
         publish(session, mailing_id, ids)

@@ -1,6 +1,14 @@
 """The moves of a message: every way ends, and an end is an end."""
 
-from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MOVES, OPEN_STATES, WAITING_STATES, Error, MessageState
+from shared.domain.message import (
+    AMBIGUOUS_ERRORS,
+    FINAL_STATES,
+    MOVES,
+    OPEN_STATES,
+    WAITING_STATES,
+    Error,
+    MessageState,
+)
 
 
 def test_every_state_is_open_or_final() -> None:

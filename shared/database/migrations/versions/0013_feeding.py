@@ -34,7 +34,4 @@ def _make_anew(waiting: str, states: str) -> None:
     op.create_index(INDEX, "messages", COLUMNS, postgresql_where=sa.text(f"status in ({waiting})"))
     op.execute("alter index messages_1_mailing_id_lane_due_at_id_idx rename to messages_1_due_idx")
     op.execute(f"alter table messages drop constraint {CHECK}")
-    op.execute(
-        f"alter table messages add constraint {CHECK}"
-        f" check ((due_at is null) = (status not in ({states})))"
-    )
+    op.execute(f"alter table messages add constraint {CHECK} check ((due_at is null) = (status not in ({states})))")
