@@ -59,7 +59,10 @@ def main() -> None:
         sys.exit(f"The schema of this database was made by another version of the service: {error}.")
     print("The schema is up to date.")
     if without_roles:
-        print(f"All processes have the rights of the user of DATABASE_URL, who may make no roles: {without_roles}.")
+        print(
+            f"There are no roles, since the user of DATABASE_URL may not make them ({without_roles}):"
+            " all processes have that user's rights."
+        )
 
 
 _NOT_ALLOWED = (errorcodes.INSUFFICIENT_PRIVILEGE, errorcodes.INVALID_SCHEMA_NAME)  # the latter: may not even look

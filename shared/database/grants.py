@@ -37,7 +37,7 @@ def settle(connection: Connection) -> str | None:
             connection.execute(text("set local search_path = pg_catalog"))  # so that nobody else's functions are called
             for find in (_ROLES, _MEMBERS, _SCHEMAS, _OWNERS, _GRANTS, _NO_MORE):
                 for statement in connection.scalars(text(f"{_NAMES} {find}"), {**_LISTS, **place._mapping}).all():
-                    connection.execute(text(statement))
+                    connection.execute(text(statement.replace(":", r"\:")))
     except ProgrammingError as error:
         if getattr(error.orig, "pgcode", None) != errorcodes.INSUFFICIENT_PRIVILEGE:
             raise
@@ -120,13 +120,15 @@ _SCHEMAS = """
     select format('grant create on schema %s to %I', cast(:place as regnamespace), role)
     from names, unnest(array[owner, service]) role
     where not has_schema_privilege(role, cast(:place as oid), 'create')
-      and (role = owner or exists (select from things where wants = service and has <> service::regrole))
+      and (role = owner or exists (select from things where wants = service and has <> quote_ident(service)::regrole))
     union all
     select format('create schema authorization %I', service) from names
     where not exists (select from pg_namespace where nspname = service)
 """
 
-_OWNERS = "select format('alter %s %s owner to %I', kind, name, wants) from things where has <> wants::regrole"
+_OWNERS = (
+    "select format('alter %s %s owner to %I', kind, name, wants) from things where has <> quote_ident(wants)::regrole"
+)
 
 _GRANTS = """
     select format('grant %s on %s %s to %I', privilege, kind, name, role) from (

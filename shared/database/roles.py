@@ -32,7 +32,7 @@ NAMED = "^notification_.*_service$"
 """How the service's role is called. An owner of `messages` with another name is a user who does everything."""
 
 MAY_TAKE = "case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end"
-"""The privilege that `pg_has_role` is asked for. Since version 16 a member may be one without the right to `set role`."""
+"""The privilege that `pg_has_role` is asked for: since version 16 a member may be one who cannot `set role`."""
 
 _TAKE = f"""
     select set_config('role', wanted.rolname, false)
