@@ -20,7 +20,7 @@ APPEND_ONLY = ("reports",)
 KEPT_BY_MIGRATIONS = ("alembic_version",)
 HIDDEN_FROM_READERS = ("api_keys",)
 
-SEQUENCES = ("claims", "broker_sessions")
+SEQUENCES = ("message_ids", "claims", "broker_sessions")
 """Those that belong to no column. The service takes numbers from them, and can set none of them back."""
 
 

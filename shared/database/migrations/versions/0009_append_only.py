@@ -6,7 +6,7 @@ Grants keep the service from it (`shared.database.grants`); the trigger keeps ev
 from alembic import op
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 
 
 def upgrade() -> None:
