@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, make_url, text
@@ -51,11 +52,15 @@ def test_an_index_whose_making_was_broken_off_is_made_anew(database_url: str, en
     config = Config()
     config.set_main_option("script_location", "shared.database:migrations")
     before = ScriptDirectory.from_config(config).get_revision("0007").down_revision
-    with superuser(engine) as connection:
+    with engine.connect() as connection:
+        connection.execute(text("set role none"))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0007")
         connection.execute(
             text("update pg_index set indisvalid = false where indexrelid = 'messages_rare_idx'::regclass")
         )
         connection.execute(text("update alembic_version set version_num = :before"), {"before": before})
+        connection.commit()
     migrate.upgrade(database_url)
     with engine.begin() as connection:
         assert connection.scalar(text("select bool_and(indisvalid) from pg_index"))
