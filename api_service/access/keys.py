@@ -13,7 +13,7 @@ from api_service.web.document import Blueprint
 from api_service.web.fields import Moment
 from api_service.web.key import Scope
 from api_service.web.parts import transaction
-from api_service.web.schema import described
+from api_service.web.schema import answer, described
 from shared import logs
 from shared.database.models import ApiKey
 
@@ -52,7 +52,7 @@ class KeySchema(Schema):
 
 @blueprint.route("/")
 class Keys(MethodView):
-    @blueprint.operation("listKeys", scope=Scope.ADMIN, answer=KeySchema(many=True), gives=[_GIVEN])
+    @blueprint.operation("listKeys", scope=Scope.ADMIN, answer=answer(KeySchema, many=True), gives=[_GIVEN])
     def get(self) -> Sequence[ApiKey]:
         """List keys
 

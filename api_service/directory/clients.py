@@ -11,19 +11,21 @@ from api_service.web.document import Blueprint, path_id
 from api_service.web.middleware import about
 from api_service.web.page import Page, PageSchema
 from api_service.web.parts import parts, snapshot, statement, transaction
+from api_service.web.schema import answer, changes, given_example, new, replacement, sent_example
 from shared.database.models import Client
 
 blueprint = Blueprint("Clients", "The directory of people who can be reached.", "/clients")
 
-_SENT = {"phone": "79123456789", "operator_code": "912", "tag": "vip", "timezone": "Europe/Moscow"}
-_GIVEN = {"id": 1, **_SENT}
+_SENT = sent_example(ClientSchema)
+_ANSWER, _ANSWER_LIST = answer(ClientSchema), answer(ClientSchema, many=True)
+_GIVEN = given_example(ClientSchema)
 
 Answer = tuple[Any, dict[str, str]]
 
 
 @blueprint.route("/")
 class Clients(MethodView):
-    @blueprint.operation("listClients", query=PageSchema, answer=ClientSchema(many=True), gives=[_GIVEN])
+    @blueprint.operation("listClients", query=PageSchema, answer=_ANSWER_LIST, gives=[_GIVEN])
     def get(self, query: Mapping[str, Page]) -> Answer:
         """List clients
 
@@ -34,7 +36,13 @@ class Clients(MethodView):
         return rows, query["page"].header(total)
 
     @blueprint.operation(
-        "createClient", body=ClientSchema, sends=_SENT, status=201, answer=ClientSchema, gives=_GIVEN, fails=[409]
+        "createClient",
+        body=new(ClientSchema),
+        sends=_SENT,
+        status=201,
+        answer=_ANSWER,
+        gives=_GIVEN,
+        fails=[409],
     )
     def post(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Add a client
@@ -49,7 +57,7 @@ class Clients(MethodView):
 
 @blueprint.route("/<id:client_id>/", parameters=[path_id("client_id", "The id of the client.")])
 class OneClient(MethodView):
-    @blueprint.operation("getClient", answer=ClientSchema, gives=_GIVEN, fails=[404])
+    @blueprint.operation("getClient", answer=_ANSWER, gives=_GIVEN, fails=[404])
     def get(self, client_id: int) -> Client:
         """Look up a client
 
@@ -59,7 +67,12 @@ class OneClient(MethodView):
             return store.found(session, client_id)
 
     @blueprint.operation(
-        "replaceClient", body=ClientSchema, sends=_SENT, answer=ClientSchema, gives=_GIVEN, fails=[404, 409]
+        "replaceClient",
+        body=replacement(ClientSchema),
+        sends=_SENT,
+        answer=_ANSWER,
+        gives=_GIVEN,
+        fails=[404, 409],
     )
     def put(self, values: Mapping[str, Any], client_id: int) -> Client:
         """Replace a client
@@ -72,9 +85,9 @@ class OneClient(MethodView):
 
     @blueprint.operation(
         "changeClient",
-        body=ClientSchema(partial=True),
+        body=changes(ClientSchema),
         sends={"tag": "regular"},
-        answer=ClientSchema,
+        answer=_ANSWER,
         gives=_GIVEN | {"tag": "regular"},
         fails=[404, 409],
     )

@@ -20,7 +20,7 @@ from api_service.web.fields import Moment, Text
 from api_service.web.middleware import about
 from api_service.web.page import Page, PageSchema
 from api_service.web.parts import snapshot, transaction
-from api_service.web.schema import described
+from api_service.web.schema import answer, described
 from api_service.web.watch import ENDED
 from shared import clock
 
@@ -104,9 +104,12 @@ class ImportsQuerySchema(PageSchema):
     name = ImportName(load_default=None, metadata=described("Only imports that were given this name."))
 
 
+_ANSWER, _ANSWER_LIST = answer(ImportSchema), answer(ImportSchema, many=True)
+
+
 @blueprint.route("/import/")
 class ImportClients(MethodView):
-    @blueprint.operation("importClients", query=ImportQuerySchema, files=_FILES, answer=ImportSchema, gives=_GIVEN)
+    @blueprint.operation("importClients", query=ImportQuerySchema, files=_FILES, answer=_ANSWER, gives=_GIVEN)
     def post(self, query: Mapping[str, Any]) -> View:
         """Import a file of clients
 
@@ -135,7 +138,7 @@ class ImportClients(MethodView):
 
 @blueprint.route("/imports/")
 class Imports(MethodView):
-    @blueprint.operation("listImports", query=ImportsQuerySchema, answer=ImportSchema(many=True), gives=[_GIVEN])
+    @blueprint.operation("listImports", query=ImportsQuerySchema, answer=_ANSWER_LIST, gives=[_GIVEN])
     def get(self, query: Mapping[str, Any]) -> tuple[list[View], dict[str, str]]:
         """List imports
 
@@ -150,7 +153,7 @@ class Imports(MethodView):
 
 @blueprint.route("/imports/<id:import_id>/", parameters=[path_id("import_id", "The id of the import.")])
 class OneImport(MethodView):
-    @blueprint.operation("getImport", answer=ImportSchema, gives=_GIVEN, fails=[404])
+    @blueprint.operation("getImport", answer=_ANSWER, gives=_GIVEN, fails=[404])
     def get(self, import_id: int) -> View:
         """Look up an import
 

@@ -3,9 +3,8 @@
 from flask.views import MethodView
 
 from api_service.mailings import rules, store
-from api_service.mailings.mailings import GIVEN, ID, View
+from api_service.mailings.mailings import ANSWER, GIVEN, ID, View
 from api_service.mailings.rules import Action
-from api_service.mailings.schema import MailingSchema
 from api_service.web.document import Blueprint
 from api_service.web.parts import entering, parts, transaction
 
@@ -14,7 +13,7 @@ blueprint = Blueprint("Controls", "Pause, resume and cancel a mailing.", "/maili
 
 @blueprint.route("/<id:mailing_id>/pause/", parameters=[ID])
 class Pause(MethodView):
-    @blueprint.operation("pauseMailing", answer=MailingSchema, gives=GIVEN | {"state": "paused"}, fails=[404, 409])
+    @blueprint.operation("pauseMailing", answer=ANSWER, gives=GIVEN | {"state": "paused"}, fails=[404, 409])
     def post(self, mailing_id: int) -> View:
         """Pause a mailing
 
@@ -27,7 +26,7 @@ class Pause(MethodView):
 
 @blueprint.route("/<id:mailing_id>/resume/", parameters=[ID])
 class Resume(MethodView):
-    @blueprint.operation("resumeMailing", answer=MailingSchema, gives=GIVEN | {"state": "running"}, fails=[404, 409])
+    @blueprint.operation("resumeMailing", answer=ANSWER, gives=GIVEN | {"state": "running"}, fails=[404, 409])
     def post(self, mailing_id: int) -> View:
         """Resume a mailing
 
@@ -39,7 +38,7 @@ class Resume(MethodView):
 
 @blueprint.route("/<id:mailing_id>/cancel/", parameters=[ID])
 class Cancel(MethodView):
-    @blueprint.operation("cancelMailing", answer=MailingSchema, gives=GIVEN | {"state": "cancelled"}, fails=[404, 409])
+    @blueprint.operation("cancelMailing", answer=ANSWER, gives=GIVEN | {"state": "cancelled"}, fails=[404, 409])
     def post(self, mailing_id: int) -> View:
         """Cancel a mailing
 

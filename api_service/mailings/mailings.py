@@ -11,29 +11,15 @@ from api_service.web.document import Blueprint, path_id
 from api_service.web.middleware import about
 from api_service.web.page import Page, PageSchema
 from api_service.web.parts import entering, parts, snapshot, transaction
+from api_service.web.schema import answer, changes, given_example, new, replacement, sent_example
 from shared.domain.message import MessageState
 from shared.ledger.figures import Figures
 
 blueprint = Blueprint("Mailings", "What is to be sent, to whom, from when until when.", "/mailings")
 
-SENT = {
-    "text": "The doors open at noon.",
-    "starts_at": "2050-01-31T09:00:00+03:00",
-    "ends_at": "2050-01-31T21:00:00+03:00",
-    "filter": {"operator_codes": ["912", "926"], "tags": ["vip"]},
-    "send_window": {"from": "09:00", "until": "21:00"},
-}
-GIVEN = (
-    {"id": 1}
-    | SENT
-    | {
-        "starts_at": "2050-01-31T06:00:00+00:00",
-        "ends_at": "2050-01-31T18:00:00+00:00",
-        "state": "scheduled",
-        "created_at": "2050-01-30T14:21:07.123456+00:00",
-        "statistics": {"audience": 0} | {str(state): 0 for state in MessageState},
-    }
-)
+SENT = sent_example(MailingSchema)
+ANSWER, ANSWER_LIST = answer(MailingSchema), answer(MailingSchema, many=True)
+GIVEN = given_example(MailingSchema, statistics={"audience": 0} | {str(state): 0 for state in MessageState})
 ID = path_id("mailing_id", "The id of the mailing.")
 
 View = dict[str, Any]
@@ -41,7 +27,7 @@ View = dict[str, Any]
 
 @blueprint.route("/")
 class Mailings(MethodView):
-    @blueprint.operation("listMailings", query=PageSchema, answer=MailingSchema(many=True), gives=[GIVEN])
+    @blueprint.operation("listMailings", query=PageSchema, answer=ANSWER_LIST, gives=[GIVEN])
     def get(self, query: Mapping[str, Page]) -> tuple[list[View], dict[str, str]]:
         """List mailings
 
@@ -53,7 +39,7 @@ class Mailings(MethodView):
             now = store.moment(session)
         return [store.shown(row, figures[row.id], now) for row in rows], query["page"].header(total)
 
-    @blueprint.operation("createMailing", body=MailingSchema, sends=SENT, status=201, answer=MailingSchema, gives=GIVEN)
+    @blueprint.operation("createMailing", body=new(MailingSchema), sends=SENT, status=201, answer=ANSWER, gives=GIVEN)
     def post(self, values: Mapping[str, Any]) -> View:
         """Create a mailing
 
@@ -70,7 +56,7 @@ class Mailings(MethodView):
 
 @blueprint.route("/<id:mailing_id>/", parameters=[ID])
 class OneMailing(MethodView):
-    @blueprint.operation("getMailing", answer=MailingSchema, gives=GIVEN, fails=[404])
+    @blueprint.operation("getMailing", answer=ANSWER, gives=GIVEN, fails=[404])
     def get(self, mailing_id: int) -> View:
         """Look up a mailing
 
@@ -83,7 +69,12 @@ class OneMailing(MethodView):
         return store.shown(mailing, figures[mailing.id], now)
 
     @blueprint.operation(
-        "replaceMailing", body=MailingSchema, sends=SENT, answer=MailingSchema, gives=GIVEN, fails=[404, 409]
+        "replaceMailing",
+        body=replacement(MailingSchema),
+        sends=SENT,
+        answer=ANSWER,
+        gives=GIVEN,
+        fails=[404, 409],
     )
     def put(self, values: Mapping[str, Any], mailing_id: int) -> View:
         """Replace a mailing
@@ -96,9 +87,9 @@ class OneMailing(MethodView):
 
     @blueprint.operation(
         "changeMailing",
-        body=MailingSchema(partial=True),
+        body=changes(MailingSchema),
         sends={"ends_at": "2050-01-31T23:00:00+03:00", "send_window": None},
-        answer=MailingSchema,
+        answer=ANSWER,
         gives=GIVEN | {"ends_at": "2050-01-31T20:00:00+00:00", "send_window": None},
         fails=[404, 409],
     )

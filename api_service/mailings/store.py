@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from api_service.mailings import rules
 from api_service.mailings.rules import Action
+from api_service.mailings.schema import FROZEN_AT_LAUNCH, STORED
 from api_service.web.figures import counts
 from api_service.web.page import Page
 from api_service.web.problems import Conflict, Invalid, NotFound
@@ -52,7 +53,7 @@ def found(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
 def created(session: Session, entries: Entries, values: Mapping[str, Any], now: datetime) -> Mailing:
     """Raises Invalid."""
     _check_times(values["starts_at"], values["ends_at"], values, now)
-    mailing = Mailing(**rules.columns(values))
+    mailing = Mailing(**values)
     session.add(mailing)
     session.flush()
     entries.shown(1)
@@ -64,7 +65,7 @@ def change(mailing: Mailing, values: Mapping[str, Any], now: datetime) -> set[st
     changed = rules.changed(mailing, values)
     if not changed:
         return changed
-    if frozen := rules.frozen(mailing, changed, now):
+    if frozen := rules.frozen(mailing, changed, FROZEN_AT_LAUNCH, now):
         state = mailing_state(mailing, now)
         raise Conflict(
             f"The mailing is {state}.", {name: [f"Cannot change: it is {state}."] for name in sorted(frozen)}
@@ -72,7 +73,7 @@ def change(mailing: Mailing, values: Mapping[str, Any], now: datetime) -> set[st
     times = {"starts_at": mailing.starts_at, "ends_at": mailing.ends_at, **values}
     _check_times(times["starts_at"], times["ends_at"], values, now)
     mailing.window_changed |= "send_window" in changed and rules.is_launched(mailing, now)
-    for name, value in rules.columns(values).items():
+    for name, value in values.items():
         setattr(mailing, name, value)
     return changed
 
@@ -101,9 +102,7 @@ def delete(session: Session, entries: Entries, mailing: Mailing, now: datetime) 
 def shown(mailing: Mailing, figures: Figures, now: datetime) -> dict[str, Any]:
     """As `MailingSchema` wants it."""
     return {
-        **rules.fields(mailing),
-        "id": mailing.id,
-        "created_at": mailing.created_at,
+        **{name: getattr(mailing, name) for name in STORED},
         "state": mailing_state(mailing, now),
         "statistics": counts(figures),
     }

@@ -16,7 +16,7 @@ from api_service.web import problems, upload
 from api_service.web.body import MAX_BYTES, BodyParser
 from api_service.web.fields import YEARS
 from api_service.web.key import Scope
-from api_service.web.schema import ErrorSchema
+from api_service.web.schema import ErrorSchema, named
 
 View = TypeVar("View", bound=Callable[..., Any])
 SchemaLike = Schema | type[Schema]
@@ -321,7 +321,6 @@ def _swagger_ui() -> Any:
 
 
 def _schema_name(schema: SchemaLike | str) -> str:
-    """Bodies of PATCH are schemas of their own, since nothing is required in them."""
-    cls: Any = resolve_schema_cls(schema)
-    name: str = cls.__name__.removesuffix("Schema")
-    return f"{name}Changes" if isinstance(schema, Schema) and schema.partial else name
+    title: str | None = getattr(schema, "title", None)
+    kind: Any = resolve_schema_cls(schema)
+    return title or named(kind)

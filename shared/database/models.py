@@ -17,10 +17,12 @@ from sqlalchemy import (
     text,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column
 
+from shared.domain.filter import Filter
 from shared.domain.message import OPEN_STATES, MessageState
 from shared.domain.state_sql import IS_HELD, IS_RARE, IS_WAITING, names
+from shared.domain.window import Window
 
 Timestamp = TIMESTAMP(timezone=True)
 State = Enum(MessageState, name="message_state", values_callable=lambda states: [state.value for state in states])
@@ -111,6 +113,10 @@ class Mailing(Base):
     tags: Mapped[list[str]] = mapped_column(ARRAY(String(64)), server_default="{}")
     window_from: Mapped[time | None]
     window_until: Mapped[time | None]
+    filter: Mapped[Filter] = composite(Filter, "operator_codes", "tags")
+    send_window: Mapped[Window | None] = composite(
+        Window, "window_from", "window_until", return_none_on=lambda *times: None in times
+    )
     created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     paused_at: Mapped[datetime | None] = mapped_column(Timestamp)
     cancelled_at: Mapped[datetime | None] = mapped_column(Timestamp)
