@@ -21,7 +21,7 @@ from api_service.mailings import controls, mailings
 from api_service.operations import health
 from api_service.operations.probe import Probe
 from api_service.tracking import statistics
-from api_service.web import document, door, middleware, problems
+from api_service.web import answers, document, door, middleware
 from api_service.web.body import MAX_BYTES
 from api_service.web.chores import keep_doing
 from api_service.web.parts import Announcer, Parts, asked
@@ -31,7 +31,8 @@ from api_service.web.share import Share
 from api_service.web.watch import Watch
 from shared.broker import topology
 from shared.broker.base import Broker
-from shared.database.engine import answers, make_engine
+from shared.database import engine as database
+from shared.database.engine import make_engine
 from shared.ledger.slot import Slot
 from shared.settings import Settings
 
@@ -79,7 +80,7 @@ def create_app(
         keep_doing([log.flush, *of_keys])
     middleware.register(app, log)
     door.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch)
-    problems.register(app, log)
+    answers.register(app, log)
     document.register(
         app,
         [
@@ -124,7 +125,7 @@ def deployed(
 def probes(engine: Engine, broker: Broker) -> dict[str, Probe]:
     """Those of a deployment. `engine` is not that of the requests, so that nobody waits for their connections."""
     return {
-        "database": Probe("database", lambda: answers(engine)),
+        "database": Probe("database", lambda: database.answers(engine)),
         "broker": Probe("broker", lambda: _ask(broker)),
     }
 

@@ -9,10 +9,11 @@ from flask.views import MethodView
 from marshmallow import Schema, fields
 
 from api_service.access import store
-from api_service.web.document import Blueprint
+from api_service.web.blueprint import Blueprint
 from api_service.web.fields import Moment
 from api_service.web.key import Scope
 from api_service.web.parts import transaction
+from api_service.web.problems import NotFound
 from api_service.web.schema import answer, described
 from shared import logs
 from shared.database.models import ApiKey
@@ -64,7 +65,7 @@ class Keys(MethodView):
 
 @blueprint.route("/<key:key_id>/", parameters=[_ID])
 class OneKey(MethodView):
-    @blueprint.operation("revokeKey", scope=Scope.ADMIN, status=204, fails=[404])
+    @blueprint.operation("revokeKey", scope=Scope.ADMIN, status=204, fails=[NotFound])
     def delete(self, key_id: str) -> None:
         """Revoke a key
 

@@ -7,10 +7,11 @@ from flask.views import MethodView
 
 from api_service.directory import store
 from api_service.directory.schema import ClientSchema
-from api_service.web.document import Blueprint, path_id
+from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.middleware import about
 from api_service.web.page import Page, PageSchema
 from api_service.web.parts import parts, snapshot, statement, transaction
+from api_service.web.problems import NotFound, Taken
 from api_service.web.schema import answer, changes, given_example, new, replacement, sent_example
 from shared.database.models import Client
 
@@ -42,7 +43,7 @@ class Clients(MethodView):
         status=201,
         answer=_ANSWER,
         gives=_GIVEN,
-        fails=[409],
+        fails=[Taken],
     )
     def post(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Add a client
@@ -57,7 +58,7 @@ class Clients(MethodView):
 
 @blueprint.route("/<id:client_id>/", parameters=[path_id("client_id", "The id of the client.")])
 class OneClient(MethodView):
-    @blueprint.operation("getClient", answer=_ANSWER, gives=_GIVEN, fails=[404])
+    @blueprint.operation("getClient", answer=_ANSWER, gives=_GIVEN, fails=[NotFound])
     def get(self, client_id: int) -> Client:
         """Look up a client
 
@@ -72,7 +73,7 @@ class OneClient(MethodView):
         sends=_SENT,
         answer=_ANSWER,
         gives=_GIVEN,
-        fails=[404, 409],
+        fails=[NotFound, Taken],
     )
     def put(self, values: Mapping[str, Any], client_id: int) -> Client:
         """Replace a client
@@ -89,7 +90,7 @@ class OneClient(MethodView):
         sends={"tag": "regular"},
         answer=_ANSWER,
         gives=_GIVEN | {"tag": "regular"},
-        fails=[404, 409],
+        fails=[NotFound, Taken],
     )
     def patch(self, values: Mapping[str, Any], client_id: int) -> Client:
         """Change a client
@@ -100,7 +101,7 @@ class OneClient(MethodView):
         with transaction() as session:
             return store.changed(session, client_id, values)
 
-    @blueprint.operation("deleteClient", status=204, fails=[404])
+    @blueprint.operation("deleteClient", status=204, fails=[NotFound])
     def delete(self, client_id: int) -> None:
         """Delete a client
 

@@ -18,10 +18,9 @@ from psycopg2.errors import DeadlockDetected
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
-from werkzeug.exceptions import HTTPException
 
 from api_service.directory.progress import found
-from api_service.web.problems import Problem, TooMany
+from api_service.web.problems import Problem, TooManyImports
 from api_service.web.refusal import Refusal
 from shared import clock
 from shared.database.models import Import
@@ -62,9 +61,9 @@ class Importer:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """A place among the imports of this process, for as long as the block lasts. Raises TooMany."""
+        """A place among the imports of this process, for as long as the block lasts. Raises TooManyImports."""
         if not self._free.acquire(blocking=False):
-            raise TooMany(Refusal.IMPORTS, f"{AT_A_TIME} imports are running here already.", _RETRY_AFTER)
+            raise TooManyImports(Refusal.IMPORTS, f"{AT_A_TIME} imports are running here already.", _RETRY_AFTER)
         try:
             yield
         finally:
@@ -185,9 +184,6 @@ def _copy(connection: Connection, rows: Iterable[Row]) -> None:
 def _reason(error: BaseException) -> str:
     if isinstance(error, Problem):
         return error.message
-    if isinstance(error, HTTPException):
-        data: dict[str, str] = getattr(error, "data", {})
-        return data.get("message") or error.description or error.name
     if isinstance(error, SQLAlchemyError):
         return "The database did not answer."
     return "A defect of the service; its log says more."

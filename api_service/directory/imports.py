@@ -7,19 +7,19 @@ from typing import Any, cast
 from flask import current_app, request
 from flask.views import MethodView
 from marshmallow import EXCLUDE, Schema, fields, validate
-from webargs.flaskparser import abort
 
 from api_service.directory import client_lines, progress
 from api_service.directory.client_lines import CSV, NDJSON
 from api_service.directory.importer import LISTED, Importer
 from api_service.directory.progress import ImportState
 from api_service.web import upload
-from api_service.web.document import Blueprint, path_id
+from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.door import watched
 from api_service.web.fields import Moment, Text
 from api_service.web.middleware import about
 from api_service.web.page import Page, PageSchema
 from api_service.web.parts import snapshot, transaction
+from api_service.web.problems import NotFound, WrongType
 from api_service.web.schema import answer, described
 from api_service.web.watch import ENDED
 from shared import clock
@@ -124,7 +124,7 @@ class ImportClients(MethodView):
         """
         content_type = _ALIASES.get(request.mimetype, request.mimetype)
         if content_type not in _FILES:
-            abort(415, message=f"The content type must be {' or '.join(_FILES)}.")
+            raise WrongType(f"The content type must be {' or '.join(_FILES)}.")
         importer = cast(Importer, current_app.extensions["importer"])
         with importer.place(), watched() as watch:
             pieces = upload.pieces(request)
@@ -153,7 +153,7 @@ class Imports(MethodView):
 
 @blueprint.route("/imports/<id:import_id>/", parameters=[path_id("import_id", "The id of the import.")])
 class OneImport(MethodView):
-    @blueprint.operation("getImport", answer=_ANSWER, gives=_GIVEN, fails=[404])
+    @blueprint.operation("getImport", answer=_ANSWER, gives=_GIVEN, fails=[NotFound])
     def get(self, import_id: int) -> View:
         """Look up an import
 

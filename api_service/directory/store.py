@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from api_service.web.page import Page, rows
-from api_service.web.problems import Conflict, NotFound
+from api_service.web.problems import NotFound, Taken
 from shared.database.models import Client
 from shared.ledger.entries import open_entries
 from shared.ledger.slot import Slot
@@ -34,14 +34,14 @@ def found(session: Session, client_id: int, *, lock: bool = False) -> Client:
 
 
 def created(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
-    """One statement. What `ClientSchema` wants. Raises Conflict."""
+    """One statement. What `ClientSchema` wants. Raises Taken."""
     with _one_phone_each():
         client_id = connection.execute(_INSERT, values).scalar_one()
     return {"id": client_id, **values}
 
 
 def changed(session: Session, client_id: int, values: Mapping[str, Any]) -> Client:
-    """Raises NotFound, Conflict."""
+    """Raises NotFound, Taken."""
     client = found(session, client_id, lock=True)
     with _one_phone_each():
         for name, value in values.items():
@@ -66,4 +66,4 @@ def _one_phone_each() -> Iterator[None]:
     except IntegrityError as error:
         if not isinstance(error.orig, UniqueViolation):
             raise
-        raise Conflict("Another client has this phone.", {"phone": ["Belongs to another client."]}) from error
+        raise Taken("Another client has this phone.", {"phone": ["Belongs to another client."]}) from error

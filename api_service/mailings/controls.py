@@ -5,15 +5,18 @@ from flask.views import MethodView
 from api_service.mailings import rules, store
 from api_service.mailings.mailings import ANSWER, GIVEN, ID, View
 from api_service.mailings.rules import Action
-from api_service.web.document import Blueprint
+from api_service.web.blueprint import Blueprint
 from api_service.web.parts import entering, parts, transaction
+from api_service.web.problems import NotFound, TooLate
 
 blueprint = Blueprint("Controls", "Pause, resume and cancel a mailing.", "/mailings")
+
+_FAILS = NotFound, TooLate
 
 
 @blueprint.route("/<id:mailing_id>/pause/", parameters=[ID])
 class Pause(MethodView):
-    @blueprint.operation("pauseMailing", answer=ANSWER, gives=GIVEN | {"state": "paused"}, fails=[404, 409])
+    @blueprint.operation("pauseMailing", answer=ANSWER, gives=GIVEN | {"state": "paused"}, fails=_FAILS)
     def post(self, mailing_id: int) -> View:
         """Pause a mailing
 
@@ -26,7 +29,7 @@ class Pause(MethodView):
 
 @blueprint.route("/<id:mailing_id>/resume/", parameters=[ID])
 class Resume(MethodView):
-    @blueprint.operation("resumeMailing", answer=ANSWER, gives=GIVEN | {"state": "running"}, fails=[404, 409])
+    @blueprint.operation("resumeMailing", answer=ANSWER, gives=GIVEN | {"state": "running"}, fails=_FAILS)
     def post(self, mailing_id: int) -> View:
         """Resume a mailing
 
@@ -38,7 +41,7 @@ class Resume(MethodView):
 
 @blueprint.route("/<id:mailing_id>/cancel/", parameters=[ID])
 class Cancel(MethodView):
-    @blueprint.operation("cancelMailing", answer=ANSWER, gives=GIVEN | {"state": "cancelled"}, fails=[404, 409])
+    @blueprint.operation("cancelMailing", answer=ANSWER, gives=GIVEN | {"state": "cancelled"}, fails=_FAILS)
     def post(self, mailing_id: int) -> View:
         """Cancel a mailing
 

@@ -7,10 +7,11 @@ from flask.views import MethodView
 
 from api_service.mailings import rules, store
 from api_service.mailings.schema import MailingSchema
-from api_service.web.document import Blueprint, path_id
+from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.middleware import about
 from api_service.web.page import Page, PageSchema
 from api_service.web.parts import entering, parts, snapshot, transaction
+from api_service.web.problems import Frozen, NotFound
 from api_service.web.schema import answer, changes, given_example, new, replacement, sent_example
 from shared.domain.message import MessageState
 from shared.ledger.figures import Figures
@@ -56,7 +57,7 @@ class Mailings(MethodView):
 
 @blueprint.route("/<id:mailing_id>/", parameters=[ID])
 class OneMailing(MethodView):
-    @blueprint.operation("getMailing", answer=ANSWER, gives=GIVEN, fails=[404])
+    @blueprint.operation("getMailing", answer=ANSWER, gives=GIVEN, fails=[NotFound])
     def get(self, mailing_id: int) -> View:
         """Look up a mailing
 
@@ -74,7 +75,7 @@ class OneMailing(MethodView):
         sends=SENT,
         answer=ANSWER,
         gives=GIVEN,
-        fails=[404, 409],
+        fails=[NotFound, Frozen],
     )
     def put(self, values: Mapping[str, Any], mailing_id: int) -> View:
         """Replace a mailing
@@ -91,7 +92,7 @@ class OneMailing(MethodView):
         sends={"ends_at": "2050-01-31T23:00:00+03:00", "send_window": None},
         answer=ANSWER,
         gives=GIVEN | {"ends_at": "2050-01-31T20:00:00+00:00", "send_window": None},
-        fails=[404, 409],
+        fails=[NotFound, Frozen],
     )
     def patch(self, values: Mapping[str, Any], mailing_id: int) -> View:
         """Change a mailing
@@ -102,7 +103,7 @@ class OneMailing(MethodView):
         """
         return _change(mailing_id, values)
 
-    @blueprint.operation("deleteMailing", status=204, fails=[404])
+    @blueprint.operation("deleteMailing", status=204, fails=[NotFound])
     def delete(self, mailing_id: int) -> None:
         """Delete a mailing
 

@@ -12,7 +12,7 @@ from api_service.mailings.rules import Action
 from api_service.mailings.schema import FROZEN_AT_LAUNCH, STORED
 from api_service.web.figures import counts
 from api_service.web.page import Page
-from api_service.web.problems import Conflict, Invalid, NotFound
+from api_service.web.problems import Frozen, Invalid, NotFound, TooLate
 from shared.database.models import Mailing
 from shared.domain.mailing import ENDED, mailing_state
 from shared.ledger.entries import Entries
@@ -61,15 +61,15 @@ def created(session: Session, entries: Entries, values: Mapping[str, Any], now: 
 
 
 def change(mailing: Mailing, values: Mapping[str, Any], now: datetime) -> set[str]:
-    """Sets the fields of a locked mailing and returns those that really changed. Raises Conflict, Invalid."""
+    """Sets the fields of a locked mailing and returns those that really changed. Raises Frozen, Invalid."""
     changed = rules.changed(mailing, values)
     if not changed:
         return changed
     if frozen := rules.frozen(mailing, changed, FROZEN_AT_LAUNCH, now):
         state = mailing_state(mailing, now)
-        raise Conflict(
-            f"The mailing is {state}.", {name: [f"Cannot change: it is {state}."] for name in sorted(frozen)}
-        )
+        why = "Is frozen: the mailing is" if state in ENDED else "Is frozen since the launch; the mailing is"
+        advice = "create another one." if state in ENDED else "cancel it and create another one."
+        raise Frozen(f"The mailing is {state}.", {name: [f"{why} {state}: {advice}"] for name in sorted(frozen)})
     times = {"starts_at": mailing.starts_at, "ends_at": mailing.ends_at, **values}
     _check_times(times["starts_at"], times["ends_at"], values, now)
     mailing.window_changed |= "send_window" in changed and rules.is_launched(mailing, now)
@@ -79,10 +79,10 @@ def change(mailing: Mailing, values: Mapping[str, Any], now: datetime) -> set[st
 
 
 def perform(entries: Entries, mailing: Mailing, action: Action, now: datetime) -> None:
-    """Raises Conflict."""
+    """Raises TooLate."""
     state = mailing_state(mailing, now)
     if not rules.is_possible(action, state):
-        raise Conflict(f"The mailing is {state}: it is too late to {action} it.")
+        raise TooLate(f"The mailing is {state}: it is too late to {action} it.")
     if action is Action.RESUME and mailing.paused_at and mailing.audience_limit is not None:
         entries.look(mailing.id)  # nobody looked while it was paused
     rules.perform(action, mailing, now)

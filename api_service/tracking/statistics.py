@@ -8,11 +8,12 @@ from marshmallow import Schema, fields
 
 from api_service.mailings import store as mailings
 from api_service.tracking import store
-from api_service.web.document import Blueprint, path_id
+from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.fields import Moment
 from api_service.web.figures import COUNTS, counts
 from api_service.web.page import Page, PageSchema
 from api_service.web.parts import snapshot
+from api_service.web.problems import NotFound
 from api_service.web.schema import described
 from shared.domain.mailing import MailingState, mailing_state
 from shared.domain.message import Error, MessageState
@@ -170,7 +171,7 @@ class DetailStatistics(MethodView):
             "last_sent_at": "2050-01-31T06:00:01.004127+00:00",
             "messages": [_MESSAGE],
         },
-        fails=[404],
+        fails=[NotFound],
     )
     def get(self, query: Mapping[str, Any], mailing_id: int) -> Answer:
         """Show the statistics of a mailing

@@ -15,6 +15,7 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, post_load
 
 from api_service.web.parts import asked
+from api_service.web.problems import TYPES
 
 
 def described(description: str, **more: object) -> dict[str, object]:
@@ -124,6 +125,10 @@ def _drop(self: ThingSchema, data: dict[str, Any], **_: Any) -> dict[str, Any]:
 class ErrorSchema(Schema):
     """Every error answer of the service."""
 
+    type = fields.String(
+        required=True,
+        metadata=described("What is wrong, for programs: one of a closed list.", enum=list(TYPES), example="not-found"),
+    )
     code = fields.Integer(required=True, metadata=described("The HTTP status.", example=404))
     status = fields.String(required=True, metadata=described("Its name.", example="Not Found"))
     message = fields.String(

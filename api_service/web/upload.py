@@ -7,9 +7,9 @@ connection of the database. How long the thread waits for them is the server's t
 from collections.abc import Iterator
 
 from flask import Request
-from webargs.flaskparser import abort
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from api_service.web.problems import BrokenOff, TooLarge, TooSlow
 from shared import clock
 
 MAX_BYTES = 2**30
@@ -23,8 +23,7 @@ TOO_SLOW = f"The body came more slowly than {SLOWEST // 1024} KiB a second."
 
 
 def pieces(request: Request) -> Iterator[bytes]:
-    """The body as it comes in, also where its length is not known. Answers 400 where it breaks off, 408 where it takes
-    too long, 413 where it is too large."""
+    """The body as it comes in, also where its length is not known. Raises BrokenOff, TooSlow, TooLarge."""
     deadline = clock.ticks() + MAX_SECONDS
     request.max_content_length = MAX_BYTES
     received = 0
@@ -33,8 +32,8 @@ def pieces(request: Request) -> Iterator[bytes]:
             received += len(piece)
             yield piece
             if clock.ticks() > deadline:
-                abort(408, message=f"The body took more than {MAX_SECONDS / 60:g} minutes.")
+                raise TooSlow(f"The body took more than {MAX_SECONDS / 60:g} minutes.")
     except RequestEntityTooLarge as error:
-        abort(413, exc=error, message=f"The body has more than {MAX_BYTES // 2**20} MiB.")
+        raise TooLarge(f"The body has more than {MAX_BYTES // 2**20} MiB.") from error
     if request.content_length is not None and received < request.content_length:
-        abort(400, message=BROKEN_OFF)
+        raise BrokenOff(BROKEN_OFF)
