@@ -16,7 +16,7 @@ from api_service.access.expiry import Expiry
 from api_service.access.keyring import Keyring
 from api_service.access.last_use import LastUse
 from api_service.directory import clients, imports
-from api_service.directory.importer import Importer
+from api_service.directory.importer import AT_A_TIME, Importer
 from api_service.mailings import controls, mailings
 from api_service.operations import health
 from api_service.operations.probe import Probe
@@ -24,6 +24,7 @@ from api_service.tracking import statistics
 from api_service.web import answers, document, door, middleware
 from api_service.web.body import MAX_BYTES
 from api_service.web.chores import keep_doing
+from api_service.web.idempotency import Forgetting
 from api_service.web.parts import Announcer, Parts, asked
 from api_service.web.rate import Rate
 from api_service.web.request_log import RequestLog
@@ -64,7 +65,6 @@ def create_app(
     sessions = sessionmaker(engine, expire_on_commit=False)
     app.extensions["parts"] = Parts(
         engine=engine,
-        sessions=sessions,
         announcer=announcer,
         default_timezone=default_timezone,
         slot=Slot("api"),
@@ -77,7 +77,7 @@ def create_app(
     watch = Watch(keyring) if keyring else None
     if chores:
         of_keys = [watch.look, last_use.write, expiry.look] if watch else []
-        keep_doing([log.flush, *of_keys])
+        keep_doing([log.flush, Forgetting(behind).look, *of_keys])
     middleware.register(app, log)
     door.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch)
     answers.register(app, log)
@@ -108,7 +108,7 @@ def deployed(
         threads: on which requests are answered in this process.
         log: that of this process.
     """
-    engine = make_engine(url, "api", pool_size=threads)
+    engine = make_engine(url, "api", pool_size=threads + AT_A_TIME)  # an import under a key holds one more
     for_probe = make_engine(url, "api-probe", pool_size=1, statement_timeout=2.0)
     return create_app(
         engine,

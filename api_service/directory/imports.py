@@ -18,7 +18,7 @@ from api_service.web.door import watched
 from api_service.web.fields import Moment, Text
 from api_service.web.middleware import about
 from api_service.web.page import Page, PageSchema
-from api_service.web.parts import snapshot, transaction
+from api_service.web.parts import working
 from api_service.web.problems import NotFound, WrongType
 from api_service.web.schema import answer, described
 from api_service.web.watch import ENDED
@@ -109,7 +109,9 @@ _ANSWER, _ANSWER_LIST = answer(ImportSchema), answer(ImportSchema, many=True)
 
 @blueprint.route("/import/")
 class ImportClients(MethodView):
-    @blueprint.operation("importClients", query=ImportQuerySchema, files=_FILES, answer=_ANSWER, gives=_GIVEN)
+    @blueprint.operation(
+        "importClients", query=ImportQuerySchema, files=_FILES, answer=_ANSWER, gives=_GIVEN, is_idempotent=True
+    )
     def post(self, query: Mapping[str, Any]) -> View:
         """Import a file of clients
 
@@ -129,11 +131,11 @@ class ImportClients(MethodView):
         with importer.place(), watched() as watch:
             pieces = upload.pieces(request)
             lines = client_lines.read(content_type, watch.pieces(pieces) if watch else pieces)
-            import_id = importer.begin(query["name"])
+            import_id, actor = importer.begin(query["name"]), working().actor
             about(import_id=import_id)
             if watch:
-                watch.when_over = partial(importer.end, import_id, ENDED)
-            return progress.shown(importer.take(import_id, lines), clock.now())
+                watch.when_over = partial(importer.end, import_id, actor, ENDED)
+            return progress.shown(importer.take(import_id, lines, actor), clock.now())
 
 
 @blueprint.route("/imports/")
@@ -145,7 +147,7 @@ class Imports(MethodView):
         One page of them, the newest first, those that are running with what they have done by now.
         """
         page: Page = query["page"]
-        with snapshot() as session:
+        with working().look() as session:
             rows, total = progress.listed(session, page, query["name"])
         now = clock.now()
         return [progress.shown(one, now) for one in rows], page.header(total)
@@ -159,5 +161,5 @@ class OneImport(MethodView):
 
         With what it has done by now.
         """
-        with transaction() as session:
+        with working().read() as session:
             return progress.shown(progress.found(session, import_id), clock.now())

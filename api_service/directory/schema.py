@@ -6,6 +6,7 @@ from marshmallow import fields, post_load, validate
 
 from api_service.web.fields import OperatorCode, Phone, Text, Zone, operator_code
 from api_service.web.parts import parts
+from api_service.web.reference import Reference
 from api_service.web.schema import ThingSchema, described
 
 
@@ -33,6 +34,12 @@ class ClientSchema(ThingSchema):
             "The IANA name of the client's time zone; that of DEFAULT_TIMEZONE where it is left out.",
             example="Europe/Moscow",
         ),
+    )
+
+    reference = Reference()
+    revision = fields.Integer(
+        dump_only=True,
+        metadata=described("Counts the changes of what users can set; `ETag` is made of it.", example=1),
     )
 
     @post_load

@@ -31,8 +31,9 @@ def is_possible(action: Action, state: MailingState) -> bool:
     return state in _POSSIBLE[action]
 
 
-def perform(action: Action, mailing: "Mailing", now: datetime) -> None:
-    """Carries out an action that is possible."""
+def perform(action: Action, mailing: "Mailing", now: datetime) -> bool:
+    """Carries out an action that is possible; whether there was anything to do."""
+    before = mailing.paused_at, mailing.cancelled_at
     match action:
         case Action.PAUSE:
             mailing.paused_at = mailing.paused_at or now
@@ -40,6 +41,7 @@ def perform(action: Action, mailing: "Mailing", now: datetime) -> None:
             mailing.paused_at = None
         case Action.CANCEL:
             mailing.cancelled_at = mailing.cancelled_at or now
+    return before != (mailing.paused_at, mailing.cancelled_at)
 
 
 def is_launched(mailing: "Mailing", now: datetime) -> bool:

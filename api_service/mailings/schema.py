@@ -6,6 +6,7 @@ from marshmallow import ValidationError, fields, post_load, validate, validates_
 
 from api_service.web.fields import Moment, OperatorCode, Text, TimeOfDay, Whole
 from api_service.web.figures import FiguresSchema
+from api_service.web.reference import Reference
 from api_service.web.schema import BodySchema, ThingSchema, described, settable
 from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState
@@ -95,6 +96,11 @@ class MailingSchema(ThingSchema):
         allow_none=True,
         load_default=lambda: None,
         metadata=described(f"Hours of the client's day in which it may reach them; null: at any hour. {_GIVEN_WHOLE}"),
+    )
+    reference = Reference()
+    revision = fields.Integer(
+        dump_only=True,
+        metadata=described("Counts the changes of what users can set; `ETag` is made of it.", example=1),
     )
     state = fields.Enum(
         MailingState,

@@ -12,7 +12,7 @@ from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.fields import Moment
 from api_service.web.figures import COUNTS, counts
 from api_service.web.page import Page, PageSchema
-from api_service.web.parts import snapshot
+from api_service.web.parts import working
 from api_service.web.problems import NotFound
 from api_service.web.schema import described
 from shared.domain.mailing import MailingState, mailing_state
@@ -138,9 +138,9 @@ class GeneralStatistics(MethodView):
         and the same for each mailing, one page of them in the order of ids. `audience` is always the sum of the counts
         of all states.
         """
-        with snapshot() as session:
+        with working().look() as session:
             totals = read_totals(session.connection())
-            rows, total = mailings.listed(session, query["page"])
+            rows, total = mailings.list_page(session, query["page"])
             figures = mailings.figures(session, rows)
             now = mailings.moment(session)
         shown = [
@@ -181,8 +181,8 @@ class DetailStatistics(MethodView):
         `status`, in the order of their ids, which is that of their clients.
         """
         page, status = query["page"], query["status"]
-        with snapshot() as session:
-            mailing = mailings.found(session, mailing_id)
+        with working().look() as session:
+            mailing = mailings.find(session, mailing_id)
             figures = mailings.figures(session, [mailing])[mailing_id]
             errors = read_errors(session.connection(), mailing_id)
             repeated = read_repeated(session.connection(), mailing_id)

@@ -1,18 +1,20 @@
 """Operations: what a view takes, gives and fails with, declared once for the view itself and for the document."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from itertools import groupby
 from typing import Any, TypeVar
 
 import flask_smorest
 from apispec.ext.marshmallow.common import resolve_schema_instance
-from flask import Flask
+from flask import Flask, g
+from flask_smorest.utils import get_appcontext
 from marshmallow import Schema
 
-from api_service.web import problems
+from api_service.web import idempotency, problems
 from api_service.web.body import BodyParser
 from api_service.web.key import Scope
+from api_service.web.match import Match, etag
 from api_service.web.parts import asked
 from api_service.web.problems import Invalid, Problem
 
@@ -43,6 +45,37 @@ _PAGINATION = {
 }
 
 
+_ETAG = {
+    "ETag": {
+        "description": "Of its revision; for `If-Match`.",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": '"1"',
+    }
+}
+_REPLAYED = {
+    idempotency.REPLAYED: {
+        "description": "`true` where this is the answer that was given to the first request with the same key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+_IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "description": "Tags as `ETag` gave them, or `*`. If it has none of them any more, nothing is done and it is 412.",
+    "schema": {"type": "string"},
+    "example": '"1"',
+}
+_IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": idempotency.HEADER,
+    "description": "Any text of your own for what is to be done, such as a random one. The same request under the same"
+    f" key, within {idempotency.KEPT} hours, is carried out once and answered the same.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "example": "9d1f0c1e-4b5a-4e0f-8d0e-6f3f2a1b7c55",
+}
+
+
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     """A group of operations that read their bodies and queries strictly and document every answer they give."""
 
@@ -51,7 +84,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def __init__(self, name: str, description: str, prefix: str = "", *, is_open: bool = False) -> None:
         """name: of the tag, too. is_open: its operations need neither a key nor the database."""
         super().__init__(name, __name__, url_prefix=prefix, description=description)
-        self._prepare_doc_cbks.append(_without_keys)
+        self._prepare_doc_cbks += [_with_headers, _without_keys]
         self._is_open = is_open
         self.failures: set[Failures] = set()
         """Those that its operations have for some status."""
@@ -70,6 +103,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         gives: object = None,
         content_type: str | None = None,
         fails: Iterable[type[Problem]] = (),
+        is_tagged: bool = False,
+        is_conditional: bool = False,
+        is_idempotent: bool = False,
     ) -> Callable[[View], View]:
         """Declares a view as the operation `name`.
 
@@ -77,10 +113,16 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         body, query: handed to the view in this order, loaded. sends, gives: examples of the request and the answer.
         files: examples by content type of a body that the view reads by itself.
         fails: beyond what follows from the rest. A query without files makes the answer one page of a list.
+        is_tagged: the answer has an `ETag`, of its revision. is_conditional: it takes `If-Match`. is_idempotent: it
+        takes an `Idempotency-Key`, and what it does is an action, which joins the transaction that keeps the answer.
         """
         kinds = {*fails, *_ALWAYS, *(() if self._is_open else _OF_THE_DOOR)}
         kinds |= {*(_OF_A_BODY if body else ()), *(_OF_A_FILE if files else ()), *(_OF_A_QUERY if query else ())}
-        paged = query is not None and not files
+        kinds |= {problems.Changed} if is_conditional else set()
+        kinds |= {problems.InProgress, problems.KeyReused} if is_idempotent else set()
+        answer_headers: dict[str, Any] = dict(_PAGINATION if query is not None and not files else {})
+        answer_headers |= (_ETAG if is_tagged else {}) | (_REPLAYED if is_idempotent else {})
+        request_headers = [*([_IF_MATCH] if is_conditional else []), *([_IDEMPOTENCY_KEY] if is_idempotent else [])]
         known = frozenset(resolve_schema_instance(query).fields) if query else frozenset()
 
         def decorate(view: View) -> View:
@@ -93,15 +135,22 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                 notes["requestBody"] = {"required": True, "content": content}
             decorated: Any = self.doc(operationId=name, **notes)(view)
             decorated = self.response(
-                status, answer, example=gives, content_type=content_type, headers=_PAGINATION if paged else None
+                status, answer, example=gives, content_type=content_type, headers=answer_headers or None
             )(decorated)
+            if is_tagged:
+                decorated = _tagged(decorated)
             # Instances: of a class the library would make one for every request.
             if query:
                 decorated = self.arguments(resolve_schema_instance(query), location="query")(decorated)
             if body:
                 decorated = self.arguments(resolve_schema_instance(body), example=sends)(decorated)
+            if is_idempotent:
+                decorated = _once(decorated, idempotency.once_file if files else idempotency.once)
+            if is_conditional:
+                decorated = _conditional(decorated)
             if not self._is_open:
                 decorated = _strict(decorated, known)
+            decorated._apidoc["request_headers"] = request_headers
             decorated.scope = wanted  # the door looks here
             return decorated  # type: ignore[no-any-return]
 
@@ -139,6 +188,42 @@ def _strict(view: Callable[..., Any], known: frozenset[str]) -> Callable[..., An
         return view(*args, **values)
 
     return strict
+
+
+def _tagged(view: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(view)
+    def tagged(*args: Any, **values: Any) -> Any:
+        response = view(*args, **values)
+        response.headers["ETag"] = etag(get_appcontext()["result_dump"]["revision"])
+        return response
+
+    return tagged
+
+
+def _conditional(view: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(view)
+    def conditional(*args: Any, **values: Any) -> Any:
+        header = asked().headers.get("If-Match")
+        if header is not None:
+            g.match = Match.parsed(header)
+        return view(*args, **values)
+
+    return conditional
+
+
+def _once(view: Callable[..., Any], once: Callable[[Callable[[], Any]], Any]) -> Callable[..., Any]:
+    @wraps(view)
+    def idempotent(*args: Any, **values: Any) -> Any:
+        return once(partial(view, *args, **values))
+
+    return idempotent
+
+
+def _with_headers(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """The library's own way to document a header hands it to the view, too."""
+    if headers := doc_info.get("request_headers"):
+        doc["parameters"] = [*doc.get("parameters", []), *headers]
+    return doc
 
 
 def _without_keys(doc: dict[str, Any], doc_info: dict[str, Any], *, app: Flask, **_: Any) -> dict[str, Any]:

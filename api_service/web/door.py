@@ -53,6 +53,7 @@ def register(
             if not share.enter(found.id):
                 raise TooMany(Refusal.SHARE, f"{share.most} requests with this key are under way here already.")
             g.entered = found.id
+            g.key = found
         elif not is_from_here(request.host, request.headers.get("Origin")):
             raise OtherSite()
 

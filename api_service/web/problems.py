@@ -239,6 +239,25 @@ class Invalid(Problem):
         return problem
 
 
+class KeyReused(Invalid):
+    type = "idempotency-key-reused"
+    meaning = "This `Idempotency-Key` was used for another request. Nothing was changed."
+    advice = "Use a new key for each thing that is to be done; a random one will do."
+    sample = (
+        "The request is not valid: `errors` says where.",
+        {"headers": {"Idempotency-Key": ["Was used for another request: another path, query or body."]}},
+    )
+
+
+class Changed(Problem):
+    type = "changed"
+    status = HTTPStatus.PRECONDITION_FAILED
+    meaning = "It is not as whoever asks has seen it: none of the tags in `If-Match` is that of its revision."
+    advice = "Get it again, look at what somebody has changed, and send the change with the new `ETag`."
+    sample = "It has been changed: its revision is 8.", {}
+    answer_headers: ClassVar[Mapping[str, str]] = {"ETag": "Of its revision."}
+
+
 class Conflict(Problem):
     """Not possible in the present state of things; nothing was changed."""
 
@@ -267,6 +286,13 @@ class TooLate(Conflict):
     meaning = "It is over: this makes no sense any more. Nothing was changed."
     advice = "Nothing has to be done; create another one where more is to happen."
     sample = "The mailing is finished: it is too late to pause it.", {}
+
+
+class InProgress(Conflict):
+    type = "in-progress"
+    meaning = "The first request with this `Idempotency-Key` is still under way."
+    advice = "Ask again in a moment: then it is answered as the first one was."
+    sample = "The first request with this key is still under way.", {}
 
 
 class KeyIsOver(Conflict):
