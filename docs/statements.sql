@@ -6,7 +6,7 @@ with job as materialized (
         select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
     ) known
     cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
-    where known.status in ('pending', 'queued', 'retrying') and m.status in ('pending', 'queued', 'retrying')
+    where known.status in ('pending', 'retrying') and m.status in ('pending', 'retrying')
 ), moved as (
     update messages m set due_at = null,
     status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end from job where m.part = :part and m.id = job.id
@@ -22,10 +22,11 @@ with job as materialized (select id, status from messages where part = :part and
 )
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
--- shared.messages.claim._MAILING
-select id, part, text, ends_at, window_from, window_until, now() as now, paused_at is not null as paused,
-cancelled_at is not null or ends_at <= now() as over , nextval('claims') as claim_id
-from mailings where id = :mailing_id;
+-- shared.messages.claim._MAILINGS
+select id, part, text, ends_at, window_from, window_until, now() as now,
+part is not null and paused_at is null and cancelled_at is null and ends_at > now() as is_running,
+(select nextval('claims')) as claim_id
+from mailings where id = any(:mailing_ids) order by id;
 
 -- shared.messages.claim._RESERVE
 update send_rate set next_at = greatest(next_at, now()) + :span where id = 1
@@ -36,14 +37,11 @@ update messages set due_at = due_at + :wait where part = :part and id = any(cast
 
 -- shared.messages.claim._MOVE_TO_SENDING
 with job as materialized (
-    select m.id, m.status, m.client_id, m.attempts, m.maybe_delivered, m.phone, c.timezone
+    select m.id, m.mailing_id, m.status, m.client_id, m.attempts, m.maybe_delivered, m.phone, c.timezone
     from unnest(cast(:ids as bigint[])) as job (id)
     cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
     left join lateral (select phone, timezone from clients where id = m.client_id limit 1) c on true
-    where
-    m.mailing_id = :mailing_id
-    and (m.status = 'queued' or m.status = 'retrying' and m.due_at <= now() + interval '30 s')
-    and c.timezone is not null and (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered))
+    where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now() and c.timezone is not null and (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered))
     and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
 ), moved as (
     update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease
@@ -57,14 +55,25 @@ from unnest(cast(:ids as bigint[])) as job (id)
 cross join lateral (select client_id from messages where part = :part and id = job.id limit 1) m
 cross join lateral (select timezone from clients where id = m.client_id limit 1) c;
 
+-- shared.messages.claim._LOCK_JOB
+select m.id, m.mailing_id, m.status, c.timezone, (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered)) as is_addressed
+from unnest(cast(:ids as bigint[])) as job (id)
+cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
+left join lateral (select phone, timezone from clients where id = m.client_id limit 1) c on true
+where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now();
+
 -- shared.messages.claim._READDRESS
 update messages m set phone = (select phone from clients where id = m.client_id limit 1)
+where part = :part and id = any(cast(:ids as bigint[]));
+
+-- shared.messages.claim._PUT_BACK
+update messages set status = 'pending', due_at = now() + :due_in
 where part = :part and id = any(cast(:ids as bigint[]));
 
 -- shared.messages.close._CLOSE
 with job as materialized (
     select id, status from messages m
-    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'queued', 'retrying') and true
+    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'retrying') and true
     order by due_at, id
     limit :limit for update skip locked), moved as (
     update messages m set due_at = null,
@@ -76,18 +85,32 @@ select mailing_id, before, after, count(*) as number from moved group by mailing
 -- shared.messages.create._LOCK_LAUNCH
 select id, operator_codes, tags, audience_cursor, ends_at <= now() as over,
 coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
-coalesce(part, (select min(number) from parts where closed_at is null)) as part
+coalesce(part, (select min(number) from parts where closed_at is null)) as part,
+window_from, window_until, now() as now
 from mailings where id = :mailing_id and launched_at is null and cancelled_at is null and starts_at <= now()
 for update;
 
--- shared.messages.create._CREATE
-with span as materialized (
+-- shared.messages.create._ZONES
+with
+span as materialized (
     select max(id) as last, count(*) as looked_at from (
         select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
     ) ids
-), created as (
+)
+select distinct timezone from clients where id > :audience_cursor and id <= (select last from span);
+
+-- shared.messages.create._CREATE
+with
+span as materialized (
+    select max(id) as last, count(*) as looked_at from (
+        select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
+    ) ids
+)
+, created as (
     insert into messages (part, mailing_id, client_id, phone, status, due_at)
-    select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then now() end
+    select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
+    coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)], now())
+    end
     from clients where id > :audience_cursor and id <= (select last from span)
     and (cast(:operator_codes as text[]) = '{}' or operator_code = any(cast(:operator_codes as text[])))
     and (cast(:tags as text[]) = '{}' or tag = any(cast(:tags as text[])))
@@ -104,28 +127,33 @@ last_message_id = coalesce(:last_id, last_message_id),
 launched_at = case when :complete then now() end
 where id = :id;
 
+-- shared.messages.due._READ
+with due as materialized (
+    select wanted.number, m.due_at, m.id
+    from unnest(cast(:mailing_ids as bigint[]), cast(:lanes as smallint[]), cast(:limits as bigint[]),
+        cast(:due_ats as timestamptz[]), cast(:ids as bigint[]))
+    with ordinality as wanted (mailing_id, lane, number_of, due_at, id, number)
+    cross join lateral (
+        select due_at, id from messages
+        where part = :part and mailing_id = wanted.mailing_id and lane = wanted.lane and status in ('pending', 'retrying')
+        and due_at <= now() and (due_at, id) > (wanted.due_at, wanted.id)
+        order by due_at, id limit wanted.number_of
+    ) m
+    limit :most
+)
+select now() as now, null as number, null as due_at, null as ids
+union all
+(select null, number, due_at, array_agg(id) from due group by number, due_at order by number, due_at);
+
 -- shared.messages.follow._FOLLOW
 with job as materialized (
     select m.id, m.status from (
         select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
     ) known
     cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
-    where known.status in ('pending', 'queued', 'retrying') and m.status in ('pending', 'queued', 'retrying')
+    where known.status in ('pending', 'retrying') and m.status in ('pending', 'retrying')
     and not (m.calls > 0 or m.maybe_delivered))
 update messages m set phone = :phone from job where m.part = :part and m.id = job.id;
-
--- shared.messages.fragments._LOCK_JOB
-select m.id, m.status, c.timezone, (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered)) as is_addressed
-from unnest(cast(:ids as bigint[])) as job (id)
-cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
-left join lateral (select phone, timezone from clients where id = m.client_id limit 1) c on true
-where
-m.mailing_id = :mailing_id
-and (m.status = 'queued' or m.status = 'retrying' and m.due_at <= now() + interval '30 s');
-
--- shared.messages.fragments.PUT_BACK
-update messages set status = 'pending', due_at = now() + :due_in
-where part = :part and id = any(cast(:ids as bigint[]));
 
 -- shared.messages.hints._LOCK
 select mailing_id, slot from mailing_counters where mailing_id = any(:mailing_ids) and due_at <= now()
@@ -137,7 +165,7 @@ when g.finished_at is not null or s.has_ended and g.closed_at is null then null
 when s.is_complete then now() + interval '5 s'
 when g.paused_at is null or s.has_ended then (
     select due_at from messages m
-    where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'queued', 'retrying') and true
+    where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'retrying') and true
     order by due_at, id
     limit 1)
 end as hint
@@ -165,7 +193,7 @@ select look.id from (
     when s.is_complete then now() + interval '5 s'
     when g.paused_at is null or s.has_ended then (
         select due_at from messages m
-        where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'queued', 'retrying') and true
+        where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'retrying') and true
         order by due_at, id
         limit 1)
     end as hint
@@ -180,22 +208,6 @@ cross join lateral (
     select min(due_at) as hint from (
         select due_at from mailing_counters where mailing_id = look.id offset 0) slots) known
 where look.hint is not null and greatest(look.hint, now()) < coalesce(known.hint, 'infinity');
-
--- shared.messages.make_due._HINTED
-select distinct mailing_id from mailing_counters where due_at <= now() + interval '30 s';
-
--- shared.messages.make_due._MAKE_DUE
-with job as materialized (
-    select m.id from unnest(cast(:mailing_ids as bigint[])) as hinted (mailing_id)
-    cross join lateral (
-        select id from messages m
-        where part = :part and mailing_id = hinted.mailing_id and lane = 0 and status in ('pending', 'queued', 'retrying') and status = 'queued' and due_at > now()
-        order by due_at, id
-        for update skip locked) m
-), moved as (
-    update messages m set due_at = now() from job where m.part = :part and m.id = job.id returning m.mailing_id
-)
-select distinct mailing_id from moved;
 
 -- shared.messages.parts._OF
 select id, part from mailings where id = any(:mailing_ids) order by id;
@@ -227,7 +239,7 @@ from moved group by mailing_id, quarter;
 
 -- shared.messages.record._RETRY
 with moved as (
-    update messages m set claim_id = null, attempts = m.attempts + 1, calls = m.calls + 1, error = :error, maybe_delivered = m.maybe_delivered or :ambiguous, status = 'retrying', due_at = now() + :delay + interval '30 s'
+    update messages m set claim_id = null, attempts = m.attempts + 1, calls = m.calls + 1, error = :error, maybe_delivered = m.maybe_delivered or :ambiguous, status = 'retrying', due_at = now() + :delay
     from (
         select id, claim_id, coalesce(moment, now()) as moment
         from unnest(
@@ -298,56 +310,16 @@ select mailing_id, before, after, count(*) as number from moved group by mailing
 -- shared.messages.retime._RETIME
 with job as materialized (
     select id from messages m
-    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'queued', 'retrying') and status = 'pending' and due_at > now()
+    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'retrying') and status = 'pending' and due_at > now()
     order by due_at, id
     limit :limit for update skip locked)
 update messages m set due_at = now() from job where m.part = :part and m.id = job.id;
-
--- shared.messages.take._MAILING
-select id, part, text, ends_at, window_from, window_until, now() as now, paused_at is not null as paused,
-cancelled_at is not null or ends_at <= now() as over
-from mailings where id = :mailing_id;
-
--- shared.messages.take._DUE
-with job as materialized (
-    select id, status, cast(null as text) as timezone from messages m
-    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'queued', 'retrying') and due_at <= now()
-    order by due_at, id
-    limit :limit for update skip locked
-)
-select timezone, status, array_agg(id) as ids from job group by timezone, status;
-
--- shared.messages.take._DUE_BY_ZONE
-with job as materialized (
-    select id, status, (select timezone from clients c where c.id = m.client_id) as timezone from messages m
-    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'queued', 'retrying') and due_at <= now()
-    order by due_at, id
-    limit :limit for update skip locked
-)
-select timezone, status, array_agg(id) as ids from job group by timezone, status;
-
--- shared.messages.take._QUEUE
-update messages set status = 'queued', due_at = now() + interval '30 s'
-where part = :part and id = any(cast(:ids as bigint[]));
-
--- shared.messages.take._IS_ALL_LOCKED
-with due as materialized (
-    select id from messages m
-    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'queued', 'retrying') and due_at <= now()
-    order by due_at, id
-    limit 1),
-free as materialized (
-    select id from messages m
-    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'queued', 'retrying') and due_at <= now()
-    order by due_at, id
-    limit 1 for update skip locked)
-select exists (select from due) and not exists (select from free);
 
 -- shared.messages.waiting._WAITING
 select job.id, next.due_at <= now() from unnest(cast(:mailing_ids as bigint[])) as job (id)
 cross join lateral (
     select due_at from messages m
-    where part = :part and mailing_id = job.id and lane = 0 and status in ('pending', 'queued', 'retrying') and true
+    where part = :part and mailing_id = job.id and lane = 0 and status in ('pending', 'retrying') and true
     order by due_at, id
     limit 1) next;
 
@@ -374,16 +346,16 @@ cross join lateral (
 group by job.id, m.status;
 
 -- shared.ledger.entries._COUNT
-insert into mailing_counters as c (mailing_id, slot, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled, first_sent_at, last_sent_at, due_at)
-select mailing_id, :slot, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled,
+insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, first_sent_at, last_sent_at, due_at)
+select mailing_id, :slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled,
 case when sent > 0 then coalesce(first, now()) end, case when sent > 0 then coalesce(last, now()) end,
 now() + look * interval '1 microsecond'
 from unnest(cast(:mailing_ids as bigint[]), cast(:looks as bigint[]),
     cast(:firsts as timestamptz[]), cast(:lasts as timestamptz[]),
-    cast(:pending as bigint[]), cast(:queued as bigint[]), cast(:sending as bigint[]), cast(:retrying as bigint[]), cast(:sent as bigint[]), cast(:failed as bigint[]), cast(:unknown as bigint[]), cast(:expired as bigint[]), cast(:cancelled as bigint[]))
-as moved (mailing_id, look, first, last, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled)
+    cast(:pending as bigint[]), cast(:sending as bigint[]), cast(:retrying as bigint[]), cast(:sent as bigint[]), cast(:failed as bigint[]), cast(:unknown as bigint[]), cast(:expired as bigint[]), cast(:cancelled as bigint[]))
+as moved (mailing_id, look, first, last, pending, sending, retrying, sent, failed, unknown, expired, cancelled)
 on conflict (mailing_id, slot) do update
-set pending = c.pending + excluded.pending, queued = c.queued + excluded.queued, sending = c.sending + excluded.sending, retrying = c.retrying + excluded.retrying, sent = c.sent + excluded.sent, failed = c.failed + excluded.failed, unknown = c.unknown + excluded.unknown, expired = c.expired + excluded.expired, cancelled = c.cancelled + excluded.cancelled,
+set pending = c.pending + excluded.pending, sending = c.sending + excluded.sending, retrying = c.retrying + excluded.retrying, sent = c.sent + excluded.sent, failed = c.failed + excluded.failed, unknown = c.unknown + excluded.unknown, expired = c.expired + excluded.expired, cancelled = c.cancelled + excluded.cancelled,
 first_sent_at = least(c.first_sent_at, excluded.first_sent_at),
 last_sent_at = greatest(c.last_sent_at, excluded.last_sent_at),
 due_at = least(c.due_at, excluded.due_at);
@@ -400,29 +372,29 @@ group by mailing_id, quarter, name order by mailing_id, quarter, name
 on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count;
 
 -- shared.ledger.entries._TOTAL
-insert into ledger_totals as t (slot, mailings, audience, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled)
-values (:slot, :mailings, :audience, :pending, :queued, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled)
-on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, queued = t.queued + excluded.queued, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled;
+insert into ledger_totals as t (slot, mailings, audience, pending, sending, retrying, sent, failed, unknown, expired, cancelled)
+values (:slot, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled)
+on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled;
 
 -- shared.ledger.figures._TOTALS
 with hidden as (select id, audience from mailings where deleted_at is not null and finished_at is null),
 counted as (
-    select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.queued), 0)::bigint as queued, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
+    select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
     from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
-), total as (select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.queued), 0)::bigint as queued, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(audience), 0)::bigint as audience from ledger_totals c)
-select total.audience - counted.audience as audience, total.pending - counted.pending as pending, total.queued - counted.queued as queued, total.sending - counted.sending as sending, total.retrying - counted.retrying as retrying, total.sent - counted.sent as sent, total.failed - counted.failed as failed, total.unknown - counted.unknown as unknown, total.expired - counted.expired as expired, total.cancelled - counted.cancelled as cancelled,
+), total as (select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(audience), 0)::bigint as audience from ledger_totals c)
+select total.audience - counted.audience as audience, total.pending - counted.pending as pending, total.sending - counted.sending as sending, total.retrying - counted.retrying as retrying, total.sent - counted.sent as sent, total.failed - counted.failed as failed, total.unknown - counted.unknown as unknown, total.expired - counted.expired as expired, total.cancelled - counted.cancelled as cancelled,
 null as first_sent_at, null as last_sent_at
 from total, counted;
 
 -- shared.ledger.figures._ALL
-select coalesce(sum(audience), 0)::bigint as audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.queued), 0)::bigint as queued, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, null as first_sent_at, null as last_sent_at
+select coalesce(sum(audience), 0)::bigint as audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, null as first_sent_at, null as last_sent_at
 from ledger_totals c;
 
 -- shared.ledger.figures._MAILINGS
 select coalesce(sum(mailings), 0)::bigint from ledger_totals;
 
 -- shared.ledger.figures._BY_MAILING
-select m.id, m.audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.queued), 0)::bigint as queued, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
+select m.id, m.audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
 from mailings m left join mailing_counters c on c.mailing_id = m.id
 where m.id = any(:ids) group by m.id;
 
@@ -458,7 +430,7 @@ select mailing_id as id from ledger_findings
 union
 select m.id from mailings m
 where finished_at is null and audience <> (
-    select coalesce(sum(c.pending + c.queued + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0) from mailing_counters c where c.mailing_id = m.id)
+    select coalesce(sum(c.pending + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0) from mailing_counters c where c.mailing_id = m.id)
 order by id;
 
 -- shared.ledger.findings._KEEP
@@ -470,20 +442,20 @@ delete from ledger_findings where mailing_id = :mailing_id;
 
 -- shared.ledger.fold._FOLD
 with gone as (delete from mailing_counters where mailing_id = :mailing_id returning *)
-insert into mailing_counters (mailing_id, slot, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled, first_sent_at, last_sent_at)
-select mailing_id, -1, sum(pending), sum(queued), sum(sending), sum(retrying), sum(sent), sum(failed), sum(unknown), sum(expired), sum(cancelled), min(first_sent_at), max(last_sent_at)
+insert into mailing_counters (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, first_sent_at, last_sent_at)
+select mailing_id, -1, sum(pending), sum(sending), sum(retrying), sum(sent), sum(failed), sum(unknown), sum(expired), sum(cancelled), min(first_sent_at), max(last_sent_at)
 from gone group by mailing_id;
 
 -- shared.ledger.repair._TO_BE_LOOKED_AT
 select id from mailings m
 where finished_at is null and audience_limit is not null or audience <> (
-    select coalesce(sum(c.pending + c.queued + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0) from mailing_counters c where c.mailing_id = m.id)
+    select coalesce(sum(c.pending + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0) from mailing_counters c where c.mailing_id = m.id)
 order by id;
 
 -- shared.ledger.repair._MEND_COUNTERS
-insert into mailing_counters as c (mailing_id, slot, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled)
-values (:mailing_id, :slot, :pending, :queued, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled)
-on conflict (mailing_id, slot) do update set pending = c.pending + excluded.pending, queued = c.queued + excluded.queued, sending = c.sending + excluded.sending, retrying = c.retrying + excluded.retrying, sent = c.sent + excluded.sent, failed = c.failed + excluded.failed, unknown = c.unknown + excluded.unknown, expired = c.expired + excluded.expired, cancelled = c.cancelled + excluded.cancelled;
+insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled)
+values (:mailing_id, :slot, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled)
+on conflict (mailing_id, slot) do update set pending = c.pending + excluded.pending, sending = c.sending + excluded.sending, retrying = c.retrying + excluded.retrying, sent = c.sent + excluded.sent, failed = c.failed + excluded.failed, unknown = c.unknown + excluded.unknown, expired = c.expired + excluded.expired, cancelled = c.cancelled + excluded.cancelled;
 
 -- shared.ledger.repair._MEND_AUDIENCE
 update mailings set audience = audience - :more where id = :mailing_id;
@@ -507,14 +479,14 @@ with kept as (select * from mailings where deleted_at is null or finished_at is 
 counted as (
     select (select count(*) from kept where deleted_at is null) as mailings,
     (select coalesce(sum(audience), 0) from kept) as audience,
-    coalesce(sum(c.pending), 0) as pending, coalesce(sum(c.queued), 0) as queued, coalesce(sum(c.sending), 0) as sending, coalesce(sum(c.retrying), 0) as retrying, coalesce(sum(c.sent), 0) as sent, coalesce(sum(c.failed), 0) as failed, coalesce(sum(c.unknown), 0) as unknown, coalesce(sum(c.expired), 0) as expired, coalesce(sum(c.cancelled), 0) as cancelled
+    coalesce(sum(c.pending), 0) as pending, coalesce(sum(c.sending), 0) as sending, coalesce(sum(c.retrying), 0) as retrying, coalesce(sum(c.sent), 0) as sent, coalesce(sum(c.failed), 0) as failed, coalesce(sum(c.unknown), 0) as unknown, coalesce(sum(c.expired), 0) as expired, coalesce(sum(c.cancelled), 0) as cancelled
     from kept join mailing_counters c on c.mailing_id = kept.id
-), total as (select coalesce(sum(mailings), 0) as mailings, coalesce(sum(audience), 0) as audience, coalesce(sum(pending), 0) as pending, coalesce(sum(queued), 0) as queued, coalesce(sum(sending), 0) as sending, coalesce(sum(retrying), 0) as retrying, coalesce(sum(sent), 0) as sent, coalesce(sum(failed), 0) as failed, coalesce(sum(unknown), 0) as unknown, coalesce(sum(expired), 0) as expired, coalesce(sum(cancelled), 0) as cancelled from ledger_totals)
-select (total.mailings - counted.mailings)::bigint as mailings, (total.audience - counted.audience)::bigint as audience, (total.pending - counted.pending)::bigint as pending, (total.queued - counted.queued)::bigint as queued, (total.sending - counted.sending)::bigint as sending, (total.retrying - counted.retrying)::bigint as retrying, (total.sent - counted.sent)::bigint as sent, (total.failed - counted.failed)::bigint as failed, (total.unknown - counted.unknown)::bigint as unknown, (total.expired - counted.expired)::bigint as expired, (total.cancelled - counted.cancelled)::bigint as cancelled from total, counted;
+), total as (select coalesce(sum(mailings), 0) as mailings, coalesce(sum(audience), 0) as audience, coalesce(sum(pending), 0) as pending, coalesce(sum(sending), 0) as sending, coalesce(sum(retrying), 0) as retrying, coalesce(sum(sent), 0) as sent, coalesce(sum(failed), 0) as failed, coalesce(sum(unknown), 0) as unknown, coalesce(sum(expired), 0) as expired, coalesce(sum(cancelled), 0) as cancelled from ledger_totals)
+select (total.mailings - counted.mailings)::bigint as mailings, (total.audience - counted.audience)::bigint as audience, (total.pending - counted.pending)::bigint as pending, (total.sending - counted.sending)::bigint as sending, (total.retrying - counted.retrying)::bigint as retrying, (total.sent - counted.sent)::bigint as sent, (total.failed - counted.failed)::bigint as failed, (total.unknown - counted.unknown)::bigint as unknown, (total.expired - counted.expired)::bigint as expired, (total.cancelled - counted.cancelled)::bigint as cancelled from total, counted;
 
 -- shared.ledger.totals._MEND
-insert into ledger_totals as t (slot, mailings, audience, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled) values (0, :mailings, :audience, :pending, :queued, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled)
-on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, queued = t.queued + excluded.queued, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled;
+insert into ledger_totals as t (slot, mailings, audience, pending, sending, retrying, sent, failed, unknown, expired, cancelled) values (0, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled)
+on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled;
 
 -- shared.rates.paces._NOTE
 insert into dispatcher_paces (dispatcher, pace, noted_at) values (:dispatcher, :pace, now())
@@ -548,7 +520,7 @@ with free as materialized (
 update mailings m set finished_at = now() from free where m.id = free.id
 and audience = (select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0)
     from mailing_counters c where c.mailing_id = m.id)
-and 0 = (select coalesce(sum(c.pending + c.queued + c.sending + c.retrying), 0) from mailing_counters c where c.mailing_id = m.id)
+and 0 = (select coalesce(sum(c.pending + c.sending + c.retrying), 0) from mailing_counters c where c.mailing_id = m.id)
 returning m.deleted_at is not null as is_deleted;
 
 -- dispatcher_service.leading.chores.retime_windows._LOCK
@@ -592,12 +564,13 @@ with found as (
     select id from mailings where window_changed and paused_at is null and finished_at is null
     and cancelled_at is null and ends_at > now()
 )
-select m.part, not over and not cancelled and paused_at is null as may_be_fed,
-m.id, m.audience, m.ends_at, over, cancelled, closed_at is not null as closed,
+select not over and not cancelled and paused_at is null as may_be_fed,
+m.id, m.part, m.audience, m.ends_at, m.priority,
+case when launched_at is not null then version::text::bigint end as version, over, cancelled, closed_at is not null as closed,
 window_changed and starts_at <= now() and not over and not cancelled and paused_at is null as window_changed,
 launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched
 from found
-cross join lateral (select * from mailings where id = found.id limit 1) m
+cross join lateral (select *, xmin as version from mailings where id = found.id limit 1) m
 cross join lateral (select m.ends_at <= now() as over, m.cancelled_at is not null as cancelled) state
 order by m.ends_at, m.id;
 
