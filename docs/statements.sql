@@ -134,6 +134,10 @@ with due as materialized (
         cast(:due_ats as timestamptz[]), cast(:ids as bigint[]))
     with ordinality as wanted (mailing_id, lane, number_of, due_at, id, number)
     cross join lateral (
+        select from mailings where id = wanted.mailing_id
+        and paused_at is null and cancelled_at is null and ends_at > now() and not window_changed limit 1
+    ) running
+    cross join lateral (
         select due_at, id from messages
         where part = :part and mailing_id = wanted.mailing_id and lane = wanted.lane and status in ('pending', 'retrying')
         and due_at <= now() and (due_at, id) > (wanted.due_at, wanted.id)
@@ -566,7 +570,8 @@ with found as (
 )
 select not over and not cancelled and paused_at is null as may_be_fed,
 m.id, m.part, m.audience, m.ends_at, m.priority,
-case when launched_at is not null then version::text::bigint end as version, over, cancelled, closed_at is not null as closed,
+case when launched_at is not null then version::text::bigint end as version,
+over, cancelled, closed_at is not null as closed,
 window_changed and starts_at <= now() and not over and not cancelled and paused_at is null as window_changed,
 launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched
 from found

@@ -1,9 +1,9 @@
 """How far the leader has read what is due of a lane, and what of it was published lately. Pure.
 
-Reading goes on behind the last row that was read, in the order of (due_at, id), so that what is on the broker already is
-not read again and again. That is a saving and never a promise: a commit may become visible behind the cursor, a job may
-be lost. So a look begins behind it once a second, and one at the start every half minute, and they leave out what was
-published in the last seconds. What they find has waited no longer than that.
+Reading goes on behind the last row that was read, in the order of (due_at, id), so that what is on the broker already
+is not read again and again. That is a saving and never a promise: a commit may become visible behind the cursor, a job
+may be lost. So a look begins behind it once a second, and one at the start every half minute, and they leave out what
+was published in the last seconds. What they find has waited no longer than that.
 
 `ticks` are seconds on a clock that never steps back; times are the database's.
 """

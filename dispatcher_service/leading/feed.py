@@ -41,6 +41,19 @@ class _Fed:
     ids: list[int] = field(default_factory=list)
 
 
+@dataclass
+class _Asked:
+    """What the share asks for: so many of each lane, and so many in all. taken: what there was so far."""
+
+    each: int
+    most: int
+    taken: dict[Lane, int]
+
+    @property
+    def left(self) -> int:
+        return self.most - sum(self.taken.values())
+
+
 class Feed:
     """Reads what is due from the database for the publisher. Belongs to the leading thread, and lives as long as the
     lead."""
@@ -64,7 +77,8 @@ class Feed:
             due: mailings with messages that are due.
             is_all: these are all that were just found to be due, and of the others nothing is.
         """
-        self._see(due, is_all=is_all)
+        if is_all or due:
+            self._see(due, is_all=is_all)
         room = self._publisher.begin()
         if room.losses != self._losses:
             self._losses = room.losses
@@ -97,14 +111,16 @@ class Feed:
                 del self._lanes[lane]
         for lane, mailing in seen.items():
             fed = self._lanes.get(lane)
-            if (
-                fed is None
-                or (None not in (fed.mailing.version, mailing.version)
-                and fed.mailing.version != mailing.version)
+            if fed is None or (
+                None not in (fed.mailing.version, mailing.version) and fed.mailing.version != mailing.version
             ):
                 self._lanes[lane] = _Fed(mailing)
             else:
                 fed.mailing = mailing
+        self._share.see(
+            Due(lane.mailing_id, lane.lane, fed.mailing.priority, fed.mailing.ends_at)
+            for lane, fed in self._lanes.items()
+        )
 
     def _forget(self, lanes: Iterable[Lane]) -> None:
         """What was published of them may be lost."""
@@ -120,15 +136,6 @@ class Feed:
         return self._size if found is None else job_size(found, self._concurrency, self._rate)
 
     def _feed(self, acts: Isolation, jobs: int) -> None:
-        now = ticks()
-        awake = [
-            Due(lane.mailing_id, lane.lane, fed.mailing.priority, fed.mailing.ends_at)
-            for lane, fed in self._lanes.items()
-            if not fed.cursor.is_resting(now)
-        ]
-        if not awake:
-            return
-        self._share.see(awake)
         self._share.feed(jobs * self._size, lambda lanes, each, most: self._take(acts, lanes, each, most))
         pieces = [_piece(lane, fed) for lane, fed in self._lanes.items() if fed.ids]
         if pieces:
@@ -139,47 +146,39 @@ class Feed:
 
     def _take(self, acts: Isolation, lanes: Sequence[Lane], each: int, most: int) -> Sequence[int]:
         """How many it was of each lane. As `fair_share.Take` has it."""
-        taken = dict.fromkeys(lanes, 0)
-        for part, some in groupby(lanes, key=lambda lane: self._lanes[lane].mailing.part):
+        asked = _Asked(each, most, dict.fromkeys(lanes, 0))
+        now = ticks()
+        awake = [lane for lane in lanes if not self._lanes[lane].cursor.is_resting(now)]
+        for part, some in groupby(awake, key=lambda lane: self._lanes[lane].mailing.part):
             left = list(some)
-            while left and most > 0 and part is not None:
-                before = sum(taken.values())
-                left = self._read(acts, part, left, each, most, taken)
-                most -= sum(taken.values()) - before
-        return list(taken.values())
+            while left and asked.left > 0 and part is not None:
+                left = self._read(acts, part, left, asked)
+        return list(asked.taken.values())
 
-    def _read(
-        self, acts: Isolation, part: int, lanes: Sequence[Lane], each: int, most: int, taken: dict[Lane, int]
-    ) -> list[Lane]:
+    def _read(self, acts: Isolation, part: int, lanes: Sequence[Lane], asked: "_Asked") -> list[Lane]:
         """One read of these lanes; those of which there may be more."""
         now = ticks()
-        cursors = [self._lanes[lane].cursor for lane in lanes]
-        wanted = [
-            Wanted(*lane, each - taken[lane], cursor.begin(now)) for lane, cursor in zip(lanes, cursors, strict=True)
-        ]
-        read = self._run(acts, part, wanted, most)
+        wanted = [Wanted(*lane, asked.each - asked.taken[lane], self._lanes[lane].cursor.begin(now)) for lane in lanes]
+        read = self._run(acts, part, wanted, asked.left)
         if read is None:
-            if len(lanes) > 1:  # whichever it is that is in trouble, the others are read without it
-                for lane in lanes:
-                    self._read(acts, part, [lane], each, most - sum(taken.values()), taken)
+            for lane in lanes if len(lanes) > 1 else ():  # one is in trouble, and the others are read without it
+                self._read(acts, part, [lane], asked)
             return []
         if read.now.timestamp() < self._read_at:  # the database's clock went back
             self._forget(list(self._lanes))
         self._read_at = read.now.timestamp()
+        is_cut, last = read.size >= asked.left, max(read.groups, default=0)
         more = []
-        is_cut = read.size >= most
-        last = max(read.groups, default=0)
         for number, (lane, want) in enumerate(zip(lanes, wanted, strict=True)):
-            groups = read.groups.get(number, ())
-            fresh = self._lanes[lane].cursor.advance(groups, read.now, now)
-            for group in fresh:
-                self._lanes[lane].ids.extend(group.ids)
-                taken[lane] += len(group.ids)
+            fed, groups = self._lanes[lane], read.groups.get(number, ())
+            for group in fed.cursor.advance(groups, read.now, now):
+                fed.ids.extend(group.ids)
+                asked.taken[lane] += len(group.ids)
             found = sum(len(group.ids) for group in groups)
-            if (found == want.limit and taken[lane] < each) or (is_cut and number >= last):
+            if (is_cut and number >= last) or (found == want.limit and asked.taken[lane] < asked.each):
                 more.append(lane)
             elif found < want.limit:
-                self._lanes[lane].cursor.rest(now + len(self._lanes) / READS_A_SECOND)
+                fed.cursor.rest(now + len(self._lanes) / READS_A_SECOND)
         return more
 
     def _run(self, acts: Isolation, part: int, wanted: Sequence[Wanted], most: int) -> Read | None:

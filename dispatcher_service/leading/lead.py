@@ -142,7 +142,7 @@ class Leader:
                     has_new = walk.has_looked and launcher.offer(found.unlaunched)
                     for mailing_id, message_ids in publisher.take_woken().items():
                         feed.wake(mailing_id, message_ids)
-                    feed.run(acts, found.due, is_all=walk.has_looked)
+                    feed.run(acts, found.due if walk.has_looked else (), is_all=walk.has_looked)
                     if has_new and ticks() < chores_by:
                         pause = HEAD_START
                     else:

@@ -152,7 +152,8 @@ WALK = text("""
     )
     select not over and not cancelled and paused_at is null as may_be_fed,
            m.id, m.part, m.audience, m.ends_at, m.priority,
-           case when launched_at is not null then version::text::bigint end as version, over, cancelled, closed_at is not null as closed,
+           case when launched_at is not null then version::text::bigint end as version,
+           over, cancelled, closed_at is not null as closed,
            window_changed and starts_at <= now() and not over and not cancelled and paused_at is null as window_changed,
            launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched
     from found

@@ -28,7 +28,8 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     What a slice costs is bounded by the clients that it looks at, and not by those who match: it may be none of them.
     Ids that nobody has any more cost nothing. The snapshot covers the clients that exist when the first slice is made.
     A mailing that is over by then is launched all the same, so that everybody can see what was not sent: its messages
-    are `expired` from the start. Those whose window is closed are due at its opening. All of them are in one part, the one that is filled when the first slice is made.
+    are `expired` from the start. Those whose window is closed are due at its opening. All of them are in one part, the
+    one that is filled when the first slice is made.
     """
     mailing = connection.execute(_LOCK_LAUNCH, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None:
@@ -49,7 +50,7 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
 
 
 def _openings(connection: Connection, mailing: AnyRow, span: int) -> tuple[list[str], list[datetime]]:
-    """The time zones of the clients of a span in which the mailing's window is closed now, and when it opens in each."""
+    """The time zones of the clients of a span in which the window is closed now, and when it opens in each."""
     if mailing.window_from is None:
         return [], []
     zones = connection.scalars(_ZONES, {**mailing._mapping, "span": span}).all()

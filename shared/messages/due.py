@@ -35,7 +35,8 @@ class Read(NamedTuple):
 
 
 def read_due(connection: Connection, part: int, wanted: Sequence[Wanted], most: int) -> Read:
-    """Messages that are due, of mailings in one part; at most so many in all, in the order in which they are wanted."""
+    """Messages that are due, of mailings in one part that run; at most so many in all, in the order in which they are
+    wanted."""
     positions = [one.after or (_FROM_THE_START, 0) for one in wanted]
     rows = connection.execute(
         _READ,
@@ -65,6 +66,10 @@ _READ = text(f"""
         from unnest(cast(:mailing_ids as bigint[]), cast(:lanes as smallint[]), cast(:limits as bigint[]),
                     cast(:due_ats as timestamptz[]), cast(:ids as bigint[]))
             with ordinality as wanted (mailing_id, lane, number_of, due_at, id, number)
+        cross join lateral (
+            select from mailings where id = wanted.mailing_id
+              and paused_at is null and cancelled_at is null and ends_at > now() and not window_changed limit 1
+        ) running
         cross join lateral (
             select due_at, id from messages
             where part = :part and mailing_id = wanted.mailing_id and lane = wanted.lane and {IS_WAITING}

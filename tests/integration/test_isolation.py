@@ -8,7 +8,6 @@ from typing import Any
 import psycopg2
 import pytest
 from prometheus_client import REGISTRY
-from shared.messages.due import read_due
 from sqlalchemy import Connection, make_url
 
 from dispatcher_service.leading import feed, launch, lead
@@ -20,6 +19,7 @@ from shared.broker.base import Broker
 from shared.broker.rabbitmq import RabbitMQ
 from shared.broker.table import TableBroker
 from shared.domain.job import Piece
+from shared.messages.due import read_due
 from tests.services.books import HOUR, LEASE, MINUTE, Books
 from tests.services.leading import LADDER, Consumer, Start, leaders, mailing, wait_until
 from tests.services.tcp_proxy import TcpProxy

@@ -361,7 +361,7 @@ def test_a_mailing_whose_counters_ran_ahead_is_not_finished_before_its_messages_
     assert repair("--mailing", str(mailing_id)) == 0
     time.sleep(0.5)
     assert finished(ruins) == []
-    while taken := ruins.take(mailing_id, 200):
+    while taken := ruins.due(mailing_id, 200):
         ruins.record(SENT, ruins.claim(mailing_id, taken))
     wait_until(lambda: finished(ruins) == [mailing_id])
     assert len(ids) == 800
@@ -485,7 +485,7 @@ def test_repair_while_everything_moves(ruins: Books, repair: Repair) -> None:
     ruins.run("update mailings set audience = audience + 11")
 
     def send() -> None:
-        while taken := ruins.take(mailing_id, 40):
+        while taken := ruins.due(mailing_id, 40):
             ruins.record(SENT, ruins.claim(mailing_id, taken))
 
     with ThreadPoolExecutor(1) as threads:

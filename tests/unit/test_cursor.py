@@ -122,7 +122,7 @@ def test_nothing_read_moves_nothing(position: Position | None) -> None:
 def test_everything_that_is_due_is_published_within_a_second(
     commits: list[tuple[int, float, float]], limit: int
 ) -> None:
-    """Rows that are made due, by transactions of all lengths, at all moments; read as often as there is room for some."""
+    """Rows that are made due, by transactions of all lengths, at all moments; read as there is room for some."""
     rows = Rows()
     pending = sorted((begun + lasts, begun, 100 + number) for number, (_, begun, lasts) in enumerate(commits))
     visible_at: dict[int, float] = {}
