@@ -30,6 +30,8 @@ TABLES = (
     "ledger_findings",
     "tallies",
     "broker_jobs",
+    "dispatcher_paces",
+    "limits",
 )
 LEASE = timedelta(seconds=30)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -47,7 +49,6 @@ class Books:
 
     def empty(self) -> None:
         self.run(f"truncate {', '.join(TABLES)} restart identity")
-        self.run("update send_rate set next_at = now()")
 
     def run(self, statement: str, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
         """One statement in a transaction of its own; its rows, if it gives any."""
