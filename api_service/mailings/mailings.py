@@ -22,6 +22,7 @@ SENT = {
     "ends_at": "2050-01-31T21:00:00+03:00",
     "filter": {"operator_codes": ["912", "926"], "tags": ["vip"]},
     "send_window": {"from": "09:00", "until": "21:00"},
+    "priority": "normal",
 }
 GIVEN = (
     {"id": 1}

@@ -75,6 +75,7 @@ def fields(mailing: "Mailing") -> dict[str, Any]:
         "ends_at": mailing.ends_at,
         "filter": Filter(tuple(mailing.operator_codes), tuple(mailing.tags)),
         "send_window": window,
+        "priority": mailing.priority,
     }
 
 

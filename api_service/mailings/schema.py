@@ -9,6 +9,7 @@ from api_service.web.fields import Moment, OperatorCode, Text, TimeOfDay, Whole
 from api_service.web.figures import FiguresSchema
 from api_service.web.schema import BodySchema, described
 from shared.domain.mailing import MailingState
+from shared.domain.priority import Priority
 from shared.domain.window import Window
 
 MAX_FILTER = 1000
@@ -86,6 +87,16 @@ class MailingSchema(BodySchema):
         allow_none=True,
         load_default=lambda: None,
         metadata=described("Hours of the client's day in which it may reach him; null: at any hour. Given whole."),
+    )
+    priority = fields.Enum(
+        Priority,
+        by_value=fields.String,
+        load_default=Priority.NORMAL,
+        metadata=described(
+            "Its class. `urgent` goes before `normal`, and `normal` before `bulk`; within a class the nearest end goes"
+            " first. None is left without a tenth of the pace. May change after the launch.",
+            example="normal",
+        ),
     )
     state = fields.Enum(
         MailingState,
