@@ -38,7 +38,7 @@ class Allowance:
         return not self.left(now) and now >= self._ask_at
 
     def got(self, messages: int, wait: float, gap: float, now: float) -> None:
-        """What was reserved, asked for at `now`: `shared.rates.limits.Reserved`."""
+        """What was reserved just now: `shared.rates.limits.Reserved`."""
         if messages:
             self._moments.extend(now + wait + number * gap for number in range(messages))
             self._jitter = SHORTEST

@@ -118,6 +118,11 @@ class Sender:
         return self._offers - self._departures
 
     @property
+    def speed(self) -> float:
+        """Results per second, as far as there was something to do; 0 where there was nothing lately."""
+        return self._throughput.per_second
+
+    @property
     def pause(self) -> float:
         """Seconds until the breaker allows the next call."""
         return self._breaker.pause(ticks())

@@ -22,7 +22,9 @@ def take(books: Books, wanted: int, limits: Mapping[str, float] | None = None) -
 
 def left(books: Books, name: str = "a") -> float:
     """Seconds until the wire is free."""
-    return float(books.run("select extract(epoch from next_at - now()) from limits where name = :name", name=name)[0][0])
+    return float(
+        books.run("select extract(epoch from next_at - now()) from limits where name = :name", name=name)[0][0]
+    )
 
 
 def test_a_quarter_of_a_second_is_reserved_at_a_time(books: Books) -> None:
@@ -109,7 +111,8 @@ def test_any_number_of_dispatchers_keeps_the_rate(books: Books, dispatchers: int
         while (now := ticks()) < began + seconds:
             if allowance.asks(now):
                 with one_statement(engine) as connection:
-                    allowance.got(*reserve(connection, {"a": rate}, 1_000), now)
+                    reserved = reserve(connection, {"a": rate}, 1_000)
+                allowance.got(*reserved, ticks())
             if allowed := allowance.left(ticks()):
                 moments = allowance.use(sum(chance.random() >= stale for _ in range(allowed)))
                 claimed = ticks()

@@ -86,7 +86,7 @@ class Dispatcher:
         rate: float = 0.0,
         waits_for_standby: bool = False,
     ) -> None:
-        self._engine = make_engine(url, "dispatcher", pool_size=4)
+        self._engine = make_engine(url, "dispatcher", pool_size=5)
         if waits_for_standby:
             event.listen(self._engine, "connect", _wait_for_standby)
         broker = TableBroker(url, LADDER, lease=2.0)

@@ -123,10 +123,8 @@ class Books:
     def take(self, mailing_id: int, limit: int = 10_000) -> list[int]:
         return self.move(take_messages, mailing_id, limit)
 
-    def claim(
-        self, mailing_id: int, ids: Sequence[int], *, lease: timedelta = LEASE, rate: float = 0.0
-    ) -> list[Claimed]:
-        claim = self.move(claim_messages, mailing_id, ids, lease=lease, rate=rate)
+    def claim(self, mailing_id: int, ids: Sequence[int], *, lease: timedelta = LEASE) -> list[Claimed]:
+        claim = self.move(claim_messages, mailing_id, ids, lease=lease)
         return list(claim.messages) if claim else []
 
     def rescue(self, attempts: int, limit: int) -> int:
