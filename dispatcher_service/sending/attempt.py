@@ -75,7 +75,7 @@ def attempts(claim: Claim, since: float, lease: float, moments: Sequence[float] 
     """
     clock = DatabaseClock(claim.now, since)
     made = []
-    for message, not_before in zip(claim.messages, moments or repeat(since)):
+    for message, not_before in zip(claim.messages, moments or repeat(since, len(claim.messages)), strict=True):
         deadline = clock.ticks_at(message.deadline)
         start_by = min(deadline, max(not_before, ticks()) + STALE)
         made.append(Attempt(message, clock, not_before, start_by, deadline, since + lease))

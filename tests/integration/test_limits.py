@@ -54,7 +54,8 @@ def test_what_is_taken_is_not_waited_for(books: Books) -> None:
 def test_at_a_low_rate_it_is_one_message(books: Books) -> None:
     assert take(books, 5, {"a": 0.1}).messages == 1
     found = take(books, 5, {"a": 0.1})
-    assert (found.messages, found.wait) == (0, pytest.approx(9.75, abs=0.1))
+    assert found.messages == 0
+    assert found.wait == pytest.approx(9.75, abs=0.1)
 
 
 def test_what_nobody_used_is_not_made_up_for(books: Books) -> None:
@@ -88,15 +89,14 @@ def test_the_disk_is_not_waited_for_and_the_session_stays_as_it_was(books: Books
         reserve(connection, {"a": 20.0}, 1)
         before = connection.exec_driver_sql("select pg_current_wal_insert_lsn()").scalar()
         reserve(connection, {"a": 20.0}, 1)
-        behind = connection.exec_driver_sql(f"select '{before}' - pg_current_wal_flush_lsn()").scalar()
-        assert behind >= 0, "written, and not flushed"
+        assert connection.exec_driver_sql(f"select pg_current_wal_flush_lsn() <= '{before}'").scalar()
         assert connection.exec_driver_sql("show synchronous_commit").scalar() == "on"
 
 
 @pytest.mark.parametrize("dispatchers", [1, 10, 50])
 @pytest.mark.parametrize("stale", [0.0, 0.5])
 def test_any_number_of_dispatchers_keeps_the_rate(books: Books, dispatchers: int, stale: float) -> None:
-    """Also when a part of what they claim is not to be sent. Nothing waits for the wire for longer than half a second."""
+    """Also when a part of what they claim is not to be sent. Nothing waits for the wire longer than half a second."""
     rate, seconds = 100.0, 4.0
     engine = make_engine(books.engine.url.render_as_string(hide_password=False), "takers", pool_size=dispatchers)
     sent: list[float] = []
