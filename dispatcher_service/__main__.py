@@ -60,7 +60,7 @@ def run(configuration: Settings) -> int:
         from shared import migrate  # noqa: PLC0415
 
         migrate.upgrade(url)
-    engine = make_engine(url, "dispatcher", pool_size=4)
+    engine = make_engine(url, "dispatcher", pool_size=5)
     if not _wait_for_schema(engine, stop):
         return 0
     worker = Worker(

@@ -45,7 +45,7 @@ def run(provider: Provider, dispatchers: int, random: Random, since: float = 20.
             calls[one] += 1
             answer, at = provider.call(now)
             heapq.heappush(events, (at, next(numbers), one, answer, now))
-        wake = now + min(max(pace.pause(now), 0.0005), LOOK)
+        wake = now + min(max(pace.pause(now, calls[one]), 0.0005), LOOK)
         if calls[one] < CONCURRENCY and (wake < asleep[one] or asleep[one] <= now):
             asleep[one] = wake
             heapq.heappush(events, (wake, next(numbers), one, None, 0.0))

@@ -1,13 +1,15 @@
 """The database's thread: claims messages and writes what became of them, in one transaction at a time."""
 
+import random
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from dispatcher_service.pipeline.allowance import Allowance
 from dispatcher_service.pipeline.in_hand import Held, InHand, Pick
 from dispatcher_service.pipeline.intake import Intake
 from dispatcher_service.pipeline.outcomes import show_outcomes
@@ -16,7 +18,7 @@ from dispatcher_service.sending.attempt import DatabaseClock, Result, attempts
 from dispatcher_service.sending.sender import Sender
 from shared import metrics
 from shared.clock import ticks
-from shared.database.engine import first_line
+from shared.database.engine import first_line, one_statement
 from shared.domain.retry import RetryPolicy
 from shared.ledger.entries import open_entries
 from shared.ledger.slot import Slot
@@ -24,6 +26,7 @@ from shared.logs import logger
 from shared.loop import keep_serving
 from shared.messages.claim import Claim, claim_messages
 from shared.messages.record import record_verdicts
+from shared.rates.limits import reserve
 from shared.rates.paces import PaceNote
 
 RECORD_ROWS = 600
@@ -50,19 +53,20 @@ class Recorder:
         *,
         lease: float,
         own_lease: float,
-        rate: float,
+        limits: Mapping[str, float],
         stopping: threading.Event,
         closing: threading.Event,
     ) -> None:
-        """lease: seconds that a claim lasts by the database's clock. own_lease: those of them that we count on. rate:
-        messages per second over all dispatchers, 0 for no limit. stopping: nothing new is claimed. closing: leave,
-        whatever is not recorded."""
+        """lease: seconds that a claim lasts by the database's clock. own_lease: those of them that we count on. limits:
+        messages per second over all dispatchers, by the names of `shared.rates.limits`. stopping: nothing new is
+        claimed. closing: leave, whatever is not recorded."""
         self._engine = engine
         self._policy = policy
         self._sender = sender
         self._intake = intake
         self._lease, self._own_lease = lease, own_lease
-        self._rate = rate
+        self._limits = limits
+        self._allowance = Allowance(random.random)
         self._stopping, self._closing = stopping, closing
         self._slot = Slot("recorder")
         self._pace_note = PaceNote()
@@ -143,7 +147,7 @@ class Recorder:
                     self._pace_note.write(connection, self._sender.speed)
                 late = record_verdicts(connection, entries, verdicts, pause) if verdicts else 0
                 if picks:
-                    claim = claim_messages(connection, entries, _by_mailing(picks), lease=lease, rate=self._rate)
+                    claim = claim_messages(connection, entries, _by_mailing(picks), lease=lease)
         except SQLAlchemyError:
             self._hand_back(claim, since)
             raise
@@ -182,18 +186,23 @@ class Recorder:
         if not at_once and room < self._sender.load and now - self._last_claim < CLAIM_DELAY:
             return []
         picks = self._in_hand.pick(room, now)
+        if picks and self._limits:
+            picks = self._in_hand.pick(self._allowed(sum(len(pick.message_ids) for pick in picks)), now)
         if picks:
             self._last_claim = now
         return picks
 
     def _room(self) -> int:
-        """How many messages to claim now. Where the rate is limited, no more than can be sent soon."""
-        if self._stopping.is_set():
-            return 0
-        room = self._sender.room
-        if self._rate:
-            room = min(room, max(1, int(self._rate / 2)) - self._sender.unsent)
-        return max(0, room)
+        """How many messages the sender has room for."""
+        return 0 if self._stopping.is_set() else self._sender.room
+
+    def _allowed(self, wanted: int) -> int:
+        """How many of these messages may be claimed by the limits. What is claimed can go out within half a second."""
+        if self._allowance.asks(ticks()):
+            with one_statement(self._engine) as connection:
+                reserved = reserve(connection, self._limits, wanted)
+            self._allowance.got(*reserved, ticks())
+        return min(wanted, self._allowance.left(ticks()))
 
     def _take_claim(self, picks: Sequence[Pick], claim: Claim | None, since: float) -> None:
         """What was claimed goes to the sender. since: when the claim was asked for."""
@@ -202,13 +211,14 @@ class Recorder:
         metrics.MESSAGES_SKIPPED.inc(sum(len(pick.message_ids) for pick in picks) - claimed)
         if claim:
             self._clock = DatabaseClock(claim.now, since)
-            self._sender.offer(attempts(claim, since, self._own_lease, self._rate))
+            moments = self._allowance.use(claimed) if self._limits else ()
+            self._sender.offer(attempts(claim, since, self._own_lease, moments))
         self._in_hand.take(picks, self._sender.offered)
 
     def _hand_back(self, claim: Claim | None, since: float) -> None:
         """A claim of which nobody knows whether it was committed. If it was not, this moves nothing."""
         if claim:
-            unmade = attempts(claim, since, self._own_lease, self._rate)
+            unmade = attempts(claim, since, self._own_lease)
             self._unrecorded.extend(Result(attempt, None, since) for attempt in unmade)
 
     def _forget(self, results: Sequence[Result]) -> None:

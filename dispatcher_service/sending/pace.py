@@ -91,9 +91,11 @@ class Pace:
             return most
         return int(most * 2 ** min(now - self._again_at, 20.0))  # also where an answer takes longer than 10 s
 
-    def pause(self, now: float) -> float:
+    def pause(self, now: float, calls_open: int) -> float:
         """Seconds until another call may begin, as far as time decides that; `inf` where an answer does."""
-        return inf if self.per_second == inf else max(0.0, self._next_at - now)
+        if self.per_second == inf:
+            return 0.0 if calls_open < self._most(now) else inf
+        return max(0.0, self._next_at - now)
 
     def begin(self, now: float) -> None:
         """A call begins."""

@@ -181,7 +181,7 @@ class Sender:
         patience = _LOOK_AGAIN if milliseconds < 0 else min(_LOOK_AGAIN, milliseconds / 1000)
         if self._waiting and len(self._calls) < self._concurrency:
             now = ticks()
-            patience = min(patience, max(self._waiting[0].not_before - now, self._pace.pause(now)))
+            patience = min(patience, max(self._waiting[0].not_before - now, self._pace.pause(now, len(self._calls))))
         return max(0.0, patience)
 
     def _start(self) -> None:
@@ -291,7 +291,7 @@ class Sender:
             self._log.info(
                 "provider_limits",
                 pace=round(self._pace.per_second, 1),
-                pause=round(self._pace.pause(now), 1),
+                pause=round(self._pace.pause(now, len(self._calls)), 1),
                 times=times,
             )
 

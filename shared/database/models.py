@@ -331,12 +331,12 @@ class Report(Base):
     sent_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
 
 
-class SendRate(Base):
-    """The one row that all dispatchers share where DISPATCH_RATE is set: the next free moment on the wire."""
+class Limit(Base):
+    """When the wire is free next, of all messages that a limit is about: `shared.rates.limits`."""
 
-    __tablename__ = "send_rate"
+    __tablename__ = "limits"
 
-    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
     next_at: Mapped[datetime] = mapped_column(Timestamp)
 
 

@@ -46,12 +46,10 @@ class Claimed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """id: the fencing token. now: the database's clock at the claim. wait: seconds until the first message may be sent,
-    where the rate is limited."""
+    """id: the fencing token. now: the database's clock at the claim."""
 
     id: int
     now: datetime
-    wait: float
     messages: Sequence[Claimed]
 
 
@@ -61,36 +59,26 @@ def claim_messages(
     message_ids: Mapping[int, Sequence[int]],
     *,
     lease: timedelta,
-    rate: float = 0.0,
 ) -> Claim | None:
     """Decides about messages, by mailing: those that may be sent now are taken, those without a client cancelled, and
     those outside their window put off.
 
     Left alone is what is final, leased, not due yet, locked, or belongs to a mailing that is paused, cancelled or over.
     None where there is no such mailing.
-    rate: messages per second over all dispatchers, 0 for no limit; the claim then reserves its share of the wire, and
-    the lease begins with that.
     """
     mailings = {row.id: row for row in connection.execute(_MAILINGS, {"mailing_ids": list(message_ids)})}
     if not mailings:
         return None
     first = next(iter(mailings.values()))
     claimed: list[Claimed] = []
-    moved: dict[int, list[int]] = defaultdict(list)  # by part
     for group in _groups(mailings.values()):
         ids = sorted({message_id for mailing in group for message_id in message_ids[mailing.id]})
         rows = _move_to_sending(connection, group, ids, lease)
         if len(rows) < len(ids):
             _put_off(connection, entries, group, ids)
         _enter(entries, rows)
-        moved[group[0].part] += [row.id for row in rows]
         claimed += _claimed({mailing.id: mailing for mailing in group}, rows)
-    wait = 0.0
-    if rate and claimed:
-        wait = float(connection.scalar(_RESERVE, {"span": timedelta(seconds=len(claimed) / rate)}) or 0.0)
-        for part, ids in moved.items():
-            connection.execute(_WAIT, {"part": part, "ids": array(ids), "wait": timedelta(seconds=wait)})
-    return Claim(first.claim_id, first.now, wait, claimed)
+    return Claim(first.claim_id, first.now, claimed)
 
 
 # `claims` gives every claim a number of its own, the fencing token: a result is recorded only while the row carries it.
@@ -100,14 +88,6 @@ _MAILINGS = text("""
            (select nextval('claims')) as claim_id
     from mailings where id = any(:mailing_ids) order by id
 """)
-
-# The next free moment on the wire moves on by the time that these messages take at the given rate.
-_RESERVE = text("""
-    update send_rate set next_at = greatest(next_at, now()) + :span where id = 1
-    returning extract(epoch from next_at - cast(:span as interval) - now())
-""")
-
-_WAIT = text("update messages set due_at = due_at + :wait where part = :part and id = any(cast(:ids as bigint[]))")
 
 
 def _groups(mailings: Iterable[AnyRow]) -> Iterator[Sequence[AnyRow]]:

@@ -8,12 +8,6 @@ from shared.rates.paces import PaceNote, paces
 from tests.services.books import Books
 
 
-@pytest.fixture
-def books(books: Books) -> Books:
-    books.run("truncate dispatcher_paces")
-    return books
-
-
 def write(engine: Engine, note: PaceNote, pace: float) -> None:
     with engine.begin() as connection:
         note.write(connection, pace)

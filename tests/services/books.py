@@ -31,6 +31,8 @@ TABLES = (
     "ledger_findings",
     "tallies",
     "broker_jobs",
+    "dispatcher_paces",
+    "limits",
 )
 LEASE = timedelta(seconds=30)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -49,7 +51,6 @@ class Books:
     def empty(self) -> None:
         self.run(f"truncate {', '.join(TABLES)} restart identity")
         self.run("alter sequence message_ids restart")
-        self.run("update send_rate set next_at = now()")
 
     def run(self, statement: str, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
         """One statement of a superuser in a transaction of its own; its rows, if it gives any."""
@@ -121,10 +122,8 @@ class Books:
             read = read_due(connection, part or 0, [Wanted(mailing_id, 0, limit, None)], limit)
         return [message_id for group in read.groups.get(0, ()) for message_id in group.ids]
 
-    def claim(
-        self, mailing_id: int, ids: Sequence[int], *, lease: timedelta = LEASE, rate: float = 0.0
-    ) -> list[Claimed]:
-        claim = self.move(claim_messages, {mailing_id: ids}, lease=lease, rate=rate)
+    def claim(self, mailing_id: int, ids: Sequence[int], *, lease: timedelta = LEASE) -> list[Claimed]:
+        claim = self.move(claim_messages, {mailing_id: ids}, lease=lease)
         return list(claim.messages) if claim else []
 
     def rescue(self, attempts: int, limit: int) -> int:

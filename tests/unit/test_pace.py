@@ -54,7 +54,7 @@ def test_calls_in_flight_grow_with_what_was_answered() -> None:
     for outcome in (ACCEPTED, REFUSED, DOWN, HUNG, too_much()):
         pace.observe(outcome, 0.0, 1.0)
     assert pace.allowed(1.0, 0) == 6, "what is neither taken nor refused is no sign that more may come"
-    assert pace.pause(1.0) == inf, "only an answer changes that"
+    assert (pace.pause(1.0, 5), pace.pause(1.0, 6)) == (0.0, inf), "only an answer changes that"
 
 
 def test_it_falls_below_what_was_just_taken() -> None:
@@ -91,10 +91,10 @@ def test_old_news_make_nothing_fall_and_a_second_time_only_after_a_second() -> N
 def test_what_the_provider_asks_for_stops_all_calls_but_not_for_ever() -> None:
     pace, now = limited()
     fall(pace, now + 2.0, retry_after=7.0)
-    assert pace.pause(now + 2.0) == 7.0
+    assert pace.pause(now + 2.0, 4) == 7.0
     assert (pace.allowed(now + 8.9, 0), pace.allowed(now + 9.0, 0)) == (0, 1)
     fall(pace, now + 20.0, retry_after=86_400.0)
-    assert pace.pause(now + 20.0) == LONGEST_STOP
+    assert pace.pause(now + 20.0, 4) == LONGEST_STOP
 
 
 def test_it_rises_fast_to_what_is_known_and_slowly_beyond() -> None:
@@ -102,7 +102,7 @@ def test_it_rises_fast_to_what_is_known_and_slowly_beyond() -> None:
     known = pace.per_second
     moment = now
     for _ in range(int(10 * known)):
-        moment += max(pace.pause(moment), 0.0)
+        moment += max(pace.pause(moment, 4), 0.0)
         pace.begin(moment)
         pace.observe(ACCEPTED, moment, moment)
     seconds = moment - now
@@ -122,7 +122,7 @@ def test_after_an_outage_it_is_back_within_ten_seconds() -> None:
     pace.resume(now)
     assert pace.per_second < before / AGAIN * 1.1
     while pace.per_second < before:
-        moment += pace.pause(moment)
+        moment += pace.pause(moment, 4)
         pace.begin(moment)
         pace.observe(ACCEPTED, moment, moment)
     assert moment - now < 10.0
@@ -142,7 +142,7 @@ def test_a_provider_that_refuses_everything_for_a_minute_is_forgotten_slowly() -
     pace, now = limited(100.0)
     before, end, calls = pace.per_second, now + 60.0, 0
     while now < end:
-        now += max(pace.pause(now), 0.0)
+        now += max(pace.pause(now, 4), 0.0)
         pace.begin(now)
         pace.observe(too_much(1.0), now, now + 0.01)
         calls += 1
@@ -150,7 +150,7 @@ def test_a_provider_that_refuses_everything_for_a_minute_is_forgotten_slowly() -
     assert pace.per_second >= LEAST
     since = now
     while pace.per_second < before / 2:
-        now += max(pace.pause(now), 0.0)
+        now += max(pace.pause(now, 4), 0.0)
         pace.begin(now)
         pace.observe(ACCEPTED, now, now)
     assert now - since < 20.0

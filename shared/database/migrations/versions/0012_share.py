@@ -1,4 +1,4 @@
-"""What decides who goes first and how fast: the class of a mailing, and the paces of dispatchers."""
+"""What decides who goes first and how fast: the class of a mailing, the paces of dispatchers, and limits by name."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,9 +21,24 @@ def upgrade() -> None:
         sa.Column("noted_at", TIMESTAMP(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("dispatcher", name="dispatcher_paces_pkey"),
     )
+    op.create_table(
+        "limits",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("next_at", TIMESTAMP(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="limits_pkey"),
+    )
+    op.drop_table("send_rate")
 
 
 def downgrade() -> None:
+    op.create_table(
+        "send_rate",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("next_at", TIMESTAMP(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="send_rate_pkey"),
+    )
+    op.execute("insert into send_rate (id, next_at) values (1, now())")
+    op.drop_table("limits")
     op.drop_table("dispatcher_paces")
     op.drop_column("mailings", "priority")
     op.execute("drop type mailing_priority")
