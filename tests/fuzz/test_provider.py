@@ -104,7 +104,7 @@ def test_an_answer_is_taken_for_what_it_says(provider: Provider, sending: Sendin
     least, most = meaning(saying)
     assert least <= accepted <= most, result.outcome
     assert 0 <= result.outcome.retry_after < math.inf
-    RetryPolicy().decide(result.outcome, 1, NOW, result.attempt.message.ends_at, maybe_delivered=False)
+    result.verdict(RetryPolicy())
 
 
 def meaning(saying: Saying) -> tuple[bool, bool]:
