@@ -7,8 +7,8 @@ import pytest
 import requests
 from sqlalchemy import Engine, text
 
-from api_service import key, thinning
-from api_service.key import Scope, Token
+from api_service.web import key, thinning
+from api_service.web.key import Scope, Token
 from shared import clock
 from tests.services.api import HOUR
 from tests.services.api_server import Server, until
