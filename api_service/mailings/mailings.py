@@ -30,6 +30,8 @@ GIVEN = (
         "starts_at": "2050-01-31T06:00:00+00:00",
         "ends_at": "2050-01-31T18:00:00+00:00",
         "state": "scheduled",
+        "paused_because": None,
+        "provider_words": None,
         "created_at": "2050-01-30T14:21:07.123456+00:00",
         "statistics": {"audience": 0} | {str(state): 0 for state in MessageState},
     }

@@ -8,7 +8,7 @@ from api_service.mailings.rules import Filter
 from api_service.web.fields import Moment, OperatorCode, Text, TimeOfDay, Whole
 from api_service.web.figures import FiguresSchema
 from api_service.web.schema import BodySchema, described
-from shared.domain.mailing import MailingState
+from shared.domain.mailing import MailingState, PausedBecause
 from shared.domain.window import Window
 
 MAX_FILTER = 1000
@@ -93,6 +93,23 @@ class MailingSchema(BodySchema):
         dump_only=True,
         required=True,
         metadata=described("Follows from the times and actions."),
+    )
+    paused_because = fields.Enum(
+        PausedBecause,
+        by_value=fields.String,
+        dump_only=True,
+        required=True,
+        allow_none=True,
+        metadata=described(
+            "While it is paused: `person`, somebody did it; `halted`, the service did, since the provider refused the"
+            " first 50 messages and accepted none. Resumed, it is not halted again."
+        ),
+    )
+    provider_words = fields.String(
+        dump_only=True,
+        required=True,
+        allow_none=True,
+        metadata=described("What the provider said when the mailing was halted, at most 300 bytes."),
     )
     created_at = Moment(dump_only=True, required=True, metadata=described("When it was stored."))
     statistics = fields.Nested(

@@ -13,7 +13,7 @@ from api_service.web.figures import counts
 from api_service.web.page import Page
 from api_service.web.problems import Conflict, Invalid, NotFound
 from shared.database.models import Mailing
-from shared.domain.mailing import ENDED, mailing_state
+from shared.domain.mailing import ENDED, mailing_state, paused_because
 from shared.ledger.entries import Entries
 from shared.ledger.figures import Figures, count_mailings, read_figures
 
@@ -105,6 +105,8 @@ def shown(mailing: Mailing, figures: Figures, now: datetime) -> dict[str, Any]:
         "id": mailing.id,
         "created_at": mailing.created_at,
         "state": mailing_state(mailing, now),
+        "paused_because": paused_because(mailing, now),
+        "provider_words": mailing.provider_words,
         "statistics": counts(figures),
     }
 
