@@ -4,10 +4,10 @@ Until the first acceptance of a mailing nobody knows whether the provider takes 
 a time, and enough refusals halt it. So an account that is closed costs a mailing some seventy messages, not all of
 them. A mailing whose calls come to nothing while others are served is held back alone.
 
-All of it stands in a row of the mailing's own, which is there once something is known, and goes with its end; the calls
-that are open stand in its counters. So nothing is lost with a dispatcher. Whoever writes here has the mailing's turn for
-as long as their transaction lasts, and nobody waits for one: neither for that of another dispatcher, nor for the
-mailing's own row, which a launch holds most of the time.
+All of it stands in a row beside the mailing's, which is there once something is known, and goes with the mailing's
+end; the calls that are open stand in its counters. So nothing is lost with a dispatcher. Whoever writes here has the
+mailing's turn for as long as their transaction lasts, and nobody waits for one: neither for that of another dispatcher,
+nor for the mailing's own row, which a launch holds most of the time.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -16,8 +16,9 @@ class Breaker:
     pause: one attempt at a time, the probe, until one shows a sign of life.
 
     An answer that accepts or refuses a message is a sign of life. What every message would meet (a refused token, an
-    empty account, a wrong address) opens it at once. Old news count for nothing: a call that hangs says how the provider was when it began, and there may have
-    been signs of life since. `now` is in seconds on a clock that never steps back.
+    empty account, a wrong address) opens it at once. Old news count for nothing: a call that hangs says how the
+    provider was when it began, and there may have been signs of life since. `now` is in seconds on a clock that never
+    steps back.
     """
 
     def __init__(self) -> None:

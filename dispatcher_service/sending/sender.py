@@ -57,8 +57,7 @@ class Sender:
         self._deliver = deliver
         self._breaker = breaker or Breaker()
         self._serving = Serving()
-        self.stuck: deque[int] = deque()
-        """Mailings that get nowhere while others do; emptied by whoever holds them back."""
+        self._stuck: deque[int] = deque()
         self._log = logger()
         self._unreachable = Complaints()
         self._offered: deque[Sequence[Attempt]] = deque()
@@ -123,6 +122,10 @@ class Sender:
     def is_probing(self) -> bool:
         """Whether the next call is to find out how the provider is."""
         return self._breaker.is_open
+
+    def take_stuck(self) -> set[int]:
+        """The mailings that get nowhere while others do, as far as they were not taken yet."""
+        return {self._stuck.popleft() for _ in range(len(self._stuck))}
 
     @property
     def outages(self) -> int:
@@ -242,7 +245,7 @@ class Sender:
         if outcome.is_served:
             return Result(call.attempt, outcome, now)
         if self._serving.is_stuck(mailing_id, now):
-            self.stuck.append(mailing_id)
+            self._stuck.append(mailing_id)
         serves = self._serving.serves(mailing_id, call.attempt.called_before, now)
         return Result(call.attempt, outcome, now, blame(outcome, serves=serves))
 

@@ -8,8 +8,8 @@ how many requests came for that id before, and on nothing else: the same seed gi
 ids come. Latency delays every answer; what is accepted is accepted when the request arrives.
 
 A provider that delivers and does not say so is a rate of `no_code`, `created` or, for ever silent, `accept_hang`; one
-that serves one in ten is `server_error=0.9`. `poison`: a text that it cannot stand. `status`: what it answers to all, as
-where an account is closed (402, 400), a path is wrong (404).
+that serves one in ten is `server_error=0.9`. `poison`: a text that it cannot stand. `status`: what it answers to all,
+as where an account is closed (402, 400) or a path is wrong (404).
 
 Outages (`outage.Mode`) hit all requests for a while, instead of the faults. `refuse`: as if the process had died, what
 is connected is reset and nothing connects; `503`: that is every answer; `hang`: there are no answers.

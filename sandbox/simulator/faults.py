@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from http import HTTPStatus
 from hashlib import blake2b
+from http import HTTPStatus
 
 
 class Fault(StrEnum):

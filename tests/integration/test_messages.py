@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from dispatcher_service.leading.walk import due_mailings
 from shared.database.engine import make_engine
 from shared.domain.message import Error, MessageState
-from shared.domain.retry import Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
+from shared.domain.retry import Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy, Tried
 from shared.ledger.entries import Entries, open_entries
 from shared.ledger.figures import read_figures
 from shared.messages.cancel import cancel_client
@@ -590,7 +590,7 @@ def test_what_any_call_may_have_delivered_ends_as_unknown_whatever_came_after(
             [message] = books.claim(mailing_id, ids)
             assert message.repeat
             outcome = Outcome(OutcomeKind.REFUSED, Error.REJECTED)
-            decision = RetryPolicy().decide(outcome, 3, books.now(), message.ends_at, maybe_delivered=message.repeat)
+            decision = RetryPolicy().decide(outcome, Tried(3, 3, 60.0, message.repeat), left=3600.0)
             assert books.record(decision, [message], Error.REJECTED) == 0
     row = books.message(ids[0])
     assert (row.status, row.maybe_delivered) == ("unknown", True)

@@ -46,12 +46,32 @@ TABLE = [
     (Answer(201, b'{"code": 7}'), DECLINED),
     (Answer(200, b'{"code": -1}'), DECLINED),
     # 2xx with anything else: it may have taken it
-    *[(Answer(200, body), BAD_ANSWER) for body in (
-        b'{"code": false}', b'{"code": 0.0}', b'{"code": 7.5}', b'{"code": "0"}', b'{"code": "7"}', b'{"code": null}',
-        b'{"code": [0]}', b'{"Code": 0}', b"{}", b'[{"code": 0}]', b'"code"', b"0", b"null", b"", b'{"code": 0',
-        OK + OK, b"<!doctype html>", b"\xff\xfe\x00", b'{"code": "\xd0"}', b"[" * 60_000,
-        b'{"code": 0, "n": ' + b"9" * 60_000 + b"}",
-    )],
+    *[
+        (Answer(200, body), BAD_ANSWER)
+        for body in (
+            b'{"code": false}',
+            b'{"code": 0.0}',
+            b'{"code": 7.5}',
+            b'{"code": "0"}',
+            b'{"code": "7"}',
+            b'{"code": null}',
+            b'{"code": [0]}',
+            b'{"Code": 0}',
+            b"{}",
+            b'[{"code": 0}]',
+            b'"code"',
+            b"0",
+            b"null",
+            b"",
+            b'{"code": 0',
+            OK + OK,
+            b"<!doctype html>",
+            b"\xff\xfe\x00",
+            b'{"code": "\xd0"}',
+            b"[" * 60_000,
+            b'{"code": 0, "n": ' + b"9" * 60_000 + b"}",
+        )
+    ],
     (Answer(201, b"Created"), BAD_ANSWER),
     (Answer(202, b""), BAD_ANSWER),
     (Answer(204, b""), BAD_ANSWER),
