@@ -439,10 +439,10 @@ def test_a_message_that_is_to_be_retried(books: Books) -> None:
 def test_a_message_that_is_handed_back_has_spent_no_attempt(books: Books) -> None:
     mailing_id, ids = books.queued(1)
     [message] = books.claim(mailing_id, ids)
-    verdict = Verdict(message, HandBack(), Error.UNAUTHORIZED)
+    verdict = Verdict(message, HandBack(), Error.UNAUTHORIZED, is_spent=False)
     assert books.move(record_verdicts, [verdict], MINUTE) == 0
     row = books.message(ids[0])
-    assert (row.status, row.attempts, row.error) == ("pending", 0, None)
+    assert (row.status, row.calls, row.attempts, row.error) == ("pending", 1, 0, "provider_down")
     assert abs(row.due_at - books.now() - MINUTE) < 10 * SECOND
     assert books.tallies(mailing_id) == {"error.unauthorized": 1}
 

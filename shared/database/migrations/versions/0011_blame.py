@@ -12,15 +12,11 @@ down_revision = "0008"
 
 _TIMESTAMP = TIMESTAMP(timezone=True)
 
-_OF_MAILINGS = (sa.Column("halted_at", _TIMESTAMP), sa.Column("provider_words", sa.Text()))
-_OF_MESSAGES = (sa.Column("first_called_at", _TIMESTAMP), sa.Column("last_called_at", _TIMESTAMP))
-
-
 def upgrade() -> None:
-    for column in _OF_MAILINGS:
-        op.add_column("mailings", column.copy())
-    for column in _OF_MESSAGES:
-        op.add_column("messages", column.copy())
+    op.add_column("mailings", sa.Column("halted_at", _TIMESTAMP))
+    op.add_column("mailings", sa.Column("provider_words", sa.Text()))
+    op.add_column("messages", sa.Column("first_called_at", _TIMESTAMP))
+    op.add_column("messages", sa.Column("last_called_at", _TIMESTAMP))
     op.create_table(
         "mailing_standings",
         sa.Column("mailing_id", sa.BigInteger(), primary_key=True, autoincrement=False),
@@ -51,6 +47,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("provider_returns")
     op.drop_table("mailing_standings")
-    for table, columns in (("messages", _OF_MESSAGES), ("mailings", _OF_MAILINGS)):
-        for column in columns:
-            op.drop_column(table, column.name)
+    op.drop_column("messages", "last_called_at")
+    op.drop_column("messages", "first_called_at")
+    op.drop_column("mailings", "provider_words")
+    op.drop_column("mailings", "halted_at")
