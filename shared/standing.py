@@ -94,7 +94,7 @@ _REFUSE = text("""
 def hold(connection: Connection, mailing_ids: Collection[int]) -> Mapping[int, float]:
     """Holds these back, unless they are already; for how many seconds."""
     held = {"mailing_ids": sorted(mailing_ids), "first": FIRST_HOLD, "longest": LONGEST_HOLD}
-    return dict(connection.execute(_HOLD, held).tuples().all())
+    return {row.mailing_id: row.seconds for row in connection.execute(_HOLD, held)}
 
 
 _HOLD = text("""
@@ -103,7 +103,7 @@ _HOLD = text("""
     on conflict (mailing_id) do update set holds = least(s.holds + 1, 30),
         held_until = now() + least(:first * power(2, s.holds), :longest) * interval '1 second'
     where coalesce(s.held_until <= now(), true)
-    returning s.mailing_id, cast(extract(epoch from s.held_until - now()) as float)
+    returning s.mailing_id, cast(extract(epoch from s.held_until - now()) as float) as seconds
 """)
 
 

@@ -12,6 +12,7 @@ down_revision = "0008"
 
 _TIMESTAMP = TIMESTAMP(timezone=True)
 
+
 def upgrade() -> None:
     op.add_column("mailings", sa.Column("halted_at", _TIMESTAMP))
     op.add_column("mailings", sa.Column("provider_words", sa.Text()))
