@@ -1,15 +1,10 @@
 """Where mailings stand with the provider: unproven, refused by all, held back alone; and the end of an outage."""
 
-import threading
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from structlog.testing import capture_logs
 
-from dispatcher_service.leading.chores.halt_refused import HaltRefused
-from dispatcher_service.leading.chores.wake_waiting import WakeWaiting
 from dispatcher_service.leading.walk import due_mailings
 from shared import standing
 from shared.domain.message import Error, MessageState
@@ -22,14 +17,7 @@ from shared.messages.record import Verdict, record_verdicts
 from shared.messages.wake import wake_waiting
 from shared.standing import Halt, Refused, Room
 from tests.services.books import HOUR, MINUTE, SECOND, Books
-
-
-@pytest.fixture
-def books(engine: Engine) -> Iterator[Books]:
-    """Its ledger must balance at the end."""
-    books = Books(engine)
-    yield books
-    books.check()
+from tests.services.leading import Start, wait_until
 
 
 def room(books: Books, *mailing_ids: int) -> Room:
@@ -204,9 +192,7 @@ def due(books: Books) -> set[int]:
     return {row.id for row in books.run("select id from messages where due_at <= now()")}
 
 
-def test_what_waits_because_of_an_outage_is_due_when_it_is_over(
-    books: Books, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_waits_because_of_an_outage_is_due_when_it_is_over(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wake, "SLICE", 4)
     mailing_id, ids = books.queued(15)
     spare(books, mailing_id, ids[:6], error=Error.SERVER_ERROR)
@@ -226,13 +212,23 @@ def test_what_waits_because_of_an_outage_is_due_when_it_is_over(
     assert books.run("select min(due_at) <= now() as is_due from mailing_counters")[0].is_due
 
 
-def test_a_leader_wakes_what_waits_when_the_provider_is_back(books: Books, start_feeder: Any) -> None:
+def test_a_leader_wakes_what_waits_when_the_provider_is_back(books: Books, start: Start) -> None:
     mailing_id, ids = books.queued(5)
+    start()
     other_id, other_ids = books.queued(0)
     spare(books, mailing_id, ids, error=Error.SERVER_ERROR)
     spare(books, other_id, other_ids, error=Error.UNREACHABLE)
-    start_feeder()
-    books.until(lambda: len(due(books)) + books.states(mailing_id).get("queued", 0) == 10)
+    with books.engine.begin() as connection:
+        standing.provider_returned(connection)
+    wait_until(lambda: books.states(mailing_id) == books.states(other_id) == {"queued": 5})
 
 
-__all__ = ["HaltRefused", "WakeWaiting", "threading"]
+def test_a_leader_halts_what_is_refused(books: Books, start: Start) -> None:
+    mailing_id, _ = books.launched(3)
+    refuse(books, mailing_id, REFUSALS, "the account is closed")
+    with capture_logs() as lines:
+        start()
+        wait_until(lambda: books.run("select from mailings where paused_at = halted_at"))
+        wait_until(lambda: any(line["event"] == "mailing_halted" for line in lines))
+    [line] = [line for line in lines if line["event"] == "mailing_halted"]
+    assert (line["mailing_id"], line["provider_words"]) == (mailing_id, "the account is closed")

@@ -81,6 +81,7 @@ class Dispatcher:
         *,
         feeds: bool = False,
         attempts: int = 10,
+        patience: timedelta = timedelta(hours=1),
         timeout: float = 10.0,
         concurrency: int = 50,
         rate: float = 0.0,
@@ -93,7 +94,7 @@ class Dispatcher:
         self.worker = Worker(
             self._engine,
             broker,
-            RetryPolicy(LADDER, attempts),
+            RetryPolicy(LADDER, attempts, patience),
             provider_url=simulator.url,
             provider_token=TOKEN,
             timeout=timeout,
