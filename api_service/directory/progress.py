@@ -37,7 +37,7 @@ def shown(one: Import, now: datetime) -> dict[str, Any]:
 
 
 def listed(session: Session, page: Page, name: str | None) -> tuple[Sequence[Import], int]:
-    """One page, the newest first, and how many there are. In a `parts.snapshot`.
+    """One page, the newest first, and how many there are. As of one moment.
 
     name: only those that were given it.
     """

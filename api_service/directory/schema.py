@@ -6,13 +6,12 @@ from marshmallow import fields, post_load, validate
 
 from api_service.web.fields import OperatorCode, Phone, Text, Zone, operator_code
 from api_service.web.parts import parts
-from api_service.web.schema import BodySchema, described
+from api_service.web.reference import Reference
+from api_service.web.schema import ThingSchema, described
 
 
-class ClientSchema(BodySchema):
-    id = fields.Integer(
-        dump_only=True, required=True, metadata=described("Given by the service, never given again.", example=1)
-    )
+class ClientSchema(ThingSchema):
+    id = fields.Integer(dump_only=True, metadata=described("Given by the service, never given again.", example=1))
     phone = Phone(
         required=True,
         metadata=described("11 digits, the first of them 7. No two clients share one.", example="79123456789"),
@@ -35,6 +34,12 @@ class ClientSchema(BodySchema):
             "The IANA name of the client's time zone; that of DEFAULT_TIMEZONE where it is left out.",
             example="Europe/Moscow",
         ),
+    )
+
+    reference = Reference()
+    revision = fields.Integer(
+        dump_only=True,
+        metadata=described("Counts the changes of what users can set; `ETag` is made of it.", example=1),
     )
 
     @post_load

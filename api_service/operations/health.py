@@ -7,8 +7,9 @@ from flask.views import MethodView
 from marshmallow import Schema, fields
 
 from api_service.operations.probe import Probe
-from api_service.web import problems
-from api_service.web.document import Blueprint
+from api_service.web import answers
+from api_service.web.blueprint import Blueprint
+from api_service.web.problems import Unavailable
 from api_service.web.schema import described
 
 blueprint = Blueprint("Operation", "For those who run the service, and their tools.", is_open=True)
@@ -36,7 +37,7 @@ class Live(MethodView):
 
 @blueprint.route("/health/ready")
 class Ready(MethodView):
-    @blueprint.operation("isReady", answer=ReadySchema, gives={"database": "ok", "broker": "ok"}, fails=[503])
+    @blueprint.operation("isReady", answer=ReadySchema, gives={"database": "ok", "broker": "ok"}, fails=[Unavailable])
     def get(self) -> dict[str, str] | Response:
         """Tell whether database and broker answer
 
@@ -46,7 +47,7 @@ class Ready(MethodView):
             probe.ask()
         down = {name: ["Does not answer."] for name, probe in _probes().items() if not probe.answers()}
         if down:
-            return problems.answer(503, f"No answer from: {', '.join(down)}.", down)
+            return answers.answer(Unavailable, f"No answer from: {', '.join(down)}.", down)
         return dict.fromkeys(_probes(), "ok")
 
 

@@ -8,11 +8,12 @@ from marshmallow import Schema, fields
 
 from api_service.mailings import store as mailings
 from api_service.tracking import store
-from api_service.web.document import Blueprint, path_id
+from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.fields import Moment
 from api_service.web.figures import COUNTS, counts
 from api_service.web.page import Page, PageSchema
-from api_service.web.parts import snapshot
+from api_service.web.parts import working
+from api_service.web.problems import NotFound
 from api_service.web.schema import described
 from shared.domain.mailing import MailingState, mailing_state
 from shared.domain.message import Error, MessageState
@@ -145,9 +146,9 @@ class GeneralStatistics(MethodView):
         and the same for each mailing, one page of them in the order of ids. `audience` is always the sum of the counts
         of all states.
         """
-        with snapshot() as session:
+        with working().look() as session:
             totals = read_totals(session.connection())
-            rows, total = mailings.listed(session, query["page"])
+            rows, total = mailings.list_page(session, query["page"])
             figures = mailings.figures(session, rows)
             now = mailings.moment(session)
         shown = [
@@ -178,7 +179,7 @@ class DetailStatistics(MethodView):
             "last_sent_at": "2050-01-31T06:00:01.004127+00:00",
             "messages": [_MESSAGE],
         },
-        fails=[404],
+        fails=[NotFound],
     )
     def get(self, query: Mapping[str, Any], mailing_id: int) -> Answer:
         """Show the statistics of a mailing
@@ -188,8 +189,8 @@ class DetailStatistics(MethodView):
         `status`, in the order of their ids, which is that of their clients.
         """
         page, status = query["page"], query["status"]
-        with snapshot() as session:
-            mailing = mailings.found(session, mailing_id)
+        with working().look() as session:
+            mailing = mailings.find(session, mailing_id)
             figures = mailings.figures(session, [mailing])[mailing_id]
             errors = read_errors(session.connection(), mailing_id)
             repeated = read_repeated(session.connection(), mailing_id)

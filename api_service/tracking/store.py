@@ -23,7 +23,7 @@ def listed(
 ) -> tuple[Sequence[Message], int]:
     """One page of a mailing's messages, all or those in one state; how many there are.
 
-    figures: of the mailing, in the same `parts.snapshot`. They are counted already, so that the size of a mailing does
+    figures: of the mailing, as of the same moment. They are counted already, so that the size of a mailing does
     not matter here.
     """
     number = figures.audience if status is None else figures.states[status]

@@ -51,7 +51,7 @@ def rows(
     and any other one is reached from the nearer end.
 
     Args:
-        total: how many rows the query has, as of the same moment (`parts.snapshot`).
+        total: how many rows the query has, as of the same moment (`Work.look`).
     """
     before, size = page.offset, max(0, min(page.size, total - page.offset))
     behind = total - before - size
