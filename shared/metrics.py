@@ -37,11 +37,19 @@ PROVIDER_PACE = Gauge(
 )
 PACE_FALLS = Counter("dispatcher_pace_falls_total", "Times that the provider said it was too much, and the pace fell")
 BREAKER_OPEN = Gauge("dispatcher_breaker_open", "1 while the breaker is open", ["reason"])
+ATTEMPTS_SPARED = Counter(
+    "dispatcher_attempts_spared_total", "Calls that failed and spent no attempt: the provider served nobody", ["error"]
+)
+MAILINGS_HELD = Counter("dispatcher_mailings_held_total", "Mailings held back: their calls came to nothing")
 BROKER_RECONNECTS = Counter("dispatcher_broker_reconnects_total", "Connections to the broker that were lost")
 STORE_RETRIES = Counter("dispatcher_store_retries_total", "Transactions tried again after the database failed")
 
 # The dispatcher: the feeder
 LEADER = Gauge("feeder_leader", "1 in the process that feeds")
+MAILINGS_HALTED = Counter("feeder_mailings_halted_total", "Mailings paused: the provider refused all of their messages")
+MESSAGES_WOKEN = Counter(
+    "feeder_messages_woken_total", "Messages that were due at once after an outage of the provider"
+)
 MESSAGES_CREATED = Counter("feeder_messages_created_total", "Messages created by launches")
 MESSAGES_PUBLISHED = Counter("feeder_messages_published_total", "Messages put on the broker")
 MESSAGES_RESCUED = Counter("feeder_messages_rescued_total", "Messages whose lease ran out")

@@ -8,6 +8,7 @@ slow broker nor a look at every message keeps anything else waiting.
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,6 +29,7 @@ from shared import metrics
 from shared.broker.base import Broker
 from shared.clock import ticks
 from shared.database.engine import first_line, try_lock
+from shared.domain.retry import DEFAULT_LADDER
 from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
@@ -62,16 +64,17 @@ class Leader:
         *,
         attempts: int,
         rate: float,
+        longest_rung: timedelta = DEFAULT_LADDER[-1],
         lease: float = 0.0,
         concurrency: int = BEGIN_WITH,
         idle_pause: float = IDLE_PAUSE,
         check_pause: float = ROUND,
     ) -> None:
-        """rate, lease, concurrency: as the dispatchers have them. idle_pause: seconds after a look that found nothing.
-        check_pause: seconds from one check of a mailing's ledger to the next."""
+        """attempts, rate, longest_rung, lease, concurrency: as the dispatchers have them. idle_pause: seconds after a
+        look that found nothing. check_pause: seconds from one check of a mailing's ledger to the next."""
         self._engine = engine
         self._broker = broker
-        self._attempts = attempts
+        self._attempts, self._longest_rung = attempts, longest_rung
         self._rate, self._concurrency = rate, concurrency
         self._idle_pause = idle_pause
         self._slot = Slot("leader")
@@ -132,7 +135,7 @@ class Leader:
         self._leads.set()
         with self._helpers() as (launcher, publisher):
             feed = Feed(publisher, rate=self._rate, concurrency=self._concurrency)
-            walk, chores = Walk(), all_chores(self._attempts, self._guard, self._auditor.offer)
+            walk, chores = Walk(), all_chores(self._attempts, self._guard, self._auditor.offer, self._longest_rung)
             chores_by = 0.0
             try:
                 while not self._stopping.is_set():

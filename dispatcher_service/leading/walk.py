@@ -17,6 +17,7 @@ from shared.clock import ticks
 from shared.domain.priority import Priority
 from shared.messages.parts import Place
 from shared.messages.waiting import find_waiting
+from shared.standing import is_blocked
 
 
 class Mailing(NamedTuple):
@@ -136,7 +137,7 @@ def due_mailings(connection: Connection) -> Sequence[Mailing]:
 
 # A paused mailing is launched only to be closed, when its end has passed.
 # `limit 1`: by the id and by nothing else, whatever the statistics promise.
-WALK = text("""
+WALK = text(f"""
     with found as (
         select mailing_id as id from mailing_counters where due_at <= now()
         union
@@ -150,7 +151,7 @@ WALK = text("""
         select id from mailings where window_changed and paused_at is null and finished_at is null
           and cancelled_at is null and ends_at > now()
     )
-    select not over and not cancelled and paused_at is null as may_be_fed,
+    select not over and not cancelled and paused_at is null and not {is_blocked("m")} as may_be_fed,
            m.id, m.part, m.audience, m.ends_at, m.priority,
            case when launched_at is not null then version::text::bigint end as version,
            over, cancelled, closed_at is not null as closed,

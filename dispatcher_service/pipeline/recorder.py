@@ -3,7 +3,7 @@
 import random
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
@@ -14,6 +14,7 @@ from dispatcher_service.pipeline.in_hand import Held, InHand, Pick
 from dispatcher_service.pipeline.intake import Intake
 from dispatcher_service.pipeline.outcomes import show_outcomes
 from dispatcher_service.pipeline.settling import Settlement, wake_ups
+from dispatcher_service.pipeline.standing import Standing
 from dispatcher_service.sending.attempt import DatabaseClock, Result, attempts
 from dispatcher_service.sending.sender import Sender
 from shared import metrics
@@ -25,9 +26,11 @@ from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
 from shared.messages.claim import Claim, claim_messages
+from shared.messages.probe import find_probe
 from shared.messages.record import record_verdicts
 from shared.rates.limits import reserve
 from shared.rates.paces import PaceNote
+from shared.standing import provider_returned
 
 RECORD_ROWS = 600
 RECORD_DELAY = 0.03
@@ -76,6 +79,9 @@ class Recorder:
         self._results: deque[Result] = deque()  # written by the sender's thread, read by this one
 
         self._in_hand = InHand()
+        self._standing = Standing()
+        self._outages = 0  # of the provider, those whose end is written down
+        self._last_probed: int | None = None  # the mailing of the last probe
         self._unrecorded: deque[Result] = deque()
         self._last_claim = 0.0
         self._is_shaken = False  # the last transaction failed
@@ -140,19 +146,26 @@ class Recorder:
         since = ticks()
         verdicts = [result.verdict(self._policy) for result in results]
         lease, pause = timedelta(seconds=self._lease), timedelta(seconds=self._sender.pause)
+        stuck, outages = self._sender.take_stuck(), self._sender.outages
         claim: Claim | None = None
         try:
             with connection.begin(), open_entries(connection, self._slot) as entries:
                 if self._pace_note.is_due:
                     self._pace_note.write(connection, self._sender.speed)
                 late = record_verdicts(connection, entries, verdicts, pause) if verdicts else 0
-                if picks:
-                    claim = claim_messages(connection, entries, _by_mailing(picks), lease=lease)
+                self._standing.write(connection, entries, results, stuck)
+                if outages != self._outages:
+                    provider_returned(connection)
+                picks, job = self._permitted(connection, picks)
+                if job:
+                    claim = claim_messages(connection, entries, job, lease=lease)
         except SQLAlchemyError:
             self._hand_back(claim, since)
             raise
         self._is_shaken = False
-        if picks:
+        self._outages = outages
+        self._standing.confirm()
+        if picks or claim:
             self._take_claim(picks, claim, since)
         if results:
             self._forget(results)
@@ -191,6 +204,26 @@ class Recorder:
         if picks:
             self._last_claim = now
         return picks
+
+    def _permitted(
+        self, connection: Connection, picks: Sequence[Pick]
+    ) -> tuple[list[Pick], Mapping[int, Sequence[int]]]:
+        """What of it is decided now, and what of that is claimed, by mailing. While the breaker is open that is a
+        probe, if there is one in the database; it may be of another mailing than those in hand."""
+        if picks and self._sender.is_probing and (probe := find_probe(connection, self._last_probed)):
+            self._last_probed = probe.mailing_id
+            return [], {probe.mailing_id: [probe.message_id]}
+        room = self._standing.room(connection, _by_mailing(picks))
+        left, decided = dict(room.some), []
+        for pick in picks:
+            mailing_id, ids = pick.piece.mailing_id, pick.message_ids
+            if mailing_id in left:
+                ids = ids[: left[mailing_id]]
+                left[mailing_id] -= len(ids)
+            if ids:
+                decided.append(Pick(pick.piece, ids))
+        # What there is no room for at all waits no more: it is published again when it may be claimed.
+        return decided, _by_mailing(pick for pick in decided if pick.piece.mailing_id not in room.none)
 
     def _room(self) -> int:
         """How many messages the sender has room for."""
@@ -242,7 +275,7 @@ class Recorder:
         self._intake.hurry()
 
 
-def _by_mailing(picks: Sequence[Pick]) -> dict[int, list[int]]:
+def _by_mailing(picks: Iterable[Pick]) -> dict[int, list[int]]:
     ids: dict[int, list[int]] = defaultdict(list)
     for pick in picks:
         ids[pick.piece.mailing_id].extend(pick.message_ids)
