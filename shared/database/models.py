@@ -105,6 +105,13 @@ class Mailing(Base):
         Index("mailings_begun_idx", "id", postgresql_where=text("finished_at is null and audience_limit is not null")),
         # The parts in which messages may be open.
         Index("mailings_part_idx", "part", postgresql_where=text("finished_at is null and part is not null")),
+        # Where a message is of which only the id is known: these overlap only while launches go on side by side.
+        Index(
+            "mailings_message_ids_idx",
+            text("int8range(first_message_id, last_message_id, '[]')"),
+            postgresql_using="gist",
+            postgresql_where=text("first_message_id is not null"),
+        ),
         # What the totals still have and nobody is to see; what lists show.
         Index("mailings_deleted_idx", "id", postgresql_where=text("deleted_at is not null and finished_at is null")),
         Index("mailings_listed_idx", "id", postgresql_where=text("deleted_at is null")),
@@ -184,13 +191,14 @@ class Message(Base):
     mailing_id: Mapped[int] = mapped_column(BigInteger)
     client_id: Mapped[int] = mapped_column(BigInteger)
     phone: Mapped[int | None] = mapped_column(BigInteger)  # None: final before phones were kept
+    part: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    lane: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # what can be held back apart; so far one
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # calls that are spent
+    # What moves comes last: of a new version the WAL has what is behind the first difference.
     claim_id: Mapped[int | None] = mapped_column(BigInteger)  # the fencing token of whoever sends it; None: nobody does
     due_at: Mapped[datetime | None] = mapped_column(Timestamp)  # look at it again if nothing else happens; None: final
     sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
     status: Mapped[MessageState] = mapped_column(State)
-    part: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    lane: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # what can be held back apart; so far one
-    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # calls that are spent
     calls: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # that were begun and recorded
     maybe_delivered: Mapped[bool] = mapped_column(server_default="false")  # by any call of it; for good
     error: Mapped[str | None] = mapped_column(String(32))  # of the last attempt: shared.domain.message.Error
