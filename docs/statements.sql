@@ -104,6 +104,21 @@ last_message_id = coalesce(:last_id, last_message_id),
 launched_at = case when :complete then now() end
 where id = :id;
 
+-- shared.messages.find._PARTS
+select distinct part from mailings
+where int8range(first_message_id, last_message_id, '[]') @> cast(:id as bigint) and first_message_id is not null;
+
+-- shared.messages.find._MESSAGE
+select * from messages where part = any(cast(:parts as integer[])) and id = :id;
+
+-- shared.messages.find._FROM
+select number from parts where number <= coalesce(cast(:part as integer), number) order by number desc;
+
+-- shared.messages.find._HISTORY
+select * from messages
+where part = :part and client_id = :client_id and mailing_id < :mailing_id
+order by mailing_id desc limit :limit;
+
 -- shared.messages.follow._FOLLOW
 with job as materialized (
     select m.id, m.status from (

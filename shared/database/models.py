@@ -163,13 +163,11 @@ class Message(Base):
     """One client of one mailing.
 
     No foreign keys: they would cost the launch a look-up per row, a mailing's row is never removed, and the messages of
-    a removed client stay.
+    a removed client stay. Its keys are those of each part (`shared.database.parts`): the id; client and mailing.
     """
 
     __tablename__ = "messages"
     __table_args__ = (
-        # One client gets one message of a mailing. This is also the way to what a client was ever sent.
-        Index("messages_client_id_mailing_id_part_key", "client_id", "mailing_id", "part", unique=True),
         # What the feeder looks for: messages that wait, and leases that ran out. A message is in one at most. With the
         # id, since the messages of a slice of a launch share one due time.
         Index(
@@ -187,11 +185,11 @@ class Message(Base):
         {"postgresql_partition_by": "list (part)"},
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, MESSAGE_IDS, primary_key=True, server_default=MESSAGE_IDS.next_value())
+    id: Mapped[int] = mapped_column(BigInteger, MESSAGE_IDS, server_default=MESSAGE_IDS.next_value())
     mailing_id: Mapped[int] = mapped_column(BigInteger)
     client_id: Mapped[int] = mapped_column(BigInteger)
     phone: Mapped[int | None] = mapped_column(BigInteger)  # None: final before phones were kept
-    part: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    part: Mapped[int]
     lane: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # what can be held back apart; so far one
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # calls that are spent
     # What moves comes last: of a new version the WAL has what is behind the first difference.
@@ -202,6 +200,8 @@ class Message(Base):
     calls: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # that were begun and recorded
     maybe_delivered: Mapped[bool] = mapped_column(server_default="false")  # by any call of it; for good
     error: Mapped[str | None] = mapped_column(String(32))  # of the last attempt: shared.domain.message.Error
+
+    __mapper_args__ = {"primary_key": [id]}  # noqa: RUF012 - SQLAlchemy's
 
 
 class Attempt(Base):

@@ -23,8 +23,7 @@ STORAGE = (
 )
 
 INDEXES = {
-    "messages_1_pkey": ("unique", "(id, part)"),
-    "messages_1_client_id_mailing_id_part_idx": ("unique", "(client_id, mailing_id, part)"),
+    "messages_1_client_id_mailing_id_key": ("unique", "(client_id, mailing_id)"),
     "messages_1_mailing_id_lane_due_at_id_idx": ("", f"(mailing_id, lane, due_at, id) where {WAITING}"),
 }
 """Named as those of a part that is made later."""
@@ -40,7 +39,8 @@ def upgrade() -> None:
     if is_empty:
         op.drop_table("messages")
         _make_messages()
-        op.execute(f"create table messages_1 (like messages including all) with ({STORAGE})")
+        op.execute("create table messages_1 (like messages including all)")
+        op.execute(f"alter table messages_1 add primary key (id), add unique (client_id, mailing_id), set ({STORAGE})")
     else:
         _set_aside()
         _make_messages()
@@ -119,8 +119,9 @@ def _set_aside() -> None:
         f"alter table messages_1 set ({STORAGE})",
         "drop index messages_mailing_id_client_id_key",
         "drop index messages_due_idx",
-        "alter table messages_1 drop constraint messages_pkey",
-        "alter table messages_1 add primary key using index messages_1_pkey",
+        "alter table messages_1 rename constraint messages_pkey to messages_1_pkey",
+        "alter table messages_1 add constraint messages_1_client_id_mailing_id_key"
+        " unique using index messages_1_client_id_mailing_id_key",
         "alter index messages_lease_idx rename to messages_1_due_at_idx",
         "alter index messages_rare_idx rename to messages_1_mailing_id_status_id_idx",
     ):
@@ -156,15 +157,11 @@ def _make_messages() -> None:
         sa.Column("calls", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("maybe_delivered", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("error", sa.String(32), nullable=True),
-        sa.PrimaryKeyConstraint("id", "part", name="messages_pkey"),
         sa.CheckConstraint(
             "(due_at is null) = (status not in ('pending', 'queued', 'sending', 'retrying'))",
             name=op.f("messages_due_at_check"),
         ),
         postgresql_partition_by="list (part)",
-    )
-    op.create_index(
-        "messages_client_id_mailing_id_part_key", "messages", ["client_id", "mailing_id", "part"], unique=True
     )
     op.create_index(
         "messages_due_idx",
