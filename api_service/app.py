@@ -11,23 +11,29 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import sessionmaker
 from werkzeug.routing import RequestRedirect
 
-from api_service import access, admission, documentation, errors
-from api_service.body import MAX_BYTES
-from api_service.chores import keep_doing
-from api_service.expiry import Expiry
-from api_service.imports import Importer
-from api_service.keys import Keyring
-from api_service.last_use import LastUse
-from api_service.parts import Announcer, Parts, asked
-from api_service.probe import Probe
-from api_service.rate import Rate
-from api_service.request_log import RequestLog
-from api_service.resources import clients, health, imports, keys, mailings, statistics
-from api_service.share import Share
-from api_service.watch import Watch
+from api_service.access import keys
+from api_service.access.expiry import Expiry
+from api_service.access.keyring import Keyring
+from api_service.access.last_use import LastUse
+from api_service.directory import clients, imports
+from api_service.directory.importer import AT_A_TIME, Importer
+from api_service.mailings import controls, mailings
+from api_service.operations import health
+from api_service.operations.probe import Probe
+from api_service.tracking import statistics
+from api_service.web import answers, document, door, middleware
+from api_service.web.body import MAX_BYTES
+from api_service.web.chores import keep_doing
+from api_service.web.idempotency import Forgetting
+from api_service.web.parts import Announcer, Parts, asked
+from api_service.web.rate import Rate
+from api_service.web.request_log import RequestLog
+from api_service.web.share import Share
+from api_service.web.watch import Watch
 from shared.broker import topology
 from shared.broker.base import Broker
-from shared.database.engine import answers, make_engine
+from shared.database import engine as database
+from shared.database.engine import make_engine
 from shared.ledger.slot import Slot
 from shared.settings import Settings
 
@@ -59,13 +65,11 @@ def create_app(
     sessions = sessionmaker(engine, expire_on_commit=False)
     app.extensions["parts"] = Parts(
         engine=engine,
-        sessions=sessions,
-        importer=Importer(sessions, default_timezone),
         announcer=announcer,
-        probes=probes,
         default_timezone=default_timezone,
         slot=Slot("api"),
     )
+    app.extensions |= {"importer": Importer(sessions, default_timezone), "probes": probes}
     log = app.extensions["request_log"] = log or RequestLog()
     behind = _engine_behind(engine)
     last_use, expiry = LastUse(behind), Expiry(behind)
@@ -73,16 +77,17 @@ def create_app(
     watch = Watch(keyring) if keyring else None
     if chores:
         of_keys = [watch.look, last_use.write, expiry.look] if watch else []
-        keep_doing([log.flush, *of_keys])
-    access.register(app, log)
-    admission.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch)
-    errors.register(app, log)
-    documentation.register(
+        keep_doing([log.flush, Forgetting(behind).look, *of_keys])
+    middleware.register(app, log)
+    door.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch)
+    answers.register(app, log)
+    document.register(
         app,
         [
             clients.blueprint,
             imports.blueprint,
             mailings.blueprint,
+            controls.blueprint,
             statistics.blueprint,
             keys.blueprint,
             health.blueprint,
@@ -103,7 +108,7 @@ def deployed(
         threads: on which requests are answered in this process.
         log: that of this process.
     """
-    engine = make_engine(url, "api", pool_size=threads)
+    engine = make_engine(url, "api", pool_size=threads + AT_A_TIME)  # an import under a key holds one more
     for_probe = make_engine(url, "api-probe", pool_size=1, statement_timeout=2.0)
     return create_app(
         engine,
@@ -120,7 +125,7 @@ def deployed(
 def probes(engine: Engine, broker: Broker) -> dict[str, Probe]:
     """Those of a deployment. `engine` is not that of the requests, so that nobody waits for their connections."""
     return {
-        "database": Probe("database", lambda: answers(engine)),
+        "database": Probe("database", lambda: database.answers(engine)),
         "broker": Probe("broker", lambda: _ask(broker)),
     }
 

@@ -1,7 +1,7 @@
 """The body of an import, read by a thread while it comes: neither memory nor disk has to hold a file.
 
 The loop puts in what arrives and stops listening to the client while enough waits for the thread. The thread waits for
-the client only so long; `imports.AT_A_TIME` says how many threads may do that.
+the client only so long; `directory.importer.AT_A_TIME` says how many threads may do that.
 """
 
 import io
@@ -9,17 +9,16 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from werkzeug.exceptions import BadRequest, RequestTimeout
-
 from api_service.server.limits import AHEAD, MAX_CHUNK_LINE, MAX_TRAILER, UPLOAD_PATIENCE
-from api_service.upload import SLOWEST, TOO_SLOW
+from api_service.web.problems import BrokenOff, TooSlow
+from api_service.web.upload import SLOWEST, TOO_SLOW
 from shared import clock
 
 MALFORMED = "The chunks of the body make no sense."
 
 
 class FileStream(io.RawIOBase):
-    """`wsgi.input`. Reading raises RequestTimeout and BadRequest."""
+    """`wsgi.input`. Reading raises BrokenOff and TooSlow."""
 
     def __init__(self, receiver: Any, begin: Callable[[], None], go_on: Callable[[], None]) -> None:
         """receiver: waitress's, which takes the body out of its framing. begin: asks the client to send. go_on: has the
@@ -81,7 +80,7 @@ class FileStream(io.RawIOBase):
                 if self.is_complete:
                     return 0
                 if self._failure is not None:
-                    raise BadRequest(self._failure)
+                    raise BrokenOff(self._failure)
                 self._wait()
             size = min(len(buffer), len(self._pieces))
             buffer[:size] = self._pieces[:size]
@@ -98,7 +97,7 @@ class FileStream(io.RawIOBase):
         began = clock.ticks()
         patience = UPLOAD_PATIENCE + self._moved / SLOWEST - self._waited
         if patience <= 0 or not self._changed.wait(patience):
-            raise RequestTimeout(TOO_SLOW)
+            raise TooSlow(TOO_SLOW)
         self._waited += clock.ticks() - began
 
     # ---------------------------------------------------------------- as waitress knows its buffers

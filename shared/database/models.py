@@ -19,10 +19,12 @@ from sqlalchemy import (
     text,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column
 
+from shared.domain.filter import Filter
 from shared.domain.message import OPEN_STATES, MessageState
 from shared.domain.state_sql import IS_HELD, IS_RARE, IS_WAITING, names
+from shared.domain.window import Window
 
 Timestamp = TIMESTAMP(timezone=True)
 State = Enum(MessageState, name="message_state", values_callable=lambda states: [state.value for state in states])
@@ -46,13 +48,26 @@ class Client(Base):
     """A person in the directory."""
 
     __tablename__ = "clients"
-    __table_args__ = (CheckConstraint("phone between 70000000000 and 79999999999", name="phone"),)
+    __table_args__ = (
+        CheckConstraint("phone between 70000000000 and 79999999999", name="phone"),
+        Index(
+            "clients_reference_key",
+            "reference",
+            "reference_owner",
+            unique=True,
+            postgresql_where=text("reference is not null"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     phone: Mapped[int] = mapped_column(BigInteger, unique=True)
     operator_code: Mapped[str] = mapped_column(String(3))
     tag: Mapped[str] = mapped_column(String(64), server_default="")
     timezone: Mapped[str] = mapped_column(String(64))
+    # Counts the changes of what users can set.
+    revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
+    reference: Mapped[str | None] = mapped_column(String(64))  # their own name for it; no two of an owner share one
+    reference_owner: Mapped[str] = mapped_column(String(64), server_default="")
     created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
 
 
@@ -115,6 +130,13 @@ class Mailing(Base):
         # What the totals still have and nobody is to see; what lists show.
         Index("mailings_deleted_idx", "id", postgresql_where=text("deleted_at is not null and finished_at is null")),
         Index("mailings_listed_idx", "id", postgresql_where=text("deleted_at is null")),
+        Index(
+            "mailings_reference_key",
+            "reference",
+            "reference_owner",
+            unique=True,
+            postgresql_where=text("reference is not null"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -125,6 +147,14 @@ class Mailing(Base):
     tags: Mapped[list[str]] = mapped_column(ARRAY(String(64)), server_default="{}")
     window_from: Mapped[time | None]
     window_until: Mapped[time | None]
+    filter: Mapped[Filter] = composite(Filter, "operator_codes", "tags")
+    send_window: Mapped[Window | None] = composite(
+        Window, "window_from", "window_until", return_none_on=lambda *times: None in times
+    )
+    # Counts the changes of what users can set.
+    revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
+    reference: Mapped[str | None] = mapped_column(String(64))  # their own name for it; no two of an owner share one
+    reference_owner: Mapped[str] = mapped_column(String(64), server_default="")
     created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     paused_at: Mapped[datetime | None] = mapped_column(Timestamp)
     cancelled_at: Mapped[datetime | None] = mapped_column(Timestamp)
@@ -329,8 +359,41 @@ class BrokerJob(Base):
     reason: Mapped[str | None] = mapped_column(Text)  # why it was buried
 
 
+class KeptAnswer(Base):
+    """The answer to a request that came with an `Idempotency-Key`, for a day. `status`: None: it is under way."""
+
+    __tablename__ = "kept_answers"
+    __table_args__ = (Index("kept_answers_made_at_idx", "made_at"),)
+
+    caller: Mapped[str] = mapped_column(String(12), primary_key=True)  # the id of an API key, or empty
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    digest: Mapped[bytes]  # of the request
+    made_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    status: Mapped[int | None] = mapped_column(SmallInteger)
+    headers: Mapped[dict[str, str] | None] = mapped_column(JSONB)
+    body: Mapped[bytes | None]
+
+
+class Audit(Base):
+    """A change that somebody made: `shared.audit`. A trigger refuses whatever is not a new row."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("audit_thing_thing_id_id_idx", "thing", "thing_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    by: Mapped[str] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(32))
+    thing: Mapped[str] = mapped_column(String(32))
+    thing_id: Mapped[str] = mapped_column(String(32))
+    members: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    after: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+
+
 class ApiKey(Base):
-    """A key of the HTTP API. Its secret is stored nowhere, only what it digests to (`api_service.key`)."""
+    """A key of the HTTP API. Its secret is stored nowhere, only what it digests to (`api_service.web.key`)."""
 
     __tablename__ = "api_keys"
     __table_args__ = (CheckConstraint("scope in ('read', 'write', 'admin')", name="scope"),)

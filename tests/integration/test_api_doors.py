@@ -18,14 +18,16 @@ import requests
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from api_service import key, keys
-from api_service.key import Scope, Token
+from api_service.access import store
 from api_service.server import limits
+from api_service.web import key
+from api_service.web.key import Scope, Token
 from sandbox.processes import Processes
 from shared import clock
 from shared.api_client import ApiClient
 from shared.domain.errors import ApiError
 from tests.services.api_server import OPEN, Server, until
+from tests.services.superuser import superuser
 
 pytest_plugins = ("tests.services.api_server_fixture",)
 
@@ -38,7 +40,7 @@ PHONE = "79123456789"
 def make_key(engine: Engine, scope: Scope = Scope.ADMIN) -> Token:
     token = key.new()
     with Session(engine) as session, session.begin():
-        keys.stored(session, token, "test", scope, None)
+        store.stored(session, token, "test", scope, None)
     return token
 
 
@@ -56,7 +58,7 @@ def test_without_a_key_it_says_how_to_make_one(
 ) -> None:
     with Session(engine) as session, session.begin():  # those that open nothing do not count
         for _ in range(2):
-            keys.stored(session, key.new(), "expired", Scope.ADMIN, clock.now())
+            store.stored(session, key.new(), "expired", Scope.ADMIN, clock.now())
         session.execute(
             text("update api_keys set revoked_at = now(), expires_at = null where id = (select min(id) from api_keys)")
         )
@@ -85,7 +87,7 @@ def test_without_a_key_it_says_how_to_make_one(
 
 
 def test_without_a_schema_it_says_so(processes: Processes, lines: list[str], engine: Engine, database_url: str) -> None:
-    with engine.begin() as connection:
+    with superuser(engine) as connection:
         connection.execute(text("drop table api_keys"))
     processes.start("api", "api_service", {**LOCKED, "DATABASE_URL": database_url})
     assert processes.wait("api", 30) == 2
@@ -404,7 +406,7 @@ def test_no_answer_and_no_log_gives_anything_away(
         ("alter table clients add constraint trouble check (tag <> 'trouble')", 500),
         ("alter table clients rename to lost", 500),
     ):
-        with engine.begin() as connection:
+        with superuser(engine) as connection:
             connection.execute(text(statement))
         assert ask("POST", "/clients/", json={"phone": "79123456780", "tag": "trouble"}) == status
     until(lambda: len(server.events("request")) >= 12)

@@ -75,6 +75,8 @@ def test_a_mailing_is_stored_as_it_was_sent(api: Api) -> None:
         "ends_at": "2090-01-31T21:00:00+00:00",
         "filter": {"operator_codes": ["912", "926"], "tags": ["", "vip"]},
         "send_window": NIGHT,
+        "reference": None,
+        "revision": 1,
         "state": "scheduled",
         "statistics": {"audience": 0} | dict.fromkeys(states, 0),
     }

@@ -1,0 +1,165 @@
+"""/clients/import/ and /clients/imports/"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, cast
+
+from flask import current_app, request
+from flask.views import MethodView
+from marshmallow import EXCLUDE, Schema, fields, validate
+
+from api_service.directory import client_lines, progress
+from api_service.directory.client_lines import CSV, NDJSON
+from api_service.directory.importer import LISTED, Importer
+from api_service.directory.progress import ImportState
+from api_service.web import upload
+from api_service.web.blueprint import Blueprint, path_id
+from api_service.web.door import watched
+from api_service.web.fields import Moment, Text
+from api_service.web.middleware import about
+from api_service.web.page import Page, PageSchema
+from api_service.web.parts import working
+from api_service.web.problems import NotFound, WrongType
+from api_service.web.schema import answer, described
+from api_service.web.watch import ENDED
+from shared import clock
+
+blueprint = Blueprint("Imports", "Clients by the million, from a file.", "/clients")
+
+_FILES = {
+    CSV: "phone,operator_code,tag,timezone\n79123456789,912,vip,Europe/Moscow\n79260000000,,regular,\n8926000,,,\n",
+    NDJSON: '{"phone": "79123456789", "tag": "vip", "timezone": "Europe/Moscow"}\n{"phone": "79260000000"}\n',
+}
+_ALIASES = {"application/ndjson": NDJSON, "application/jsonl": NDJSON, "application/csv": CSV}
+_GIVEN = {
+    "id": 1,
+    "name": "crm-2050-01-31",
+    "state": "finished",
+    "started_at": "2050-01-31T06:00:00.218374+00:00",
+    "ended_at": "2050-01-31T06:00:01.004127+00:00",
+    "failure": None,
+    "lines": 3,
+    "created": 1,
+    "updated": 1,
+    "refused": 1,
+    "errors": [{"line": 4, "errors": {"phone": ["Must be 11 digits, the first of them 7."]}}],
+}
+
+View = dict[str, Any]
+
+
+class LineErrorSchema(Schema):
+    line = fields.Integer(metadata=described("Its number, counted from 1.", example=3))
+    errors = fields.Dict(
+        metadata=described("What is wrong with it: lists of sentences by field, `_schema` for the line as a whole.")
+    )
+
+
+class ImportSchema(Schema):
+    id = fields.Integer(metadata=described("Given by the service.", example=1))
+    name = fields.String(metadata=described("The one it was given in the query, or empty.", example="crm-2050-01-31"))
+    state = fields.Enum(
+        ImportState,
+        by_value=fields.String,
+        metadata=described(
+            "`running`; `finished`: the whole file was read; `broken`: it ended before the file did, and what had been"
+            " taken stays. One whose process died is broken after two minutes."
+        ),
+    )
+    started_at = Moment(metadata=described("When its first line was there."))
+    ended_at = Moment(allow_none=True, metadata=described("Null while it runs, and if its process died."))
+    failure = fields.String(allow_none=True, metadata=described("Why it is broken; null otherwise."))
+    lines = fields.Integer(
+        metadata=described("Lines taken or refused by now; the sum of the following three.", example=3)
+    )
+    created = fields.Integer(metadata=described("Lines that added a client.", example=1))
+    updated = fields.Integer(
+        metadata=described(
+            "Lines about a client who was there already, whether or not they changed anything.", example=1
+        )
+    )
+    refused = fields.Integer(metadata=described("Lines that were not valid.", example=1))
+    errors = fields.List(
+        fields.Nested(LineErrorSchema),
+        metadata=described(f"The first {LISTED} refused lines; `refused` counts all of them."),
+    )
+
+
+class ImportName(Text):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(1, 64), **kwargs)
+
+
+class ImportQuerySchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    name = ImportName(
+        load_default="",
+        metadata=described("Any name for this import, at most 64 characters, to find it by while it runs."),
+    )
+
+
+class ImportsQuerySchema(PageSchema):
+    name = ImportName(load_default=None, metadata=described("Only imports that were given this name."))
+
+
+_ANSWER, _ANSWER_LIST = answer(ImportSchema), answer(ImportSchema, many=True)
+
+
+@blueprint.route("/import/")
+class ImportClients(MethodView):
+    @blueprint.operation(
+        "importClients", query=ImportQuerySchema, files=_FILES, answer=_ANSWER, gives=_GIVEN, is_idempotent=True
+    )
+    def post(self, query: Mapping[str, Any]) -> View:
+        """Import a file of clients
+
+        As CSV, whose first line names the columns, or as NDJSON, a JSON object per line; UTF-8. The fields and their
+        rules are those of `POST /clients/`. A line about a phone that another client has changes that client, in the
+        fields that it has; what it leaves out stays, and gets its default where the client is new. In CSV an empty
+        `operator_code` or `timezone` is one that is left out. Of lines about the same phone the last one wins.
+
+        A wrong line is refused and the others are taken. They are taken in batches while the file is still coming, each
+        for good, and the answer comes after the last one; `GET /clients/imports/` shows the progress meanwhile, under
+        the `name` of the query. If it breaks off, send the same file again: what has been taken already stays as it is.
+        """
+        content_type = _ALIASES.get(request.mimetype, request.mimetype)
+        if content_type not in _FILES:
+            raise WrongType(f"The content type must be {' or '.join(_FILES)}.")
+        importer = cast(Importer, current_app.extensions["importer"])
+        with importer.place(), watched() as watch:
+            pieces = upload.pieces(request)
+            lines = client_lines.read(content_type, watch.pieces(pieces) if watch else pieces)
+            import_id, actor = importer.begin(query["name"]), working().actor
+            about(import_id=import_id)
+            if watch:
+                watch.when_over = partial(importer.end, import_id, actor, ENDED)
+            return progress.shown(importer.take(import_id, lines, actor), clock.now())
+
+
+@blueprint.route("/imports/")
+class Imports(MethodView):
+    @blueprint.operation("listImports", query=ImportsQuerySchema, answer=_ANSWER_LIST, gives=[_GIVEN])
+    def get(self, query: Mapping[str, Any]) -> tuple[list[View], dict[str, str]]:
+        """List imports
+
+        One page of them, the newest first, those that are running with what they have done by now.
+        """
+        page: Page = query["page"]
+        with working().look() as session:
+            rows, total = progress.listed(session, page, query["name"])
+        now = clock.now()
+        return [progress.shown(one, now) for one in rows], page.header(total)
+
+
+@blueprint.route("/imports/<id:import_id>/", parameters=[path_id("import_id", "The id of the import.")])
+class OneImport(MethodView):
+    @blueprint.operation("getImport", answer=_ANSWER, gives=_GIVEN, fails=[NotFound])
+    def get(self, import_id: int) -> View:
+        """Look up an import
+
+        With what it has done by now.
+        """
+        with working().read() as session:
+            return progress.shown(progress.found(session, import_id), clock.now())

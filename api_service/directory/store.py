@@ -1,0 +1,71 @@
+"""The directory of clients, in the database."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.orm import Session
+
+from api_service.web.page import Page, rows
+from api_service.web.problems import NotFound
+from api_service.web.reference import taken, unique
+from shared.audit import NOTE, Actor
+from shared.database.models import Client
+
+
+def list_page(session: Session, page: Page) -> tuple[Sequence[Client], int]:
+    """One page in the order of ids, and how many clients there are. As of one moment."""
+    total = session.scalar(select(func.count()).select_from(Client)) or 0
+    return rows(session, select(Client), Client.id, page, total), total
+
+
+def find(session: Session, client_id: int, *, lock: bool = False) -> Client:
+    """lock: nobody else changes it until the end of the transaction. Raises NotFound."""
+    client = session.get(Client, client_id, with_for_update=lock or None)
+    if client is None:
+        raise NotFound(f"There is no client {client_id}.")
+    return client
+
+
+def create(connection: Connection, values: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
+    """What `ClientSchema` wants. Raises Taken."""
+    with _unique():
+        who = {"owner": actor.owner, "by": actor.by, "request_id": actor.request_id}
+        client_id = connection.execute(_CREATE, {**values, **who}).scalar_one()
+    return {"id": client_id, "revision": 1, **values}
+
+
+def change(session: Session, client: Client, values: Mapping[str, Any], owner: str) -> set[str]:
+    """Sets the fields of a locked client and returns those that really changed. Raises Taken.
+
+    owner: of the reference."""
+    changed = {name for name, value in values.items() if getattr(client, name) != value}
+    if not changed:
+        return changed
+    if "reference" in changed:
+        client.reference_owner = owner
+    for name in changed:
+        setattr(client, name, values[name])
+    client.revision += 1
+    with _unique():
+        session.flush()
+    return changed
+
+
+def _unique() -> AbstractContextManager[None]:
+    return unique(
+        {
+            "clients_phone_key": taken("client", "phone"),
+            "clients_reference_key": taken("client", "reference"),
+        }
+    )
+
+
+_CREATE = text(f"""
+    with made as (
+        insert into clients (phone, operator_code, tag, timezone, reference, reference_owner)
+        values (:phone, :operator_code, :tag, :timezone, :reference, :owner) returning id
+    ), {NOTE.format(action="create", thing="client", rows="made")}
+    select id from made
+""")

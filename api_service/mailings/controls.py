@@ -1,0 +1,65 @@
+"""Pause, resume, cancel."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask.views import MethodView
+
+from api_service.mailings import actions
+from api_service.mailings.actions import View
+from api_service.mailings.mailings import ANSWER, GIVEN, ID
+from api_service.mailings.rules import Action
+from api_service.web.blueprint import Blueprint
+from api_service.web.parts import parts, working
+from api_service.web.problems import NotFound, TooLate
+
+blueprint = Blueprint("Controls", "Pause, resume and cancel a mailing.", "/mailings")
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _control(name: str, state: str) -> Callable[[Method], Method]:
+    given = GIVEN | {"state": state}
+    decorate: Callable[[Method], Method] = blueprint.operation(
+        name, answer=ANSWER, gives=given, fails=[NotFound, TooLate], is_idempotent=True
+    )
+    return decorate
+
+
+@blueprint.route("/<id:mailing_id>/pause/", parameters=[ID])
+class Pause(MethodView):
+    @_control("pauseMailing", "paused")
+    def post(self, mailing_id: int) -> View:
+        """Pause a mailing
+
+        Nothing more is sent until it is resumed; time goes on, and it may end meanwhile. Messages that a dispatcher
+        holds at this moment may still go out. A body is not needed. Repeating it is harmless; 409 if the mailing is
+        finished or cancelled.
+        """
+        return actions.perform(working(), parts().announcer, Action.PAUSE, mailing_id)
+
+
+@blueprint.route("/<id:mailing_id>/resume/", parameters=[ID])
+class Resume(MethodView):
+    @_control("resumeMailing", "running")
+    def post(self, mailing_id: int) -> View:
+        """Resume a mailing
+
+        It goes on where it was paused. A body is not needed. Repeating it is harmless; 409 if the mailing is finished
+        or cancelled.
+        """
+        return actions.perform(working(), parts().announcer, Action.RESUME, mailing_id)
+
+
+@blueprint.route("/<id:mailing_id>/cancel/", parameters=[ID])
+class Cancel(MethodView):
+    @_control("cancelMailing", "cancelled")
+    def post(self, mailing_id: int) -> View:
+        """Cancel a mailing
+
+        For good. No further message is handed to the provider; the dispatcher's leader turns those that are not sent
+        into `cancelled` within moments, so the statistics follow a little later. Messages on the wire at this moment
+        are counted by what becomes of them. A body is not needed. Repeating it is harmless; 409 if the mailing is
+        finished.
+        """
+        return actions.perform(working(), parts().announcer, Action.CANCEL, mailing_id)

@@ -1,0 +1,109 @@
+"""The mailings as the API stores and shows them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from api_service.mailings import rules
+from api_service.mailings.rules import Action
+from api_service.mailings.schema import FROZEN_AT_LAUNCH, STORED
+from api_service.web.figures import counts
+from api_service.web.page import Page
+from api_service.web.problems import Frozen, Invalid, NotFound, TooLate
+from api_service.web.reference import taken, unique
+from shared.database.models import Mailing
+from shared.domain.mailing import ENDED, mailing_state
+from shared.ledger.figures import Figures, count_mailings, read_figures
+
+_LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
+
+
+def moment(session: Session) -> datetime:
+    """What the database's clock shows. What may be done with a mailing, and what is said of it, goes by that clock, as
+    its sending does; asked for after the row was locked, since the wait for a lock takes time, too."""
+    shown: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return shown
+
+
+def list_page(session: Session, page: Page) -> tuple[Sequence[Mailing], int]:
+    """One page in the order of ids, and how many mailings there are. As of one moment."""
+    number = count_mailings(session.connection())
+    if page.offset >= number:
+        return [], number
+    # Of those before the page nothing is read but the index.
+    ids = select(Mailing.id).where(Mailing.deleted_at.is_(None)).order_by(Mailing.id)
+    rows = session.scalars(
+        select(Mailing).where(Mailing.id.in_(ids.offset(page.offset).limit(page.size))).order_by(Mailing.id)
+    ).all()
+    return rows, number
+
+
+def find(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
+    """lock: neither the launch nor anybody else changes it until the end of the transaction. Raises NotFound."""
+    query = _LISTED.where(Mailing.id == mailing_id)
+    mailing = session.scalars(query.with_for_update() if lock else query).one_or_none()
+    if mailing is None:
+        raise NotFound(f"There is no mailing {mailing_id}.")
+    return mailing
+
+
+def create(session: Session, values: Mapping[str, Any], owner: str, now: datetime) -> Mailing:
+    """owner: of the reference. Raises Invalid, Taken."""
+    _check_times(values["starts_at"], values["ends_at"], values, now)
+    mailing = Mailing(**values, reference_owner=owner)
+    with unique({"mailings_reference_key": taken("mailing", "reference")}):
+        session.add(mailing)
+        session.flush()
+    return mailing
+
+
+def change(session: Session, mailing: Mailing, values: Mapping[str, Any], owner: str, now: datetime) -> set[str]:
+    """Sets the fields of a locked mailing and returns those that really changed. Raises Frozen, Invalid, Taken."""
+    changed = rules.changed(mailing, values)
+    if not changed:
+        return changed
+    if frozen := rules.frozen(mailing, changed, FROZEN_AT_LAUNCH, now):
+        state = mailing_state(mailing, now)
+        why = "Is frozen: the mailing is" if state in ENDED else "Is frozen since the launch; the mailing is"
+        advice = "create another one." if state in ENDED else "cancel it and create another one."
+        raise Frozen(f"The mailing is {state}.", {name: [f"{why} {state}: {advice}"] for name in sorted(frozen)})
+    times = {"starts_at": mailing.starts_at, "ends_at": mailing.ends_at, **values}
+    _check_times(times["starts_at"], times["ends_at"], values, now)
+    mailing.window_changed |= "send_window" in changed and rules.is_launched(mailing, now)
+    if "reference" in changed:
+        mailing.reference_owner = owner
+    for name in changed:
+        setattr(mailing, name, values[name])
+    mailing.revision += 1
+    with unique({"mailings_reference_key": taken("mailing", "reference")}):
+        session.flush()
+    return changed
+
+
+def check_possible(mailing: Mailing, action: Action, now: datetime) -> None:
+    """Raises TooLate."""
+    state = mailing_state(mailing, now)
+    if not rules.is_possible(action, state):
+        raise TooLate(f"The mailing is {state}: it is too late to {action} it.")
+
+
+def shown(mailing: Mailing, figures: Figures, now: datetime) -> dict[str, Any]:
+    """As `MailingSchema` wants it."""
+    return {
+        **{name: getattr(mailing, name) for name in STORED},
+        "state": mailing_state(mailing, now),
+        "statistics": counts(figures),
+    }
+
+
+def figures(session: Session, mailings: Sequence[Mailing]) -> dict[int, Figures]:
+    """Of all of them in one query, by id."""
+    return read_figures(session.connection(), [mailing.id for mailing in mailings])
+
+
+def _check_times(starts_at: datetime, ends_at: datetime, given: Mapping[str, Any], now: datetime) -> None:
+    if faults := rules.faults(starts_at, ends_at, given.keys(), now):
+        raise Invalid(faults)

@@ -1,0 +1,98 @@
+"""Who may do what, how often, and how much at once: asked before every request.
+
+Whatever does not say that it is open needs a key, also a place that there is not.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from flask import Flask, Request, current_app, g
+
+from api_service.web.key import Key, Keyring, Scope, parsed
+from api_service.web.loopback import is_from_here
+from api_service.web.middleware import about, known_as
+from api_service.web.parts import asked
+from api_service.web.problems import OtherSite, TooMany, TooSmall, Unauthorized
+from api_service.web.rate import Rate
+from api_service.web.refusal import Refusal
+from api_service.web.share import Share
+from api_service.web.watch import Watch, Watched
+
+_OPEN = frozenset(  # the documents; they hold no secret
+    {"root", "docs", "api-docs.openapi_json", "swagger_ui.show", "error_pages.index", "error_pages.page"}
+)
+
+
+class LastUse(Protocol):
+    def note(self, key_id: str) -> None:
+        """That it was used just now."""
+
+
+def register(
+    app: Flask, keyring: Keyring | None, rate: Rate, share: Share, *, last_use: LastUse, watch: Watch | None
+) -> None:
+    """keyring, watch: None where API_AUTH is off."""
+
+    def admit() -> None:
+        request = asked()
+        wanted = _wanted(request)
+        if wanted is None:
+            return
+        found = _found(keyring, request) if keyring else None
+        if isinstance(found, Key):
+            known_as(found.id)
+        if not rate.allows(found.id if isinstance(found, Key) else f"address {request.remote_addr}"):
+            raise TooMany(Refusal.RATE, "Too many requests in this second.")
+        if isinstance(found, Refusal):
+            raise Unauthorized(found)
+        if isinstance(found, Key):
+            last_use.note(found.id)
+            if not found.scope.allows(wanted):
+                raise TooSmall(wanted)
+            if not share.enter(found.id):
+                raise TooMany(Refusal.SHARE, f"{share.most} requests with this key are under way here already.")
+            g.entered = found.id
+            g.key = found
+        elif not is_from_here(request.host, request.headers.get("Origin")):
+            raise OtherSite()
+
+    def leave(_error: BaseException | None) -> None:
+        if entered := g.pop("entered", None):
+            share.leave(entered)
+
+    app.before_request(admit)
+    app.teardown_request(leave)
+    app.extensions["watch"] = watch
+
+
+@contextmanager
+def watched() -> Iterator[Watched | None]:
+    """The present request, which goes on for long, under the watch of its key; None: it needs none."""
+    watch: Watch | None = current_app.extensions["watch"]
+    if watch is None:
+        yield None
+    else:
+        with watch.over(g.token) as one:
+            yield one
+
+
+def _wanted(request: Request) -> Scope | None:
+    """The scope that the request asks for, as its operation declares it; None: it is open."""
+    if request.endpoint in _OPEN:
+        return None
+    view_class = getattr(current_app.view_functions.get(request.endpoint or ""), "view_class", None)
+    operation = getattr(view_class, "get" if request.method == "HEAD" else request.method.lower(), None)
+    return getattr(operation, "scope", Scope.READ)
+
+
+def _found(keyring: Keyring, request: Request) -> Key | Refusal:
+    """Raises SQLAlchemyError."""
+    if "authorization" not in request.headers:
+        return Refusal.NO_KEY
+    given = request.authorization
+    g.token = parsed(given.token) if given is not None and given.type == "bearer" and given.token else None
+    if g.token is None:
+        return Refusal.MALFORMED
+    about(key=g.token.id)  # of one that is refused, too; who made it up is told by the address
+    return keyring.find(g.token)

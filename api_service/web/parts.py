@@ -1,0 +1,47 @@
+"""What a request works with, given to the application when it is made."""
+
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from flask import Request, current_app, g, request
+from sqlalchemy import Engine
+
+from api_service.web.work import Work
+from shared.audit import Actor
+from shared.ledger.slot import Slot
+
+
+class Announcer(Protocol):
+    """Tells the dispatchers that a mailing may be due, so that nobody waits for the next round of theirs."""
+
+    def announce(self, mailing_id: int) -> None:
+        """Returns at once and never fails: without an announcement the mailing starts a little later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """slot: where this process counts (`shared.ledger`)."""
+
+    engine: Engine
+    announcer: Announcer
+    default_timezone: str
+    slot: Slot
+
+
+def parts() -> Parts:
+    """Those of the application that handles the present request."""
+    return cast(Parts, current_app.extensions["parts"])
+
+
+def asked() -> Request:
+    """The present request. Flask's `request` is a stand-in that looks for it whenever it is used."""
+    return cast(Request, request._get_current_object())  # type: ignore[attr-defined]
+
+
+def working() -> Work:
+    """What the present request works with: on behalf of whoever has the key, under its condition, and in the
+    transaction that has begun for it."""
+    given, key = parts(), g.get("key")
+    by = "anybody" if key is None else f"key {key.id}"
+    actor = Actor(by, "" if key is None else key.name, g.get("request_id"))
+    return Work(given.engine, actor, given.slot, g.get("match"), g.get("act"))
