@@ -2,11 +2,10 @@
 
 -- shared.messages.cancel._CANCEL_CLIENT
 with job as materialized (
-    select m.id, m.status from (
-        select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
-    ) known
-    cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
-    where known.status in ('pending', 'queued', 'retrying') and m.status in ('pending', 'queued', 'retrying')
+    select m.id, m.status from mailings g cross join lateral (
+        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id and status in ('pending', 'queued', 'retrying')
+        for update skip locked) m
+    where g.part = :part and g.finished_at is null
 ), moved as (
     update messages m set due_at = null,
     status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end from job where m.part = :part and m.id = job.id
@@ -121,11 +120,10 @@ order by mailing_id desc limit :limit;
 
 -- shared.messages.follow._FOLLOW
 with job as materialized (
-    select m.id, m.status from (
-        select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
-    ) known
-    cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
-    where known.status in ('pending', 'queued', 'retrying') and m.status in ('pending', 'queued', 'retrying')
+    select m.id, m.status from mailings g cross join lateral (
+        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id and status in ('pending', 'queued', 'retrying')
+        for update skip locked) m
+    where g.part = :part and g.finished_at is null
     and not (m.calls > 0 or m.maybe_delivered))
 update messages m set phone = :phone from job where m.part = :part and m.id = job.id;
 
@@ -284,6 +282,9 @@ with moved as (
 )
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
 from moved group by mailing_id, quarter;
+
+-- shared.messages.rescue._IN_ORDER
+set local enable_bitmapscan = off;
 
 -- shared.messages.rescue._LOST
 with lost as materialized (
