@@ -131,7 +131,7 @@ class Leader:
         self._leads.set()
         with self._helpers() as (launcher, publisher):
             feed = Feed(publisher, rate=self._rate, concurrency=self._concurrency)
-            walk, chores = Walk(), all_chores(self._attempts, self._guard, self._auditor.offer)
+            walk, chores = Walk(), all_chores(self._attempts, self._guard, self._auditor.offer, publisher.remember)
             chores_by = 0.0
             try:
                 while not self._stopping.is_set():

@@ -369,5 +369,8 @@ def test_a_leader_has_three_connections_and_a_fourth_to_the_table_broker(
 def test_every_chore_says_when_it_was_last_done(books: Books, start: Start) -> None:
     began = time.time()
     start()
-    for chore in [*(chore.name for chore in all_chores(10, LeaseGuard(60), lambda _: None)), launch.NAME]:
+    for chore in [
+        *(chore.name for chore in all_chores(10, LeaseGuard(60), lambda _: None, lambda _: None)),
+        launch.NAME,
+    ]:
         wait_until(lambda: metric("feeder_chore_last_run_seconds", chore=chore) > began)  # noqa: B023 (at once)
