@@ -15,7 +15,7 @@ from dispatcher_service.guarded import GuardedBroker
 from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending import memory
-from shared import garbage, logs, settings
+from shared import garbage, logs, metrics, settings
 from shared.broker.backoff import backoff
 from shared.broker.choice import choose
 from shared.broker.memory import recall
@@ -70,6 +70,10 @@ def run(configuration: Settings) -> int:
     if why := why_behind(engine, ids):
         raise SettingsError(why)
     event.listen(engine, "connect", ids.check)
+
+    def learn(number: int) -> None:
+        metrics.KNOWN_ID.set(ids.learn(number))
+
     guarded = GuardedBroker(broker, make_engine(url, "ids", pool_size=1), ids)
     worker = Worker(
         engine,
@@ -80,7 +84,7 @@ def run(configuration: Settings) -> int:
         timeout=configuration.provider_timeout,
         concurrency=configuration.dispatch_concurrency,
         rate=configuration.dispatch_rate,
-        learn=ids.learn,
+        learn=learn,
     )
     leader = Leader(
         engine,
@@ -89,6 +93,7 @@ def run(configuration: Settings) -> int:
         rate=configuration.dispatch_rate,
         lease=worker.lease,
         concurrency=configuration.dispatch_concurrency,
+        learn=learn,
     )
     log.info("dispatcher_started", metrics_port=metrics_port, concurrency=configuration.dispatch_concurrency)
     garbage.collect_seldom()

@@ -50,7 +50,7 @@ class Recorder:
         lease: float,
         own_lease: float,
         rate: float,
-        learn: Callable[[int], None],
+        learn: Callable[[int], object],
         stopping: threading.Event,
         closing: threading.Event,
     ) -> None:

@@ -41,7 +41,7 @@ class Worker:
         timeout: float,
         concurrency: int,
         rate: float,
-        learn: Callable[[int], None] = lambda _: None,
+        learn: Callable[[int], object] = lambda _: None,
     ) -> None:
         """learn: is told the highest id of each claim."""
         self._stopping = threading.Event()  # nothing new is begun

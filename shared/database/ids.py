@@ -24,9 +24,11 @@ class GivenIds:
         self._lock = threading.Lock()
         self._highest = 0
 
-    def learn(self, number: int) -> None:
+    def learn(self, number: int) -> int:
+        """The highest that is known now."""
         with self._lock:
             self._highest = max(self._highest, number)
+            return self._highest
 
     def check(self, connection: Any, _record: object = None) -> None:
         """Of a new connection of psycopg2. Raises IdsBehind where its database would give ids again."""

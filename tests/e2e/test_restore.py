@@ -92,6 +92,10 @@ def test_dispatchers_that_outlive_it_wait_until_the_ids_are_set_ahead(
     """Without RabbitMQ they alone know."""
     system = start_system(broker)
     lost = backed_up(system, tmp_path / "dump")
+    system.until(
+        lambda: all(system.metric(name, "dispatcher_known_id") >= max(lost) for name in system.dispatchers),
+        "both dispatchers know the ids",
+    )
     backup.restore(system.database_url, tmp_path / "dump")
     system.until(
         lambda: all(any(SENTENCE in line for line in system.processes.output(name)) for name in system.dispatchers),

@@ -11,11 +11,14 @@ from dispatcher_service.leading.chores.retime_windows import RetimeWindows
 from dispatcher_service.leading.chores.settle_hints import Offer, SettleHints
 from dispatcher_service.leading.chores.show_figures import ShowFigures
 from dispatcher_service.leading.lease_guard import LeaseGuard
+from dispatcher_service.leading.settled_ids import SettledIds
 
 
-def all_chores(attempts: int, guard: LeaseGuard, offer: Offer, remember: Callable[[int], None]) -> Sequence[Chore]:
+def all_chores(
+    attempts: int, guard: LeaseGuard, offer: Offer, ids: SettledIds, remember: Callable[[int], object]
+) -> Sequence[Chore]:
     """In the order in which a step does them. attempts: provider calls of a message at the most. offer: takes mailings
-    that can be finished. remember: takes the highest id that was given."""
+    that can be finished. ids, remember: says and takes how far ids are."""
     return (
         RescueLeases(attempts, guard),
         CloseEnded(),
@@ -23,5 +26,5 @@ def all_chores(attempts: int, guard: LeaseGuard, offer: Offer, remember: Callabl
         SettleHints(offer),
         MendHints(),
         ShowFigures(),
-        RememberIds(remember),
+        RememberIds(ids, remember),
     )
