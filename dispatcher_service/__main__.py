@@ -8,17 +8,20 @@ import threading
 from types import FrameType
 
 from prometheus_client import start_http_server
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
+from dispatcher_service.guarded import GuardedBroker
 from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending import memory
-from shared import garbage, logs, settings
+from shared import garbage, logs, metrics, settings
 from shared.broker.backoff import backoff
 from shared.broker.choice import choose
+from shared.broker.memory import recall
 from shared.database import schema
 from shared.database.engine import ensure_database, make_engine
+from shared.database.ids import GivenIds, why_behind
 from shared.domain.errors import SettingsError
 from shared.metrics_port import listen_there_or_anywhere
 from shared.settings import Settings
@@ -60,26 +63,37 @@ def run(configuration: Settings) -> int:
         from shared import migrate  # noqa: PLC0415
 
         migrate.upgrade(url)
-    engine = make_engine(url, "dispatcher", pool_size=4)
+    engine, ids = make_engine(url, "dispatcher", pool_size=4), GivenIds()
     if not _wait_for_schema(engine, stop):
         return 0
+    ids.learn(recall(broker))
+    if why := why_behind(engine, ids):
+        raise SettingsError(why)
+    event.listen(engine, "connect", ids.check)
+
+    def learn(number: int) -> None:
+        metrics.KNOWN_ID.set(ids.learn(number))
+
+    guarded = GuardedBroker(broker, make_engine(url, "ids", pool_size=1), ids)
     worker = Worker(
         engine,
-        broker,
+        guarded,
         configuration.retry_policy,
         provider_url=configuration.provider_url,
         provider_token=configuration.provider_token,
         timeout=configuration.provider_timeout,
         concurrency=configuration.dispatch_concurrency,
         rate=configuration.dispatch_rate,
+        learn=learn,
     )
     leader = Leader(
         engine,
-        broker,
+        guarded,
         attempts=configuration.retry_attempts,
         rate=configuration.dispatch_rate,
         lease=worker.lease,
         concurrency=configuration.dispatch_concurrency,
+        learn=learn,
     )
     log.info("dispatcher_started", metrics_port=metrics_port, concurrency=configuration.dispatch_concurrency)
     garbage.collect_seldom()
@@ -89,6 +103,8 @@ def run(configuration: Settings) -> int:
         if not worker.is_alive or not leader.is_alive:
             log.critical("thread_died")  # a defect; whoever started us starts us again, and the leases run out
             return 1
+        if guarded.refusal:
+            break  # as at the start, where the broker was not there to be asked
         if hung_up.is_set():
             hung_up.clear()
             log.info(
@@ -100,6 +116,8 @@ def run(configuration: Settings) -> int:
     leader.join(0.5)  # it had all the time that the worker took
     engine.dispose()
     log.info("dispatcher_stopped", all_recorded=all_recorded)
+    if guarded.refusal:
+        raise SettingsError(guarded.refusal)
     return 0 if all_recorded else 1
 
 

@@ -34,6 +34,7 @@ CALL_SECONDS = Histogram("dispatcher_call_seconds", "Time of one provider call",
 CALLS_OPEN = Gauge("dispatcher_calls_open", "Provider calls in flight")
 BREAKER_OPEN = Gauge("dispatcher_breaker_open", "1 while the breaker is open", ["reason"])
 BROKER_RECONNECTS = Counter("dispatcher_broker_reconnects_total", "Connections to the broker that were lost")
+KNOWN_ID = Gauge("dispatcher_known_id", "The highest id of a message that this process knows to have been given")
 STORE_RETRIES = Counter("dispatcher_store_retries_total", "Transactions tried again after the database failed")
 
 # The dispatcher: the feeder

@@ -22,6 +22,7 @@ from dispatcher_service.leading.launch import Launcher
 from dispatcher_service.leading.lease_guard import LeaseGuard
 from dispatcher_service.leading.publisher import Publisher
 from dispatcher_service.leading.session import own_connection
+from dispatcher_service.leading.settled_ids import SettledIds
 from dispatcher_service.leading.walk import Look, Walk
 from shared import metrics
 from shared.broker.base import Broker
@@ -65,14 +66,17 @@ class Leader:
         concurrency: int = CHUNK,
         idle_pause: float = IDLE_PAUSE,
         check_pause: float = ROUND,
+        learn: Callable[[int], object] = lambda _: None,
     ) -> None:
         """rate, lease, concurrency: as the dispatchers have them. idle_pause: seconds after a look that found nothing.
-        check_pause: seconds from one check of a mailing's ledger to the next."""
+        check_pause: seconds from one check of a mailing's ledger to the next. learn: is told the highest id of a
+        message that was given for good."""
         self._engine = engine
         self._broker = broker
         self._attempts = attempts
         self._rate, self._concurrency = rate, concurrency
         self._idle_pause = idle_pause
+        self._learn = learn
         self._slot = Slot("leader")
         self._guard = LeaseGuard(lease)
         self._log = logger()
@@ -106,12 +110,13 @@ class Leader:
     def _serve(self, all_is_well: Callable[[], None]) -> None:
         try:
             with own_connection(self._engine, silence=SILENCE) as connection:
-                while not self._try_to_lead(connection):
+                ids = SettledIds(self._learn)
+                while not self._try_to_lead(connection, ids):
                     all_is_well()
                     if self._stopping.wait(STANDBY_PAUSE):
                         return
                 all_is_well()
-                self._lead(connection)
+                self._lead(connection, ids)
         finally:
             self._leads.clear()
             metrics.LEADER.set(0)
@@ -119,19 +124,20 @@ class Leader:
     def _lost(self, error: SQLAlchemyError, pause: float) -> None:
         self._log.warning("feeder_lost_database", error=first_line(error), again_in=round(pause, 1))
 
-    def _try_to_lead(self, connection: Connection) -> bool:
+    def _try_to_lead(self, connection: Connection, ids: SettledIds) -> bool:
         with connection.begin():
-            self._guard.trusts(connection)  # it has to see the clock while it stands by
+            self._guard.trusts(connection)  # it has to see the clock while it stands by,
+            ids.look(connection)  # and how far ids are
             return try_lock(connection, LEADER_LOCK)
 
-    def _lead(self, connection: Connection) -> None:
+    def _lead(self, connection: Connection, ids: SettledIds) -> None:
         self._log.info("feeder_leads")
         metrics.LEADER.set(1)
         acts = Isolation(connection, self._slot)
         self._leads.set()
         with self._helpers() as (launcher, publisher):
             feed = Feed(publisher, rate=self._rate, concurrency=self._concurrency)
-            walk, chores = Walk(), all_chores(self._attempts, self._guard, self._auditor.offer)
+            walk, chores = Walk(), all_chores(self._attempts, self._guard, self._auditor.offer, ids, publisher.remember)
             chores_by = 0.0
             try:
                 while not self._stopping.is_set():

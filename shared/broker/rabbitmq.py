@@ -19,7 +19,7 @@ from pika.exceptions import ChannelClosedByBroker
 
 from shared.broker.amqp import Channel, Line
 from shared.broker.base import Delivery, printable
-from shared.broker.topology import DEAD, DISPATCH, Queue, queues
+from shared.broker.topology import DEAD, DISPATCH, IDS, Queue, queues
 from shared.clock import ticks
 from shared.domain.errors import BrokerUnavailable, SettingsError, Unroutable
 from shared.logs import logger
@@ -37,7 +37,10 @@ RENEW_AFTER = 3.0
 # not the 20 of RabbitMQ 4, which a few restarts of the consumers use up.
 DELIVERY_LIMIT = 100
 
-LOOKS_AT_THE_DEAD = 1_000_000  # a look puts the job back; after the 20th RabbitMQ 4 would drop it
+MANY_LOOKS = 1_000_000  # a look puts the job back; after the 20th RabbitMQ 4 would drop it
+
+_LOOKS = 4
+_LOOK_PAUSE = 0.05
 
 _WINDOW = 100  # jobs on their way to the broker at a time
 _REFUSED_PAUSE = 0.1
@@ -138,6 +141,20 @@ class _Session:
                     raise
                 raise self._missing(queue) from error
 
+    def remember(self, number: int) -> None:
+        """The queue holds one job, and the newest drives the others out."""
+        with self._line.used():
+            self._publish(IDS, [str(number).encode()], {})
+
+    def recall(self) -> int:
+        """The job is looked at and goes back, with the channel. Meanwhile others see none, and look again."""
+        for _ in range(_LOOKS):
+            with self._line.used():
+                if body := self._look_at(IDS):
+                    return int(body) if body.isdigit() else 0
+                self._line.run(lambda: False, _LOOK_PAUSE)
+        return 0
+
     def wake(self) -> None:
         self._woken = True
         self._line.wake()
@@ -152,6 +169,20 @@ class _Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _look_at(self, queue: str) -> bytes | None:
+        """The first job of a queue, which stays there; None: there is none."""
+        channel, found = Channel(self._line), list[bytes | None]()
+
+        def answered(*answer: Any) -> None:
+            found.append(answer[-1] if len(answer) > 1 else None)
+            self._line.stir()
+
+        channel.amqp.add_callback(answered, [pika.spec.Basic.GetEmpty])
+        channel.amqp.basic_get(queue, answered)
+        self._line.wait(lambda: bool(found) or channel.close_reason is not None)
+        channel.close()
+        return found[0] if found else None
 
     def _has_news(self) -> bool:
         return self._woken or (self._inbox is not None and self._inbox.room > 0)
@@ -299,8 +330,10 @@ def _arguments(queue: Queue) -> dict[str, str | int]:
     if queue.delay:
         milliseconds = int(queue.delay.total_seconds() * 1000)
         return {"x-queue-type": "quorum", "x-message-ttl": milliseconds, **_dead_lettering(DISPATCH)}
+    if queue.name == IDS:
+        return {"x-queue-type": "quorum", "x-max-length": 1, "x-delivery-limit": MANY_LOOKS}
     if queue.name == DEAD:
-        return {"x-queue-type": "quorum", "x-delivery-limit": LOOKS_AT_THE_DEAD}
+        return {"x-queue-type": "quorum", "x-delivery-limit": MANY_LOOKS}
     return {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT, **_dead_lettering(DEAD)}
 
 
