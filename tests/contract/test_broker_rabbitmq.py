@@ -113,7 +113,7 @@ def test_a_dead_job_of_which_nothing_says_how_old_it_is_counts_as_new(
         assert session.forget_dead(timedelta(hours=1), limit=10) == 0
         _, properties, body = raw.basic_get(DEAD)
         assert (body, properties.headers["reason"]) == (b"old", "of an older version")
-        raw.basic_nack()
+        raw.close()
         assert session.forget_dead(timedelta(0), limit=10) == 1
 
 
