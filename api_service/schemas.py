@@ -283,6 +283,14 @@ DetailStatisticsSchema = Schema.from_dict(
         ),
         "first_sent_at": Moment(required=True, allow_none=True, metadata=_about("Null while nothing is sent.")),
         "last_sent_at": Moment(required=True, allow_none=True, metadata=_about("Null while nothing is sent.")),
+        "messages_removed_at": Moment(
+            required=True,
+            allow_none=True,
+            metadata=_about(
+                "Since when the messages themselves are not kept any more, RETENTION_DAYS after the mailing had finished:"
+                " `messages` is empty, and every figure stays. Null while they are."
+            ),
+        ),
         "messages": fields.List(fields.Nested(MessageSchema), required=True, metadata=_about("One page of them.")),
     },
     name="DetailStatistics",

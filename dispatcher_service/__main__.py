@@ -20,6 +20,7 @@ from shared.broker.choice import choose
 from shared.database import schema
 from shared.database.engine import ensure_database, make_engine
 from shared.domain.errors import SettingsError
+from shared.domain.retention import Retention
 from shared.metrics_port import listen_there_or_anywhere
 from shared.settings import Settings
 
@@ -60,7 +61,7 @@ def run(configuration: Settings) -> int:
         from shared import migrate  # noqa: PLC0415
 
         migrate.upgrade(url)
-    engine = make_engine(url, "dispatcher", pool_size=4)
+    engine = make_engine(url, "dispatcher", pool_size=5)
     if not _wait_for_schema(engine, stop):
         return 0
     worker = Worker(
@@ -80,6 +81,7 @@ def run(configuration: Settings) -> int:
         rate=configuration.dispatch_rate,
         lease=worker.lease,
         concurrency=configuration.dispatch_concurrency,
+        retention=Retention(configuration.retention_days),
     )
     log.info("dispatcher_started", metrics_port=metrics_port, concurrency=configuration.dispatch_concurrency)
     garbage.collect_seldom()

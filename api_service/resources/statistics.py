@@ -83,6 +83,7 @@ class DetailStatistics(MethodView):
             "repeated": 0,
             "first_sent_at": "2050-01-31T06:00:00.218374+00:00",
             "last_sent_at": "2050-01-31T06:00:01.004127+00:00",
+            "messages_removed_at": None,
             "messages": [_MESSAGE],
         },
         fails=[404],
@@ -92,7 +93,8 @@ class DetailStatistics(MethodView):
 
         How many messages are in each state, attempts that did not succeed by kind of error, calls that were repeated
         because an answer was lost, first and last success; and one page of the messages, all or those in the state
-        `status`, in the order of their ids, which is that of their clients.
+        `status`, in the order of their ids, which is that of their clients. Messages that are removed are in no page
+        and in no total of pages, and in every count.
         """
         page, status = query["page"], query["status"]
         with snapshot() as session:
@@ -100,7 +102,7 @@ class DetailStatistics(MethodView):
             figures = mailings.figures(session, [mailing])[mailing_id]
             errors = read_errors(session.connection(), mailing_id)
             repeated = read_repeated(session.connection(), mailing_id)
-            messages, number = message_lists.listed(session, mailing_id, status, figures, page)
+            messages, number = message_lists.listed(session, mailing, status, figures, page)
             state = mailing_state(mailing, mailings.moment(session))
         view = {
             "mailing_id": mailing_id,
@@ -110,6 +112,7 @@ class DetailStatistics(MethodView):
             "repeated": repeated,
             "first_sent_at": figures.first_sent_at,
             "last_sent_at": figures.last_sent_at,
+            "messages_removed_at": mailing.messages_removed_at,
             "messages": messages,
         }
         return view, page.header(number)
