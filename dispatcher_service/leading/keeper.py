@@ -1,4 +1,4 @@
-"""The keeper: makes parts ahead and removes what was kept for long enough, while its process leads.
+"""The keeper: removes what was kept for long enough, while its process leads.
 
 On a thread and a connection of its own, because a part that is dropped waits for everybody who reads it, and nobody
 waits for the keeper. A lead that is lost while it works is no harm: whoever does the same at that moment finds it done,

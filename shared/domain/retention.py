@@ -74,6 +74,6 @@ def _is_past(moment: datetime | None, limit: datetime) -> bool:
 
 
 def is_full(messages: int, lasted: timedelta) -> bool:
-    """Whether a part is to be closed. messages: as many as were created since its first one. lasted: since when it is
-    launched into."""
+    """Whether a part is to be closed. messages: as many as were created since its first one. lasted: since the
+    first mailing was launched into it."""
     return messages >= PART_MESSAGES or bool(messages) and lasted >= PART_LASTS

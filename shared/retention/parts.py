@@ -59,12 +59,14 @@ _IN_TURN = text("lock table parts in share row exclusive mode")
 _OPEN = text("select number from parts where closed_at is null order by number")
 _CLOSE = text("update parts set closed_at = now() where number = :number")
 
-# Ids are given in order, so the first and the last one say how many messages there may be, without a look at them.
+# Ids are given in order: the first and the last one say how many messages there may be, without a look at them, and to
+# whom the first belongs since when the part has any.
 _FILLED = text("""
-    select coalesce((select id from messages where part = :number order by id desc limit 1)
-                  - (select id from messages where part = :number order by id limit 1) + 1, 0) as messages,
-           now() - coalesce((select max(closed_at) from parts), (select made_at from parts where number = :number))
-               as lasted
+    select coalesce(last.id - first.id + 1, 0) as messages, coalesce(now() - g.launched_at, interval '0') as lasted
+    from (select 1) one
+    left join lateral (select id, mailing_id from messages where part = :number order by id limit 1) first on true
+    left join lateral (select id from messages where part = :number order by id desc limit 1) last on true
+    left join lateral (select launched_at from mailings where id = first.mailing_id limit 1) g on true
 """)
 
 
@@ -149,10 +151,11 @@ def size(connection: Connection, number: int) -> int:
 _SIZE = text("select sum(pg_total_relation_size(to_regclass(name)))::bigint from unnest(cast(:tables as text[])) name")
 
 
-def forget(connection: Connection, number: int) -> None:
-    """The part is gone, and with it what was still to be deleted one by one."""
+def forget(connection: Connection, number: int) -> bool:
+    """The part is gone, and with it what was still to be deleted one by one; True."""
     connection.execute(_NOTHING_LEFT, {"number": number})
     connection.execute(_FORGET, {"number": number})
+    return True
 
 
 _NOTHING_LEFT = text("""

@@ -30,16 +30,15 @@ def all_chores(attempts: int, guard: LeaseGuard, offer: Offer) -> Sequence[Chore
         SettleHints(offer),
         MendHints(),
         ShowFigures(),
+        TurnParts(),
     )
 
 
 def keeping_chores(
     engine: Engine, broker: Broker, retention: Retention, is_over: Callable[[], bool]
 ) -> Sequence[Chore]:
-    """Those of the keeper, in their order: first the parts that launches need. is_over: whether to begin nothing
-    more."""
+    """Those of the keeper, which may wait for hours. is_over: whether to begin nothing more."""
     return (
-        TurnParts(),
         DropParts(engine, retention, is_over),
         DeleteLeftovers(),
         RemoveOld(broker, retention),

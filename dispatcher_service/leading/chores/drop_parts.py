@@ -45,8 +45,11 @@ class DropParts(Chore):
             goes = self._retention.goes(part, found[1])
             if goes is not Goes.NOTHING and self._give_up(step, part, whole=goes is Goes.PART):
                 return True  # there is more, after a breath
-            if goes is Goes.PART and step.acts.run(self.name, None, _asking_whether_given_up(part.number)):
-                self._drop(step, part.number)
+            if goes is Goes.PART:
+                if not step.acts.run(self.name, None, _asking_whether_given_up(part.number)):
+                    return None
+                if not self._drop(step, part.number):
+                    return None
             if self._is_over():
                 return False
         return False
@@ -62,8 +65,9 @@ class DropParts(Chore):
                 return True
         return False
 
-    def _drop(self, step: Step, number: int) -> None:
-        """Waits for those who use the table, however long they do: nobody waits for this thread."""
+    def _drop(self, step: Step, number: int) -> bool:
+        """Waits for those who use the table, however long they do: nobody waits for this thread. False: it is to be
+        tried again soon."""
         logger().info("part_is_dropped", part=number)
         try:
             with patient_connection(self._engine) as connection:
@@ -73,13 +77,15 @@ class DropParts(Chore):
             self._tries[number] += 1
             if self._tries[number].bit_count() == 1:  # somebody may read it overnight
                 logger().warning("part_not_dropped", part=number, reason=str(busy), tries=self._tries[number])
-            return
-        step.acts.run(self.name, None, lambda connection, _: parts.forget(connection, number))
+            return True
+        if not step.acts.run(self.name, None, lambda connection, _: parts.forget(connection, number)):
+            return False
         gone = self._given_up.pop(number, Counter())
         self._tries.pop(number, None)
         metrics.REMOVED.labels("messages").inc(gone["messages"])
         metrics.REMOVED.labels("parts").inc()
         logger().info("removed", what="part", part=number, bytes=freed, **gone)
+        return True
 
 
 def _giving_up(number: int, retention: Retention, *, whole: bool) -> Act[Mapping[int, int]]:
