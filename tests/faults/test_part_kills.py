@@ -32,7 +32,7 @@ from tests.faults.stage import DISPATCHER, patience
 from tests.services.books import Books
 from tests.services.keeping import close_part, parts, standing, tables
 
-CLIENTS = 2_000
+CLIENTS = 6_000
 PACE = Faults(latency_ms=100)
 SHORT_LEASE = {
     "CONSTANTS": json.dumps(
@@ -155,9 +155,9 @@ def test_kills_between_any_two_steps_of_a_part_that_goes(start_system: StartSyst
         system.until_sent(load, sent + 10, within=patience(20))
         if point.name == DUMPED_AT:
             dump(system.database_url, tmp_path / "dump")
-        kill_leader(system)
         if following:
             following.hold.begin()
+        kill_leader(system)
         point.hold.end()
         point = following or point
     system.until(lambda: parts(books) == [1, 3, 4, 5], "the part is forgotten", within=patience(30))
@@ -207,7 +207,7 @@ def kill_leader(system: System) -> None:
 
     name = system.until(look, "there is a leader", within=patience(30)) or ""
     system.processes.kill(name)
-    system.start_dispatcher(name)
+    system.begin_dispatcher(name)
 
 
 def dump(url: str, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
@@ -14,6 +15,16 @@ from shared.ledger.entries import Entries
 from shared.logs import logger
 from shared.retention import parts
 from shared.retention.dropping import Busy, drop_part, patient_connection
+
+
+AGAIN = 5.0
+"""Seconds until the next try where somebody reads what is to be dropped."""
+
+
+@dataclass
+class _Trouble:
+    until: float = 0.0  # in ticks
+    tries: int = 0
 
 
 class DropParts(Chore):
@@ -33,7 +44,7 @@ class DropParts(Chore):
         self._retention = retention
         self._is_over = is_over
         self._given_up: dict[int, Counter[str]] = defaultdict(Counter)  # mailings and messages, by part
-        self._tries: Counter[int] = Counter()
+        self._trouble: dict[int, _Trouble] = {}  # by part
 
     def work(self, step: Step) -> bool | None:
         if not self._retention.days:
@@ -41,18 +52,16 @@ class DropParts(Chore):
         found = step.acts.run(self.name, None, lambda connection, _: parts.read_parts(connection))
         if found is None:
             return None
+        parts_that_wait = False
         for part in found[0]:
             goes = self._retention.goes(part, found[1])
             if goes is not Goes.NOTHING and self._give_up(step, part, whole=goes is Goes.PART):
                 return True  # there is more, after a breath
             if goes is Goes.PART:
-                if not step.acts.run(self.name, None, _asking_whether_given_up(part.number)):
-                    return None
-                if not self._drop(step, part.number):
-                    return None
+                parts_that_wait |= not self._drop(step, part.number)
             if self._is_over():
                 return False
-        return False
+        return None if parts_that_wait else False
 
     def _give_up(self, step: Step, part: Part, *, whole: bool) -> bool:
         """For a spell; whether there is more."""
@@ -66,22 +75,26 @@ class DropParts(Chore):
         return False
 
     def _drop(self, step: Step, number: int) -> bool:
-        """Waits for those who use the table, however long they do: nobody waits for this thread. False: it is to be
-        tried again soon."""
+        """Waits for those who use the table, however long they do: nobody waits for this thread. False: it has to be
+        tried again."""
+        trouble = self._trouble.setdefault(number, _Trouble())
+        if ticks() < trouble.until or not step.acts.run(self.name, None, _asking_whether_given_up(number)):
+            return False
         logger().info("part_is_dropped", part=number)
         try:
             with patient_connection(self._engine) as connection:
                 freed = parts.size(connection, number)
                 drop_part(connection, number)
         except Busy as busy:
-            self._tries[number] += 1
-            if self._tries[number].bit_count() == 1:  # somebody may read it overnight
-                logger().warning("part_not_dropped", part=number, reason=str(busy), tries=self._tries[number])
-            return True
+            trouble.until = ticks() + AGAIN
+            trouble.tries += 1
+            if trouble.tries.bit_count() == 1:  # somebody may read it overnight
+                logger().warning("part_not_dropped", part=number, reason=str(busy), tries=trouble.tries)
+            return False
         if not step.acts.run(self.name, None, lambda connection, _: parts.forget(connection, number)):
             return False
+        del self._trouble[number]
         gone = self._given_up.pop(number, Counter())
-        self._tries.pop(number, None)
         metrics.REMOVED.labels("messages").inc(gone["messages"])
         metrics.REMOVED.labels("parts").inc()
         logger().info("removed", what="part", part=number, bytes=freed, **gone)
