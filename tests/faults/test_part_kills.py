@@ -59,12 +59,11 @@ _HOLD = f"""
 
 
 class Hold:
-    """Stops the way of a part at a point from `begin` to `end`."""
+    """Stops the way of a part at a point from `begin` to `end`: somebody has done that and does not end their
+    transaction."""
 
-    def __init__(self, books: Books, url: str, statement: str, *, before: str = "") -> None:
-        """statement: what somebody does who does not end their transaction. before: nobody begins a statement like
-        that, a regular expression."""
-        self._books, self._url, self._statement, self._before = books, url, statement, before
+    def __init__(self, url: str, statement: str) -> None:
+        self._url, self._statement = url, statement
 
     def begin(self) -> None:
         self._somebody = psycopg2.connect(self._url)
@@ -73,19 +72,28 @@ class Hold:
                 cursor.copy_expert(self._statement, io.BytesIO())
             else:
                 cursor.execute(self._statement)
-        if self._before:
-            self._books.run("insert into held values (:before)", before=self._before)
 
     def end(self) -> None:
-        if self._before:
-            self._books.run("delete from held")
-            # Who was killed and waits has a server that notices in a few seconds; at once, it would go on.
-            self._books.run(
-                """select pg_terminate_backend(pid) from pg_locks
-                   where locktype = 'advisory' and objid = :wall and not granted""",
-                wall=WALL,
-            )
         self._somebody.close()
+
+
+class Barrier:
+    """The same: nobody begins a statement like that, a regular expression."""
+
+    def __init__(self, books: Books, statement: str) -> None:
+        self._books, self._statement = books, statement
+
+    def begin(self) -> None:
+        self._books.run("insert into held values (:statement)", statement=self._statement)
+
+    def end(self) -> None:
+        self._books.run("delete from held where statement = :statement", statement=self._statement)
+        # Who was killed and waits has a server that notices in a few seconds; at once, it would go on.
+        self._books.run(
+            """select pg_terminate_backend(pid) from pg_locks
+               where locktype = 'advisory' and objid = :wall and not granted""",
+            wall=WALL,
+        )
 
 
 @dataclass(frozen=True)
@@ -93,16 +101,16 @@ class Point:
     """A place between two steps: what holds the leader there, and how one sees that it has come there."""
 
     name: str
-    hold: Hold
+    hold: Hold | Barrier
     is_reached: Callable[[], object]
 
 
 def points(books: Books, url: str, mailing_id: int) -> list[Point]:
     def by(statement: str) -> Hold:
-        return Hold(books, url, statement)
+        return Hold(url, statement)
 
-    def before(statement: str) -> Hold:
-        return Hold(books, url, f"select pg_advisory_lock({WALL})", before=statement)
+    def before(statement: str) -> Barrier:
+        return Barrier(books, statement)
 
     def pending(table: str) -> Callable[[], object]:
         return lambda: books.run("select from pg_inherits where inhdetachpending and inhrelid = to_regclass(:t)", t=table)
@@ -139,6 +147,8 @@ def test_kills_between_any_two_steps_of_a_part_that_goes(start_system: StartSyst
     )
     books = Books(make_engine(system.database_url, "test"))
     books.run(_HOLD)
+    wall = psycopg2.connect(system.database_url)
+    wall.cursor().execute(f"select pg_advisory_lock({WALL})")
     mailings = in_three_parts(system, books)
     figures = seen(system, mailings)
     system.fill(CLIENTS, tag="many")
@@ -165,6 +175,7 @@ def test_kills_between_any_two_steps_of_a_part_that_goes(start_system: StartSyst
     assert seen(system, mailings) == figures
     assert [len(system.messages(mailing_id)) for mailing_id in mailings] == [10, 0, 10]
     books.engine.dispose()
+    wall.close()
     with restored(system.database_url, tmp_path / "dump") as copy:
         assert parts(copy) == [1, 2, 3, 4, 5]
         drop_by_hand(copy)

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from api_service import message_lists
-from api_service.page import Page
+from api_service.tracking import store
+from api_service.web.page import Page
 from shared.database.models import Mailing
 from shared.domain.message import MessageState
 from shared.ledger.figures import read_figures
@@ -105,7 +105,7 @@ def test_no_page_reads_more_of_a_large_mailing_than_it_needs(large: Books) -> No
             figures = read_figures(session.connection(), [mailing_id])[mailing_id]
             with explained(large.engine) as plan:
                 mailing = session.get_one(Mailing, mailing_id)
-                found, total = message_lists.listed(session, mailing, state, figures, Page(1, 10))
+                found, total = store.listed(session, mailing, state, figures, Page(1, 10))
         where = "\n".join([str(mailing_id), str(state), *plan])
         assert len(found) == min(number, total), where
         assert total == (figures.audience if state is None else figures.states[state]), where
