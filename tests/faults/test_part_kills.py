@@ -84,10 +84,10 @@ class Barrier:
         self._books, self._statement = books, statement
 
     def begin(self) -> None:
-        self._books.run("insert into held values (:statement)", statement=self._statement)
+        self._books.run("insert into held values (:words)", words=self._statement)
 
     def end(self) -> None:
-        self._books.run("delete from held where statement = :statement", statement=self._statement)
+        self._books.run("delete from held where statement = :words", words=self._statement)
         # Who was killed and waits has a server that notices in a few seconds; at once, it would go on.
         self._books.run(
             """select pg_terminate_backend(pid) from pg_locks
