@@ -110,8 +110,8 @@ DetailStatisticsSchema = Schema.from_dict(
             required=True,
             allow_none=True,
             metadata=described(
-                "Since when the messages themselves are not kept any more, RETENTION_DAYS after the mailing had finished:"
-                " `messages` is empty, and every figure stays. Null while they are."
+                "Since when the messages themselves are not kept any more, RETENTION_DAYS after the mailing had"
+                " finished: `messages` is empty, and every figure stays. Null while they are."
             ),
         ),
         "messages": fields.List(fields.Nested(MessageSchema), required=True, metadata=described("One page of them.")),
@@ -186,7 +186,8 @@ class DetailStatistics(MethodView):
 
         How many messages are in each state, attempts that did not succeed by kind of error, calls that were repeated
         because an answer was lost, first and last success; and one page of the messages, all or those in the state
-        `status`, in the order of their ids, which is that of their clients.
+        `status`, in the order of their ids, which is that of their clients. Messages that are removed are in no page
+        and in no total of pages, and in every count.
         """
         page, status = query["page"], query["status"]
         with snapshot() as session:

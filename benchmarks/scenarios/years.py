@@ -30,7 +30,7 @@ ROUNDS = 60
 MAILINGS_OF_ONE = 10_000
 """Mailings that one client was in."""
 
-BYTES = 600
+BYTES = 450
 """Of a message on the disk: the row at half of its page, three indexes, and the log until it is recycled."""
 
 MARGIN = 8 * 2**30
@@ -82,9 +82,7 @@ def _compare(empty: Deployment, full: Deployment) -> Iterator[Figure]:
     ):
         yield Figure(f"{name}, empty", median(values[empty]), unit)
         yield Figure(f"{name}, full", median(values[full]), unit)
-        yield Figure(
-            f"{name}, full / empty", median(values[full]) / median(values[empty]), "", least=least, most=most
-        )
+        yield Figure(f"{name}, full / empty", median(values[full]) / median(values[empty]), "", least=least, most=most)
     yield from _ask(empty, full)
 
 
@@ -212,7 +210,9 @@ def _fill(database_url: str, scale: Scale) -> None:
         with engine.begin() as connection:
             if number > 1:
                 make_part(connection)
-            connection.exec_driver_sql(f"update parts set closed_at = now() - interval '80 days' where number = {number}")
+            connection.exec_driver_sql(
+                f"update parts set closed_at = now() - interval '80 days' where number = {number}"
+            )
         share = scale.kept_mailings // PARTS
         query(database_url, _MAILINGS, scale.kept // scale.kept_mailings, number, share)
         query(database_url, _MAILINGS, 1, number, MAILINGS_OF_ONE // PARTS - share)

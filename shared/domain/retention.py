@@ -6,8 +6,8 @@
     a mailing of it runs, or finished lately        mailings that finished twice as long ago
     closed, and all its mailings finished long ago  the part as a whole
 
-A whole part goes at no cost; rows that are deleted one by one leave work for the vacuum. So those wait for the part, and
-go by themselves only where something younger holds it for as long again.
+A whole part goes at no cost; rows that are deleted one by one leave work for the vacuum. So those wait for the part,
+and go by themselves only where something younger holds it for as long again.
 """
 
 from dataclasses import dataclass
@@ -76,4 +76,4 @@ def _is_past(moment: datetime | None, limit: datetime) -> bool:
 def is_full(messages: int, lasted: timedelta) -> bool:
     """Whether a part is to be closed. messages: as many as were created since its first one. lasted: since the
     first mailing was launched into it."""
-    return messages >= PART_MESSAGES or bool(messages) and lasted >= PART_LASTS
+    return messages >= PART_MESSAGES or (bool(messages) and lasted >= PART_LASTS)

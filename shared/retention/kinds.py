@@ -53,8 +53,8 @@ DEAD_JOBS_DAYS = 30
 KINDS = (
     # One that nobody has heard of for so long was broken off.
     _kind("imports", 90, "imports of clients", "imports", "coalesce(ended_at, heard_at) <= now() - :age"),
-    _kind("keys", 365, "keys that were revoked, or have expired", "api_keys", "least(revoked_at, expires_at) <= now() - :age"),
-)  # fmt: skip
+    _kind("keys", 365, "keys revoked or expired", "api_keys", "least(revoked_at, expires_at) <= now() - :age"),
+)
 
 
 def count_old(connection: Connection, kind: Kind) -> int:

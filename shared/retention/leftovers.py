@@ -21,7 +21,7 @@ class Leftover:
 def next_leftover(connection: Connection) -> Leftover | None:
     """None: there is none."""
     row = connection.execute(_NEXT).one_or_none()
-    return row and Leftover(*row)
+    return None if row is None else Leftover(*row)
 
 
 _NEXT = text("""

@@ -44,4 +44,3 @@ _TO_GO = text("""
 def rows_to_go(connection: Connection) -> Sequence[tuple[Kind, int]]:
     """How many of every other kind."""
     return [(kind, count_old(connection, kind)) for kind in KINDS]
-

@@ -16,12 +16,11 @@ class DeleteLeftovers(Chore):
     def work(self, step: Step) -> bool | None:
         until = ticks() + SPELL
         while ticks() < until:
-            left = step.acts.run(self.name, None, lambda connection, _: next_leftover(connection) or False)
-            if left is None:
+            found = step.acts.run(self.name, None, lambda connection, _: (next_leftover(connection),))
+            if found is None:
                 return None
-            if left is False:
-                return False
-            if not self._delete(step, left):
+            [leftover] = found
+            if leftover is None or not self._delete(step, leftover):
                 return False
         return True
 

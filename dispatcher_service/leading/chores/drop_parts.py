@@ -16,7 +16,6 @@ from shared.logs import logger
 from shared.retention import parts
 from shared.retention.dropping import Busy, drop_part, patient_connection
 
-
 AGAIN = 5.0
 """Seconds until the next try where somebody reads what is to be dropped."""
 
@@ -38,7 +37,7 @@ class DropParts(Chore):
     pause = 60.0
 
     def __init__(self, engine: Engine, retention: Retention, is_over: Callable[[], bool]) -> None:
-        """engine: of the database that a connection of its own is made to. is_over: whether nothing more is to begin."""
+        """engine: of the database that a connection of its own is made to. is_over: whether to begin nothing more."""
         super().__init__()
         self._engine = engine
         self._retention = retention
