@@ -48,6 +48,7 @@ WALL = 4711
 
 _HOLD = f"""
     create table held (statement text);
+    grant all on held to public;
     create function hold() returns event_trigger language plpgsql as $$
     begin
         if exists (select from held where current_query() ~* statement) then
@@ -80,20 +81,22 @@ class Hold:
 class Barrier:
     """The same: nobody begins a statement like that, a regular expression."""
 
-    def __init__(self, books: Books, statement: str) -> None:
-        self._books, self._statement = books, statement
+    def __init__(self, wall: psycopg2.extensions.connection, statement: str) -> None:
+        """wall: the session that has the lock of that number."""
+        self._wall, self._statement = wall, statement
 
     def begin(self) -> None:
-        self._books.run("insert into held values (:words)", words=self._statement)
+        self._wall.cursor().execute("insert into held values (%s)", [self._statement])
 
     def end(self) -> None:
-        self._books.run("delete from held where statement = :words", words=self._statement)
-        # Who was killed and waits has a server that notices in a few seconds; at once, it would go on.
-        self._books.run(
-            """select pg_terminate_backend(pid) from pg_locks
-               where locktype = 'advisory' and objid = :wall and not granted""",
-            wall=WALL,
-        )
+        with self._wall.cursor() as cursor:
+            cursor.execute("delete from held where statement = %s", [self._statement])
+            # Who was killed and waits has a server that notices in a few seconds; at once, it would go on.
+            cursor.execute(
+                """select pg_terminate_backend(pid) from pg_locks
+                   where locktype = 'advisory' and objid = %s and not granted""",
+                [WALL],
+            )
 
 
 @dataclass(frozen=True)
@@ -105,12 +108,12 @@ class Point:
     is_reached: Callable[[], object]
 
 
-def points(books: Books, url: str, mailing_id: int) -> list[Point]:
+def points(books: Books, url: str, wall: psycopg2.extensions.connection, mailing_id: int) -> list[Point]:
     def by(statement: str) -> Hold:
         return Hold(url, statement)
 
     def before(statement: str) -> Barrier:
-        return Barrier(books, statement)
+        return Barrier(wall, statement)
 
     def pending(table: str) -> Callable[[], object]:
         return lambda: books.run(
@@ -148,15 +151,16 @@ def test_kills_between_any_two_steps_of_a_part_that_goes(start_system: StartSyst
         "table", dispatchers=2, module=DISPATCHER, RETENTION_DAYS="1", DISPATCH_RATE="60", **SHORT_LEASE
     )
     books = Books(make_engine(system.database_url, "test"))
-    books.run(_HOLD)
-    wall = psycopg2.connect(system.database_url)
+    wall = psycopg2.connect(system.database_url)  # a superuser's, and without a role
+    wall.autocommit = True
+    wall.cursor().execute(_HOLD)
     wall.cursor().execute(f"select pg_advisory_lock({WALL})")
     mailings = in_three_parts(system, books)
     figures = seen(system, mailings)
     system.fill(CLIENTS, tag="many")
     system.simulator.set_faults(PACE)
     load = system.mail(tags=["many"])
-    [first, *others] = points(books, system.database_url, mailings[1])
+    [first, *others] = points(books, system.database_url, wall, mailings[1])
     books.run("update mailings set finished_at = now() - interval '2 days' where id = :id", id=mailings[1])
     first.hold.begin()
     kill_leader(system)  # so that the next one looks at once

@@ -53,7 +53,7 @@ def standing(books: Books) -> dict[str, Any]:
     rows = books.run(
         """select relname, inhrelid is not null and not inhdetachpending as attached
            from pg_class c left join pg_inherits on inhrelid = c.oid
-           where relkind = 'r' and relnamespace = 'public'::regnamespace and relname ~ :pattern""",
+           where relkind = 'r' and relname ~ :pattern""",
         pattern=f"^({'|'.join(TABLES)})_[0-9]+$",
     )
     return {row.relname: row.attached for row in rows}
