@@ -1,7 +1,7 @@
 """Lets the services log in to the bundled PostgreSQL: `deploy/logins.py FILE`, after the migrations.
 
-FILE has a line `name password` for each. They may do what the service may and no more (docs/security.md). Every run sets
-the passwords to those of the file.
+FILE has a line `name password` for each. They may do what the service may and no more (docs/security.md). Every run
+sets the passwords to those of the file.
 """
 
 import os
@@ -15,7 +15,7 @@ from psycopg2.sql import SQL, Identifier, Literal
 
 
 def admit(at: cursor, name: str, password: str) -> None:
-    """Makes the user if there is none of that name. The server is told a digest of the password and not the password."""
+    """Makes the user if there is none of that name. The server is told a digest of the password only."""
     at.execute("select from pg_roles where rolname = %s", (name,))
     if not at.rowcount:
         at.execute(SQL("create role {} login").format(Identifier(name)))

@@ -23,6 +23,7 @@ from shared.database import schema
 from shared.database.engine import ensure_database, make_engine
 from shared.database.ids import GivenIds, why_behind
 from shared.domain.errors import SettingsError
+from shared.domain.retention import Retention
 from shared.metrics_port import listen_there_or_anywhere
 from shared.settings import Settings
 
@@ -63,7 +64,7 @@ def run(configuration: Settings) -> int:
         from shared import migrate  # noqa: PLC0415
 
         migrate.upgrade(url)
-    engine, ids = make_engine(url, "dispatcher", pool_size=4), GivenIds()
+    engine, ids = make_engine(url, "dispatcher", pool_size=5), GivenIds()
     if not _wait_for_schema(engine, stop):
         return 0
     ids.learn(recall(broker))
@@ -94,6 +95,7 @@ def run(configuration: Settings) -> int:
         lease=worker.lease,
         concurrency=configuration.dispatch_concurrency,
         learn=learn,
+        retention=Retention(configuration.retention_days),
     )
     log.info("dispatcher_started", metrics_port=metrics_port, concurrency=configuration.dispatch_concurrency)
     garbage.collect_seldom()

@@ -107,6 +107,14 @@ DetailStatisticsSchema = Schema.from_dict(
         ),
         "first_sent_at": Moment(required=True, allow_none=True, metadata=described("Null while nothing is sent.")),
         "last_sent_at": Moment(required=True, allow_none=True, metadata=described("Null while nothing is sent.")),
+        "messages_removed_at": Moment(
+            required=True,
+            allow_none=True,
+            metadata=described(
+                "Since when the messages themselves are not kept any more, RETENTION_DAYS after the mailing had"
+                " finished: `messages` is empty, and every figure stays. Null while they are."
+            ),
+        ),
         "messages": fields.List(fields.Nested(MessageSchema), required=True, metadata=described("One page of them.")),
     },
     name="DetailStatistics",
@@ -169,6 +177,7 @@ class DetailStatistics(MethodView):
             "repeated": 0,
             "first_sent_at": "2050-01-31T06:00:00.218374+00:00",
             "last_sent_at": "2050-01-31T06:00:01.004127+00:00",
+            "messages_removed_at": None,
             "messages": [_MESSAGE],
         },
         fails=[NotFound],
@@ -178,7 +187,8 @@ class DetailStatistics(MethodView):
 
         How many messages are in each state, attempts that did not succeed by kind of error, calls that were repeated
         because an answer was lost, first and last success; and one page of the messages, all or those in the state
-        `status`, in the order of their ids, which is that of their clients.
+        `status`, in the order of their ids, which is that of their clients. Messages that are removed are in no page
+        and in no total of pages, and in every count.
         """
         page, status = query["page"], query["status"]
         with working().look() as session:
@@ -196,6 +206,7 @@ class DetailStatistics(MethodView):
             "repeated": repeated,
             "first_sent_at": figures.first_sent_at,
             "last_sent_at": figures.last_sent_at,
+            "messages_removed_at": mailing.messages_removed_at,
             "messages": messages,
         }
         return view, page.header(number)

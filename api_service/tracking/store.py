@@ -26,6 +26,8 @@ def listed(
     figures: of the mailing, as of the same moment. They are counted already, so that the size of a mailing does
     not matter here.
     """
+    if mailing.messages_removed_at is not None:
+        return [], 0
     number = figures.audience if status is None else figures.states[status]
     if status in RARE_STATES:  # by `messages_rare_idx`: nothing else finds five failed messages among a million
         return rows(session, _of(mailing).where(Message.status == status), Message.id, page, number), number

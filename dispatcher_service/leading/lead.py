@@ -1,8 +1,9 @@
 """The lead: one dispatcher launches due mailings, keeps a bounded backlog on the broker, and does the chores.
 
-One process leads, by an advisory lock on the connection of the leading thread; the others stand by. Three more threads
-work for as long as it leads: one launches, one has the broker, one checks and finishes. So neither a large launch nor a
-slow broker nor a look at every message keeps anything else waiting.
+One process leads, by an advisory lock on the connection of the leading thread; the others stand by. Four more threads
+work for as long as it leads: one launches, one has the broker, one checks and finishes, one makes and drops parts. So
+neither a large launch nor a slow broker nor a look at every message, nor whoever reads an old part, keeps anything else
+waiting.
 """
 
 import threading
@@ -18,6 +19,7 @@ from dispatcher_service.leading.chores.check_ledger import ROUND
 from dispatcher_service.leading.chores.chore import Chore, Step
 from dispatcher_service.leading.feed import CHUNK, Feed
 from dispatcher_service.leading.isolation import Isolation
+from dispatcher_service.leading.keeper import Keeper
 from dispatcher_service.leading.launch import Launcher
 from dispatcher_service.leading.lease_guard import LeaseGuard
 from dispatcher_service.leading.publisher import Publisher
@@ -28,6 +30,7 @@ from shared import metrics
 from shared.broker.base import Broker
 from shared.clock import ticks
 from shared.database.engine import first_line, try_lock
+from shared.domain.retention import KEEP_EVERYTHING, Retention
 from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
@@ -67,10 +70,11 @@ class Leader:
         idle_pause: float = IDLE_PAUSE,
         check_pause: float = ROUND,
         learn: Callable[[int], object] = lambda _: None,
+        retention: Retention = KEEP_EVERYTHING,
     ) -> None:
         """rate, lease, concurrency: as the dispatchers have them. idle_pause: seconds after a look that found nothing.
         check_pause: seconds from one check of a mailing's ledger to the next. learn: is told the highest id of a
-        message that was given for good."""
+        message that was given for good. retention: how long messages are kept."""
         self._engine = engine
         self._broker = broker
         self._attempts = attempts
@@ -83,25 +87,29 @@ class Leader:
         self._stopping = threading.Event()
         self._leads = threading.Event()
         self._auditor = Auditor(engine, self._leads, check_pause)
+        self._keeper = Keeper(engine, broker, self._leads, retention)
         self._woken = threading.Event()
         self._thread = threading.Thread(target=self.run, name="feeder", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
         self._auditor.start()
+        self._keeper.start()
 
     @property
     def is_alive(self) -> bool:
-        return self._thread.is_alive() and self._auditor.is_alive
+        return self._thread.is_alive() and self._auditor.is_alive and self._keeper.is_alive
 
     def stop(self) -> None:
         self._stopping.set()
         self._auditor.stop()
+        self._keeper.stop()
         self._woken.set()
 
     def join(self, timeout: float) -> None:
         self._thread.join(timeout)
         self._auditor.join(timeout)
+        self._keeper.join(timeout)
 
     def run(self) -> None:
         """Stands by or leads, on one connection after the other."""

@@ -6,6 +6,7 @@ what was received and not acked comes again, to this or another consumer, after 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -45,6 +46,12 @@ class Session(Protocol):
 
     def bury(self, delivery: Delivery, reason: str) -> None:
         """Moves the job to the dead queue with its reason, and acks it."""
+
+    def forget_dead(self, age: timedelta, limit: int) -> int:
+        """Removes jobs that have been in the dead queue for longer than that, at most `limit`; how many it removed.
+
+        The others stay as they are, with their reasons.
+        """
 
     def depth(self, queue: str) -> int:
         """How many jobs wait in the queue, without those that were received and not yet acked."""

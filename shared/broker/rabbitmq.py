@@ -7,7 +7,7 @@ because a question that the broker does not like costs the channel on which it w
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
@@ -19,8 +19,9 @@ from pika.exceptions import ChannelClosedByBroker
 
 from shared.broker.amqp import Channel, Line
 from shared.broker.base import Delivery, printable
+from shared.broker.dead_queue import DeadQueue
 from shared.broker.topology import DEAD, DISPATCH, IDS, Queue, queues
-from shared.clock import ticks
+from shared.clock import now, ticks
 from shared.domain.errors import BrokerUnavailable, SettingsError, Unroutable
 from shared.logs import logger
 
@@ -132,6 +133,22 @@ class _Session:
                 self._publish(DEAD, [delivery.body], {"reason": printable(reason), "queue": delivery.queue})
                 self._inbox.ack(delivery)
 
+    def forget_dead(self, age: timedelta, limit: int) -> int:
+        """One of which nothing says how old it is goes to the end of the queue, as one that came now."""
+        removed = 0
+        with self._line.used():
+            look = DeadQueue(self._line)
+            for _ in range(limit):
+                dead = look.take()
+                if dead is None or (dead.since and now() - dead.since < age):
+                    break
+                if dead.since is None:
+                    self._publish(DEAD, [dead.body], dead.headers)
+                look.remove(dead)
+                removed += dead.since is not None
+            look.close()
+        return removed
+
     def depth(self, queue: str) -> int:
         with self._line.used():
             try:
@@ -195,7 +212,7 @@ class _Session:
             with self._line.used():
                 self._inbox = self._inbox.renewed()
 
-    def _publish(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> None:
+    def _publish(self, queue: str, bodies: Sequence[bytes], headers: Mapping[str, Any]) -> None:
         """A quorum queue refuses jobs while it has no leader, as in the first moment of its life: they are tried again
         for half the patience. The other half is for the answers."""
         while bodies := self._send(queue, bodies, headers):
@@ -203,7 +220,7 @@ class _Session:
                 raise BrokerUnavailable(f"RabbitMQ refuses jobs for {queue!r}.")
             self._line.run(lambda: False, _REFUSED_PAUSE)
 
-    def _send(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> Sequence[bytes]:
+    def _send(self, queue: str, bodies: Sequence[bytes], headers: Mapping[str, Any]) -> Sequence[bytes]:
         """Those that were refused."""
         refused, returned = self._outbox.send(queue, bodies, headers)
         if returned:
@@ -300,11 +317,12 @@ class _Outbox:
         self._channel.ask(self._channel.amqp.confirm_delivery, ack_nack_callback=self._on_confirm)
         self._channel.amqp.add_on_return_callback(self._on_return)
 
-    def send(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> tuple[Sequence[bytes], bool]:
+    def send(self, queue: str, bodies: Sequence[bytes], headers: Mapping[str, Any]) -> tuple[Sequence[bytes], bool]:
         """Returns when the broker has spoken about all of them: those that it refused, and whether no queue took one of
         the others."""
         self._refused, self._returned = [], False
-        properties = pika.BasicProperties(delivery_mode=_PERSISTENT, headers=headers or None)
+        buried = int(now().timestamp()) if queue == DEAD else None
+        properties = pika.BasicProperties(delivery_mode=_PERSISTENT, headers=dict(headers) or None, timestamp=buried)
         for body in bodies:
             self._sent += 1
             self._unconfirmed[self._sent] = body

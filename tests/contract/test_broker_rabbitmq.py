@@ -106,6 +106,19 @@ def test_a_queue_that_is_removed_is_there_again_after_the_next_connect(
         assert session.depth(DISPATCH) == 1
 
 
+def test_a_dead_job_of_which_nothing_says_how_old_it_is_counts_as_new(
+    rabbitmq_under_test: UnderTest, raw: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    with rabbitmq_under_test.connect() as session:
+        raw.confirm_delivery()
+        raw.basic_publish("", DEAD, b"old", pika.BasicProperties(headers={"reason": "of an older version"}))
+        assert session.forget_dead(timedelta(hours=1), limit=10) == 0
+        _, properties, body = raw.basic_get(DEAD)
+        assert (body, properties.headers["reason"]) == (b"old", "of an older version")
+        raw.close()
+        assert session.forget_dead(timedelta(0), limit=10) == 1
+
+
 def test_a_job_that_kills_its_consumers_ends_in_the_dead_queue(rabbitmq_under_test: UnderTest) -> None:
     rabbitmq_under_test.connect().publish(DISPATCH, [b"poison"])
     for _ in range(DELIVERY_LIMIT + 1):

@@ -2,16 +2,24 @@
 
 from collections.abc import Callable, Sequence
 
+from sqlalchemy import Engine
+
 from dispatcher_service.leading.chores.chore import Chore
 from dispatcher_service.leading.chores.close_ended import CloseEnded
+from dispatcher_service.leading.chores.delete_leftovers import DeleteLeftovers
+from dispatcher_service.leading.chores.drop_parts import DropParts
 from dispatcher_service.leading.chores.mend_hints import MendHints
 from dispatcher_service.leading.chores.remember_ids import RememberIds
+from dispatcher_service.leading.chores.remove_old import RemoveOld
 from dispatcher_service.leading.chores.rescue_leases import RescueLeases
 from dispatcher_service.leading.chores.retime_windows import RetimeWindows
 from dispatcher_service.leading.chores.settle_hints import Offer, SettleHints
 from dispatcher_service.leading.chores.show_figures import ShowFigures
+from dispatcher_service.leading.chores.turn_parts import TurnParts
 from dispatcher_service.leading.lease_guard import LeaseGuard
 from dispatcher_service.leading.settled_ids import SettledIds
+from shared.broker.base import Broker
+from shared.domain.retention import Retention
 
 
 def all_chores(
@@ -26,5 +34,17 @@ def all_chores(
         SettleHints(offer),
         MendHints(),
         ShowFigures(),
+        TurnParts(),
         RememberIds(ids, remember),
+    )
+
+
+def keeping_chores(
+    engine: Engine, broker: Broker, retention: Retention, is_over: Callable[[], bool]
+) -> Sequence[Chore]:
+    """Those of the keeper, which may wait for hours. is_over: whether to begin nothing more."""
+    return (
+        DropParts(engine, retention, is_over),
+        DeleteLeftovers(),
+        RemoveOld(broker, retention),
     )
