@@ -12,6 +12,7 @@ from api_service.web.problems import NotFound
 from api_service.web.reference import taken, unique
 from shared.audit import NOTE, Actor
 from shared.database.models import Client
+from shared.messages.follow import follow_phone
 
 
 def list_page(session: Session, page: Page) -> tuple[Sequence[Client], int]:
@@ -37,9 +38,11 @@ def create(connection: Connection, values: Mapping[str, Any], actor: Actor) -> d
 
 
 def change(session: Session, client: Client, values: Mapping[str, Any], owner: str) -> set[str]:
-    """Sets the fields of a locked client and returns those that really changed. Raises Taken.
+    """Sets the fields of a locked client and returns those that really changed; with their phone, that of their messages
+    which were never called. Raises Taken.
 
-    owner: of the reference."""
+    owner: of the reference.
+    """
     changed = {name for name, value in values.items() if getattr(client, name) != value}
     if not changed:
         return changed
@@ -50,6 +53,8 @@ def change(session: Session, client: Client, values: Mapping[str, Any], owner: s
     client.revision += 1
     with _unique():
         session.flush()
+    if "phone" in changed:
+        follow_phone(session.connection(), client.id, client.phone)
     return changed
 
 
