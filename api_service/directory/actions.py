@@ -8,6 +8,7 @@ from api_service.web.page import Listing, Part
 from api_service.web.work import Work
 from shared.database.models import Client
 from shared.messages.cancel import cancel_client
+from shared.messages.follow import follow_phone
 
 
 def list_part(work: Work, part: Part, filters: Mapping[str, Any]) -> Listing[Client]:
@@ -29,11 +30,13 @@ def create(work: Work, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def change(work: Work, client_id: int, values: Mapping[str, Any]) -> Client:
-    """Raises NotFound, Changed, Taken."""
+    """With their phone, that of their messages which were never called. Raises NotFound, Changed, Taken."""
     with work.act() as act:
         client = store.find(act.session, client_id, lock=True)
         act.expect(client.revision)
         if changed := store.change(act.session, client, values, work.actor.owner):
+            if "phone" in changed:
+                follow_phone(act.connection, client_id, client.phone)
             act.note("change", "client", client_id, changed)
     return client
 

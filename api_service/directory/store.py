@@ -12,7 +12,6 @@ from api_service.web.problems import NotFound
 from api_service.web.reference import taken, unique
 from shared.audit import NOTE, Actor
 from shared.database.models import Client
-from shared.messages.follow import follow_phone
 
 
 def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: str) -> Listing[Client]:
@@ -40,8 +39,7 @@ def create(connection: Connection, values: Mapping[str, Any], actor: Actor) -> d
 
 
 def change(session: Session, client: Client, values: Mapping[str, Any], owner: str) -> set[str]:
-    """Sets the fields of a locked client and returns those that really changed; with their phone, that of their
-    messages which were never called. Raises Taken.
+    """Sets the fields of a locked client and returns those that really changed. Raises Taken.
 
     owner: of the reference.
     """
@@ -55,8 +53,6 @@ def change(session: Session, client: Client, values: Mapping[str, Any], owner: s
     client.revision += 1
     with _unique():
         session.flush()
-    if "phone" in changed:
-        follow_phone(session.connection(), client.id, client.phone)
     return changed
 
 

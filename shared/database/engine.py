@@ -13,6 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from shared.clock import ticks
 from shared.database import embedded, watchdog
+from shared.database.roles import Role, take
 from shared.settings import Settings
 
 STATEMENT_TIMEOUT = 10.0
@@ -31,9 +32,17 @@ def ensure_database(settings: Settings) -> str:
     return settings.database_url or embedded.start(settings.data_dir)
 
 
-def make_engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: float = STATEMENT_TIMEOUT) -> Engine:
+def make_engine(
+    url: str,
+    name: str,
+    *,
+    role: Role = Role.SERVICE,
+    pool_size: int = 5,
+    statement_timeout: float = STATEMENT_TIMEOUT,
+) -> Engine:
     """An engine whose connections carry `name` in pg_stat_activity.
 
+    role: what they may do, where the database has roles.
     statement_timeout: seconds, after which the server gives a statement up; MARGIN later we give the server
     up, whatever keeps it from answering. 0: never. That the other side is gone, both sides notice within half a minute.
     """
@@ -59,6 +68,7 @@ def make_engine(url: str, name: str, *, pool_size: int = 5, statement_timeout: f
             " -c tcp_user_timeout=30000 -c idle_in_transaction_session_timeout=10000 -c random_page_cost=1.1",
         },
     )
+    event.listen(made, "connect", lambda connection, _: take(connection, role))
     event.listen(made, "checkout", _replace_dead)
     event.listen(made, "handle_error", _give_up_read_only)
     event.listen(made, "checkin", _note_the_time)

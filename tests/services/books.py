@@ -52,8 +52,9 @@ class Books:
         self.run("update send_rate set next_at = now()")
 
     def run(self, statement: str, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
-        """One statement in a transaction of its own; its rows, if it gives any."""
+        """One statement of a superuser in a transaction of its own; its rows, if it gives any."""
         with self.engine.begin() as connection:
+            connection.execute(text("set local role none"))
             result = connection.execute(text(statement), values)
             return result.all() if result.returns_rows else []
 

@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
 revision = "0015"
-down_revision = "0008"
+down_revision = "0009"
 
 _THINGS = ("clients", "mailings")
 
@@ -53,20 +53,13 @@ def upgrade() -> None:
     )
     op.create_index("audit_thing_thing_id_id_idx", "audit", ["thing", "thing_id", "id"])
     op.execute("""
-        create function refuse_change() returns trigger language plpgsql as $$
-        begin
-            raise exception 'Rows of % are only ever added.', tg_table_name using errcode = 'insufficient_privilege';
-        end $$
-    """)
-    op.execute("""
-        create trigger audit_is_only_added_to before update or delete or truncate on audit
+        create trigger append_only before update or delete or truncate on audit
         for each statement execute function refuse_change()
     """)
 
 
 def downgrade() -> None:
     op.drop_table("audit")
-    op.execute("drop function refuse_change()")
     op.drop_table("kept_answers")
     for table in _THINGS:
         op.drop_index(f"{table}_reference_key", table)
