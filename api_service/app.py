@@ -18,7 +18,7 @@ from api_service.access.last_use import LastUse
 from api_service.directory import clients, imports
 from api_service.directory.importer import AT_A_TIME, Importer
 from api_service.mailings import controls, mailings
-from api_service.operations import health
+from api_service.operations import audit, health
 from api_service.operations.probe import Probe
 from api_service.tracking import statistics
 from api_service.web import answers, document, door, middleware
@@ -90,6 +90,7 @@ def create_app(
             controls.blueprint,
             statistics.blueprint,
             keys.blueprint,
+            audit.blueprint,
             health.blueprint,
         ],
         with_keys=auth,
@@ -125,8 +126,8 @@ def deployed(
 def probes(engine: Engine, broker: Broker) -> dict[str, Probe]:
     """Those of a deployment. `engine` is not that of the requests, so that nobody waits for their connections."""
     return {
-        "database": Probe("database", lambda: database.answers(engine)),
-        "broker": Probe("broker", lambda: _ask(broker)),
+        "database": Probe("database", lambda: database.takes_writes(engine)),
+        "broker": Probe("broker", lambda: _ask(broker), is_needed=False),
     }
 
 
@@ -145,6 +146,14 @@ class _App(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Nothing here is a coroutine; Flask and the decorators of flask-smorest would look nine times a request."""
         return func
+
+    def make_default_options_response(self) -> Any:
+        """Pages of other sites may not ask, so there is nothing to say but the methods."""
+        response = super().make_default_options_response()
+        allowed = ", ".join(sorted(response.allow))
+        response = self.response_class(status=204, headers={"Allow": allowed})
+        del response.headers["Content-Type"]
+        return response
 
     def log_exception(self, exc_info: Any) -> None:
         """Of a defect that comes again and again, a few times and then its number."""

@@ -596,6 +596,10 @@ select set_config('synchronous_commit', 'off', false), set_config('idle_session_
 set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false),
 set_config('jit', 'off', false);
 
+-- dispatcher_service.leading.settled_ids._PLACE
+select cast(pg_current_wal_insert_lsn() as text) as now,
+coalesce(pg_current_wal_flush_lsn() >= cast(:before as pg_lsn), false) as is_written;
+
 -- dispatcher_service.leading.walk.WALK
 with found as (
     select mailing_id as id from mailing_counters where due_at <= now()

@@ -29,7 +29,8 @@ A directory of clients, mailings to them, and where every message stands.
   query parameters are refused. Files of
   clients are CSV or NDJSON of at most {upload.MAX_BYTES // 2**20} MiB.
 * Dates and times are ISO 8601 with an offset from UTC, of the years {YEARS[0]} to {YEARS[-1]}; answers are in UTC.
-* Lists come in pages: `page` and `page_size` in the query, the header `X-Pagination` in the answer.
+* Lists come in pages, in the order of ids: `page` and `page_size` in the query, the header `X-Pagination` in the
+  answer; or `after_id` and `page_size`, and the header `Link` in the answer, which walks a list without a gap.
 * {{access}}
 * Every error is an object with `type`, `code`, `status`, `message` and `errors`; `errors` names the fields that are at
   fault. `type` is one of a closed list, and `/docs/errors/` says of each what it means and what helps.

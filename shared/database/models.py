@@ -374,6 +374,15 @@ class BrokerJob(Base):
     reason: Mapped[str | None] = mapped_column(Text)  # why it was buried
 
 
+class WriteProbe(Base):
+    """One row, written to see whether the database takes writes."""
+
+    __tablename__ = "write_probe"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+
+
 class KeptAnswer(Base):
     """The answer to a request that came with an `Idempotency-Key`, for a day. `status`: None: it is under way."""
 

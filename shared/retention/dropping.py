@@ -13,10 +13,11 @@ from psycopg2 import errorcodes
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from shared.database import parts
 from shared.database.engine import make_engine
-from shared.database.parts import STORAGE, table_of
+from shared.database.parts import table_of
 
-TABLES = tuple(sorted(STORAGE))
+TABLES = tuple(sorted(parts.TABLES))
 """Those that have parts: `attempts` before the messages that they belong to."""
 
 DROP_PATIENCE = 0.1

@@ -28,6 +28,7 @@ EXPECTED = {
     "/mailings/{mailing_id}/detail_statistics/": {"get"},
     "/health/live": {"get"},
     "/health/ready": {"get"},
+    "/audit/": {"get"},
     "/keys/": {"get"},
     "/keys/{key_id}/": {"delete"},
 }
@@ -134,7 +135,7 @@ def test_every_operation_names_the_scope_that_its_key_must_have(locked_document:
         if "/health/" in name:
             assert operation["security"] == []
             continue
-        scope = "admin" if "/keys/" in name else "read" if name.startswith("get ") else "write"
+        scope = "admin" if "/keys/" in name or "/audit/" in name else "read" if name.startswith("get ") else "write"
         assert operation["security"] == [{"key": [scope]}], name
         assert {"401", "403", "429"} <= operation["responses"].keys(), name
     scheme = document["components"]["securitySchemes"]["key"]
