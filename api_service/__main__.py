@@ -13,7 +13,7 @@ from api_service import command, keys
 from api_service.loopback import is_loopback
 from api_service.server.metrics_directory import metrics_directory
 from shared import logs, migrate, settings
-from shared.database.engine import ensure_database, make_engine
+from shared.database.access import Database, ensure_database
 from shared.domain.errors import SettingsError
 from shared.settings import Settings
 
@@ -52,17 +52,17 @@ def _serve(configuration: Settings, directory: Path) -> None:
     from api_service.server.serving import serve  # noqa: PLC0415
     from shared.broker.choice import choose  # noqa: PLC0415
 
-    url = ensure_database(configuration)
+    database = ensure_database(configuration, needs_session=configuration.broker_url is None)
     if configuration.database_url is None:
-        migrate.upgrade(url)
+        migrate.upgrade(database.direct_url)
     if configuration.api_auth:
-        _check_keys(url)
-    broker = choose(configuration.broker_url, url, configuration.retry_ladder)
+        _check_keys(database)
+    broker = choose(configuration.broker_url, database.direct_url, configuration.retry_ladder)
     announcer = BackgroundAnnouncer(broker)
     serve(
         configuration,
         directory,
-        lambda log: app.deployed(configuration, url, broker, announcer, threads=THREADS, log=log),
+        lambda log: app.deployed(configuration, database, broker, announcer, threads=THREADS, log=log),
         lambda: announcer.close(timeout=2.0),
     )
 
@@ -74,10 +74,10 @@ def _check_door(configuration: Settings) -> None:
         raise SettingsError(f"API_AUTH may be off only where API_HOST is a loopback address (it is {host!r}).")
 
 
-def _check_keys(url: str) -> None:
+def _check_keys(database: Database) -> None:
     """Raises SettingsError where nobody could do anything. A database that is not there yet is waited for by the
     requests: without it they are refused anyway."""
-    engine = make_engine(url, "api-keys", pool_size=1)
+    engine = database.engine("api-keys", pool_size=1)
     try:
         if not keys.Keyring(engine).is_empty():
             return

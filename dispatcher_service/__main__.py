@@ -18,7 +18,7 @@ from shared import garbage, logs, settings
 from shared.broker.backoff import backoff
 from shared.broker.choice import choose
 from shared.database import schema
-from shared.database.engine import ensure_database, make_engine
+from shared.database.access import ensure_database
 from shared.domain.errors import SettingsError
 from shared.metrics_port import listen_there_or_anywhere
 from shared.settings import Settings
@@ -53,14 +53,14 @@ def run(configuration: Settings) -> int:
     _allow_descriptors(configuration.dispatch_concurrency)
     memory.spare(configuration.dispatch_concurrency)
     metrics_port = _show_metrics(configuration.metrics_host, configuration.metrics_port)
-    url = ensure_database(configuration)
-    broker = choose(configuration.broker_url, url, configuration.retry_ladder)
+    database = ensure_database(configuration)
+    broker = choose(configuration.broker_url, database.direct_url, configuration.retry_ladder)
     if configuration.database_url is None:
         # Imported here because a deployment brings its schema up to date elsewhere, and it takes 10 MB.
         from shared import migrate  # noqa: PLC0415
 
-        migrate.upgrade(url)
-    engine = make_engine(url, "dispatcher", pool_size=4)
+        migrate.upgrade(database.direct_url)
+    engine, leading = database.engine("dispatcher"), database.direct_engine("dispatcher")
     if not _wait_for_schema(engine, stop):
         return 0
     worker = Worker(
@@ -74,7 +74,7 @@ def run(configuration: Settings) -> int:
         rate=configuration.dispatch_rate,
     )
     leader = Leader(
-        engine,
+        leading,
         broker,
         attempts=configuration.retry_attempts,
         rate=configuration.dispatch_rate,
@@ -99,6 +99,7 @@ def run(configuration: Settings) -> int:
     all_recorded = worker.stop()
     leader.join(0.5)  # it had all the time that the worker took
     engine.dispose()
+    leading.dispose()
     log.info("dispatcher_stopped", all_recorded=all_recorded)
     return 0 if all_recorded else 1
 

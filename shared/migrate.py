@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import settings
-from shared.database.engine import ensure_database, first_line, make_engine, try_lock
+from shared.database.access import ensure_database
+from shared.database.engine import first_line, make_engine, try_lock
 from shared.domain.errors import SettingsError
 
 _LOCK = 0x6D696772  # "migr": whoever comes second waits for the first and finds nothing to do
@@ -42,7 +43,7 @@ def _wait_for_others(connection: Connection) -> None:
 
 def main() -> None:
     try:
-        upgrade(ensure_database(settings.load()))
+        upgrade(ensure_database(settings.load()).direct_url)
     except SettingsError as error:
         sys.exit(str(error))
     except SQLAlchemyError as error:

@@ -105,7 +105,7 @@ class Leader:
 
     def _serve(self, all_is_well: Callable[[], None]) -> None:
         try:
-            with own_connection(self._engine, silence=SILENCE) as connection:
+            with own_connection(self._engine, silence=SILENCE, proves=True) as connection:
                 while not self._try_to_lead(connection):
                     all_is_well()
                     if self._stopping.wait(STANDBY_PAUSE):

@@ -6,6 +6,7 @@ because a question that the broker does not like costs the channel on which it w
 """
 
 import math
+import secrets
 from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
@@ -22,6 +23,7 @@ from shared.broker.base import Delivery, printable
 from shared.broker.topology import DEAD, DISPATCH, Queue, queues
 from shared.clock import ticks
 from shared.domain.errors import BrokerUnavailable, SettingsError, Unroutable
+from shared.domain.hosts import nodes
 from shared.logs import logger
 
 CONNECT_TIMEOUT = 3.0  # for TCP, per address
@@ -63,19 +65,27 @@ class RabbitMQ:
         self._queues = queues(ladder)
         self._patience = patience
         self._renew_after = renew_after
-        try:
-            self._parameters = pika.URLParameters(url)
-        except (ValueError, TypeError, SyntaxError):
-            # Without the cause: it may quote the password.
-            raise SettingsError("BROKER_URL must be of the form amqp://user:password@host:port/vhost.") from None
-        self._parameters.socket_timeout = CONNECT_TIMEOUT
-        self._parameters.stack_timeout = patience
-        self._parameters.blocked_connection_timeout = None  # our own patience ends first
-        if "heartbeat" not in parse_qs(urlsplit(url).query):
-            self._parameters.heartbeat = heartbeat
+        self._nodes = [_parameters(node, heartbeat, patience) for node in nodes(url)]
+        self._next = secrets.randbelow(len(self._nodes))  # written by any thread: it is where to begin, and no more
 
     def connect(self) -> "_Session":
-        line = Line(self._parameters, self._patience)
+        """At the node that served last, or else at the next one that does."""
+        first, failures = self._next, []
+        for number in range(first, first + len(self._nodes)):
+            try:
+                session = self._connect_to(self._nodes[number % len(self._nodes)])
+            except BrokerUnavailable as error:
+                failures.append(error)
+            else:
+                self._next = number % len(self._nodes)
+                return session
+        if len(failures) == 1:
+            raise failures[0]
+        raise BrokerUnavailable(" ".join(map(str, failures))) from failures[-1]
+
+    def _connect_to(self, node: Any) -> "_Session":
+        """All nodes together have the patience to say that they are there."""
+        line = Line(node, self._patience, opening=self._patience / len(self._nodes))
         try:
             with line.used():
                 return _Session(line, self._queues, self._renew_after)
@@ -292,6 +302,21 @@ class _Outbox:
 
     def _on_return(self, *_: Any) -> None:
         self._returned = True
+
+
+def _parameters(url: str, heartbeat: int, patience: float) -> Any:
+    """Of one node. Raises SettingsError."""
+    try:
+        found = pika.URLParameters(url)
+    except (ValueError, TypeError, SyntaxError):
+        # Without the cause: it may quote the password.
+        raise SettingsError("BROKER_URL must be of the form amqp://user:password@host:port/vhost.") from None
+    found.socket_timeout = CONNECT_TIMEOUT
+    found.stack_timeout = patience
+    found.blocked_connection_timeout = None  # our own patience ends first
+    if "heartbeat" not in parse_qs(urlsplit(url).query):
+        found.heartbeat = heartbeat
+    return found
 
 
 def _arguments(queue: Queue) -> dict[str, str | int]:
