@@ -47,7 +47,8 @@ def _refused(environment: Mapping[str, str]) -> str:
 @pytest.mark.parametrize("value", ["", "  "])
 def test_without_an_environment_the_defaults_hold(value: str) -> None:
     defaults = Settings(
-        database_url=None, database_direct_url=None, broker_url=None, data_dir=Path(".local"), api_host="127.0.0.1", api_port=8000, api_workers=2,
+        database_url=None, database_direct_url=None, broker_url=None, data_dir=Path(".local"),
+        api_host="127.0.0.1", api_port=8000, api_workers=2,
         api_auth=True, api_rate=200, api_connections=100, trusted_proxies=(),
         provider_url="http://127.0.0.1:8090", provider_token="", provider_plaintext=False, provider_timeout=10.0,
         dispatch_concurrency=256, dispatch_rate=0.0, retry_ladder=DEFAULT_LADDER, retry_attempts=10,
