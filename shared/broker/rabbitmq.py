@@ -176,11 +176,16 @@ class _Session:
 
     def _publish(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> None:
         """A quorum queue refuses jobs while it has no leader, as in the first moment of its life: they are tried again
-        for half the patience. The other half is for the answers."""
+        for half the patience. The other half is for the answers.
+
+        On a new channel: one whose first job was refused because the node of the leader was gone asks that node (3.10
+        does) for as long as it lives, however long ago the queue has another leader.
+        """
         while bodies := self._send(queue, bodies, headers):
             if self._line.left < self._line.patience / 2:
                 raise BrokerUnavailable(f"RabbitMQ refuses jobs for {queue!r}.")
             self._line.run(lambda: False, _REFUSED_PAUSE)
+            self._outbox = self._outbox.renewed()
 
     def _send(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> Sequence[bytes]:
         """Those that were refused."""
@@ -290,6 +295,11 @@ class _Outbox:
             self._channel.amqp.basic_publish("", queue, body, properties, mandatory=True)
         self._line.wait(lambda: not self._unconfirmed)
         return self._refused, self._returned
+
+    def renewed(self) -> "_Outbox":
+        """The same on a new channel. Nothing may be on its way."""
+        self._channel.close()
+        return _Outbox(self._line)
 
     def _on_confirm(self, frame: Any) -> None:
         last, refused = frame.method.delivery_tag, isinstance(frame.method, pika.spec.Basic.Nack)

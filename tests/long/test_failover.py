@@ -42,9 +42,7 @@ def take_over(primary: PostgresServer, standby: PostgresServer) -> float:
 
 
 @pytest.mark.parametrize("broker", ["table", "rabbitmq"])
-def test_a_synchronous_standby_takes_over(
-    run_system: RunSystem, request: pytest.FixtureRequest, broker: str
-) -> None:
+def test_a_synchronous_standby_takes_over(run_system: RunSystem, request: pytest.FixtureRequest, broker: str) -> None:
     """Nobody is lost and nobody gets it twice."""
     broker_url = request.getfixturevalue("rabbitmq_url") if broker == "rabbitmq" else None
     with primary_and_standby(is_synchronous=True) as (primary, standby):

@@ -43,7 +43,9 @@ class PostgresServer:
 
     def make(self) -> None:
         """Its data directory, empty."""
-        self._run("initdb", "-D", str(self._data), "--auth=trust", "--encoding=utf8", "--username=postgres", "--no-sync")
+        self._run(
+            "initdb", "-D", str(self._data), "--auth=trust", "--encoding=utf8", "--username=postgres", "--no-sync"
+        )
 
     def copy(self, primary: "PostgresServer") -> None:
         """Its data directory, as a standby of another one that runs."""
