@@ -9,9 +9,10 @@ from pathlib import Path
 
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
-from api_service import command, keys
-from api_service.loopback import is_loopback
+from api_service.access import command
+from api_service.access.keyring import Keyring
 from api_service.server.metrics_directory import metrics_directory
+from api_service.web.loopback import is_loopback
 from shared import logs, migrate, settings
 from shared.database.access import Database, ensure_database
 from shared.domain.errors import SettingsError
@@ -47,7 +48,7 @@ def _see_to_keys(arguments: Sequence[str]) -> int:
 def _serve(configuration: Settings, directory: Path) -> None:
     # What declares metrics must not be imported before their directory is known.
     from api_service import app  # noqa: PLC0415
-    from api_service.announcer import BackgroundAnnouncer  # noqa: PLC0415
+    from api_service.mailings.announcer import BackgroundAnnouncer  # noqa: PLC0415
     from api_service.server.limits import THREADS  # noqa: PLC0415
     from api_service.server.serving import serve  # noqa: PLC0415
     from shared.broker.choice import choose  # noqa: PLC0415
@@ -79,7 +80,7 @@ def _check_keys(database: Database) -> None:
     requests: without it they are refused anyway."""
     engine = database.engine("api-keys", pool_size=1)
     try:
-        if not keys.Keyring(engine).is_empty():
+        if not Keyring(engine).is_empty():
             return
     except ProgrammingError as error:
         raise SettingsError("The database has no table of API keys: `python -m shared.migrate` makes it.") from error

@@ -11,20 +11,24 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import sessionmaker
 from werkzeug.routing import RequestRedirect
 
-from api_service import access, admission, documentation, errors
-from api_service.body import MAX_BYTES
-from api_service.chores import keep_doing
-from api_service.expiry import Expiry
-from api_service.imports import Importer
-from api_service.keys import Keyring
-from api_service.last_use import LastUse
-from api_service.parts import Announcer, Parts, asked
-from api_service.probe import Probe
-from api_service.rate import Rate
-from api_service.request_log import RequestLog
-from api_service.resources import clients, health, imports, keys, mailings, statistics
-from api_service.share import Share
-from api_service.watch import Watch
+from api_service.access import keys
+from api_service.access.expiry import Expiry
+from api_service.access.keyring import Keyring
+from api_service.access.last_use import LastUse
+from api_service.directory import clients, imports
+from api_service.directory.importer import Importer
+from api_service.mailings import controls, mailings
+from api_service.operations import health
+from api_service.operations.probe import Probe
+from api_service.tracking import statistics
+from api_service.web import document, door, middleware, problems
+from api_service.web.body import MAX_BYTES
+from api_service.web.chores import keep_doing
+from api_service.web.parts import Announcer, Parts, asked
+from api_service.web.rate import Rate
+from api_service.web.request_log import RequestLog
+from api_service.web.share import Share
+from api_service.web.watch import Watch
 from shared.broker import topology
 from shared.broker.base import Broker
 from shared.database.access import Database
@@ -61,12 +65,11 @@ def create_app(
     app.extensions["parts"] = Parts(
         engine=engine,
         sessions=sessions,
-        importer=Importer(sessions, default_timezone),
         announcer=announcer,
-        probes=probes,
         default_timezone=default_timezone,
         slot=Slot("api"),
     )
+    app.extensions |= {"importer": Importer(sessions, default_timezone), "probes": probes}
     log = app.extensions["request_log"] = log or RequestLog()
     behind = _engine_behind(engine)
     last_use, expiry = LastUse(behind), Expiry(behind)
@@ -75,15 +78,16 @@ def create_app(
     if chores:
         of_keys = [watch.look, last_use.write, expiry.look] if watch else []
         keep_doing([log.flush, *of_keys])
-    access.register(app, log)
-    admission.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch)
-    errors.register(app, log)
-    documentation.register(
+    middleware.register(app, log)
+    door.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch)
+    problems.register(app, log)
+    document.register(
         app,
         [
             clients.blueprint,
             imports.blueprint,
             mailings.blueprint,
+            controls.blueprint,
             statistics.blueprint,
             keys.blueprint,
             health.blueprint,

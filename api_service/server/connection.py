@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from waitress.channel import HTTPChannel
 
-from api_service.request_id import request_id
 from api_service.server.file_stream import FileStream
 from api_service.server.limits import AHEAD, LINGER_BYTES, RECEIVED
 from api_service.server.phase import Phase, on_the_way, patience
 from api_service.server.refusal import TOO_LATE, TOO_MANY, TOO_SLOW, Refusal
 from api_service.server.request import Request
 from api_service.server.task import Task
-from api_service.upload import BROKEN_OFF
+from api_service.web.request_id import request_id
+from api_service.web.upload import BROKEN_OFF
 from shared import clock
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """The body of an import, read by a thread while it comes: neither memory nor disk has to hold a file.
 
 The loop puts in what arrives and stops listening to the client while enough waits for the thread. The thread waits for
-the client only so long; `imports.AT_A_TIME` says how many threads may do that.
+the client only so long; `directory.importer.AT_A_TIME` says how many threads may do that.
 """
 
 import io
@@ -12,7 +12,7 @@ from typing import Any
 from werkzeug.exceptions import BadRequest, RequestTimeout
 
 from api_service.server.limits import AHEAD, MAX_CHUNK_LINE, MAX_TRAILER, UPLOAD_PATIENCE
-from api_service.upload import SLOWEST, TOO_SLOW
+from api_service.web.upload import SLOWEST, TOO_SLOW
 from shared import clock
 
 MALFORMED = "The chunks of the body make no sense."

@@ -12,12 +12,12 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from api_service.request_log import RequestLog
 from api_service.server.connection import Connection
 from api_service.server.limits import CONNECTIONS, MAX_HEAD, RECEIVED, SPARE, THREADS
 from api_service.server.phase import Phase
 from api_service.server.proxies import Proxies
 from api_service.server.refusal import FULL, TOO_MANY, Refusal
+from api_service.web.request_log import RequestLog
 from shared import clock
 
 if TYPE_CHECKING:

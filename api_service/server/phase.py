@@ -8,7 +8,7 @@ import termios
 from enum import Enum
 
 from api_service.server.limits import KEEPALIVE, LINGER, PATIENCE, TIMEOUT
-from api_service.upload import SLOWEST
+from api_service.web.upload import SLOWEST
 
 
 class Phase(Enum):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from werkzeug.http import HTTP_STATUS_CODES
 
-from api_service.request_log import RequestLog
+from api_service.web.request_log import RequestLog
 from shared.metrics import REFUSED
 
 

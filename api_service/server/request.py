@@ -9,9 +9,9 @@ from typing import Any
 
 from waitress.parser import HTTPRequestParser, ParsingError
 
-from api_service.body import MAX_BYTES
 from api_service.server.limits import MAX_FIELD, MAX_FIELDS, MAX_FRAMING, MAX_HEAD, MAX_LINE
 from api_service.server.refusal import Refusal
+from api_service.web.body import MAX_BYTES
 
 _CODING = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r\n]*)", re.IGNORECASE)
 

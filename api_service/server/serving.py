@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import multiprocess
 
-from api_service.request_log import RequestLog
 from api_service.server.limits import CONNECTIONS, UNSENT
 from api_service.server.listener import Listener
 from api_service.server.metrics_page import MetricsPage
 from api_service.server.processes import GRACE, Processes, hear
 from api_service.server.proxies import Proxies
+from api_service.web.request_log import RequestLog
 from shared import garbage, logs
 from shared.domain.errors import SettingsError
 from shared.settings import Settings

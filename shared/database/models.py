@@ -272,7 +272,7 @@ class BrokerJob(Base):
 
 
 class ApiKey(Base):
-    """A key of the HTTP API. Its secret is stored nowhere, only what it digests to (`api_service.key`)."""
+    """A key of the HTTP API. Its secret is stored nowhere, only what it digests to (`api_service.web.key`)."""
 
     __tablename__ = "api_keys"
     __table_args__ = (CheckConstraint("scope in ('read', 'write', 'admin')", name="scope"),)

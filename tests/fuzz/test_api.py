@@ -25,8 +25,9 @@ from schemathesis.generation.stateful.state_machine import APIStateMachine
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from api_service import key, keys
-from api_service.key import Scope
+from api_service.access import store
+from api_service.web import key
+from api_service.web.key import Scope
 from sandbox.processes import SETTINGS, Processes
 from shared.domain.message import Error, MessageState
 from shared.domain.retry import Decision, Finish, Retry
@@ -45,7 +46,7 @@ TOKEN = key.new()
 
 def store_key(engine: Engine) -> None:
     with Session(engine) as session, session.begin():
-        keys.stored(session, TOKEN, "fuzz", Scope.WRITE, None)
+        store.stored(session, TOKEN, "fuzz", Scope.WRITE, None)
 
 
 @dataclass(frozen=True)

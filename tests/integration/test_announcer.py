@@ -7,8 +7,8 @@ from typing import Any, Self
 import pytest
 from prometheus_client import REGISTRY
 
-from api_service import announcer
-from api_service.announcer import BackgroundAnnouncer
+from api_service.mailings import announcer
+from api_service.mailings.announcer import BackgroundAnnouncer
 from shared import clock
 from shared.broker.table import TableBroker
 from shared.broker.topology import LAUNCH

@@ -12,8 +12,9 @@ import requests
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from api_service import key, keys
-from api_service.key import Scope
+from api_service.access import store
+from api_service.web import key
+from api_service.web.key import Scope
 from sandbox.processes import Processes
 from tests.services.api_server import WORKERS, Server, until
 from tests.services.listener import everything
@@ -68,7 +69,7 @@ class Locked(Server):
 def server(books_url: str, books_engine: Engine) -> Iterator[Locked]:
     token = key.new()
     with Session(books_engine) as session, session.begin():
-        keys.stored(session, token, "test", Scope.WRITE, None)
+        store.stored(session, token, "test", Scope.WRITE, None)
     lines: list[str] = []
     with Processes(lambda _name, line: lines.append(line)) as processes:
         env = {"DATABASE_URL": books_url, "API_PORT": "0", "API_RATE": "0", "LOG_FORMAT": "json"}

@@ -18,9 +18,10 @@ import requests
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from api_service import key, keys
-from api_service.key import Scope, Token
+from api_service.access import store
 from api_service.server import limits
+from api_service.web import key
+from api_service.web.key import Scope, Token
 from sandbox.processes import Processes
 from shared import clock
 from shared.api_client import ApiClient
@@ -38,7 +39,7 @@ PHONE = "79123456789"
 def make_key(engine: Engine, scope: Scope = Scope.ADMIN) -> Token:
     token = key.new()
     with Session(engine) as session, session.begin():
-        keys.stored(session, token, "test", scope, None)
+        store.stored(session, token, "test", scope, None)
     return token
 
 
@@ -56,7 +57,7 @@ def test_without_a_key_it_says_how_to_make_one(
 ) -> None:
     with Session(engine) as session, session.begin():  # those that open nothing do not count
         for _ in range(2):
-            keys.stored(session, key.new(), "expired", Scope.ADMIN, clock.now())
+            store.stored(session, key.new(), "expired", Scope.ADMIN, clock.now())
         session.execute(
             text("update api_keys set revoked_at = now(), expires_at = null where id = (select min(id) from api_keys)")
         )

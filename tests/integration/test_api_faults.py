@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 
 from api_service.app import create_app
-from api_service.probe import Probe
+from api_service.operations.probe import Probe
 from shared import clock
 from shared.database.engine import answers, make_engine
 from tests.services.api import Answer, Api, mailing

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from api_service import imports
+from api_service.directory import importer
 from shared.database.engine import make_engine
 from tests.services.api import Answer, Api
 from tests.services.files import COLUMNS, as_csv, as_ndjson
@@ -97,8 +97,8 @@ def test_what_changes_nothing_writes_nothing(api: Api) -> None:
 
 def test_of_lines_about_the_same_phone_the_last_one_wins(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [ANNA | {"tag": tag} for tag in "abc"] + [{"phone": ANNA["phone"], "timezone": "Asia/Omsk"}]
-    for batch in (imports.BATCH, 2):
-        monkeypatch.setattr(imports, "BATCH", batch)
+    for batch in (importer.BATCH, 2):
+        monkeypatch.setattr(importer, "BATCH", batch)
         _empty(api.engine)
         assert counts(take(api, as_ndjson(lines), NDJSON)) == (1, 3, 0)
         assert stored(api)[ANNA["phone"]] == ANNA | {"tag": "c", "timezone": "Asia/Omsk"}
@@ -198,7 +198,7 @@ def test_a_quote_that_is_never_closed_does_not_take_the_file_with_it(api: Api) -
 
 
 def test_errors_are_listed_up_to_a_hundred_and_counted_beyond(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imports, "BATCH", 70)
+    monkeypatch.setattr(importer, "BATCH", 70)
     answer = take(api, b"phone\n" + b"x\n" * 250)
     assert answer["refused"] == 250
     assert [error["line"] for error in answer["errors"]] == list(range(2, 102))
@@ -257,7 +257,7 @@ def test_one_that_is_not_heard_of_any_more_is_broken(api: Api) -> None:
 
 def test_a_database_that_goes_away_leaves_whole_batches(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the same file completes it."""
-    monkeypatch.setattr(imports, "BATCH", 10)
+    monkeypatch.setattr(importer, "BATCH", 10)
     clients = [{"phone": f"7912{number:07}"} for number in range(100)]
     api.execute(
         "create function wait() returns trigger language plpgsql as"
@@ -336,7 +336,7 @@ def test_any_file_does_what_its_lines_do_one_by_one(
     head = as_csv([]) if form == CSV else b""
     expected: dict[str, dict[str, str]] = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(imports, "BATCH", batch)
+        patch.setattr(importer, "BATCH", batch)
         for _ in range(2):
             if not head + b"".join(parts):
                 assert send(api, b"", form).status == 422

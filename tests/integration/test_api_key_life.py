@@ -19,11 +19,13 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from api_service import expiry, imports, key, keys, last_use
-from api_service.expiry import Expiry
-from api_service.key import Scope, Token
-from api_service.last_use import LastUse
-from api_service.watch import ENDED
+from api_service.access import expiry, last_use, store
+from api_service.access.expiry import Expiry
+from api_service.access.last_use import LastUse
+from api_service.directory import importer
+from api_service.web import key
+from api_service.web.key import Scope, Token
+from api_service.web.watch import ENDED
 from shared import clock, metrics
 from shared.database.engine import make_engine
 from tests.services.api import HOUR, Api
@@ -122,7 +124,7 @@ def test_an_import_whose_client_is_silent_ends_with_its_key_as_well(engine: Engi
         connection.sendall(f"{head}Content-Type: text/csv\r\nContent-Length: 1000000\r\n\r\n".encode() + lines)
         until(lambda: imported(engine, "count(*)"))
         with Session(engine) as session, session.begin():
-            keys.revoke(session, token.id)
+            store.revoke(session, token.id)
         began = clock.ticks()
         until(lambda: imported(engine, "max(failure)") == ENDED)
         assert clock.ticks() - began < 8.0
@@ -149,7 +151,7 @@ class Hourglass(io.BytesIO):
 def test_an_import_ends_when_its_key_expires(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     api, begun, ticks = Api(engine, auth=True), clock.now(), clock.ticks()
     token = make_key(engine, Scope.WRITE, begun + HOUR)
-    monkeypatch.setattr(imports, "LINGER", HOUR.total_seconds())
+    monkeypatch.setattr(importer, "LINGER", HOUR.total_seconds())
     data = b"phone\n" + b"".join(b"%d\n" % (79120000000 + number) for number in range(50_000))
 
     def pass_an_hour() -> None:
@@ -221,7 +223,7 @@ def test_a_key_that_is_being_changed_is_left_alone(engine: Engine) -> None:
     use, token = LastUse(engine), make_key(engine, Scope.READ)
     use.note(token.id)
     with Session(engine) as session, session.begin():
-        keys.revoke(session, token.id)
+        store.revoke(session, token.id)
         session.flush()
         use.write()  # does not wait
     assert row(engine, token.id).last_used_at is None
@@ -246,14 +248,14 @@ def test_a_key_that_expires_soon_is_warned_of_once_a_day(engine: Engine, monkeyp
         make_key(engine, Scope.READ, later)
     gone = make_key(engine, Scope.READ, now + DAY)
     with Session(engine) as session, session.begin():
-        keys.revoke(session, gone.id)
+        store.revoke(session, gone.id)
     assert warned(engine, monkeypatch, times=3) == [("api_key_expires", soon.id)], "by one process for all"
     assert metrics.KEYS_EXPIRING._value.get() == 1
     with engine.begin() as connection:
         connection.execute(text("update api_keys set warned_at = warned_at - interval '1 day'"))
     assert warned(engine, monkeypatch, times=3) == [("api_key_expires", soon.id)]
     with Session(engine) as session, session.begin():
-        keys.revoke(session, soon.id)
+        store.revoke(session, soon.id)
     assert warned(engine, monkeypatch) == []
     assert metrics.KEYS_EXPIRING._value.get() == 0
 
@@ -335,7 +337,7 @@ def test_a_rotation_that_makes_no_sense_changes_nothing(engine: Engine, run: Run
     expiring, ended = make_key(engine, Scope.READ, clock.now() + DAY), make_key(engine, Scope.READ, clock.now() - DAY)
     revoked = make_key(engine, Scope.READ)
     with Session(engine) as session, session.begin():
-        keys.revoke(session, revoked.id)
+        store.revoke(session, revoked.id)
     with engine.connect() as connection:
         before = connection.execute(text("select * from api_keys order by id")).all()
     for arguments, code, sentence in (

@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from api_service import key, keys
-from api_service.key import Scope, Token
+from api_service.access import keyring, store
+from api_service.web import key
+from api_service.web.key import Scope, Token
 from shared import clock
 from tests.services.api import HOUR, Answer, Api, mailing
 from tests.services.command import ROOT
@@ -41,7 +42,7 @@ def made(engine: Engine) -> dict[Scope, Token]:
 def make(engine: Engine, scope: Scope, **more: Any) -> Token:
     token = key.new()
     with Session(engine) as session, session.begin():
-        keys.stored(session, token, f"a key for {scope}", scope, more.get("expires_at"))
+        store.stored(session, token, f"a key for {scope}", scope, more.get("expires_at"))
     return token
 
 
@@ -140,7 +141,7 @@ def test_a_revoked_key_opens_nothing_within_seconds(
     assert ask(api, reader, "GET", "/clients/").status == 200
     for _ in range(2):
         assert ask(api, admin, "DELETE", f"/keys/{reader.id}/").status == 204
-    passed = clock.ticks() + keys.FRESH
+    passed = clock.ticks() + keyring.FRESH
     monkeypatch.setattr(clock, "ticks", lambda: passed)
     assert ask(api, reader, "GET", "/clients/").status == 401
     assert ask(api, admin, "DELETE", "/keys/0123456789ab/").status == 404
@@ -180,7 +181,7 @@ def test_looking_a_key_up_costs_the_database_nothing(api: Api, made: dict[Scope,
 
 def test_a_new_key_opens_within_a_second_or_two(api: Api, engine: Engine) -> None:
     assert ask(api, make(engine, Scope.READ), "GET", "/clients/").status == 200
-    token, deadline = make(engine, Scope.READ), clock.ticks() + keys.FRESH - 1
+    token, deadline = make(engine, Scope.READ), clock.ticks() + keyring.FRESH - 1
     while ask(api, token, "GET", "/clients/").status != 200:
         assert clock.ticks() < deadline
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 from sqlalchemy import Engine, event
 
-from api_service.key import Scope
+from api_service.web.key import Scope
 from tests.services.api import Api, running
 from tests.services.api_server import until
 from tests.services.database_faults import locked

@@ -14,7 +14,8 @@ import pytest
 import requests
 from sqlalchemy import Engine, text
 
-from api_service import imports, upload
+from api_service.directory import importer
+from api_service.web import upload
 from sandbox.processes import Processes
 from shared import clock
 from shared.api_client import ApiClient
@@ -88,7 +89,7 @@ def test_its_progress_shows_while_it_runs_and_it_holds_no_connection(client: Api
     def clients() -> Iterator[dict[str, str]]:
         for number in range(30_000):
             if number == 21_000:
-                seen.append(running(client, "slow", imports.BATCH))
+                seen.append(running(client, "slow", importer.BATCH))
                 until(holds_none)  # it has written what it got, and waits for the rest
             yield {"phone": f"7900{number:07}", "tag": "vip"}
 
@@ -96,7 +97,7 @@ def test_its_progress_shows_while_it_runs_and_it_holds_no_connection(client: Api
     [progress] = seen
     assert progress["state"] == "running"
     assert progress["ended_at"] is None
-    assert imports.BATCH <= progress["lines"] == progress["created"] < 30_000
+    assert importer.BATCH <= progress["lines"] == progress["created"] < 30_000
     assert (answer["state"], answer["created"]) == ("finished", 30_000)
     assert client.client_import(progress["id"]) == answer
     assert [one["id"] for one in client.imports()] == [answer["id"]]
@@ -173,9 +174,9 @@ def test_imports_never_take_all_threads(client: ApiClient, server: Server) -> No
     def post(name: str, data: Any) -> requests.Response:
         return requests.post(f"{server.url}/clients/import/?name={name}", data=data, headers=CSV, timeout=60)
 
-    with ThreadPoolExecutor(imports.AT_A_TIME) as pool:
-        first = [pool.submit(post, f"open{number}", file()) for number in range(imports.AT_A_TIME)]
-        for number in range(imports.AT_A_TIME):
+    with ThreadPoolExecutor(importer.AT_A_TIME) as pool:
+        first = [pool.submit(post, f"open{number}", file()) for number in range(importer.AT_A_TIME)]
+        for number in range(importer.AT_A_TIME):
             running(client, f"open{number}", 0)
         refused = post("one too many", HEAD)
         assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
@@ -183,7 +184,7 @@ def test_imports_never_take_all_threads(client: ApiClient, server: Server) -> No
         assert list(client.imports("one too many")) == []
         client.create_client("79260000000")
         over.set()
-        assert [one.result().json()["lines"] for one in first] == [5_000] * imports.AT_A_TIME
+        assert [one.result().json()["lines"] for one in first] == [5_000] * importer.AT_A_TIME
     assert post("now", HEAD).status_code == 200
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from flask import Flask, request
 
-from api_service import upload
 from api_service.server import file_stream, limits
 from api_service.server.connection import Connection
+from api_service.web import upload
 from tests.services.listener import Connect, everything, listening
 
 HEAD = b"POST /import/ HTTP/1.1\r\nHost: localhost\r\n"

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from api_service import message_lists
-from api_service.page import Page
+from api_service.tracking import store
+from api_service.web.page import Page
 from shared.domain.message import MessageState
 from shared.ledger.figures import read_figures
 from tests.services.books import Books
@@ -102,7 +102,7 @@ def test_no_page_reads_more_of_a_large_mailing_than_it_needs(large: Books) -> No
         with Session(large.engine) as session:
             figures = read_figures(session.connection(), [mailing_id])[mailing_id]
             with explained(large.engine) as plan:
-                found, total = message_lists.listed(session, mailing_id, state, figures, Page(1, 10))
+                found, total = store.listed(session, mailing_id, state, figures, Page(1, 10))
         where = "\n".join([str(mailing_id), str(state), *plan])
         assert len(found) == min(number, total), where
         assert total == (figures.audience if state is None else figures.states[state]), where

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Connection, Engine, text
 
 from api_service.app import create_app
-from api_service.probe import Probe
+from api_service.operations.probe import Probe
 from shared.ledger.entries import open_entries
 from shared.ledger.figures import find_unbalanced
 from shared.messages.create import create_messages

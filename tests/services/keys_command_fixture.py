@@ -2,7 +2,7 @@
 
 import pytest
 
-from api_service import command
+from api_service.access import command
 from shared import settings
 from tests.services.keys_command import Done, Run
 

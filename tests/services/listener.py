@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from api_service.request_log import RequestLog
 from api_service.server.listener import Listener
 from api_service.server.proxies import Proxies
+from api_service.web.request_log import RequestLog
 
 Connect = Callable[[], socket.socket]
 

@@ -8,8 +8,9 @@ import requests
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from api_service import key, keys
-from api_service.key import Scope, Token
+from api_service.access import store
+from api_service.web import key
+from api_service.web.key import Scope, Token
 from sandbox.processes import Processes
 from tests.services.api_server import Server, until
 
@@ -17,7 +18,7 @@ from tests.services.api_server import Server, until
 def make_key(engine: Engine, scope: Scope, expires_at: datetime | None = None) -> Token:
     token = key.new()
     with Session(engine) as session, session.begin():
-        keys.stored(session, token, f"for {scope}", scope, expires_at)
+        store.stored(session, token, f"for {scope}", scope, expires_at)
     return token
 
 

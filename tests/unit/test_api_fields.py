@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 from marshmallow.fields import Field
 
-from api_service.fields import Moment, OperatorCode, Phone, Text, TimeOfDay, Zone
+from api_service.web.fields import Moment, OperatorCode, Phone, Text, TimeOfDay, Zone
 from shared.domain import timezones
 
 FIELDS: list[Field[Any]] = [Text(), Phone(), OperatorCode(), TimeOfDay(), Zone(), Moment()]

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api_service import key
-from api_service.key import Key, Scope, Token
-from api_service.refusal import Refusal
+from api_service.web import key
+from api_service.web.key import Key, Scope, Token
+from api_service.web.refusal import Refusal
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from api_service import key
+from api_service.web import key
 from shared.settings import Settings
 
 ROOT = Path(__file__).parents[2]

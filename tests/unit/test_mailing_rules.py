@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from api_service import mailing_rules
-from api_service.mailing_rules import Action, Filter
+from api_service.mailings import rules
+from api_service.mailings.rules import Action, Filter
 from shared.database.models import Mailing
 from shared.domain.mailing import MailingState, mailing_state
 from shared.domain.window import Window
@@ -48,8 +48,8 @@ def test_what_each_state_allows(
 ) -> None:
     subject = mailing(**facts)
     assert mailing_state(subject, NOW) == state
-    assert mailing_rules.frozen(subject, ALL, NOW) == frozen
-    possible = [mailing_rules.is_possible(action, MailingState(state)) for action in Action]
+    assert rules.frozen(subject, ALL, NOW) == frozen
+    possible = [rules.is_possible(action, MailingState(state)) for action in Action]
     assert possible == [pause, resume, cancel]
 
 
@@ -57,13 +57,13 @@ def test_what_each_state_allows(
 @pytest.mark.parametrize("facts", [case[0] for case in CASES])
 def test_an_action_that_was_possible_is_harmless_when_repeated(facts: dict[str, Any], action: Action) -> None:
     subject = mailing(**facts)
-    if not mailing_rules.is_possible(action, mailing_state(subject, NOW)):
+    if not rules.is_possible(action, mailing_state(subject, NOW)):
         return
-    mailing_rules.perform(action, subject, NOW)
+    rules.perform(action, subject, NOW)
     once = (subject.paused_at, subject.cancelled_at)
     state = mailing_state(subject, NOW)
-    assert mailing_rules.is_possible(action, state)
-    mailing_rules.perform(action, subject, NOW + timedelta(minutes=1))
+    assert rules.is_possible(action, state)
+    rules.perform(action, subject, NOW + timedelta(minutes=1))
     assert (subject.paused_at, subject.cancelled_at) == once
 
 
@@ -79,7 +79,7 @@ def test_an_action_that_was_possible_is_harmless_when_repeated(facts: dict[str, 
     ],
 )
 def test_only_another_value_is_a_change(values: dict[str, Any], changed: set[str]) -> None:
-    assert mailing_rules.changed(mailing(), values) == changed
+    assert rules.changed(mailing(), values) == changed
 
 
 def test_columns_and_fields_are_inverse() -> None:
@@ -90,7 +90,7 @@ def test_columns_and_fields_are_inverse() -> None:
         "filter": Filter(("900", "901"), ("vip",)),
         "send_window": Window(NOW.time(), (NOW + HOUR).time()),
     }
-    assert mailing_rules.fields(Mailing(**mailing_rules.columns(values))) == values
+    assert rules.fields(Mailing(**rules.columns(values))) == values
 
 
 @pytest.mark.parametrize(
@@ -106,5 +106,5 @@ def test_columns_and_fields_are_inverse() -> None:
     ],
 )
 def test_times_that_make_no_sense(starts: int, ends: int, given: set[str], at_fault: str | None) -> None:
-    faults = mailing_rules.faults(NOW + starts * HOUR, NOW + ends * HOUR, given, NOW)
+    faults = rules.faults(NOW + starts * HOUR, NOW + ends * HOUR, given, NOW)
     assert set(faults) == ({at_fault} if at_fault else set())

@@ -5,7 +5,7 @@ from threading import Barrier
 
 import pytest
 
-from api_service.share import Share
+from api_service.web.share import Share
 
 
 @pytest.mark.parametrize(("threads", "most"), [(1, 1), (2, 1), (3, 2), (8, 4), (9, 5)])

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_service.thinning import Thinning
+from api_service.web.thinning import Thinning
 
 
 def test_the_first_few_are_shown_and_the_others_counted() -> None:

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from api_service.errors import Unauthorized
-from api_service.key import Token
-from api_service.keys import Keyring
-from api_service.refusal import Refusal
+from api_service.web.key import Keyring, Token
+from api_service.web.problems import Unauthorized
+from api_service.web.refusal import Refusal
 
 FRESH = 2.0
 """How many seconds ago the keys may have been read."""

@@ -5,13 +5,12 @@ from typing import Any
 
 from flask.views import MethodView
 
-from api_service import mailing_rules, mailings
-from api_service.access import about
-from api_service.documentation import Blueprint, path_id
-from api_service.mailing_rules import Action
-from api_service.page import Page, PageSchema
-from api_service.parts import entering, parts, snapshot, transaction
-from api_service.schemas import MailingSchema
+from api_service.mailings import rules, store
+from api_service.mailings.schema import MailingSchema
+from api_service.web.document import Blueprint, path_id
+from api_service.web.middleware import about
+from api_service.web.page import Page, PageSchema
+from api_service.web.parts import entering, parts, snapshot, transaction
 from shared.domain.message import MessageState
 from shared.ledger.figures import Figures
 
@@ -49,10 +48,10 @@ class Mailings(MethodView):
         One page of all that are not deleted, in the order of ids, each with its statistics.
         """
         with snapshot() as session:
-            rows, total = mailings.listed(session, query["page"])
-            figures = mailings.figures(session, rows)
-            now = mailings.moment(session)
-        return [mailings.shown(row, figures[row.id], now) for row in rows], query["page"].header(total)
+            rows, total = store.listed(session, query["page"])
+            figures = store.figures(session, rows)
+            now = store.moment(session)
+        return [store.shown(row, figures[row.id], now) for row in rows], query["page"].header(total)
 
     @blueprint.operation("createMailing", body=MailingSchema, sends=SENT, status=201, answer=MailingSchema, gives=GIVEN)
     def post(self, values: Mapping[str, Any]) -> View:
@@ -62,11 +61,11 @@ class Mailings(MethodView):
         gets one message. Whoever joins the directory later gets none.
         """
         with transaction() as session, entering(session) as entries:
-            now = mailings.moment(session)
-            mailing = mailings.created(session, entries, values, now)
+            now = store.moment(session)
+            mailing = store.created(session, entries, values, now)
         about(mailing_id=mailing.id)
         parts().announcer.announce(mailing.id)
-        return mailings.shown(mailing, Figures(), now)
+        return store.shown(mailing, Figures(), now)
 
 
 @blueprint.route("/<id:mailing_id>/", parameters=[ID])
@@ -78,10 +77,10 @@ class OneMailing(MethodView):
         With its state and statistics at this moment.
         """
         with transaction() as session:
-            mailing = mailings.found(session, mailing_id)
-            figures = mailings.figures(session, [mailing])
-            now = mailings.moment(session)
-        return mailings.shown(mailing, figures[mailing.id], now)
+            mailing = store.found(session, mailing_id)
+            figures = store.figures(session, [mailing])
+            now = store.moment(session)
+        return store.shown(mailing, figures[mailing.id], now)
 
     @blueprint.operation(
         "replaceMailing", body=MailingSchema, sends=SENT, answer=MailingSchema, gives=GIVEN, fails=[404, 409]
@@ -120,66 +119,16 @@ class OneMailing(MethodView):
         yet are cancelled within moments.
         """
         with transaction() as session, entering(session) as entries:
-            mailing = mailings.found(session, mailing_id, lock=True)
-            mailings.delete(session, entries, mailing, mailings.moment(session))
-
-
-@blueprint.route("/<id:mailing_id>/pause/", parameters=[ID])
-class Pause(MethodView):
-    @blueprint.operation("pauseMailing", answer=MailingSchema, gives=GIVEN | {"state": "paused"}, fails=[404, 409])
-    def post(self, mailing_id: int) -> View:
-        """Pause a mailing
-
-        Nothing more is sent until it is resumed; time goes on, and it may end meanwhile. Messages that a dispatcher
-        holds at this moment may still go out. A body is not needed. Repeating it is harmless; 409 if the mailing is
-        finished or cancelled.
-        """
-        return _perform(Action.PAUSE, mailing_id)
-
-
-@blueprint.route("/<id:mailing_id>/resume/", parameters=[ID])
-class Resume(MethodView):
-    @blueprint.operation("resumeMailing", answer=MailingSchema, gives=GIVEN | {"state": "running"}, fails=[404, 409])
-    def post(self, mailing_id: int) -> View:
-        """Resume a mailing
-
-        It goes on where it was paused. A body is not needed. Repeating it is harmless; 409 if the mailing is finished
-        or cancelled.
-        """
-        return _perform(Action.RESUME, mailing_id)
-
-
-@blueprint.route("/<id:mailing_id>/cancel/", parameters=[ID])
-class Cancel(MethodView):
-    @blueprint.operation("cancelMailing", answer=MailingSchema, gives=GIVEN | {"state": "cancelled"}, fails=[404, 409])
-    def post(self, mailing_id: int) -> View:
-        """Cancel a mailing
-
-        For good. No further message is handed to the provider; the dispatcher's leader turns those that are not sent
-        into `cancelled` within moments, so the statistics follow a little later. Messages on the wire at this moment
-        are counted by what becomes of them. A body is not needed. Repeating it is harmless; 409 if the mailing is
-        finished.
-        """
-        return _perform(Action.CANCEL, mailing_id)
+            mailing = store.found(session, mailing_id, lock=True)
+            store.delete(session, entries, mailing, store.moment(session))
 
 
 def _change(mailing_id: int, values: Mapping[str, Any]) -> View:
     with transaction() as session:
-        mailing = mailings.found(session, mailing_id, lock=True)
-        now = mailings.moment(session)
-        changed = mailings.change(mailing, values, now)
-        figures = mailings.figures(session, [mailing])
-    if "starts_at" in changed and mailing_rules.is_due(mailing, now):
+        mailing = store.found(session, mailing_id, lock=True)
+        now = store.moment(session)
+        changed = store.change(mailing, values, now)
+        figures = store.figures(session, [mailing])
+    if "starts_at" in changed and rules.is_due(mailing, now):
         parts().announcer.announce(mailing.id)
-    return mailings.shown(mailing, figures[mailing.id], now)
-
-
-def _perform(action: Action, mailing_id: int) -> View:
-    with transaction() as session, entering(session) as entries:
-        mailing = mailings.found(session, mailing_id, lock=True)
-        now = mailings.moment(session)
-        mailings.perform(entries, mailing, action, now)
-        figures = mailings.figures(session, [mailing])
-    if action is Action.RESUME and mailing_rules.is_due(mailing, now):
-        parts().announcer.announce(mailing.id)
-    return mailings.shown(mailing, figures[mailing.id], now)
+    return store.shown(mailing, figures[mailing.id], now)

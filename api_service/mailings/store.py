@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from api_service import mailing_rules
-from api_service.errors import Conflict, Invalid, NotFound
-from api_service.mailing_rules import Action
-from api_service.page import Page
+from api_service.mailings import rules
+from api_service.mailings.rules import Action
+from api_service.web.figures import counts
+from api_service.web.page import Page
+from api_service.web.problems import Conflict, Invalid, NotFound
 from shared.database.models import Mailing
 from shared.domain.mailing import ENDED, mailing_state
 from shared.ledger.entries import Entries
@@ -51,7 +52,7 @@ def found(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
 def created(session: Session, entries: Entries, values: Mapping[str, Any], now: datetime) -> Mailing:
     """Raises Invalid."""
     _check_times(values["starts_at"], values["ends_at"], values, now)
-    mailing = Mailing(**mailing_rules.columns(values))
+    mailing = Mailing(**rules.columns(values))
     session.add(mailing)
     session.flush()
     entries.shown(1)
@@ -60,18 +61,18 @@ def created(session: Session, entries: Entries, values: Mapping[str, Any], now: 
 
 def change(mailing: Mailing, values: Mapping[str, Any], now: datetime) -> set[str]:
     """Sets the fields of a locked mailing and returns those that really changed. Raises Conflict, Invalid."""
-    changed = mailing_rules.changed(mailing, values)
+    changed = rules.changed(mailing, values)
     if not changed:
         return changed
-    if frozen := mailing_rules.frozen(mailing, changed, now):
+    if frozen := rules.frozen(mailing, changed, now):
         state = mailing_state(mailing, now)
         raise Conflict(
             f"The mailing is {state}.", {name: [f"Cannot change: it is {state}."] for name in sorted(frozen)}
         )
     times = {"starts_at": mailing.starts_at, "ends_at": mailing.ends_at, **values}
     _check_times(times["starts_at"], times["ends_at"], values, now)
-    mailing.window_changed |= "send_window" in changed and mailing_rules.is_launched(mailing, now)
-    for name, value in mailing_rules.columns(values).items():
+    mailing.window_changed |= "send_window" in changed and rules.is_launched(mailing, now)
+    for name, value in rules.columns(values).items():
         setattr(mailing, name, value)
     return changed
 
@@ -79,11 +80,11 @@ def change(mailing: Mailing, values: Mapping[str, Any], now: datetime) -> set[st
 def perform(entries: Entries, mailing: Mailing, action: Action, now: datetime) -> None:
     """Raises Conflict."""
     state = mailing_state(mailing, now)
-    if not mailing_rules.is_possible(action, state):
+    if not rules.is_possible(action, state):
         raise Conflict(f"The mailing is {state}: it is too late to {action} it.")
     if action is Action.RESUME and mailing.paused_at and mailing.audience_limit is not None:
         entries.look(mailing.id)  # nobody looked while it was paused
-    mailing_rules.perform(action, mailing, now)
+    rules.perform(action, mailing, now)
 
 
 def delete(session: Session, entries: Entries, mailing: Mailing, now: datetime) -> None:
@@ -98,19 +99,14 @@ def delete(session: Session, entries: Entries, mailing: Mailing, now: datetime) 
 
 
 def shown(mailing: Mailing, figures: Figures, now: datetime) -> dict[str, Any]:
-    """As `schemas.MailingSchema` wants it."""
+    """As `MailingSchema` wants it."""
     return {
-        **mailing_rules.fields(mailing),
+        **rules.fields(mailing),
         "id": mailing.id,
         "created_at": mailing.created_at,
         "state": mailing_state(mailing, now),
         "statistics": counts(figures),
     }
-
-
-def counts(figures: Figures) -> dict[str, int]:
-    """As `schemas.FiguresSchema` wants them."""
-    return {"audience": figures.audience} | {str(state): count for state, count in figures.states.items()}
 
 
 def figures(session: Session, mailings: Sequence[Mailing]) -> dict[int, Figures]:
@@ -119,5 +115,5 @@ def figures(session: Session, mailings: Sequence[Mailing]) -> dict[int, Figures]
 
 
 def _check_times(starts_at: datetime, ends_at: datetime, given: Mapping[str, Any], now: datetime) -> None:
-    if faults := mailing_rules.faults(starts_at, ends_at, given.keys(), now):
+    if faults := rules.faults(starts_at, ends_at, given.keys(), now):
         raise Invalid(faults)

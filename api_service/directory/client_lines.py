@@ -13,11 +13,11 @@ from typing import Any, Protocol
 from marshmallow import ValidationError
 from marshmallow.fields import Field
 
-from api_service import body
-from api_service.errors import Invalid
-from api_service.fields import operator_code
-from api_service.imports import ABSENT, Lines, Row, Wrong
-from api_service.schemas import ClientSchema
+from api_service.directory.importer import ABSENT, Lines, Row, Wrong
+from api_service.directory.schema import ClientSchema
+from api_service.web import body
+from api_service.web.fields import operator_code
+from api_service.web.problems import Invalid
 
 MAX_LINE = 8 * 1024
 """Bytes of a line, and characters of a quoted cell."""

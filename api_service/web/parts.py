@@ -1,6 +1,6 @@
 """What a request works with, given to the application when it is made."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -9,8 +9,6 @@ from flask import Request, current_app, request
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from api_service.imports import Importer
-from api_service.probe import Probe
 from shared.database.engine import one_statement
 from shared.ledger.entries import Entries, open_entries
 from shared.ledger.slot import Slot
@@ -29,9 +27,7 @@ class Parts:
 
     engine: Engine
     sessions: sessionmaker[Session]
-    importer: Importer
     announcer: Announcer
-    probes: Mapping[str, Probe]
     default_timezone: str
     slot: Slot
 

@@ -7,24 +7,22 @@ leaves whole batches and true counts, and taking the same file again changes not
 import io
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
 from itertools import count
 from typing import Any
 
 import psycopg2
 from psycopg2.errors import DeadlockDetected
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 from werkzeug.exceptions import HTTPException
 
-from api_service.errors import NotFound, Problem, TooMany
-from api_service.page import Page, rows, total
-from api_service.refusal import Refusal
+from api_service.directory.progress import found
+from api_service.web.problems import Problem, TooMany
+from api_service.web.refusal import Refusal
 from shared import clock
 from shared.database.models import Import
 from shared.metrics import IMPORTED_LINES
@@ -35,8 +33,6 @@ BATCH = 10_000  # lines
 LINGER = 1.0
 """Seconds after which a batch is taken though it is not full, so that a slow file shows its progress, too."""
 LISTED = 100  # errors
-SILENT = timedelta(minutes=2)
-"""Without a sign of life for so long an import is broken: longer than the slowest client that is not given up."""
 _RETRY_AFTER = 5  # seconds
 _ATTEMPTS = 3
 
@@ -55,44 +51,6 @@ class Wrong:
 
 
 Lines = Iterator[Row | Wrong]
-
-
-class ImportState(StrEnum):
-    RUNNING = "running"  # lines are coming in
-    FINISHED = "finished"  # every line was taken or refused
-    BROKEN = "broken"  # it ended before the file did; what had been taken stays
-
-
-def state(one: Import, now: datetime) -> ImportState:
-    if one.ended_at is None:
-        return ImportState.RUNNING if now - one.heard_at < SILENT else ImportState.BROKEN
-    return ImportState.FINISHED if one.failure is None else ImportState.BROKEN
-
-
-def shown(one: Import, now: datetime) -> dict[str, Any]:
-    """As `schemas.ImportSchema` wants it."""
-    names = ("id", "name", "started_at", "ended_at", "lines", "created", "updated", "refused", "errors")
-    found = state(one, now)
-    vanished = "The process that read it is gone." if found is ImportState.BROKEN else None
-    return {**{name: getattr(one, name) for name in names}, "state": found, "failure": one.failure or vanished}
-
-
-def listed(session: Session, page: Page, name: str | None) -> tuple[Sequence[Import], int]:
-    """One page, the newest first, and how many there are. In a `parts.snapshot`.
-
-    name: only those that were given it.
-    """
-    query = select(Import) if name is None else select(Import).where(Import.name == name)
-    number = total(session, query)
-    return rows(session, query, Import.id, page, number, descending=True), number
-
-
-def found(session: Session, import_id: int, *, lock: bool = False) -> Import:
-    """Raises NotFound."""
-    one = session.get(Import, import_id, with_for_update=lock or None)
-    if one is None:
-        raise NotFound(f"There is no import {import_id}.")
-    return one
 
 
 class Importer:

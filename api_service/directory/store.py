@@ -9,8 +9,8 @@ from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from api_service.errors import Conflict, NotFound
-from api_service.page import Page, rows
+from api_service.web.page import Page, rows
+from api_service.web.problems import Conflict, NotFound
 from shared.database.models import Client
 from shared.ledger.entries import open_entries
 from shared.ledger.slot import Slot
@@ -34,7 +34,7 @@ def found(session: Session, client_id: int, *, lock: bool = False) -> Client:
 
 
 def created(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
-    """One statement. What `schemas.ClientSchema` wants. Raises Conflict."""
+    """One statement. What `ClientSchema` wants. Raises Conflict."""
     with _one_phone_each():
         client_id = connection.execute(_INSERT, values).scalar_one()
     return {"id": client_id, **values}

@@ -6,12 +6,14 @@ Keys are made on the command line only: a stolen one, whatever its scope, makes 
 from collections.abc import Sequence
 
 from flask.views import MethodView
+from marshmallow import Schema, fields
 
-from api_service import keys
-from api_service.documentation import Blueprint
-from api_service.key import Scope
-from api_service.parts import transaction
-from api_service.schemas import KeySchema
+from api_service.access import store
+from api_service.web.document import Blueprint
+from api_service.web.fields import Moment
+from api_service.web.key import Scope
+from api_service.web.parts import transaction
+from api_service.web.schema import described
 from shared import logs
 from shared.database.models import ApiKey
 
@@ -36,6 +38,18 @@ _ID = {
 }
 
 
+class KeySchema(Schema):
+    id = fields.String(metadata=described("The public part of the key; log lines have it too.", example="0f3a9c21b7de"))
+    name = fields.String(metadata=described("Whose it is.", example="shop"))
+    scope = fields.String(metadata=described("What it may do.", enum=[str(scope) for scope in Scope], example="write"))
+    created_at = Moment(metadata=described("When it was made."))
+    expires_at = Moment(allow_none=True, metadata=described("It opens nothing from then on; null: it does not expire."))
+    revoked_at = Moment(allow_none=True, metadata=described("When it was revoked; null: it was not."))
+    last_used_at = Moment(
+        allow_none=True, metadata=described("When it was used last, to a minute or two; null: it was not used yet.")
+    )
+
+
 @blueprint.route("/")
 class Keys(MethodView):
     @blueprint.operation("listKeys", scope=Scope.ADMIN, answer=KeySchema(many=True), gives=[_GIVEN])
@@ -45,7 +59,7 @@ class Keys(MethodView):
         All there ever were, the oldest first, without their secrets: those are stored nowhere.
         """
         with transaction() as session:
-            return keys.listed(session)
+            return store.listed(session)
 
 
 @blueprint.route("/<key:key_id>/", parameters=[_ID])
@@ -57,5 +71,5 @@ class OneKey(MethodView):
         For good, within five seconds. It stays in the list. Repeating it is harmless.
         """
         with transaction() as session:
-            revoked = keys.revoke(session, key_id)
+            revoked = store.revoke(session, key_id)
         _log.info("api_key_revoked", key_name=revoked.name)  # which one, and by whom, the line knows from the request

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from api_service.thinning import Thinning
+from api_service.web.thinning import Thinning
 from shared import clock, logs
 from shared.metrics import LOG_LINES_LEFT_OUT
 

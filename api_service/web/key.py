@@ -15,8 +15,9 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
-from api_service.refusal import Refusal
+from api_service.web.refusal import Refusal
 
 _SHAPE = re.compile(r"nsk_([0-9a-f]{12})_([A-Za-z0-9_-]{32,86})")
 
@@ -72,6 +73,17 @@ class Key:
         if self.revoked_at is not None:
             return Refusal.REVOKED
         return Refusal.EXPIRED if self.expires_at is not None and self.expires_at <= now else None
+
+
+class Keyring(Protocol):
+    """All keys at hand."""
+
+    def find(self, token: Token, fresh: float = ...) -> Key | Refusal:
+        """The key that this token is, or why it opens nothing. Raises SQLAlchemyError: without the database nobody can
+        say.
+
+        fresh: how many seconds ago the keys may have been read; a few, where it is left out.
+        """
 
 
 def new() -> Token:

@@ -9,9 +9,10 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from api_service import key, keys
-from api_service.errors import Problem
-from api_service.key import Scope, Token
+from api_service.access import keyring, store
+from api_service.web import key
+from api_service.web.key import Scope, Token
+from api_service.web.problems import Problem
 from shared import clock, logs, migrate
 from shared.database.access import ensure_database
 from shared.database.engine import first_line
@@ -56,14 +57,14 @@ class _Answer:
 
 def _create(options: argparse.Namespace, session: Session) -> _Answer:
     token = key.new()
-    keys.stored(session, token, options.name, options.scope, _from_now(options.expires))
+    store.stored(session, token, options.name, options.scope, _from_now(options.expires))
     about = {"key_name": options.name, "scope": str(options.scope)}
     return _Answer(str(token), "api_key_made", _SHOWN_ONCE, key_id=token.id, **about)
 
 
 def _adopt(options: argparse.Namespace, session: Session) -> _Answer:
     token: Token = options.file
-    if not keys.stored(session, token, options.name, options.scope, None):
+    if not store.stored(session, token, options.name, options.scope, None):
         return _Answer(f"Key {token.id} is known already, and left as it is.")
     about = {"key_name": options.name, "scope": str(options.scope)}
     return _Answer(f"Key {token.id} is adopted.", "api_key_made", key_id=token.id, **about)
@@ -71,20 +72,20 @@ def _adopt(options: argparse.Namespace, session: Session) -> _Answer:
 
 def _rotate(options: argparse.Namespace, session: Session) -> _Answer:
     token = key.new()
-    old = keys.rotate(session, options.id, token, options.overlap, _from_now(options.expires))
+    old = store.rotate(session, options.id, token, options.overlap, _from_now(options.expires))
     remark = f"{_SHOWN_ONCE} Key {old.id} opens until {old.expires_at:%Y-%m-%d %H:%M} UTC."
     about = {"instead_of": old.id, "key_name": old.name, "scope": old.scope}
     return _Answer(str(token), "api_key_rotated", remark, key_id=token.id, **about)
 
 
 def _revoke(options: argparse.Namespace, session: Session) -> _Answer:
-    one = keys.revoke(session, options.id)
-    text = f"Key {one.id} is revoked. It opens nothing more within {keys.FRESH:g} s."
+    one = store.revoke(session, options.id)
+    text = f"Key {one.id} is revoked. It opens nothing more within {keyring.FRESH:g} s."
     return _Answer(text, "api_key_revoked", key_id=one.id, key_name=one.name)
 
 
 def _list(_options: argparse.Namespace, session: Session) -> _Answer:
-    return _Answer("\n".join(_row(one) for one in keys.listed(session)) or "There is no key.")
+    return _Answer("\n".join(_row(one) for one in store.listed(session)) or "There is no key.")
 
 
 _ACTIONS = {"create": _create, "adopt": _adopt, "list": _list, "rotate": _rotate, "revoke": _revoke}

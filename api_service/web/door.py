@@ -5,22 +5,26 @@ Whatever does not say that it is open needs a key, also a place that there is no
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from flask import Flask, Request, current_app, g
 
-from api_service.access import about, known_as
-from api_service.errors import OTHER_SITE, Forbidden, TooMany, TooSmall, Unauthorized
-from api_service.key import Key, Scope, parsed
-from api_service.keys import Keyring
-from api_service.last_use import LastUse
-from api_service.loopback import is_from_here
-from api_service.parts import asked
-from api_service.rate import Rate
-from api_service.refusal import Refusal
-from api_service.share import Share
-from api_service.watch import Watch, Watched
+from api_service.web.key import Key, Keyring, Scope, parsed
+from api_service.web.loopback import is_from_here
+from api_service.web.middleware import about, known_as
+from api_service.web.parts import asked
+from api_service.web.problems import OTHER_SITE, Forbidden, TooMany, TooSmall, Unauthorized
+from api_service.web.rate import Rate
+from api_service.web.refusal import Refusal
+from api_service.web.share import Share
+from api_service.web.watch import Watch, Watched
 
 _OPEN = frozenset({"root", "api-docs.openapi_json", "swagger_ui.show"})  # the documents; they hold no secret
+
+
+class LastUse(Protocol):
+    def note(self, key_id: str) -> None:
+        """That it was used just now."""
 
 
 def register(

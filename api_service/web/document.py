@@ -12,11 +12,11 @@ from marshmallow import Schema
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, ValidationError
 
-from api_service import errors, upload
-from api_service.body import MAX_BYTES, BodyParser
-from api_service.fields import YEARS
-from api_service.key import Scope
-from api_service.schemas import ErrorSchema
+from api_service.web import problems, upload
+from api_service.web.body import MAX_BYTES, BodyParser
+from api_service.web.fields import YEARS
+from api_service.web.key import Scope
+from api_service.web.schema import ErrorSchema
 
 View = TypeVar("View", bound=Callable[..., Any])
 SchemaLike = Schema | type[Schema]
@@ -56,7 +56,7 @@ _FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
     401: (
         "Unauthorized",
         "There is no API key, or none that is valid.",
-        _error(401, "Unauthorized", errors.NEEDS_KEY),
+        _error(401, "Unauthorized", problems.NEEDS_KEY),
     ),
     403: (
         "Forbidden",
@@ -90,7 +90,7 @@ _FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
         _error(
             422,
             "Unprocessable Entity",
-            errors.SEE_ERRORS,
+            problems.SEE_ERRORS,
             {"json": {"timezone": ["Must be an IANA time zone such as Europe/Moscow."]}},
         ),
     ),
@@ -122,7 +122,7 @@ _SCHEME = {
 _OTHER_SITE = (
     "Forbidden",
     "Without keys the service is for programs on its own machine: a page of another site asks.",
-    _error(403, "Forbidden", errors.OTHER_SITE),
+    _error(403, "Forbidden", problems.OTHER_SITE),
 )
 _CHALLENGE = {"WWW-Authenticate": {"description": "What is wanted (RFC 6750).", "schema": {"type": "string"}}}
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds until then.", "schema": {"type": "integer"}}}
@@ -150,7 +150,7 @@ _FILE_FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
     422: (
         "InvalidFile",
         "The file as a whole, or the query, is not valid. Nothing was changed.",
-        _error(422, "Unprocessable Entity", errors.SEE_ERRORS, {"header": {"phone": ["Missing column."]}}),
+        _error(422, "Unprocessable Entity", problems.SEE_ERRORS, {"header": {"phone": ["Missing column."]}}),
     ),
     429: (
         "TooManyImports",
@@ -194,7 +194,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # the library has no types
     DEFAULT_ERROR_RESPONSE_NAME = None  # every operation names its own
 
     def handle_http_exception(self, error: HTTPException) -> Response:
-        return errors.from_http(error)
+        return problems.from_http(error)
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
@@ -256,7 +256,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                 decorated = self.arguments(resolve_schema_instance(query), location="query")(decorated)
             if body:
                 decorated = self.arguments(resolve_schema_instance(body), example=sends)(decorated)
-            decorated.scope = wanted  # `admission` looks here
+            decorated.scope = wanted  # the door looks here
             return decorated  # type: ignore[no-any-return]
 
         return decorate

@@ -5,12 +5,12 @@ from typing import Any
 
 from flask.views import MethodView
 
-from api_service import clients
-from api_service.access import about
-from api_service.documentation import Blueprint, path_id
-from api_service.page import Page, PageSchema
-from api_service.parts import parts, snapshot, statement, transaction
-from api_service.schemas import ClientSchema
+from api_service.directory import store
+from api_service.directory.schema import ClientSchema
+from api_service.web.document import Blueprint, path_id
+from api_service.web.middleware import about
+from api_service.web.page import Page, PageSchema
+from api_service.web.parts import parts, snapshot, statement, transaction
 from shared.database.models import Client
 
 blueprint = Blueprint("Clients", "The directory of people who can be reached.", "/clients")
@@ -30,7 +30,7 @@ class Clients(MethodView):
         One page of the directory, in the order of ids.
         """
         with snapshot() as session:
-            rows, total = clients.listed(session, query["page"])
+            rows, total = store.listed(session, query["page"])
         return rows, query["page"].header(total)
 
     @blueprint.operation(
@@ -42,7 +42,7 @@ class Clients(MethodView):
         Mailings that have started already are not for him. 409 if another client has the phone.
         """
         with statement() as connection:
-            client = clients.created(connection, values)
+            client = store.created(connection, values)
         about(client_id=client["id"])
         return client
 
@@ -56,7 +56,7 @@ class OneClient(MethodView):
         By the id that was given at his creation.
         """
         with transaction() as session:
-            return clients.found(session, client_id)
+            return store.found(session, client_id)
 
     @blueprint.operation(
         "replaceClient", body=ClientSchema, sends=_SENT, answer=ClientSchema, gives=_GIVEN, fails=[404, 409]
@@ -68,7 +68,7 @@ class OneClient(MethodView):
         phone.
         """
         with transaction() as session:
-            return clients.changed(session, client_id, values)
+            return store.changed(session, client_id, values)
 
     @blueprint.operation(
         "changeClient",
@@ -85,7 +85,7 @@ class OneClient(MethodView):
         Messages that are still to be sent go to the new phone. 409 if another client has it.
         """
         with transaction() as session:
-            return clients.changed(session, client_id, values)
+            return store.changed(session, client_id, values)
 
     @blueprint.operation("deleteClient", status=204, fails=[404])
     def delete(self, client_id: int) -> None:
@@ -95,4 +95,4 @@ class OneClient(MethodView):
         arrive. What was sent stays in the statistics.
         """
         with transaction() as session:
-            clients.delete(session, client_id, parts().slot)
+            store.delete(session, client_id, parts().slot)

@@ -8,9 +8,9 @@ from urllib.parse import quote
 import structlog
 from flask import Flask, Response, g
 
-from api_service.parts import asked
-from api_service.request_id import request_id
-from api_service.request_log import RequestLog
+from api_service.web.parts import asked
+from api_service.web.request_id import request_id
+from api_service.web.request_log import RequestLog
 from shared import clock
 from shared.metrics import REFUSED, REQUEST_SECONDS, REQUESTS
 

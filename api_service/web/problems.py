@@ -26,10 +26,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from api_service.refusal import Refusal
+from api_service.web.refusal import Refusal
 
 if TYPE_CHECKING:  # it declares metrics, whose directory is not known when this is imported first
-    from api_service.request_log import RequestLog
+    from api_service.web.request_log import RequestLog
 
 RETRY_AFTER = "5"  # seconds
 

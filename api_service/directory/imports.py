@@ -2,21 +2,26 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-from flask import request
+from flask import current_app, request
 from flask.views import MethodView
+from marshmallow import EXCLUDE, Schema, fields, validate
 from webargs.flaskparser import abort
 
-from api_service import client_lines, imports, upload
-from api_service.access import about
-from api_service.admission import watched
-from api_service.client_lines import CSV, NDJSON
-from api_service.documentation import Blueprint, path_id
-from api_service.page import Page
-from api_service.parts import parts, snapshot, transaction
-from api_service.schemas import ImportQuerySchema, ImportSchema, ImportsQuerySchema
-from api_service.watch import ENDED
+from api_service.directory import client_lines, progress
+from api_service.directory.client_lines import CSV, NDJSON
+from api_service.directory.importer import LISTED, Importer
+from api_service.directory.progress import ImportState
+from api_service.web import upload
+from api_service.web.document import Blueprint, path_id
+from api_service.web.door import watched
+from api_service.web.fields import Moment, Text
+from api_service.web.middleware import about
+from api_service.web.page import Page, PageSchema
+from api_service.web.parts import snapshot, transaction
+from api_service.web.schema import described
+from api_service.web.watch import ENDED
 from shared import clock
 
 blueprint = Blueprint("Imports", "Clients by the million, from a file.", "/clients")
@@ -43,6 +48,62 @@ _GIVEN = {
 View = dict[str, Any]
 
 
+class LineErrorSchema(Schema):
+    line = fields.Integer(metadata=described("Its number, counted from 1.", example=3))
+    errors = fields.Dict(
+        metadata=described("What is wrong with it: lists of sentences by field, `_schema` for the line as a whole.")
+    )
+
+
+class ImportSchema(Schema):
+    id = fields.Integer(metadata=described("Given by the service.", example=1))
+    name = fields.String(metadata=described("The one it was given in the query, or empty.", example="crm-2050-01-31"))
+    state = fields.Enum(
+        ImportState,
+        by_value=fields.String,
+        metadata=described(
+            "`running`; `finished`: the whole file was read; `broken`: it ended before the file did, and what had been"
+            " taken stays. One whose process died is broken after two minutes."
+        ),
+    )
+    started_at = Moment(metadata=described("When its first line was there."))
+    ended_at = Moment(allow_none=True, metadata=described("Null while it runs, and if its process died."))
+    failure = fields.String(allow_none=True, metadata=described("Why it is broken; null otherwise."))
+    lines = fields.Integer(
+        metadata=described("Lines taken or refused by now; the sum of the following three.", example=3)
+    )
+    created = fields.Integer(metadata=described("Lines that added a client.", example=1))
+    updated = fields.Integer(
+        metadata=described(
+            "Lines about a client who was there already, whether or not they changed anything.", example=1
+        )
+    )
+    refused = fields.Integer(metadata=described("Lines that were not valid.", example=1))
+    errors = fields.List(
+        fields.Nested(LineErrorSchema),
+        metadata=described(f"The first {LISTED} refused lines; `refused` counts all of them."),
+    )
+
+
+class ImportName(Text):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(1, 64), **kwargs)
+
+
+class ImportQuerySchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    name = ImportName(
+        load_default="",
+        metadata=described("Any name for this import, at most 64 characters, to find it by while it runs."),
+    )
+
+
+class ImportsQuerySchema(PageSchema):
+    name = ImportName(load_default=None, metadata=described("Only imports that were given this name."))
+
+
 @blueprint.route("/import/")
 class ImportClients(MethodView):
     @blueprint.operation("importClients", query=ImportQuerySchema, files=_FILES, answer=ImportSchema, gives=_GIVEN)
@@ -61,7 +122,7 @@ class ImportClients(MethodView):
         content_type = _ALIASES.get(request.mimetype, request.mimetype)
         if content_type not in _FILES:
             abort(415, message=f"The content type must be {' or '.join(_FILES)}.")
-        importer = parts().importer
+        importer = cast(Importer, current_app.extensions["importer"])
         with importer.place(), watched() as watch:
             pieces = upload.pieces(request)
             lines = client_lines.read(content_type, watch.pieces(pieces) if watch else pieces)
@@ -69,7 +130,7 @@ class ImportClients(MethodView):
             about(import_id=import_id)
             if watch:
                 watch.when_over = partial(importer.end, import_id, ENDED)
-            return imports.shown(importer.take(import_id, lines), clock.now())
+            return progress.shown(importer.take(import_id, lines), clock.now())
 
 
 @blueprint.route("/imports/")
@@ -82,9 +143,9 @@ class Imports(MethodView):
         """
         page: Page = query["page"]
         with snapshot() as session:
-            rows, total = imports.listed(session, page, query["name"])
+            rows, total = progress.listed(session, page, query["name"])
         now = clock.now()
-        return [imports.shown(one, now) for one in rows], page.header(total)
+        return [progress.shown(one, now) for one in rows], page.header(total)
 
 
 @blueprint.route("/imports/<id:import_id>/", parameters=[path_id("import_id", "The id of the import.")])
@@ -96,4 +157,4 @@ class OneImport(MethodView):
         With what it has done by now.
         """
         with transaction() as session:
-            return imports.shown(imports.found(session, import_id), clock.now())
+            return progress.shown(progress.found(session, import_id), clock.now())

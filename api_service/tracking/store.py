@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session, aliased
 
-from api_service.page import Page, rows
+from api_service.web.page import Page, rows
 from shared.database.models import Message
 from shared.domain.message import HELD_STATES, OPEN_STATES, RARE_STATES, WAITING_STATES, MessageState
 from shared.ledger.figures import Figures

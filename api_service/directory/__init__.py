@@ -1,0 +1,1 @@
+"""Who can be reached: clients, and files of them."""

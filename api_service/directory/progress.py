@@ -1,0 +1,54 @@
+"""How far the files of clients are on their way into the directory."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from api_service.web.page import Page, rows, total
+from api_service.web.problems import NotFound
+from shared.database.models import Import
+
+SILENT = timedelta(minutes=2)
+"""Without a sign of life for so long an import is broken: longer than the slowest client that is not given up."""
+
+
+class ImportState(StrEnum):
+    RUNNING = "running"  # lines are coming in
+    FINISHED = "finished"  # every line was taken or refused
+    BROKEN = "broken"  # it ended before the file did; what had been taken stays
+
+
+def state(one: Import, now: datetime) -> ImportState:
+    if one.ended_at is None:
+        return ImportState.RUNNING if now - one.heard_at < SILENT else ImportState.BROKEN
+    return ImportState.FINISHED if one.failure is None else ImportState.BROKEN
+
+
+def shown(one: Import, now: datetime) -> dict[str, Any]:
+    """As `imports.ImportSchema` wants it."""
+    names = ("id", "name", "started_at", "ended_at", "lines", "created", "updated", "refused", "errors")
+    found = state(one, now)
+    vanished = "The process that read it is gone." if found is ImportState.BROKEN else None
+    return {**{name: getattr(one, name) for name in names}, "state": found, "failure": one.failure or vanished}
+
+
+def listed(session: Session, page: Page, name: str | None) -> tuple[Sequence[Import], int]:
+    """One page, the newest first, and how many there are. In a `parts.snapshot`.
+
+    name: only those that were given it.
+    """
+    query = select(Import) if name is None else select(Import).where(Import.name == name)
+    number = total(session, query)
+    return rows(session, query, Import.id, page, number, descending=True), number
+
+
+def found(session: Session, import_id: int, *, lock: bool = False) -> Import:
+    """Raises NotFound."""
+    one = session.get(Import, import_id, with_for_update=lock or None)
+    if one is None:
+        raise NotFound(f"There is no import {import_id}.")
+    return one

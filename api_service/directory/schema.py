@@ -1,0 +1,44 @@
+"""A client as requests and answers have them."""
+
+from typing import Any
+
+from marshmallow import fields, post_load, validate
+
+from api_service.web.fields import OperatorCode, Phone, Text, Zone, operator_code
+from api_service.web.parts import parts
+from api_service.web.schema import BodySchema, described
+
+
+class ClientSchema(BodySchema):
+    id = fields.Integer(
+        dump_only=True, required=True, metadata=described("Given by the service, never given again.", example=1)
+    )
+    phone = Phone(
+        required=True,
+        metadata=described("11 digits, the first of them 7. No two clients share one.", example="79123456789"),
+    )
+    operator_code = OperatorCode(
+        metadata=described(
+            "Three digits; digits 2 to 4 of the phone where it is left out. Only the shape is checked: the numbering"
+            " plan changes every month, and a number that moved to another operator keeps its digits.",
+            example="912",
+        )
+    )
+    tag = Text(
+        load_default=lambda: "",
+        validate=validate.Length(max=64),
+        metadata=described("Any label, at most 64 characters; empty where it is left out.", example="vip"),
+    )
+    timezone = Zone(
+        load_default=lambda: parts().default_timezone,
+        metadata=described(
+            "The IANA name of the client's time zone; that of DEFAULT_TIMEZONE where it is left out.",
+            example="Europe/Moscow",
+        ),
+    )
+
+    @post_load
+    def _default_operator_code(self, data: dict[str, Any], partial: bool | None, **_: Any) -> dict[str, Any]:
+        if not partial:
+            data.setdefault("operator_code", operator_code(data["phone"]))
+        return data

@@ -1,1 +1,0 @@
-"""What one can do over HTTP, by tag."""

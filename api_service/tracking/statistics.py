@@ -1,0 +1,200 @@
+"""The figures: of everything, and of one mailing down to its messages."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask.views import MethodView
+from marshmallow import Schema, fields
+
+from api_service.mailings import store as mailings
+from api_service.tracking import store
+from api_service.web.document import Blueprint, path_id
+from api_service.web.fields import Moment
+from api_service.web.figures import COUNTS, counts
+from api_service.web.page import Page, PageSchema
+from api_service.web.parts import snapshot
+from api_service.web.schema import described
+from shared.domain.mailing import MailingState, mailing_state
+from shared.domain.message import Error, MessageState
+from shared.ledger.figures import read_errors, read_repeated, read_totals
+
+blueprint = Blueprint("Statistics", "Where the messages stand.", "/mailings")
+
+_STARTS_AT, _ENDS_AT = "2050-01-31T06:00:00+00:00", "2050-01-31T18:00:00+00:00"
+_COUNTS = {"audience": 3} | {str(state): 0 for state in MessageState} | {"sent": 2, "retrying": 1}
+_MESSAGE = {
+    "id": 1,
+    "client_id": 1,
+    "status": "retrying",
+    "attempts": 1,
+    "error": "server_error",
+    "sent_at": None,
+    "due_at": "2050-01-31T06:00:35.412003+00:00",
+}
+
+Answer = tuple[dict[str, Any], dict[str, str]]
+
+
+_OF_MAILING: dict[str, fields.Field[Any]] = {
+    "mailing_id": fields.Integer(required=True, metadata=described("The mailing.", example=1)),
+    "state": fields.Enum(MailingState, by_value=fields.String, required=True, metadata=described("Of the mailing.")),
+}
+
+MailingFiguresSchema = Schema.from_dict(
+    {
+        **_OF_MAILING,
+        "starts_at": Moment(required=True, metadata=described("When it was, or will be, launched.")),
+        "ends_at": Moment(required=True, metadata=described("Nothing is sent from this moment on.")),
+        **COUNTS,
+    },
+    name="MailingFigures",
+)
+
+GeneralStatisticsSchema = Schema.from_dict(
+    {
+        **COUNTS,
+        "mailings": fields.List(
+            fields.Nested(MailingFiguresSchema), required=True, metadata=described("One page of them.")
+        ),
+    },
+    name="GeneralStatistics",
+)
+
+
+_MEANINGS = "Where it stands. " + "; ".join(f"`{state}`: {state.meaning}" for state in MessageState) + "."
+
+
+class MessageSchema(Schema):
+    id = fields.Integer(required=True, metadata=described("The provider knows the message by this number.", example=1))
+    client_id = fields.Integer(
+        required=True, metadata=described("The client; he may have been deleted since.", example=1)
+    )
+    status = fields.Enum(MessageState, by_value=fields.String, required=True, metadata=described(_MEANINGS))
+    attempts = fields.Integer(required=True, metadata=described("Calls of the provider that count.", example=1))
+    error = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=described("Why the last attempt did not succeed; null if it did.", enum=[*map(str, Error), None]),
+    )
+    sent_at = Moment(
+        required=True, allow_none=True, metadata=described("When the provider had accepted it; null if it has not.")
+    )
+    due_at = Moment(
+        required=True,
+        allow_none=True,
+        metadata=described("When it is looked at again if nothing else happens; null once it is final."),
+    )
+
+
+DetailStatisticsSchema = Schema.from_dict(
+    {
+        **_OF_MAILING,
+        **COUNTS,
+        "errors": fields.Dict(
+            keys=fields.String(),
+            values=fields.Integer(),
+            required=True,
+            metadata=described("Attempts that did not succeed, by kind.", example={"server_error": 2}),
+        ),
+        "repeated": fields.Integer(
+            required=True,
+            metadata=described(
+                "Calls for a message that the provider may have had already, because an answer was lost: so many"
+                " clients, at most, got it twice.",
+                example=0,
+            ),
+        ),
+        "first_sent_at": Moment(required=True, allow_none=True, metadata=described("Null while nothing is sent.")),
+        "last_sent_at": Moment(required=True, allow_none=True, metadata=described("Null while nothing is sent.")),
+        "messages": fields.List(fields.Nested(MessageSchema), required=True, metadata=described("One page of them.")),
+    },
+    name="DetailStatistics",
+)
+
+
+class DetailQuerySchema(PageSchema):
+    status = fields.Enum(
+        MessageState,
+        by_value=fields.String,
+        load_default=None,
+        metadata=described("Only messages that are in this state."),
+    )
+
+
+@blueprint.route("/general_statistics/")
+class GeneralStatistics(MethodView):
+    @blueprint.operation(
+        "generalStatistics",
+        query=PageSchema,
+        answer=GeneralStatisticsSchema,
+        gives=_COUNTS
+        | {"mailings": [{"mailing_id": 1, "state": "running", "starts_at": _STARTS_AT, "ends_at": _ENDS_AT} | _COUNTS]},
+    )
+    def get(self, query: Mapping[str, Page]) -> Answer:
+        """Show the statistics of all mailings
+
+        The totals over all mailings that are not deleted: how many messages there are and how many are in each state;
+        and the same for each mailing, one page of them in the order of ids. `audience` is always the sum of the counts
+        of all states.
+        """
+        with snapshot() as session:
+            totals = read_totals(session.connection())
+            rows, total = mailings.listed(session, query["page"])
+            figures = mailings.figures(session, rows)
+            now = mailings.moment(session)
+        shown = [
+            {
+                "mailing_id": row.id,
+                "state": mailing_state(row, now),
+                "starts_at": row.starts_at,
+                "ends_at": row.ends_at,
+                **counts(figures[row.id]),
+            }
+            for row in rows
+        ]
+        return {**counts(totals), "mailings": shown}, query["page"].header(total)
+
+
+@blueprint.route("/<id:mailing_id>/detail_statistics/", parameters=[path_id("mailing_id", "The id of the mailing.")])
+class DetailStatistics(MethodView):
+    @blueprint.operation(
+        "detailStatistics",
+        query=DetailQuerySchema,
+        answer=DetailStatisticsSchema,
+        gives={"mailing_id": 1, "state": "running"}
+        | _COUNTS
+        | {
+            "errors": {"server_error": 1},
+            "repeated": 0,
+            "first_sent_at": "2050-01-31T06:00:00.218374+00:00",
+            "last_sent_at": "2050-01-31T06:00:01.004127+00:00",
+            "messages": [_MESSAGE],
+        },
+        fails=[404],
+    )
+    def get(self, query: Mapping[str, Any], mailing_id: int) -> Answer:
+        """Show the statistics of a mailing
+
+        How many messages are in each state, attempts that did not succeed by kind of error, calls that were repeated
+        because an answer was lost, first and last success; and one page of the messages, all or those in the state
+        `status`, in the order of their ids, which is that of their clients.
+        """
+        page, status = query["page"], query["status"]
+        with snapshot() as session:
+            mailing = mailings.found(session, mailing_id)
+            figures = mailings.figures(session, [mailing])[mailing_id]
+            errors = read_errors(session.connection(), mailing_id)
+            repeated = read_repeated(session.connection(), mailing_id)
+            messages, number = store.listed(session, mailing_id, status, figures, page)
+            state = mailing_state(mailing, mailings.moment(session))
+        view = {
+            "mailing_id": mailing_id,
+            "state": state,
+            **counts(figures),
+            "errors": errors,
+            "repeated": repeated,
+            "first_sent_at": figures.first_sent_at,
+            "last_sent_at": figures.last_sent_at,
+            "messages": messages,
+        }
+        return view, page.header(number)
