@@ -6,15 +6,16 @@ Whatever these tests need they bring. They look at the product from outside: at 
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import pytest_runtest_makereport as pytest_runtest_makereport  # a failure shows the system
-from tests.e2e.conftest import running
+from tests.e2e.conftest import pytest_runtest_makereport, running
 from tests.e2e.system import Place, System
+
+__all__ = ["pytest_runtest_makereport"]  # a test that fails shows where the systems stand
 
 RunSystem = Callable[..., System]
 
@@ -54,15 +55,6 @@ class Sendings:
         """Seconds between two of them."""
         times = [at for at in self.times if since <= at <= until]
         return max((after - before for before, after in itertools.pairwise(times)), default=0.0)
-
-
-@contextmanager
-def told(request: pytest.FixtureRequest) -> Iterator[Callable[[str], None]]:
-    """Lines that a passing test says as well, for the figures of docs/high-availability.md: `pytest -rP`."""
-    lines: list[str] = []
-    yield lines.append
-    for line in lines:
-        print(line)
 
 
 def now() -> float:

@@ -40,8 +40,8 @@ class Cluster:
 
     def in_use(self, url: str) -> str:
         """The name of the node to which most connections of a virtual host go."""
-        nodes = Counter(one["node"] for one in self._any().connections(url))
-        return nodes.most_common(1)[0][0].partition("@")[0]
+        node: str = Counter(one["node"] for one in self._any().connections(url)).most_common(1)[0][0]
+        return node.partition("@")[0]
 
     def start(self) -> None:
         """All that do not run; returns when they serve."""
