@@ -36,9 +36,14 @@ def run_system(tmp_path: Path) -> Iterator[RunSystem]:
         def run(database_url: str, broker_url: str | None, *options: str, **more: Any) -> System:
             directory = tmp_path / str(next(numbers))
             directory.mkdir()
-            return stack.enter_context(running(Place(database_url, broker_url, directory), *options, **more))
+            settings = {"PROVIDER_TIMEOUT": PATIENCE, **more}
+            return stack.enter_context(running(Place(database_url, broker_url, directory), *options, **settings))
 
         yield run
+
+
+PATIENCE = "15"
+"""Seconds for a call: on a machine that is busy with all these servers, one that was only slow is not to be repeated."""
 
 
 class Sendings:
