@@ -115,7 +115,10 @@ def test_a_process_that_has_no_session_does_not_start(pooler: str, database: str
     for settings, sentence in (
         ({"DATABASE_URL": url(pooler, database)}, REFUSED),
         (
-            {"DATABASE_URL": url(pooler, database), "DATABASE_DIRECT_URL": url(pooler, database) + "?connect_timeout=7"},
+            {
+                "DATABASE_URL": url(pooler, database),
+                "DATABASE_DIRECT_URL": url(pooler, database) + "?connect_timeout=7",
+            },
             "DATABASE_DIRECT_URL must lead to PostgreSQL itself, and a pooler answers there.",
         ),
     ):
