@@ -2,27 +2,28 @@
 
 -- shared.messages.cancel._CANCEL_CLIENT
 with job as materialized (
-    select m.id, m.status from mailings g cross join lateral (
-        select id, status from messages where mailing_id = g.id and client_id = :client_id and status in ('pending', 'queued', 'retrying')
-        for update skip locked) m
-    where g.finished_at is null
+    select m.id, m.status from (
+        select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
+    ) known
+    cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
+    where known.status in ('pending', 'queued', 'retrying') and m.status in ('pending', 'queued', 'retrying')
 ), moved as (
     update messages m set due_at = null,
-    status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end from job where m.id = job.id
+    status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end from job where m.part = :part and m.id = job.id
     returning m.mailing_id, job.status as before, m.status as after
 )
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
 -- shared.messages.cancel._CANCEL_LOCKED
-with job as materialized (select id, status from messages where id = any(cast(:ids as bigint[]))), moved as (
+with job as materialized (select id, status from messages where part = :part and id = any(cast(:ids as bigint[]))), moved as (
     update messages m set due_at = null,
-    status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end from job where m.id = job.id
+    status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end from job where m.part = :part and m.id = job.id
     returning m.mailing_id, job.status as before, m.status as after
 )
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
 -- shared.messages.claim._MAILING
-select id, text, ends_at, window_from, window_until, now() as now, paused_at is not null as paused,
+select id, part, text, ends_at, window_from, window_until, now() as now, paused_at is not null as paused,
 cancelled_at is not null or ends_at <= now() as over , nextval('claims') as claim_id
 from mailings where id = :mailing_id;
 
@@ -31,48 +32,51 @@ update send_rate set next_at = greatest(next_at, now()) + :span where id = 1
 returning extract(epoch from next_at - cast(:span as interval) - now());
 
 -- shared.messages.claim._WAIT
-update messages set due_at = due_at + :wait where id = any(cast(:ids as bigint[]));
+update messages set due_at = due_at + :wait where part = :part and id = any(cast(:ids as bigint[]));
 
 -- shared.messages.claim._MOVE_TO_SENDING
 with job as materialized (
-    select m.id, m.status, m.client_id, m.attempts, m.maybe_delivered, c.phone, c.timezone
+    select m.id, m.status, m.client_id, m.attempts, m.maybe_delivered, m.phone, c.timezone
     from unnest(cast(:ids as bigint[])) as job (id)
-    cross join lateral (select * from messages where id = job.id limit 1 for update skip locked) m
+    cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
     left join lateral (select phone, timezone from clients where id = m.client_id limit 1) c on true
     where
     m.mailing_id = :mailing_id
     and (m.status = 'queued' or m.status = 'retrying' and m.due_at <= now() + interval '30 s')
-    and c.phone is not null
+    and c.timezone is not null and (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered))
     and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
 ), moved as (
     update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease
-    where id = any(array(select id from job))
+    where part = :part and id = any(array(select id from job))
 )
 select * from job;
 
 -- shared.messages.claim._ZONES
 select distinct c.timezone
 from unnest(cast(:ids as bigint[])) as job (id)
-cross join lateral (select client_id from messages where id = job.id limit 1) m
+cross join lateral (select client_id from messages where part = :part and id = job.id limit 1) m
 cross join lateral (select timezone from clients where id = m.client_id limit 1) c;
+
+-- shared.messages.claim._READDRESS
+update messages m set phone = (select phone from clients where id = m.client_id limit 1)
+where part = :part and id = any(cast(:ids as bigint[]));
 
 -- shared.messages.close._CLOSE
 with job as materialized (
-    select id, status from messages where mailing_id = :mailing_id and status in ('pending', 'queued', 'retrying')
-    order by due_at limit :limit for update skip locked
-), moved as (
+    select id, status from messages m
+    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'queued', 'retrying') and true
+    order by due_at, id
+    limit :limit for update skip locked), moved as (
     update messages m set due_at = null,
-    status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end from job where m.id = job.id
+    status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end from job where m.part = :part and m.id = job.id
     returning m.mailing_id, job.status as before, m.status as after
 )
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
--- shared.messages.close._HAS_WAITING
-select exists (select from messages where mailing_id = :mailing_id and status in ('pending', 'queued', 'retrying') order by due_at limit 1);
-
 -- shared.messages.create._LOCK_LAUNCH
 select id, operator_codes, tags, audience_cursor, ends_at <= now() as over,
-coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit
+coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
+coalesce(part, (select min(number) from parts where closed_at is null)) as part
 from mailings where id = :mailing_id and launched_at is null and cancelled_at is null and starts_at <= now()
 for update;
 
@@ -82,51 +86,68 @@ with span as materialized (
         select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
     ) ids
 ), created as (
-    insert into messages (mailing_id, client_id, status, due_at)
-    select :id, id, cast(:state as message_state), case when :state = 'pending' then now() end
+    insert into messages (part, mailing_id, client_id, phone, status, due_at)
+    select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then now() end
     from clients where id > :audience_cursor and id <= (select last from span)
     and (cast(:operator_codes as text[]) = '{}' or operator_code = any(cast(:operator_codes as text[])))
     and (cast(:tags as text[]) = '{}' or tag = any(cast(:tags as text[])))
     order by id
-    returning 1
+    returning id
 )
-select (select count(*) from created) as number, last, looked_at from span;
+select number, first_id, last_id, last, looked_at
+from span, (select count(*) as number, min(id) as first_id, max(id) as last_id from created) created;
 
 -- shared.messages.create._MOVE_CURSOR
 update mailings set audience_limit = :audience_limit, audience_cursor = :cursor, audience = audience + :count,
+part = :part, first_message_id = coalesce(first_message_id, :first_id),
+last_message_id = coalesce(:last_id, last_message_id),
 launched_at = case when :complete then now() end
 where id = :id;
 
+-- shared.messages.follow._FOLLOW
+with job as materialized (
+    select m.id, m.status from (
+        select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
+    ) known
+    cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
+    where known.status in ('pending', 'queued', 'retrying') and m.status in ('pending', 'queued', 'retrying')
+    and not (m.calls > 0 or m.maybe_delivered))
+update messages m set phone = :phone from job where m.part = :part and m.id = job.id;
+
 -- shared.messages.fragments._LOCK_JOB
-select m.id, m.status, c.timezone
+select m.id, m.status, c.timezone, (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered)) as is_addressed
 from unnest(cast(:ids as bigint[])) as job (id)
-cross join lateral (select * from messages where id = job.id limit 1 for update skip locked) m
+cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
 left join lateral (select phone, timezone from clients where id = m.client_id limit 1) c on true
 where
 m.mailing_id = :mailing_id
 and (m.status = 'queued' or m.status = 'retrying' and m.due_at <= now() + interval '30 s');
 
 -- shared.messages.fragments.PUT_BACK
-update messages set status = 'pending', due_at = now() + :due_in where id = any(cast(:ids as bigint[]));
+update messages set status = 'pending', due_at = now() + :due_in
+where part = :part and id = any(cast(:ids as bigint[]));
 
 -- shared.messages.hints._LOCK
 select mailing_id, slot from mailing_counters where mailing_id = any(:mailing_ids) and due_at <= now()
 order by mailing_id, slot for update skip locked;
 
 -- shared.messages.hints._LOOK
-select m.id, m.audience, s.is_complete, case
-when m.finished_at is not null or s.has_ended and m.closed_at is null then null
+select g.id, g.audience, s.is_complete, case
+when g.finished_at is not null or s.has_ended and g.closed_at is null then null
 when s.is_complete then now() + interval '5 s'
-when m.paused_at is null or s.has_ended then (
-    select due_at from messages where mailing_id = m.id and status in ('pending', 'queued', 'retrying') order by due_at limit 1)
+when g.paused_at is null or s.has_ended then (
+    select due_at from messages m
+    where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'queued', 'retrying') and true
+    order by due_at, id
+    limit 1)
 end as hint
-from mailings m cross join lateral (
-    select m.cancelled_at is not null or m.ends_at <= now() as has_ended,
-    m.finished_at is null and (m.launched_at is not null or m.cancelled_at is not null) and m.audience = (
+from mailings g cross join lateral (
+    select g.cancelled_at is not null or g.ends_at <= now() as has_ended,
+    g.finished_at is null and (g.launched_at is not null or g.cancelled_at is not null) and g.audience = (
         select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0)
-        from mailing_counters c where c.mailing_id = m.id) as is_complete
+        from mailing_counters c where c.mailing_id = g.id) as is_complete
 ) s
-where m.id = any(:mailing_ids);
+where g.id = any(:mailing_ids);
 
 -- shared.messages.hints._SETTLE
 update mailing_counters c set due_at = settled.hint
@@ -134,43 +155,64 @@ from unnest(cast(:mailing_ids as bigint[]), cast(:slots as smallint[]), cast(:hi
 as settled (mailing_id, slot, hint)
 where c.mailing_id = settled.mailing_id and c.slot = settled.slot;
 
--- shared.messages.hints._MEND
-select look.id, look.hint is not null and greatest(look.hint, now()) < coalesce(known.hint, 'infinity') as is_lost
-from (
-    select m.id, m.audience, s.is_complete, case
-    when m.finished_at is not null or s.has_ended and m.closed_at is null then null
+-- shared.messages.hints._UNFINISHED
+select id from mailings where finished_at is null and id > :after order by id limit :limit;
+
+-- shared.messages.hints._LOST
+select look.id from (
+    select g.id, g.audience, s.is_complete, case
+    when g.finished_at is not null or s.has_ended and g.closed_at is null then null
     when s.is_complete then now() + interval '5 s'
-    when m.paused_at is null or s.has_ended then (
-        select due_at from messages where mailing_id = m.id and status in ('pending', 'queued', 'retrying') order by due_at limit 1)
+    when g.paused_at is null or s.has_ended then (
+        select due_at from messages m
+        where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'queued', 'retrying') and true
+        order by due_at, id
+        limit 1)
     end as hint
-    from mailings m cross join lateral (
-        select m.cancelled_at is not null or m.ends_at <= now() as has_ended,
-        m.finished_at is null and (m.launched_at is not null or m.cancelled_at is not null) and m.audience = (
+    from mailings g cross join lateral (
+        select g.cancelled_at is not null or g.ends_at <= now() as has_ended,
+        g.finished_at is null and (g.launched_at is not null or g.cancelled_at is not null) and g.audience = (
             select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0)
-            from mailing_counters c where c.mailing_id = m.id) as is_complete
+            from mailing_counters c where c.mailing_id = g.id) as is_complete
     ) s
-    where m.finished_at is null and m.id > :after order by m.id limit :limit) look
+    where g.finished_at is null and g.id = any(:mailing_ids) offset 0) look
 cross join lateral (
     select min(due_at) as hint from (
         select due_at from mailing_counters where mailing_id = look.id offset 0) slots) known
-order by look.id;
+where look.hint is not null and greatest(look.hint, now()) < coalesce(known.hint, 'infinity');
+
+-- shared.messages.make_due._HINTED
+select distinct mailing_id from mailing_counters where due_at <= now() + interval '30 s';
 
 -- shared.messages.make_due._MAKE_DUE
-with hinted as materialized (
-    select distinct mailing_id from mailing_counters where due_at <= now() + interval '30 s'
-), job as materialized (
-    select m.id from hinted cross join lateral (
-        select id from messages where mailing_id = hinted.mailing_id and status = 'queued' and due_at > now()
-        order by due_at for update skip locked) m
+with job as materialized (
+    select m.id from unnest(cast(:mailing_ids as bigint[])) as hinted (mailing_id)
+    cross join lateral (
+        select id from messages m
+        where part = :part and mailing_id = hinted.mailing_id and lane = 0 and status in ('pending', 'queued', 'retrying') and status = 'queued' and due_at > now()
+        order by due_at, id
+        for update skip locked) m
 ), moved as (
-    update messages m set due_at = now() from job where m.id = job.id returning m.mailing_id
+    update messages m set due_at = now() from job where m.part = :part and m.id = job.id returning m.mailing_id
 )
 select distinct mailing_id from moved;
+
+-- shared.messages.parts._OF
+select id, part from mailings where id = any(:mailing_ids) order by id;
+
+-- shared.messages.parts._OPEN
+with recursive parts as (
+    (select part from mailings where finished_at is null and part is not null order by part limit 1)
+    union all
+    select (select part from mailings where finished_at is null and part > parts.part order by part limit 1)
+    from parts where parts.part is not null
+)
+select part from parts where part is not null;
 
 -- shared.messages.record._FINISH
 with moved as (
     update messages m set claim_id = null,
-    attempts = m.attempts + 1, error = :error, maybe_delivered = m.maybe_delivered or :ambiguous, status = cast(:after as message_state), due_at = null,
+    attempts = m.attempts + 1, calls = m.calls + 1, error = :error, maybe_delivered = m.maybe_delivered or :ambiguous, status = cast(:after as message_state), due_at = null,
     sent_at = case when :after = 'sent' then job.moment end
     from (
         select id, claim_id, coalesce(moment, now()) as moment
@@ -178,102 +220,136 @@ with moved as (
             cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:moments as timestamptz[])
         ) as job (id, claim_id, moment)
     ) job
-    where m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id, job.moment
+    where m.part = :part and m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id, job.moment
 )
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
 from moved group by mailing_id, quarter;
 
 -- shared.messages.record._RETRY
 with moved as (
-    update messages m set claim_id = null, attempts = m.attempts + 1, error = :error, maybe_delivered = m.maybe_delivered or :ambiguous, status = 'retrying', due_at = now() + :delay + interval '30 s'
+    update messages m set claim_id = null, attempts = m.attempts + 1, calls = m.calls + 1, error = :error, maybe_delivered = m.maybe_delivered or :ambiguous, status = 'retrying', due_at = now() + :delay + interval '30 s'
     from (
         select id, claim_id, coalesce(moment, now()) as moment
         from unnest(
             cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:moments as timestamptz[])
         ) as job (id, claim_id, moment)
     ) job
-    where m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id, job.moment
+    where m.part = :part and m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id, job.moment
 )
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
 from moved group by mailing_id, quarter;
 
 -- shared.messages.record._RETURN
 with moved as (
-    update messages m set claim_id = null, status = 'pending', due_at = now() + :pause
+    update messages m set claim_id = null, calls = m.calls + 1, status = 'pending', due_at = now() + :pause
     from (
         select id, claim_id, coalesce(moment, now()) as moment
         from unnest(
             cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:moments as timestamptz[])
         ) as job (id, claim_id, moment)
     ) job
-    where m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id, job.moment
+    where m.part = :part and m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id, job.moment
+)
+select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
+from moved group by mailing_id, quarter;
+
+-- shared.messages.record._UNCALLED
+with moved as (
+    update messages m set claim_id = null,
+    status = 'pending', due_at = now() + :pause,
+    phone = case when (m.calls > 0 or m.maybe_delivered) then m.phone
+    else coalesce((select phone from clients where id = m.client_id limit 1), m.phone) end
+    from (
+        select id, claim_id, coalesce(moment, now()) as moment
+        from unnest(
+            cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:moments as timestamptz[])
+        ) as job (id, claim_id, moment)
+    ) job
+    where m.part = :part and m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id, job.moment
 )
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
 from moved group by mailing_id, quarter;
 
 -- shared.messages.rescue._LOST
 with lost as materialized (
-    select id, mailing_id from messages
-    where status in ('sending') and due_at <= now() and mailing_id <> all(cast(:left_out as bigint[]))
+    select part, id, mailing_id from messages
+    where part = any(cast(:parts as integer[])) and status in ('sending') and due_at <= now()
+    and mailing_id <> all(cast(:left_out as bigint[]))
     order by due_at limit :limit
 )
-select mailing_id, array_agg(id) as ids from lost group by mailing_id order by mailing_id;
+select part, mailing_id, array_agg(id) as ids from lost group by part, mailing_id order by mailing_id;
 
 -- shared.messages.rescue._RESCUE
 with job as materialized (
     select m.id, m.status, m.attempts + 1 >= :attempts or (
         select cancelled_at is not null or ends_at <= now() from mailings where id = m.mailing_id) as last
     from unnest(cast(:ids as bigint[])) as job (id)
-    cross join lateral (select * from messages where id = job.id limit 1 for update skip locked) m
+    cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
     where m.status = 'sending' and m.due_at <= now()
 ), moved as (
-    update messages m set claim_id = null, attempts = m.attempts + 1, error = 'lease_lost', maybe_delivered = true,
+    update messages m set claim_id = null, attempts = m.attempts + 1, calls = m.calls + 1, error = 'lease_lost',
+    maybe_delivered = true,
     status = case when job.last then 'unknown'::message_state else 'pending' end,
-    due_at = case when job.last then null else now() end from job where m.id = job.id
+    due_at = case when job.last then null else now() end from job where m.part = :part and m.id = job.id
     returning m.mailing_id, job.status as before, m.status as after
 )
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
 -- shared.messages.retime._RETIME
 with job as materialized (
-    select id from messages where mailing_id = :mailing_id and status = 'pending' and due_at > now()
-    order by due_at limit :limit for update skip locked
-)
-update messages m set due_at = now() from job where m.id = job.id;
+    select id from messages m
+    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'queued', 'retrying') and status = 'pending' and due_at > now()
+    order by due_at, id
+    limit :limit for update skip locked)
+update messages m set due_at = now() from job where m.part = :part and m.id = job.id;
 
 -- shared.messages.take._MAILING
-select id, text, ends_at, window_from, window_until, now() as now, paused_at is not null as paused,
+select id, part, text, ends_at, window_from, window_until, now() as now, paused_at is not null as paused,
 cancelled_at is not null or ends_at <= now() as over
 from mailings where id = :mailing_id;
 
 -- shared.messages.take._DUE
 with job as materialized (
-    select id, status, cast(null as text) as timezone
-    from messages m where mailing_id = :mailing_id and due_at <= now() and status in ('pending', 'queued', 'retrying')
-    order by due_at limit :limit for update skip locked
+    select id, status, cast(null as text) as timezone from messages m
+    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'queued', 'retrying') and due_at <= now()
+    order by due_at, id
+    limit :limit for update skip locked
 )
 select timezone, status, array_agg(id) as ids from job group by timezone, status;
 
 -- shared.messages.take._DUE_BY_ZONE
 with job as materialized (
-    select id, status, (select timezone from clients c where c.id = m.client_id) as timezone
-    from messages m where mailing_id = :mailing_id and due_at <= now() and status in ('pending', 'queued', 'retrying')
-    order by due_at limit :limit for update skip locked
+    select id, status, (select timezone from clients c where c.id = m.client_id) as timezone from messages m
+    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'queued', 'retrying') and due_at <= now()
+    order by due_at, id
+    limit :limit for update skip locked
 )
 select timezone, status, array_agg(id) as ids from job group by timezone, status;
 
 -- shared.messages.take._QUEUE
-update messages set status = 'queued', due_at = now() + interval '30 s' where id = any(cast(:ids as bigint[]));
+update messages set status = 'queued', due_at = now() + interval '30 s'
+where part = :part and id = any(cast(:ids as bigint[]));
 
 -- shared.messages.take._IS_ALL_LOCKED
 with due as materialized (
-    select id from messages where mailing_id = :mailing_id and due_at <= now() and status in ('pending', 'queued', 'retrying')
-    order by due_at limit 1
-), free as materialized (
-    select id from messages where mailing_id = :mailing_id and due_at <= now() and status in ('pending', 'queued', 'retrying')
-    order by due_at limit 1 for update skip locked
-)
+    select id from messages m
+    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'queued', 'retrying') and due_at <= now()
+    order by due_at, id
+    limit 1),
+free as materialized (
+    select id from messages m
+    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'queued', 'retrying') and due_at <= now()
+    order by due_at, id
+    limit 1 for update skip locked)
 select exists (select from due) and not exists (select from free);
+
+-- shared.messages.waiting._WAITING
+select job.id, next.due_at <= now() from unnest(cast(:mailing_ids as bigint[])) as job (id)
+cross join lateral (
+    select due_at from messages m
+    where part = :part and mailing_id = job.id and lane = 0 and status in ('pending', 'queued', 'retrying') and true
+    order by due_at, id
+    limit 1) next;
 
 -- shared.ledger.check._BY_INDEX
 select set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false), set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false);
@@ -281,15 +357,19 @@ select set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan
 -- shared.ledger.check._SNAPSHOT
 set transaction isolation level repeatable read, read only;
 
--- shared.ledger.check._COMPLETE
-select id from mailings where id = any(:ids) and (launched_at is not null or cancelled_at is not null);
+-- shared.ledger.check._MAILINGS
+select id, part, first_message_id, last_message_id, launched_at is not null or cancelled_at is not null
+as is_complete
+from mailings where id = any(:ids);
 
 -- shared.ledger.check._COUNT
-select job.id, m.status, count(*) as number, max(m.client_id) as last
-from unnest(cast(:ids as bigint[]), cast(:afters as bigint[]), cast(:mosts as bigint[])) as job (id, after, most)
+select job.id, m.status, count(*) as read, count(*) filter (where m.mailing_id = job.id) as number,
+max(m.id) as last
+from unnest(cast(:ids as bigint[]), cast(:afters as bigint[]), cast(:lasts as bigint[]), cast(:mosts as bigint[]))
+as job (id, after, last, most)
 cross join lateral (
-    select status, client_id from messages where mailing_id = job.id and client_id > job.after
-    order by client_id limit job.most
+    select id, mailing_id, status from messages where part = :part and id > job.after and id <= job.last
+    order by id limit job.most
 ) m
 group by job.id, m.status;
 
@@ -480,8 +560,12 @@ select set_config('lock_timeout', :lock, true);
 -- dispatcher_service.leading.lease_guard._NOW
 select now();
 
+-- dispatcher_service.leading.session._SESSION
+select pg_backend_pid();
+
 -- dispatcher_service.leading.session._SETTINGS
-select set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
+select pg_backend_pid(),
+set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
 set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false),
 set_config('jit', 'off', false);
 
@@ -499,17 +583,13 @@ with found as (
     select id from mailings where window_changed and paused_at is null and finished_at is null
     and cancelled_at is null and ends_at > now()
 )
-select m.id, m.audience, m.ends_at, over, cancelled, closed_at is not null as closed,
+select m.part, not over and not cancelled and paused_at is null as may_be_fed,
+m.id, m.audience, m.ends_at, over, cancelled, closed_at is not null as closed,
 window_changed and starts_at <= now() and not over and not cancelled and paused_at is null as window_changed,
-launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched,
-not over and not cancelled and paused_at is null and coalesce(next.due_at <= now(), false) as due,
-next.due_at is not null as waiting
+launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched
 from found
 cross join lateral (select * from mailings where id = found.id limit 1) m
 cross join lateral (select m.ends_at <= now() as over, m.cancelled_at is not null as cancelled) state
-left join lateral (
-    select due_at from messages where mailing_id = m.id
-    and status in ('pending', 'queued', 'retrying') order by due_at limit 1) next on true
 order by m.ends_at, m.id;
 
 -- dispatcher_service.leading.walk._NEXT_START

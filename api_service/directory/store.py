@@ -15,6 +15,7 @@ from shared.database.models import Client
 from shared.ledger.entries import open_entries
 from shared.ledger.slot import Slot
 from shared.messages.cancel import cancel_client
+from shared.messages.follow import follow_phone
 
 _INSERT = insert(Client).returning(Client.id)
 
@@ -41,12 +42,15 @@ def created(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]
 
 
 def changed(session: Session, client_id: int, values: Mapping[str, Any]) -> Client:
-    """Raises NotFound, Conflict."""
+    """With their phone, that of their messages which were never called. Raises NotFound, Conflict."""
     client = found(session, client_id, lock=True)
+    phone = client.phone
     with _one_phone_each():
         for name, value in values.items():
             setattr(client, name, value)
         session.flush()
+    if client.phone != phone:
+        follow_phone(session.connection(), client_id, client.phone)
     return client
 
 

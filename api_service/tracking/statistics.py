@@ -185,7 +185,7 @@ class DetailStatistics(MethodView):
             figures = mailings.figures(session, [mailing])[mailing_id]
             errors = read_errors(session.connection(), mailing_id)
             repeated = read_repeated(session.connection(), mailing_id)
-            messages, number = store.listed(session, mailing_id, status, figures, page)
+            messages, number = store.listed(session, mailing, status, figures, page)
             state = mailing_state(mailing, mailings.moment(session))
         view = {
             "mailing_id": mailing_id,

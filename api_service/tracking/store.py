@@ -1,7 +1,7 @@
 """The messages of a mailing, page by page, in the order of their ids, which a launch gives in the order of the clients.
 
-Which index leads to a page is settled here, by the counters, and not left to what the planner believes of the table:
-a mailing has a million messages before anybody has counted them for it.
+All are in one part, which each query names. Which index leads to a page is settled here, by the counters, and not left
+to what the planner believes of the table: a mailing has a million messages before anybody has counted them for it.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session, aliased
 
 from api_service.web.page import Page, rows
-from shared.database.models import Message
+from shared.database.models import Mailing, Message
 from shared.domain.message import HELD_STATES, OPEN_STATES, RARE_STATES, WAITING_STATES, MessageState
 from shared.ledger.figures import Figures
 
@@ -19,7 +19,7 @@ FEW = 10_000
 
 
 def listed(
-    session: Session, mailing_id: int, status: MessageState | None, figures: Figures, page: Page
+    session: Session, mailing: Mailing, status: MessageState | None, figures: Figures, page: Page
 ) -> tuple[Sequence[Message], int]:
     """One page of a mailing's messages, all or those in one state; how many there are.
 
@@ -28,28 +28,37 @@ def listed(
     """
     number = figures.audience if status is None else figures.states[status]
     if status in RARE_STATES:  # by `messages_rare_idx`: nothing else finds five failed messages among a million
-        return rows(session, _of(mailing_id).where(Message.status == status), Message.id, page, number), number
+        return rows(session, _of(mailing).where(Message.status == status), Message.id, page, number), number
     if status in OPEN_STATES and sum(figures.states[one] for one in _together(status)) <= FEW:
-        found, message = _few(mailing_id, status)
-        return rows(session, found, message.client_id, page, number), number
+        found, message = _few(mailing, status)
+        return rows(session, found, message.id, page, number), number
     session.execute(_WALK)
-    found = _of(mailing_id) if status is None else _of(mailing_id).where(Message.status == status)
-    return rows(session, found, Message.client_id, page, number), number
+    found = _all(mailing) if status is None else _all(mailing).where(Message.status == status)
+    return rows(session, found, Message.id, page, number), number
 
 
 _WALK = text("set local enable_sort = off")  # a mailing that it takes for a small one it would read whole, and sort
 
 
-def _of(mailing_id: int) -> Select[Message]:
-    return select(Message).where(Message.mailing_id == mailing_id)
+def _of(mailing: Mailing) -> Select[Message]:
+    return select(Message).where(Message.part == mailing.part, Message.mailing_id == mailing.id)
 
 
-def _few(mailing_id: int, status: MessageState) -> tuple[Select[Message], type[Message]]:
+def _all(mailing: Mailing) -> Select[Message]:
+    """By their ids, among which there are few of other mailings: of those that were launched at the same time."""
+    return _of(mailing).where(Message.id.between(mailing.first_message_id, mailing.last_message_id))
+
+
+def _few(mailing: Mailing, status: MessageState) -> tuple[Select[Message], type[Message]]:
     """Through an index of open messages, which is in the order of `due_at`; then sorted."""
-    indexed = select(Message).where(Message.status.in_(_together(status))).order_by(Message.due_at).limit(FEW)
+    here = Message.part == mailing.part, Message.status.in_(_together(status))
+    indexed = select(Message).where(*here).order_by(Message.due_at, Message.id).limit(FEW)
     # That of leases knows no mailings, and holds what is on the wire now. The sum keeps other indexes out of it.
-    mailing = Message.mailing_id + 0 if status in HELD_STATES else Message.mailing_id
-    message = aliased(Message, indexed.where(mailing == mailing_id).subquery())
+    if status in HELD_STATES:
+        indexed = indexed.where(Message.mailing_id + 0 == mailing.id)
+    else:
+        indexed = indexed.where(Message.mailing_id == mailing.id, Message.lane == 0)
+    message = aliased(Message, indexed.subquery())
     return select(message).where(message.status == status), message
 
 

@@ -61,6 +61,7 @@ def _find_rare(url: str, database_url: str, messages: int) -> Iterator[Figure]:
     """A few of a state among many, right after they were written: nothing has looked at the table since."""
     ((mailing_id,),) = query(database_url, f"{_MAILINGS} returning id", messages, 1)
     query(database_url, _RARE_MESSAGES, RARE, RARE, mailing_id)
+    query(database_url, PLACES)
     query(database_url, _RARE_COUNTERS, RARE, RARE, RARE, mailing_id)
     with requests.Session() as http:
         http.trust_env = False
@@ -79,7 +80,7 @@ def _find_rare(url: str, database_url: str, messages: int) -> Iterator[Figure]:
 def _write(database_url: str, messages: int) -> None:
     """As if they had been sent: rows, counters in every slot, tallies."""
     query(database_url, _MAILINGS, messages // MAILINGS, MAILINGS)
-    for statement in (_MESSAGES, _COUNTERS, _TOTALS, _TALLIES, "vacuum analyze"):
+    for statement in (_MESSAGES, PLACES, _COUNTERS, _TOTALS, _TALLIES, "vacuum analyze"):
         query(database_url, statement)
 
 
@@ -89,11 +90,18 @@ _MAILINGS = """
     from generate_series(1, %s)
 """
 _MESSAGES = """
-    insert into messages (mailing_id, client_id, status, attempts, error, sent_at)
-    select g.id, number, case number % 100 when 0 then 'failed' else 'sent' end::message_state, 1,
+    insert into messages (part, mailing_id, client_id, status, attempts, error, sent_at)
+    select 1, g.id, number, case number % 100 when 0 then 'failed' else 'sent' end::message_state, 1,
            case number % 100 when 0 then 'rejected' end, case when number % 100 > 0 then now() end
     from mailings g, generate_series(1, audience) number order by g.id, number
 """
+PLACES = """
+    update mailings g set part = m.part, first_message_id = m.first, last_message_id = m.last
+    from (select mailing_id, part, min(id) as first, max(id) as last from messages group by mailing_id, part) m
+    where g.id = m.mailing_id and g.part is null
+"""
+"""Where the messages of mailings are, as a launch leaves it."""
+
 _COUNTERS = """
     insert into mailing_counters (mailing_id, slot, sent, failed, first_sent_at, last_sent_at)
     select id, slot, case slot when 0 then audience - audience / 100 else 0 end,
@@ -110,8 +118,8 @@ _TALLIES = """
     from mailings, generate_series(0, 15) slot, unnest(array['sent', 'failed', 'error.rejected']) name
 """
 _RARE_MESSAGES = """
-    insert into messages (mailing_id, client_id, status, attempts, error, due_at, sent_at)
-    select id, number, status::message_state, 1, case status when 'failed' then 'rejected' end,
+    insert into messages (part, mailing_id, client_id, status, attempts, error, due_at, sent_at)
+    select 1, id, number, status::message_state, 1, case status when 'failed' then 'rejected' end,
            case status when 'retrying' then now() + interval '1 h' end, case status when 'sent' then now() end
     from mailings cross join generate_series(1, audience) number,
          lateral (select case when number > audience - %s then 'failed'

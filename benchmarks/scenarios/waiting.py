@@ -11,6 +11,7 @@ from benchmarks import usage
 from benchmarks.figure import Figure, Report
 from benchmarks.run import deployed
 from benchmarks.scale import Scale
+from benchmarks.scenarios.reading import PLACES
 from benchmarks.services import Services, query
 
 FEW = (100, 16)
@@ -73,6 +74,7 @@ def _write(database_url: str, mailings: int, slots: int) -> None:
     """Launched, with a message each that waits for the opening of its window, and a day of traffic in every slot."""
     query(database_url, _MAILINGS, mailings)
     query(database_url, _MESSAGES)
+    query(database_url, PLACES)
     query(database_url, _COUNTERS, slots)
     query(database_url, _TOTALS)
     query(database_url, "vacuum analyze")
@@ -84,8 +86,8 @@ _MAILINGS = """
     from generate_series(1, %s)
 """
 _MESSAGES = """
-    insert into messages (mailing_id, client_id, status, due_at)
-    select id, id, 'pending', date_trunc('hour', now()) + interval '9 h' from mailings
+    insert into messages (part, mailing_id, client_id, status, due_at)
+    select 1, id, id, 'pending', date_trunc('hour', now()) + interval '9 h' from mailings
 """
 _COUNTERS = """
     insert into mailing_counters (mailing_id, slot, pending, due_at)

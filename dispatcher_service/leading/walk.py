@@ -14,7 +14,8 @@ from sqlalchemy import Connection, text
 
 from dispatcher_service.leading.isolation import Isolation
 from shared.clock import ticks
-from shared.domain.state_sql import IS_WAITING
+from shared.messages.parts import Place
+from shared.messages.waiting import find_waiting
 
 
 class Mailing(NamedTuple):
@@ -116,12 +117,16 @@ class Walk:
 
 def due_mailings(connection: Connection) -> Sequence[Mailing]:
     """The mailings of which something is due, nearest end first."""
-    return [Mailing(*row) for row in connection.execute(WALK)]
+    found = connection.execute(WALK).all()
+    waiting = find_waiting(connection, [Place(row.id, row.part) for row in found])
+    return [
+        Mailing._make((*row[2:], row.may_be_fed and waiting.get(row.id, False), row.id in waiting)) for row in found
+    ]
 
 
 # A paused mailing is launched only to be closed, when its end has passed.
 # `limit 1`: by the id and by nothing else, whatever the statistics promise.
-WALK = text(f"""
+WALK = text("""
     with found as (
         select mailing_id as id from mailing_counters where due_at <= now()
         union
@@ -135,17 +140,13 @@ WALK = text(f"""
         select id from mailings where window_changed and paused_at is null and finished_at is null
           and cancelled_at is null and ends_at > now()
     )
-    select m.id, m.audience, m.ends_at, over, cancelled, closed_at is not null as closed,
+    select m.part, not over and not cancelled and paused_at is null as may_be_fed,
+           m.id, m.audience, m.ends_at, over, cancelled, closed_at is not null as closed,
            window_changed and starts_at <= now() and not over and not cancelled and paused_at is null as window_changed,
-           launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched,
-           not over and not cancelled and paused_at is null and coalesce(next.due_at <= now(), false) as due,
-           next.due_at is not null as waiting
+           launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched
     from found
     cross join lateral (select * from mailings where id = found.id limit 1) m
     cross join lateral (select m.ends_at <= now() as over, m.cancelled_at is not null as cancelled) state
-    left join lateral (
-        select due_at from messages where mailing_id = m.id
-          and {IS_WAITING} order by due_at limit 1) next on true
     order by m.ends_at, m.id
 """)
 

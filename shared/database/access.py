@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from shared.database import embedded
 from shared.database.engine import STATEMENT_TIMEOUT, leads_to_pooler, make_engine
+from shared.database.roles import Role
 from shared.domain.errors import SettingsError
 from shared.settings import Settings
 
@@ -21,19 +22,35 @@ class Database:
     url: str
     direct_url: str
 
-    def engine(self, name: str, *, pool_size: int = 5, statement_timeout: float = STATEMENT_TIMEOUT) -> Engine:
+    def engine(
+        self,
+        name: str,
+        *,
+        role: Role = Role.SERVICE,
+        pool_size: int = 5,
+        statement_timeout: float = STATEMENT_TIMEOUT,
+    ) -> Engine:
         """For transactions; see `make_engine`."""
         return make_engine(
             self.url,
             name,
+            role=role,
             pool_size=pool_size,
             statement_timeout=statement_timeout,
             is_pooled=self.direct_url != self.url,
         )
 
-    def direct_engine(self, name: str, *, pool_size: int = 5, statement_timeout: float = STATEMENT_TIMEOUT) -> Engine:
+    def direct_engine(
+        self,
+        name: str,
+        *,
+        role: Role = Role.SERVICE,
+        pool_size: int = 5,
+        statement_timeout: float = STATEMENT_TIMEOUT,
+    ) -> Engine:
         """For sessions; see `make_engine`."""
-        return make_engine(self.direct_url, name, pool_size=pool_size, statement_timeout=statement_timeout)
+        url = self.direct_url
+        return make_engine(url, name, role=role, pool_size=pool_size, statement_timeout=statement_timeout)
 
 
 def ensure_database(settings: Settings, *, needs_session: bool = True) -> Database:

@@ -13,6 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from shared.clock import ticks
 from shared.database import watchdog
+from shared.database.roles import Role, find, take
 from shared.database.session_settings import LINE_SETTINGS, as_options, as_statement, session_settings
 from shared.domain.hosts import nodes
 
@@ -34,6 +35,7 @@ def make_engine(
     url: str,
     name: str,
     *,
+    role: Role = Role.SERVICE,
     pool_size: int = 5,
     statement_timeout: float = STATEMENT_TIMEOUT,
     is_pooled: bool = False,
@@ -42,6 +44,7 @@ def make_engine(
 
     Args:
         url: of one host or of several; of these the one that takes writes.
+        role: what the connections may do, where the database has roles.
         statement_timeout: seconds, after which the server gives a statement up; MARGIN later we give the server up,
             whatever keeps it from answering. 0: never. That the other side is gone, both sides notice within half a
             minute.
@@ -70,15 +73,29 @@ def make_engine(
         },
     )
     if is_pooled:
-        statement = as_statement(settings)
-        event.listen(made, "begin", lambda connection: connection.exec_driver_sql(statement))
+        _set_in_each_transaction(made, settings, role)
     else:
         event.listen(made, "connect", _refuse_pooler)
+        event.listen(made, "connect", lambda connection, _: take(connection, role))
     event.listen(made, "checkout", _replace_dead)
     event.listen(made, "handle_error", _give_up_read_only)
     event.listen(made, "checkin", _note_the_time)
     event.listen(made, "checkin", _keep_no_read_only)
     return made
+
+
+def _set_in_each_transaction(engine: Engine, settings: dict[str, str], role: Role) -> None:
+    """The settings, and the role, which is looked for once in a connection."""
+
+    def prepare(connection: Any, record: ConnectionPoolEntry) -> None:
+        name = find(connection, role)
+        record.info[_SETTINGS] = as_statement(settings | ({"role": name} if name else {}))
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(connection.info[_SETTINGS]))
+
+
+_SETTINGS = "settings of a transaction"
 
 
 def another_engine(engine: Engine, name: str, *, pool_size: int, statement_timeout: float) -> Engine:

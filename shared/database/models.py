@@ -9,7 +9,9 @@ from sqlalchemy import (
     Enum,
     Identity,
     Index,
+    Integer,
     MetaData,
+    Sequence,
     SmallInteger,
     String,
     Text,
@@ -35,6 +37,9 @@ class Base(DeclarativeBase):
             "ck": "%(table_name)s_%(constraint_name)s_check",
         }
     )
+
+
+MESSAGE_IDS = Sequence("message_ids", metadata=Base.metadata)
 
 
 class Client(Base):
@@ -98,6 +103,8 @@ class Mailing(Base):
         # What is gone through in turn.
         Index("mailings_unfinished_idx", "id", postgresql_where=text("finished_at is null")),
         Index("mailings_begun_idx", "id", postgresql_where=text("finished_at is null and audience_limit is not null")),
+        # The parts in which messages may be open.
+        Index("mailings_part_idx", "part", postgresql_where=text("finished_at is null and part is not null")),
         # What the totals still have and nobody is to see; what lists show.
         Index("mailings_deleted_idx", "id", postgresql_where=text("deleted_at is not null and finished_at is null")),
         Index("mailings_listed_idx", "id", postgresql_where=text("deleted_at is null")),
@@ -123,9 +130,26 @@ class Mailing(Base):
     audience_cursor: Mapped[int] = mapped_column(BigInteger, server_default="0")
     audience: Mapped[int] = mapped_column(BigInteger, server_default="0")
     launched_at: Mapped[datetime | None] = mapped_column(Timestamp)  # the snapshot is complete
+    # Where its messages are: in one part, among these ids. None: it has none yet.
+    part: Mapped[int | None]
+    first_message_id: Mapped[int | None] = mapped_column(BigInteger)
+    last_message_id: Mapped[int | None] = mapped_column(BigInteger)
 
     # The send window was changed: messages that wait for the old one are to be looked at again.
     window_changed: Mapped[bool] = mapped_column(server_default="false")
+
+
+class Part(Base):
+    """A partition of each table that grows; a mailing gets its number at its launch (`shared.database.parts`).
+
+    Launches take the lowest one that is not closed.
+    """
+
+    __tablename__ = "parts"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    made_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    closed_at: Mapped[datetime | None] = mapped_column(Timestamp)  # no mailing is launched into it any more
 
 
 class Message(Base):
@@ -137,30 +161,56 @@ class Message(Base):
 
     __tablename__ = "messages"
     __table_args__ = (
-        Index("messages_mailing_id_client_id_key", "mailing_id", "client_id", unique=True),
-        # What the feeder looks for: messages that wait, and leases that ran out. A message is in one at most.
+        # One client gets one message of a mailing. This is also the way to what a client was ever sent.
+        Index("messages_client_id_mailing_id_part_key", "client_id", "mailing_id", "part", unique=True),
+        # What the feeder looks for: messages that wait, and leases that ran out. A message is in one at most. With the
+        # id, since the messages of a slice of a launch share one due time.
         Index(
             "messages_due_idx",
             "mailing_id",
+            "lane",
             "due_at",
+            "id",
             postgresql_where=text(IS_WAITING),
         ),
         Index("messages_lease_idx", "due_at", postgresql_where=text(IS_HELD)),
         # What a user asks for: the few that were not sent. No move can use it.
         Index("messages_rare_idx", "mailing_id", "status", "id", postgresql_where=text(IS_RARE)),
         CheckConstraint(f"(due_at is null) = (status not in {names(OPEN_STATES)})", name="due_at"),
+        {"postgresql_partition_by": "list (part)"},
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, MESSAGE_IDS, primary_key=True, server_default=MESSAGE_IDS.next_value())
     mailing_id: Mapped[int] = mapped_column(BigInteger)
     client_id: Mapped[int] = mapped_column(BigInteger)
+    phone: Mapped[int | None] = mapped_column(BigInteger)  # None: final before phones were kept
     claim_id: Mapped[int | None] = mapped_column(BigInteger)  # the fencing token of whoever sends it; None: nobody does
     due_at: Mapped[datetime | None] = mapped_column(Timestamp)  # look at it again if nothing else happens; None: final
     sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
     status: Mapped[MessageState] = mapped_column(State)
-    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    part: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    lane: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # what can be held back apart; so far one
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # calls that are spent
+    calls: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # that were begun and recorded
     maybe_delivered: Mapped[bool] = mapped_column(server_default="false")  # by any call of it; for good
     error: Mapped[str | None] = mapped_column(String(32))  # of the last attempt: shared.domain.message.Error
+
+
+class Attempt(Base):
+    """A call for a message that is spent, and what the provider said."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        CheckConstraint("octet_length(words) <= 300", name="words"),
+        {"postgresql_partition_by": "list (part)"},
+    )
+
+    message_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(Timestamp)
+    part: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    error: Mapped[str | None] = mapped_column(String(32))  # shared.domain.message.Error; None: accepted
+    words: Mapped[str | None] = mapped_column(Text)  # the provider's
 
 
 class MailingCounter(Base):

@@ -1,9 +1,10 @@
 """The ledger against the rows: what a mailing's counters say of its messages, and what the messages say themselves."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -73,14 +74,22 @@ def read_accounts(connection: Connection, mailing_ids: Sequence[int]) -> list[Ac
     Every message is looked at, a slice in each statement. An id without a mailing is left out.
     """
     figures = read_figures(connection, mailing_ids)
-    complete = set(connection.scalars(_COMPLETE, {"ids": list(mailing_ids)}))
+    mailings = {row.id: row for row in connection.execute(_MAILINGS, {"ids": list(mailing_ids)})}
     known = [mailing_id for mailing_id in mailing_ids if mailing_id in figures]
-    rows = _count_rows(connection, {mailing_id: figures[mailing_id].audience for mailing_id in known})
+    rows = _count_rows(
+        connection,
+        [
+            _Stretch(part, mailing_id, first - 1, last)
+            for mailing_id in known
+            for _, part, first, last, _ in [mailings[mailing_id]]
+            if part is not None and first is not None
+        ],
+    )
     return [
         Account(
             mailing_id,
             figures[mailing_id].audience,
-            mailing_id in complete,
+            mailings[mailing_id].is_complete,
             figures[mailing_id].states,
             rows[mailing_id],
         )
@@ -88,60 +97,80 @@ def read_accounts(connection: Connection, mailing_ids: Sequence[int]) -> list[Ac
     ]
 
 
-_COMPLETE = text("""
-    select id from mailings where id = any(:ids) and (launched_at is not null or cancelled_at is not null)
+_MAILINGS = text("""
+    select id, part, first_message_id, last_message_id, launched_at is not null or cancelled_at is not null
+        as is_complete
+    from mailings where id = any(:ids)
 """)
 
 
-def _count_rows(connection: Connection, audiences: Mapping[int, int]) -> dict[int, Counter[MessageState]]:
-    """The messages of each mailing by state. audiences: how many are expected."""
-    rows: dict[int, Counter[MessageState]] = {mailing_id: Counter() for mailing_id in audiences}
-    left = [(mailing_id, _FIRST, max(0, number) + 1) for mailing_id, number in audiences.items()]
+class _Stretch(NamedTuple):
+    """What is still to be read of a mailing: the ids behind `after` up to `last`, in a part. Some of them are of
+    other mailings, which were launched at the same time."""
+
+    part: int
+    mailing_id: int
+    after: int
+    last: int
+
+
+def _count_rows(connection: Connection, left: list[_Stretch]) -> dict[int, Counter[MessageState]]:
+    """The messages of each mailing by state."""
+    rows: dict[int, Counter[MessageState]] = defaultdict(Counter)
+    left = sorted(left)
     while left:
-        part, left = _cut(left)
-        ends = _count_slice(connection, part, rows)
-        left = [(mailing_id, end, SLICE) for mailing_id, end in ends.items()] + left
+        slice_, left = _cut(left)
+        left = _count_slice(connection, slice_, rows) + left
     return rows
 
 
-_FIRST = -(2**63)
-_Job = tuple[int, int, int]
-"""A mailing, the client behind whom to begin, and how many rows to read."""
-
-
-def _cut(jobs: Sequence[_Job]) -> tuple[list[_Job], list[_Job]]:
-    """As many of the jobs as make a slice, and the others."""
-    part: list[_Job] = []
+def _cut(left: Sequence[_Stretch]) -> tuple[list[tuple[_Stretch, int]], list[_Stretch]]:
+    """As many as make a slice, all of one part, each with how many rows to read; and the others."""
+    taken: list[tuple[_Stretch, int]] = []
     room = SLICE
-    for mailing_id, after, most in jobs:
-        if not room:
+    for one in left:
+        if not room or one.part != left[0].part:
             break
-        part.append((mailing_id, after, min(most, room)))
-        room -= min(most, room)
-    return part, list(jobs[len(part) :])
+        most = min(one.last - one.after, room)
+        taken.append((one, most))
+        room -= most
+    return taken, list(left[len(taken) :])
 
 
 def _count_slice(
-    connection: Connection, jobs: Sequence[_Job], rows: Mapping[int, Counter[MessageState]]
-) -> dict[int, int]:
-    """Adds what it reads to `rows`; where it ended, by mailing, for those that may have more."""
+    connection: Connection, jobs: Sequence[tuple[_Stretch, int]], rows: Mapping[int, Counter[MessageState]]
+) -> list[_Stretch]:
+    """Adds what it reads to `rows`; what is left of those that have more."""
+    columns = {
+        "part": jobs[0][0].part,
+        "ids": [one.mailing_id for one, _ in jobs],
+        "afters": [one.after for one, _ in jobs],
+        "lasts": [one.last for one, _ in jobs],
+        "mosts": [most for _, most in jobs],
+    }
     read: Counter[int] = Counter()
     ends: dict[int, int] = {}
-    columns = {"ids": [job[0] for job in jobs], "afters": [job[1] for job in jobs], "mosts": [job[2] for job in jobs]}
     for row in connection.execute(_COUNT, columns):
-        rows[row.id][MessageState(row.status)] += row.number
-        read[row.id] += row.number
-        ends[row.id] = max(row.last, ends.get(row.id, _FIRST))
-    return {mailing_id: ends[mailing_id] for mailing_id, _, most in jobs if read[mailing_id] == most}
+        if row.number:
+            rows[row.id][MessageState(row.status)] += row.number
+        read[row.id] += row.read
+        ends[row.id] = max(row.last, ends.get(row.id, row.last))
+    return [
+        one._replace(after=end)
+        for one, most in jobs
+        if read[one.mailing_id] == most and (end := ends[one.mailing_id]) < one.last
+    ]
 
 
-# In the order of the unique index, which so is the only way to read them.
+# In the order of the primary key, which so is the only way to read them.
 _COUNT = text("""
-    select job.id, m.status, count(*) as number, max(m.client_id) as last
-    from unnest(cast(:ids as bigint[]), cast(:afters as bigint[]), cast(:mosts as bigint[])) as job (id, after, most)
+    select job.id, m.status, count(*) as read, count(*) filter (where m.mailing_id = job.id) as number,
+           max(m.id) as last
+    from unnest(cast(:ids as bigint[]), cast(:afters as bigint[]), cast(:lasts as bigint[]), cast(:mosts as bigint[]))
+        as job (id, after, last, most)
     cross join lateral (
-        select status, client_id from messages where mailing_id = job.id and client_id > job.after
-        order by client_id limit job.most
+        select id, mailing_id, status from messages where part = :part and id > job.after and id <= job.last
+        order by id limit job.most
     ) m
     group by job.id, m.status
 """)

@@ -5,29 +5,25 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from shared.domain.message import MessageState
-from shared.domain.state_sql import IS_WAITING
 from shared.ledger.entries import Entries
-from shared.messages.fragments import array, closing, enter_counts
+from shared.messages.fragments import OF_CLIENT, array, closing, enter_counts
+from shared.messages.parts import open_parts
 
 
 def cancel_client(connection: Connection, entries: Entries, client_id: int) -> None:
     """Cancels the waiting messages of a client who is being deleted; one on the wire is left to its dispatcher."""
-    enter_counts(entries, connection.execute(_CANCEL_CLIENT, {"client_id": client_id, "state": MessageState.CANCELLED}))
+    for part in open_parts(connection):
+        job = {"part": part, "client_id": client_id, "state": MessageState.CANCELLED}
+        enter_counts(entries, connection.execute(_CANCEL_CLIENT, job))
 
 
-_CANCEL_CLIENT = closing(f"""
-    select m.id, m.status from mailings g cross join lateral (
-        select id, status from messages where mailing_id = g.id and client_id = :client_id and {IS_WAITING}
-        for update skip locked) m
-    where g.finished_at is null
-""")
+_CANCEL_CLIENT = closing(OF_CLIENT)
 
 
-def cancel_locked(connection: Connection, entries: Entries, message_ids: Sequence[int]) -> None:
+def cancel_locked(connection: Connection, entries: Entries, part: int | None, message_ids: Sequence[int]) -> None:
     """Messages without a client, whose rows the caller has locked."""
-    enter_counts(
-        entries, connection.execute(_CANCEL_LOCKED, {"ids": array(message_ids), "state": MessageState.CANCELLED})
-    )
+    job = {"part": part, "ids": array(message_ids), "state": MessageState.CANCELLED}
+    enter_counts(entries, connection.execute(_CANCEL_LOCKED, job))
 
 
-_CANCEL_LOCKED = closing("select id, status from messages where id = any(cast(:ids as bigint[]))")
+_CANCEL_LOCKED = closing("select id, status from messages where part = :part and id = any(cast(:ids as bigint[]))")

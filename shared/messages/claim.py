@@ -13,6 +13,7 @@ from shared.domain.message import MessageState
 from shared.ledger.entries import Entries
 from shared.messages.cancel import cancel_locked
 from shared.messages.fragments import (
+    IS_ADDRESSED,
     JOB,
     MAY_BE_SENT,
     AnyRow,
@@ -24,17 +25,20 @@ from shared.messages.fragments import (
     put_back,
     window_of,
 )
+from shared.messages.parts import Place
 
 
 class Claimed(NamedTuple):
     """A message that this dispatcher alone may send, until its lease runs out.
 
-    attempts: calls made before. ends_at: the mailing's end. deadline: nothing is handed over from this moment on; the
-    end, or the closing of the client's window. repeat: the provider may have taken an earlier attempt.
+    phone: where every repeat goes, too. attempts: those spent before. ends_at: the mailing's end. deadline: nothing is
+    handed over from this moment on; the end, or the closing of the client's window. repeat: the provider may have taken
+    an earlier attempt.
     """
 
     id: int
     mailing_id: int
+    part: int
     client_id: int
     claim_id: int
     phone: int
@@ -86,7 +90,8 @@ def claim_messages(
     wait = 0.0
     if rate:
         wait = float(connection.scalar(_RESERVE, {"span": timedelta(seconds=len(rows) / rate)}) or 0.0)
-        connection.execute(_WAIT, {"ids": array(row.id for row in rows), "wait": timedelta(seconds=wait)})
+        job = {"part": mailing.part, "ids": array(row.id for row in rows), "wait": timedelta(seconds=wait)}
+        connection.execute(_WAIT, job)
     return Claim(mailing.claim_id, mailing.now, wait, _claimed(mailing, rows))
 
 
@@ -99,14 +104,14 @@ _RESERVE = text("""
     returning extract(epoch from next_at - cast(:span as interval) - now())
 """)
 
-_WAIT = text("update messages set due_at = due_at + :wait where id = any(cast(:ids as bigint[]))")
+_WAIT = text("update messages set due_at = due_at + :wait where part = :part and id = any(cast(:ids as bigint[]))")
 
 
 def _move_to_sending(
     connection: Connection, mailing: AnyRow, message_ids: Sequence[int], lease: timedelta
 ) -> Sequence[AnyRow]:
     """Moves those to `sending` that may be sent now."""
-    window, job = window_of(mailing), {"mailing_id": mailing.id, "ids": array(message_ids)}
+    window, job = window_of(mailing), {"mailing_id": mailing.id, "part": mailing.part, "ids": array(message_ids)}
     zones = None
     if window is not None:
         zones = connection.scalars(_ZONES, job).all()
@@ -119,12 +124,12 @@ def _move_to_sending(
 # The zones in which the window is open, as far as these messages go; none: there is no window.
 _MOVE_TO_SENDING = text(f"""
     with job as materialized (
-        select m.id, m.status, m.client_id, m.attempts, m.maybe_delivered, c.phone, c.timezone {JOB}
-        where {MAY_BE_SENT} and c.phone is not null
+        select m.id, m.status, m.client_id, m.attempts, m.maybe_delivered, m.phone, c.timezone {JOB}
+        where {MAY_BE_SENT} and c.timezone is not null and {IS_ADDRESSED}
           and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
     ), moved as (
         update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease
-        where id = any(array(select id from job))
+        where part = :part and id = any(array(select id from job))
     )
     select * from job
 """)
@@ -132,24 +137,33 @@ _MOVE_TO_SENDING = text(f"""
 _ZONES = text("""
     select distinct c.timezone
     from unnest(cast(:ids as bigint[])) as job (id)
-    cross join lateral (select client_id from messages where id = job.id limit 1) m
+    cross join lateral (select client_id from messages where part = :part and id = job.id limit 1) m
     cross join lateral (select timezone from clients where id = m.client_id limit 1) c
 """)
 
 
 def _put_off(connection: Connection, entries: Entries, mailing: AnyRow, message_ids: Sequence[int]) -> None:
     """Those that were to be sent and may not now: they wait for the end of the pause or for the opening of the window;
-    without a client they are cancelled."""
-    rows = lock_job(connection, mailing.id, message_ids)
+    without a client they are cancelled. Those that name another phone than the client's get it, and are due."""
+    place = Place(mailing.id, mailing.part)
+    rows = lock_job(connection, place, message_ids)
     if orphans := [row.id for row in rows if row.timezone is None and not mailing.paused]:
-        cancel_locked(connection, entries, orphans)
+        cancel_locked(connection, entries, mailing.part, orphans)
         rows = [row for row in rows if row.timezone is not None]
+    if misled := [row.id for row in rows if row.timezone is not None and not row.is_addressed]:
+        connection.execute(_READDRESS, {"part": mailing.part, "ids": array(misled)})
     openings = {} if mailing.paused else openings_of(mailing, {row.timezone for row in rows})
     waiting = defaultdict(list)
     for row in rows:
         waiting[openings.get(row.timezone, mailing.now)].append(row)
     for moment, some in sorted(waiting.items()):
-        put_back(connection, entries, mailing.id, some, moment - mailing.now)
+        put_back(connection, entries, place, some, moment - mailing.now)
+
+
+_READDRESS = text("""
+    update messages m set phone = (select phone from clients where id = m.client_id limit 1)
+    where part = :part and id = any(cast(:ids as bigint[]))
+""")
 
 
 def _claimed(mailing: AnyRow, rows: Sequence[AnyRow]) -> list[Claimed]:
@@ -157,10 +171,10 @@ def _claimed(mailing: AnyRow, rows: Sequence[AnyRow]) -> list[Claimed]:
     deadlines = dict.fromkeys({row.timezone for row in rows}, ends_at)
     if window is not None:
         deadlines = {zone: min(ends_at, hours_of(window, zone).at(mailing.now)[1]) for zone in deadlines}
-    mailing_id, claim_id, text = mailing.id, mailing.claim_id, mailing.text
+    mailing_id, part, claim_id, text = mailing.id, mailing.part, mailing.claim_id, mailing.text
     return [
         Claimed(  # in the order of its fields: by their names it takes twice as long
-            message_id, mailing_id, client_id, claim_id, phone, text, attempts, ends_at, deadlines[timezone],
+            message_id, mailing_id, part, client_id, claim_id, phone, text, attempts, ends_at, deadlines[timezone],
             maybe_delivered,
         )
         for message_id, _, client_id, attempts, maybe_delivered, phone, timezone in rows

@@ -1,29 +1,17 @@
 """Messages that wait get their last state when their mailing is over."""
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from shared.domain.message import MessageState
-from shared.domain.state_sql import IS_WAITING
 from shared.ledger.entries import Entries
-from shared.messages.fragments import closing, enter_counts
+from shared.messages.fragments import closing, enter_counts, next_due
+from shared.messages.parts import place_of
 
 
 def close_messages(connection: Connection, entries: Entries, mailing_id: int, state: MessageState, limit: int) -> int:
     """Gives waiting messages of a mailing that is over their last state, `expired` or `cancelled`; how many."""
-    return enter_counts(entries, connection.execute(_CLOSE, {"mailing_id": mailing_id, "state": state, "limit": limit}))
+    job = {**place_of(connection, mailing_id)._asdict(), "state": state, "limit": limit}
+    return enter_counts(entries, connection.execute(_CLOSE, job))
 
 
-_CLOSE = closing(f"""
-    select id, status from messages where mailing_id = :mailing_id and {IS_WAITING}
-    order by due_at limit :limit for update skip locked
-""")
-
-
-def has_waiting(connection: Connection, mailing_id: int) -> bool:
-    """Whether messages of a mailing wait, locked or not."""
-    return bool(connection.scalar(_HAS_WAITING, {"mailing_id": mailing_id}))
-
-
-_HAS_WAITING = text(f"""
-    select exists (select from messages where mailing_id = :mailing_id and {IS_WAITING} order by due_at limit 1)
-""")
+_CLOSE = closing(f"{next_due('id, status', ':mailing_id')} limit :limit for update skip locked")

@@ -25,7 +25,7 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     What a slice costs is bounded by the clients that it looks at, and not by those who match: it may be none of them.
     Ids that nobody has any more cost nothing. The snapshot covers the clients that exist when the first slice is made.
     A mailing that is over by then is launched all the same, so that everybody can see what was not sent: its messages
-    are `expired` from the start.
+    are `expired` from the start. All of them are in one part, the one that is filled when the first slice is made.
     """
     mailing = connection.execute(_LOCK_LAUNCH, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None:
@@ -34,7 +34,8 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     row = connection.execute(_CREATE, {**mailing._mapping, "state": state, "span": span}).one()
     complete = row.looked_at < span
     cursor = mailing.audience_limit if complete else row.last
-    connection.execute(_MOVE_CURSOR, {**mailing._mapping, "cursor": cursor, "count": row.number, "complete": complete})
+    moved = {"cursor": cursor, "count": row.number, "complete": complete}
+    connection.execute(_MOVE_CURSOR, {**mailing._mapping, **moved, "first_id": row.first_id, "last_id": row.last_id})
     if row.number:
         entries.created(mailing_id, state, row.number)
     if complete:
@@ -44,7 +45,8 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
 
 _LOCK_LAUNCH = text("""
     select id, operator_codes, tags, audience_cursor, ends_at <= now() as over,
-           coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit
+           coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
+           coalesce(part, (select min(number) from parts where closed_at is null)) as part
     from mailings where id = :mailing_id and launched_at is null and cancelled_at is null and starts_at <= now()
     for update
 """)
@@ -57,19 +59,22 @@ _CREATE = text("""
             select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
         ) ids
     ), created as (
-        insert into messages (mailing_id, client_id, status, due_at)
-        select :id, id, cast(:state as message_state), case when :state = 'pending' then now() end
+        insert into messages (part, mailing_id, client_id, phone, status, due_at)
+        select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then now() end
         from clients where id > :audience_cursor and id <= (select last from span)
           and (cast(:operator_codes as text[]) = '{}' or operator_code = any(cast(:operator_codes as text[])))
           and (cast(:tags as text[]) = '{}' or tag = any(cast(:tags as text[])))
         order by id
-        returning 1
+        returning id
     )
-    select (select count(*) from created) as number, last, looked_at from span
+    select number, first_id, last_id, last, looked_at
+    from span, (select count(*) as number, min(id) as first_id, max(id) as last_id from created) created
 """)
 
 _MOVE_CURSOR = text("""
     update mailings set audience_limit = :audience_limit, audience_cursor = :cursor, audience = audience + :count,
+        part = :part, first_message_id = coalesce(first_message_id, :first_id),
+        last_message_id = coalesce(:last_id, last_message_id),
         launched_at = case when :complete then now() end
     where id = :id
 """)

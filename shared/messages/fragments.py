@@ -9,8 +9,10 @@ from sqlalchemy import Connection, Row, TextClause, text
 
 from shared.domain.hours import hours_of
 from shared.domain.message import Error, MessageState
+from shared.domain.state_sql import IS_WAITING
 from shared.domain.window import Window
 from shared.ledger.entries import AT_ONCE, Entries
+from shared.messages.parts import Place
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -30,7 +32,7 @@ def array(values: Iterable[object]) -> str:
 # version of a message that no vacuum has removed yet.
 JOB = """
     from unnest(cast(:ids as bigint[])) as job (id)
-    cross join lateral (select * from messages where id = job.id limit 1 for update skip locked) m
+    cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
     left join lateral (select phone, timezone from clients where id = m.client_id limit 1) c on true
 """
 MAY_BE_SENT = f"""
@@ -39,12 +41,19 @@ MAY_BE_SENT = f"""
 """
 
 
-def lock_job(connection: Connection, mailing_id: int, message_ids: Iterable[int]) -> Sequence[AnyRow]:
+# The phone stands in the row, and follows the client's until a call was made: from then on every repeat goes there.
+IS_CALLED = "(m.calls > 0 or m.maybe_delivered)"
+IS_ADDRESSED = f"(m.phone = c.phone or m.phone is not null and {IS_CALLED})"
+
+
+def lock_job(connection: Connection, place: Place, message_ids: Iterable[int]) -> Sequence[AnyRow]:
     """Locks those messages of a job that may be sent."""
-    return connection.execute(_LOCK_JOB, {"mailing_id": mailing_id, "ids": array(sorted(set(message_ids)))}).all()
+    return connection.execute(_LOCK_JOB, {**place._asdict(), "ids": array(sorted(set(message_ids)))}).all()
 
 
-_LOCK_JOB = text(f"select m.id, m.status, c.timezone {JOB} where {MAY_BE_SENT}")
+_LOCK_JOB = text(f"""
+    select m.id, m.status, c.timezone, {IS_ADDRESSED} as is_addressed {JOB} where {MAY_BE_SENT}
+""")
 
 
 def enter(
@@ -55,18 +64,39 @@ def enter(
         entries.moved(mailing_id, MessageState(before), after, count, due_in=due_in)
 
 
-def put_back(
-    connection: Connection, entries: Entries, mailing_id: int, rows: Sequence[AnyRow], due_in: timedelta
-) -> None:
+def put_back(connection: Connection, entries: Entries, place: Place, rows: Sequence[AnyRow], due_in: timedelta) -> None:
     """Locked rows: `pending`, and due so long after now()."""
     if rows:
-        connection.execute(PUT_BACK, {"ids": array(row.id for row in rows), "due_in": due_in})
-        enter(entries, mailing_id, Counter(row.status for row in rows), MessageState.PENDING, due_in=due_in)
+        ids = array(row.id for row in rows)
+        connection.execute(PUT_BACK, {"part": place.part, "ids": ids, "due_in": due_in})
+        befores = Counter(row.status for row in rows)
+        enter(entries, place.mailing_id, befores, MessageState.PENDING, due_in=due_in)
 
 
-PUT_BACK = text(
-    "update messages set status = 'pending', due_at = now() + :due_in where id = any(cast(:ids as bigint[]))"
-)
+PUT_BACK = text("""
+    update messages set status = 'pending', due_at = now() + :due_in
+    where part = :part and id = any(cast(:ids as bigint[]))
+""")
+
+
+# What waits for a client in a part, locked. A client's history is read by the index of just that.
+OF_CLIENT = f"""
+    select m.id, m.status from (
+        select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
+    ) known
+    cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
+    where known.{IS_WAITING} and m.{IS_WAITING}
+"""
+
+
+def next_due(columns: str, mailing: str, condition: str = "true") -> str:
+    """Messages of a mailing that wait, the nearest first: in the order of the index, which so is the only way to read
+    them, whatever the statistics promise."""
+    return f"""
+        select {columns} from messages m
+        where part = :part and mailing_id = {mailing} and lane = 0 and {IS_WAITING} and {condition}
+        order by due_at, id
+    """
 
 
 def closing(job: str) -> TextClause:
@@ -81,11 +111,11 @@ def closing(job: str) -> TextClause:
 
 
 def counted(job: str, assignments: str) -> TextClause:
-    """A statement that moves the messages which `job` gives as (id, status), and says how many went from where to
-    where."""
+    """A statement that moves the messages of a part which `job` gives as (id, status), and says how many went from
+    where to where."""
     return text(f"""
         with job as materialized ({job}), moved as (
-            update messages m set {assignments} from job where m.id = job.id
+            update messages m set {assignments} from job where m.part = :part and m.id = job.id
             returning m.mailing_id, job.status as before, m.status as after
         )
         select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after
@@ -104,7 +134,7 @@ def enter_counts(entries: Entries, rows: Iterable[AnyRow], error: Error | None =
 def mailing_with(more: str = "") -> TextClause:
     """A statement that reads what decides whether messages of a mailing may be sent now. more: columns to add."""
     return text(f"""
-        select id, text, ends_at, window_from, window_until, now() as now, paused_at is not null as paused,
+        select id, part, text, ends_at, window_from, window_until, now() as now, paused_at is not null as paused,
                cancelled_at is not null or ends_at <= now() as over {more}
         from mailings where id = :mailing_id
     """)

@@ -6,9 +6,10 @@ from sqlalchemy import Connection
 
 from shared.ledger.entries import AT_ONCE, Entries
 from shared.messages.fragments import lock_job, put_back
+from shared.messages.parts import place_of
 
 
 def hand_back(connection: Connection, entries: Entries, mailing_id: int, message_ids: Sequence[int]) -> None:
     """Messages whose job cannot be carried out now: `pending`, and due at once."""
-    rows = lock_job(connection, mailing_id, message_ids)
-    put_back(connection, entries, mailing_id, rows, AT_ONCE)
+    place = place_of(connection, mailing_id)
+    put_back(connection, entries, place, lock_job(connection, place, message_ids), AT_ONCE)

@@ -11,8 +11,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from shared.domain.message import FINAL_STATES
-from shared.domain.state_sql import IS_WAITING, total
+from shared.domain.state_sql import total
 from shared.ledger.entries import Entries
+from shared.messages.fragments import next_due
+from shared.messages.parts import parts_of
 
 RECHECK = timedelta(seconds=5)
 """How long a mailing that can be finished may take to be, before it is looked at again."""
@@ -29,7 +31,11 @@ def settle_hints(connection: Connection, mailing_ids: Sequence[int]) -> list[tup
     slots = connection.execute(_LOCK, {"mailing_ids": sorted(mailing_ids)}).all()
     if not slots:
         return []
-    looks = {row.id: row for row in connection.execute(_LOOK, {"mailing_ids": sorted({row[0] for row in slots})})}
+    looks = {
+        row.id: row
+        for part, ids in parts_of(connection, [*{row[0] for row in slots}]).items()
+        for row in connection.execute(_LOOK, {"part": part, "mailing_ids": ids})
+    }
     hints, known = [], set[int]()
     for mailing_id, _ in slots:
         look = looks.get(mailing_id)
@@ -49,21 +55,20 @@ _LOCK = text("""
 # When a mailing is next to be looked at because of its messages. One that has ended is found without a hint until it is
 # closed; one that is paused waits for whoever resumes it.
 _NEXT = f"""
-    select m.id, m.audience, s.is_complete, case
-        when m.finished_at is not null or s.has_ended and m.closed_at is null then null
+    select g.id, g.audience, s.is_complete, case
+        when g.finished_at is not null or s.has_ended and g.closed_at is null then null
         when s.is_complete then now() + interval '{RECHECK.total_seconds():g} s'
-        when m.paused_at is null or s.has_ended then (
-            select due_at from messages where mailing_id = m.id and {IS_WAITING} order by due_at limit 1)
+        when g.paused_at is null or s.has_ended then ({next_due("due_at", "g.id")} limit 1)
         end as hint
-    from mailings m cross join lateral (
-        select m.cancelled_at is not null or m.ends_at <= now() as has_ended,
-               m.finished_at is null and (m.launched_at is not null or m.cancelled_at is not null) and m.audience = (
+    from mailings g cross join lateral (
+        select g.cancelled_at is not null or g.ends_at <= now() as has_ended,
+               g.finished_at is null and (g.launched_at is not null or g.cancelled_at is not null) and g.audience = (
                    select coalesce(sum({total(FINAL_STATES, "c")}), 0)
-                   from mailing_counters c where c.mailing_id = m.id) as is_complete
+                   from mailing_counters c where c.mailing_id = g.id) as is_complete
     ) s
 """
 
-_LOOK = text(f"{_NEXT} where m.id = any(:mailing_ids)")
+_LOOK = text(f"{_NEXT} where g.id = any(:mailing_ids)")
 
 _SETTLE = text("""
     update mailing_counters c set due_at = settled.hint
@@ -73,32 +78,37 @@ _SETTLE = text("""
 """)
 
 
-class Part(NamedTuple):
-    """A part of the way round. last: the id behind which the next part begins; 0: at the start. lost: the mailings that
-    had no hint in time."""
+class Stretch(NamedTuple):
+    """A stretch of the way round. last: the id behind which the next one begins; 0: at the start. lost: the mailings
+    that had no hint in time."""
 
     last: int
     lost: Sequence[int]
 
 
-def mend_hints(connection: Connection, entries: Entries, after: int, limit: int) -> Part:
+def mend_hints(connection: Connection, entries: Entries, after: int, limit: int) -> Stretch:
     """Looks at the next mailings that are not finished, whatever their hints say, and gives one to those whose messages
     are due, or that can be finished, before anybody would look: there are none unless rows were changed by hand, by an
     older version, or by a defect."""
-    rows = connection.execute(_MEND, {"after": after, "limit": limit}).all()
-    lost = [row.id for row in rows if row.is_lost]
+    mailing_ids = connection.scalars(_UNFINISHED, {"after": after, "limit": limit}).all()
+    lost = sorted(
+        mailing_id
+        for part, ids in parts_of(connection, mailing_ids).items()
+        for mailing_id in connection.scalars(_LOST, {"part": part, "mailing_ids": ids})
+    )
     for mailing_id in lost:
         entries.look(mailing_id)
-    return Part(rows[-1].id if len(rows) == limit else 0, lost)
+    return Stretch(mailing_ids[-1] if len(mailing_ids) == limit else 0, lost)
 
+
+_UNFINISHED = text("select id from mailings where finished_at is null and id > :after order by id limit :limit")
 
 # In one statement, and so as of one moment: whoever moves messages leaves both or neither. `offset 0`: the least of a
 # few slots, and not the first of the mailing in an index of all hints, whatever the statistics promise.
-_MEND = text(f"""
-    select look.id, look.hint is not null and greatest(look.hint, now()) < coalesce(known.hint, 'infinity') as is_lost
-    from ({_NEXT} where m.finished_at is null and m.id > :after order by m.id limit :limit) look
+_LOST = text(f"""
+    select look.id from ({_NEXT} where g.finished_at is null and g.id = any(:mailing_ids) offset 0) look
     cross join lateral (
         select min(due_at) as hint from (
             select due_at from mailing_counters where mailing_id = look.id offset 0) slots) known
-    order by look.id
+    where look.hint is not null and greatest(look.hint, now()) < coalesce(known.hint, 'infinity')
 """)

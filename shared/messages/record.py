@@ -12,7 +12,7 @@ from shared.domain.retry import Decision, Finish, Retry
 from shared.ledger.entries import AT_ONCE, Entries, When
 from shared.ledger.names import QUARTER
 from shared.messages.claim import Claimed
-from shared.messages.fragments import GRACE, GRACE_INTERVAL, array
+from shared.messages.fragments import GRACE, GRACE_INTERVAL, IS_CALLED, array
 
 
 class Verdict(NamedTuple):
@@ -34,13 +34,14 @@ def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence
 
     pause: how long a message waits that is handed back without an attempt spent. No message may occur twice.
     """
-    groups: dict[tuple[Decision, Error | None, bool, bool], list[Verdict]] = defaultdict(list)
+    groups: dict[tuple[int, Decision, Error | None, bool, bool], list[Verdict]] = defaultdict(list)
     for verdict in sorted(verdicts, key=lambda verdict: verdict.message.id):
-        key = (verdict.decision, verdict.error, verdict.ambiguous, verdict.message.repeat)
-        groups[key].append(verdict)
+        message = verdict.message
+        groups[message.part, verdict.decision, verdict.error, verdict.ambiguous, message.repeat].append(verdict)
     recorded = 0
-    for (decision, error, ambiguous, repeat), group in groups.items():
+    for (part, decision, error, ambiguous, repeat), group in groups.items():
         claimed = {
+            "part": part,
             "ids": array(verdict.message.id for verdict in group),
             "claims": array(verdict.message.claim_id for verdict in group),
             "moments": array(verdict.at.isoformat() if verdict.at else "null" for verdict in group),
@@ -55,7 +56,7 @@ def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence
             rows = connection.execute(_RETRY, {**claimed, **failure, "delay": decision.delay}).all()
         else:
             after, due_in = MessageState.PENDING, pause
-            rows = connection.execute(_RETURN, {**claimed, "pause": pause}).all()
+            rows = connection.execute(_RETURN if error else _UNCALLED, {**claimed, "pause": pause}).all()
         for row in rows:
             when = When(row.quarter, row.first, row.last)
             entries.moved(row.mailing_id, MessageState.SENDING, after, row.number, error, due_in=due_in, when=when)
@@ -77,17 +78,24 @@ def _recording(assignments: str) -> TextClause:
                     cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:moments as timestamptz[])
                 ) as job (id, claim_id, moment)
             ) job
-            where m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id, job.moment
+            where m.part = :part and m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id, job.moment
         )
         select mailing_id, {QUARTER} as quarter, count(*) as number, min(moment) as first, max(moment) as last
         from moved group by mailing_id, quarter
     """)
 
 
-_SPENT = "attempts = m.attempts + 1, error = :error, maybe_delivered = m.maybe_delivered or :ambiguous"
+_SPENT = (
+    "attempts = m.attempts + 1, calls = m.calls + 1, error = :error, maybe_delivered = m.maybe_delivered or :ambiguous"
+)
 _FINISH = _recording(f"""
     {_SPENT}, status = cast(:after as message_state), due_at = null,
     sent_at = case when :after = 'sent' then job.moment end
 """)
 _RETRY = _recording(f"{_SPENT}, status = 'retrying', due_at = now() + :delay + {GRACE_INTERVAL}")
-_RETURN = _recording("status = 'pending', due_at = now() + :pause")
+_RETURN = _recording("calls = m.calls + 1, status = 'pending', due_at = now() + :pause")
+_UNCALLED = _recording(f"""
+    status = 'pending', due_at = now() + :pause,
+    phone = case when {IS_CALLED} then m.phone
+                 else coalesce((select phone from clients where id = m.client_id limit 1), m.phone) end
+""")

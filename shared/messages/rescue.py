@@ -1,6 +1,7 @@
 """Messages whose lease ran out are freed from a dispatcher that is gone."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -8,31 +9,41 @@ from shared.domain.message import Error
 from shared.domain.state_sql import IS_HELD
 from shared.ledger.entries import Entries
 from shared.messages.fragments import array, counted, enter_counts
+from shared.messages.parts import open_parts
 
 
-def find_lost(connection: Connection, limit: int, left_out: Collection[int] = ()) -> Mapping[int, Sequence[int]]:
+class Lost(NamedTuple):
+    """Messages of one mailing whose lease ran out, and the part that they are in."""
+
+    part: int
+    message_ids: Sequence[int]
+
+
+def find_lost(connection: Connection, limit: int, left_out: Collection[int] = ()) -> Mapping[int, Lost]:
     """Messages whose lease ran out, by mailing: the oldest, at most `limit`. left_out: mailings that are not looked
     at."""
-    rows = connection.execute(_LOST, {"limit": limit, "left_out": array(left_out)})
-    return {row.mailing_id: row.ids for row in rows}
+    found = {"parts": array(open_parts(connection)), "limit": limit, "left_out": array(left_out)}
+    return {row.mailing_id: Lost(row.part, row.ids) for row in connection.execute(_LOST, found)}
 
 
 _LOST = text(f"""
     with lost as materialized (
-        select id, mailing_id from messages
-        where {IS_HELD} and due_at <= now() and mailing_id <> all(cast(:left_out as bigint[]))
+        select part, id, mailing_id from messages
+        where part = any(cast(:parts as integer[])) and {IS_HELD} and due_at <= now()
+          and mailing_id <> all(cast(:left_out as bigint[]))
         order by due_at limit :limit
     )
-    select mailing_id, array_agg(id) as ids from lost group by mailing_id order by mailing_id
+    select part, mailing_id, array_agg(id) as ids from lost group by part, mailing_id order by mailing_id
 """)
 
 
-def rescue_messages(connection: Connection, entries: Entries, attempts: int, message_ids: Sequence[int]) -> int:
+def rescue_messages(connection: Connection, entries: Entries, attempts: int, lost: Lost) -> int:
     """Frees those whose lease ran out: they become `pending`, or `unknown` where there is no attempt left; how many.
 
-    What became of such an attempt nobody knows: it counts as one that the provider may have taken.
+    What became of such an attempt nobody knows: it counts as a call, and one that the provider may have taken.
     """
-    rows = connection.execute(_RESCUE, {"attempts": attempts, "ids": array(message_ids)})
+    job = {"attempts": attempts, "part": lost.part, "ids": array(lost.message_ids)}
+    rows = connection.execute(_RESCUE, job)
     return enter_counts(entries, rows, Error.LEASE_LOST)
 
 
@@ -41,10 +52,11 @@ _RESCUE = counted(
         select m.id, m.status, m.attempts + 1 >= :attempts or (
             select cancelled_at is not null or ends_at <= now() from mailings where id = m.mailing_id) as last
         from unnest(cast(:ids as bigint[])) as job (id)
-        cross join lateral (select * from messages where id = job.id limit 1 for update skip locked) m
+        cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
         where m.status = 'sending' and m.due_at <= now()
     """,
-    f"""claim_id = null, attempts = m.attempts + 1, error = '{Error.LEASE_LOST}', maybe_delivered = true,
+    f"""claim_id = null, attempts = m.attempts + 1, calls = m.calls + 1, error = '{Error.LEASE_LOST}',
+        maybe_delivered = true,
         status = case when job.last then 'unknown'::message_state else 'pending' end,
         due_at = case when job.last then null else now() end""",
 )

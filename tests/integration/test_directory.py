@@ -32,8 +32,9 @@ def test_all_go_in_or_none(engine: Engine, database_url: str) -> None:
 
 def test_messages_come_out_by_state(engine: Engine, database_url: str) -> None:
     insert = text(
-        "insert into messages (id, mailing_id, client_id, status, due_at) overriding system value values"
-        " (1, 7, 1, 'sent', null), (2, 7, 2, 'queued', now()), (3, 7, 3, 'sent', null), (4, 8, 1, 'failed', null)"
+        "insert into messages (id, part, mailing_id, client_id, status, due_at) values"
+        " (1, 1, 7, 1, 'sent', null), (2, 1, 7, 2, 'queued', now()), (3, 1, 7, 3, 'sent', null),"
+        " (4, 1, 8, 1, 'failed', null)"
     )
     with engine.begin() as connection:
         connection.execute(insert)

@@ -19,7 +19,7 @@ from shared.ledger import figures
 from shared.ledger.figures import read_figures, read_totals
 from shared.ledger.fold import FOLDED
 from shared.ledger.totals import mend_totals, totals_difference
-from shared.messages import hints
+from shared.messages import hints, parts
 from shared.messages.fragments import GRACE
 from shared.messages.hand_back import hand_back
 from shared.messages.hints import RECHECK, mend_hints, settle_hints
@@ -254,8 +254,9 @@ def test_nothing_that_is_asked_in_every_step_or_request_reads_the_mailings_that_
     books.run("""insert into mailings (text, starts_at, ends_at, audience, launched_at)
                  select 'Sale', now() - interval '1 h', now() + interval '9 h', 1, now()
                  from generate_series(1, 10000)""")
-    books.run("""insert into messages (mailing_id, client_id, status, due_at)
-                 select id, id, 'pending', now() + interval '8 h' from mailings""")
+    books.run("""insert into messages (part, mailing_id, client_id, status, due_at)
+                 select 1, id, id, 'pending', now() + interval '8 h' from mailings""")
+    books.place()
     books.run("""insert into mailing_counters (mailing_id, slot, pending, due_at)
                  select id, slot, (slot = 0)::int, case slot when 0 then now() + interval '1 h' end
                  from mailings, generate_series(0, 3) slot""")
@@ -265,12 +266,14 @@ def test_nothing_that_is_asked_in_every_step_or_request_reads_the_mailings_that_
         books.run("analyze")
     asked: list[tuple[Any, dict[str, Any]]] = [
         (walk.WALK, {}), (walk._NEXT_START, {}), (figures._TOTALS, {}), (figures._ALL, {}), (figures._MAILINGS, {}),
+        (parts._OPEN, {}),
     ]  # fmt: skip
     with books.engine.connect() as connection:
         for statement, values in asked:
             assert pages_read(connection, statement.text, **values) < 40, statement.text
         # In turn, so many at a time.
-        assert pages_read(connection, hints._MEND.text, after=5000, limit=10) < 200
+        assert pages_read(connection, hints._UNFINISHED.text, after=5000, limit=10) < 40
+        assert pages_read(connection, hints._LOST.text, part=1, mailing_ids=list(range(5001, 5011))) < 200
         assert pages_read(connection, show_figures._COUNT.text, after=5000, limit=100) < 200
     books.run("truncate mailings, messages, mailing_counters, ledger_totals, tallies")
     books.run("alter table mailings reset (autovacuum_enabled)")

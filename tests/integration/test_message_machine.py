@@ -43,6 +43,7 @@ from shared.messages.make_due import make_due
 from shared.messages.record import Verdict, record_verdicts
 from shared.messages.retime import retime_messages
 from tests.services.books import HOUR, LEASE, MINUTE, Books
+from tests.services.superuser import superuser
 
 ZONES = ("Europe/Moscow", "America/New_York")  # never within eight hours of each other's window
 ATTEMPTS = 3
@@ -500,7 +501,7 @@ def test_no_order_of_events_breaks_the_books(books_engine: Engine) -> None:
 
 def commit_without_waiting_for_the_disk(engine: Engine) -> None:
     """It makes no difference to what is visible to whom, and the machine makes ten thousands of commits."""
-    with engine.begin() as connection:
+    with superuser(engine) as connection:
         name = connection.scalar(text("select current_database()"))
         connection.execute(text(f"alter database {name} set synchronous_commit = off"))
     engine.dispose()

@@ -43,7 +43,7 @@ def run_system(tmp_path: Path) -> Iterator[RunSystem]:
 
 
 PATIENCE = "15"
-"""Seconds for a call: on a machine that is busy with all these servers, one that was only slow is not to be repeated."""
+"""Seconds for a call: on a machine that is busy with all these servers, one that was slow is not to be repeated."""
 
 
 class Sendings:

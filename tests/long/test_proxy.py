@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 from urllib.parse import urljoin
 
 import pytest
@@ -14,6 +15,7 @@ from requests.adapters import HTTPAdapter
 
 from sandbox.processes import Processes
 from shared.clock import ticks
+from tests.e2e.conftest import empty_database
 from tests.services.api_server import Server, until
 from tests.services.nginx import Nginx, nginx
 
@@ -32,8 +34,8 @@ class From(HTTPAdapter):
         self._address = address
         super().__init__()
 
-    def init_poolmanager(self, *args: object, **more: object) -> None:
-        super().init_poolmanager(*args, **more, source_address=(self._address, 0))  # type: ignore[no-untyped-call]
+    def init_poolmanager(self, *args: Any, **more: Any) -> None:
+        super().init_poolmanager(*args, **more, source_address=(self._address, 0))
 
 
 class Site:
@@ -61,11 +63,9 @@ class Site:
 @pytest.fixture(scope="module")
 def site(postgres: str) -> Iterator[Site]:
     """An API of a database of its own that has one key."""
-    from tests.e2e.conftest import _empty_database  # noqa: PLC0415, PLC2701
-
     lines: list[str] = []
     with ExitStack() as stack:
-        database_url = stack.enter_context(_empty_database(postgres))
+        database_url = stack.enter_context(empty_database(postgres))
         processes = stack.enter_context(Processes(lambda name, line: lines.append(line) if name == "api" else None))
         env = {"DATABASE_URL": database_url}
         processes.start("migrate", "shared.migrate", env)
@@ -123,9 +123,13 @@ def test_whoever_asks_has_their_own_address(site: Site) -> None:
     for number, address in enumerate(("127.0.0.3", "127.0.0.4")):
         claim = {"X-Forwarded-For": "203.0.113.9", "X-Request-ID": f"behind-{number}"}
         assert site.client(address).get(f"{site.proxy.url}/clients/", headers=claim, timeout=30).ok
-        until(lambda number=number: [e for e in site.server.events("request") if e["request_id"] == f"behind-{number}"])
-        (event,) = [e for e in site.server.events("request") if e["request_id"] == f"behind-{number}"]
-        assert event["address"] == address
+        until(lambda number=number: requested(site, f"behind-{number}"))  # type: ignore[misc]
+        assert requested(site, f"behind-{number}") == [address]
+
+
+def requested(site: Site, request_id: str) -> list[object]:
+    """The addresses that the log has of a request."""
+    return [event["address"] for event in site.server.events("request") if event["request_id"] == request_id]
 
 
 def test_the_rate_is_that_of_a_client_and_not_of_the_proxy(site: Site) -> None:

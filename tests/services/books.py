@@ -25,6 +25,7 @@ TABLES = (
     "clients",
     "mailings",
     "messages",
+    "attempts",
     "mailing_counters",
     "ledger_totals",
     "ledger_findings",
@@ -47,11 +48,13 @@ class Books:
 
     def empty(self) -> None:
         self.run(f"truncate {', '.join(TABLES)} restart identity")
+        self.run("alter sequence message_ids restart")
         self.run("update send_rate set next_at = now()")
 
     def run(self, statement: str, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
-        """One statement in a transaction of its own; its rows, if it gives any."""
+        """One statement of a superuser in a transaction of its own; its rows, if it gives any."""
         with self.engine.begin() as connection:
+            connection.execute(text("set local role none"))
             result = connection.execute(text(statement), values)
             return result.all() if result.returns_rows else []
 
@@ -130,7 +133,7 @@ class Books:
         """How many messages whose lease had run out."""
         with self.engine.begin() as connection:
             lost = find_lost(connection, limit)
-        return sum(self.move(rescue_messages, attempts, ids) for ids in lost.values())
+        return sum(self.move(rescue_messages, attempts, each) for each in lost.values())
 
     def record(self, decision: Decision, claimed: Sequence[Claimed], error: Any = None) -> int:
         """How many verdicts came too late."""
@@ -150,6 +153,14 @@ class Books:
             with snapshot(connection):
                 accounts = read_accounts(connection, mailing_ids)
             return finish_mailings(Isolation(connection, Slot("books")), accounts)
+
+    def place(self) -> None:
+        """Messages that a test has written itself: their mailings know where they are, as a launch leaves it."""
+        self.run("""
+            update mailings g set part = m.part, first_message_id = m.first, last_message_id = m.last from (
+                select mailing_id, part, min(id) as first, max(id) as last from messages group by mailing_id, part
+            ) m where g.id = m.mailing_id
+        """)
 
     # ---------------------------------------------------------------- what became of it
 

@@ -41,6 +41,7 @@ def look(url: str) -> dict[str, Any]:
     from sandbox.reckoning import Provider, Service, problems
     from shared.database.engine import make_engine
     from shared.database.models import Base
+    from shared.database.parts import make_part
     from shared.domain.message import MOVES, OPEN_STATES, MessageState
     from shared.ledger.figures import read_figures
     from shared.messages.close import close_messages
@@ -50,6 +51,8 @@ def look(url: str) -> dict[str, Any]:
 
     engine = make_engine(url, "one more state")
     Base.metadata.create_all(engine)
+    with engine.begin() as connection:
+        make_part(connection)
     books = Books(engine)
     mailing_id, ids = books.launched(3)
     skipped = MessageState("skipped")

@@ -23,7 +23,7 @@ def claimed(number: int = 1, *, left: float = 3600.0, window: float | None = Non
     """A message whose mailing ends in `left` seconds, and whose client's window closes in `window` seconds."""
     ends_at = NOW + timedelta(seconds=left)
     deadline = ends_at if window is None else min(ends_at, NOW + timedelta(seconds=window))
-    return Claimed(number, 1, number, 7, 79123456789, "Hello", made, ends_at, deadline, repeat=False)
+    return Claimed(number, 1, 1, number, 7, 79123456789, "Hello", made, ends_at, deadline, repeat=False)
 
 
 def only(claim: Claim, since: float, lease: float = 30.0, rate: float = 0.0) -> Attempt:

@@ -8,7 +8,8 @@ from dispatcher_service.leading.walk import Mailing
 from shared import metrics
 from shared.domain.message import MessageState
 from shared.ledger.entries import Entries
-from shared.messages.close import close_messages, has_waiting
+from shared.messages.close import close_messages
+from shared.messages.waiting import has_waiting
 
 CLOSE_SLICE = 5_000
 

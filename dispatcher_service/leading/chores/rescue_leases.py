@@ -1,6 +1,6 @@
 """A message whose dispatcher is gone, or too slow, is sent by another one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
@@ -11,7 +11,7 @@ from shared import metrics
 from shared.clock import ticks
 from shared.ledger.entries import Entries
 from shared.logs import logger
-from shared.messages.rescue import find_lost, rescue_messages
+from shared.messages.rescue import Lost, find_lost, rescue_messages
 
 RESCUE_AFTER = 5.0
 """Seconds after taking the lead: when the database comes back, dispatchers first write what they know."""
@@ -35,7 +35,7 @@ class RescueLeases(Chore):
     def work(self, step: Step) -> bool | None:
         left_out = step.acts.mailings_set_aside(self.name)
 
-        def find(connection: Connection, _entries: Entries) -> Mapping[int, Sequence[int]]:
+        def find(connection: Connection, _entries: Entries) -> Mapping[int, Lost]:
             return find_lost(connection, RESCUE_SLICE, left_out) if self._guard.trusts(connection) else {}
 
         lost = step.acts.run(self.name, None, find)
@@ -43,11 +43,11 @@ class RescueLeases(Chore):
             return None
         return self.in_turn(list(lost), lambda mailing_id: self._rescue(step.acts, mailing_id, lost[mailing_id]))
 
-    def _rescue(self, acts: Isolation, mailing_id: int, message_ids: Sequence[int]) -> int | None:
+    def _rescue(self, acts: Isolation, mailing_id: int, lost: Lost) -> int | None:
         def rescue(connection: Connection, entries: Entries) -> int:
             if not self._guard.trusts(connection):
                 return 0
-            rescued = rescue_messages(connection, entries, self._attempts, message_ids)
+            rescued = rescue_messages(connection, entries, self._attempts, lost)
             if not rescued and mailing_id in find_lost(connection, RESCUE_SLICE):
                 raise HeldUp
             return rescued

@@ -1,0 +1,38 @@
+"""Parts: `messages` and `attempts` are partitioned by a number that a mailing gets at its launch.
+
+A part is made apart and attached when it is ready, which holds up nobody: no claim, no launch, no reader.
+"""
+
+from sqlalchemy import Connection, text
+
+STORAGE = {
+    # Every row is updated a few times within minutes, and then never again: room for the new versions on the same page,
+    # and a vacuum that starts long before a fifth of a large part is dead.
+    "messages": "fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 20000,"
+    " autovacuum_vacuum_cost_delay = 0",
+    "attempts": "autovacuum_vacuum_insert_scale_factor = 0",  # written once, and never changed
+}
+"""The tables that have parts, and how those are stored."""
+
+
+def table_of(name: str, number: int) -> str:
+    """The table that holds the rows of a part: `messages_7`."""
+    return f"{name}_{number}"
+
+
+def make_part(connection: Connection) -> int:
+    """Makes the part that comes after the last one, in the caller's transaction; its number.
+
+    Launches go to the part with the lowest number that is not closed. Two who make one at the same time make two.
+    """
+    connection.execute(_IN_TURN)
+    number = int(connection.execute(_NEXT).scalar_one())
+    for name, storage in STORAGE.items():
+        part = table_of(name, number)
+        connection.execute(text(f"create table {part} (like {name} including all) with ({storage})"))
+        connection.execute(text(f"alter table {name} attach partition {part} for values in ({number})"))
+    return number
+
+
+_IN_TURN = text("lock table parts in share row exclusive mode")  # readers, and so launches, go on
+_NEXT = text("insert into parts (number) select coalesce(max(number), 0) + 1 from parts returning number")
