@@ -591,8 +591,12 @@ select set_config('lock_timeout', :lock, true);
 -- dispatcher_service.leading.lease_guard._NOW
 select now();
 
+-- dispatcher_service.leading.session._SESSION
+select pg_backend_pid();
+
 -- dispatcher_service.leading.session._SETTINGS
-select set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
+select pg_backend_pid(),
+set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
 set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false),
 set_config('jit', 'off', false);
 

@@ -117,7 +117,7 @@ class Leader:
 
     def _serve(self, all_is_well: Callable[[], None]) -> None:
         try:
-            with own_connection(self._engine, silence=SILENCE) as connection:
+            with own_connection(self._engine, silence=SILENCE, proves=True) as connection:
                 ids = SettledIds(self._learn)
                 while not self._try_to_lead(connection, ids):
                     all_is_well()
