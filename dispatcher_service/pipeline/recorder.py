@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
@@ -12,6 +12,7 @@ from dispatcher_service.pipeline.in_hand import Held, InHand, Pick
 from dispatcher_service.pipeline.intake import Intake
 from dispatcher_service.pipeline.outcomes import show_outcomes
 from dispatcher_service.pipeline.settling import Settlement, retry_jobs
+from dispatcher_service.pipeline.standing import Standing
 from dispatcher_service.sending.attempt import Result, attempts
 from dispatcher_service.sending.sender import Sender
 from shared import metrics
@@ -23,7 +24,9 @@ from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
 from shared.messages.claim import Claim, claim_messages
+from shared.messages.probe import find_probe
 from shared.messages.record import record_verdicts
+from shared.standing import provider_returned
 
 RECORD_ROWS = 600
 RECORD_DELAY = 0.03
@@ -72,6 +75,9 @@ class Recorder:
         self._results: deque[Result] = deque()  # written by the sender's thread, read by this one
 
         self._in_hand = InHand()
+        self._standing = Standing()
+        self._outages = 0  # of the provider, those whose end is written down
+        self._last_probed: int | None = None  # the mailing of the last probe
         self._unrecorded: deque[Result] = deque()
         self._last_claim = 0.0
         self._is_shaken = False  # the last transaction failed
@@ -135,10 +141,15 @@ class Recorder:
         since = ticks()
         verdicts = [result.verdict(self._policy) for result in results]
         lease, pause = timedelta(seconds=self._lease), timedelta(seconds=self._sender.pause)
+        stuck, outages = self._sender.take_stuck(), self._sender.outages
         claims: list[Claim | None] = []
         try:
             with connection.begin(), open_entries(connection, self._slot) as entries:
                 late = record_verdicts(connection, entries, verdicts, pause) if verdicts else 0
+                self._standing.write(connection, entries, results, stuck)
+                if outages != self._outages:
+                    provider_returned(connection)
+                picks = self._allowed(connection, picks)
                 for mailing_id, pick in picks.items():
                     claims.append(
                         claim_messages(connection, entries, mailing_id, pick.message_ids, lease=lease, rate=self._rate)
@@ -147,6 +158,8 @@ class Recorder:
             self._hand_back(picks.values(), claims, since)
             raise
         self._is_shaken = False
+        self._outages = outages
+        self._standing.confirm()
         for pick, claim in zip(picks.values(), claims, strict=True):
             self._take_claim(pick, claim, since)
         if results:
@@ -184,6 +197,18 @@ class Recorder:
         if picks:
             self._last_claim = now
         return picks
+
+    def _allowed(self, connection: Connection, picks: Mapping[int, Pick]) -> dict[int, Pick]:
+        """What of it may be claimed. While the breaker is open that is a probe, if there is one in the database; it may
+        be of another mailing than those in hand."""
+        if picks and self._sender.is_probing and (probe := find_probe(connection, self._last_probed)):
+            self._last_probed = probe.mailing_id
+            return {probe.mailing_id: Pick([probe.message_id])}
+        room = self._standing.room(connection, picks)
+        for mailing_id in room.none:
+            self._in_hand.take(picks[mailing_id])  # it is published again when it may be claimed
+        limited = {one: pick.cut(room.some[one]) if one in room.some else pick for one, pick in picks.items()}
+        return {one: pick for one, pick in limited.items() if pick.message_ids and one not in room.none}
 
     def _room(self) -> int:
         """How many messages to claim now. Where the rate is limited, no more than can be sent soon."""

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, Row, text
 
 from dispatcher_service.leading.chores.finish_mailings import finish_mailings
 from dispatcher_service.leading.isolation import Isolation
+from shared import standing
 from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MessageState
 from shared.domain.retry import Decision, Finish, Retry
 from shared.ledger.check import read_accounts, snapshot
@@ -29,6 +30,7 @@ TABLES = (
     "mailing_counters",
     "ledger_totals",
     "ledger_findings",
+    "mailing_standings",
     "tallies",
     "broker_jobs",
 )
@@ -140,6 +142,11 @@ class Books:
         ambiguous = error in AMBIGUOUS_ERRORS
         verdicts = [Verdict(message, decision, error, ambiguous) for message in claimed]
         return self.move(record_verdicts, verdicts, SECOND)
+
+    def prove(self, *mailing_ids: int) -> None:
+        """The provider has accepted a message of each: they may have any number of calls open."""
+        with self.engine.begin() as connection:
+            standing.prove(connection, mailing_ids)
 
     def retrying(self, delay: timedelta, error: Any = None) -> tuple[int, int]:
         """A mailing with one message, which waits on the rung of that delay; the ids of both."""
