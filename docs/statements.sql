@@ -2,11 +2,10 @@
 
 -- shared.messages.cancel._CANCEL_CLIENT
 with job as materialized (
-    select m.id, m.status from (
-        select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
-    ) known
-    cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
-    where known.status in ('pending', 'retrying') and m.status in ('pending', 'retrying')
+    select m.id, m.status from mailings g cross join lateral (
+        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id and status in ('pending', 'retrying')
+        for update skip locked) m
+    where g.part = :part and g.finished_at is null
 ), moved as (
     update messages m set due_at = null,
     status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end from job where m.part = :part and m.id = job.id
@@ -143,13 +142,27 @@ select now() as now, null as number, null as due_at, null as ids
 union all
 (select null, number, due_at, array_agg(id) from due group by number, due_at order by number, due_at);
 
+-- shared.messages.find._PARTS
+select distinct part from mailings
+where int8range(first_message_id, last_message_id, '[]') @> cast(:id as bigint) and first_message_id is not null;
+
+-- shared.messages.find._MESSAGE
+select * from messages where part = any(cast(:parts as integer[])) and id = :id;
+
+-- shared.messages.find._FROM
+select number from parts where number <= coalesce(cast(:part as integer), number) order by number desc;
+
+-- shared.messages.find._HISTORY
+select * from messages
+where part = :part and client_id = :client_id and mailing_id < :mailing_id
+order by mailing_id desc limit :limit;
+
 -- shared.messages.follow._FOLLOW
 with job as materialized (
-    select m.id, m.status from (
-        select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
-    ) known
-    cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
-    where known.status in ('pending', 'retrying') and m.status in ('pending', 'retrying')
+    select m.id, m.status from mailings g cross join lateral (
+        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id and status in ('pending', 'retrying')
+        for update skip locked) m
+    where g.part = :part and g.finished_at is null
     and not (m.calls > 0 or m.maybe_delivered))
 update messages m set phone = :phone from job where m.part = :part and m.id = job.id;
 
@@ -371,6 +384,9 @@ with moved as (
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
 from moved group by mailing_id, quarter;
 
+-- shared.messages.rescue._IN_ORDER
+set local enable_bitmapscan = off;
+
 -- shared.messages.rescue._LOST
 with lost as materialized (
     select part, id, mailing_id from messages
@@ -547,11 +563,26 @@ insert into mailing_counters (mailing_id, slot, pending, sending, retrying, sent
 select mailing_id, -1, sum(pending), sum(sending), sum(retrying), sum(sent), sum(failed), sum(unknown), sum(expired), sum(cancelled), min(first_sent_at), max(last_sent_at)
 from gone group by mailing_id;
 
+-- shared.ledger.fold._FOLD_TALLIES
+with gone as (
+    delete from tallies where mailing_id = any(:mailing_ids) and slot <> :slot returning *
+)
+insert into tallies as t (mailing_id, quarter, slot, name, count)
+select mailing_id, quarter, :slot, name, sum(count) from gone group by mailing_id, quarter, name
+having sum(count) <> 0
+on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count;
+
 -- shared.ledger.repair._TO_BE_LOOKED_AT
 select id from mailings m
 where finished_at is null and audience_limit is not null or audience <> (
     select coalesce(sum(c.pending + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0) from mailing_counters c where c.mailing_id = m.id)
 order by id;
+
+-- shared.ledger.repair._WITH_ROWS
+select id from mailings where id = any(:ids) and messages_removed_at is null order by id;
+
+-- shared.ledger.repair._LOCK_ROWS
+select id from mailings where id = :mailing_id and messages_removed_at is null for share;
 
 -- shared.ledger.repair._MEND_COUNTERS
 insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled)
@@ -684,10 +715,18 @@ select set_config('lock_timeout', :lock, true);
 -- dispatcher_service.leading.lease_guard._NOW
 select now();
 
+-- dispatcher_service.leading.session._SESSION
+select pg_backend_pid();
+
 -- dispatcher_service.leading.session._SETTINGS
-select set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
+select pg_backend_pid(),
+set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
 set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false),
 set_config('jit', 'off', false);
+
+-- dispatcher_service.leading.settled_ids._PLACE
+select cast(pg_current_wal_insert_lsn() as text) as now,
+coalesce(pg_current_wal_flush_lsn() >= cast(:before as pg_lsn), false) as is_written;
 
 -- dispatcher_service.leading.walk.WALK
 with found as (

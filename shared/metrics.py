@@ -42,6 +42,7 @@ ATTEMPTS_SPARED = Counter(
 )
 MAILINGS_HELD = Counter("dispatcher_mailings_held_total", "Mailings held back: their calls came to nothing")
 BROKER_RECONNECTS = Counter("dispatcher_broker_reconnects_total", "Connections to the broker that were lost")
+KNOWN_ID = Gauge("dispatcher_known_id", "The highest id of a message that this process knows to have been given")
 STORE_RETRIES = Counter("dispatcher_store_retries_total", "Transactions tried again after the database failed")
 
 # The dispatcher: the feeder
@@ -65,6 +66,7 @@ TOTALS_DIFFERENCE = Gauge(
 )
 HINTS_MENDED = Counter("feeder_hints_mended_total", "Mailings with something to do that nobody would have looked at")
 BACKLOG = Gauge("feeder_backlog_jobs", "Jobs waiting on the broker")
+REMOVED = Counter("feeder_removed_total", "What was removed because it had been kept for long enough", ["what"])
 CHORE_LAST_RUN = Gauge("feeder_chore_last_run_seconds", "Unix time of the last completed run of a chore", ["chore"])
 SET_ASIDE = Gauge("feeder_set_aside", "Mailings for which a chore failed and is tried again", ["chore"])
 ACT_FAILURES = Counter("feeder_act_failures_total", "Acts for a mailing that failed", ["chore", "reason"])

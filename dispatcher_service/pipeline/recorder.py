@@ -57,12 +57,13 @@ class Recorder:
         lease: float,
         own_lease: float,
         limits: Mapping[str, float],
+        learn: Callable[[int], object],
         stopping: threading.Event,
         closing: threading.Event,
     ) -> None:
         """lease: seconds that a claim lasts by the database's clock. own_lease: those of them that we count on. limits:
-        messages per second over all dispatchers, by the names of `shared.rates.limits`. stopping: nothing new is
-        claimed. closing: leave, whatever is not recorded."""
+        messages per second over all dispatchers, by the names of `shared.rates.limits`. learn: is told the
+        highest id of each claim. stopping: nothing new is claimed. closing: leave, whatever is not recorded."""
         self._engine = engine
         self._policy = policy
         self._sender = sender
@@ -70,6 +71,7 @@ class Recorder:
         self._lease, self._own_lease = lease, own_lease
         self._limits = limits
         self._allowance = Allowance(random.random)
+        self._learn = learn
         self._stopping, self._closing = stopping, closing
         self._slot = Slot("recorder")
         self._pace_note = PaceNote()
@@ -244,6 +246,7 @@ class Recorder:
         metrics.MESSAGES_SKIPPED.inc(sum(len(pick.message_ids) for pick in picks) - claimed)
         if claim:
             self._clock = DatabaseClock(claim.now, since)
+            self._learn(max((message.id for message in claim.messages), default=0))
             moments = self._allowance.use(claimed) if self._limits else ()
             self._sender.offer(attempts(claim, since, self._own_lease, moments))
         self._in_hand.take(picks, self._sender.offered)

@@ -4,6 +4,7 @@ mailing.launch        look at this mailing now
 mailing.wake          look at these messages of a mailing now
 mailing.retry.<delay> one per rung; after its delay a job moves to mailing.wake by itself
 message.dispatch      messages that are due; only the leader publishes here, so that its depth is bounded
+message.ids           one job, the newest: the highest id that was given
 message.dead          what could not be understood, with the reason; nobody consumes it
 """
 
@@ -14,6 +15,7 @@ from datetime import timedelta
 LAUNCH = "mailing.launch"
 WAKE = "mailing.wake"
 DISPATCH = "message.dispatch"
+IDS = "message.ids"
 DEAD = "message.dead"
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
@@ -37,7 +39,7 @@ def retry_queue(delay: timedelta) -> str:
 def queues(ladder: Sequence[timedelta]) -> tuple[Queue, ...]:
     """Every queue of a deployment with this retry ladder. Queues that dead-letter come after their targets."""
     rungs = tuple(Queue(retry_queue(delay), delay) for delay in sorted(set(ladder)))
-    return (Queue(DEAD), Queue(LAUNCH), Queue(WAKE), Queue(DISPATCH), *rungs)
+    return (Queue(DEAD), Queue(IDS), Queue(LAUNCH), Queue(WAKE), Queue(DISPATCH), *rungs)
 
 
 if __name__ == "__main__":

@@ -779,8 +779,8 @@ def test_no_move_reads_more_of_a_large_table_than_it_needs(large: Books) -> None
     job = {1: [*waiting[:100], *range(1, 100)]}
     lost = [row.id for row in large.run("select id from messages where status = 'sending' order by id limit 10")]
     another = large.mailing(ends=2 * HOUR)
-    by_id, due, lease = "messages_1_pkey", "messages_1_due_idx", "messages_1_lease_idx"
-    of_client = "messages_1_client_id_mailing_id_part_key"
+    by_id, due, lease = "messages_1_pkey", "messages_1_mailing_id_lane_due_at_id_idx", "messages_1_due_at_idx"
+    of_client = "messages_1_client_id_mailing_id_key"
 
     def walk(connection: Connection, _entries: Entries) -> None:
         assert due_mailings(connection)[0].due
