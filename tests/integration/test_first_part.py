@@ -97,13 +97,13 @@ def test_what_ran_before_goes_on_and_is_sent_after(old: Engine) -> None:
     books.check()
 
     assert books.rescue(10, 10) == 1
-    assert books.due(RUNNING) == [3, 4, 5, 6, 7]
+    assert sorted(books.due(RUNNING)) == [3, 4, 5, 6, 7]
     claimed = books.claim(RUNNING, [3, 4, 5, 6, 7])  # the last one has lost its client
     assert [one.phone - 79000000000 for one in claimed] == [3, 4, 5, 6]
     assert books.record(SENT, claimed) == 0
     assert books.states(RUNNING) == {"sent": 5, "failed": 1, "cancelled": 1}
     books.launch(LAUNCHING)
-    assert books.due(LAUNCHING) == [10, 11, 12, 13, 14, 15], "the ids go on"
+    assert sorted(books.due(LAUNCHING)) == [10, 11, 12, 13, 14, 15], "the ids go on"
     assert books.record(SENT, books.claim(LAUNCHING, range(10, 16))) == 0
     assert books.finish([RUNNING, LAUNCHING]) == [RUNNING, LAUNCHING]
     books.check()
@@ -152,4 +152,4 @@ def test_who_was_stopped_in_the_middle_begins_again(old: Engine, made: str) -> N
     [(invalid,)] = books.run("select count(*) from pg_index where not indisvalid")
     assert invalid == 0
     assert books.run("select count(*) from messages where part = 1") == [(11,)]
-    assert books.due(RUNNING) == [3, 4, 5, 7]
+    assert sorted(books.due(RUNNING)) == [3, 4, 5, 7]

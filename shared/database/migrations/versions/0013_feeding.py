@@ -7,7 +7,7 @@ revision = "0013"
 down_revision = "0012"
 
 INDEX = "messages_due_idx"
-CHECK = "messages_messages_due_at_check_check"
+CHECK = "messages_due_at_check"
 COLUMNS = ["mailing_id", "lane", "due_at", "id"]
 OPEN = "'pending', 'sending', 'retrying'"
 OPEN_BEFORE = "'pending', 'queued', 'sending', 'retrying'"
@@ -32,6 +32,5 @@ def downgrade() -> None:
 def _make_anew(waiting: str, states: str) -> None:
     op.drop_index(INDEX, "messages")
     op.create_index(INDEX, "messages", COLUMNS, postgresql_where=sa.text(f"status in ({waiting})"))
-    op.execute("alter index messages_1_mailing_id_lane_due_at_id_idx rename to messages_1_due_idx")
     op.execute(f"alter table messages drop constraint {CHECK}")
     op.execute(f"alter table messages add constraint {CHECK} check ((due_at is null) = (status not in ({states})))")
