@@ -127,4 +127,4 @@ def test_one_phone_changes_in_all_mailings_and_in_no_final_message(books: Books)
     assert books.record(Finish(MessageState.FAILED), books.claim(done, [first]), Error.REJECTED) == 0
     give_new_phone(books)
     rows = books.run("select mailing_id, status, phone from messages where client_id = 1 order by 1")
-    assert [tuple(row) for row in rows] == [(1, "failed", OLD), (2, "queued", NEW)]
+    assert [tuple(row) for row in rows] == [(1, "failed", OLD), (2, "pending", NEW)]
