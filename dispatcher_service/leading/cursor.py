@@ -80,6 +80,8 @@ class Cursor:
                 self._batches.append((ticks, fresh[-1]))
         if groups:
             self._position = Position(groups[-1].due_at, groups[-1].ids[-1])
+        if self._read_at and now < self._read_at:  # the clock went back: what is due now lies before the cursor
+            self._position, self._next_look = None, ticks
         self._read_at = now
         self._looked_at = self._looked_at or now
         return fresh

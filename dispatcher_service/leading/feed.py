@@ -164,8 +164,6 @@ class Feed:
             for lane in lanes if len(lanes) > 1 else ():  # one is in trouble, and the others are read without it
                 self._read(acts, part, [lane], asked)
             return []
-        if read.now.timestamp() < self._read_at:  # the database's clock went back
-            self._forget(list(self._lanes))
         self._read_at = read.now.timestamp()
         is_cut, last = read.size >= asked.left, max(read.groups, default=0)
         more = []

@@ -83,7 +83,6 @@ def test_after_a_resume(books: Books, consumer: Consumer, running: tuple[int, li
     mailing_id, ids = running
     books.run("update mailings set paused_at = now() where id = :id", id=mailing_id)
     assert books.claim(mailing_id, ids) == []
-    time.sleep(1)
     books.run("update mailings set paused_at = null where id = :id", id=mailing_id)
     books.move(lambda _, entries: entries.look(mailing_id))
     job_with(consumer, set(ids))

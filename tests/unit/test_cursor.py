@@ -24,9 +24,10 @@ class Rows:
         self.cursor = Cursor()
         self.reads = 0
 
-    def read(self, now: float, limit: int = 100) -> list[int]:
-        """What is published at that moment."""
-        position = self.cursor.begin(now)
+    def read(self, now: float, limit: int = 100, ticks: float | None = None) -> list[int]:
+        """What is published at that moment. ticks: where the clock has stepped."""
+        ticks = now if ticks is None else ticks
+        position = self.cursor.begin(ticks)
         rows = sorted((due_at, message_id) for message_id, due_at in self.due.items() if due_at <= at(now))
         rows = [row for row in rows if position is None or row > position][:limit]
         self.reads += len(rows)
@@ -34,7 +35,7 @@ class Rows:
             Group(moment, [one for due_at, one in rows if due_at == moment])
             for moment in dict.fromkeys(due_at for due_at, _ in rows)
         ]
-        return [message_id for group in self.cursor.advance(groups, at(now), now) for message_id in group.ids]
+        return [message_id for group in self.cursor.advance(groups, at(now), ticks) for message_id in group.ids]
 
 
 def test_it_reads_on_where_it_was() -> None:
@@ -87,6 +88,14 @@ def test_one_that_was_lost_lately_is_published_as_soon_as_it_may_have_been_acked
     rows = Rows(m1=100)
     assert rows.read(100) == [1]
     assert next(now for now in range(101, 200) if rows.read(now)) == 100 + REMEMBERED
+
+
+def test_after_the_clock_went_back_it_reads_from_the_start() -> None:
+    rows = Rows(m1=100)
+    assert rows.read(100) == [1]
+    rows.due[2] = at(60)
+    assert rows.read(60.1, ticks=100.1) == []
+    assert rows.read(60.2, ticks=100.2) == [2]
 
 
 def test_who_asks_for_one_gets_it_unless_it_was_published_a_moment_ago() -> None:
