@@ -168,6 +168,7 @@ class Recorder:
         self._outages = outages
         self._standing.confirm()
         if picks or claim:
+            metrics.MESSAGES_SKIPPED.inc(sum(map(len, job.values())) - (len(claim.messages) if claim else 0))
             self._take_claim(picks, claim, since)
         if results:
             self._forget(results)
@@ -243,7 +244,6 @@ class Recorder:
         """What was claimed goes to the sender. since: when the claim was asked for."""
         claimed = len(claim.messages) if claim else 0
         metrics.MESSAGES_CLAIMED.inc(claimed)
-        metrics.MESSAGES_SKIPPED.inc(sum(len(pick.message_ids) for pick in picks) - claimed)
         if claim:
             self._clock = DatabaseClock(claim.now, since)
             self._learn(max((message.id for message in claim.messages), default=0))
