@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared import settings
 from shared.database.engine import ensure_database, first_line, make_engine
+from shared.database.roles import Role
 from shared.domain.errors import SettingsError
 from shared.ledger.check import AUDIENCE, Account, prepare
 from shared.ledger.repair import find_accounts, lock, mend
@@ -25,9 +26,9 @@ _LONGEST = 120.0
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
-        engine = make_engine(
-            ensure_database(settings.load()), "ledger", pool_size=1, statement_timeout=_LONGEST
-        )  # fmt: skip
+        role = Role.READER if options.dry_run else Role.SERVICE
+        url = ensure_database(settings.load())
+        engine = make_engine(url, "ledger", role=role, pool_size=1, statement_timeout=_LONGEST)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

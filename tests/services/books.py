@@ -20,6 +20,7 @@ from shared.messages.create import create_messages
 from shared.messages.record import Verdict, record_verdicts
 from shared.messages.rescue import find_lost, rescue_messages
 from shared.messages.take import take_messages
+from tests.services.superuser import superuser
 
 TABLES = (
     "clients",
@@ -53,8 +54,7 @@ class Books:
 
     def run(self, statement: str, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
         """One statement of a superuser in a transaction of its own; its rows, if it gives any."""
-        with self.engine.begin() as connection:
-            connection.execute(text("set local role none"))
+        with superuser(self.engine) as connection:
             result = connection.execute(text(statement), values)
             return result.all() if result.returns_rows else []
 
