@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 LATE = 0.25
-"""Seconds for which a moment that was not used goes out with the next claim. Then it is lost: a dispatcher that
-was held up would send all at once what it was held up with."""
+"""Seconds for which a moment that was not used goes out with the next claim. Then it is lost: a dispatcher that was
+held up would send all at once what it was held up with."""
 
 SHORTEST, LONGEST = 0.05, 2.5
 """Seconds at random, at the most, by which one that found the wire taken asks later than when it is free. They grow with

@@ -25,6 +25,7 @@ def main() -> None:
             retry_after=options.retry_after,
             max_faults_per_id=options.max_faults_per_id,
             refuse_ids_modulo=options.refuse_ids_modulo,
+            takes_per_second=options.takes_per_second,
         )
     except FaultsError as error:
         parser.error(str(error))
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--retry-after", type=int, default=1, metavar="SECONDS", help="sent with 429")
     add("--max-faults-per-id", type=int, metavar="K", help="after so many faults an id is left in peace")
     add("--refuse-ids-modulo", type=int, metavar="N", help="ids divisible by N get 400 every time")
+    add("--takes-per-second", type=int, metavar="N", help="requests beyond so many get 429 as well")
     add("--outage", type=_outage, action="append", default=[], metavar="MODE:AFTER:SECONDS",
         help="refuse, 503 or hang, from this second on for so many seconds; repeatable")  # fmt: skip
     return parser

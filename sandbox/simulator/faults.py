@@ -48,6 +48,7 @@ class Faults:
     rates: share of the requests, 0 to 1 each and in sum. latency_ms, jitter_ms: an answer comes after `latency_ms` and
     up to `jitter_ms` more. retry_after: seconds, sent with 429. max_faults_per_id: after so many faults an id is left
     in peace. refuse_ids_modulo: ids divisible by it get 400 every time, whatever the other fields say.
+    takes_per_second: requests beyond so many get 429 as well; None: it takes them all.
     """
 
     rates: Mapping[Fault, float] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Faults:
     retry_after: int = 1
     max_faults_per_id: int | None = None
     refuse_ids_modulo: int | None = None
+    takes_per_second: int | None = None
 
     def __post_init__(self) -> None:
         for fault, rate in self.rates.items():
@@ -68,7 +70,8 @@ class Faults:
         for name in ("latency_ms", "jitter_ms"):
             if not _is_number(getattr(self, name)) or not 0 <= getattr(self, name) <= 600_000:
                 raise FaultsError(f"{name} must be a number from 0 to 600000")
-        for name, least in (("retry_after", 0), ("max_faults_per_id", 0), ("refuse_ids_modulo", 1)):
+        leasts = {"retry_after": 0, "max_faults_per_id": 0, "refuse_ids_modulo": 1, "takes_per_second": 1}
+        for name, least in leasts.items():
             value = getattr(self, name)
             if (value is None and name != "retry_after") or (type(value) is int and least <= value <= 2**31):
                 continue
