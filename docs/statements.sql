@@ -26,13 +26,6 @@ select id, part, text, ends_at, window_from, window_until, now() as now, paused_
 cancelled_at is not null or ends_at <= now() as over , nextval('claims') as claim_id
 from mailings where id = :mailing_id;
 
--- shared.messages.claim._RESERVE
-update send_rate set next_at = greatest(next_at, now()) + :span where id = 1
-returning extract(epoch from next_at - cast(:span as interval) - now());
-
--- shared.messages.claim._WAIT
-update messages set due_at = due_at + :wait where part = :part and id = any(cast(:ids as bigint[]));
-
 -- shared.messages.claim._MOVE_TO_SENDING
 with job as materialized (
     select m.id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered, m.first_called_at, m.last_called_at,
@@ -650,6 +643,48 @@ select (total.mailings - counted.mailings)::bigint as mailings, (total.audience 
 -- shared.ledger.totals._MEND
 insert into ledger_totals as t (slot, mailings, audience, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled) values (0, :mailings, :audience, :pending, :queued, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled)
 on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, queued = t.queued + excluded.queued, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled;
+
+-- shared.rates.limits._RESERVE
+with limited as materialized (
+    select name, next_at, rate
+    from limits join unnest(cast(:names as text[]), cast(:rates as float[])) asked (name, rate) using (name)
+    where set_config('synchronous_commit', 'off', true) = 'off'
+    order by name for update of limits
+), seen as materialized (
+    select name, next_at, rate, clock_timestamp() as now from limited
+), free as (
+    select name, rate, now, greatest(1, floor(rate * extract(epoch from cast(:soon as interval)))) as most,
+    case when next_at <= now + 2 * cast(:soon as interval) + make_interval(secs => 1 / rate)
+    then greatest(next_at, now) else now end as at
+    from seen
+), decided as materialized (
+    select count(*) as found, max(now) as now, max(at) as at, max(1 / rate) as gap,
+    case when max(at) > max(now) + cast(:soon as interval) then 0
+    else least(min(most), cast(:wanted as int)) end as messages
+    from free
+), taken as (
+    update limits set next_at = decided.at + make_interval(secs => decided.messages / free.rate)
+    from free cross join decided where limits.name = free.name and decided.messages > 0
+)
+select found, cast(coalesce(messages, 0) as int) as messages, gap,
+cast(extract(epoch from at - now - case when messages > 0 then interval '0' else :soon end) as float) as wait
+from decided;
+
+-- shared.rates.limits._MAKE
+insert into limits (name, next_at) select unnest(cast(:names as text[])), now() on conflict do nothing;
+
+-- shared.rates.paces._NOTE
+insert into dispatcher_paces (dispatcher, pace, noted_at) values (:dispatcher, :pace, now())
+on conflict (dispatcher) do update set pace = excluded.pace, noted_at = excluded.noted_at;
+
+-- shared.rates.paces._PACES
+select pace from dispatcher_paces where noted_at > now() - cast(:alive as interval);
+
+-- shared.rates.paces._LEAVE
+delete from dispatcher_paces where dispatcher = :dispatcher;
+
+-- shared.rates.paces._FORGET_GONE
+delete from dispatcher_paces where noted_at < now() - cast(:age as interval);
 
 -- dispatcher_service.leading.chores.check_ledger._NEXT
 select id, audience from mailings where finished_at is null and audience_limit is not null and id > :after

@@ -32,6 +32,10 @@ ERRORS = Counter("dispatcher_errors_total", "Provider calls that were not accept
 RESULTS_LATE = Counter("dispatcher_results_late_total", "Results that came after the lease was lost; not recorded")
 CALL_SECONDS = Histogram("dispatcher_call_seconds", "Time of one provider call", buckets=_SECONDS)
 CALLS_OPEN = Gauge("dispatcher_calls_open", "Provider calls in flight")
+PROVIDER_PACE = Gauge(
+    "dispatcher_provider_pace", "Calls per second that a provider was last found to take; 0 as long as it takes all"
+)
+PACE_FALLS = Counter("dispatcher_pace_falls_total", "Times that the provider said it was too much, and the pace fell")
 BREAKER_OPEN = Gauge("dispatcher_breaker_open", "1 while the breaker is open", ["reason"])
 ATTEMPTS_SPARED = Counter(
     "dispatcher_attempts_spared_total", "Calls that failed and spent no attempt: the provider served nobody", ["error"]

@@ -11,6 +11,7 @@ from api_service.web.reference import Reference
 from api_service.web.schema import BodySchema, ThingSchema, described, settable
 from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState, PausedBecause
+from shared.domain.priority import Priority
 from shared.domain.text import shows_something
 from shared.domain.window import Window
 
@@ -111,6 +112,16 @@ class MailingSchema(ThingSchema):
     revision = fields.Integer(
         dump_only=True,
         metadata=described("Counts the changes of what users can set; `ETag` is made of it.", example=1),
+    )
+    priority = fields.Enum(
+        Priority,
+        by_value=fields.String,
+        load_default=Priority.NORMAL,
+        metadata=described(
+            "Its class. `urgent` goes before `normal`, and `normal` before `bulk`; within a class the nearest end goes"
+            " first. None is left without a tenth of the pace. May change after the launch.",
+            example="normal",
+        ),
     )
     state = fields.Enum(
         MailingState,

@@ -23,12 +23,14 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column
 
 from shared.domain.filter import Filter
 from shared.domain.message import OPEN_STATES, MessageState
+from shared.domain.priority import Priority
 from shared.domain.standing import REFUSALS
 from shared.domain.state_sql import IS_HELD, IS_RARE, IS_WAITING, names
 from shared.domain.window import Window
 
 Timestamp = TIMESTAMP(timezone=True)
 State = Enum(MessageState, name="message_state", values_callable=lambda states: [state.value for state in states])
+MailingPriority = Enum(Priority, name="mailing_priority", values_callable=lambda names: [name.value for name in names])
 
 
 class Base(DeclarativeBase):
@@ -168,6 +170,7 @@ class Mailing(Base):
     revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
     reference: Mapped[str | None] = mapped_column(String(64))  # their own name for it; no two of an owner share one
     reference_owner: Mapped[str] = mapped_column(String(64), server_default="")
+    priority: Mapped[Priority] = mapped_column(MailingPriority, server_default="normal")
     created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     paused_at: Mapped[datetime | None] = mapped_column(Timestamp)
     cancelled_at: Mapped[datetime | None] = mapped_column(Timestamp)
@@ -379,12 +382,12 @@ class Report(Base):
     sent_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
 
 
-class SendRate(Base):
-    """The one row that all dispatchers share where DISPATCH_RATE is set: the next free moment on the wire."""
+class Limit(Base):
+    """When the wire is free next, of all messages that a limit is about: `shared.rates.limits`."""
 
-    __tablename__ = "send_rate"
+    __tablename__ = "limits"
 
-    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
     next_at: Mapped[datetime] = mapped_column(Timestamp)
 
 
@@ -395,6 +398,16 @@ class ProviderReturn(Base):
 
     lane: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     returned_at: Mapped[datetime] = mapped_column(Timestamp)
+
+
+class DispatcherPace(Base):
+    """How many messages per second a dispatcher sends, as it says itself about once a second: `shared.rates.paces`."""
+
+    __tablename__ = "dispatcher_paces"
+
+    dispatcher: Mapped[str] = mapped_column(Text, primary_key=True)
+    pace: Mapped[float]
+    noted_at: Mapped[datetime] = mapped_column(Timestamp)
 
 
 class BrokerJob(Base):
