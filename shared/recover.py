@@ -13,7 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from shared import settings
 from shared.broker.choice import choose
 from shared.broker.memory import recall
-from shared.database.engine import ensure_database, first_line, make_engine
+from shared.database.access import ensure_database
+from shared.database.engine import first_line
 from shared.database.roles import Role
 from shared.domain.errors import SettingsError
 from shared.settings import Settings
@@ -44,9 +45,9 @@ def main() -> None:
 
 
 def _recover(configuration: Settings) -> dict[str, tuple[int, int]]:
-    url = ensure_database(configuration)
-    known = recall(choose(configuration.broker_url, url, configuration.retry_ladder))
-    engine = make_engine(url, "recover", role=Role.OWNER, pool_size=1)
+    database = ensure_database(configuration)
+    known = recall(choose(configuration.broker_url, database.direct_url, configuration.retry_ladder))
+    engine = database.direct_engine("recover", role=Role.OWNER, pool_size=1)
     try:
         with engine.begin() as connection:
             return {name: move(connection, sequence, known) for name, sequence in SEQUENCES.items()}

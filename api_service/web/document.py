@@ -1,12 +1,13 @@
 """The OpenAPI document, at /openapi.json, and Swagger UI, at /docs/, whose assets come from an installed package."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import flask_smorest
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import resolve_schema_cls
-from flask import Flask, Response, redirect
+from flask import Flask, Response, redirect, request
 from flask_swagger_ui import get_swaggerui_blueprint
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
@@ -108,10 +109,19 @@ def register(app: Flask, blueprints: Sequence[Blueprint], *, with_keys: bool) ->
         api.spec.components.response(component_name(kinds), _failure(kinds), lazy=True)
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
-    app.register_blueprint(_swagger_ui())
+    app.register_blueprint(_swagger_ui(), url_prefix="/docs")
     app.register_blueprint(error_pages.blueprint)
     for path in ("/docs", "/docs/errors", "/docs/errors/<slug>"):  # by themselves, since these are open
         app.add_url_rule(path, "docs", _with_its_slash)
+    app.after_request(_under_its_prefix)
+
+
+def _under_its_prefix(response: Response) -> Response:
+    """The document says where its paths begin, if a proxy has put them elsewhere."""
+    if request.endpoint == "api-docs.openapi_json" and request.script_root:
+        document = {**json.loads(response.get_data()), "servers": [{"url": request.script_root}]}
+        response.set_data(json.dumps(document))
+    return response
 
 
 def _failure(kinds: Failures) -> dict[str, Any]:
@@ -149,14 +159,15 @@ def _with_its_slash(**_: str) -> Any:
 
 
 def _swagger_ui() -> Any:
+    """Everything in it is named from the page's own place: a proxy may have put it under any path."""
     config = {
         "app_name": "Notification service",
-        "oauth2RedirectUrl": "/docs/oauth2-redirect.html",  # else it is built from the Host header
+        "oauth2RedirectUrl": "oauth2-redirect.html",  # else it is built from the Host header
         "validatorUrl": None,
         "displayRequestDuration": True,
         "tryItOutEnabled": True,
     }
-    return get_swaggerui_blueprint("/docs", "/openapi.json", config=config)
+    return get_swaggerui_blueprint(".", "../openapi.json", config=config)
 
 
 def _schema_name(schema: SchemaLike | str) -> str:

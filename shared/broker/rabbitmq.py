@@ -6,6 +6,7 @@ because a question that the broker does not like costs the channel on which it w
 """
 
 import math
+import secrets
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -23,6 +24,7 @@ from shared.broker.dead_queue import DeadQueue
 from shared.broker.topology import DEAD, DISPATCH, IDS, Queue, queues
 from shared.clock import now, ticks
 from shared.domain.errors import BrokerUnavailable, SettingsError, Unroutable
+from shared.domain.hosts import nodes
 from shared.logs import logger
 
 CONNECT_TIMEOUT = 3.0  # for TCP, per address
@@ -67,19 +69,27 @@ class RabbitMQ:
         self._queues = queues(ladder)
         self._patience = patience
         self._renew_after = renew_after
-        try:
-            self._parameters = pika.URLParameters(url)
-        except (ValueError, TypeError, SyntaxError):
-            # Without the cause: it may quote the password.
-            raise SettingsError("BROKER_URL must be of the form amqp://user:password@host:port/vhost.") from None
-        self._parameters.socket_timeout = CONNECT_TIMEOUT
-        self._parameters.stack_timeout = patience
-        self._parameters.blocked_connection_timeout = None  # our own patience ends first
-        if "heartbeat" not in parse_qs(urlsplit(url).query):
-            self._parameters.heartbeat = heartbeat
+        self._nodes = [_parameters(node, heartbeat, patience) for node in nodes(url)]
+        self._next = secrets.randbelow(len(self._nodes))  # written by any thread: it is where to begin, and no more
 
     def connect(self) -> "_Session":
-        line = Line(self._parameters, self._patience)
+        """At the node that served last, or else at the next one that does."""
+        first, failures = self._next, []
+        for number in range(first, first + len(self._nodes)):
+            try:
+                session = self._connect_to(self._nodes[number % len(self._nodes)])
+            except BrokerUnavailable as error:
+                failures.append(error)
+            else:
+                self._next = number % len(self._nodes)
+                return session
+        if len(failures) == 1:
+            raise failures[0]
+        raise BrokerUnavailable(" ".join(map(str, failures))) from failures[-1]
+
+    def _connect_to(self, node: Any) -> "_Session":
+        """All nodes together have the patience to say that they are there."""
+        line = Line(node, self._patience, opening=self._patience / len(self._nodes))
         try:
             with line.used():
                 return _Session(line, self._queues, self._renew_after)
@@ -214,11 +224,16 @@ class _Session:
 
     def _publish(self, queue: str, bodies: Sequence[bytes], headers: Mapping[str, Any]) -> None:
         """A quorum queue refuses jobs while it has no leader, as in the first moment of its life: they are tried again
-        for half the patience. The other half is for the answers."""
+        for half the patience. The other half is for the answers.
+
+        On a new channel: one whose first job was refused because the node of the leader was gone asks that node (3.10
+        does) for as long as it lives, however long ago the queue has another leader.
+        """
         while bodies := self._send(queue, bodies, headers):
             if self._line.left < self._line.patience / 2:
                 raise BrokerUnavailable(f"RabbitMQ refuses jobs for {queue!r}.")
             self._line.run(lambda: False, _REFUSED_PAUSE)
+            self._outbox = self._outbox.renewed()
 
     def _send(self, queue: str, bodies: Sequence[bytes], headers: Mapping[str, Any]) -> Sequence[bytes]:
         """Those that were refused."""
@@ -330,6 +345,11 @@ class _Outbox:
         self._line.wait(lambda: not self._unconfirmed)
         return self._refused, self._returned
 
+    def renewed(self) -> "_Outbox":
+        """The same on a new channel. Nothing may be on its way."""
+        self._channel.close()
+        return _Outbox(self._line)
+
     def _on_confirm(self, frame: Any) -> None:
         last, refused = frame.method.delivery_tag, isinstance(frame.method, pika.spec.Basic.Nack)
         numbers = [number for number in self._unconfirmed if number <= last] if frame.method.multiple else [last]
@@ -341,6 +361,21 @@ class _Outbox:
 
     def _on_return(self, *_: Any) -> None:
         self._returned = True
+
+
+def _parameters(url: str, heartbeat: int, patience: float) -> Any:
+    """Of one node. Raises SettingsError."""
+    try:
+        found = pika.URLParameters(url)
+    except (ValueError, TypeError, SyntaxError):
+        # Without the cause: it may quote the password.
+        raise SettingsError("BROKER_URL must be of the form amqp://user:password@host:port/vhost.") from None
+    found.socket_timeout = CONNECT_TIMEOUT
+    found.stack_timeout = patience
+    found.blocked_connection_timeout = None  # our own patience ends first
+    if "heartbeat" not in parse_qs(urlsplit(url).query):
+        found.heartbeat = heartbeat
+    return found
 
 
 def _arguments(queue: Queue) -> dict[str, str | int]:

@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import settings
-from shared.database.engine import ensure_database, first_line, make_engine
+from shared.database.access import ensure_database
+from shared.database.engine import first_line
 from shared.database.roles import Role
 from shared.domain.errors import SettingsError
 from shared.ledger.check import AUDIENCE, Account, prepare
@@ -26,12 +27,12 @@ _LONGEST = 120.0
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
-        role = Role.READER if options.dry_run else Role.SERVICE
-        url = ensure_database(settings.load())
-        engine = make_engine(url, "ledger", role=role, pool_size=1, statement_timeout=_LONGEST)
+        database = ensure_database(settings.load())
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
+    role = Role.READER if options.dry_run else Role.SERVICE
+    engine = database.direct_engine("ledger", role=role, pool_size=1, statement_timeout=_LONGEST)
     try:
         with engine.connect() as connection:
             return _repair(connection, options.mailing, dry_run=options.dry_run)

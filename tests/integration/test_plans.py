@@ -180,7 +180,7 @@ def _page(status: MessageState | None, number: int) -> Call:
             mailing = session.get_one(Mailing, 1)
             states = dict.fromkeys(MessageState, 1_000) | {MessageState.SENT: 500_000, MessageState.PENDING: 490_000}
             figures = Figures(audience=MESSAGES, states=states)
-            return store.listed(session, mailing, status, figures, Page(number, 100))[0]
+            return store.list_messages(session, mailing, status, figures, Page(number, 100)).rows
 
     return read
 

@@ -101,6 +101,7 @@ ENVIRONMENT = {
     "PROVIDER_TOKEN": {"dispatcher"},
     "SMTP_URL": {"reporter"},
     "DATABASE_URL": {"migrate", "api", "dispatcher", "reporter"},
+    "DATABASE_DIRECT_URL": {"migrate", "api", "dispatcher", "reporter"},
     "BROKER_URL": {"api", "dispatcher"},
 }
 """Who is told what may hold a secret of the user's own."""
