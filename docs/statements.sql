@@ -490,11 +490,26 @@ insert into mailing_counters (mailing_id, slot, pending, queued, sending, retryi
 select mailing_id, -1, sum(pending), sum(queued), sum(sending), sum(retrying), sum(sent), sum(failed), sum(unknown), sum(expired), sum(cancelled), min(first_sent_at), max(last_sent_at)
 from gone group by mailing_id;
 
+-- shared.ledger.fold._FOLD_TALLIES
+with gone as (
+    delete from tallies where mailing_id = any(:mailing_ids) and slot <> :slot returning *
+)
+insert into tallies as t (mailing_id, quarter, slot, name, count)
+select mailing_id, quarter, :slot, name, sum(count) from gone group by mailing_id, quarter, name
+having sum(count) <> 0
+on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count;
+
 -- shared.ledger.repair._TO_BE_LOOKED_AT
 select id from mailings m
 where finished_at is null and audience_limit is not null or audience <> (
     select coalesce(sum(c.pending + c.queued + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0) from mailing_counters c where c.mailing_id = m.id)
 order by id;
+
+-- shared.ledger.repair._WITH_ROWS
+select id from mailings where id = any(:ids) and messages_removed_at is null order by id;
+
+-- shared.ledger.repair._LOCK_ROWS
+select id from mailings where id = :mailing_id and messages_removed_at is null for share;
 
 -- shared.ledger.repair._MEND_COUNTERS
 insert into mailing_counters as c (mailing_id, slot, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled)
@@ -576,10 +591,18 @@ select set_config('lock_timeout', :lock, true);
 -- dispatcher_service.leading.lease_guard._NOW
 select now();
 
+-- dispatcher_service.leading.session._SESSION
+select pg_backend_pid();
+
 -- dispatcher_service.leading.session._SETTINGS
-select set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
+select pg_backend_pid(),
+set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
 set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false),
 set_config('jit', 'off', false);
+
+-- dispatcher_service.leading.settled_ids._PLACE
+select cast(pg_current_wal_insert_lsn() as text) as now,
+coalesce(pg_current_wal_flush_lsn() >= cast(:before as pg_lsn), false) as is_written;
 
 -- dispatcher_service.leading.walk.WALK
 with found as (

@@ -50,18 +50,20 @@ class Recorder:
         lease: float,
         own_lease: float,
         rate: float,
+        learn: Callable[[int], object],
         stopping: threading.Event,
         closing: threading.Event,
     ) -> None:
         """lease: seconds that a claim lasts by the database's clock. own_lease: those of them that we count on. rate:
-        messages per second over all dispatchers, 0 for no limit. stopping: nothing new is claimed. closing: leave,
-        whatever is not recorded."""
+        messages per second over all dispatchers, 0 for no limit. learn: is told the highest id of each
+        claim. stopping: nothing new is claimed. closing: leave, whatever is not recorded."""
         self._engine = engine
         self._policy = policy
         self._sender = sender
         self._intake = intake
         self._lease, self._own_lease = lease, own_lease
         self._rate = rate
+        self._learn = learn
         self._stopping, self._closing = stopping, closing
         self._slot = Slot("recorder")
         self._log = logger()
@@ -199,6 +201,7 @@ class Recorder:
         metrics.MESSAGES_CLAIMED.inc(len(claimed))
         metrics.MESSAGES_SKIPPED.inc(len(pick.message_ids) - len(claimed))
         if claim:
+            self._learn(max((message.id for message in claimed), default=0))
             self._in_hand.own(pick, claim.id, len(claim.messages))
             self._sender.offer(attempts(claim, since, self._own_lease, self._rate))
 

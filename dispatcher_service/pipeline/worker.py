@@ -1,7 +1,7 @@
 """One dispatcher's pipeline, put together: three threads, and how they end."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine
 
@@ -41,7 +41,9 @@ class Worker:
         timeout: float,
         concurrency: int,
         rate: float,
+        learn: Callable[[int], object] = lambda _: None,
     ) -> None:
+        """learn: is told the highest id of each claim."""
         self._stopping = threading.Event()  # nothing new is begun
         self._closing = threading.Event()  # everything is recorded: settle and leave
         # At a low rate a message waits long for its moment; without a lease that lasts it would never be sent.
@@ -59,6 +61,7 @@ class Worker:
             lease=self.lease,
             own_lease=turn + min(OWN_MARGIN, LEASE_MARGIN),
             rate=rate,
+            learn=learn,
             stopping=self._stopping,
             closing=self._closing,
         )

@@ -118,6 +118,18 @@ class Mailing(Base):
         # What is gone through in turn.
         Index("mailings_unfinished_idx", "id", postgresql_where=text("finished_at is null")),
         Index("mailings_begun_idx", "id", postgresql_where=text("finished_at is null and audience_limit is not null")),
+        # Whose messages are to go, in the order in which they may; and those that are deleted one by one.
+        Index(
+            "mailings_kept_idx",
+            "part",
+            "finished_at",
+            postgresql_where=text("part is not null and messages_removed_at is null"),
+        ),
+        Index(
+            "mailings_leftover_idx",
+            "part",
+            postgresql_where=text("messages_removed_at is not null and first_message_id is not null"),
+        ),
         # The parts in which messages may be open.
         Index("mailings_part_idx", "part", postgresql_where=text("finished_at is null and part is not null")),
         # Where a message is of which only the id is known: these overlap only while launches go on side by side.
@@ -171,6 +183,9 @@ class Mailing(Base):
     part: Mapped[int | None]
     first_message_id: Mapped[int | None] = mapped_column(BigInteger)
     last_message_id: Mapped[int | None] = mapped_column(BigInteger)
+
+    # Its messages are not kept any more; those that are not gone yet are between the ids above.
+    messages_removed_at: Mapped[datetime | None] = mapped_column(Timestamp)
 
     # The send window was changed: messages that wait for the old one are to be looked at again.
     window_changed: Mapped[bool] = mapped_column(server_default="false")
@@ -357,6 +372,15 @@ class BrokerJob(Base):
     visible_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.clock_timestamp())
     received_by: Mapped[int | None] = mapped_column(BigInteger)  # the session that has it, or had it last
     reason: Mapped[str | None] = mapped_column(Text)  # why it was buried
+
+
+class WriteProbe(Base):
+    """One row, written to see whether the database takes writes."""
+
+    __tablename__ = "write_probe"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
 
 
 class KeptAnswer(Base):

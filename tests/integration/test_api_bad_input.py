@@ -61,6 +61,7 @@ MAILINGS: list[Case] = [
         (mailing(**{name: value}), {name})
         for name, value in {"id": 1, "state": "running", "statistics": {}, "created_at": None, "paused_at": 1}.items()
     ),
+    *((mailing(text=text), {"text"}) for text in ("   ", "\n", "\u200b\u200b", "\u00a0", "\u3164")),
     *((mailing(text=text), {"text"}) for text in ("", "t" * 2001, NUL, HIGH, LOW, None, 5, ["Hello"])),
     *(
         (mailing(**{name: moment}), {name})

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Connection, Engine, TextClause, event
 from sqlalchemy.orm import Session
 
-from api_service import message_lists
-from api_service.page import Page
+from api_service.tracking import store
+from api_service.web.page import Page
 from dispatcher_service.statements import modules
 from shared.database.models import Mailing
 from shared.database.parts import TABLES, make_part, table_of
@@ -180,7 +180,7 @@ def _page(status: MessageState | None, number: int) -> Call:
             mailing = session.get_one(Mailing, 1)
             states = dict.fromkeys(MessageState, 1_000) | {MessageState.SENT: 500_000, MessageState.PENDING: 490_000}
             figures = Figures(audience=MESSAGES, states=states)
-            return message_lists.listed(session, mailing, status, figures, Page(number, 100))[0]
+            return store.list_messages(session, mailing, status, figures, Page(number, 100)).rows
 
     return read
 
