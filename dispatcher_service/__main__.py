@@ -85,6 +85,7 @@ def run(configuration: Settings) -> int:
         guarded,
         attempts=configuration.retry_attempts,
         rate=configuration.dispatch_rate,
+        longest_rung=configuration.retry_ladder[-1],
         lease=worker.lease,
         concurrency=configuration.dispatch_concurrency,
         learn=learn,

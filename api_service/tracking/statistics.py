@@ -27,6 +27,7 @@ _MESSAGE = {
     "id": 1,
     "client_id": 1,
     "status": "retrying",
+    "calls": 1,
     "attempts": 1,
     "error": "server_error",
     "sent_at": None,
@@ -71,7 +72,14 @@ class MessageSchema(Schema):
         required=True, metadata=described("The client; he may have been deleted since.", example=1)
     )
     status = fields.Enum(MessageState, by_value=fields.String, required=True, metadata=described(_MEANINGS))
-    attempts = fields.Integer(required=True, metadata=described("Calls of the provider that count.", example=1))
+    calls = fields.Integer(required=True, metadata=described("Calls of the provider.", example=1))
+    attempts = fields.Integer(
+        required=True,
+        metadata=described(
+            "Those of them that are spent: the provider may have taken the message, or served others and not this one.",
+            example=1,
+        ),
+    )
     error = fields.String(
         required=True,
         allow_none=True,

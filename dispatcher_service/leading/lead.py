@@ -9,6 +9,7 @@ waiting.
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,6 +32,7 @@ from shared.broker.base import Broker
 from shared.clock import ticks
 from shared.database.engine import first_line, try_lock
 from shared.domain.retention import KEEP_EVERYTHING, Retention
+from shared.domain.retry import DEFAULT_LADDER
 from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
@@ -65,6 +67,7 @@ class Leader:
         *,
         attempts: int,
         rate: float,
+        longest_rung: timedelta = DEFAULT_LADDER[-1],
         lease: float = 0.0,
         concurrency: int = CHUNK,
         idle_pause: float = IDLE_PAUSE,
@@ -72,12 +75,12 @@ class Leader:
         learn: Callable[[int], object] = lambda _: None,
         retention: Retention = KEEP_EVERYTHING,
     ) -> None:
-        """rate, lease, concurrency: as the dispatchers have them. idle_pause: seconds after a look that found nothing.
-        check_pause: seconds from one check of a mailing's ledger to the next. learn: is told the highest id of a
-        message that was given for good. retention: how long messages are kept."""
+        """attempts, rate, longest_rung, lease, concurrency: as the dispatchers have them. idle_pause: seconds after a
+        look that found nothing. check_pause: seconds from one check of a mailing's ledger to the next. learn: is told
+        the highest id of a message that was given for good. retention: how long messages are kept."""
         self._engine = engine
         self._broker = broker
-        self._attempts = attempts
+        self._attempts, self._longest_rung = attempts, longest_rung
         self._rate, self._concurrency = rate, concurrency
         self._idle_pause = idle_pause
         self._learn = learn
@@ -145,7 +148,7 @@ class Leader:
         self._leads.set()
         with self._helpers() as (launcher, publisher):
             feed = Feed(publisher, rate=self._rate, concurrency=self._concurrency)
-            walk, chores = Walk(), all_chores(self._attempts, self._guard, self._auditor.offer, ids, publisher.remember)
+            walk, chores = Walk(), self._chores(ids, publisher)
             chores_by = 0.0
             try:
                 while not self._stopping.is_set():
@@ -167,6 +170,10 @@ class Leader:
                         feed.run(acts, fresh)
             finally:
                 acts.close()
+
+    def _chores(self, ids: SettledIds, publisher: Publisher) -> Sequence[Chore]:
+        offer, remember = self._auditor.offer, publisher.remember
+        return all_chores(self._attempts, self._guard, offer, self._longest_rung, ids=ids, remember=remember)
 
     def _do(self, chores: Sequence[Chore], step: Step) -> float:
         """Does the chores for which it is time; seconds until there is more to do, 0 where there is not."""

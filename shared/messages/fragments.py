@@ -109,14 +109,14 @@ def closing(job: str) -> TextClause:
     )
 
 
-def counted(job: str, assignments: str) -> TextClause:
+def counted(job: str, assignments: str, then: str = "") -> TextClause:
     """A statement that moves the messages of a part which `job` gives as (id, status), and says how many went from
-    where to where."""
+    where to where. then: what else is to be done with those that were `moved`, as (id, attempts)."""
     return text(f"""
         with job as materialized ({job}), moved as (
             update messages m set {assignments} from job where m.part = :part and m.id = job.id
-            returning m.mailing_id, job.status as before, m.status as after
-        )
+            returning m.mailing_id, m.id, m.attempts, job.status as before, m.status as after
+        ){f", done as ({then})" if then else ""}
         select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after
     """)
 

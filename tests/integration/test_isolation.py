@@ -371,7 +371,10 @@ def test_every_chore_says_when_it_was_last_done(books: Books, start: Start) -> N
     began = time.time()
     start()
     for chore in [
-        *(chore.name for chore in all_chores(10, LeaseGuard(60), lambda _: None, SettledIds(int), int)),
+        *(
+            chore.name
+            for chore in all_chores(10, LeaseGuard(60), lambda _: None, HOUR, ids=SettledIds(int), remember=int)
+        ),
         launch.NAME,
     ]:
         wait_until(lambda: metric("feeder_chore_last_run_seconds", chore=chore) > began)  # noqa: B023 (at once)
