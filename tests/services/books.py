@@ -136,10 +136,12 @@ class Books:
             lost = find_lost(connection, limit)
         return sum(self.move(rescue_messages, attempts, each) for each in lost.values())
 
-    def record(self, decision: Decision, claimed: Sequence[Claimed], error: Any = None) -> int:
+    def record(
+        self, decision: Decision, claimed: Sequence[Claimed], error: Any = None, *, is_spent: bool = True
+    ) -> int:
         """How many verdicts came too late."""
         ambiguous = error in AMBIGUOUS_ERRORS
-        verdicts = [Verdict(message, decision, error, ambiguous) for message in claimed]
+        verdicts = [Verdict(message, decision, error, ambiguous, is_spent=is_spent) for message in claimed]
         return self.move(record_verdicts, verdicts, SECOND)
 
     def prove(self, *mailing_ids: int) -> None:
