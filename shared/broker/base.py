@@ -56,6 +56,12 @@ class Session(Protocol):
     def depth(self, queue: str) -> int:
         """How many jobs wait in the queue, without those that were received and not yet acked."""
 
+    def remember(self, number: int) -> None:
+        """Keeps a number, the highest id that was given, where a restore of the database does not reach it."""
+
+    def recall(self) -> int:
+        """The number that was kept last, by any session; 0: none, or this broker can keep none."""
+
     def wake(self) -> None:
         """Ends a running or the next `receive` early. From any thread; never raises."""
 

@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import settings
-from shared.database.engine import ensure_database, first_line, make_engine
+from shared.database.access import ensure_database
+from shared.database.engine import first_line
 from shared.domain.errors import SettingsError
 from shared.domain.retention import Retention
 from shared.retention.kinds import DEAD_JOBS_DAYS
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _options(arguments)
     try:
         configuration = settings.load()
-        engine = make_engine(ensure_database(configuration), "retention", pool_size=1, statement_timeout=_LONGEST)
+        engine = ensure_database(configuration).engine("retention", pool_size=1, statement_timeout=_LONGEST)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

@@ -13,10 +13,11 @@ from psycopg2 import errorcodes
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from shared.database.engine import make_engine
-from shared.database.parts import STORAGE, table_of
+from shared.database import parts
+from shared.database.engine import another_engine
+from shared.database.parts import table_of
 
-TABLES = tuple(sorted(STORAGE))
+TABLES = tuple(sorted(parts.TABLES))
 """Those that have parts: `attempts` before the messages that they belong to."""
 
 DROP_PATIENCE = 0.1
@@ -41,7 +42,7 @@ def patient_connection(engine: Engine) -> Iterator[Connection]:
 
     Its name in pg_stat_activity is `retention`.
     """
-    own = make_engine(engine.url.render_as_string(hide_password=False), "retention", pool_size=1, statement_timeout=0)
+    own = another_engine(engine, "retention", pool_size=1, statement_timeout=0)
     try:
         with own.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(_SETTINGS, {"check": f"{_CHECK_CLIENT}s"})

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from shared.database.parts import STORAGE, make_part, table_of
+from shared.database.parts import TABLES, make_part, table_of
 from shared.domain.retention import Part, is_full
 from shared.ledger.fold import fold_tallies
 
@@ -145,7 +145,7 @@ _IS_GIVEN_UP = text("""
 
 def size(connection: Connection, number: int) -> int:
     """Bytes on the disk, indexes included, of what is still there of a part."""
-    return connection.scalar(_SIZE, {"tables": [table_of(name, number) for name in STORAGE]}) or 0
+    return connection.scalar(_SIZE, {"tables": [table_of(name, number) for name in TABLES]}) or 0
 
 
 _SIZE = text("select sum(pg_total_relation_size(to_regclass(name)))::bigint from unnest(cast(:tables as text[])) name")
