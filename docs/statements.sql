@@ -2,11 +2,10 @@
 
 -- shared.messages.cancel._CANCEL_CLIENT
 with job as materialized (
-    select m.id, m.status from (
-        select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
-    ) known
-    cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
-    where known.status in ('pending', 'queued', 'retrying') and m.status in ('pending', 'queued', 'retrying')
+    select m.id, m.status from mailings g cross join lateral (
+        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id and status in ('pending', 'queued', 'retrying')
+        for update skip locked) m
+    where g.part = :part and g.finished_at is null
 ), moved as (
     update messages m set due_at = null,
     status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end from job where m.part = :part and m.id = job.id
@@ -26,13 +25,6 @@ select mailing_id, before, after, count(*) as number from moved group by mailing
 select id, part, text, ends_at, window_from, window_until, now() as now, paused_at is not null as paused,
 cancelled_at is not null or ends_at <= now() as over , nextval('claims') as claim_id
 from mailings where id = :mailing_id;
-
--- shared.messages.claim._RESERVE
-update send_rate set next_at = greatest(next_at, now()) + :span where id = 1
-returning extract(epoch from next_at - cast(:span as interval) - now());
-
--- shared.messages.claim._WAIT
-update messages set due_at = due_at + :wait where part = :part and id = any(cast(:ids as bigint[]));
 
 -- shared.messages.claim._MOVE_TO_SENDING
 with job as materialized (
@@ -105,13 +97,27 @@ last_message_id = coalesce(:last_id, last_message_id),
 launched_at = case when :complete then now() end
 where id = :id;
 
+-- shared.messages.find._PARTS
+select distinct part from mailings
+where int8range(first_message_id, last_message_id, '[]') @> cast(:id as bigint) and first_message_id is not null;
+
+-- shared.messages.find._MESSAGE
+select * from messages where part = any(cast(:parts as integer[])) and id = :id;
+
+-- shared.messages.find._FROM
+select number from parts where number <= coalesce(cast(:part as integer), number) order by number desc;
+
+-- shared.messages.find._HISTORY
+select * from messages
+where part = :part and client_id = :client_id and mailing_id < :mailing_id
+order by mailing_id desc limit :limit;
+
 -- shared.messages.follow._FOLLOW
 with job as materialized (
-    select m.id, m.status from (
-        select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
-    ) known
-    cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
-    where known.status in ('pending', 'queued', 'retrying') and m.status in ('pending', 'queued', 'retrying')
+    select m.id, m.status from mailings g cross join lateral (
+        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id and status in ('pending', 'queued', 'retrying')
+        for update skip locked) m
+    where g.part = :part and g.finished_at is null
     and not (m.calls > 0 or m.maybe_delivered))
 update messages m set phone = :phone from job where m.part = :part and m.id = job.id;
 
@@ -362,6 +368,9 @@ with moved as (
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
 from moved group by mailing_id, quarter;
 
+-- shared.messages.rescue._IN_ORDER
+set local enable_bitmapscan = off;
+
 -- shared.messages.rescue._LOST
 with lost as materialized (
     select part, id, mailing_id from messages
@@ -578,11 +587,26 @@ insert into mailing_counters (mailing_id, slot, pending, queued, sending, retryi
 select mailing_id, -1, sum(pending), sum(queued), sum(sending), sum(retrying), sum(sent), sum(failed), sum(unknown), sum(expired), sum(cancelled), min(first_sent_at), max(last_sent_at)
 from gone group by mailing_id;
 
+-- shared.ledger.fold._FOLD_TALLIES
+with gone as (
+    delete from tallies where mailing_id = any(:mailing_ids) and slot <> :slot returning *
+)
+insert into tallies as t (mailing_id, quarter, slot, name, count)
+select mailing_id, quarter, :slot, name, sum(count) from gone group by mailing_id, quarter, name
+having sum(count) <> 0
+on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count;
+
 -- shared.ledger.repair._TO_BE_LOOKED_AT
 select id from mailings m
 where finished_at is null and audience_limit is not null or audience <> (
     select coalesce(sum(c.pending + c.queued + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0) from mailing_counters c where c.mailing_id = m.id)
 order by id;
+
+-- shared.ledger.repair._WITH_ROWS
+select id from mailings where id = any(:ids) and messages_removed_at is null order by id;
+
+-- shared.ledger.repair._LOCK_ROWS
+select id from mailings where id = :mailing_id and messages_removed_at is null for share;
 
 -- shared.ledger.repair._MEND_COUNTERS
 insert into mailing_counters as c (mailing_id, slot, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled)
@@ -619,6 +643,48 @@ select (total.mailings - counted.mailings)::bigint as mailings, (total.audience 
 -- shared.ledger.totals._MEND
 insert into ledger_totals as t (slot, mailings, audience, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled) values (0, :mailings, :audience, :pending, :queued, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled)
 on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, queued = t.queued + excluded.queued, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled;
+
+-- shared.rates.limits._RESERVE
+with limited as materialized (
+    select name, next_at, rate
+    from limits join unnest(cast(:names as text[]), cast(:rates as float[])) asked (name, rate) using (name)
+    where set_config('synchronous_commit', 'off', true) = 'off'
+    order by name for update of limits
+), seen as materialized (
+    select name, next_at, rate, clock_timestamp() as now from limited
+), free as (
+    select name, rate, now, greatest(1, floor(rate * extract(epoch from cast(:soon as interval)))) as most,
+    case when next_at <= now + 2 * cast(:soon as interval) + make_interval(secs => 1 / rate)
+    then greatest(next_at, now) else now end as at
+    from seen
+), decided as materialized (
+    select count(*) as found, max(now) as now, max(at) as at, max(1 / rate) as gap,
+    case when max(at) > max(now) + cast(:soon as interval) then 0
+    else least(min(most), cast(:wanted as int)) end as messages
+    from free
+), taken as (
+    update limits set next_at = decided.at + make_interval(secs => decided.messages / free.rate)
+    from free cross join decided where limits.name = free.name and decided.messages > 0
+)
+select found, cast(coalesce(messages, 0) as int) as messages, gap,
+cast(extract(epoch from at - now - case when messages > 0 then interval '0' else :soon end) as float) as wait
+from decided;
+
+-- shared.rates.limits._MAKE
+insert into limits (name, next_at) select unnest(cast(:names as text[])), now() on conflict do nothing;
+
+-- shared.rates.paces._NOTE
+insert into dispatcher_paces (dispatcher, pace, noted_at) values (:dispatcher, :pace, now())
+on conflict (dispatcher) do update set pace = excluded.pace, noted_at = excluded.noted_at;
+
+-- shared.rates.paces._PACES
+select pace from dispatcher_paces where noted_at > now() - cast(:alive as interval);
+
+-- shared.rates.paces._LEAVE
+delete from dispatcher_paces where dispatcher = :dispatcher;
+
+-- shared.rates.paces._FORGET_GONE
+delete from dispatcher_paces where noted_at < now() - cast(:age as interval);
 
 -- dispatcher_service.leading.chores.check_ledger._NEXT
 select id, audience from mailings where finished_at is null and audience_limit is not null and id > :after
@@ -673,10 +739,18 @@ select set_config('lock_timeout', :lock, true);
 -- dispatcher_service.leading.lease_guard._NOW
 select now();
 
+-- dispatcher_service.leading.session._SESSION
+select pg_backend_pid();
+
 -- dispatcher_service.leading.session._SETTINGS
-select set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
+select pg_backend_pid(),
+set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
 set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false),
 set_config('jit', 'off', false);
+
+-- dispatcher_service.leading.settled_ids._PLACE
+select cast(pg_current_wal_insert_lsn() as text) as now,
+coalesce(pg_current_wal_flush_lsn() >= cast(:before as pg_lsn), false) as is_written;
 
 -- dispatcher_service.leading.walk.WALK
 with found as (

@@ -1,20 +1,20 @@
 """What can be done with clients: a function is a use case, and one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from api_service.directory import store
-from api_service.web.page import Page
+from api_service.web.page import Listing, Part
 from api_service.web.work import Work
 from shared.database.models import Client
 from shared.messages.cancel import cancel_client
 from shared.messages.follow import follow_phone
 
 
-def list_page(work: Work, page: Page) -> tuple[Sequence[Client], int]:
-    """One page in the order of ids, and how many clients there are."""
+def list_part(work: Work, part: Part, filters: Mapping[str, Any]) -> Listing[Client]:
+    """In the order of ids. filters: values by member; a reference is one of whoever asks."""
     with work.look() as session:
-        return store.list_page(session, page)
+        return store.list_part(session, part, filters, work.actor.owner)
 
 
 def find(work: Work, client_id: int) -> Client:

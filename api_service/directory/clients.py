@@ -6,10 +6,10 @@ from typing import Any
 from flask.views import MethodView
 
 from api_service.directory import actions
-from api_service.directory.schema import ClientSchema
+from api_service.directory.schema import ClientSchema, ClientsQuerySchema
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.middleware import about
-from api_service.web.page import Page, PageSchema
+from api_service.web.page import chosen
 from api_service.web.parts import working
 from api_service.web.problems import NotFound, Taken
 from api_service.web.schema import answer, changes, given_example, new, replacement, sent_example
@@ -26,14 +26,15 @@ Answer = tuple[Any, dict[str, str]]
 
 @blueprint.route("/")
 class Clients(MethodView):
-    @blueprint.operation("listClients", query=PageSchema, answer=_ANSWER_LIST, gives=[_GIVEN])
-    def get(self, query: Mapping[str, Page]) -> Answer:
+    @blueprint.operation("listClients", query=ClientsQuerySchema, answer=_ANSWER_LIST, gives=[_GIVEN])
+    def get(self, query: dict[str, Any]) -> Answer:
         """List clients
 
-        One page of the directory, in the order of ids.
+        In the order of ids: all, or those that match every filter. `phone` and `reference` are found at once, however
+        many clients there are; for the others the list is walked.
         """
-        rows, total = actions.list_page(working(), query["page"])
-        return rows, query["page"].header(total)
+        listing = actions.list_part(working(), query["part"], chosen(query))
+        return listing.rows, listing.headers()
 
     @blueprint.operation(
         "createClient",

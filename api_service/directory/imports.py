@@ -17,7 +17,7 @@ from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.door import watched
 from api_service.web.fields import Moment, Text
 from api_service.web.middleware import about
-from api_service.web.page import Page, PageSchema
+from api_service.web.page import PageSchema
 from api_service.web.parts import working
 from api_service.web.problems import NotFound, WrongType
 from api_service.web.schema import answer, described
@@ -146,11 +146,10 @@ class Imports(MethodView):
 
         One page of them, the newest first, those that are running with what they have done by now.
         """
-        page: Page = query["page"]
         with working().look() as session:
-            rows, total = progress.listed(session, page, query["name"])
+            listing = progress.list_part(session, query["part"], query["name"])
         now = clock.now()
-        return [progress.shown(one, now) for one in rows], page.header(total)
+        return [progress.shown(one, now) for one in listing.rows], listing.headers()
 
 
 @blueprint.route("/imports/<id:import_id>/", parameters=[path_id("import_id", "The id of the import.")])

@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from api_service.web.fields import OperatorCode, Phone, Text, Zone, operator_code
+from api_service.web.page import PageSchema
 from api_service.web.parts import parts
 from api_service.web.reference import Reference
 from api_service.web.schema import ThingSchema, described
@@ -47,3 +48,11 @@ class ClientSchema(ThingSchema):
         if not partial:
             data.setdefault("operator_code", operator_code(data["phone"]))
         return data
+
+
+class ClientsQuerySchema(PageSchema):
+    phone = Phone(metadata=described("Only the client who has it."))
+    tag = Text(validate=validate.Length(max=64), metadata=described("Only clients with this tag; empty: without one."))
+    operator_code = OperatorCode(metadata=described("Only clients with this code."))
+    timezone = Zone(metadata=described("Only clients of this zone."))
+    reference = Text(validate=validate.Length(1, 64), metadata=described("Only the client whom you call so."))

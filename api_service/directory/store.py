@@ -1,23 +1,25 @@
 """The directory of clients, in the database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.orm import Session
 
-from api_service.web.page import Page, rows
+from api_service.web.page import Listing, Part, cut
 from api_service.web.problems import NotFound
 from api_service.web.reference import taken, unique
 from shared.audit import NOTE, Actor
 from shared.database.models import Client
 
 
-def list_page(session: Session, page: Page) -> tuple[Sequence[Client], int]:
-    """One page in the order of ids, and how many clients there are. As of one moment."""
-    total = session.scalar(select(func.count()).select_from(Client)) or 0
-    return rows(session, select(Client), Client.id, page, total), total
+def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: str) -> Listing[Client]:
+    """In the order of ids, as of one moment. filters: values by member. owner: of a reference."""
+    query = select(Client).filter_by(**filters)
+    if "reference" in filters:
+        query = query.where(Client.reference_owner == owner)
+    return cut(session, query, Client.id, part)
 
 
 def find(session: Session, client_id: int, *, lock: bool = False) -> Client:
@@ -39,7 +41,8 @@ def create(connection: Connection, values: Mapping[str, Any], actor: Actor) -> d
 def change(session: Session, client: Client, values: Mapping[str, Any], owner: str) -> set[str]:
     """Sets the fields of a locked client and returns those that really changed. Raises Taken.
 
-    owner: of the reference."""
+    owner: of the reference.
+    """
     changed = {name for name, value in values.items() if getattr(client, name) != value}
     if not changed:
         return changed

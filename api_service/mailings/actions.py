@@ -7,7 +7,7 @@ from typing import Any
 from api_service.mailings import rules, store
 from api_service.mailings.rules import Action
 from api_service.mailings.schema import SETTABLE, MailingSchema
-from api_service.web.page import Page
+from api_service.web.page import Listing, Part
 from api_service.web.parts import Announcer
 from api_service.web.work import Work
 from shared.database.models import Mailing
@@ -19,13 +19,14 @@ View = dict[str, Any]
 _settable = MailingSchema(only=SETTABLE)
 
 
-def list_page(work: Work, page: Page) -> tuple[list[View], int]:
-    """One page of those that are not deleted, in the order of ids, and how many there are."""
+def list_part(work: Work, part: Part, filters: Mapping[str, Any]) -> Listing[View]:
+    """Of those that are not deleted, in the order of ids. filters: values by member; a reference is one of whoever
+    asks."""
     with work.look() as session:
-        rows, total = store.list_page(session, page)
-        figures = store.figures(session, rows)
+        listing = store.list_part(session, part, filters, work.actor.owner)
+        figures = store.figures(session, listing.rows)
         now = store.moment(session)
-    return [store.shown(row, figures[row.id], now) for row in rows], total
+    return listing.of(lambda row: store.shown(row, figures[row.id], now))
 
 
 def find(work: Work, mailing_id: int) -> View:

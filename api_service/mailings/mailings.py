@@ -1,16 +1,16 @@
 """/mailings/"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask.views import MethodView
 
 from api_service.mailings import actions
 from api_service.mailings.actions import View
-from api_service.mailings.schema import MailingSchema
+from api_service.mailings.schema import MailingSchema, MailingsQuerySchema
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.middleware import about
-from api_service.web.page import Page, PageSchema
+from api_service.web.page import chosen
 from api_service.web.parts import parts, working
 from api_service.web.problems import Frozen, NotFound, Taken
 from api_service.web.schema import answer, changes, given_example, new, replacement, sent_example
@@ -26,14 +26,14 @@ ID = path_id("mailing_id", "The id of the mailing.")
 
 @blueprint.route("/")
 class Mailings(MethodView):
-    @blueprint.operation("listMailings", query=PageSchema, answer=ANSWER_LIST, gives=[GIVEN])
-    def get(self, query: Mapping[str, Page]) -> tuple[list[View], dict[str, str]]:
+    @blueprint.operation("listMailings", query=MailingsQuerySchema, answer=ANSWER_LIST, gives=[GIVEN])
+    def get(self, query: dict[str, Any]) -> tuple[Sequence[View], dict[str, str]]:
         """List mailings
 
-        One page of all that are not deleted, in the order of ids, each with its statistics.
+        Of all that are not deleted, in the order of ids, each with its statistics.
         """
-        rows, total = actions.list_page(working(), query["page"])
-        return rows, query["page"].header(total)
+        listing = actions.list_part(working(), query["part"], chosen(query))
+        return listing.rows, listing.headers()
 
     @blueprint.operation(
         "createMailing",

@@ -6,10 +6,13 @@ from marshmallow import ValidationError, fields, post_load, validate, validates_
 
 from api_service.web.fields import Moment, OperatorCode, Text, TimeOfDay, Whole
 from api_service.web.figures import FiguresSchema
+from api_service.web.page import PageSchema
 from api_service.web.reference import Reference
 from api_service.web.schema import BodySchema, ThingSchema, described, settable
 from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState, PausedBecause
+from shared.domain.priority import Priority
+from shared.domain.text import shows_something
 from shared.domain.window import Window
 
 MAX_FILTER = 1000
@@ -63,14 +66,22 @@ def _frozen(description: str, **more: object) -> dict[str, object]:
     return described(f"{description} Frozen at the launch.", **_FROZEN, **more)
 
 
+def _shows_something(text: str) -> None:
+    if not shows_something(text):
+        raise ValidationError("Shows nothing: there are only blanks and invisible marks.")
+
+
 class MailingSchema(ThingSchema):
     """The list of its fields: what users can set, and what is frozen when, is asked here."""
 
     id = fields.Integer(dump_only=True, metadata=described("Given by the service.", example=1))
     text = Text(
         required=True,
-        validate=validate.Length(1, 2000),
-        metadata=_frozen("What is sent, 1 to 2000 characters.", example="The doors open at noon."),
+        validate=[validate.Length(1, 2000), _shows_something],
+        metadata=_frozen(
+            "What is sent, 1 to 2000 characters; there must be something to see in it.",
+            example="The doors open at noon.",
+        ),
     )
     starts_at = Moment(
         required=True,
@@ -102,6 +113,16 @@ class MailingSchema(ThingSchema):
         dump_only=True,
         metadata=described("Counts the changes of what users can set; `ETag` is made of it.", example=1),
     )
+    priority = fields.Enum(
+        Priority,
+        by_value=fields.String,
+        load_default=Priority.NORMAL,
+        metadata=described(
+            "Its class. `urgent` goes before `normal`, and `normal` before `bulk`; within a class the nearest end goes"
+            " first. None is left without a tenth of the pace. May change after the launch.",
+            example="normal",
+        ),
+    )
     state = fields.Enum(
         MailingState,
         by_value=fields.String,
@@ -128,6 +149,11 @@ class MailingSchema(ThingSchema):
         dump_only=True, metadata=described("When it was stored.", example="2050-01-30T14:21:07.123456+00:00")
     )
     statistics = fields.Nested(FiguresSchema, dump_only=True, metadata=described("Where its messages stand."))
+
+
+class MailingsQuerySchema(PageSchema):
+    state = fields.Enum(MailingState, by_value=fields.String, metadata=described("Only mailings in this state."))
+    reference = Text(validate=validate.Length(1, 64), metadata=described("Only the mailing that you call so."))
 
 
 SETTABLE = settable(MailingSchema)

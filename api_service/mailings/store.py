@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from api_service.mailings import rules
 from api_service.mailings.rules import Action
 from api_service.mailings.schema import FROZEN_AT_LAUNCH, STORED
 from api_service.web.figures import counts
-from api_service.web.page import Page
+from api_service.web.page import After, Listing, Part, cut
 from api_service.web.problems import Frozen, Invalid, NotFound, TooLate
 from api_service.web.reference import taken, unique
 from shared.database.models import Mailing
-from shared.domain.mailing import ENDED, mailing_state, paused_because
+from shared.domain.mailing import ENDED, MailingState, mailing_state, paused_because
 from shared.ledger.figures import Figures, count_mailings, read_figures
 
 _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
@@ -28,17 +28,41 @@ def moment(session: Session) -> datetime:
     return shown
 
 
-def list_page(session: Session, page: Page) -> tuple[Sequence[Mailing], int]:
-    """One page in the order of ids, and how many mailings there are. As of one moment."""
+def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: str = "") -> Listing[Mailing]:
+    """In the order of ids, as of one moment. filters: values by member. owner: of a reference."""
+    query, ids = _LISTED, select(Mailing.id).where(Mailing.deleted_at.is_(None))
+    for name, value in filters.items():
+        wanted = in_state(value) if name == "state" else getattr(Mailing, name) == value
+        query, ids = query.where(wanted), ids.where(wanted)
+    if "reference" in filters:
+        query, ids = query.where(Mailing.reference_owner == owner), ids.where(Mailing.reference_owner == owner)
+    if isinstance(part, After) or filters:
+        return cut(session, query, Mailing.id, part)
     number = count_mailings(session.connection())
-    if page.offset >= number:
-        return [], number
+    if part.offset >= number:
+        return Listing([], part, number)
     # Of those before the page nothing is read but the index.
-    ids = select(Mailing.id).where(Mailing.deleted_at.is_(None)).order_by(Mailing.id)
-    rows = session.scalars(
-        select(Mailing).where(Mailing.id.in_(ids.offset(page.offset).limit(page.size))).order_by(Mailing.id)
-    ).all()
-    return rows, number
+    here = ids.order_by(Mailing.id).offset(part.offset).limit(part.size)
+    rows = session.scalars(select(Mailing).where(Mailing.id.in_(here)).order_by(Mailing.id)).all()
+    return Listing(rows, part, number)
+
+
+def in_state(state: MailingState) -> ColumnElement[bool]:
+    """The condition that `mailing_state` is this one. Every open state names the index of what is not finished."""
+    now = func.now()
+    is_open = and_(Mailing.cancelled_at.is_(None), Mailing.finished_at.is_(None), Mailing.ends_at > now)
+    match state:
+        case MailingState.CANCELLED:
+            return Mailing.cancelled_at.is_not(None)
+        case MailingState.FINISHED:
+            is_over = or_(Mailing.finished_at.is_not(None), Mailing.ends_at <= now)
+            return and_(Mailing.cancelled_at.is_(None), is_over)
+        case MailingState.PAUSED:
+            return and_(is_open, Mailing.paused_at.is_not(None))
+        case MailingState.RUNNING:
+            return and_(is_open, Mailing.paused_at.is_(None), Mailing.starts_at <= now)
+        case MailingState.SCHEDULED:
+            return and_(is_open, Mailing.paused_at.is_(None), Mailing.starts_at > now)
 
 
 def find(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:

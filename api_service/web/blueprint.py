@@ -37,11 +37,16 @@ _OF_A_QUERY: Failures = (problems.AddressTooLong,)
 
 _PAGINATION = {
     "X-Pagination": {
-        "description": "JSON: `total`, `total_pages`, `first_page`, `last_page`, `page`, `previous_page`, `next_page`.",
-        "required": True,
+        "description": "With `page`; JSON: `total`, `total_pages`, `first_page`, `last_page`, `page`, `previous_page`,"
+        " `next_page`.",
         "schema": {"type": "string"},
         "example": '{"total": 1, "total_pages": 1, "first_page": 1, "last_page": 1, "page": 1}',
-    }
+    },
+    "Link": {
+        "description": 'With `after_id`, and if there is more: where, as `<…>; rel="next"` (RFC 8288).',
+        "schema": {"type": "string"},
+        "example": '</clients/?after_id=1042&page_size=50>; rel="next"',
+    },
 }
 
 

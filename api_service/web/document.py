@@ -1,12 +1,13 @@
 """The OpenAPI document, at /openapi.json, and Swagger UI, at /docs/, whose assets come from an installed package."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import flask_smorest
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import resolve_schema_cls
-from flask import Flask, Response, redirect
+from flask import Flask, Response, redirect, request
 from flask_swagger_ui import get_swaggerui_blueprint
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
@@ -29,7 +30,8 @@ A directory of clients, mailings to them, and where every message stands.
   query parameters are refused. Files of
   clients are CSV or NDJSON of at most {upload.MAX_BYTES // 2**20} MiB.
 * Dates and times are ISO 8601 with an offset from UTC, of the years {YEARS[0]} to {YEARS[-1]}; answers are in UTC.
-* Lists come in pages: `page` and `page_size` in the query, the header `X-Pagination` in the answer.
+* Lists come in pages, in the order of ids: `page` and `page_size` in the query, the header `X-Pagination` in the
+  answer; or `after_id` and `page_size`, and the header `Link` in the answer, which walks a list without a gap.
 * {{access}}
 * Every error is an object with `type`, `code`, `status`, `message` and `errors`; `errors` names the fields that are at
   fault. `type` is one of a closed list, and `/docs/errors/` says of each what it means and what helps.
@@ -107,10 +109,19 @@ def register(app: Flask, blueprints: Sequence[Blueprint], *, with_keys: bool) ->
         api.spec.components.response(component_name(kinds), _failure(kinds), lazy=True)
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
-    app.register_blueprint(_swagger_ui())
+    app.register_blueprint(_swagger_ui(), url_prefix="/docs")
     app.register_blueprint(error_pages.blueprint)
     for path in ("/docs", "/docs/errors", "/docs/errors/<slug>"):  # by themselves, since these are open
         app.add_url_rule(path, "docs", _with_its_slash)
+    app.after_request(_under_its_prefix)
+
+
+def _under_its_prefix(response: Response) -> Response:
+    """The document says where its paths begin, if a proxy has put them elsewhere."""
+    if request.endpoint == "api-docs.openapi_json" and request.script_root:
+        document = {**json.loads(response.get_data()), "servers": [{"url": request.script_root}]}
+        response.set_data(json.dumps(document))
+    return response
 
 
 def _failure(kinds: Failures) -> dict[str, Any]:
@@ -148,14 +159,15 @@ def _with_its_slash(**_: str) -> Any:
 
 
 def _swagger_ui() -> Any:
+    """Everything in it is named from the page's own place: a proxy may have put it under any path."""
     config = {
         "app_name": "Notification service",
-        "oauth2RedirectUrl": "/docs/oauth2-redirect.html",  # else it is built from the Host header
+        "oauth2RedirectUrl": "oauth2-redirect.html",  # else it is built from the Host header
         "validatorUrl": None,
         "displayRequestDuration": True,
         "tryItOutEnabled": True,
     }
-    return get_swaggerui_blueprint("/docs", "/openapi.json", config=config)
+    return get_swaggerui_blueprint(".", "../openapi.json", config=config)
 
 
 def _schema_name(schema: SchemaLike | str) -> str:

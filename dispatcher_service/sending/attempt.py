@@ -3,8 +3,10 @@
 Times are in seconds on the clock `shared.clock.ticks`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import repeat
 from typing import NamedTuple
 
 from dispatcher_service.sending.blame import Blame
@@ -32,7 +34,7 @@ class DatabaseClock:
 
 
 class Attempt(NamedTuple):
-    """not_before: set by the rate limit. start_by: a call that could have started STALE seconds ago is not begun any
+    """not_before: set by a limit. start_by: a call that could have started STALE seconds ago is not begun any
     more; by then the mailing may have been paused or cancelled, so the message is to be claimed anew. deadline: nothing
     is handed over from here on. lease_until: from here on the message may belong to somebody else."""
 
@@ -79,17 +81,16 @@ class Result(NamedTuple):
 STALE = 0.5
 
 
-def attempts(claim: Claim, since: float, lease: float, rate: float) -> list[Attempt]:
+def attempts(claim: Claim, since: float, lease: float, moments: Sequence[float] = ()) -> list[Attempt]:
     """The attempts of a claim that was asked for at `since`.
 
     The statement read the database's clock a little later than that, so the deadlines err on the early side.
+    moments: before which each must not begin; none where there is no limit.
     """
     clock = DatabaseClock(claim.now, since)
-    gap = 1 / rate if rate else 0.0
     made = []
-    for number, message in enumerate(claim.messages):
-        not_before = since + claim.wait + number * gap
+    for message, not_before in zip(claim.messages, moments or repeat(since, len(claim.messages)), strict=True):
         deadline = clock.ticks_at(message.deadline)
         start_by = min(deadline, max(not_before, ticks()) + STALE)
-        made.append(Attempt(message, clock, not_before, start_by, deadline, since + claim.wait + lease))
+        made.append(Attempt(message, clock, not_before, start_by, deadline, since + lease))
     return made

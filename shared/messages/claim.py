@@ -55,12 +55,10 @@ class Claimed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """id: the fencing token. now: the database's clock at the claim. wait: seconds until the first message may be sent,
-    where the rate is limited."""
+    """id: the fencing token. now: the database's clock at the claim."""
 
     id: int
     now: datetime
-    wait: float
     messages: Sequence[Claimed]
 
 
@@ -71,14 +69,11 @@ def claim_messages(
     message_ids: Sequence[int],
     *,
     lease: timedelta,
-    rate: float = 0.0,
 ) -> Claim | None:
     """Takes those of the messages that are to be sent now; the others are skipped, or handed back where they must wait.
 
     Skipped is what is final, leased, not due yet, locked, or belongs to a mailing that is cancelled or over.
     None where nothing was claimed.
-    rate: messages per second over all dispatchers, 0 for no limit; the claim then reserves its share of the wire, and
-    the lease begins with that.
     """
     mailing = connection.execute(_MAILING, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None or mailing.over:
@@ -91,24 +86,11 @@ def claim_messages(
         return None
     enter(entries, mailing_id, Counter(row.status for row in rows), MessageState.SENDING)
     entries.repeated(mailing_id, sum(row.maybe_delivered for row in rows))
-    wait = 0.0
-    if rate:
-        wait = float(connection.scalar(_RESERVE, {"span": timedelta(seconds=len(rows) / rate)}) or 0.0)
-        job = {"part": mailing.part, "ids": array(row.id for row in rows), "wait": timedelta(seconds=wait)}
-        connection.execute(_WAIT, job)
-    return Claim(mailing.claim_id, mailing.now, wait, _claimed(mailing, rows))
+    return Claim(mailing.claim_id, mailing.now, _claimed(mailing, rows))
 
 
 # `claims` gives every claim a number of its own, the fencing token: a result is recorded only while the row carries it.
 _MAILING = mailing_with(", nextval('claims') as claim_id")
-
-# The next free moment on the wire moves on by the time that these messages take at the given rate.
-_RESERVE = text("""
-    update send_rate set next_at = greatest(next_at, now()) + :span where id = 1
-    returning extract(epoch from next_at - cast(:span as interval) - now())
-""")
-
-_WAIT = text("update messages set due_at = due_at + :wait where part = :part and id = any(cast(:ids as bigint[]))")
 
 
 def _move_to_sending(

@@ -79,13 +79,12 @@ PUT_BACK = text("""
 """)
 
 
-# What waits for a client in a part, locked. A client's history is read by the index of just that.
+# What waits for a client in a part, locked: a look for each mailing that is under way there.
 OF_CLIENT = f"""
-    select m.id, m.status from (
-        select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
-    ) known
-    cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
-    where known.{IS_WAITING} and m.{IS_WAITING}
+    select m.id, m.status from mailings g cross join lateral (
+        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id and {IS_WAITING}
+        for update skip locked) m
+    where g.part = :part and g.finished_at is null
 """
 
 

@@ -1,9 +1,9 @@
 """In whatever order feeders, dispatchers and users act: no message is lost, miscounted, or held by two.
 
-The machine plays every part against a real database. Two dispatchers, with and without a limited rate, crash and come
-back late, jobs are lost, doubled and stale, leases run out, mailings are paused, cancelled and ended, windows move,
-clients go. What a provider says becomes a verdict by the real policy. After every step the rows, the counters, the
-tallies and the allowed moves are compared; at the end everything must reach a final state.
+The machine plays every part against a real database. Two dispatchers crash and come back late, jobs are lost, doubled
+and stale, leases run out, mailings are paused, cancelled and ended, windows move, clients go. What a provider says
+becomes a verdict by the real policy. After every step the rows, the counters, the tallies and the allowed moves are
+compared; at the end everything must reach a final state.
 """
 
 from collections import Counter
@@ -74,7 +74,6 @@ MICROSECONDS = timedelta(microseconds=5)
 Message = Row[*tuple[Any, ...]]
 pick = st.integers(0, 20)  # which of those there are
 few = st.integers(1, 4)
-rates = st.sampled_from([0.0, 0.0, 1.0])  # so slow that a claim has to wait for the ones before it
 
 
 def window(kind: str | None) -> tuple[str, str] | tuple[None, None]:
@@ -111,7 +110,6 @@ class Machine(RuleBasedStateMachine):
         self.verdicts: dict[int, set[MessageState]] = {}  # final states that were recorded in time, by message
         self.doubtful: set[int] = set()  # messages of which the answer of any call, or its lease, was lost
         self.repeated: Counter[int] = Counter()  # by mailing
-        self.wire_free_at = self.books.now()  # where the rate is limited
 
     # ---------------------------------------------------------------- users
 
@@ -221,15 +219,15 @@ class Machine(RuleBasedStateMachine):
     # ---------------------------------------------------------------- the dispatchers
 
     @precondition(lambda self: self.jobs)
-    @rule(which=pick, comes_again=st.booleans(), upto=st.integers(1, 20), locked=pick, rate=rates)
-    def claim(self, which: int, comes_again: bool, upto: int, locked: int, rate: float) -> None:
+    @rule(which=pick, comes_again=st.booleans(), upto=st.integers(1, 20), locked=pick)
+    def claim(self, which: int, comes_again: bool, upto: int, locked: int) -> None:
         job = self.jobs[which % len(self.jobs)] if comes_again else self.jobs.pop(which % len(self.jobs))
-        self.claim_ids(which, job.mailing_id, job.ids[:upto], locked, rate)
+        self.claim_ids(which, job.mailing_id, job.ids[:upto], locked)
 
-    @rule(which=pick, locked=pick, rate=rates)
-    def claim_all_sorts(self, which: int, locked: int, rate: float) -> None:
+    @rule(which=pick, locked=pick)
+    def claim_all_sorts(self, which: int, locked: int) -> None:
         """A job as no feeder ever made it."""
-        self.claim_ids(which, self.mailing(which), [*self.before, *self.before, 10**15], locked, rate)
+        self.claim_ids(which, self.mailing(which), [*self.before, *self.before, 10**15], locked)
 
     @precondition(lambda self: self.claims)
     @rule(
@@ -259,7 +257,7 @@ class Machine(RuleBasedStateMachine):
             self.messages_move_as_they_may()
             ids = self.books.take(mailing_id, 20)
             self.messages_move_as_they_may()
-            self.claim_ids(which + 1, mailing_id, ids, 0, 0.0)
+            self.claim_ids(which + 1, mailing_id, ids, 0)
 
     @precondition(lambda self: self.ghosts)
     @rule(which=pick, outcome=st.sampled_from(OUTCOMES), twice=st.booleans(), with_newer=st.booleans())
@@ -438,13 +436,13 @@ class Machine(RuleBasedStateMachine):
         else:
             yield
 
-    def claim_ids(self, which: int, mailing_id: int, ids: Sequence[int], locked: int, rate: float) -> None:
+    def claim_ids(self, which: int, mailing_id: int, ids: Sequence[int], locked: int) -> None:
         running = self.is_running(mailing_id)
         with self.somebody_locks(locked):
-            claim = self.dispatcher(which).move(claim_messages, mailing_id, ids, lease=LEASE, rate=rate)
+            claim = self.dispatcher(which).move(claim_messages, mailing_id, ids, lease=LEASE)
         claimed = list(claim.messages) if claim else []
         if claim:
-            self.leases_begin_with_the_reserved_moment(claim, rate)
+            self.leases_begin_with_it(claim)
         assert running or not claimed
         clients = {row.id for row in self.books.run("select id from clients")}
         assert len({message.id for message in claimed}) == len(claimed)
@@ -462,14 +460,10 @@ class Machine(RuleBasedStateMachine):
         if claimed:
             self.claims.append(claimed)
 
-    def leases_begin_with_the_reserved_moment(self, claim: Claim, rate: float) -> None:
-        begin = claim.now + timedelta(seconds=claim.wait)
-        if rate:
-            assert begin >= self.wire_free_at - MICROSECONDS
-            self.wire_free_at = begin + timedelta(seconds=len(claim.messages) / rate)
+    def leases_begin_with_it(self, claim: Claim) -> None:
         ids = [message.id for message in claim.messages]
         for row in self.books.run("select due_at from messages where id = any(:ids)", ids=ids):
-            assert abs(row.due_at - begin - LEASE) <= MICROSECONDS
+            assert abs(row.due_at - claim.now - LEASE) <= MICROSECONDS
 
     def write(
         self, which: int, claimed: Sequence[Claimed], outcomes: Sequence[Outcome | None], published: bool

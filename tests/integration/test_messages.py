@@ -363,24 +363,6 @@ def test_a_claim_tells_whether_the_provider_may_have_the_message_already(
     assert (message.attempts, message.repeat) == (1, repeat)
 
 
-def test_the_rate_is_shared_over_connections(books: Books, other: Books) -> None:
-    mailing_id, ids = books.queued(60)
-    waits = []
-    for number, each in enumerate((books, other, books)):
-        job = ids[number * 20 : number * 20 + 20]
-        claim = each.move(claim_messages, mailing_id, job, lease=LEASE, rate=10.0)
-        assert claim is not None
-        assert len(claim.messages) == 20
-        waits.append(claim.wait)
-    assert waits[0] == pytest.approx(0.0, abs=0.01)
-    assert waits[1] == pytest.approx(2.0, abs=1.0)
-    assert waits[2] == pytest.approx(waits[1] + 2.0, abs=1.0)
-    nothing = books.move(claim_messages, mailing_id, ids, lease=LEASE, rate=10.0)
-    assert nothing is None  # and reserves nothing
-    reserved = books.run("select next_at - now() as left from send_rate")[0].left
-    assert 3 * SECOND < reserved <= 6 * SECOND
-
-
 def test_of_two_who_claim_the_same_job_each_message_has_one(books: Books, other: Books) -> None:
     mailing_id, ids = books.queued(2000)
     barrier = threading.Barrier(2)
@@ -814,8 +796,8 @@ def test_no_move_reads_more_of_a_large_table_than_it_needs(large: Books) -> None
     job = [*queued[:100], *range(1, 101)]
     lost = [row.id for row in large.run("select id from messages where status = 'sending' order by id limit 10")]
     another = large.mailing(ends=2 * HOUR)
-    by_id, due, lease = "messages_1_pkey", "messages_1_due_idx", "messages_1_lease_idx"
-    of_client = "messages_1_client_id_mailing_id_part_key"
+    by_id, due, lease = "messages_1_pkey", "messages_1_mailing_id_lane_due_at_id_idx", "messages_1_due_at_idx"
+    of_client = "messages_1_client_id_mailing_id_key"
 
     def walk(connection: Connection, _entries: Entries) -> None:
         assert due_mailings(connection)[0].due

@@ -33,6 +33,8 @@ TABLES = (
     "mailing_standings",
     "tallies",
     "broker_jobs",
+    "dispatcher_paces",
+    "limits",
 )
 LEASE = timedelta(seconds=30)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -51,7 +53,6 @@ class Books:
     def empty(self) -> None:
         self.run(f"truncate {', '.join(TABLES)} restart identity")
         self.run("alter sequence message_ids restart")
-        self.run("update send_rate set next_at = now()")
 
     def run(self, statement: str, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
         """One statement of a superuser in a transaction of its own; its rows, if it gives any."""
@@ -125,10 +126,8 @@ class Books:
     def take(self, mailing_id: int, limit: int = 10_000) -> list[int]:
         return self.move(take_messages, mailing_id, limit)
 
-    def claim(
-        self, mailing_id: int, ids: Sequence[int], *, lease: timedelta = LEASE, rate: float = 0.0
-    ) -> list[Claimed]:
-        claim = self.move(claim_messages, mailing_id, ids, lease=lease, rate=rate)
+    def claim(self, mailing_id: int, ids: Sequence[int], *, lease: timedelta = LEASE) -> list[Claimed]:
+        claim = self.move(claim_messages, mailing_id, ids, lease=lease)
         return list(claim.messages) if claim else []
 
     def rescue(self, attempts: int, limit: int) -> int:

@@ -9,10 +9,11 @@ from typing import Self
 
 from dispatcher_service.sending.attempt import Attempt, DatabaseClock, Result
 from dispatcher_service.sending.breaker import Breaker
+from dispatcher_service.sending.pace import Pace
 from dispatcher_service.sending.sender import Sender
 from shared.clock import ticks
 from shared.domain.message import Error
-from shared.domain.retry import Outcome
+from shared.domain.retry import ACCEPTED, Outcome
 from shared.messages.claim import Claimed
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -43,6 +44,14 @@ class Unbreakable(Breaker):
         pass
 
 
+def warm() -> Pace:
+    """Of a provider that has taken much already, so that thousands of calls may be in flight."""
+    pace = Pace()
+    for _ in range(5_000):
+        pace.observe(ACCEPTED, 0.0, 0.0)
+    return pace
+
+
 class Sending:
     """A Sender in a thread of its own, for the length of a `with` block."""
 
@@ -54,12 +63,20 @@ class Sending:
         timeout: float = 10.0,
         concurrency: int = 50,
         breaker: Breaker | None = None,
+        pace: Pace | None = None,
     ) -> None:
+        """breaker, pace: those of a provider that has been up for long where none is given."""
         self.results: list[Result] = []
         self._came = threading.Condition()
         self.breaker = breaker or Unbreakable()
         self.sender = Sender(
-            url, token, timeout=timeout, concurrency=concurrency, deliver=self._take, breaker=self.breaker
+            url,
+            token,
+            timeout=timeout,
+            concurrency=concurrency,
+            deliver=self._take,
+            breaker=self.breaker,
+            pace=pace or warm(),
         )
         self._thread = threading.Thread(target=self.sender.run, daemon=True)
 

@@ -27,8 +27,8 @@ def claimed(number: int = 1, *, left: float = 3600.0, window: float | None = Non
     return Claimed(number, 1, 1, number, 7, 79123456789, "Hello", made, made, ends_at, deadline, repeat=False)
 
 
-def only(claim: Claim, since: float, lease: float = 30.0, rate: float = 0.0) -> Attempt:
-    (attempt,) = attempts(claim, since, lease, rate)
+def only(claim: Claim, since: float, lease: float = 30.0) -> Attempt:
+    (attempt,) = attempts(claim, since, lease)
     return attempt
 
 
@@ -43,7 +43,7 @@ def test_the_clock_goes_both_ways(seconds: float, since: float) -> None:
 
 def test_times_are_on_our_own_clock() -> None:
     since = ticks()
-    attempt = only(Claim(7, NOW, 0.0, [claimed(left=3600, window=60)]), since, lease=30)
+    attempt = only(Claim(7, NOW, [claimed(left=3600, window=60)]), since, lease=30)
     assert attempt.not_before == since
     assert attempt.deadline == pytest.approx(since + 60)
     assert attempt.lease_until == pytest.approx(since + 30)
@@ -52,21 +52,22 @@ def test_times_are_on_our_own_clock() -> None:
 
 def test_it_is_not_begun_at_or_after_the_deadline() -> None:
     since = ticks()
-    attempt = only(Claim(7, NOW, 0.0, [claimed(left=0.1)]), since)
+    attempt = only(Claim(7, NOW, [claimed(left=0.1)]), since)
     assert attempt.start_by == attempt.deadline == pytest.approx(since + 0.1)
 
 
 def test_a_claim_that_took_long_still_leaves_time_to_start() -> None:
-    attempt = only(Claim(7, NOW, 0.0, [claimed()]), since=ticks() - 10)
+    attempt = only(Claim(7, NOW, [claimed()]), since=ticks() - 10)
     assert attempt.start_by > ticks()
     assert attempt.lease_until < ticks() + 30
 
 
-def test_a_rate_spreads_the_messages_from_the_reserved_moment_on() -> None:
+def test_a_limit_gives_each_message_its_moment() -> None:
     since = ticks()
-    made = attempts(Claim(7, NOW, 3.0, [claimed(number) for number in range(1, 6)]), since, 30.0, rate=10.0)
+    moments = [since + 3.0 + number / 10 for number in range(5)]
+    made = attempts(Claim(7, NOW, [claimed(number) for number in range(1, 6)]), since, 30.0, moments)
     assert [attempt.message.id for attempt in made] == [1, 2, 3, 4, 5]
-    assert [attempt.not_before - since for attempt in made] == pytest.approx([3.0, 3.1, 3.2, 3.3, 3.4])
+    assert [attempt.not_before for attempt in made] == moments
     assert [attempt.start_by - attempt.not_before for attempt in made] == pytest.approx([STALE] * 5)
 
 

@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 revision = "0011"
-down_revision = "0015"
+down_revision = "0010"
 
 _TIMESTAMP = TIMESTAMP(timezone=True)
 
