@@ -11,23 +11,32 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import settings
-from shared.database.engine import ensure_database, first_line, make_engine, try_lock
+from shared.database.access import ensure_database
+from shared.database.engine import first_line, make_engine, try_lock
+from shared.database.grants import settle
+from shared.database.roles import Role
 from shared.domain.errors import SettingsError
 
 _LOCK = 0x6D696772  # "migr": whoever comes second waits for the first and finds nothing to do
 _ASK_EVERY = 0.2
 
 
-def upgrade(url: str) -> None:
-    """Applies the migrations that the database of this URL does not have yet. Raises SQLAlchemyError, CommandError."""
+def upgrade(url: str) -> str | None:
+    """Applies the migrations that the database of this URL does not have yet, and settles who may do what in it.
+
+    Returns why there are no roles, where the user of the URL may not make them. Raises SQLAlchemyError, CommandError.
+    """
     config = Config()
     config.set_main_option("script_location", "shared.database:migrations")
-    engine = make_engine(url, "migrate", pool_size=1, statement_timeout=0)
+    engine = make_engine(url, "migrate", role=Role.OWNER, pool_size=1, statement_timeout=0)
     with engine.connect() as connection:
         _wait_for_others(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        connection.commit()
+        without_roles = settle(connection)
     engine.dispose()
+    return without_roles
 
 
 def _wait_for_others(connection: Connection) -> None:
@@ -42,7 +51,7 @@ def _wait_for_others(connection: Connection) -> None:
 
 def main() -> None:
     try:
-        upgrade(ensure_database(settings.load()))
+        without_roles = upgrade(ensure_database(settings.load()).direct_url)
     except SettingsError as error:
         sys.exit(str(error))
     except SQLAlchemyError as error:
@@ -50,6 +59,11 @@ def main() -> None:
     except CommandError as error:
         sys.exit(f"The schema of this database was made by another version of the service: {error}.")
     print("The schema is up to date.")
+    if without_roles:
+        print(
+            f"There are no roles, since the user of DATABASE_URL may not make them ({without_roles}):"
+            " all processes have that user's rights."
+        )
 
 
 _NOT_ALLOWED = (errorcodes.INSUFFICIENT_PRIVILEGE, errorcodes.INVALID_SCHEMA_NAME)  # the latter: may not even look

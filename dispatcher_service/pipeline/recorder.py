@@ -14,6 +14,7 @@ from dispatcher_service.pipeline.in_hand import Held, InHand, Pick
 from dispatcher_service.pipeline.intake import Intake
 from dispatcher_service.pipeline.outcomes import show_outcomes
 from dispatcher_service.pipeline.settling import Settlement, retry_jobs
+from dispatcher_service.pipeline.standing import Standing
 from dispatcher_service.sending.attempt import Result, attempts
 from dispatcher_service.sending.sender import Sender
 from shared import metrics
@@ -25,9 +26,11 @@ from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
 from shared.messages.claim import Claim, claim_messages
+from shared.messages.probe import find_probe
 from shared.messages.record import record_verdicts
 from shared.rates.limits import reserve
 from shared.rates.paces import PaceNote
+from shared.standing import provider_returned
 
 RECORD_ROWS = 600
 RECORD_DELAY = 0.03
@@ -54,12 +57,13 @@ class Recorder:
         lease: float,
         own_lease: float,
         limits: Mapping[str, float],
+        learn: Callable[[int], object],
         stopping: threading.Event,
         closing: threading.Event,
     ) -> None:
         """lease: seconds that a claim lasts by the database's clock. own_lease: those of them that we count on. limits:
-        messages per second over all dispatchers, by the names of `shared.rates.limits`. stopping: nothing new is
-        claimed. closing: leave, whatever is not recorded."""
+        messages per second over all dispatchers, by the names of `shared.rates.limits`. learn: is told the highest id
+        of each claim. stopping: nothing new is claimed. closing: leave, whatever is not recorded."""
         self._engine = engine
         self._policy = policy
         self._sender = sender
@@ -67,6 +71,7 @@ class Recorder:
         self._lease, self._own_lease = lease, own_lease
         self._limits = limits
         self._allowance = Allowance(random.random)
+        self._learn = learn
         self._stopping, self._closing = stopping, closing
         self._slot = Slot("recorder")
         self._pace_note = PaceNote()
@@ -76,6 +81,9 @@ class Recorder:
         self._results: deque[Result] = deque()  # written by the sender's thread, read by this one
 
         self._in_hand = InHand()
+        self._standing = Standing()
+        self._outages = 0  # of the provider, those whose end is written down
+        self._last_probed: int | None = None  # the mailing of the last probe
         self._unrecorded: deque[Result] = deque()
         self._last_claim = 0.0
         self._is_shaken = False  # the last transaction failed
@@ -139,18 +147,25 @@ class Recorder:
         since = ticks()
         verdicts = [result.verdict(self._policy) for result in results]
         lease, pause = timedelta(seconds=self._lease), timedelta(seconds=self._sender.pause)
+        stuck, outages = self._sender.take_stuck(), self._sender.outages
         claims: list[Claim | None] = []
         try:
             with connection.begin(), open_entries(connection, self._slot) as entries:
                 if self._pace_note.is_due:
                     self._pace_note.write(connection, self._sender.speed)
                 late = record_verdicts(connection, entries, verdicts, pause) if verdicts else 0
+                self._standing.write(connection, entries, results, stuck)
+                if outages != self._outages:
+                    provider_returned(connection)
+                picks = self._allowed(connection, picks)
                 for mailing_id, pick in picks.items():
                     claims.append(claim_messages(connection, entries, mailing_id, pick.message_ids, lease=lease))
         except SQLAlchemyError:
             self._hand_back(picks.values(), claims, since)
             raise
         self._is_shaken = False
+        self._outages = outages
+        self._standing.confirm()
         for pick, claim in zip(picks.values(), claims, strict=True):
             self._take_claim(pick, claim, since)
         if results:
@@ -186,16 +201,28 @@ class Recorder:
             return {}
         picks = self._in_hand.pick(room)
         if picks and self._limits:
-            picks = self._in_hand.pick(self._allowed(sum(len(pick.message_ids) for pick in picks.values())))
+            picks = self._in_hand.pick(self._reserved(sum(len(pick.message_ids) for pick in picks.values())))
         if picks:
             self._last_claim = now
         return picks
+
+    def _allowed(self, connection: Connection, picks: Mapping[int, Pick]) -> dict[int, Pick]:
+        """What of it may be claimed. While the breaker is open that is a probe, if there is one in the database; it may
+        be of another mailing than those in hand."""
+        if picks and self._sender.is_probing and (probe := find_probe(connection, self._last_probed)):
+            self._last_probed = probe.mailing_id
+            return {probe.mailing_id: Pick([probe.message_id])}
+        room = self._standing.room(connection, picks)
+        for mailing_id in room.none:
+            self._in_hand.take(picks[mailing_id])  # it is published again when it may be claimed
+        limited = {one: pick.cut(room.some[one]) if one in room.some else pick for one, pick in picks.items()}
+        return {one: pick for one, pick in limited.items() if pick.message_ids and one not in room.none}
 
     def _room(self) -> int:
         """How many messages the sender has room for."""
         return 0 if self._stopping.is_set() else self._sender.room
 
-    def _allowed(self, wanted: int) -> int:
+    def _reserved(self, wanted: int) -> int:
         """How many of these messages may be claimed by the limits. What is claimed can go out within half a second."""
         if self._allowance.asks(ticks()):
             with one_statement(self._engine) as connection:
@@ -210,6 +237,7 @@ class Recorder:
         metrics.MESSAGES_CLAIMED.inc(len(claimed))
         metrics.MESSAGES_SKIPPED.inc(len(pick.message_ids) - len(claimed))
         if claim:
+            self._learn(max((message.id for message in claimed), default=0))
             self._in_hand.own(pick, claim.id, len(claim.messages))
             moments = self._allowance.use(len(claim.messages)) if self._limits else ()
             self._sender.offer(attempts(claim, since, self._own_lease, moments))

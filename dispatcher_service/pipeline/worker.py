@@ -1,7 +1,7 @@
 """One dispatcher's pipeline, put together: three threads, and how they end."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine
 
@@ -42,7 +42,9 @@ class Worker:
         timeout: float,
         concurrency: int,
         rate: float,
+        learn: Callable[[int], object] = lambda _: None,
     ) -> None:
+        """learn: is told the highest id of each claim."""
         self._stopping = threading.Event()  # nothing new is begun
         self._closing = threading.Event()  # everything is recorded: settle and leave
         self.lease = timeout + LEASE_MARGIN
@@ -58,6 +60,7 @@ class Worker:
             lease=self.lease,
             own_lease=timeout + min(OWN_MARGIN, LEASE_MARGIN),
             limits={limits.DISPATCH: rate} if rate else {},
+            learn=learn,
             stopping=self._stopping,
             closing=self._closing,
         )

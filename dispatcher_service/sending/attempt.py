@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from itertools import repeat
 from typing import NamedTuple
 
+from dispatcher_service.sending.blame import Blame
 from shared.clock import ticks
-from shared.domain.retry import HandBack, Outcome, OutcomeKind, RetryPolicy
+from shared.domain.retry import HandBack, Outcome, OutcomeKind, RetryPolicy, Tried
 from shared.messages.claim import Claim, Claimed
 from shared.messages.record import Verdict
 
@@ -44,24 +45,37 @@ class Attempt(NamedTuple):
     deadline: float
     lease_until: float
 
+    @property
+    def called_before(self) -> float | None:
+        """When the message's previous call had ended; None: there was none."""
+        before = self.message.last_called_at
+        return None if before is None else self.clock.ticks_at(before)
+
 
 class Result(NamedTuple):
-    """outcome: None where the call was not made, so that no attempt is spent. at: when this was known."""
+    """outcome: None where the call was not made. at: when this was known. blame: who answers for the call."""
 
     attempt: Attempt
     outcome: Outcome | None
     at: float
+    blame: Blame = Blame.MESSAGE
 
     def verdict(self, policy: RetryPolicy) -> Verdict:
         """What is to become of the message."""
-        message = self.attempt.message
-        if self.outcome is None:
+        message, outcome = self.attempt.message, self.outcome
+        if outcome is None:
             return Verdict(message, HandBack())
+        is_spent, is_ambiguous = self.blame is Blame.MESSAGE, outcome.kind is OutcomeKind.AMBIGUOUS
         answered_at = self.attempt.clock.at(self.at)
-        decision = policy.decide(
-            self.outcome, message.attempts + 1, answered_at, message.ends_at, maybe_delivered=message.repeat
+        first_at = message.first_called_at or answered_at
+        tried = Tried(
+            calls=message.calls + 1,
+            attempts=message.attempts + is_spent,
+            since=(answered_at - first_at).total_seconds(),
+            maybe_delivered=message.repeat or is_ambiguous,
         )
-        return Verdict(message, decision, self.outcome.error, self.outcome.kind is OutcomeKind.AMBIGUOUS, answered_at)
+        decision = policy.decide(outcome, tried, (message.ends_at - answered_at).total_seconds())
+        return Verdict(message, decision, outcome.error, is_ambiguous, answered_at, is_spent, outcome.words)
 
 
 STALE = 0.5

@@ -15,6 +15,7 @@ import pycurl
 
 from dispatcher_service.sending import dialect
 from dispatcher_service.sending.attempt import Attempt, Result
+from dispatcher_service.sending.blame import Serving, blame
 from dispatcher_service.sending.breaker import Breaker
 from dispatcher_service.sending.call import Call, Kept
 from dispatcher_service.sending.complaints import Complaints
@@ -58,6 +59,8 @@ class Sender:
         self._concurrency = concurrency
         self._deliver = deliver
         self._breaker = breaker or Breaker()
+        self._serving = Serving()
+        self._stuck: deque[int] = deque()
         self._log = logger()
         self._unreachable = Complaints()
         self._offered: deque[Sequence[Attempt]] = deque()
@@ -126,6 +129,20 @@ class Sender:
     def pause(self) -> float:
         """Seconds until the breaker allows the next call."""
         return self._breaker.pause(ticks())
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether the next call is to find out how the provider is."""
+        return self._breaker.is_open
+
+    def take_stuck(self) -> set[int]:
+        """The mailings that get nowhere while others do, as far as they were not taken yet."""
+        return {self._stuck.popleft() for _ in range(len(self._stuck))}
+
+    @property
+    def outages(self) -> int:
+        """How many of the provider's outages are over."""
+        return self._breaker.outages
 
     def stop(self, within: float) -> None:
         """Starts nothing any more; calls that are in flight after `within` seconds are given up as timed out."""
@@ -239,7 +256,14 @@ class Sender:
         outcome = dialect.outcome(answer)
         self._observe(outcome, call.started, now)
         metrics.CALL_SECONDS.observe(now - call.started)
-        return Result(call.attempt, outcome, now)
+        mailing_id = call.attempt.message.mailing_id
+        self._serving.observe(mailing_id, outcome, now)
+        if outcome.is_served:
+            return Result(call.attempt, outcome, now)
+        if self._serving.is_stuck(mailing_id, now):
+            self._stuck.append(mailing_id)
+        serves = self._serving.serves(mailing_id, call.attempt.called_before, now)
+        return Result(call.attempt, outcome, now, blame(outcome, serves=serves))
 
     def _begin_anew(self, handle: pycurl.Curl) -> None:
         """Nothing was written: the connection was not fit for the call, or it is too late. The next connection may be
@@ -268,7 +292,7 @@ class Sender:
             metrics.BREAKER_OPEN.labels(before).set(0)
         if after:
             metrics.BREAKER_OPEN.labels(after).set(1)
-            self._log.warning("breaker_opened", reason=after, pause=self._breaker.pause(now))
+            self._log.warning("breaker_opened", reason=after, words=outcome.words, pause=self._breaker.pause(now))
         else:
             self._pace.resume(now)
             self._log.info("breaker_closed", reason=before)

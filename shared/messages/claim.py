@@ -31,9 +31,10 @@ from shared.messages.parts import Place
 class Claimed(NamedTuple):
     """A message that this dispatcher alone may send, until its lease runs out.
 
-    phone: where every repeat goes, too. attempts: those spent before. ends_at: the mailing's end. deadline: nothing is
-    handed over from this moment on; the end, or the closing of the client's window. repeat: the provider may have taken
-    an earlier attempt.
+    phone: where every repeat goes, too. calls: those made before. attempts: those of them that are spent. ends_at: the
+    mailing's end. deadline: nothing is handed over from this moment on; the end, or the closing of the client's window.
+    repeat: the provider may have taken an earlier call. first_called_at, last_called_at: when the first and the last of
+    the calls had ended.
     """
 
     id: int
@@ -43,10 +44,13 @@ class Claimed(NamedTuple):
     claim_id: int
     phone: int
     text: str
+    calls: int
     attempts: int
     ends_at: datetime
     deadline: datetime
     repeat: bool
+    first_called_at: datetime | None = None
+    last_called_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,8 @@ def _move_to_sending(
 # The zones in which the window is open, as far as these messages go; none: there is no window.
 _MOVE_TO_SENDING = text(f"""
     with job as materialized (
-        select m.id, m.status, m.client_id, m.attempts, m.maybe_delivered, m.phone, c.timezone {JOB}
+        select m.id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered, m.first_called_at, m.last_called_at,
+               m.phone, c.timezone {JOB}
         where {MAY_BE_SENT} and c.timezone is not null and {IS_ADDRESSED}
           and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
     ), moved as (
@@ -156,8 +161,8 @@ def _claimed(mailing: AnyRow, rows: Sequence[AnyRow]) -> list[Claimed]:
     mailing_id, part, claim_id, text = mailing.id, mailing.part, mailing.claim_id, mailing.text
     return [
         Claimed(  # in the order of its fields: by their names it takes twice as long
-            message_id, mailing_id, part, client_id, claim_id, phone, text, attempts, ends_at, deadlines[timezone],
-            maybe_delivered,
+            message_id, mailing_id, part, client_id, claim_id, phone, text, calls, attempts, ends_at,
+            deadlines[timezone], maybe_delivered, first, last,
         )
-        for message_id, _, client_id, attempts, maybe_delivered, phone, timezone in rows
+        for message_id, _, client_id, calls, attempts, maybe_delivered, first, last, phone, timezone in rows
     ]  # fmt: skip

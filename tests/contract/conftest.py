@@ -22,6 +22,7 @@ from shared.broker.topology import DEAD, retry_queue
 from shared.database.models import BrokerJob
 from shared.domain.errors import BrokerUnavailable
 from tests.services.rabbitmq import External, Private
+from tests.services.superuser import superuser
 
 LADDER = (timedelta(seconds=1), timedelta(seconds=2), timedelta(hours=1))
 ONE_SECOND, TWO_SECONDS, ONE_HOUR = map(retry_queue, LADDER)
@@ -145,7 +146,7 @@ def rabbitmq_under_test(rabbitmq: External | Private, rabbitmq_url: str) -> Iter
 @pytest.fixture
 def table_under_test(database_url: str, engine: Engine) -> Iterator[UnderTest]:
     def break_off() -> None:
-        with engine.connect() as connection:
+        with superuser(engine) as connection:
             connection.execute(
                 text(
                     "select pg_terminate_backend(pid) from pg_stat_activity"

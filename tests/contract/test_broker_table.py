@@ -9,6 +9,7 @@ from shared.broker.table import TableBroker
 from shared.broker.topology import DISPATCH
 from shared.domain.errors import BrokerUnavailable
 from tests.contract.conftest import LADDER, UnderTest, bodies, receive
+from tests.services.superuser import superuser
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid"])
@@ -21,7 +22,7 @@ def test_a_database_that_is_away(host: str) -> None:
 
 def test_a_database_without_the_table(database_url: str, engine: Engine) -> None:
     session = TableBroker(database_url, LADDER).connect()
-    with engine.begin() as connection:
+    with superuser(engine) as connection:
         connection.execute(text("drop table broker_jobs"))
     with pytest.raises(BrokerUnavailable, match="broker_jobs"):
         session.publish(DISPATCH, [b"job"])
@@ -57,3 +58,9 @@ def test_jobs_of_a_connection_that_is_gone_come_again_at_once(table_under_test: 
 def _cut_off(session: object) -> None:
     """Its connection ends without a farewell."""
     session._connection.close()  # type: ignore[attr-defined]
+
+
+def test_it_remembers_nothing_that_a_restore_would_take_back(table_under_test: UnderTest) -> None:
+    session = table_under_test.connect()
+    session.remember(7)
+    assert session.recall() == 0

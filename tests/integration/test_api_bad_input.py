@@ -35,7 +35,7 @@ CLIENTS: list[Case] = [
     (None, {"_schema"}),
     (True, {"_schema"}),
     (client(id=1), {"id"}),
-    (client(created_at="2026-01-31T09:00:00Z"), {"created_at"}),
+    (client(made_at="2026-01-31T09:00:00Z"), {"made_at"}),
     (client(name="Anna"), {"name"}),
     (client(**{NUL: 1}), {NUL}),
     (client(**{HIGH: 1}), {HIGH}),
@@ -61,6 +61,7 @@ MAILINGS: list[Case] = [
         (mailing(**{name: value}), {name})
         for name, value in {"id": 1, "state": "running", "statistics": {}, "created_at": None, "paused_at": 1}.items()
     ),
+    *((mailing(text=text), {"text"}) for text in ("   ", "\n", "\u200b\u200b", "\u00a0", "\u3164")),
     *((mailing(text=text), {"text"}) for text in ("", "t" * 2001, NUL, HIGH, LOW, None, 5, ["Hello"])),
     *(
         (mailing(**{name: moment}), {name})
@@ -89,6 +90,8 @@ MAILINGS: list[Case] = [
     (mailing(send_window={"from": "09:00"}), {"send_window"}),
     (mailing(send_window={"from": "09:00", "until": "21:00", "zone": "UTC"}), {"send_window"}),
 ]
+
+READ_ONLY = {"id", "state", "statistics", "created_at"}
 
 CASES = [("/clients/", *case) for case in CLIENTS] + [("/mailings/", *case) for case in MAILINGS]
 
@@ -124,6 +127,8 @@ def test_bad_bodies(api: Api, path: str, body: Any, at_fault: set[str]) -> None:
     for method, target in (("POST", path), ("PUT", f"{path}1/"), ("PATCH", f"{path}1/")):
         if method == "PATCH" and body == {}:
             continue  # nothing is required in a part
+        if method == "PUT" and at_fault <= READ_ONLY:
+            continue  # it takes what GET gave
         answer = api(method, target, **data)
         assert (answer.status, answer.at_fault) == (422, at_fault)
 

@@ -27,6 +27,7 @@ from shared import clock
 from shared.api_client import ApiClient
 from shared.domain.errors import ApiError
 from tests.services.api_server import OPEN, Server, until
+from tests.services.superuser import superuser
 
 pytest_plugins = ("tests.services.api_server_fixture",)
 
@@ -86,7 +87,7 @@ def test_without_a_key_it_says_how_to_make_one(
 
 
 def test_without_a_schema_it_says_so(processes: Processes, lines: list[str], engine: Engine, database_url: str) -> None:
-    with engine.begin() as connection:
+    with superuser(engine) as connection:
         connection.execute(text("drop table api_keys"))
     processes.start("api", "api_service", {**LOCKED, "DATABASE_URL": database_url})
     assert processes.wait("api", 30) == 2
@@ -405,7 +406,7 @@ def test_no_answer_and_no_log_gives_anything_away(
         ("alter table clients add constraint trouble check (tag <> 'trouble')", 500),
         ("alter table clients rename to lost", 500),
     ):
-        with engine.begin() as connection:
+        with superuser(engine) as connection:
             connection.execute(text(statement))
         assert ask("POST", "/clients/", json={"phone": "79123456780", "tag": "trouble"}) == status
     until(lambda: len(server.events("request")) >= 12)

@@ -14,6 +14,7 @@ from api_service.directory import importer
 from shared.database.engine import make_engine
 from tests.services.api import Answer, Api
 from tests.services.files import COLUMNS, as_csv, as_ndjson
+from tests.services.superuser import superuser
 
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 PHONE = ["Must be 11 digits, the first of them 7."]
@@ -27,7 +28,7 @@ def api(books_engine: Engine) -> Api:
 
 
 def _empty(engine: Engine) -> None:
-    with engine.begin() as connection:
+    with superuser(engine) as connection:
         connection.execute(text("truncate clients, imports restart identity"))
 
 

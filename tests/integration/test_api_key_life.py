@@ -34,6 +34,7 @@ from tests.services.command import ROOT
 from tests.services.database_faults import locked
 from tests.services.keys_command import Run
 from tests.services.locked_server import bearer, locked_server, make_key
+from tests.services.superuser import superuser
 
 pytest_plugins = ("tests.services.keys_command_fixture",)
 
@@ -280,7 +281,7 @@ def test_chores_that_fail_cost_no_request_anything(engine: Engine, database_url:
     token = make_key(engine, Scope.READ)
     with locked_server(database_url) as server:
         assert requests.get(f"{server.url}/clients/", headers=bearer(token), timeout=30).ok  # the keys are at hand
-        with engine.begin() as connection:
+        with superuser(engine) as connection:
             connection.execute(text("alter table api_keys drop column last_used_at"))
         until(lambda: server.events("chore_failed"))
         assert requests.get(f"{server.url}/clients/", headers=bearer(token), timeout=30).ok

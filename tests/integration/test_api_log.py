@@ -13,6 +13,7 @@ from shared import clock
 from tests.services.api import HOUR
 from tests.services.api_server import Server, until
 from tests.services.locked_server import bearer, locked_server, make_key
+from tests.services.superuser import superuser
 
 FLOOD = 1600
 Event = dict[str, object]
@@ -98,7 +99,7 @@ def test_a_flood_from_one_connection_leaves_a_few_lines_and_its_number(server: S
 def test_no_error_is_left_out_without_its_number_even_where_the_process_ends(
     server: Server, keys: dict[str, Token], engine: Engine
 ) -> None:
-    with engine.begin() as connection:
+    with superuser(engine) as connection:
         connection.execute(text("alter table clients rename to lost"))
     for _ in range(50):
         assert requests.get(f"{server.url}/clients/", headers=bearer(keys["reader"]), timeout=30).status_code == 500

@@ -76,8 +76,12 @@ def test_a_mailing_is_stored_as_it_was_sent(api: Api) -> None:
         "ends_at": "2090-01-31T21:00:00+00:00",
         "filter": {"operator_codes": ["912", "926"], "tags": ["", "vip"]},
         "send_window": NIGHT,
+        "reference": None,
+        "revision": 1,
         "priority": "bulk",
         "state": "scheduled",
+        "paused_because": None,
+        "provider_words": None,
         "statistics": {"audience": 0} | dict.fromkeys(states, 0),
     }
     found = api.get(f"/mailings/{made['id']}/")
@@ -253,6 +257,25 @@ def test_pause_resume_and_cancel(
             assert [answer.json["state"] for answer in answers] == [after] * 2
         assert api.get(target)["state"] == (after or state)
         assert api("DELETE", target).status == 204
+
+
+def test_who_paused_a_mailing_and_why(api: Api) -> None:
+    path = started(api)
+    assert [api.get(path)[name] for name in ("paused_because", "provider_words")] == [None, None]
+    api("POST", f"{path}pause/")
+    assert api.get(path)["paused_because"] == "person"
+    # The leader halts it: tests/integration/test_standing.py.
+    with api.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "update mailings set paused_at = now(), halted_at = now(), provider_words = 'the account is closed'"
+        )
+    halted = api.get(path)
+    assert (halted["state"], halted["paused_because"]) == ("paused", "halted")
+    assert halted["provider_words"] == "the account is closed"
+    resumed = api("POST", f"{path}resume/").json
+    assert (resumed["state"], resumed["paused_because"]) == ("running", None)
+    assert api("POST", f"{path}pause/").json["paused_because"] == "person"
+    assert api("PATCH", path, {"paused_because": "person"}).status == 422
 
 
 def test_resuming_is_announced_if_the_mailing_is_due(api: Api) -> None:

@@ -14,6 +14,7 @@ from sandbox.processes import Processes, free_port
 from shared.api_client import ApiClient
 from shared.domain.errors import ApiError
 from tests.services.api_server import OPEN, WORKERS, Server, until
+from tests.services.superuser import superuser
 
 pytest_plugins = ("tests.services.api_server_fixture",)
 
@@ -63,7 +64,7 @@ def test_a_second_signal_ends_at_once(client: ApiClient, server: Server, engine:
 
 def _is_waiting(engine: Engine) -> bool:
     query = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-    with engine.connect() as connection:
+    with superuser(engine) as connection:
         return bool(connection.scalar(text(query)))
 
 

@@ -20,6 +20,7 @@ from shared.broker.topology import LAUNCH
 from shared.domain.errors import ApiError
 from shared.domain.job import LaunchJob
 from tests.services.api_server import OPEN, WORKERS, Server, until
+from tests.services.superuser import superuser
 
 pytest_plugins = ("tests.services.api_server_fixture",)
 
@@ -177,8 +178,12 @@ def test_a_request_under_way_is_answered_before_it_stops(client: ApiClient, serv
         waiting = (
             "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
         )
-        with engine.connect() as look:
-            until(lambda: look.rollback() or look.scalar(text(waiting)))
+
+        def is_waiting() -> bool:
+            with superuser(engine) as look:
+                return bool(look.scalar(text(waiting)))
+
+        until(is_waiting)
         server.processes.send("api", signal.SIGTERM)
         until(lambda: not _listens(server))
         connection.rollback()

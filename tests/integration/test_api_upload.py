@@ -20,6 +20,7 @@ from sandbox.processes import Processes
 from shared import clock
 from shared.api_client import ApiClient
 from tests.services.api import Api
+from tests.services.superuser import superuser
 
 CSV = {"Content-Type": "text/csv"}
 HEAD = b"phone\n"
@@ -50,7 +51,7 @@ def server(books_url: str) -> Iterator[Server]:
 
 @pytest.fixture
 def client(server: Server, books_engine: Engine) -> Iterator[ApiClient]:
-    with books_engine.begin() as connection:
+    with superuser(books_engine) as connection:
         connection.execute(text("truncate clients, imports restart identity"))
     with ApiClient(server.url) as client:
         client.wait_until_ready(20)

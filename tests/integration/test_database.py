@@ -13,6 +13,7 @@ from sqlalchemy.exc import InternalError, OperationalError
 
 from shared.clock import ticks
 from shared.database.engine import MARGIN, answers, make_engine, one_statement
+from tests.services.superuser import superuser
 
 TIMEOUT = 1.0
 
@@ -77,7 +78,7 @@ def test_sessions_that_are_ended_as_soon_as_they_begin_are_trouble_of_the_databa
     """And not an error of the pool, which nobody would take for one."""
 
     def end(connection: Any, *_: object) -> None:
-        with engine.begin() as admin:
+        with superuser(engine) as admin:
             admin.execute(text("select pg_terminate_backend(:pid, 5000)"), {"pid": connection.get_backend_pid()})
 
     with impatient.connect() as connection:
@@ -106,18 +107,19 @@ def test_a_single_statement_is_a_transaction_and_one_round_trip(engine: Engine, 
     with one_statement(impatient) as connection:
         connection.execute(_WRITE)
     asked = text("select query, state from pg_stat_activity where pid = :pid")
-    with engine.connect() as other:
+    with superuser(engine) as other:
         assert other.execute(text("select count(*) from reports")).scalar() == 1
         assert other.execute(asked, {"pid": backend}).one() == (_WRITE.text, "idle")
     with impatient.connect() as connection:
-        connection.execute(text("delete from reports"))
+        connection.execute(text("insert into reports values ('2026-02-01')"))
     with engine.connect() as other:
         assert other.execute(text("select count(*) from reports")).scalar() == 1, "what comes next is not committed"
 
 
 def test_a_single_statement_may_lose_its_connection(impatient: Engine) -> None:
+    end = text("select pg_terminate_backend(pg_backend_pid()) from set_config('role', 'none', false)")
     with pytest.raises(OperationalError) as caught, one_statement(impatient) as connection:
-        connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+        connection.execute(end)
     assert caught.value.connection_invalidated
     with one_statement(impatient) as connection:
         assert connection.scalar(text("select 1")) == 1
@@ -128,6 +130,7 @@ def test_sessions_from_a_time_without_writes_are_not_kept(engine: Engine, impati
     name = f'"{engine.url.database}"'
     with engine.connect() as admin:
         admin.execution_options(isolation_level="AUTOCOMMIT")
+        admin.execute(text("set role none"))
         admin.execute(text(f"alter database {name} set default_transaction_read_only = on"))
         with pytest.raises(InternalError) as caught, impatient.begin() as connection:
             connection.execute(_WRITE)

@@ -29,6 +29,7 @@ from shared.ledger.slot import Slot
 from shared.messages.create import create_messages
 from tests.services.books import HOUR, MINUTE, SECOND, SENT, Books
 from tests.services.leading import Consumer, Start, leaders, mailing, wait_until
+from tests.services.superuser import superuser
 
 
 class Switched:
@@ -403,7 +404,7 @@ def test_a_statement_that_fails_does_not_lose_the_lead_for_good(
     start(engine=engine)
     [leader] = wait_until(lambda: leaders(books))
     books.clients(1)
-    with books.engine.begin() as connection:
+    with superuser(books.engine) as connection:
         connection.execute(text("lock table mailings in access exclusive mode"))
         blocked = "select count(*) from pg_locks where pid = :pid and not granted"
         wait_until(lambda: connection.scalar(text(blocked), {"pid": leader}))

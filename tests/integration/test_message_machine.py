@@ -29,6 +29,8 @@ from sqlalchemy import Engine, Row, text
 
 from dispatcher_service.leading.chores.close_ended import close_slice
 from dispatcher_service.leading.walk import due_mailings
+from dispatcher_service.sending.attempt import Attempt, DatabaseClock, Result
+from dispatcher_service.sending.blame import Blame, blame
 from shared.domain.message import FINAL_STATES, MOVES, Error, MessageState
 from shared.domain.retry import ACCEPTED, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
 from shared.domain.window import Window
@@ -43,6 +45,7 @@ from shared.messages.make_due import make_due
 from shared.messages.record import Verdict, record_verdicts
 from shared.messages.retime import retime_messages
 from tests.services.books import HOUR, LEASE, MINUTE, Books
+from tests.services.superuser import superuser
 
 ZONES = ("Europe/Moscow", "America/New_York")  # never within eight hours of each other's window
 ATTEMPTS = 3
@@ -54,7 +57,10 @@ OUTCOMES: Sequence[Outcome | None] = (
     Outcome(OutcomeKind.TRANSIENT, Error.SERVER_ERROR),
     Outcome(OutcomeKind.AMBIGUOUS, Error.CONNECTION_LOST),
     Outcome(OutcomeKind.AMBIGUOUS, Error.CONTRADICTION),
-    Outcome(OutcomeKind.UNAUTHORIZED, Error.UNAUTHORIZED),
+    Outcome(OutcomeKind.AMBIGUOUS, Error.BAD_ANSWER, words="Created"),
+    Outcome(OutcomeKind.TRANSIENT, Error.DECLINED, words="later"),
+    Outcome(OutcomeKind.UNAUTHORIZED, Error.UNPAID),
+    Outcome(OutcomeKind.LIMITED, Error.RATE_LIMITED, retry_after=5),
     None,  # the call was not made
 )
 USERS_ACTS = ("add client", "delete client", "add mailing", "pause", "resume", "change window", "end")
@@ -315,6 +321,19 @@ class Machine(RuleBasedStateMachine):
         assert {mailing_id: count for mailing_id, count in rows if count} == +self.repeated
 
     @invariant()
+    def attempts_are_kept(self) -> None:
+        """Each that was spent in vain, by its number, and none that was not."""
+        kept = self.books.run(
+            """select m.status, m.attempts, m.error, array_agg(a.error order by a.number) as errors,
+                      array_agg(a.number order by a.number) filter (where a.number > 0) as numbers
+               from messages m left join attempts a on a.message_id = m.id group by m.id, m.part"""
+        )
+        for row in kept:
+            in_vain = row.attempts - (row.status == MessageState.SENT)
+            assert (row.numbers or []) == list(range(1, in_vain + 1))
+            assert not in_vain or row.error in (row.errors[-1], None, Error.PROVIDER_DOWN, Error.RATE_LIMITED)
+
+    @invariant()
     def messages_move_as_they_may(self) -> None:
         now = self.books.now()
         after = {row.id: row for row in self.books.run("select * from messages")}
@@ -324,6 +343,7 @@ class Machine(RuleBasedStateMachine):
             assert (row.claim_id is not None) == (row.status == MessageState.SENDING)
             assert (row.sent_at is not None) == (row.status == MessageState.SENT)
             assert row.attempts <= ATTEMPTS
+            assert row.attempts <= row.calls
             if row.error == Error.LEASE_LOST:
                 self.doubtful.add(message_id)
             assert row.maybe_delivered == (message_id in self.doubtful)
@@ -347,6 +367,7 @@ class Machine(RuleBasedStateMachine):
             if (before.status, row.status) == (MessageState.SENDING, MessageState.PENDING):
                 assert row.attempts == before.attempts or row.attempts < ATTEMPTS
             assert before.attempts <= row.attempts <= before.attempts + 1
+            assert before.calls + row.attempts - before.attempts <= row.calls <= before.calls + 1
             assert (row.id, row.mailing_id, row.client_id) == (before.id, before.mailing_id, before.client_id)
         for message_id, claim_id in self.live.items():
             assert (after[message_id].status, after[message_id].claim_id) == (MessageState.SENDING, claim_id)
@@ -453,9 +474,12 @@ class Machine(RuleBasedStateMachine):
             if (self.before[message.id].status, self.before[message.id].claim_id) == ("sending", message.claim_id)
         ]  # fmt: skip
         now = self.books.now()
-        batch = [verdict(message, outcomes[number % len(outcomes)], now) for number, message in enumerate(claimed)]
+        batch = [
+            verdict(message, outcomes[number % len(outcomes)], now, serves=bool(number % 3))
+            for number, message in enumerate(claimed)
+        ]
         assert self.dispatcher(which).move(record_verdicts, batch, timedelta(0)) == len(claimed) - len(in_time)
-        for message, decision, error, ambiguous, _ in batch:
+        for message, decision, error, ambiguous, *_ in batch:
             if isinstance(decision, Retry) and published:
                 self.jobs.append(Job(message.mailing_id, (message.id,)))
             if message not in in_time:
@@ -472,12 +496,10 @@ class Machine(RuleBasedStateMachine):
         return self.dispatchers[which % 2]
 
 
-def verdict(message: Claimed, outcome: Outcome | None, now: datetime) -> Verdict:
-    """As `dispatcher_service.sending.attempt.Result` has it."""
-    if outcome is None:
-        return Verdict(message, HandBack())
-    decision = POLICY.decide(outcome, message.attempts + 1, now, message.ends_at, maybe_delivered=message.repeat)
-    return Verdict(message, decision, outcome.error, outcome.kind is OutcomeKind.AMBIGUOUS)
+def verdict(message: Claimed, outcome: Outcome | None, now: datetime, *, serves: bool) -> Verdict:
+    """serves: the provider, others."""
+    attempt = Attempt(message, DatabaseClock(now, 0.0), 0.0, 0.0, 0.0, 0.0)
+    return Result(attempt, outcome, 0.0, blame(outcome, serves=serves) if outcome else Blame.MESSAGE).verdict(POLICY)
 
 
 @pytest.mark.timeout(600)  # on a machine that does ten other things
@@ -494,7 +516,7 @@ def test_no_order_of_events_breaks_the_books(books_engine: Engine) -> None:
 
 def commit_without_waiting_for_the_disk(engine: Engine) -> None:
     """It makes no difference to what is visible to whom, and the machine makes ten thousands of commits."""
-    with engine.begin() as connection:
+    with superuser(engine) as connection:
         name = connection.scalar(text("select current_database()"))
         connection.execute(text(f"alter database {name} set synchronous_commit = off"))
     engine.dispose()

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from dispatcher_service.leading.walk import due_mailings
 from shared.database.engine import make_engine
 from shared.domain.message import Error, MessageState
-from shared.domain.retry import Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
+from shared.domain.retry import Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy, Tried
 from shared.ledger.entries import Entries, open_entries
 from shared.ledger.figures import read_figures
 from shared.messages.cancel import cancel_client
@@ -421,10 +421,10 @@ def test_a_message_that_is_to_be_retried(books: Books) -> None:
 def test_a_message_that_is_handed_back_has_spent_no_attempt(books: Books) -> None:
     mailing_id, ids = books.queued(1)
     [message] = books.claim(mailing_id, ids)
-    verdict = Verdict(message, HandBack(), Error.UNAUTHORIZED)
+    verdict = Verdict(message, HandBack(), Error.UNAUTHORIZED, is_spent=False)
     assert books.move(record_verdicts, [verdict], MINUTE) == 0
     row = books.message(ids[0])
-    assert (row.status, row.attempts, row.error) == ("pending", 0, None)
+    assert (row.status, row.calls, row.attempts, row.error) == ("pending", 1, 0, "provider_down")
     assert abs(row.due_at - books.now() - MINUTE) < 10 * SECOND
     assert books.tallies(mailing_id) == {"error.unauthorized": 1}
 
@@ -572,7 +572,7 @@ def test_what_any_call_may_have_delivered_ends_as_unknown_whatever_came_after(
             [message] = books.claim(mailing_id, ids)
             assert message.repeat
             outcome = Outcome(OutcomeKind.REFUSED, Error.REJECTED)
-            decision = RetryPolicy().decide(outcome, 3, books.now(), message.ends_at, maybe_delivered=message.repeat)
+            decision = RetryPolicy().decide(outcome, Tried(3, 3, 60.0, message.repeat), left=3600.0)
             assert books.record(decision, [message], Error.REJECTED) == 0
     row = books.message(ids[0])
     assert (row.status, row.maybe_delivered) == ("unknown", True)
@@ -796,8 +796,8 @@ def test_no_move_reads_more_of_a_large_table_than_it_needs(large: Books) -> None
     job = [*queued[:100], *range(1, 101)]
     lost = [row.id for row in large.run("select id from messages where status = 'sending' order by id limit 10")]
     another = large.mailing(ends=2 * HOUR)
-    by_id, due, lease = "messages_1_pkey", "messages_1_due_idx", "messages_1_lease_idx"
-    of_client = "messages_1_client_id_mailing_id_part_key"
+    by_id, due, lease = "messages_1_pkey", "messages_1_mailing_id_lane_due_at_id_idx", "messages_1_due_at_idx"
+    of_client = "messages_1_client_id_mailing_id_key"
 
     def walk(connection: Connection, _entries: Entries) -> None:
         assert due_mailings(connection)[0].due

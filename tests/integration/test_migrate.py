@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, make_url, text
 
 from shared import migrate
 from shared.database import schema
+from tests.services.superuser import superuser
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def empty_url(database_url: str, engine: Engine) -> str:
     """The URL of a database without a schema."""
-    with engine.begin() as connection:
+    with superuser(engine) as connection:
         connection.execute(
             text("drop schema public cascade; create schema public; grant usage on schema public to public")
         )
@@ -50,11 +52,15 @@ def test_an_index_whose_making_was_broken_off_is_made_anew(database_url: str, en
     config = Config()
     config.set_main_option("script_location", "shared.database:migrations")
     before = ScriptDirectory.from_config(config).get_revision("0007").down_revision
-    with engine.begin() as connection:
+    with engine.connect() as connection:
+        connection.execute(text("set role none"))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0007")
         connection.execute(
             text("update pg_index set indisvalid = false where indexrelid = 'messages_rare_idx'::regclass")
         )
         connection.execute(text("update alembic_version set version_num = :before"), {"before": before})
+        connection.commit()
     migrate.upgrade(database_url)
     with engine.begin() as connection:
         assert connection.scalar(text("select bool_and(indisvalid) from pg_index"))
@@ -71,7 +77,7 @@ def test_an_index_whose_making_was_broken_off_is_made_anew(database_url: str, en
     ],
 )
 def test_a_process_knows_whether_the_schema_is_new_enough(engine: Engine, change: str, enough: bool) -> None:
-    with engine.begin() as connection:
+    with superuser(engine) as connection:
         connection.execute(text(change))
     assert schema.is_up_to_date(engine) is enough
 
@@ -82,10 +88,10 @@ def test_a_process_knows_whether_the_schema_is_new_enough(engine: Engine, change
 @pytest.fixture
 def stranger_url(empty_url: str, engine: Engine) -> Iterator[str]:
     """The same database, as a role that may do nothing in it."""
-    with engine.begin() as connection:
+    with superuser(engine) as connection:
         connection.execute(text("create role stranger login"))
     yield make_url(empty_url).set(username="stranger").render_as_string(hide_password=False)
-    with engine.begin() as connection:
+    with superuser(engine) as connection:
         connection.execute(text("drop owned by stranger; drop role stranger"))
 
 
@@ -98,7 +104,7 @@ def test_a_role_that_may_not_create_tables_is_told_what_it_needs(stranger_url: s
 
 
 def test_a_database_that_is_newer_is_told_apart(database_url: str, engine: Engine) -> None:
-    with engine.begin() as connection:
+    with superuser(engine) as connection:
         connection.execute(text("update alembic_version set version_num = '9999'"))
     assert said(database_url).startswith("The schema of this database was made by another version of the service: ")
 

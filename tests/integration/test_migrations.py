@@ -10,6 +10,7 @@ from shared.database.models import Base
 from shared.domain.message import MessageState
 from shared.ledger.figures import count_mailings, read_figures, read_totals
 from shared.migrate import upgrade
+from tests.services.superuser import superuser
 
 
 def test_migrations_and_models_agree(engine: Engine) -> None:
@@ -22,7 +23,7 @@ def test_migrations_and_models_agree(engine: Engine) -> None:
 
 def test_indexes_constraints_and_states_are_those_of_the_models(engine: Engine) -> None:
     """To the letter, with their conditions, which the comparison above does not look at."""
-    with engine.begin() as connection:
+    with superuser(engine) as connection:
         made = _definitions(connection, "public")
         connection.execute(text("create schema described"))
         connection.execute(text("set local search_path = described"))
@@ -53,6 +54,7 @@ _DEFINITIONS = r"""
 def test_what_was_counted_before_there_were_hints_and_totals(database_url: str, engine: Engine) -> None:
     """Every mailing that has something to do is looked at, and the totals have everything that is shown."""
     with engine.connect() as connection:
+        connection.execute(text("set role none"))
         _migrate(connection, "down", "0003")
         connection.execute(text(_BEFORE))
         connection.commit()

@@ -28,6 +28,7 @@ from sandbox.processes import Processes
 from shared import clock
 from shared.database.engine import make_engine
 from tests.services.mailbox import Mailbox
+from tests.services.superuser import superuser
 
 MODULE = "dispatcher_service.reporter"
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -317,7 +318,7 @@ def test_a_mail_that_is_out_is_not_sent_again_when_the_database_goes_away(engine
     _add_mailing(engine)
 
     def end_connections() -> None:
-        with engine.connect() as connection:
+        with superuser(engine) as connection:
             ended = connection.execute(
                 text(
                     "select pg_terminate_backend(pid) from pg_stat_activity"
@@ -338,11 +339,11 @@ def test_a_mail_that_is_out_is_not_sent_again_when_the_database_goes_away(engine
 
 def test_a_database_that_cannot_be_read_is_waited_for(engine: Engine, mailbox: Mailbox) -> None:
     _add_mailing(engine)
-    with engine.begin() as connection:
+    with superuser(engine) as connection:
         connection.execute(text("alter table reports rename to elsewhere"))
     reporter = _reporter(engine, mailbox)
     reporter.tick(threading.Event())
-    with engine.begin() as connection:
+    with superuser(engine) as connection:
         connection.execute(text("alter table elsewhere rename to reports"))
     _tick_until(reporter, lambda: bool(_register(engine)))
     assert _days(mailbox) == ["2026-01-30"]

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, Row, text
 
 from dispatcher_service.leading.chores.finish_mailings import finish_mailings
 from dispatcher_service.leading.isolation import Isolation
+from shared import standing
 from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MessageState
 from shared.domain.retry import Decision, Finish, Retry
 from shared.ledger.check import read_accounts, snapshot
@@ -29,6 +30,7 @@ TABLES = (
     "mailing_counters",
     "ledger_totals",
     "ledger_findings",
+    "mailing_standings",
     "tallies",
     "broker_jobs",
     "dispatcher_paces",
@@ -53,8 +55,9 @@ class Books:
         self.run("alter sequence message_ids restart")
 
     def run(self, statement: str, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
-        """One statement in a transaction of its own; its rows, if it gives any."""
+        """One statement of a superuser in a transaction of its own; its rows, if it gives any."""
         with self.engine.begin() as connection:
+            connection.execute(text("set local role none"))
             result = connection.execute(text(statement), values)
             return result.all() if result.returns_rows else []
 
@@ -138,6 +141,11 @@ class Books:
         ambiguous = error in AMBIGUOUS_ERRORS
         verdicts = [Verdict(message, decision, error, ambiguous) for message in claimed]
         return self.move(record_verdicts, verdicts, SECOND)
+
+    def prove(self, *mailing_ids: int) -> None:
+        """The provider has accepted a message of each: they may have any number of calls open."""
+        with self.engine.begin() as connection:
+            standing.prove(connection, mailing_ids)
 
     def retrying(self, delay: timedelta, error: Any = None) -> tuple[int, int]:
         """A mailing with one message, which waits on the rung of that delay; the ids of both."""

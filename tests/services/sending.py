@@ -32,7 +32,7 @@ def attempt(
     """Times in seconds from now."""
     now = ticks()
     ends_at = NOW + timedelta(seconds=deadline)
-    message = Claimed(message_id, 1, 1, message_id, 1, 79123456789, text, 0, ends_at, ends_at, repeat=False)
+    message = Claimed(message_id, 1, 1, message_id, 1, 79123456789, text, 0, 0, ends_at, ends_at, repeat=False)
     clock = DatabaseClock(NOW, now)
     return Attempt(message, clock, now + not_before, now + min(start_by, deadline), now + deadline, now + lease)
 

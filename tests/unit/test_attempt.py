@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher_service.sending.attempt import STALE, Attempt, DatabaseClock, Result, attempts
+from dispatcher_service.sending.blame import Blame
 from shared.clock import ticks
 from shared.domain.message import Error, MessageState
 from shared.domain.retry import ACCEPTED, Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
@@ -23,7 +24,7 @@ def claimed(number: int = 1, *, left: float = 3600.0, window: float | None = Non
     """A message whose mailing ends in `left` seconds, and whose client's window closes in `window` seconds."""
     ends_at = NOW + timedelta(seconds=left)
     deadline = ends_at if window is None else min(ends_at, NOW + timedelta(seconds=window))
-    return Claimed(number, 1, 1, number, 7, 79123456789, "Hello", made, ends_at, deadline, repeat=False)
+    return Claimed(number, 1, 1, number, 7, 79123456789, "Hello", made, made, ends_at, deadline, repeat=False)
 
 
 def only(claim: Claim, since: float, lease: float = 30.0) -> Attempt:
@@ -82,7 +83,6 @@ DECISIONS = [
     (DOWN, 0, 2, Finish(MessageState.EXPIRED), Error.UNREACHABLE),
     (SILENT, 2, 3600, Finish(MessageState.UNKNOWN), Error.TIMED_OUT),
     (SILENT, 0, 2, Finish(MessageState.UNKNOWN), Error.TIMED_OUT),
-    (Outcome(OutcomeKind.UNAUTHORIZED, Error.UNAUTHORIZED), 2, 3600, HandBack(), Error.UNAUTHORIZED),
     (Outcome(OutcomeKind.REFUSED, Error.REJECTED), 0, 3600, Finish(MessageState.FAILED), Error.REJECTED),
 ]
 
@@ -93,6 +93,58 @@ def test_verdicts(outcome: Outcome | None, made: int, left: float, decision: Dec
     attempt = Attempt(message, DatabaseClock(NOW, 100.0), 100.0, 100.5, 100.0 + left, 130.0)
     verdict = Verdict(message, decision, error, ambiguous=outcome is SILENT, at=NOW if outcome else None)
     assert Result(attempt, outcome, at=100.0).verdict(POLICY) == verdict
+
+
+def call(message: Claimed, outcome: Outcome, whose: Blame = Blame.MESSAGE) -> Verdict:
+    """What becomes of a message after a call."""
+    attempt = Attempt(message, DatabaseClock(NOW, 100.0), 100.0, 100.5, 3700.0, 130.0)
+    return Result(attempt, outcome, 100.0, whose).verdict(POLICY)
+
+
+CLOSED = Outcome(OutcomeKind.UNAUTHORIZED, Error.UNPAID)
+BUSY = Outcome(OutcomeKind.LIMITED, Error.RATE_LIMITED, retry_after=20)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "calls", "decision", "shown"),
+    [
+        (DOWN, 2, Retry(timedelta(seconds=30)), Error.PROVIDER_DOWN),
+        (DOWN, 9, Retry(timedelta(seconds=30)), Error.PROVIDER_DOWN),
+        (CLOSED, 2, HandBack(timedelta(seconds=30)), Error.PROVIDER_DOWN),
+        (BUSY, 2, HandBack(timedelta(seconds=30)), Error.RATE_LIMITED),
+    ],
+)
+def test_what_is_not_the_messages_fault_spends_nothing(
+    outcome: Outcome, calls: int, decision: Decision, shown: Error
+) -> None:
+    """The figures count what the call met; the message shows what it waits for."""
+    message = claimed(made=2)._replace(calls=calls)
+    verdict = call(message, outcome, Blame.PROVIDER)
+    assert verdict.decision == decision
+    assert (verdict.error, verdict.shown_error) == (outcome.error, shown)
+    assert not verdict.is_spent
+    assert not verdict.leaves_attempt
+
+
+def test_nobody_is_called_for_ever() -> None:
+    an_hour_ago = NOW - timedelta(hours=1)
+    message = claimed(made=1)._replace(calls=49, first_called_at=an_hour_ago)
+    for outcome in (DOWN, CLOSED, BUSY):
+        verdict = call(message, outcome, Blame.PROVIDER)
+        assert (verdict.decision, verdict.shown_error) == (Finish(MessageState.FAILED), Error.PROVIDER_DOWN)
+        assert (verdict.error, verdict.leaves_attempt) == (outcome.error, True)
+    assert call(message._replace(repeat=True), DOWN, Blame.PROVIDER).decision == Finish(MessageState.UNKNOWN)
+    assert isinstance(call(message._replace(calls=48), DOWN, Blame.PROVIDER).decision, Retry)
+    later = message._replace(first_called_at=an_hour_ago + timedelta(seconds=1))
+    assert isinstance(call(later, DOWN, Blame.PROVIDER).decision, Retry)
+
+
+def test_when_the_call_before_had_ended() -> None:
+    message = claimed()
+    attempt = Attempt(message, DatabaseClock(NOW, 100.0), 100.0, 100.5, 3700.0, 130.0)
+    assert attempt.called_before is None
+    message = message._replace(last_called_at=NOW - timedelta(seconds=7))
+    assert attempt._replace(message=message).called_before == 93.0
 
 
 def test_what_an_earlier_call_may_have_delivered_does_not_end_as_failed() -> None:

@@ -32,10 +32,13 @@ ALWAYS = {Fault.HANG: 1.0}
         (Faults(refuse_ids_modulo=10), 0.5, 20, 0, Fault.BAD_REQUEST),
         (Faults(refuse_ids_modulo=10), 0.5, 21, 0, Fault.NONE),
         (Faults(ALWAYS, refuse_ids_modulo=10, max_faults_per_id=1), 0.5, 20, 9, Fault.BAD_REQUEST),
+        (Faults(poison="bad"), 0.5, 20, 9, Fault.NONE),
+        (Faults(ALWAYS, refuse_ids_modulo=10, poison="good", max_faults_per_id=1), 0.5, 20, 9, Fault.POISON),
+        (Faults(ALWAYS, refuse_ids_modulo=10, poison="good", status=404), 0.5, 20, 9, Fault.STATUS),
     ],
 )
 def test_fate(faults: Faults, chance: float, message_id: int, hits: int, fate: Fault) -> None:
-    assert faults.choose(chance, message_id, hits) is fate
+    assert faults.choose(chance, message_id, hits, "all is good") is fate
 
 
 @pytest.mark.parametrize(
