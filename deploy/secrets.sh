@@ -35,6 +35,7 @@ own -R 0:0 "$store"
 chmod 700 "$store"
 random 24 | make postgres-password
 random 24 | make rabbitmq-password
+random 24 | make erlang-cookie
 id=$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')
 printf 'nsk_%s_%s\n' "$id" "$(random 33)" | make api-key
 # What once was made here for all services alike.
@@ -47,13 +48,14 @@ key=$(cat "$store/api-key")
 give postgres $image postgres-password "$postgres"
 give rabbitmq $image rabbitmq.conf "default_user = notify
 default_pass = $rabbitmq"
+give rabbitmq $image erlang-cookie "$(cat "$store/erlang-cookie")"
 
 # Those in capitals become variables of the process; the key does not, `keys adopt` makes it usable.
 for service in migrate api dispatcher reporter; do
-    give $service $product DATABASE_URL "postgresql://notify:$postgres@postgres:5432/notify"
+    give $service $product DATABASE_URL "postgresql://notify:$postgres@${POSTGRES_HOSTS:-postgres:5432}/notify"
 done
 for service in api dispatcher; do
-    give $service $product BROKER_URL "amqp://notify:$rabbitmq@rabbitmq:5672/%2F"
+    give $service $product BROKER_URL "amqp://notify:$rabbitmq@${RABBITMQ_HOSTS:-rabbitmq:5672}/%2F"
 done
 for service in migrate api; do
     give $service $product api-key "$key"

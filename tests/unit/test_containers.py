@@ -82,7 +82,7 @@ def test_a_container_cannot_take_the_machine(name: str) -> None:
 
 GIVEN = {
     "postgres": {"postgres-password"},
-    "rabbitmq": {"rabbitmq.conf"},
+    "rabbitmq": {"rabbitmq.conf", "erlang-cookie"},
     "migrate": {"DATABASE_URL", "api-key"},
     "api": {"DATABASE_URL", "BROKER_URL", "api-key"},
     "dispatcher": {"DATABASE_URL", "BROKER_URL"},
@@ -192,7 +192,7 @@ def test_secrets_that_were_made_for_all_services_alike_are_kept(tmp_path: Path) 
     assert given["postgres"]["postgres-password"] == "p0stgres\n"
     assert given["dispatcher"]["BROKER_URL"] == "amqp://notify:r4bbit@rabbitmq:5672/%2F\n"
     assert given["api"]["api-key"] == old["api-key"]
-    assert {file.name for file in store.iterdir()} == set(old)
+    assert {file.name for file in store.iterdir()} == {*old, "erlang-cookie"}
 
 
 def _make_secrets(directory: Path) -> dict[str, dict[str, str]]:
