@@ -14,7 +14,10 @@ from api_service.access.keyring import Keyring
 from api_service.server.metrics_directory import metrics_directory
 from api_service.web.loopback import is_loopback
 from shared import logs, migrate, settings
+from shared.broker.base import Broker
+from shared.broker.memory import recall
 from shared.database.access import Database, ensure_database
+from shared.database.ids import GivenIds, why_behind
 from shared.domain.errors import SettingsError
 from shared.settings import Settings
 
@@ -59,6 +62,7 @@ def _serve(configuration: Settings, directory: Path) -> None:
     if configuration.api_auth:
         _check_keys(database)
     broker = choose(configuration.broker_url, database.direct_url, configuration.retry_ladder)
+    _check_ids(database, broker)
     announcer = BackgroundAnnouncer(broker)
     serve(
         configuration,
@@ -73,6 +77,19 @@ def _check_door(configuration: Settings) -> None:
     host = configuration.api_host
     if not configuration.api_auth and not is_loopback(host):
         raise SettingsError(f"API_AUTH may be off only where API_HOST is a loopback address (it is {host!r}).")
+
+
+def _check_ids(database: Database, broker: Broker) -> None:
+    """Raises SettingsError where the database would give ids again. What cannot be asked now is left to those who give
+    them, the dispatchers."""
+    ids = GivenIds()
+    ids.learn(recall(broker))
+    engine = database.engine("api-ids", pool_size=1)
+    try:
+        if why := why_behind(engine, ids):
+            raise SettingsError(why)
+    finally:
+        engine.dispose()
 
 
 def _check_keys(database: Database) -> None:

@@ -16,14 +16,15 @@ from api_service.access.expiry import Expiry
 from api_service.access.keyring import Keyring
 from api_service.access.last_use import LastUse
 from api_service.directory import clients, imports
-from api_service.directory.importer import Importer
+from api_service.directory.importer import AT_A_TIME, Importer
 from api_service.mailings import controls, mailings
-from api_service.operations import health
+from api_service.operations import audit, health
 from api_service.operations.probe import Probe
 from api_service.tracking import statistics
-from api_service.web import document, door, middleware, problems
+from api_service.web import answers, document, door, middleware
 from api_service.web.body import MAX_BYTES
 from api_service.web.chores import keep_doing
+from api_service.web.idempotency import Forgetting
 from api_service.web.parts import Announcer, Parts, asked
 from api_service.web.rate import Rate
 from api_service.web.request_log import RequestLog
@@ -32,7 +33,7 @@ from api_service.web.watch import Watch
 from shared.broker import topology
 from shared.broker.base import Broker
 from shared.database.access import Database
-from shared.database.engine import another_engine, answers
+from shared.database.engine import another_engine, takes_writes
 from shared.ledger.slot import Slot
 from shared.settings import Settings
 
@@ -64,7 +65,6 @@ def create_app(
     sessions = sessionmaker(engine, expire_on_commit=False)
     app.extensions["parts"] = Parts(
         engine=engine,
-        sessions=sessions,
         announcer=announcer,
         default_timezone=default_timezone,
         slot=Slot("api"),
@@ -77,10 +77,10 @@ def create_app(
     watch = Watch(keyring) if keyring else None
     if chores:
         of_keys = [watch.look, last_use.write, expiry.look] if watch else []
-        keep_doing([log.flush, *of_keys])
+        keep_doing([log.flush, Forgetting(behind).look, *of_keys])
     middleware.register(app, log)
     door.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch)
-    problems.register(app, log)
+    answers.register(app, log)
     document.register(
         app,
         [
@@ -90,6 +90,7 @@ def create_app(
             controls.blueprint,
             statistics.blueprint,
             keys.blueprint,
+            audit.blueprint,
             health.blueprint,
         ],
         with_keys=auth,
@@ -107,7 +108,7 @@ def deployed(
         threads: on which requests are answered in this process.
         log: that of this process.
     """
-    engine = database.engine("api", pool_size=threads)
+    engine = database.engine("api", pool_size=threads + AT_A_TIME)  # an import under a key holds one more
     for_probe = database.engine("api-probe", pool_size=1, statement_timeout=2.0)
     return create_app(
         engine,
@@ -124,8 +125,8 @@ def deployed(
 def probes(engine: Engine, broker: Broker) -> dict[str, Probe]:
     """Those of a deployment. `engine` is not that of the requests, so that nobody waits for their connections."""
     return {
-        "database": Probe("database", lambda: answers(engine)),
-        "broker": Probe("broker", lambda: _ask(broker)),
+        "database": Probe("database", lambda: takes_writes(engine)),
+        "broker": Probe("broker", lambda: _ask(broker), is_needed=False),
     }
 
 
@@ -143,6 +144,14 @@ class _App(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Nothing here is a coroutine; Flask and the decorators of flask-smorest would look nine times a request."""
         return func
+
+    def make_default_options_response(self) -> Any:
+        """Pages of other sites may not ask, so there is nothing to say but the methods."""
+        response = super().make_default_options_response()
+        allowed = ", ".join(sorted(response.allow))
+        response = self.response_class(status=204, headers={"Allow": allowed})
+        del response.headers["Content-Type"]
+        return response
 
     def log_exception(self, exc_info: Any) -> None:
         """Of a defect that comes again and again, a few times and then its number."""

@@ -51,6 +51,7 @@ class Settings:
     dispatch_rate: float  # messages per second over all dispatchers; 0: no limit
     retry_ladder: tuple[timedelta, ...]
     retry_attempts: int
+    retention_days: int  # after a mailing has finished; 0: nothing is ever removed
     default_timezone: str
     smtp_url: str | None
     report_from: str | None
@@ -91,6 +92,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         dispatch_rate=read("DISPATCH_RATE", _number(0, 1_000_000), 0.0),
         retry_ladder=read("RETRY_LADDER", _ladder, DEFAULT_LADDER),
         retry_attempts=read("RETRY_ATTEMPTS", _integer(1, 1000), 10),
+        retention_days=read("RETENTION_DAYS", _integer(0, 36_500), 90),
         default_timezone=read("DEFAULT_TIMEZONE", zone, ZoneInfo("UTC")).key,
         smtp_url=read("SMTP_URL", _url("smtp", "smtps"), None),
         report_from=read("REPORT_FROM", _address, None),

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
-from api_service.access import keyring, store
+from api_service.access import actions, keyring
 from api_service.web import key
 from api_service.web.key import Scope, Token
 from api_service.web.problems import Problem
+from api_service.web.work import Work
 from shared import clock, logs, migrate
+from shared.audit import Actor
 from shared.database.access import ensure_database
 from shared.database.engine import first_line
 from shared.database.models import ApiKey
@@ -29,8 +30,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         migrate.upgrade(database.direct_url)
     engine = database.engine("keys", pool_size=1)
     try:
-        with Session(engine) as session, session.begin():
-            answer = _ACTIONS[options.action](options, session)
+        answer = _ACTIONS[options.action](options, Work(engine, Actor("command")))
     except Problem as error:
         print(error.message, file=sys.stderr)
         return 1
@@ -55,37 +55,35 @@ class _Answer:
         self.text, self.event, self.remark, self.about = text, event, remark, about
 
 
-def _create(options: argparse.Namespace, session: Session) -> _Answer:
-    token = key.new()
-    store.stored(session, token, options.name, options.scope, _from_now(options.expires))
+def _create(options: argparse.Namespace, work: Work) -> _Answer:
+    token = actions.create(work, options.name, options.scope, _from_now(options.expires))
     about = {"key_name": options.name, "scope": str(options.scope)}
     return _Answer(str(token), "api_key_made", _SHOWN_ONCE, key_id=token.id, **about)
 
 
-def _adopt(options: argparse.Namespace, session: Session) -> _Answer:
+def _adopt(options: argparse.Namespace, work: Work) -> _Answer:
     token: Token = options.file
-    if not store.stored(session, token, options.name, options.scope, None):
+    if not actions.adopt(work, token, options.name, options.scope):
         return _Answer(f"Key {token.id} is known already, and left as it is.")
     about = {"key_name": options.name, "scope": str(options.scope)}
     return _Answer(f"Key {token.id} is adopted.", "api_key_made", key_id=token.id, **about)
 
 
-def _rotate(options: argparse.Namespace, session: Session) -> _Answer:
-    token = key.new()
-    old = store.rotate(session, options.id, token, options.overlap, _from_now(options.expires))
+def _rotate(options: argparse.Namespace, work: Work) -> _Answer:
+    token, old = actions.rotate(work, options.id, options.overlap, _from_now(options.expires))
     remark = f"{_SHOWN_ONCE} Key {old.id} opens until {old.expires_at:%Y-%m-%d %H:%M} UTC."
     about = {"instead_of": old.id, "key_name": old.name, "scope": old.scope}
     return _Answer(str(token), "api_key_rotated", remark, key_id=token.id, **about)
 
 
-def _revoke(options: argparse.Namespace, session: Session) -> _Answer:
-    one = store.revoke(session, options.id)
+def _revoke(options: argparse.Namespace, work: Work) -> _Answer:
+    one = actions.revoke(work, options.id)
     text = f"Key {one.id} is revoked. It opens nothing more within {keyring.FRESH:g} s."
     return _Answer(text, "api_key_revoked", key_id=one.id, key_name=one.name)
 
 
-def _list(_options: argparse.Namespace, session: Session) -> _Answer:
-    return _Answer("\n".join(_row(one) for one in store.listed(session)) or "There is no key.")
+def _list(_options: argparse.Namespace, work: Work) -> _Answer:
+    return _Answer("\n".join(_row(one) for one in actions.list_all(work)) or "There is no key.")
 
 
 _ACTIONS = {"create": _create, "adopt": _adopt, "list": _list, "rotate": _rotate, "revoke": _revoke}

@@ -47,7 +47,7 @@ class Keyring:
 
     def _read(self) -> Mapping[str, Key]:
         began = clock.ticks()
-        columns = ApiKey.id, ApiKey.scope, ApiKey.digest, ApiKey.expires_at, ApiKey.revoked_at
+        columns = ApiKey.id, ApiKey.scope, ApiKey.digest, ApiKey.expires_at, ApiKey.revoked_at, ApiKey.name
         with self._engine.connect() as connection:
             rows = connection.execute(select(*columns)).all()
         keys = {row.id: store.known(row) for row in rows}

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from flask.views import MethodView
 from marshmallow import Schema, fields
 
-from api_service.access import store
-from api_service.web.document import Blueprint
+from api_service.access import actions
+from api_service.web.blueprint import Blueprint
 from api_service.web.fields import Moment
 from api_service.web.key import Scope
-from api_service.web.parts import transaction
-from api_service.web.schema import described
+from api_service.web.parts import working
+from api_service.web.problems import NotFound
+from api_service.web.schema import answer, described
 from shared import logs
 from shared.database.models import ApiKey
 
@@ -52,24 +53,22 @@ class KeySchema(Schema):
 
 @blueprint.route("/")
 class Keys(MethodView):
-    @blueprint.operation("listKeys", scope=Scope.ADMIN, answer=KeySchema(many=True), gives=[_GIVEN])
+    @blueprint.operation("listKeys", scope=Scope.ADMIN, answer=answer(KeySchema, many=True), gives=[_GIVEN])
     def get(self) -> Sequence[ApiKey]:
         """List keys
 
         All there ever were, the oldest first, without their secrets: those are stored nowhere.
         """
-        with transaction() as session:
-            return store.listed(session)
+        return actions.list_all(working())
 
 
 @blueprint.route("/<key:key_id>/", parameters=[_ID])
 class OneKey(MethodView):
-    @blueprint.operation("revokeKey", scope=Scope.ADMIN, status=204, fails=[404])
+    @blueprint.operation("revokeKey", scope=Scope.ADMIN, status=204, fails=[NotFound])
     def delete(self, key_id: str) -> None:
         """Revoke a key
 
         For good, within five seconds. It stays in the list. Repeating it is harmless.
         """
-        with transaction() as session:
-            revoked = store.revoke(session, key_id)
+        revoked = actions.revoke(working(), key_id)
         _log.info("api_key_revoked", key_name=revoked.name)  # which one, and by whom, the line knows from the request

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from api_service.web.key import Key, Scope, Token
-from api_service.web.problems import Conflict, NotFound
+from api_service.web.problems import KeyIsOver, NotFound
 from shared import clock
 from shared.database.models import ApiKey
 
@@ -28,7 +28,7 @@ def listed(session: Session) -> Sequence[ApiKey]:
 
 def revoke(session: Session, key_id: str) -> ApiKey:
     """For good. Repeating it is harmless. Raises NotFound."""
-    one = _locked(session, key_id)
+    one = find(session, key_id)
     one.revoked_at = one.revoked_at or clock.now()
     return one
 
@@ -39,20 +39,21 @@ def rotate(session: Session, key_id: str, token: Token, overlap: timedelta, expi
     Args:
         expires_at: of the successor; None: never, which a key that expires itself cannot have for a successor.
 
-    Returns: the old key. Raises NotFound, Conflict.
+    Returns: the old key. Raises NotFound, KeyIsOver.
     """
-    old, now = _locked(session, key_id), clock.now()
+    old, now = find(session, key_id), clock.now()
     if end := known(old).end(now):
-        raise Conflict(f"Key {key_id} is {end}: make a new one with `keys create`.")
+        raise KeyIsOver(f"Key {key_id} is {end}: make a new one with `keys create`.")
     if old.expires_at is not None and expires_at is None:
-        raise Conflict(f"Key {key_id} expires: say with --expires how many days the new one is to last.")
+        raise KeyIsOver(f"Key {key_id} expires: say with --expires how many days the new one is to last.")
     stored(session, token, old.name, Scope(old.scope), expires_at)
     end_of_overlap = now + overlap
     old.expires_at = min(end_of_overlap, old.expires_at or end_of_overlap)
     return old
 
 
-def _locked(session: Session, key_id: str) -> ApiKey:
+def find(session: Session, key_id: str) -> ApiKey:
+    """Nobody else changes it until the end of the transaction. Raises NotFound."""
     one = session.get(ApiKey, key_id, with_for_update=True)
     if one is None:
         raise NotFound(f"There is no key {key_id}.")
@@ -61,4 +62,4 @@ def _locked(session: Session, key_id: str) -> ApiKey:
 
 def known(row: Any) -> Key:
     """row: with the columns that decide."""
-    return Key(row.id, Scope(row.scope), row.digest, row.expires_at, row.revoked_at)
+    return Key(row.id, Scope(row.scope), row.digest, row.expires_at, row.revoked_at, row.name)

@@ -5,61 +5,77 @@ from typing import Any
 
 from flask.views import MethodView
 
-from api_service.directory import store
-from api_service.directory.schema import ClientSchema
-from api_service.web.document import Blueprint, path_id
+from api_service.directory import actions
+from api_service.directory.schema import ClientSchema, ClientsQuerySchema
+from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.middleware import about
-from api_service.web.page import Page, PageSchema
-from api_service.web.parts import parts, snapshot, statement, transaction
+from api_service.web.page import chosen
+from api_service.web.parts import working
+from api_service.web.problems import NotFound, Taken
+from api_service.web.schema import answer, changes, given_example, new, replacement, sent_example
 from shared.database.models import Client
 
 blueprint = Blueprint("Clients", "The directory of people who can be reached.", "/clients")
 
-_SENT = {"phone": "79123456789", "operator_code": "912", "tag": "vip", "timezone": "Europe/Moscow"}
-_GIVEN = {"id": 1, **_SENT}
+_SENT = sent_example(ClientSchema)
+_ANSWER, _ANSWER_LIST = answer(ClientSchema), answer(ClientSchema, many=True)
+_GIVEN = given_example(ClientSchema)
 
 Answer = tuple[Any, dict[str, str]]
 
 
 @blueprint.route("/")
 class Clients(MethodView):
-    @blueprint.operation("listClients", query=PageSchema, answer=ClientSchema(many=True), gives=[_GIVEN])
-    def get(self, query: Mapping[str, Page]) -> Answer:
+    @blueprint.operation("listClients", query=ClientsQuerySchema, answer=_ANSWER_LIST, gives=[_GIVEN])
+    def get(self, query: dict[str, Any]) -> Answer:
         """List clients
 
-        One page of the directory, in the order of ids.
+        In the order of ids: all, or those that match every filter. `phone` and `reference` are found at once, however
+        many clients there are; for the others the list is walked.
         """
-        with snapshot() as session:
-            rows, total = store.listed(session, query["page"])
-        return rows, query["page"].header(total)
+        listing = actions.list_part(working(), query["part"], chosen(query))
+        return listing.rows, listing.headers()
 
     @blueprint.operation(
-        "createClient", body=ClientSchema, sends=_SENT, status=201, answer=ClientSchema, gives=_GIVEN, fails=[409]
+        "createClient",
+        body=new(ClientSchema),
+        sends=_SENT,
+        status=201,
+        answer=_ANSWER,
+        gives=_GIVEN,
+        fails=[Taken],
+        is_tagged=True,
+        is_idempotent=True,
     )
     def post(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Add a client
 
         Mailings that have started already are not for him. 409 if another client has the phone.
         """
-        with statement() as connection:
-            client = store.created(connection, values)
+        client = actions.create(working(), values)
         about(client_id=client["id"])
         return client
 
 
 @blueprint.route("/<id:client_id>/", parameters=[path_id("client_id", "The id of the client.")])
 class OneClient(MethodView):
-    @blueprint.operation("getClient", answer=ClientSchema, gives=_GIVEN, fails=[404])
+    @blueprint.operation("getClient", answer=_ANSWER, gives=_GIVEN, fails=[NotFound], is_tagged=True)
     def get(self, client_id: int) -> Client:
         """Look up a client
 
         By the id that was given at his creation.
         """
-        with transaction() as session:
-            return store.found(session, client_id)
+        return actions.find(working(), client_id)
 
     @blueprint.operation(
-        "replaceClient", body=ClientSchema, sends=_SENT, answer=ClientSchema, gives=_GIVEN, fails=[404, 409]
+        "replaceClient",
+        body=replacement(ClientSchema),
+        sends=_SENT,
+        answer=_ANSWER,
+        gives=_GIVEN,
+        fails=[NotFound, Taken],
+        is_tagged=True,
+        is_conditional=True,
     )
     def put(self, values: Mapping[str, Any], client_id: int) -> Client:
         """Replace a client
@@ -67,16 +83,17 @@ class OneClient(MethodView):
         Everything is set: a field that is left out gets its default, as at the creation. 409 if another client has the
         phone.
         """
-        with transaction() as session:
-            return store.changed(session, client_id, values)
+        return actions.change(working(), client_id, values)
 
     @blueprint.operation(
         "changeClient",
-        body=ClientSchema(partial=True),
+        body=changes(ClientSchema),
         sends={"tag": "regular"},
-        answer=ClientSchema,
-        gives=_GIVEN | {"tag": "regular"},
-        fails=[404, 409],
+        answer=_ANSWER,
+        gives=_GIVEN | {"tag": "regular", "revision": 2},
+        fails=[NotFound, Taken],
+        is_tagged=True,
+        is_conditional=True,
     )
     def patch(self, values: Mapping[str, Any], client_id: int) -> Client:
         """Change a client
@@ -84,15 +101,13 @@ class OneClient(MethodView):
         Only the fields that are given. A new phone does not change the operator code; give both where both change.
         Messages that are still to be sent go to the new phone. 409 if another client has it.
         """
-        with transaction() as session:
-            return store.changed(session, client_id, values)
+        return actions.change(working(), client_id, values)
 
-    @blueprint.operation("deleteClient", status=204, fails=[404])
+    @blueprint.operation("deleteClient", status=204, fails=[NotFound], is_conditional=True)
     def delete(self, client_id: int) -> None:
         """Delete a client
 
         His messages that are not sent yet are cancelled; one that is being handed to the provider just now may still
         arrive. What was sent stays in the statistics.
         """
-        with transaction() as session:
-            store.delete(session, client_id, parts().slot)
+        actions.delete(working(), client_id)

@@ -18,12 +18,12 @@ from psycopg2.errors import DeadlockDetected
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
-from werkzeug.exceptions import HTTPException
 
 from api_service.directory.progress import found
-from api_service.web.problems import Problem, TooMany
+from api_service.web.problems import Problem, TooManyImports
 from api_service.web.refusal import Refusal
 from shared import clock
+from shared.audit import Actor, Change, write
 from shared.database.models import Import
 from shared.metrics import IMPORTED_LINES
 
@@ -62,9 +62,9 @@ class Importer:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """A place among the imports of this process, for as long as the block lasts. Raises TooMany."""
+        """A place among the imports of this process, for as long as the block lasts. Raises TooManyImports."""
         if not self._free.acquire(blocking=False):
-            raise TooMany(Refusal.IMPORTS, f"{AT_A_TIME} imports are running here already.", _RETRY_AFTER)
+            raise TooManyImports(Refusal.IMPORTS, f"{AT_A_TIME} imports are running here already.", _RETRY_AFTER)
         try:
             yield
         finally:
@@ -78,7 +78,7 @@ class Importer:
             session.flush()
             return one.id
 
-    def take(self, import_id: int, lines: Lines) -> Import:
+    def take(self, import_id: int, lines: Lines, actor: Actor) -> Import:
         """Takes all lines; the row of the import in the end. No transaction is open while the next line is waited for.
 
         Whatever `lines` raises, and SQLAlchemyError, ends it: the import is broken then.
@@ -88,9 +88,9 @@ class Importer:
                 self._store(import_id, batch)
         except BaseException as error:
             with suppress(SQLAlchemyError):  # if it cannot be written, the silence will tell
-                self.end(import_id, failure=_reason(error))
+                self.end(import_id, actor, failure=_reason(error))
             raise
-        return self.end(import_id)
+        return self.end(import_id, actor)
 
     def _store(self, import_id: int, batch: "_Batch") -> None:
         for attempt in count(1):
@@ -120,12 +120,14 @@ class Importer:
             connection.execute(_UPDATE)
         return created
 
-    def end(self, import_id: int, failure: str | None = None) -> Import:
-        """One that has ended already stays as it ended."""
+    def end(self, import_id: int, actor: Actor, failure: str | None = None) -> Import:
+        """One that has ended already stays as it ended. All that it did is one line of the audit."""
         with self._sessions.begin() as session:
             one = found(session, import_id, lock=True)
             if one.ended_at is None:
                 one.ended_at, one.failure = clock.now(), failure
+                counts = {name: getattr(one, name) for name in ("lines", "created", "updated", "refused", "failure")}
+                write(session.connection(), actor, [Change("import", "clients", import_id, after=counts)])
         return one
 
 
@@ -185,9 +187,6 @@ def _copy(connection: Connection, rows: Iterable[Row]) -> None:
 def _reason(error: BaseException) -> str:
     if isinstance(error, Problem):
         return error.message
-    if isinstance(error, HTTPException):
-        data: dict[str, str] = getattr(error, "data", {})
-        return data.get("message") or error.description or error.name
     if isinstance(error, SQLAlchemyError):
         return "The database did not answer."
     return "A defect of the service; its log says more."
@@ -211,7 +210,8 @@ _UPDATE = text("""
     update clients c set
         operator_code = coalesce(s.operator_code, c.operator_code),
         tag = coalesce(s.tag, c.tag),
-        timezone = coalesce(s.timezone, c.timezone)
+        timezone = coalesce(s.timezone, c.timezone),
+        revision = c.revision + 1
     from staged s
     where c.phone = s.phone and (
         s.operator_code <> c.operator_code or s.tag <> c.tag or s.timezone <> c.timezone

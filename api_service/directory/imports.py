@@ -7,20 +7,20 @@ from typing import Any, cast
 from flask import current_app, request
 from flask.views import MethodView
 from marshmallow import EXCLUDE, Schema, fields, validate
-from webargs.flaskparser import abort
 
 from api_service.directory import client_lines, progress
 from api_service.directory.client_lines import CSV, NDJSON
 from api_service.directory.importer import LISTED, Importer
 from api_service.directory.progress import ImportState
 from api_service.web import upload
-from api_service.web.document import Blueprint, path_id
+from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.door import watched
 from api_service.web.fields import Moment, Text
 from api_service.web.middleware import about
-from api_service.web.page import Page, PageSchema
-from api_service.web.parts import snapshot, transaction
-from api_service.web.schema import described
+from api_service.web.page import PageSchema
+from api_service.web.parts import working
+from api_service.web.problems import NotFound, WrongType
+from api_service.web.schema import answer, described
 from api_service.web.watch import ENDED
 from shared import clock
 
@@ -104,9 +104,14 @@ class ImportsQuerySchema(PageSchema):
     name = ImportName(load_default=None, metadata=described("Only imports that were given this name."))
 
 
+_ANSWER, _ANSWER_LIST = answer(ImportSchema), answer(ImportSchema, many=True)
+
+
 @blueprint.route("/import/")
 class ImportClients(MethodView):
-    @blueprint.operation("importClients", query=ImportQuerySchema, files=_FILES, answer=ImportSchema, gives=_GIVEN)
+    @blueprint.operation(
+        "importClients", query=ImportQuerySchema, files=_FILES, answer=_ANSWER, gives=_GIVEN, is_idempotent=True
+    )
     def post(self, query: Mapping[str, Any]) -> View:
         """Import a file of clients
 
@@ -121,40 +126,39 @@ class ImportClients(MethodView):
         """
         content_type = _ALIASES.get(request.mimetype, request.mimetype)
         if content_type not in _FILES:
-            abort(415, message=f"The content type must be {' or '.join(_FILES)}.")
+            raise WrongType(f"The content type must be {' or '.join(_FILES)}.")
         importer = cast(Importer, current_app.extensions["importer"])
         with importer.place(), watched() as watch:
             pieces = upload.pieces(request)
             lines = client_lines.read(content_type, watch.pieces(pieces) if watch else pieces)
-            import_id = importer.begin(query["name"])
+            import_id, actor = importer.begin(query["name"]), working().actor
             about(import_id=import_id)
             if watch:
-                watch.when_over = partial(importer.end, import_id, ENDED)
-            return progress.shown(importer.take(import_id, lines), clock.now())
+                watch.when_over = partial(importer.end, import_id, actor, ENDED)
+            return progress.shown(importer.take(import_id, lines, actor), clock.now())
 
 
 @blueprint.route("/imports/")
 class Imports(MethodView):
-    @blueprint.operation("listImports", query=ImportsQuerySchema, answer=ImportSchema(many=True), gives=[_GIVEN])
+    @blueprint.operation("listImports", query=ImportsQuerySchema, answer=_ANSWER_LIST, gives=[_GIVEN])
     def get(self, query: Mapping[str, Any]) -> tuple[list[View], dict[str, str]]:
         """List imports
 
         One page of them, the newest first, those that are running with what they have done by now.
         """
-        page: Page = query["page"]
-        with snapshot() as session:
-            rows, total = progress.listed(session, page, query["name"])
+        with working().look() as session:
+            listing = progress.list_part(session, query["part"], query["name"])
         now = clock.now()
-        return [progress.shown(one, now) for one in rows], page.header(total)
+        return [progress.shown(one, now) for one in listing.rows], listing.headers()
 
 
 @blueprint.route("/imports/<id:import_id>/", parameters=[path_id("import_id", "The id of the import.")])
 class OneImport(MethodView):
-    @blueprint.operation("getImport", answer=ImportSchema, gives=_GIVEN, fails=[404])
+    @blueprint.operation("getImport", answer=_ANSWER, gives=_GIVEN, fails=[NotFound])
     def get(self, import_id: int) -> View:
         """Look up an import
 
         With what it has done by now.
         """
-        with transaction() as session:
+        with working().read() as session:
             return progress.shown(progress.found(session, import_id), clock.now())

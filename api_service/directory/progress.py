@@ -1,6 +1,5 @@
 """How far the files of clients are on their way into the directory."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api_service.web.page import Page, rows, total
+from api_service.web.page import Listing, Part, cut
 from api_service.web.problems import NotFound
 from shared.database.models import Import
 
@@ -36,14 +35,13 @@ def shown(one: Import, now: datetime) -> dict[str, Any]:
     return {**{name: getattr(one, name) for name in names}, "state": found, "failure": one.failure or vanished}
 
 
-def listed(session: Session, page: Page, name: str | None) -> tuple[Sequence[Import], int]:
-    """One page, the newest first, and how many there are. In a `parts.snapshot`.
+def list_part(session: Session, part: Part, name: str | None) -> Listing[Import]:
+    """The newest first. As of one moment.
 
     name: only those that were given it.
     """
     query = select(Import) if name is None else select(Import).where(Import.name == name)
-    number = total(session, query)
-    return rows(session, query, Import.id, page, number, descending=True), number
+    return cut(session, query, Import.id, part, descending=True)
 
 
 def found(session: Session, import_id: int, *, lock: bool = False) -> Import:

@@ -5,14 +5,14 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from api_service.web.fields import OperatorCode, Phone, Text, Zone, operator_code
+from api_service.web.page import PageSchema
 from api_service.web.parts import parts
-from api_service.web.schema import BodySchema, described
+from api_service.web.reference import Reference
+from api_service.web.schema import ThingSchema, described
 
 
-class ClientSchema(BodySchema):
-    id = fields.Integer(
-        dump_only=True, required=True, metadata=described("Given by the service, never given again.", example=1)
-    )
+class ClientSchema(ThingSchema):
+    id = fields.Integer(dump_only=True, metadata=described("Given by the service, never given again.", example=1))
     phone = Phone(
         required=True,
         metadata=described("11 digits, the first of them 7. No two clients share one.", example="79123456789"),
@@ -37,8 +37,22 @@ class ClientSchema(BodySchema):
         ),
     )
 
+    reference = Reference()
+    revision = fields.Integer(
+        dump_only=True,
+        metadata=described("Counts the changes of what users can set; `ETag` is made of it.", example=1),
+    )
+
     @post_load
     def _default_operator_code(self, data: dict[str, Any], partial: bool | None, **_: Any) -> dict[str, Any]:
         if not partial:
             data.setdefault("operator_code", operator_code(data["phone"]))
         return data
+
+
+class ClientsQuerySchema(PageSchema):
+    phone = Phone(metadata=described("Only the client who has it."))
+    tag = Text(validate=validate.Length(max=64), metadata=described("Only clients with this tag; empty: without one."))
+    operator_code = OperatorCode(metadata=described("Only clients with this code."))
+    timezone = Zone(metadata=described("Only clients of this zone."))
+    reference = Text(validate=validate.Length(1, 64), metadata=described("Only the client whom you call so."))

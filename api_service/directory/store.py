@@ -1,32 +1,28 @@
-"""The directory of clients."""
+"""The directory of clients, in the database."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
-from psycopg2.errors import UniqueViolation
-from sqlalchemy import Connection, func, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, select, text
 from sqlalchemy.orm import Session
 
-from api_service.web.page import Page, rows
-from api_service.web.problems import Conflict, NotFound
+from api_service.web.page import Listing, Part, cut
+from api_service.web.problems import NotFound
+from api_service.web.reference import taken, unique
+from shared.audit import NOTE, Actor
 from shared.database.models import Client
-from shared.ledger.entries import open_entries
-from shared.ledger.slot import Slot
-from shared.messages.cancel import cancel_client
-from shared.messages.follow import follow_phone
-
-_INSERT = insert(Client).returning(Client.id)
 
 
-def listed(session: Session, page: Page) -> tuple[Sequence[Client], int]:
-    """One page in the order of ids, and how many clients there are. In a `parts.snapshot`."""
-    total = session.scalar(select(func.count()).select_from(Client)) or 0
-    return rows(session, select(Client), Client.id, page, total), total
+def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: str) -> Listing[Client]:
+    """In the order of ids, as of one moment. filters: values by member. owner: of a reference."""
+    query = select(Client).filter_by(**filters)
+    if "reference" in filters:
+        query = query.where(Client.reference_owner == owner)
+    return cut(session, query, Client.id, part)
 
 
-def found(session: Session, client_id: int, *, lock: bool = False) -> Client:
+def find(session: Session, client_id: int, *, lock: bool = False) -> Client:
     """lock: nobody else changes it until the end of the transaction. Raises NotFound."""
     client = session.get(Client, client_id, with_for_update=lock or None)
     if client is None:
@@ -34,40 +30,45 @@ def found(session: Session, client_id: int, *, lock: bool = False) -> Client:
     return client
 
 
-def created(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
-    """One statement. What `ClientSchema` wants. Raises Conflict."""
-    with _one_phone_each():
-        client_id = connection.execute(_INSERT, values).scalar_one()
-    return {"id": client_id, **values}
+def create(connection: Connection, values: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
+    """What `ClientSchema` wants. Raises Taken."""
+    with _unique():
+        who = {"owner": actor.owner, "by": actor.by, "request_id": actor.request_id}
+        client_id = connection.execute(_CREATE, {**values, **who}).scalar_one()
+    return {"id": client_id, "revision": 1, **values}
 
 
-def changed(session: Session, client_id: int, values: Mapping[str, Any]) -> Client:
-    """With their phone, that of their messages which were never called. Raises NotFound, Conflict."""
-    client = found(session, client_id, lock=True)
-    phone = client.phone
-    with _one_phone_each():
-        for name, value in values.items():
-            setattr(client, name, value)
+def change(session: Session, client: Client, values: Mapping[str, Any], owner: str) -> set[str]:
+    """Sets the fields of a locked client and returns those that really changed. Raises Taken.
+
+    owner: of the reference.
+    """
+    changed = {name for name, value in values.items() if getattr(client, name) != value}
+    if not changed:
+        return changed
+    if "reference" in changed:
+        client.reference_owner = owner
+    for name in changed:
+        setattr(client, name, values[name])
+    client.revision += 1
+    with _unique():
         session.flush()
-    if client.phone != phone:
-        follow_phone(session.connection(), client_id, client.phone)
-    return client
+    return changed
 
 
-def delete(session: Session, client_id: int, slot: Slot) -> None:
-    """Also cancels the client's open messages. Raises NotFound."""
-    session.delete(found(session, client_id, lock=True))
-    session.flush()
-    with open_entries(session.connection(), slot) as entries:
-        cancel_client(session.connection(), entries, client_id)
+def _unique() -> AbstractContextManager[None]:
+    return unique(
+        {
+            "clients_phone_key": taken("client", "phone"),
+            "clients_reference_key": taken("client", "reference"),
+        }
+    )
 
 
-@contextmanager
-def _one_phone_each() -> Iterator[None]:
-    """Only the constraint can tell, because another request may be storing the same phone right now."""
-    try:
-        yield
-    except IntegrityError as error:
-        if not isinstance(error.orig, UniqueViolation):
-            raise
-        raise Conflict("Another client has this phone.", {"phone": ["Belongs to another client."]}) from error
+_CREATE = text(f"""
+    with made as (
+        insert into clients (phone, operator_code, tag, timezone, reference, reference_owner)
+        values (:phone, :operator_code, :tag, :timezone, :reference, :owner) returning id
+    ), {NOTE.format(action="create", thing="client", rows="made")}
+    select id from made
+""")

@@ -1,20 +1,34 @@
 """Pause, resume, cancel."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from flask.views import MethodView
 
-from api_service.mailings import rules, store
-from api_service.mailings.mailings import GIVEN, ID, View
+from api_service.mailings import actions
+from api_service.mailings.actions import View
+from api_service.mailings.mailings import ANSWER, GIVEN, ID
 from api_service.mailings.rules import Action
-from api_service.mailings.schema import MailingSchema
-from api_service.web.document import Blueprint
-from api_service.web.parts import entering, parts, transaction
+from api_service.web.blueprint import Blueprint
+from api_service.web.parts import parts, working
+from api_service.web.problems import NotFound, TooLate
 
 blueprint = Blueprint("Controls", "Pause, resume and cancel a mailing.", "/mailings")
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _control(name: str, state: str) -> Callable[[Method], Method]:
+    given = GIVEN | {"state": state}
+    decorate: Callable[[Method], Method] = blueprint.operation(
+        name, answer=ANSWER, gives=given, fails=[NotFound, TooLate], is_idempotent=True
+    )
+    return decorate
 
 
 @blueprint.route("/<id:mailing_id>/pause/", parameters=[ID])
 class Pause(MethodView):
-    @blueprint.operation("pauseMailing", answer=MailingSchema, gives=GIVEN | {"state": "paused"}, fails=[404, 409])
+    @_control("pauseMailing", "paused")
     def post(self, mailing_id: int) -> View:
         """Pause a mailing
 
@@ -22,24 +36,24 @@ class Pause(MethodView):
         holds at this moment may still go out. A body is not needed. Repeating it is harmless; 409 if the mailing is
         finished or cancelled.
         """
-        return _perform(Action.PAUSE, mailing_id)
+        return actions.perform(working(), parts().announcer, Action.PAUSE, mailing_id)
 
 
 @blueprint.route("/<id:mailing_id>/resume/", parameters=[ID])
 class Resume(MethodView):
-    @blueprint.operation("resumeMailing", answer=MailingSchema, gives=GIVEN | {"state": "running"}, fails=[404, 409])
+    @_control("resumeMailing", "running")
     def post(self, mailing_id: int) -> View:
         """Resume a mailing
 
         It goes on where it was paused. A body is not needed. Repeating it is harmless; 409 if the mailing is finished
         or cancelled.
         """
-        return _perform(Action.RESUME, mailing_id)
+        return actions.perform(working(), parts().announcer, Action.RESUME, mailing_id)
 
 
 @blueprint.route("/<id:mailing_id>/cancel/", parameters=[ID])
 class Cancel(MethodView):
-    @blueprint.operation("cancelMailing", answer=MailingSchema, gives=GIVEN | {"state": "cancelled"}, fails=[404, 409])
+    @_control("cancelMailing", "cancelled")
     def post(self, mailing_id: int) -> View:
         """Cancel a mailing
 
@@ -48,15 +62,4 @@ class Cancel(MethodView):
         are counted by what becomes of them. A body is not needed. Repeating it is harmless; 409 if the mailing is
         finished.
         """
-        return _perform(Action.CANCEL, mailing_id)
-
-
-def _perform(action: Action, mailing_id: int) -> View:
-    with transaction() as session, entering(session) as entries:
-        mailing = store.found(session, mailing_id, lock=True)
-        now = store.moment(session)
-        store.perform(entries, mailing, action, now)
-        figures = store.figures(session, [mailing])
-    if action is Action.RESUME and rules.is_due(mailing, now):
-        parts().announcer.announce(mailing.id)
-    return store.shown(mailing, figures[mailing.id], now)
+        return actions.perform(working(), parts().announcer, Action.CANCEL, mailing_id)

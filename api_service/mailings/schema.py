@@ -4,11 +4,15 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
-from api_service.mailings.rules import Filter
 from api_service.web.fields import Moment, OperatorCode, Text, TimeOfDay, Whole
 from api_service.web.figures import FiguresSchema
-from api_service.web.schema import BodySchema, described
-from shared.domain.mailing import MailingState
+from api_service.web.page import PageSchema
+from api_service.web.reference import Reference
+from api_service.web.schema import BodySchema, ThingSchema, described, settable
+from shared.domain.filter import Filter
+from shared.domain.mailing import MailingState, PausedBecause
+from shared.domain.priority import Priority
+from shared.domain.text import shows_something
 from shared.domain.window import Window
 
 MAX_FILTER = 1000
@@ -34,7 +38,7 @@ class FilterSchema(BodySchema):
 
     @post_load
     def _filter(self, data: dict[str, Any], **_: Any) -> Filter:
-        return Filter(**{name: tuple(sorted(set(values))) for name, values in data.items()})
+        return Filter(**data)
 
 
 class WindowSchema(BodySchema):
@@ -53,19 +57,36 @@ class WindowSchema(BodySchema):
         return Window(**data)
 
 
-class MailingSchema(BodySchema):
-    id = fields.Integer(dump_only=True, required=True, metadata=described("Given by the service.", example=1))
+_GIVEN_WHOLE = "Given whole."
+_FROZEN = {"x-frozen": "at launch"}
+"""In the metadata of a field: it may not change from the launch on."""
+
+
+def _frozen(description: str, **more: object) -> dict[str, object]:
+    return described(f"{description} Frozen at the launch.", **_FROZEN, **more)
+
+
+def _shows_something(text: str) -> None:
+    if not shows_something(text):
+        raise ValidationError("Shows nothing: there are only blanks and invisible marks.")
+
+
+class MailingSchema(ThingSchema):
+    """The list of its fields: what users can set, and what is frozen when, is asked here."""
+
+    id = fields.Integer(dump_only=True, metadata=described("Given by the service.", example=1))
     text = Text(
         required=True,
-        validate=validate.Length(1, 2000),
-        metadata=described(
-            "What is sent, 1 to 2000 characters. Frozen at the launch.", example="The doors open at noon."
+        validate=[validate.Length(1, 2000), _shows_something],
+        metadata=_frozen(
+            "What is sent, 1 to 2000 characters; there must be something to see in it.",
+            example="The doors open at noon.",
         ),
     )
     starts_at = Moment(
         required=True,
-        metadata=described(
-            "When it is launched; at once where that has passed. With an offset from UTC. Frozen at the launch.",
+        metadata=_frozen(
+            "When it is launched; at once where that has passed. With an offset from UTC.",
             example="2050-01-31T09:00:00+03:00",
         ),
     )
@@ -79,22 +100,64 @@ class MailingSchema(BodySchema):
     filter = Whole(
         FilterSchema,
         load_default=Filter,
-        metadata=described("Whom it is for; everybody where it is left out. Given whole. Frozen at the launch."),
+        metadata=_frozen(f"Whom it is for; everybody where it is left out. {_GIVEN_WHOLE}"),
     )
     send_window = Whole(
         WindowSchema,
         allow_none=True,
         load_default=lambda: None,
-        metadata=described("Hours of the client's day in which it may reach him; null: at any hour. Given whole."),
+        metadata=described(f"Hours of the client's day in which it may reach them; null: at any hour. {_GIVEN_WHOLE}"),
+    )
+    reference = Reference()
+    revision = fields.Integer(
+        dump_only=True,
+        metadata=described("Counts the changes of what users can set; `ETag` is made of it.", example=1),
+    )
+    priority = fields.Enum(
+        Priority,
+        by_value=fields.String,
+        load_default=Priority.NORMAL,
+        metadata=described(
+            "Its class. `urgent` goes before `normal`, and `normal` before `bulk`; within a class the nearest end goes"
+            " first. None is left without a tenth of the pace. May change after the launch.",
+            example="normal",
+        ),
     )
     state = fields.Enum(
         MailingState,
         by_value=fields.String,
         dump_only=True,
-        required=True,
-        metadata=described("Follows from the times and actions."),
+        metadata=described("Follows from the times and actions.", example="scheduled"),
     )
-    created_at = Moment(dump_only=True, required=True, metadata=described("When it was stored."))
-    statistics = fields.Nested(
-        FiguresSchema, dump_only=True, required=True, metadata=described("Where its messages stand.")
+    paused_because = fields.Enum(
+        PausedBecause,
+        by_value=fields.String,
+        dump_only=True,
+        allow_none=True,
+        metadata=described(
+            "While it is paused: `person`, somebody did it; `halted`, the service did, since the provider refused the"
+            " first 50 messages and accepted none. Resumed, it is not halted again.",
+            example=None,
+        ),
     )
+    provider_words = fields.String(
+        dump_only=True,
+        allow_none=True,
+        metadata=described("What the provider said when the mailing was halted, at most 300 bytes.", example=None),
+    )
+    created_at = Moment(
+        dump_only=True, metadata=described("When it was stored.", example="2050-01-30T14:21:07.123456+00:00")
+    )
+    statistics = fields.Nested(FiguresSchema, dump_only=True, metadata=described("Where its messages stand."))
+
+
+class MailingsQuerySchema(PageSchema):
+    state = fields.Enum(MailingState, by_value=fields.String, metadata=described("Only mailings in this state."))
+    reference = Text(validate=validate.Length(1, 64), metadata=described("Only the mailing that you call so."))
+
+
+SETTABLE = settable(MailingSchema)
+STORED = MailingSchema._declared_fields.keys() - {"state", "paused_because", "statistics"}
+FROZEN_AT_LAUNCH = frozenset(
+    name for name, field in MailingSchema._declared_fields.items() if field.metadata.items() >= _FROZEN.items()
+)

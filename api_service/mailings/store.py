@@ -4,17 +4,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from api_service.mailings import rules
 from api_service.mailings.rules import Action
+from api_service.mailings.schema import FROZEN_AT_LAUNCH, STORED
 from api_service.web.figures import counts
-from api_service.web.page import Page
-from api_service.web.problems import Conflict, Invalid, NotFound
+from api_service.web.page import After, Listing, Part, cut
+from api_service.web.problems import Frozen, Invalid, NotFound, TooLate
+from api_service.web.reference import taken, unique
 from shared.database.models import Mailing
-from shared.domain.mailing import ENDED, mailing_state
-from shared.ledger.entries import Entries
+from shared.domain.mailing import ENDED, MailingState, mailing_state, paused_because
 from shared.ledger.figures import Figures, count_mailings, read_figures
 
 _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
@@ -27,20 +28,44 @@ def moment(session: Session) -> datetime:
     return shown
 
 
-def listed(session: Session, page: Page) -> tuple[Sequence[Mailing], int]:
-    """One page in the order of ids, and how many mailings there are. In a `parts.snapshot`."""
+def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: str = "") -> Listing[Mailing]:
+    """In the order of ids, as of one moment. filters: values by member. owner: of a reference."""
+    query, ids = _LISTED, select(Mailing.id).where(Mailing.deleted_at.is_(None))
+    for name, value in filters.items():
+        wanted = in_state(value) if name == "state" else getattr(Mailing, name) == value
+        query, ids = query.where(wanted), ids.where(wanted)
+    if "reference" in filters:
+        query, ids = query.where(Mailing.reference_owner == owner), ids.where(Mailing.reference_owner == owner)
+    if isinstance(part, After) or filters:
+        return cut(session, query, Mailing.id, part)
     number = count_mailings(session.connection())
-    if page.offset >= number:
-        return [], number
+    if part.offset >= number:
+        return Listing([], part, number)
     # Of those before the page nothing is read but the index.
-    ids = select(Mailing.id).where(Mailing.deleted_at.is_(None)).order_by(Mailing.id)
-    rows = session.scalars(
-        select(Mailing).where(Mailing.id.in_(ids.offset(page.offset).limit(page.size))).order_by(Mailing.id)
-    ).all()
-    return rows, number
+    here = ids.order_by(Mailing.id).offset(part.offset).limit(part.size)
+    rows = session.scalars(select(Mailing).where(Mailing.id.in_(here)).order_by(Mailing.id)).all()
+    return Listing(rows, part, number)
 
 
-def found(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
+def in_state(state: MailingState) -> ColumnElement[bool]:
+    """The condition that `mailing_state` is this one. Every open state names the index of what is not finished."""
+    now = func.now()
+    is_open = and_(Mailing.cancelled_at.is_(None), Mailing.finished_at.is_(None), Mailing.ends_at > now)
+    match state:
+        case MailingState.CANCELLED:
+            return Mailing.cancelled_at.is_not(None)
+        case MailingState.FINISHED:
+            is_over = or_(Mailing.finished_at.is_not(None), Mailing.ends_at <= now)
+            return and_(Mailing.cancelled_at.is_(None), is_over)
+        case MailingState.PAUSED:
+            return and_(is_open, Mailing.paused_at.is_not(None))
+        case MailingState.RUNNING:
+            return and_(is_open, Mailing.paused_at.is_(None), Mailing.starts_at <= now)
+        case MailingState.SCHEDULED:
+            return and_(is_open, Mailing.paused_at.is_(None), Mailing.starts_at > now)
+
+
+def find(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
     """lock: neither the launch nor anybody else changes it until the end of the transaction. Raises NotFound."""
     query = _LISTED.where(Mailing.id == mailing_id)
     mailing = session.scalars(query.with_for_update() if lock else query).one_or_none()
@@ -49,62 +74,52 @@ def found(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
     return mailing
 
 
-def created(session: Session, entries: Entries, values: Mapping[str, Any], now: datetime) -> Mailing:
-    """Raises Invalid."""
+def create(session: Session, values: Mapping[str, Any], owner: str, now: datetime) -> Mailing:
+    """owner: of the reference. Raises Invalid, Taken."""
     _check_times(values["starts_at"], values["ends_at"], values, now)
-    mailing = Mailing(**rules.columns(values))
-    session.add(mailing)
-    session.flush()
-    entries.shown(1)
+    mailing = Mailing(**values, reference_owner=owner)
+    with unique({"mailings_reference_key": taken("mailing", "reference")}):
+        session.add(mailing)
+        session.flush()
     return mailing
 
 
-def change(mailing: Mailing, values: Mapping[str, Any], now: datetime) -> set[str]:
-    """Sets the fields of a locked mailing and returns those that really changed. Raises Conflict, Invalid."""
+def change(session: Session, mailing: Mailing, values: Mapping[str, Any], owner: str, now: datetime) -> set[str]:
+    """Sets the fields of a locked mailing and returns those that really changed. Raises Frozen, Invalid, Taken."""
     changed = rules.changed(mailing, values)
     if not changed:
         return changed
-    if frozen := rules.frozen(mailing, changed, now):
+    if frozen := rules.frozen(mailing, changed, FROZEN_AT_LAUNCH, now):
         state = mailing_state(mailing, now)
-        raise Conflict(
-            f"The mailing is {state}.", {name: [f"Cannot change: it is {state}."] for name in sorted(frozen)}
-        )
+        why = "Is frozen: the mailing is" if state in ENDED else "Is frozen since the launch; the mailing is"
+        advice = "create another one." if state in ENDED else "cancel it and create another one."
+        raise Frozen(f"The mailing is {state}.", {name: [f"{why} {state}: {advice}"] for name in sorted(frozen)})
     times = {"starts_at": mailing.starts_at, "ends_at": mailing.ends_at, **values}
     _check_times(times["starts_at"], times["ends_at"], values, now)
     mailing.window_changed |= "send_window" in changed and rules.is_launched(mailing, now)
-    for name, value in rules.columns(values).items():
-        setattr(mailing, name, value)
+    if "reference" in changed:
+        mailing.reference_owner = owner
+    for name in changed:
+        setattr(mailing, name, values[name])
+    mailing.revision += 1
+    with unique({"mailings_reference_key": taken("mailing", "reference")}):
+        session.flush()
     return changed
 
 
-def perform(entries: Entries, mailing: Mailing, action: Action, now: datetime) -> None:
-    """Raises Conflict."""
+def check_possible(mailing: Mailing, action: Action, now: datetime) -> None:
+    """Raises TooLate."""
     state = mailing_state(mailing, now)
     if not rules.is_possible(action, state):
-        raise Conflict(f"The mailing is {state}: it is too late to {action} it.")
-    if action is Action.RESUME and mailing.paused_at and mailing.audience_limit is not None:
-        entries.look(mailing.id)  # nobody looked while it was paused
-    rules.perform(action, mailing, now)
-
-
-def delete(session: Session, entries: Entries, mailing: Mailing, now: datetime) -> None:
-    """Hides a locked mailing for good, and cancels it if it is not over. The row stays: its figures belong to the
-    reports."""
-    if mailing_state(mailing, now) not in ENDED:
-        mailing.cancelled_at = now
-    mailing.deleted_at = now
-    entries.shown(-1)
-    if mailing.finished_at is not None:  # else it is taken out of the totals when it is finished
-        entries.hidden(figures(session, [mailing])[mailing.id])
+        raise TooLate(f"The mailing is {state}: it is too late to {action} it.")
 
 
 def shown(mailing: Mailing, figures: Figures, now: datetime) -> dict[str, Any]:
     """As `MailingSchema` wants it."""
     return {
-        **rules.fields(mailing),
-        "id": mailing.id,
-        "created_at": mailing.created_at,
+        **{name: getattr(mailing, name) for name in STORED},
         "state": mailing_state(mailing, now),
+        "paused_because": paused_because(mailing, now),
         "statistics": counts(figures),
     }
 

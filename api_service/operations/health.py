@@ -7,8 +7,9 @@ from flask.views import MethodView
 from marshmallow import Schema, fields
 
 from api_service.operations.probe import Probe
-from api_service.web import problems
-from api_service.web.document import Blueprint
+from api_service.web import answers
+from api_service.web.blueprint import Blueprint
+from api_service.web.problems import Unavailable
 from api_service.web.schema import described
 
 blueprint = Blueprint("Operation", "For those who run the service, and their tools.", is_open=True)
@@ -19,8 +20,15 @@ class LiveSchema(Schema):
 
 
 class ReadySchema(Schema):
-    database = fields.String(required=True, metadata=described("Always `ok`.", example="ok"))
-    broker = fields.String(required=True, metadata=described("Always `ok`.", example="ok"))
+    database = fields.String(required=True, metadata=described("`ok`: it takes writes.", example="ok"))
+    broker = fields.String(
+        required=True,
+        metadata=described(
+            "`ok`, or `down`: then a mailing starts a little later, and nothing else is amiss here.",
+            enum=["ok", "down"],
+            example="ok",
+        ),
+    )
 
 
 @blueprint.route("/health/live")
@@ -36,18 +44,21 @@ class Live(MethodView):
 
 @blueprint.route("/health/ready")
 class Ready(MethodView):
-    @blueprint.operation("isReady", answer=ReadySchema, gives={"database": "ok", "broker": "ok"}, fails=[503])
+    @blueprint.operation("isReady", answer=ReadySchema, gives={"database": "ok", "broker": "ok"}, fails=[Unavailable])
     def get(self) -> dict[str, str] | Response:
-        """Tell whether database and broker answer
+        """Tell whether requests can be answered
 
-        Within two seconds each. 503 otherwise; `errors` then has an entry for each that does not.
+        Whether the database takes writes, within two seconds; 503 otherwise. The broker is asked, too, but no request
+        needs it.
         """
-        for probe in _probes().values():
+        probes = _probes()
+        for probe in probes.values():
             probe.ask()
-        down = {name: ["Does not answer."] for name, probe in _probes().items() if not probe.answers()}
+        found = {name: "ok" if probe.answers() else "down" for name, probe in probes.items()}
+        down = {name: ["Does not answer."] for name, probe in probes.items() if probe.is_needed and found[name] != "ok"}
         if down:
-            return problems.answer(503, f"No answer from: {', '.join(down)}.", down)
-        return dict.fromkeys(_probes(), "ok")
+            return answers.answer(Unavailable, f"No answer from: {', '.join(down)}.", down)
+        return found
 
 
 def _probes() -> dict[str, Probe]:

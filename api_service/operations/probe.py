@@ -14,8 +14,18 @@ class Probe:
     """Asks on a thread of its own, one question at a time, and believes an answer for a moment: so neither a dependency
     that hangs nor a crowd of askers ties up more than that one thread."""
 
-    def __init__(self, name: str, ask: Callable[[], object], *, timeout: float = 2.0, fresh: float = 1.0) -> None:
-        """ask: returns when the dependency answers, raises when it does not. timeout, fresh: seconds."""
+    def __init__(
+        self,
+        name: str,
+        ask: Callable[[], object],
+        *,
+        timeout: float = 2.0,
+        fresh: float = 1.0,
+        is_needed: bool = True,
+    ) -> None:
+        """ask: returns when the dependency answers, raises when it does not. timeout, fresh:
+        seconds. is_needed: whether nothing works without it."""
+        self.is_needed = is_needed
         self._name, self._ask, self._timeout, self._fresh = name, ask, timeout, fresh
         self._lock = threading.Lock()
         self._question: Future[None] | None = None

@@ -9,9 +9,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from werkzeug.exceptions import BadRequest, RequestTimeout
-
 from api_service.server.limits import AHEAD, MAX_CHUNK_LINE, MAX_TRAILER, UPLOAD_PATIENCE
+from api_service.web.problems import BrokenOff, TooSlow
 from api_service.web.upload import SLOWEST, TOO_SLOW
 from shared import clock
 
@@ -19,7 +18,7 @@ MALFORMED = "The chunks of the body make no sense."
 
 
 class FileStream(io.RawIOBase):
-    """`wsgi.input`. Reading raises RequestTimeout and BadRequest."""
+    """`wsgi.input`. Reading raises BrokenOff and TooSlow."""
 
     def __init__(self, receiver: Any, begin: Callable[[], None], go_on: Callable[[], None]) -> None:
         """receiver: waitress's, which takes the body out of its framing. begin: asks the client to send. go_on: has the
@@ -81,7 +80,7 @@ class FileStream(io.RawIOBase):
                 if self.is_complete:
                     return 0
                 if self._failure is not None:
-                    raise BadRequest(self._failure)
+                    raise BrokenOff(self._failure)
                 self._wait()
             size = min(len(buffer), len(self._pieces))
             buffer[:size] = self._pieces[:size]
@@ -98,7 +97,7 @@ class FileStream(io.RawIOBase):
         began = clock.ticks()
         patience = UPLOAD_PATIENCE + self._moved / SLOWEST - self._waited
         if patience <= 0 or not self._changed.wait(patience):
-            raise RequestTimeout(TOO_SLOW)
+            raise TooSlow(TOO_SLOW)
         self._waited += clock.ticks() - began
 
     # ---------------------------------------------------------------- as waitress knows its buffers

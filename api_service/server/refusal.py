@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from werkzeug.http import HTTP_STATUS_CODES
 
+from api_service.web.problems import Problem, TooMany, TooSlow, Unavailable
 from api_service.web.request_log import RequestLog
 from shared.metrics import REFUSED
 
@@ -14,9 +15,13 @@ from shared.metrics import REFUSED
 class Refusal:
     """reason: one of few words, for log and metric. message: for the client."""
 
-    status: int
+    problem: type[Problem]
     reason: str
     message: str
+
+    @property
+    def status(self) -> int:
+        return int(self.problem.status)
 
     def note(self, log: RequestLog, address: str, request_id: str) -> None:
         REFUSED.labels(self.reason).inc()
@@ -26,7 +31,8 @@ class Refusal:
     def answer(self, request_id: str) -> bytes:
         """In the shape of all other errors. The connection ends with it."""
         name = HTTP_STATUS_CODES[self.status]
-        body = json.dumps({"code": self.status, "status": name, "message": self.message, "errors": {}}).encode()
+        error = {"type": self.problem.type, "code": self.status, "status": name, "message": self.message, "errors": {}}
+        body = json.dumps(error).encode()
         head = (
             f"HTTP/1.1 {self.status} {name}\r\nConnection: close\r\nCache-Control: no-store\r\n"
             f"X-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n"
@@ -35,7 +41,7 @@ class Refusal:
         return head.encode() + body
 
 
-TOO_LATE = Refusal(408, "late", "The request did not arrive in time.")
-TOO_SLOW = Refusal(408, "slow_reader", "The answer was taken too slowly.")
-TOO_MANY = Refusal(429, "address", "There are too many connections from this address.")
-FULL = Refusal(503, "full", "There are too many connections.")
+TOO_LATE = Refusal(TooSlow, "late", "The request did not arrive in time.")
+TOO_SLOW = Refusal(TooSlow, "slow_reader", "The answer was taken too slowly.")
+TOO_MANY = Refusal(TooMany, "address", "There are too many connections from this address.")
+FULL = Refusal(Unavailable, "full", "There are too many connections.")

@@ -12,6 +12,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from api_service.server.limits import MAX_FIELD, MAX_FIELDS, MAX_FRAMING, MAX_HEAD, MAX_LINE
 from api_service.server.refusal import Refusal
 from api_service.web.body import MAX_BYTES
+from api_service.web.problems import AddressTooLong, HeadTooLarge, TooLarge, UnknownCoding, Unreadable
 
 _CODING = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
@@ -64,16 +65,16 @@ def _is_chunked(head: bytes) -> bool:
     return [coding.strip().lower() for coding in _CODING.findall(head)] == [b"chunked"]
 
 
-_UNREADABLE = Refusal(400, "unreadable", "The server cannot read this request.")
+_UNREADABLE = Refusal(Unreadable, "unreadable", "The server cannot read this request.")
 _REFUSALS: dict[Any, Refusal] = {
     400: _UNREADABLE,
-    413: Refusal(413, "body_too_large", f"The body has more than {MAX_BYTES // 1024} KiB."),
-    414: Refusal(414, "line_too_long", f"The request line has more than {MAX_LINE} bytes."),
+    413: Refusal(TooLarge, "body_too_large", f"The body has more than {MAX_BYTES // 1024} KiB."),
+    414: Refusal(AddressTooLong, "line_too_long", f"The request line has more than {MAX_LINE} bytes."),
     431: Refusal(
-        431,
+        HeadTooLarge,
         "head_too_large",
         f"The head has more than {MAX_FIELDS} headers or {MAX_HEAD // 1024} KiB, or a header more than"
         f" {MAX_FIELD} bytes.",
     ),
-    501: Refusal(501, "coding", "The only transfer coding is `chunked`."),
+    501: Refusal(UnknownCoding, "coding", "The only transfer coding is `chunked`."),
 }

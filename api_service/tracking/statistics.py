@@ -8,11 +8,12 @@ from marshmallow import Schema, fields
 
 from api_service.mailings import store as mailings
 from api_service.tracking import store
-from api_service.web.document import Blueprint, path_id
+from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.fields import Moment
 from api_service.web.figures import COUNTS, counts
-from api_service.web.page import Page, PageSchema
-from api_service.web.parts import snapshot
+from api_service.web.page import PageSchema, Part
+from api_service.web.parts import working
+from api_service.web.problems import NotFound
 from api_service.web.schema import described
 from shared.domain.mailing import MailingState, mailing_state
 from shared.domain.message import Error, MessageState
@@ -26,6 +27,7 @@ _MESSAGE = {
     "id": 1,
     "client_id": 1,
     "status": "retrying",
+    "calls": 1,
     "attempts": 1,
     "error": "server_error",
     "sent_at": None,
@@ -70,7 +72,14 @@ class MessageSchema(Schema):
         required=True, metadata=described("The client; he may have been deleted since.", example=1)
     )
     status = fields.Enum(MessageState, by_value=fields.String, required=True, metadata=described(_MEANINGS))
-    attempts = fields.Integer(required=True, metadata=described("Calls of the provider that count.", example=1))
+    calls = fields.Integer(required=True, metadata=described("Calls of the provider.", example=1))
+    attempts = fields.Integer(
+        required=True,
+        metadata=described(
+            "Those of them that are spent: the provider may have taken the message, or served others and not this one.",
+            example=1,
+        ),
+    )
     error = fields.String(
         required=True,
         allow_none=True,
@@ -106,6 +115,14 @@ DetailStatisticsSchema = Schema.from_dict(
         ),
         "first_sent_at": Moment(required=True, allow_none=True, metadata=described("Null while nothing is sent.")),
         "last_sent_at": Moment(required=True, allow_none=True, metadata=described("Null while nothing is sent.")),
+        "messages_removed_at": Moment(
+            required=True,
+            allow_none=True,
+            metadata=described(
+                "Since when the messages themselves are not kept any more, RETENTION_DAYS after the mailing had"
+                " finished: `messages` is empty, and every figure stays. Null while they are."
+            ),
+        ),
         "messages": fields.List(fields.Nested(MessageSchema), required=True, metadata=described("One page of them.")),
     },
     name="DetailStatistics",
@@ -130,17 +147,17 @@ class GeneralStatistics(MethodView):
         gives=_COUNTS
         | {"mailings": [{"mailing_id": 1, "state": "running", "starts_at": _STARTS_AT, "ends_at": _ENDS_AT} | _COUNTS]},
     )
-    def get(self, query: Mapping[str, Page]) -> Answer:
+    def get(self, query: Mapping[str, Part]) -> Answer:
         """Show the statistics of all mailings
 
         The totals over all mailings that are not deleted: how many messages there are and how many are in each state;
         and the same for each mailing, one page of them in the order of ids. `audience` is always the sum of the counts
         of all states.
         """
-        with snapshot() as session:
+        with working().look() as session:
             totals = read_totals(session.connection())
-            rows, total = mailings.listed(session, query["page"])
-            figures = mailings.figures(session, rows)
+            listing = mailings.list_part(session, query["part"], {})
+            figures = mailings.figures(session, listing.rows)
             now = mailings.moment(session)
         shown = [
             {
@@ -150,9 +167,9 @@ class GeneralStatistics(MethodView):
                 "ends_at": row.ends_at,
                 **counts(figures[row.id]),
             }
-            for row in rows
+            for row in listing.rows
         ]
-        return {**counts(totals), "mailings": shown}, query["page"].header(total)
+        return {**counts(totals), "mailings": shown}, listing.headers()
 
 
 @blueprint.route("/<id:mailing_id>/detail_statistics/", parameters=[path_id("mailing_id", "The id of the mailing.")])
@@ -168,24 +185,26 @@ class DetailStatistics(MethodView):
             "repeated": 0,
             "first_sent_at": "2050-01-31T06:00:00.218374+00:00",
             "last_sent_at": "2050-01-31T06:00:01.004127+00:00",
+            "messages_removed_at": None,
             "messages": [_MESSAGE],
         },
-        fails=[404],
+        fails=[NotFound],
     )
     def get(self, query: Mapping[str, Any], mailing_id: int) -> Answer:
         """Show the statistics of a mailing
 
         How many messages are in each state, attempts that did not succeed by kind of error, calls that were repeated
         because an answer was lost, first and last success; and one page of the messages, all or those in the state
-        `status`, in the order of their ids, which is that of their clients.
+        `status`, in the order of their ids, which is that of their clients. Messages that are removed are in no page
+        and in no total of pages, and in every count.
         """
-        page, status = query["page"], query["status"]
-        with snapshot() as session:
-            mailing = mailings.found(session, mailing_id)
+        status = query["status"]
+        with working().look() as session:
+            mailing = mailings.find(session, mailing_id)
             figures = mailings.figures(session, [mailing])[mailing_id]
             errors = read_errors(session.connection(), mailing_id)
             repeated = read_repeated(session.connection(), mailing_id)
-            messages, number = store.listed(session, mailing, status, figures, page)
+            messages = store.list_messages(session, mailing, status, figures, query["part"])
             state = mailing_state(mailing, mailings.moment(session))
         view = {
             "mailing_id": mailing_id,
@@ -195,6 +214,7 @@ class DetailStatistics(MethodView):
             "repeated": repeated,
             "first_sent_at": figures.first_sent_at,
             "last_sent_at": figures.last_sent_at,
-            "messages": messages,
+            "messages_removed_at": mailing.messages_removed_at,
+            "messages": messages.rows,
         }
-        return view, page.header(number)
+        return view, messages.headers()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session, aliased
 
-from api_service.web.page import Page, rows
+from api_service.web.page import Listing, Part, cut
 from shared.database.models import Mailing, Message
 from shared.domain.message import HELD_STATES, OPEN_STATES, RARE_STATES, WAITING_STATES, MessageState
 from shared.ledger.figures import Figures
@@ -18,23 +18,28 @@ FEW = 10_000
 """So many open messages are sorted for a page; more, and it is quicker to walk the mailing until it is full."""
 
 
-def listed(
-    session: Session, mailing: Mailing, status: MessageState | None, figures: Figures, page: Page
-) -> tuple[Sequence[Message], int]:
-    """One page of a mailing's messages, all or those in one state; how many there are.
+def list_messages(
+    session: Session, mailing: Mailing, status: MessageState | None, figures: Figures, part: Part
+) -> Listing[Message]:
+    """A part of a mailing's messages, all or those in one state.
 
-    figures: of the mailing, in the same `parts.snapshot`. They are counted already, so that the size of a mailing does
+    figures: of the mailing, as of the same moment. They are counted already, so that the size of a mailing does
     not matter here.
     """
-    number = figures.audience if status is None else figures.states[status]
+    if mailing.messages_removed_at is not None:
+        return Listing([], part, 0)
+
+    def number() -> int:
+        return figures.audience if status is None else figures.states[status]
+
     if status in RARE_STATES:  # by `messages_rare_idx`: nothing else finds five failed messages among a million
-        return rows(session, _of(mailing).where(Message.status == status), Message.id, page, number), number
+        return cut(session, _of(mailing).where(Message.status == status), Message.id, part, number)
     if status in OPEN_STATES and sum(figures.states[one] for one in _together(status)) <= FEW:
         found, message = _few(mailing, status)
-        return rows(session, found, message.id, page, number), number
+        return cut(session, found, message.id, part, number)
     session.execute(_WALK)
     found = _all(mailing) if status is None else _all(mailing).where(Message.status == status)
-    return rows(session, found, Message.id, page, number), number
+    return cut(session, found, Message.id, part, number)
 
 
 _WALK = text("set local enable_sort = off")  # a mailing that it takes for a small one it would read whole, and sort

@@ -8,7 +8,9 @@ from typing import Any, NoReturn
 from flask import Request
 from marshmallow import Schema, ValidationError
 from webargs.core import is_json
-from webargs.flaskparser import FlaskParser, abort
+from webargs.flaskparser import FlaskParser
+
+from api_service.web.problems import Invalid, NotJson, TooLarge, WrongType
 
 MAX_BYTES = 64 * 1024
 
@@ -18,14 +20,17 @@ class BodyParser(FlaskParser):
 
     def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002
         if not is_json(req.mimetype):
-            abort(415, message="The content type must be application/json.")
+            raise WrongType("The content type must be application/json.")
         body = req.get_data()
         if len(body) > MAX_BYTES:  # Flask cuts a body of unknown length off at its limit and says nothing
-            abort(413, message=f"The body has more than {MAX_BYTES // 1024} KiB.")
+            raise TooLarge(f"The body has more than {MAX_BYTES // 1024} KiB.")
         try:
             return strict_json(body.decode())
         except (ValueError, RecursionError) as error:
-            abort(400, exc=error, message="The body is not JSON.")
+            raise NotJson("The body is not JSON.") from error
+
+    def handle_error(self, error: ValidationError, *_: Any, **__: Any) -> NoReturn:
+        raise Invalid.everywhere(error.messages_dict) from error
 
 
 def strict_json(text: str) -> Any:

@@ -1,39 +1,40 @@
 """The OpenAPI document, at /openapi.json, and Swagger UI, at /docs/, whose assets come from an installed package."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import flask_smorest
 from apispec.ext.marshmallow import MarshmallowPlugin
-from apispec.ext.marshmallow.common import resolve_schema_cls, resolve_schema_instance
-from flask import Flask, Response, request
+from apispec.ext.marshmallow.common import resolve_schema_cls
+from flask import Flask, Response, redirect, request
 from flask_swagger_ui import get_swaggerui_blueprint
-from marshmallow import Schema
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import BaseConverter, ValidationError
 
-from api_service.web import problems, upload
-from api_service.web.body import MAX_BYTES, BodyParser
+from api_service.web import answers, error_pages, upload
+from api_service.web.blueprint import WITH_KEYS, Blueprint, Failures, SchemaLike, component_name
+from api_service.web.body import MAX_BYTES
 from api_service.web.fields import YEARS
-from api_service.web.key import Scope
-from api_service.web.schema import ErrorSchema
-
-View = TypeVar("View", bound=Callable[..., Any])
-SchemaLike = Schema | type[Schema]
+from api_service.web.parts import asked
+from api_service.web.problems import OtherSite, Problem, TooSmall
+from api_service.web.schema import ErrorSchema, named
 
 MAX_ID = 2**63 - 1
-WITH_KEYS = "WITH_KEYS"  # in the configuration of the application
 
 _DESCRIPTION = f"""\
 A directory of clients, mailings to them, and where every message stands.
 
-* Bodies are JSON of at most {MAX_BYTES // 1024} KiB, sent as `application/json`. Unknown fields are refused. Files of
+* Bodies are JSON of at most {MAX_BYTES // 1024} KiB, sent as `application/json`. Unknown fields and
+  query parameters are refused. Files of
   clients are CSV or NDJSON of at most {upload.MAX_BYTES // 2**20} MiB.
 * Dates and times are ISO 8601 with an offset from UTC, of the years {YEARS[0]} to {YEARS[-1]}; answers are in UTC.
-* Lists come in pages: `page` and `page_size` in the query, the header `X-Pagination` in the answer.
+* Lists come in pages, in the order of ids: `page` and `page_size` in the query, the header `X-Pagination` in the
+  answer; or `after_id` and `page_size`, and the header `Link` in the answer, which walks a list without a gap.
 * {{access}}
-* Every error is an object with `code`, `status`, `message` and `errors`; `errors` names the fields that are at fault.
+* Every error is an object with `type`, `code`, `status`, `message` and `errors`; `errors` names the fields that are at
+  fault. `type` is one of a closed list, and `/docs/errors/` says of each what it means and what helps.
 * Every answer carries `X-Request-ID`, the one of the request or a new one; the log has it too, always where something
   was changed, and else unless many of a kind came in a few seconds.
 * After a 503 the same request may be tried again, a `POST` that creates something with care: it may have been carried
@@ -47,127 +48,12 @@ No request needs a key (`API_AUTH=off`): the service is for programs on its own 
   sites."""
 
 
-def _error(code: int, status: str, message: str, found: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    return {"code": code, "status": status, "message": message, "errors": found or {}}
-
-
-# By status: the name in the document, what it means, an example.
-_FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
-    400: ("NotJson", "The body is not JSON.", _error(400, "Bad Request", "The body is not JSON.")),
-    401: (
-        "Unauthorized",
-        "There is no API key, or none that is valid.",
-        _error(401, "Unauthorized", problems.NEEDS_KEY),
-    ),
-    403: (
-        "Forbidden",
-        "The API key is not for this: its scope is too small.",
-        _error(403, "Forbidden", "The scope of this API key must be write."),
-    ),
-    404: ("NotFound", "There is no such thing, or no more.", _error(404, "Not Found", "There is no client 1.")),
-    409: (
-        "Conflict",
-        "Not possible in the present state of things; nothing was changed.",
-        _error(409, "Conflict", "Another client has this phone.", {"json": {"phone": ["Belongs to another client."]}}),
-    ),
-    413: (
-        "TooLarge",
-        f"The body has more than {MAX_BYTES // 1024} KiB.",
-        _error(413, "Request Entity Too Large", "The data value transmitted exceeds the capacity limit."),
-    ),
-    414: (
-        "AddressTooLong",
-        "The address is too long for the server to read it.",
-        _error(414, "Request URI Too Long", "The server cannot read this request."),
-    ),
-    415: (
-        "NotJsonType",
-        "The content type is not JSON.",
-        _error(415, "Unsupported Media Type", "The content type must be application/json."),
-    ),
-    422: (
-        "Invalid",
-        "A field of the body, or of the query, is not valid; `errors` names it. Nothing was changed.",
-        _error(
-            422,
-            "Unprocessable Entity",
-            problems.SEE_ERRORS,
-            {"json": {"timezone": ["Must be an IANA time zone such as Europe/Moscow."]}},
-        ),
-    ),
-    429: (
-        "TooMany",
-        "More requests a second than API_RATE allows, or more of one key at the same time than half of the threads of a"
-        " process. Nothing was done; `Retry-After` says when to try again.",
-        _error(429, "Too Many Requests", "Too many requests in this second."),
-    ),
-    500: (
-        "Defect",
-        "A defect of the service. The log has the details under the answer's X-Request-ID.",
-        _error(500, "Internal Server Error", "The server encountered an internal error."),
-    ),
-    503: (
-        "Unavailable",
-        "The database does not answer, or not in time. `Retry-After` says when to try again.",
-        _error(503, "Service Unavailable", "The database is not available."),
-    ),
-}
-
 _SCHEME = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "nsk_…",
     "description": "An API key, made by `python -m api_service keys create`. An operation names the scope that it"
     " needs; a larger one does as well.",
-}
-_OTHER_SITE = (
-    "Forbidden",
-    "Without keys the service is for programs on its own machine: a page of another site asks.",
-    _error(403, "Forbidden", problems.OTHER_SITE),
-)
-_CHALLENGE = {"WWW-Authenticate": {"description": "What is wanted (RFC 6750).", "schema": {"type": "string"}}}
-_RETRY_AFTER = {"Retry-After": {"description": "Seconds until then.", "schema": {"type": "integer"}}}
-_FAILURE_HEADERS = {401: _CHALLENGE, 403: _CHALLENGE, 429: _RETRY_AFTER, 503: _RETRY_AFTER}
-
-# Where the body is a file. By status, and beyond those above.
-_FILE_FAILURES: dict[int, tuple[str, str, dict[str, Any]]] = {
-    400: ("BrokenOff", "The body broke off. What had been taken stays.", _error(400, "Bad Request", upload.BROKEN_OFF)),
-    408: (
-        "TooSlow",
-        f"{upload.TOO_SLOW.removesuffix('.')}, or took longer than {upload.MAX_SECONDS / 60:g} minutes. What had been"
-        " taken stays.",
-        _error(408, "Request Timeout", upload.TOO_SLOW),
-    ),
-    413: (
-        "FileTooLarge",
-        f"The body has more than {upload.MAX_BYTES // 2**20} MiB. What had been taken stays.",
-        _error(413, "Request Entity Too Large", f"The body has more than {upload.MAX_BYTES // 2**20} MiB."),
-    ),
-    415: (
-        "NotFileType",
-        "The content type is none of the documented ones.",
-        _error(415, "Unsupported Media Type", "The content type must be text/csv or application/x-ndjson."),
-    ),
-    422: (
-        "InvalidFile",
-        "The file as a whole, or the query, is not valid. Nothing was changed.",
-        _error(422, "Unprocessable Entity", problems.SEE_ERRORS, {"header": {"phone": ["Missing column."]}}),
-    ),
-    429: (
-        "TooManyImports",
-        "Too many imports are running here, or the key has too many requests a second or at the same time."
-        " `Retry-After` says when to try again.",
-        _error(429, "Too Many Requests", "2 imports are running here already."),
-    ),
-}
-
-_PAGINATION = {
-    "X-Pagination": {
-        "description": "JSON: `total`, `total_pages`, `first_page`, `last_page`, `page`, `previous_page`, `next_page`.",
-        "required": True,
-        "schema": {"type": "string"},
-        "example": '{"total": 1, "total_pages": 1, "first_page": 1, "last_page": 1, "page": 1}',
-    }
 }
 
 
@@ -195,86 +81,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # the library has no types
     DEFAULT_ERROR_RESPONSE_NAME = None  # every operation names its own
 
     def handle_http_exception(self, error: HTTPException) -> Response:
-        return problems.from_http(error)
-
-
-class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
-    """A group of operations that read their bodies strictly and document every answer they give."""
-
-    ARGUMENTS_PARSER = BodyParser()
-
-    def __init__(self, name: str, description: str, prefix: str = "", *, is_open: bool = False) -> None:
-        """name: of the tag, too. is_open: its operations need neither a key nor the database."""
-        super().__init__(name, __name__, url_prefix=prefix, description=description)
-        self._prepare_doc_cbks.append(_without_keys)
-        self._is_open = is_open
-        self._always = {500} if is_open else {401, 403, 429, 500, 503}
-
-    def operation(
-        self,
-        name: str,
-        *,
-        scope: Scope | None = None,
-        body: SchemaLike | None = None,
-        sends: object = None,
-        files: Mapping[str, str] | None = None,
-        query: SchemaLike | None = None,
-        status: int = 200,
-        answer: SchemaLike | None = None,
-        gives: object = None,
-        content_type: str | None = None,
-        fails: Sequence[int] = (),
-    ) -> Callable[[View], View]:
-        """Declares a view as the operation `name`.
-
-        scope: what a key must allow; by default `read` for a GET and `write` for everything else.
-        body, query: handed to the view in this order, loaded. sends, gives: examples of the request and the answer.
-        files: examples by content type of a body that the view reads by itself.
-        fails: statuses beyond those that follow from the rest. A query without files makes the answer one
-        page of a list.
-        """
-        statuses = {*fails, *self._always}
-        statuses |= ({400, 413, 415, 422} if body else set()) | ({414, 422} if query else set())
-        failures = _FAILURES | _FILE_FAILURES if files else _FAILURES
-        statuses |= _FILE_FAILURES.keys() if files else set()
-
-        paged = query is not None and not files
-
-        def decorate(view: View) -> View:
-            wanted = None if self._is_open else scope or (Scope.READ if view.__name__ == "get" else Scope.WRITE)
-            # The failures all at once, because each of the library's decorators wraps the view once more.
-            notes: dict[str, Any] = {"responses": {str(status): failures[status][0] for status in sorted(statuses)}}
-            notes["security"] = [{"key": [wanted.value]}] if wanted else []
-            if files:
-                content = {kind: {"schema": {"type": "string"}, "example": example} for kind, example in files.items()}
-                notes["requestBody"] = {"required": True, "content": content}
-            decorated: Any = self.doc(operationId=name, **notes)(view)
-            decorated = self.response(
-                status, answer, example=gives, content_type=content_type, headers=_PAGINATION if paged else None
-            )(decorated)
-            # Instances: of a class the library would make one for every request.
-            if query:
-                decorated = self.arguments(resolve_schema_instance(query), location="query")(decorated)
-            if body:
-                decorated = self.arguments(resolve_schema_instance(body), example=sends)(decorated)
-            decorated.scope = wanted  # the door looks here
-            return decorated  # type: ignore[no-any-return]
-
-        return decorate
-
-
-def _without_keys(doc: dict[str, Any], doc_info: dict[str, Any], *, app: Flask, **_: Any) -> dict[str, Any]:
-    """A document of a service that asks for no key does not say that it does."""
-    if not app.config[WITH_KEYS]:
-        notes = doc_info["manual_doc"]
-        del notes["security"]
-        notes["responses"].pop("401", None)
-    return doc
-
-
-def path_id(name: str, meaning: str) -> dict[str, Any]:
-    """The documentation of an id in a path."""
-    return {"in": "path", "name": name, "description": meaning, "example": 1}
+        return answers.from_http(error)
 
 
 def register(app: Flask, blueprints: Sequence[Blueprint], *, with_keys: bool) -> None:
@@ -297,17 +104,15 @@ def register(app: Flask, blueprints: Sequence[Blueprint], *, with_keys: bool) ->
     api.register_converter(KeyConverter, lambda _: {"type": "string", "pattern": f"^{KeyConverter.regex}$"})
     if with_keys:
         api.spec.components.security_scheme("key", _SCHEME)
-    failures = _FAILURES if with_keys else _FAILURES | {403: _OTHER_SITE}
-    headers = {status: of for status, of in _FAILURE_HEADERS.items() if with_keys or of is not _CHALLENGE}
-    for status, (name, meaning, example) in (*failures.items(), *_FILE_FAILURES.items()):
-        about: dict[str, Any] = {"description": meaning}
-        about["content"] = {"application/json": {"schema": ErrorSchema, "example": example}}
-        if status in headers:
-            about["headers"] = headers[status]
-        api.spec.components.response(name, about, lazy=True)
+    found = {kinds for blueprint in blueprints for kinds in blueprint.failures} | {(TooSmall,), (OtherSite,)}
+    for kinds in sorted(found, key=component_name):
+        api.spec.components.response(component_name(kinds), _failure(kinds), lazy=True)
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
     app.register_blueprint(_swagger_ui(), url_prefix="/docs")
+    app.register_blueprint(error_pages.blueprint)
+    for path in ("/docs", "/docs/errors", "/docs/errors/<slug>"):  # by themselves, since these are open
+        app.add_url_rule(path, "docs", _with_its_slash)
     app.after_request(_under_its_prefix)
 
 
@@ -317,6 +122,40 @@ def _under_its_prefix(response: Response) -> Response:
         document = {**json.loads(response.get_data()), "servers": [{"url": request.script_root}]}
         response.set_data(json.dumps(document))
     return response
+
+
+def _failure(kinds: Failures) -> dict[str, Any]:
+    """All that an operation can fail with under one status."""
+    headers = {name: meaning for kind in kinds for name, meaning in kind.answer_headers.items()}
+    number = {"Retry-After": "integer"}
+    about: dict[str, Any] = {
+        "description": " ".join(f"`{kind.type}`: {kind.meaning}" for kind in kinds),
+        "content": {"application/json": {"schema": ErrorSchema} | _examples(kinds)},
+    }
+    if headers:
+        about["headers"] = {
+            name: {"description": meaning, "schema": {"type": number.get(name, "string")}}
+            for name, meaning in headers.items()
+        }
+    return about
+
+
+def _examples(kinds: Failures) -> dict[str, Any]:
+    examples = {kind.type: _example(kind) for kind in kinds}
+    if len(kinds) == 1:
+        return {"example": examples[kinds[0].type]}
+    return {"examples": {name: {"value": example} for name, example in examples.items()}}
+
+
+def _example(kind: type[Problem]) -> dict[str, Any]:
+    message, found = kind.sample
+    status = HTTP_STATUS_CODES[kind.status]
+    return {"type": kind.type, "code": int(kind.status), "status": status, "message": message, "errors": dict(found)}
+
+
+def _with_its_slash(**_: str) -> Any:
+    request = asked()
+    return redirect(f"{request.script_root}{request.path}/", 308)
 
 
 def _swagger_ui() -> Any:
@@ -332,7 +171,6 @@ def _swagger_ui() -> Any:
 
 
 def _schema_name(schema: SchemaLike | str) -> str:
-    """Bodies of PATCH are schemas of their own, since nothing is required in them."""
-    cls: Any = resolve_schema_cls(schema)
-    name: str = cls.__name__.removesuffix("Schema")
-    return f"{name}Changes" if isinstance(schema, Schema) and schema.partial else name
+    title: str | None = getattr(schema, "title", None)
+    kind: Any = resolve_schema_cls(schema)
+    return title or named(kind)

@@ -13,13 +13,15 @@ from api_service.web.key import Key, Keyring, Scope, parsed
 from api_service.web.loopback import is_from_here
 from api_service.web.middleware import about, known_as
 from api_service.web.parts import asked
-from api_service.web.problems import OTHER_SITE, Forbidden, TooMany, TooSmall, Unauthorized
+from api_service.web.problems import OtherSite, TooMany, TooSmall, Unauthorized
 from api_service.web.rate import Rate
 from api_service.web.refusal import Refusal
 from api_service.web.share import Share
 from api_service.web.watch import Watch, Watched
 
-_OPEN = frozenset({"root", "api-docs.openapi_json", "swagger_ui.show"})  # the documents; they hold no secret
+_OPEN = frozenset(  # the documents; they hold no secret
+    {"root", "docs", "api-docs.openapi_json", "swagger_ui.show", "error_pages.index", "error_pages.page"}
+)
 
 
 class LastUse(Protocol):
@@ -51,8 +53,9 @@ def register(
             if not share.enter(found.id):
                 raise TooMany(Refusal.SHARE, f"{share.most} requests with this key are under way here already.")
             g.entered = found.id
+            g.key = found
         elif not is_from_here(request.host, request.headers.get("Origin")):
-            raise Forbidden(Refusal.OTHER_SITE, OTHER_SITE)
+            raise OtherSite()
 
     def leave(_error: BaseException | None) -> None:
         if entered := g.pop("entered", None):

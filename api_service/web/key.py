@@ -61,6 +61,7 @@ class Key:
     digest: bytes
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    name: str = ""
 
     def refusal(self, token: Token, now: datetime) -> Refusal | None:
         """Why it does not open to that token; None: it does. What became of a key is for those who have its secret."""

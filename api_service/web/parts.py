@@ -1,16 +1,13 @@
 """What a request works with, given to the application when it is made."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from flask import Request, current_app, request
-from sqlalchemy import Connection, Engine
-from sqlalchemy.orm import Session, sessionmaker
+from flask import Request, current_app, g, request
+from sqlalchemy import Engine
 
-from shared.database.engine import one_statement
-from shared.ledger.entries import Entries, open_entries
+from api_service.web.work import Work
+from shared.audit import Actor
 from shared.ledger.slot import Slot
 
 
@@ -23,10 +20,9 @@ class Announcer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """engine: for statements that are transactions by themselves. slot: where this process counts (`shared.ledger`)."""
+    """slot: where this process counts (`shared.ledger`)."""
 
     engine: Engine
-    sessions: sessionmaker[Session]
     announcer: Announcer
     default_timezone: str
     slot: Slot
@@ -42,27 +38,10 @@ def asked() -> Request:
     return cast(Request, request._get_current_object())  # type: ignore[attr-defined]
 
 
-def transaction() -> AbstractContextManager[Session]:
-    """A session in one transaction: committed at the end of the block, rolled back by whatever leaves it otherwise.
-
-    Rows that were read can be used afterwards; the connection is back in the pool by then.
-    """
-    return parts().sessions.begin()
-
-
-@contextmanager
-def snapshot() -> Iterator[Session]:
-    """A `transaction` in which all reads see the database as of one moment."""
-    with transaction() as session:
-        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        yield session
-
-
-def entering(session: Session) -> AbstractContextManager[Entries]:
-    """Entries of the session's transaction in the ledger, written at the end of the block."""
-    return open_entries(session.connection(), parts().slot)
-
-
-def statement() -> AbstractContextManager[Connection]:
-    """A connection for one statement, for which a `transaction` would be two round trips more."""
-    return one_statement(parts().engine)
+def working() -> Work:
+    """What the present request works with: on behalf of whoever has the key, under its condition, and in the
+    transaction that has begun for it."""
+    given, key = parts(), g.get("key")
+    by = "anybody" if key is None else f"key {key.id}"
+    actor = Actor(by, "" if key is None else key.name, g.get("request_id"))
+    return Work(given.engine, actor, given.slot, g.get("match"), g.get("act"))

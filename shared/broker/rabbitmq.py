@@ -8,7 +8,7 @@ because a question that the broker does not like costs the channel on which it w
 import math
 import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
@@ -20,8 +20,9 @@ from pika.exceptions import ChannelClosedByBroker
 
 from shared.broker.amqp import Channel, Line
 from shared.broker.base import Delivery, printable
-from shared.broker.topology import DEAD, DISPATCH, Queue, queues
-from shared.clock import ticks
+from shared.broker.dead_queue import DeadQueue
+from shared.broker.topology import DEAD, DISPATCH, IDS, Queue, queues
+from shared.clock import now, ticks
 from shared.domain.errors import BrokerUnavailable, SettingsError, Unroutable
 from shared.domain.hosts import nodes
 from shared.logs import logger
@@ -39,7 +40,10 @@ RENEW_AFTER = 3.0
 # not the 20 of RabbitMQ 4, which a few restarts of the consumers use up.
 DELIVERY_LIMIT = 100
 
-LOOKS_AT_THE_DEAD = 1_000_000  # a look puts the job back; after the 20th RabbitMQ 4 would drop it
+MANY_LOOKS = 1_000_000  # a look puts the job back; after the 20th RabbitMQ 4 would drop it
+
+_LOOKS = 4
+_LOOK_PAUSE = 0.05
 
 _WINDOW = 100  # jobs on their way to the broker at a time
 _REFUSED_PAUSE = 0.1
@@ -139,6 +143,22 @@ class _Session:
                 self._publish(DEAD, [delivery.body], {"reason": printable(reason), "queue": delivery.queue})
                 self._inbox.ack(delivery)
 
+    def forget_dead(self, age: timedelta, limit: int) -> int:
+        """One of which nothing says how old it is goes to the end of the queue, as one that came now."""
+        removed = 0
+        with self._line.used():
+            look = DeadQueue(self._line)
+            for _ in range(limit):
+                dead = look.take()
+                if dead is None or (dead.since and now() - dead.since < age):
+                    break
+                if dead.since is None:
+                    self._publish(DEAD, [dead.body], dead.headers)
+                look.remove(dead)
+                removed += dead.since is not None
+            look.close()
+        return removed
+
     def depth(self, queue: str) -> int:
         with self._line.used():
             try:
@@ -147,6 +167,20 @@ class _Session:
                 if error.reply_code != _NOT_FOUND:
                     raise
                 raise self._missing(queue) from error
+
+    def remember(self, number: int) -> None:
+        """The queue holds one job, and the newest drives the others out."""
+        with self._line.used():
+            self._publish(IDS, [str(number).encode()], {})
+
+    def recall(self) -> int:
+        """The job is looked at and goes back, with the channel. Meanwhile others see none, and look again."""
+        for _ in range(_LOOKS):
+            with self._line.used():
+                if body := self._look_at(IDS):
+                    return int(body) if body.isdigit() else 0
+                self._line.run(lambda: False, _LOOK_PAUSE)
+        return 0
 
     def wake(self) -> None:
         self._woken = True
@@ -163,6 +197,20 @@ class _Session:
     ) -> None:
         self.close()
 
+    def _look_at(self, queue: str) -> bytes | None:
+        """The first job of a queue, which stays there; None: there is none."""
+        channel, found = Channel(self._line), list[bytes | None]()
+
+        def answered(*answer: Any) -> None:
+            found.append(answer[-1] if len(answer) > 1 else None)
+            self._line.stir()
+
+        channel.amqp.add_callback(answered, [pika.spec.Basic.GetEmpty])
+        channel.amqp.basic_get(queue, answered)
+        self._line.wait(lambda: bool(found) or channel.close_reason is not None)
+        channel.close()
+        return found[0] if found else None
+
     def _has_news(self) -> bool:
         return self._woken or (self._inbox is not None and self._inbox.room > 0)
 
@@ -174,7 +222,7 @@ class _Session:
             with self._line.used():
                 self._inbox = self._inbox.renewed()
 
-    def _publish(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> None:
+    def _publish(self, queue: str, bodies: Sequence[bytes], headers: Mapping[str, Any]) -> None:
         """A quorum queue refuses jobs while it has no leader, as in the first moment of its life: they are tried again
         for half the patience. The other half is for the answers.
 
@@ -187,7 +235,7 @@ class _Session:
             self._line.run(lambda: False, _REFUSED_PAUSE)
             self._outbox = self._outbox.renewed()
 
-    def _send(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> Sequence[bytes]:
+    def _send(self, queue: str, bodies: Sequence[bytes], headers: Mapping[str, Any]) -> Sequence[bytes]:
         """Those that were refused."""
         refused, returned = self._outbox.send(queue, bodies, headers)
         if returned:
@@ -284,11 +332,12 @@ class _Outbox:
         self._channel.ask(self._channel.amqp.confirm_delivery, ack_nack_callback=self._on_confirm)
         self._channel.amqp.add_on_return_callback(self._on_return)
 
-    def send(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> tuple[Sequence[bytes], bool]:
+    def send(self, queue: str, bodies: Sequence[bytes], headers: Mapping[str, Any]) -> tuple[Sequence[bytes], bool]:
         """Returns when the broker has spoken about all of them: those that it refused, and whether no queue took one of
         the others."""
         self._refused, self._returned = [], False
-        properties = pika.BasicProperties(delivery_mode=_PERSISTENT, headers=headers or None)
+        buried = int(now().timestamp()) if queue == DEAD else None
+        properties = pika.BasicProperties(delivery_mode=_PERSISTENT, headers=dict(headers) or None, timestamp=buried)
         for body in bodies:
             self._sent += 1
             self._unconfirmed[self._sent] = body
@@ -334,8 +383,10 @@ def _arguments(queue: Queue) -> dict[str, str | int]:
     if queue.delay:
         milliseconds = int(queue.delay.total_seconds() * 1000)
         return {"x-queue-type": "quorum", "x-message-ttl": milliseconds, **_dead_lettering(DISPATCH)}
+    if queue.name == IDS:
+        return {"x-queue-type": "quorum", "x-max-length": 1, "x-delivery-limit": MANY_LOOKS}
     if queue.name == DEAD:
-        return {"x-queue-type": "quorum", "x-delivery-limit": LOOKS_AT_THE_DEAD}
+        return {"x-queue-type": "quorum", "x-delivery-limit": MANY_LOOKS}
     return {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT, **_dead_lettering(DEAD)}
 
 

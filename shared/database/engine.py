@@ -237,6 +237,17 @@ def answers(engine: Engine) -> bool:
         return bool(connection.scalar(text("select 1")))
 
 
+def takes_writes(engine: Engine) -> bool:
+    """Whether the database takes a write to the disk now. Raises SQLAlchemyError where it does not."""
+    with engine.begin() as connection:
+        connection.execute(text("set local synchronous_commit = on"))
+        connection.execute(_WRITE)
+    return True
+
+
+_WRITE = text("insert into write_probe (id) values (1) on conflict (id) do update set at = now()")
+
+
 def try_lock(connection: Connection, key: int) -> bool:
     """Takes the advisory lock of that number for as long as the connection lives; False where another one has it."""
     return bool(connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": key}))

@@ -14,7 +14,7 @@ from shared.database.roles import MAY_TAKE, NAMED, Role
 OWNED_BY_SERVICE = ("messages", "attempts")
 """Only the owner of a table may detach its parts."""
 
-APPEND_ONLY = ("reports",)
+APPEND_ONLY = ("audit", "reports")
 """The service adds rows and changes none; a trigger stops everybody else as well."""
 
 KEPT_BY_MIGRATIONS = ("alembic_version",)

@@ -47,7 +47,7 @@ _WANTED = f"""
     from pg_class messages
     join pg_roles service on service.oid = messages.relowner and service.rolname ~ '{NAMED}'
     join pg_roles wanted on wanted.rolname = regexp_replace(service.rolname, '_service$', %(role)s)
-    where messages.oid = to_regclass('messages') and pg_has_role(wanted.oid, {MAY_TAKE})
+    where messages.oid = to_regclass('messages') and pg_has_role(session_user, wanted.oid, {MAY_TAKE})
 """
 
 _TAKE = f"select set_config('role', wanted.rolname, false) {_WANTED}"

@@ -69,7 +69,7 @@ def _repair(connection: Connection, mailing_id: int | None, *, dry_run: bool) ->
                 mend(connection, account)
             print(_sentence(account))
     if mailing_id is not None and not looked_at:
-        print(f"There is no mailing {mailing_id}.", file=sys.stderr)
+        print(f"There is no mailing {mailing_id}, or its messages are removed.", file=sys.stderr)
         return 2
     with connection.begin():  # last: they sum up the counters
         totals = totals_difference(connection)

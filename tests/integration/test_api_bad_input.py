@@ -35,7 +35,7 @@ CLIENTS: list[Case] = [
     (None, {"_schema"}),
     (True, {"_schema"}),
     (client(id=1), {"id"}),
-    (client(created_at="2026-01-31T09:00:00Z"), {"created_at"}),
+    (client(made_at="2026-01-31T09:00:00Z"), {"made_at"}),
     (client(name="Anna"), {"name"}),
     (client(**{NUL: 1}), {NUL}),
     (client(**{HIGH: 1}), {HIGH}),
@@ -61,6 +61,7 @@ MAILINGS: list[Case] = [
         (mailing(**{name: value}), {name})
         for name, value in {"id": 1, "state": "running", "statistics": {}, "created_at": None, "paused_at": 1}.items()
     ),
+    *((mailing(text=text), {"text"}) for text in ("   ", "\n", "\u200b\u200b", "\u00a0", "\u3164")),
     *((mailing(text=text), {"text"}) for text in ("", "t" * 2001, NUL, HIGH, LOW, None, 5, ["Hello"])),
     *(
         (mailing(**{name: moment}), {name})
@@ -85,9 +86,12 @@ MAILINGS: list[Case] = [
             *((None, "21:00"), ("09:00", NUL), ("09:00", ""), ("09:00+03:00", "21:00"), (HIGH, "21:00")),
         )
     ),
+    *((mailing(priority=priority), {"priority"}) for priority in ("high", "Urgent", "", 1, None, ["bulk"])),
     (mailing(send_window={"from": "09:00"}), {"send_window"}),
     (mailing(send_window={"from": "09:00", "until": "21:00", "zone": "UTC"}), {"send_window"}),
 ]
+
+READ_ONLY = {"id", "state", "statistics", "created_at"}
 
 CASES = [("/clients/", *case) for case in CLIENTS] + [("/mailings/", *case) for case in MAILINGS]
 
@@ -123,6 +127,8 @@ def test_bad_bodies(api: Api, path: str, body: Any, at_fault: set[str]) -> None:
     for method, target in (("POST", path), ("PUT", f"{path}1/"), ("PATCH", f"{path}1/")):
         if method == "PATCH" and body == {}:
             continue  # nothing is required in a part
+        if method == "PUT" and at_fault <= READ_ONLY:
+            continue  # it takes what GET gave
         answer = api(method, target, **data)
         assert (answer.status, answer.at_fault) == (422, at_fault)
 
@@ -216,6 +222,7 @@ NAMES = st.sampled_from(
         "ends_at",
         "filter",
         "send_window",
+        "priority",
         "id",
         "state",
     ]
@@ -246,6 +253,6 @@ def undone(api: Api) -> Iterator[None]:
     for table in ("clients", "mailings"):
         api.execute(f"delete from {table} where id > 1")
     assert api("PUT", "/clients/1/", {k: v for k, v in present["/clients/"].items() if k != "id"}).status == 200
-    fields = ("text", "starts_at", "ends_at", "filter", "send_window")
+    fields = ("text", "starts_at", "ends_at", "filter", "send_window", "priority")
     columns = {name: present["/mailings/"][name] for name in fields}
     assert api("PUT", "/mailings/1/", columns).status == 200

@@ -15,7 +15,7 @@ ANNA = {"phone": "79123456789", "operator_code": "926", "tag": "vip", "timezone"
 
 def test_a_client_is_stored_as_it_was_sent(api: Api) -> None:
     made = api.make("/clients/", ANNA)
-    assert made == {"id": made["id"], **ANNA}
+    assert made == {"id": made["id"], **ANNA, "reference": None, "revision": 1}
     assert api.get(f"/clients/{made['id']}/") == made
     assert api.get("/clients/") == [made]
 
@@ -29,6 +29,8 @@ def test_what_is_left_out_gets_its_default(engine: Any) -> None:
         "operator_code": "912",
         "tag": "",
         "timezone": "Asia/Omsk",
+        "reference": None,
+        "revision": 1,
     }
 
 
@@ -42,6 +44,8 @@ def test_put_replaces_everything(api: Api) -> None:
         "operator_code": "926",
         "tag": "",
         "timezone": "UTC",
+        "reference": None,
+        "revision": 2,
     }
     assert api.get(path) == replaced.json
 
@@ -51,7 +55,10 @@ def test_patch_changes_only_what_is_given(api: Api) -> None:
     path = f"/clients/{made['id']}/"
     assert api("PATCH", path, {}).json == made
     changed = api("PATCH", path, {"phone": "79990000000", "tag": ""})
-    assert (changed.status, changed.json) == (200, made | {"phone": "79990000000", "tag": ""})  # the code stays 926
+    assert (changed.status, changed.json) == (
+        200,
+        made | {"phone": "79990000000", "tag": "", "revision": 2},
+    )  # the code stays 926
     assert api.get(path) == changed.json
 
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -13,10 +13,13 @@ from sqlalchemy import Engine, make_url, text
 from api_service.app import create_app
 from api_service.operations.probe import Probe
 from shared import clock
-from shared.database.engine import answers, make_engine
+from shared.database.engine import answers, make_engine, takes_writes
+from tests.services import database_faults
 from tests.services.api import Answer, Api, mailing
 
 pytest_plugins = ("tests.services.api_fixture",)
+
+Fault = Callable[[str], AbstractContextManager[None]]
 
 OPERATIONS = [
     ("GET", "/clients/"),
@@ -239,7 +242,10 @@ def test_every_answer_carries_the_id_of_its_request(api: Api) -> None:
 
 
 def with_probes(engine: Engine, **asks: Callable[[], object]) -> Api:
-    return Api(engine, probes={name: Probe(name, ask, timeout=0.5, fresh=0.2) for name, ask in asks.items()})
+    probes = {
+        name: Probe(name, ask, timeout=0.5, fresh=0.2, is_needed=name == "database") for name, ask in asks.items()
+    }
+    return Api(engine, probes=probes)
 
 
 def fail() -> None:
@@ -253,16 +259,37 @@ def test_ready_when_everything_answers(engine: Engine) -> None:
 
 
 def test_not_ready_names_what_is_down(engine: Engine) -> None:
-    api = with_probes(engine, database=lambda: answers(engine), broker=fail)
+    api = with_probes(engine, database=fail, broker=lambda: True)
     answer = api("GET", "/health/ready")
-    assert (answer.status, answer.json["errors"].keys()) == (503, {"broker"})
+    assert (answer.status, answer.json["errors"].keys()) == (503, {"database"})
     assert api("GET", "/health/live").status == 200
+
+
+def test_ready_without_the_broker_as_long_as_requests_are_answered(engine: Engine) -> None:
+    api = with_probes(engine, database=lambda: takes_writes(engine), broker=fail)
+    answer = api("GET", "/health/ready")
+    assert (answer.status, answer.json) == (200, {"database": "ok", "broker": "down"})
+    assert api("POST", "/clients/", {"phone": "79123456789"}).status == 201
+
+
+@pytest.mark.parametrize("fault", [database_faults.disk_full, database_faults.read_only])
+def test_not_ready_while_nothing_can_be_written(engine: Engine, database_url: str, fault: Fault) -> None:
+    def ready() -> int:
+        probe = make_engine(database_url, "probe", pool_size=1)
+        status = with_probes(probe, database=lambda: takes_writes(probe))("GET", "/health/ready").status
+        probe.dispose()
+        return status
+
+    assert ready() == 200
+    with fault(database_url):
+        assert ready() == 503
+    assert ready() == 200
 
 
 def test_ready_again_when_it_answers_again(engine: Engine) -> None:
     down = threading.Event()
     down.set()
-    api = with_probes(engine, broker=lambda: fail() if down.is_set() else None)
+    api = with_probes(engine, database=lambda: fail() if down.is_set() else None)
     assert api("GET", "/health/ready").status == 503
     down.clear()
     deadline = clock.ticks() + 5
@@ -284,7 +311,7 @@ def test_what_hangs_is_down_and_ties_up_one_thread_only(engine: Engine) -> None:
         answers = list(pool.map(lambda _: api("GET", "/health/ready"), range(8)))
     assert clock.ticks() - begun < 10
     assert {answer.status for answer in answers} == {503}
-    assert answers[0].json["errors"].keys() == {"database", "broker"}
+    assert answers[0].json["errors"].keys() == {"database"}
     assert len(asked) == 1
     free.set()
 

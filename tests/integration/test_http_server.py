@@ -14,7 +14,8 @@ from flask import Flask, request
 
 from api_service.server import file_stream, limits
 from api_service.server.connection import Connection
-from api_service.web import upload
+from api_service.web import answers, upload
+from api_service.web.problems import Problem
 from tests.services.listener import Connect, everything, listening
 
 HEAD = b"POST /import/ HTTP/1.1\r\nHost: localhost\r\n"
@@ -24,6 +25,7 @@ HEAD = b"POST /import/ HTTP/1.1\r\nHost: localhost\r\n"
 def connected() -> Iterator[Connect]:
     """Connects to a server whose application says how many bytes it got, and refuses a body of the type `no`."""
     app = Flask(__name__)
+    app.register_error_handler(Problem, answers.from_problem)
 
     @app.post("/import/")
     def take() -> Any:

@@ -20,9 +20,9 @@ FIRST, SECOND = 1, 2
 """The mailings: of the second one a few failed, a few are open, and the others are sent; of the first, nothing is."""
 
 RARE, OPEN, LEASE, IDS = (
-    "messages_1_rare_idx",
-    "messages_1_due_idx",
-    "messages_1_lease_idx",
+    "messages_1_mailing_id_status_id_idx",
+    "messages_1_mailing_id_lane_due_at_id_idx",
+    "messages_1_due_at_idx",
     "messages_1_pkey",
 )
 
@@ -105,7 +105,8 @@ def test_no_page_reads_more_of_a_large_mailing_than_it_needs(large: Books) -> No
             figures = read_figures(session.connection(), [mailing_id])[mailing_id]
             with explained(large.engine) as plan:
                 mailing = session.get_one(Mailing, mailing_id)
-                found, total = store.listed(session, mailing, state, figures, Page(1, 10))
+                listing = store.list_messages(session, mailing, state, figures, Page(1, 10))
+                found, total = listing.rows, listing.total or 0
         where = "\n".join([str(mailing_id), str(state), *plan])
         assert len(found) == min(number, total), where
         assert total == (figures.audience if state is None else figures.states[state]), where

@@ -105,6 +105,7 @@ class Api:
         if answer.status >= 400:
             assert answer.headers["Content-Type"] == "application/json"
             assert {name: type(value) for name, value in answer.json.items()} == {
+                "type": str,
                 "code": int,
                 "status": str,
                 "message": str,

@@ -165,7 +165,7 @@ def disk_full(url: str) -> Iterator[None]:
     the service sees is the same, error code and aborted transaction. Where the log of the server cannot grow it stops,
     which is `Postgres.down`.
     """
-    tables = ("clients", "mailings", "messages", "mailing_counters", "tallies", "broker_jobs")
+    tables = ("clients", "mailings", "messages", "mailing_counters", "tallies", "broker_jobs", "write_probe")
     _run(
         url,
         """create or replace function disk_full() returns trigger language plpgsql as $$ begin
