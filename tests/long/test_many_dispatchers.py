@@ -81,6 +81,7 @@ def test_with_the_table_broker(run_system: RunSystem, server: PostgresServer, da
     assert max(taken.values()) <= MOST_WITH_TABLE
 
 
+@pytest.mark.timeout(1200)
 def test_fifty_come_and_go_under_load(
     run_system: RunSystem, server: PostgresServer, database_url: str, rabbitmq_url: str
 ) -> None:

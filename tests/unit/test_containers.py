@@ -217,3 +217,24 @@ def _make_secrets(directory: Path) -> dict[str, dict[str, str]]:
 def test_statements_that_fail_are_not_logged_with_their_values() -> None:
     options = SERVICES["postgres"]["command"]
     assert {"-clog_error_verbosity=terse", "-clog_min_error_statement=panic"} <= set(options)
+
+
+def test_what_is_laid_over_the_compose_file_has_no_more_rights() -> None:
+    """compose.ha.yml: what it adds is held as the others are, and what it replaces is there."""
+    text = (ROOT / "deploy/compose.ha.yml").read_text(encoding="utf-8").replace("!reset []", "[]")
+    over: dict[str, Any] = yaml.safe_load(text)
+    added = {name: service for name, service in over["services"].items() if name not in SERVICES}
+    assert set(added) == {"postgres-standby", "synchronous", "rabbitmq-2", "rabbitmq-3", "nginx"}
+    for name, service in added.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["image"].startswith(("postgres:${POSTGRES_VERSION:-17}", "rabbitmq:4-", "nginx:1."))
+        for published in service.get("ports", []):
+            assert published.startswith("127.0.0.1:"), published
+        for volume in service.get("volumes", []):
+            source = volume.partition(":")[0]
+            assert not source.startswith("./") or (ROOT / source).is_file(), volume
+    assert over["services"]["api"]["ports"] == [], "it is reached through the proxy only"
+    environment = set(added["nginx"]["environment"])
+    template = (ROOT / "deploy/nginx.conf.template").read_text(encoding="utf-8")
+    assert environment == set(re.findall(r"\$\{([A-Z_]+)\}", template))
