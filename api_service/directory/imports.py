@@ -14,6 +14,7 @@ from api_service.directory.importer import LISTED, Importer
 from api_service.directory.progress import ImportState
 from api_service.web import upload
 from api_service.web.blueprint import Blueprint, path_id
+from api_service.web.coding import decoded
 from api_service.web.door import watched
 from api_service.web.fields import Moment, Text
 from api_service.web.middleware import about
@@ -129,7 +130,7 @@ class ImportClients(MethodView):
             raise WrongType(f"The content type must be {' or '.join(_FILES)}.")
         importer = cast(Importer, current_app.extensions["importer"])
         with importer.place(), watched() as watch:
-            pieces = upload.pieces(request)
+            pieces = decoded(request, upload.pieces(request), upload.MAX_BYTES)
             lines = client_lines.read(content_type, watch.pieces(pieces) if watch else pieces)
             import_id, actor = importer.begin(query["name"]), working().actor
             about(import_id=import_id)

@@ -29,7 +29,7 @@ _OF_THE_DOOR: Failures = (
     *(problems.Unauthorized, problems.TooSmall, problems.OtherSite),  # `_without_keys` takes out some
     *(problems.TooMany, problems.Unavailable, Invalid),  # invalid: a query parameter that is not known
 )
-_OF_A_BODY: Failures = (problems.NotJson, problems.TooLarge, problems.WrongType)
+_OF_A_BODY: Failures = (problems.NotJson, problems.BrokenOff, problems.TooLarge, problems.WrongType)
 _OF_A_FILE: Failures = (
     *(problems.BrokenOff, problems.TooSlow, problems.TooLarge, problems.WrongType, problems.TooManyImports),
 )

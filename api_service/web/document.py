@@ -25,9 +25,9 @@ MAX_ID = 2**63 - 1
 _DESCRIPTION = f"""\
 A directory of clients, mailings to them, and where every message stands.
 
-* Bodies are JSON of at most {MAX_BYTES // 1024} KiB, sent as `application/json`. Unknown fields and
-  query parameters are refused. Files of
-  clients are CSV or NDJSON of at most {upload.MAX_BYTES // 2**20} MiB.
+* Bodies are JSON of at most {MAX_BYTES // 1024} KiB, sent as `application/json`. Unknown fields and query
+  parameters are refused. Files of clients are CSV or NDJSON of at most {upload.MAX_BYTES // 2**20} MiB. Both are taken
+  with `Content-Encoding: gzip`, too; the limits are of what is unpacked.
 * Dates and times are ISO 8601 with an offset from UTC, of the years {YEARS[0]} to {YEARS[-1]}; answers are in UTC.
 * Lists come in pages, in the order of ids: `page` and `page_size` in the query, the header `X-Pagination` in the
   answer; or `after_id` and `page_size`, and the header `Link` in the answer, which walks a list without a gap.
@@ -36,8 +36,10 @@ A directory of clients, mailings to them, and where every message stands.
   fault. `type` is one of a closed list, and `/docs/errors/` says of each what it means and what helps.
 * Every answer carries `X-Request-ID`, the one of the request or a new one; the log has it too, always where something
   was changed, and else unless many of a kind came in a few seconds.
-* After a 503 the same request may be tried again, a `POST` that creates something with care: it may have been carried
-  out after all.
+* After a 503, or no answer, the same request may be tried again, a `POST` that creates something under the same
+  `Idempotency-Key` as before: else it may be carried out twice.
+* A thing that users can set has a `revision`, and its answers an `ETag`; a change with `If-Match` is made to what
+  whoever asks has seen, or not at all.
 """
 _WITH_KEYS = """\
 Every request but those for the health of the service carries an API key: `Authorization: Bearer nsk_…`. A key of the
