@@ -8,7 +8,7 @@ from api_service.web.fields import Moment, OperatorCode, Text, TimeOfDay, Whole
 from api_service.web.figures import FiguresSchema
 from api_service.web.page import PageSchema
 from api_service.web.reference import Reference
-from api_service.web.schema import BodySchema, ThingSchema, described, settable
+from api_service.web.schema import BodySchema, ThingSchema, described, enumerated, settable
 from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState
 from shared.domain.text import shows_something
@@ -116,7 +116,7 @@ class MailingSchema(ThingSchema):
         MailingState,
         by_value=fields.String,
         dump_only=True,
-        metadata=described("Follows from the times and actions.", example="scheduled"),
+        metadata=enumerated("MailingState", "Follows from the times and actions.", example="scheduled"),
     )
     created_at = Moment(
         dump_only=True, metadata=described("When it was stored.", example="2050-01-30T14:21:07.123456+00:00")
@@ -125,7 +125,11 @@ class MailingSchema(ThingSchema):
 
 
 class MailingsQuerySchema(PageSchema):
-    state = fields.Enum(MailingState, by_value=fields.String, metadata=described("Only mailings in this state."))
+    state = fields.Enum(
+        MailingState,
+        by_value=fields.String,
+        metadata=enumerated("MailingState", "Only mailings in this state."),
+    )
     reference = Text(validate=validate.Length(1, 64), metadata=described("Only the mailing that you call so."))
 
 

@@ -14,7 +14,7 @@ from api_service.web.figures import COUNTS, counts
 from api_service.web.page import PageSchema, Part
 from api_service.web.parts import working
 from api_service.web.problems import NotFound
-from api_service.web.schema import described
+from api_service.web.schema import described, enumerated
 from shared.domain.mailing import MailingState, mailing_state
 from shared.domain.message import Error, MessageState
 from shared.ledger.figures import read_errors, read_repeated, read_totals
@@ -38,7 +38,12 @@ Answer = tuple[dict[str, Any], dict[str, str]]
 
 _OF_MAILING: dict[str, fields.Field[Any]] = {
     "mailing_id": fields.Integer(required=True, metadata=described("The mailing.", example=1)),
-    "state": fields.Enum(MailingState, by_value=fields.String, required=True, metadata=described("Of the mailing.")),
+    "state": fields.Enum(
+        MailingState,
+        by_value=fields.String,
+        required=True,
+        metadata=enumerated("MailingState", "Of the mailing."),
+    ),
 }
 
 MailingFiguresSchema = Schema.from_dict(
@@ -70,12 +75,16 @@ class MessageSchema(Schema):
     client_id = fields.Integer(
         required=True, metadata=described("The client; he may have been deleted since.", example=1)
     )
-    status = fields.Enum(MessageState, by_value=fields.String, required=True, metadata=described(_MEANINGS))
+    status = fields.Enum(
+        MessageState, by_value=fields.String, required=True, metadata=enumerated("MessageState", _MEANINGS)
+    )
     attempts = fields.Integer(required=True, metadata=described("Calls of the provider that count.", example=1))
     error = fields.String(
         required=True,
         allow_none=True,
-        metadata=described("Why the last attempt did not succeed; null if it did.", enum=[*map(str, Error), None]),
+        metadata=enumerated(
+            "MessageError", "Why the last attempt did not succeed; null if it did.", enum=[*map(str, Error), None]
+        ),
     )
     sent_at = Moment(
         required=True, allow_none=True, metadata=described("When the provider had accepted it; null if it has not.")
@@ -117,8 +126,7 @@ class DetailQuerySchema(PageSchema):
     status = fields.Enum(
         MessageState,
         by_value=fields.String,
-        load_default=None,
-        metadata=described("Only messages that are in this state."),
+        metadata=enumerated("MessageState", "Only messages that are in this state."),
     )
 
 
@@ -180,7 +188,7 @@ class DetailStatistics(MethodView):
         because an answer was lost, first and last success; and one page of the messages, all or those in the state
         `status`, in the order of their ids, which is that of their clients.
         """
-        status = query["status"]
+        status = query.get("status")
         with working().look() as session:
             mailing = mailings.find(session, mailing_id)
             figures = mailings.figures(session, [mailing])[mailing_id]

@@ -136,7 +136,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             notes: dict[str, Any] = {"responses": self._responses(kinds)}
             notes["security"] = [{"key": [wanted.value]}] if wanted else []
             if files:
-                content = {kind: {"schema": {"type": "string"}, "example": example} for kind, example in files.items()}
+                content = {kind: {"schema": _file(kind), "example": example} for kind, example in files.items()}
                 notes["requestBody"] = {"required": True, "content": content}
             decorated: Any = self.doc(operationId=name, **notes)(view)
             decorated = self.response(
@@ -168,6 +168,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         together = {str(int(status)): tuple(some) for status, some in grouped}
         self.failures |= set(together.values())
         return {status: component_name(some) for status, some in together.items()}
+
+
+def _file(content_type: str) -> dict[str, str]:
+    return {"type": "string"} if content_type != "application/octet-stream" else {"type": "string", "format": "binary"}
 
 
 def component_name(some: Failures) -> str:

@@ -1,5 +1,6 @@
 """The OpenAPI document, at /openapi.json, and Swagger UI, at /docs/, whose assets come from an installed package."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 from api_service.web import answers, error_pages, upload
 from api_service.web.blueprint import WITH_KEYS, Blueprint, Failures, SchemaLike, component_name
 from api_service.web.body import MAX_BYTES
+from api_service.web.enums import shared_enums
 from api_service.web.fields import YEARS
 from api_service.web.parts import asked
 from api_service.web.problems import OtherSite, Problem, TooSmall
@@ -78,8 +80,16 @@ class KeyConverter(BaseConverter):
 class Api(flask_smorest.Api):  # type: ignore[misc]  # the library has no types
     """flask-smorest's, with our shape of errors and a document that says of no answer more than is true."""
 
+    _told: dict[str, Any] | None = None
     ERROR_SCHEMA = ErrorSchema
     DEFAULT_ERROR_RESPONSE_NAME = None  # every operation names its own
+
+    def _openapi_json(self) -> Response:
+        """With the address by which it was asked, which a proxy may have put a prefix before."""
+        if self._told is None:
+            self._told = shared_enums(self.spec.to_dict())
+        told = {**self._told, "servers": [{"url": asked().script_root or "/"}]}
+        return Response(json.dumps(told, indent=2, ensure_ascii=False), content_type="application/json")
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         return answers.from_http(error)

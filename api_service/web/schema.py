@@ -23,6 +23,11 @@ def described(description: str, **more: object) -> dict[str, object]:
     return {"description": description, **more}
 
 
+def enumerated(name: str, description: str, **more: object) -> dict[str, object]:
+    """The same of a field with a closed list of values, which the document names so wherever it is used."""
+    return described(description, **{"x-enum": name}, **more)
+
+
 class BodySchema(Schema):
     """A JSON object; what it does not know it refuses."""
 
@@ -127,7 +132,9 @@ class ErrorSchema(Schema):
 
     type = fields.String(
         required=True,
-        metadata=described("What is wrong, for programs: one of a closed list.", enum=list(TYPES), example="not-found"),
+        metadata=enumerated(
+            "ErrorType", "What is wrong, for programs: one of a closed list.", enum=list(TYPES), example="not-found"
+        ),
     )
     code = fields.Integer(required=True, metadata=described("The HTTP status.", example=404))
     status = fields.String(required=True, metadata=described("Its name.", example="Not Found"))
