@@ -24,7 +24,7 @@ RUN groupadd --gid 10001 notify \
 WORKDIR /app
 COPY --from=builder /opt/venv /opt/venv
 COPY LICENSE docs/licences.md ./
-COPY deploy/healthy.py deploy/secrets.sh deploy/
+COPY deploy/healthy.py deploy/logins.py deploy/secrets.sh deploy/
 COPY shared shared
 COPY api_service api_service
 COPY dispatcher_service dispatcher_service

@@ -8,7 +8,7 @@ SOAK_MINUTES := 15
 
 export PYTHON
 
-.PHONY: help setup demo run test test-faults soak fuzz fuzz-guided model bench bench-full lint audit fmt lock licences up down clean
+.PHONY: help setup demo run test test-long test-faults soak fuzz fuzz-guided model bench bench-full lint audit fmt lock licences up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +23,10 @@ run: setup ## API, dispatcher and reporter until Ctrl-C; the data stays in .loca
 	@$(PY) -m sandbox.run
 
 test: setup ## the whole suite, four tests at a time (ARGS="-k window" is handed to pytest)
-	@$(PY) -m pytest --numprocesses 4 --dist loadscope $(ARGS)
+	@$(PY) -m pytest --numprocesses 4 --dist loadscope --ignore tests/long $(ARGS)
+
+test-long: setup ## what needs several servers of a kind, one test at a time: failovers, nodes, poolers; half an hour
+	@$(PY) -m pytest tests/long $(ARGS)
 
 test-faults: setup ## what kills, freezes and breaks things; a part of the suite (FAULT_SEED=7 does the same again)
 	@$(PY) -m pytest tests/faults $(ARGS)

@@ -14,7 +14,10 @@ from api_service.access.keyring import Keyring
 from api_service.server.metrics_directory import metrics_directory
 from api_service.web.loopback import is_loopback
 from shared import logs, migrate, settings
-from shared.database.engine import ensure_database, make_engine
+from shared.broker.base import Broker
+from shared.broker.memory import recall
+from shared.database.access import Database, ensure_database
+from shared.database.ids import GivenIds, why_behind
 from shared.domain.errors import SettingsError
 from shared.settings import Settings
 
@@ -53,17 +56,18 @@ def _serve(configuration: Settings, directory: Path) -> None:
     from api_service.server.serving import serve  # noqa: PLC0415
     from shared.broker.choice import choose  # noqa: PLC0415
 
-    url = ensure_database(configuration)
+    database = ensure_database(configuration, needs_session=configuration.broker_url is None)
     if configuration.database_url is None:
-        migrate.upgrade(url)
+        migrate.upgrade(database.direct_url)
     if configuration.api_auth:
-        _check_keys(url)
-    broker = choose(configuration.broker_url, url, configuration.retry_ladder)
+        _check_keys(database)
+    broker = choose(configuration.broker_url, database.direct_url, configuration.retry_ladder)
+    _check_ids(database, broker)
     announcer = BackgroundAnnouncer(broker)
     serve(
         configuration,
         directory,
-        lambda log: app.deployed(configuration, url, broker, announcer, threads=THREADS, log=log),
+        lambda log: app.deployed(configuration, database, broker, announcer, threads=THREADS, log=log),
         lambda: announcer.close(timeout=2.0),
     )
 
@@ -75,10 +79,23 @@ def _check_door(configuration: Settings) -> None:
         raise SettingsError(f"API_AUTH may be off only where API_HOST is a loopback address (it is {host!r}).")
 
 
-def _check_keys(url: str) -> None:
+def _check_ids(database: Database, broker: Broker) -> None:
+    """Raises SettingsError where the database would give ids again. What cannot be asked now is left to those who give
+    them, the dispatchers."""
+    ids = GivenIds()
+    ids.learn(recall(broker))
+    engine = database.engine("api-ids", pool_size=1)
+    try:
+        if why := why_behind(engine, ids):
+            raise SettingsError(why)
+    finally:
+        engine.dispose()
+
+
+def _check_keys(database: Database) -> None:
     """Raises SettingsError where nobody could do anything. A database that is not there yet is waited for by the
     requests: without it they are refused anyway."""
-    engine = make_engine(url, "api-keys", pool_size=1)
+    engine = database.engine("api-keys", pool_size=1)
     try:
         if not Keyring(engine).is_empty():
             return

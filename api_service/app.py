@@ -32,8 +32,8 @@ from api_service.web.share import Share
 from api_service.web.watch import Watch
 from shared.broker import topology
 from shared.broker.base import Broker
-from shared.database import engine as database
-from shared.database.engine import make_engine
+from shared.database.access import Database
+from shared.database.engine import another_engine, takes_writes
 from shared.ledger.slot import Slot
 from shared.settings import Settings
 
@@ -100,17 +100,16 @@ def create_app(
 
 
 def deployed(
-    settings: Settings, url: str, broker: Broker, announcer: Announcer, *, threads: int, log: RequestLog
+    settings: Settings, database: Database, broker: Broker, announcer: Announcer, *, threads: int, log: RequestLog
 ) -> Flask:
     """The application of a process that serves.
 
     Args:
-        url: of the database.
         threads: on which requests are answered in this process.
         log: that of this process.
     """
-    engine = make_engine(url, "api", pool_size=threads + AT_A_TIME)  # an import under a key holds one more
-    for_probe = make_engine(url, "api-probe", pool_size=1, statement_timeout=2.0)
+    engine = database.engine("api", pool_size=threads + AT_A_TIME)  # an import under a key holds one more
+    for_probe = database.engine("api-probe", pool_size=1, statement_timeout=2.0)
     return create_app(
         engine,
         announcer,
@@ -126,15 +125,14 @@ def deployed(
 def probes(engine: Engine, broker: Broker) -> dict[str, Probe]:
     """Those of a deployment. `engine` is not that of the requests, so that nobody waits for their connections."""
     return {
-        "database": Probe("database", lambda: database.takes_writes(engine)),
+        "database": Probe("database", lambda: takes_writes(engine)),
         "broker": Probe("broker", lambda: _ask(broker), is_needed=False),
     }
 
 
 def _engine_behind(engine: Engine) -> Engine:
     """Of the same database, for what happens behind the back of the requests: nobody waits for their connections."""
-    url = engine.url.render_as_string(hide_password=False)
-    return make_engine(url, "api-chores", pool_size=1, statement_timeout=2.0)
+    return another_engine(engine, "api-chores", pool_size=1, statement_timeout=2.0)
 
 
 def _ask(broker: Broker) -> None:

@@ -24,6 +24,7 @@ from benchmarks.scenarios import (
     slow_provider,
     throughput,
     waiting,
+    years,
 )
 from sandbox.processes import Processes, interruptible
 from sandbox.scratch import scratch
@@ -39,6 +40,7 @@ SCENARIOS = {
     "directory": directory.measure,
     "growth": growth.measure,
     "waiting": waiting.measure,
+    "years": years.measure,
 }
 
 

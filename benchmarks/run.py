@@ -99,7 +99,7 @@ def deployed(
         "API_PORT": str(free_port()),
         **(env or {}),
     }
-    names = [f"dispatcher{number}" for number in range(dispatchers)]
+    names = [f"dispatcher{number}-{api}" for number in range(dispatchers)]
     try:
         url = deployment.start_api(processes, {**settings, "METRICS_PORT": "0"}, api)
         for name in names:

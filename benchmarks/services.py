@@ -37,8 +37,9 @@ class Addresses:
 
 @dataclass
 class Services:
-    """pids: of the services' processes, by name."""
+    """home: where PostgreSQL keeps its data. pids: of the services' processes, by name."""
 
+    home: Path
     processes: Processes
     rabbitmq: rabbitmq.External | rabbitmq.Private
     provider_url: str
@@ -95,7 +96,7 @@ def started(home: Path, processes: Processes) -> Iterator[Services]:
             "rabbitmq": usage.listener(broker.url),
             "provider": processes.pid("provider"),
         }
-        yield Services(processes, broker, provider_url, pids, database_url)
+        yield Services(home, processes, broker, provider_url, pids, database_url)
 
 
 def prepare(processes: Processes, database_url: str, groups: Mapping[str, int]) -> None:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the passwords of the bundled PostgreSQL and RabbitMQ, and the first key of the API, at the first start, in the
-# directory $1. They are random and stay there; later runs change none of them. Every run then gives each service what
+# Makes the passwords of the bundled PostgreSQL and RabbitMQ, of each service in the former, and the first key of the API,
+# at the first start, in the directory $1. They are random and stay there; later runs change none of them. Every run then gives each service what
 # it needs of them and no more, in the directory $2/SERVICE, as files of mode 0400 that are its user's.
 set -eu
 umask 077
@@ -35,6 +35,9 @@ own -R 0:0 "$store"
 chmod 700 "$store"
 random 24 | make postgres-password
 random 24 | make rabbitmq-password
+for service in api dispatcher reporter; do
+    random 24 | make "$service-password"
+done
 id=$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')
 printf 'nsk_%s_%s\n' "$id" "$(random 33)" | make api-key
 # What once was made here for all services alike.
@@ -49,9 +52,16 @@ give rabbitmq $image rabbitmq.conf "default_user = notify
 default_pass = $rabbitmq"
 
 # Those in capitals become variables of the process; the key does not, `keys adopt` makes it usable.
-for service in migrate api dispatcher reporter; do
-    give $service $product DATABASE_URL "postgresql://notify:$postgres@postgres:5432/notify"
+# `migrate` is the superuser, and sees to it that the others may log in: `logins` has their names and passwords.
+give migrate $product DATABASE_URL "postgresql://notify:$postgres@postgres:5432/notify"
+logins=
+for service in api dispatcher reporter; do
+    password=$(cat "$store/$service-password")
+    give $service $product DATABASE_URL "postgresql://$service:$password@postgres:5432/notify"
+    logins="$logins$service $password
+"
 done
+give migrate $product logins "$logins"
 for service in api dispatcher; do
     give $service $product BROKER_URL "amqp://notify:$rabbitmq@rabbitmq:5672/%2F"
 done

@@ -8,18 +8,22 @@ import threading
 from types import FrameType
 
 from prometheus_client import start_http_server
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
+from dispatcher_service.guarded import GuardedBroker
 from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending import memory
-from shared import garbage, logs, settings
+from shared import garbage, logs, metrics, settings
 from shared.broker.backoff import backoff
 from shared.broker.choice import choose
+from shared.broker.memory import recall
 from shared.database import schema
-from shared.database.engine import ensure_database, make_engine
+from shared.database.access import ensure_database
+from shared.database.ids import GivenIds, why_behind
 from shared.domain.errors import SettingsError
+from shared.domain.retention import Retention
 from shared.metrics_port import listen_there_or_anywhere
 from shared.settings import Settings
 
@@ -40,46 +44,52 @@ def run(configuration: Settings) -> int:
     """Until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP changes nothing. Raises SettingsError."""
     logs.setup("dispatcher", configuration.log_level, configuration.log_format)
     log = logs.logger()
-    stop, hung_up = threading.Event(), threading.Event()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(1)
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGHUP, lambda *_: hung_up.set())
+    stop, hung_up = _hear_signals()
     _allow_descriptors(configuration.dispatch_concurrency)
     memory.spare(configuration.dispatch_concurrency)
     metrics_port = _show_metrics(configuration.metrics_host, configuration.metrics_port)
-    url = ensure_database(configuration)
-    broker = choose(configuration.broker_url, url, configuration.retry_ladder)
+    database = ensure_database(configuration)
+    broker = choose(configuration.broker_url, database.direct_url, configuration.retry_ladder)
     if configuration.database_url is None:
         # Imported here because a deployment brings its schema up to date elsewhere, and it takes 10 MB.
         from shared import migrate  # noqa: PLC0415
 
-        migrate.upgrade(url)
-    engine = make_engine(url, "dispatcher", pool_size=4)
+        migrate.upgrade(database.direct_url)
+    engine, leading = database.engine("dispatcher"), database.direct_engine("dispatcher")
     if not _wait_for_schema(engine, stop):
         return 0
+    ids = GivenIds()
+    ids.learn(recall(broker))
+    if why := why_behind(engine, ids):
+        raise SettingsError(why)
+    event.listen(engine, "connect", ids.check)
+    event.listen(leading, "connect", ids.check)
+
+    def learn(number: int) -> None:
+        metrics.KNOWN_ID.set(ids.learn(number))
+
+    guarded = GuardedBroker(broker, database.engine("ids", pool_size=1), ids)
     worker = Worker(
         engine,
-        broker,
+        guarded,
         configuration.retry_policy,
         provider_url=configuration.provider_url,
         provider_token=configuration.provider_token,
         timeout=configuration.provider_timeout,
         concurrency=configuration.dispatch_concurrency,
         rate=configuration.dispatch_rate,
+        learn=learn,
     )
     leader = Leader(
-        engine,
-        broker,
+        leading,
+        guarded,
         attempts=configuration.retry_attempts,
         rate=configuration.dispatch_rate,
+        longest_rung=configuration.retry_ladder[-1],
         lease=worker.lease,
         concurrency=configuration.dispatch_concurrency,
+        learn=learn,
+        retention=Retention(configuration.retention_days),
     )
     log.info("dispatcher_started", metrics_port=metrics_port, concurrency=configuration.dispatch_concurrency)
     garbage.collect_seldom()
@@ -89,6 +99,8 @@ def run(configuration: Settings) -> int:
         if not worker.is_alive or not leader.is_alive:
             log.critical("thread_died")  # a defect; whoever started us starts us again, and the leases run out
             return 1
+        if guarded.refusal:
+            break  # as at the start, where the broker was not there to be asked
         if hung_up.is_set():
             hung_up.clear()
             log.info(
@@ -99,8 +111,26 @@ def run(configuration: Settings) -> int:
     all_recorded = worker.stop()
     leader.join(0.5)  # it had all the time that the worker took
     engine.dispose()
+    leading.dispose()
     log.info("dispatcher_stopped", all_recorded=all_recorded)
+    if guarded.refusal:
+        raise SettingsError(guarded.refusal)
     return 0 if all_recorded else 1
+
+
+def _hear_signals() -> tuple[threading.Event, threading.Event]:
+    """Set when the process is to stop, and when it is hung up."""
+    stop, hung_up = threading.Event(), threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(1)
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGHUP, lambda *_: hung_up.set())
+    return stop, hung_up
 
 
 def _show_metrics(host: str, port: int) -> int:

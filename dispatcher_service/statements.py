@@ -1,4 +1,4 @@
-"""The statements that move messages and count them, as they are sent: `python -m dispatcher_service.statements`.
+"""The statements that move messages, count and pace them, as they are sent: `python -m dispatcher_service.statements`.
 
 docs/statements.sql keeps what it prints, so that a change of a statement can be read where it is composed of pieces.
 """
@@ -13,9 +13,9 @@ from types import ModuleType
 from sqlalchemy import TextClause
 
 from dispatcher_service import leading
-from shared import ledger, messages
+from shared import ledger, messages, rates
 
-_PACKAGES = (messages, ledger, leading)
+_PACKAGES = (messages, ledger, rates, leading)
 
 
 def modules() -> Iterator[ModuleType]:

@@ -2,15 +2,14 @@
 
 -- shared.messages.cancel._CANCEL_CLIENT
 with job as materialized (
-    select m.id, m.status from (
-        select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
-    ) known
-    cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
-    where known.status in ('pending', 'queued', 'retrying') and m.status in ('pending', 'queued', 'retrying')
+    select m.id, m.status from mailings g cross join lateral (
+        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id and status in ('pending', 'queued', 'retrying')
+        for update skip locked) m
+    where g.part = :part and g.finished_at is null
 ), moved as (
     update messages m set due_at = null,
     status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end from job where m.part = :part and m.id = job.id
-    returning m.mailing_id, job.status as before, m.status as after
+    returning m.mailing_id, m.id, m.attempts, job.status as before, m.status as after
 )
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
@@ -18,7 +17,7 @@ select mailing_id, before, after, count(*) as number from moved group by mailing
 with job as materialized (select id, status from messages where part = :part and id = any(cast(:ids as bigint[]))), moved as (
     update messages m set due_at = null,
     status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end from job where m.part = :part and m.id = job.id
-    returning m.mailing_id, job.status as before, m.status as after
+    returning m.mailing_id, m.id, m.attempts, job.status as before, m.status as after
 )
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
@@ -27,16 +26,10 @@ select id, part, text, ends_at, window_from, window_until, now() as now, paused_
 cancelled_at is not null or ends_at <= now() as over , nextval('claims') as claim_id
 from mailings where id = :mailing_id;
 
--- shared.messages.claim._RESERVE
-update send_rate set next_at = greatest(next_at, now()) + :span where id = 1
-returning extract(epoch from next_at - cast(:span as interval) - now());
-
--- shared.messages.claim._WAIT
-update messages set due_at = due_at + :wait where part = :part and id = any(cast(:ids as bigint[]));
-
 -- shared.messages.claim._MOVE_TO_SENDING
 with job as materialized (
-    select m.id, m.status, m.client_id, m.attempts, m.maybe_delivered, m.phone, c.timezone
+    select m.id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered, m.first_called_at, m.last_called_at,
+    m.phone, c.timezone
     from unnest(cast(:ids as bigint[])) as job (id)
     cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
     left join lateral (select phone, timezone from clients where id = m.client_id limit 1) c on true
@@ -69,7 +62,7 @@ with job as materialized (
     limit :limit for update skip locked), moved as (
     update messages m set due_at = null,
     status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end from job where m.part = :part and m.id = job.id
-    returning m.mailing_id, job.status as before, m.status as after
+    returning m.mailing_id, m.id, m.attempts, job.status as before, m.status as after
 )
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
@@ -104,13 +97,27 @@ last_message_id = coalesce(:last_id, last_message_id),
 launched_at = case when :complete then now() end
 where id = :id;
 
+-- shared.messages.find._PARTS
+select distinct part from mailings
+where int8range(first_message_id, last_message_id, '[]') @> cast(:id as bigint) and first_message_id is not null;
+
+-- shared.messages.find._MESSAGE
+select * from messages where part = any(cast(:parts as integer[])) and id = :id;
+
+-- shared.messages.find._FROM
+select number from parts where number <= coalesce(cast(:part as integer), number) order by number desc;
+
+-- shared.messages.find._HISTORY
+select * from messages
+where part = :part and client_id = :client_id and mailing_id < :mailing_id
+order by mailing_id desc limit :limit;
+
 -- shared.messages.follow._FOLLOW
 with job as materialized (
-    select m.id, m.status from (
-        select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
-    ) known
-    cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
-    where known.status in ('pending', 'queued', 'retrying') and m.status in ('pending', 'queued', 'retrying')
+    select m.id, m.status from mailings g cross join lateral (
+        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id and status in ('pending', 'queued', 'retrying')
+        for update skip locked) m
+    where g.part = :part and g.finished_at is null
     and not (m.calls > 0 or m.maybe_delivered))
 update messages m set phone = :phone from job where m.part = :part and m.id = job.id;
 
@@ -135,11 +142,16 @@ order by mailing_id, slot for update skip locked;
 select g.id, g.audience, s.is_complete, case
 when g.finished_at is not null or s.has_ended and g.closed_at is null then null
 when s.is_complete then now() + interval '5 s'
-when g.paused_at is null or s.has_ended then (
+when s.has_ended then (
     select due_at from messages m
     where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'queued', 'retrying') and true
     order by due_at, id
     limit 1)
+when g.paused_at is null then (select greatest(due_at, (select s.held_until from mailing_standings s where s.mailing_id = g.id)) from (
+        select due_at from messages m
+        where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'queued', 'retrying') and true
+        order by due_at, id
+        limit 1) next)
 end as hint
 from mailings g cross join lateral (
     select g.cancelled_at is not null or g.ends_at <= now() as has_ended,
@@ -163,11 +175,16 @@ select look.id from (
     select g.id, g.audience, s.is_complete, case
     when g.finished_at is not null or s.has_ended and g.closed_at is null then null
     when s.is_complete then now() + interval '5 s'
-    when g.paused_at is null or s.has_ended then (
+    when s.has_ended then (
         select due_at from messages m
         where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'queued', 'retrying') and true
         order by due_at, id
         limit 1)
+    when g.paused_at is null then (select greatest(due_at, (select s.held_until from mailing_standings s where s.mailing_id = g.id)) from (
+            select due_at from messages m
+            where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'queued', 'retrying') and true
+            order by due_at, id
+            limit 1) next)
     end as hint
     from mailings g cross join lateral (
         select g.cancelled_at is not null or g.ends_at <= now() as has_ended,
@@ -209,10 +226,33 @@ with recursive parts as (
 )
 select part from parts where part is not null;
 
+-- shared.messages.probe._MAILINGS
+select m.id from (
+    select mailing_id, min(due_at) as due_at from mailing_counters where due_at <= now() + interval '30 s'
+    group by mailing_id
+) hinted
+cross join lateral (select * from mailings where id = hinted.mailing_id limit 1) m
+where m.part is not null and m.paused_at is null and m.cancelled_at is null and m.ends_at > now()
+and not exists (
+    select from mailing_standings s where s.mailing_id = m.id and (
+        s.held_until > now()
+        or s.proven_at is null and s.refusals >= 50 and m.halted_at is null))
+order by m.id = :last, hinted.due_at limit :limit;
+
+-- shared.messages.probe._TRIED_LEAST
+select next.calls, job.id, next.id from unnest(cast(:mailing_ids as bigint[])) as job (id)
+cross join lateral (select id, calls from (
+        select id, calls from messages m
+        where part = :part and mailing_id = job.id and lane = 0 and status in ('pending', 'queued', 'retrying') and due_at <= now() + interval '30 s' and status <> 'pending'
+        order by due_at, id
+        limit :look) due order by calls, id limit 1) next;
+
 -- shared.messages.record._FINISH
 with moved as (
     update messages m set claim_id = null,
-    attempts = m.attempts + 1, calls = m.calls + 1, error = :error, maybe_delivered = m.maybe_delivered or :ambiguous, status = cast(:after as message_state), due_at = null,
+    calls = m.calls + 1, attempts = m.attempts + :spent, error = :shown,
+    maybe_delivered = m.maybe_delivered or :ambiguous
+    , status = cast(:after as message_state), due_at = null,
     sent_at = case when :after = 'sent' then job.moment end
     from (
         select id, claim_id, coalesce(moment, now()) as moment
@@ -220,35 +260,92 @@ with moved as (
             cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:moments as timestamptz[])
         ) as job (id, claim_id, moment)
     ) job
-    where m.part = :part and m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id, job.moment
+    where m.part = :part and m.id = job.id and m.claim_id = job.claim_id
+    returning m.mailing_id, m.id, m.attempts, job.moment
+)
+select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
+from moved group by mailing_id, quarter;
+
+-- shared.messages.record._FINISH_IN_VAIN
+with moved as (
+    update messages m set claim_id = null,
+    calls = m.calls + 1, attempts = m.attempts + :spent, error = :shown,
+    maybe_delivered = m.maybe_delivered or :ambiguous
+    , status = cast(:after as message_state), due_at = null,
+    sent_at = case when :after = 'sent' then job.moment end
+    from (
+        select id, claim_id, coalesce(moment, now()) as moment, words
+        from unnest(
+            cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:moments as timestamptz[]), cast(:words as text[])
+        ) as job (id, claim_id, moment, words)
+    ) job
+    where m.part = :part and m.id = job.id and m.claim_id = job.claim_id
+    returning m.mailing_id, m.id, m.attempts, job.moment, words
+), attempted as (
+    insert into attempts (message_id, part, number, at, error, words)
+    select id, :part, attempts + 1 - :spent, moment, :error, words from moved
+    on conflict do nothing
 )
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
 from moved group by mailing_id, quarter;
 
 -- shared.messages.record._RETRY
 with moved as (
-    update messages m set claim_id = null, attempts = m.attempts + 1, calls = m.calls + 1, error = :error, maybe_delivered = m.maybe_delivered or :ambiguous, status = 'retrying', due_at = now() + :delay + interval '30 s'
+    update messages m set claim_id = null,
+    calls = m.calls + 1, attempts = m.attempts + :spent, error = :shown,
+    maybe_delivered = m.maybe_delivered or :ambiguous
+    , first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
+    , status = 'retrying', due_at = now() + :delay + interval '30 s'
+    from (
+        select id, claim_id, coalesce(moment, now()) as moment, words
+        from unnest(
+            cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:moments as timestamptz[]), cast(:words as text[])
+        ) as job (id, claim_id, moment, words)
+    ) job
+    where m.part = :part and m.id = job.id and m.claim_id = job.claim_id
+    returning m.mailing_id, m.id, m.attempts, job.moment, words
+), attempted as (
+    insert into attempts (message_id, part, number, at, error, words)
+    select id, :part, attempts + 1 - :spent, moment, :error, words from moved
+    on conflict do nothing
+)
+select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
+from moved group by mailing_id, quarter;
+
+-- shared.messages.record._SPARE
+with moved as (
+    update messages m set claim_id = null,
+    calls = m.calls + 1, attempts = m.attempts + :spent, error = :shown,
+    maybe_delivered = m.maybe_delivered or :ambiguous
+    , first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
+    , status = 'retrying', due_at = now() + :delay + interval '30 s'
     from (
         select id, claim_id, coalesce(moment, now()) as moment
         from unnest(
             cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:moments as timestamptz[])
         ) as job (id, claim_id, moment)
     ) job
-    where m.part = :part and m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id, job.moment
+    where m.part = :part and m.id = job.id and m.claim_id = job.claim_id
+    returning m.mailing_id, m.id, m.attempts, job.moment
 )
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
 from moved group by mailing_id, quarter;
 
 -- shared.messages.record._RETURN
 with moved as (
-    update messages m set claim_id = null, calls = m.calls + 1, status = 'pending', due_at = now() + :pause
+    update messages m set claim_id = null,
+    calls = m.calls + 1, attempts = m.attempts + :spent, error = :shown,
+    maybe_delivered = m.maybe_delivered or :ambiguous
+    , first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
+    , status = 'pending', due_at = now() + :pause
     from (
         select id, claim_id, coalesce(moment, now()) as moment
         from unnest(
             cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:moments as timestamptz[])
         ) as job (id, claim_id, moment)
     ) job
-    where m.part = :part and m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id, job.moment
+    where m.part = :part and m.id = job.id and m.claim_id = job.claim_id
+    returning m.mailing_id, m.id, m.attempts, job.moment
 )
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
 from moved group by mailing_id, quarter;
@@ -265,10 +362,14 @@ with moved as (
             cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:moments as timestamptz[])
         ) as job (id, claim_id, moment)
     ) job
-    where m.part = :part and m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id, job.moment
+    where m.part = :part and m.id = job.id and m.claim_id = job.claim_id
+    returning m.mailing_id, m.id, m.attempts, job.moment
 )
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
 from moved group by mailing_id, quarter;
+
+-- shared.messages.rescue._IN_ORDER
+set local enable_bitmapscan = off;
 
 -- shared.messages.rescue._LOST
 with lost as materialized (
@@ -288,11 +389,12 @@ with job as materialized (
     where m.status = 'sending' and m.due_at <= now()
 ), moved as (
     update messages m set claim_id = null, attempts = m.attempts + 1, calls = m.calls + 1, error = 'lease_lost',
-    maybe_delivered = true,
+    maybe_delivered = true, first_called_at = coalesce(m.first_called_at, now()), last_called_at = now(),
     status = case when job.last then 'unknown'::message_state else 'pending' end,
     due_at = case when job.last then null else now() end from job where m.part = :part and m.id = job.id
-    returning m.mailing_id, job.status as before, m.status as after
-)
+    returning m.mailing_id, m.id, m.attempts, job.status as before, m.status as after
+), done as (insert into attempts (message_id, part, number, at, error)
+    select id, :part, attempts, now(), 'lease_lost' from moved on conflict do nothing)
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
 -- shared.messages.retime._RETIME
@@ -350,6 +452,17 @@ cross join lateral (
     where part = :part and mailing_id = job.id and lane = 0 and status in ('pending', 'queued', 'retrying') and true
     order by due_at, id
     limit 1) next;
+
+-- shared.messages.wake._WAKE
+with job as materialized (
+    select id, due_at from messages m
+    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'queued', 'retrying') and due_at > now() and due_at >= coalesce(cast(:after as timestamptz), now())
+    and due_at <= now() + :within * interval '1 second' + interval '30 s' and error = 'provider_down'
+    order by due_at, id
+    limit :limit for update skip locked), moved as (
+    update messages m set due_at = now() from job where m.part = :part and m.id = job.id
+)
+select count(*), max(due_at) from job;
 
 -- shared.ledger.check._BY_INDEX
 select set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false), set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false);
@@ -474,11 +587,26 @@ insert into mailing_counters (mailing_id, slot, pending, queued, sending, retryi
 select mailing_id, -1, sum(pending), sum(queued), sum(sending), sum(retrying), sum(sent), sum(failed), sum(unknown), sum(expired), sum(cancelled), min(first_sent_at), max(last_sent_at)
 from gone group by mailing_id;
 
+-- shared.ledger.fold._FOLD_TALLIES
+with gone as (
+    delete from tallies where mailing_id = any(:mailing_ids) and slot <> :slot returning *
+)
+insert into tallies as t (mailing_id, quarter, slot, name, count)
+select mailing_id, quarter, :slot, name, sum(count) from gone group by mailing_id, quarter, name
+having sum(count) <> 0
+on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count;
+
 -- shared.ledger.repair._TO_BE_LOOKED_AT
 select id from mailings m
 where finished_at is null and audience_limit is not null or audience <> (
     select coalesce(sum(c.pending + c.queued + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0) from mailing_counters c where c.mailing_id = m.id)
 order by id;
+
+-- shared.ledger.repair._WITH_ROWS
+select id from mailings where id = any(:ids) and messages_removed_at is null order by id;
+
+-- shared.ledger.repair._LOCK_ROWS
+select id from mailings where id = :mailing_id and messages_removed_at is null for share;
 
 -- shared.ledger.repair._MEND_COUNTERS
 insert into mailing_counters as c (mailing_id, slot, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled)
@@ -515,6 +643,48 @@ select (total.mailings - counted.mailings)::bigint as mailings, (total.audience 
 -- shared.ledger.totals._MEND
 insert into ledger_totals as t (slot, mailings, audience, pending, queued, sending, retrying, sent, failed, unknown, expired, cancelled) values (0, :mailings, :audience, :pending, :queued, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled)
 on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, queued = t.queued + excluded.queued, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled;
+
+-- shared.rates.limits._RESERVE
+with limited as materialized (
+    select name, next_at, rate
+    from limits join unnest(cast(:names as text[]), cast(:rates as float[])) asked (name, rate) using (name)
+    where set_config('synchronous_commit', 'off', true) = 'off'
+    order by name for update of limits
+), seen as materialized (
+    select name, next_at, rate, clock_timestamp() as now from limited
+), free as (
+    select name, rate, now, greatest(1, floor(rate * extract(epoch from cast(:soon as interval)))) as most,
+    case when next_at <= now + 2 * cast(:soon as interval) + make_interval(secs => 1 / rate)
+    then greatest(next_at, now) else now end as at
+    from seen
+), decided as materialized (
+    select count(*) as found, max(now) as now, max(at) as at, max(1 / rate) as gap,
+    case when max(at) > max(now) + cast(:soon as interval) then 0
+    else least(min(most), cast(:wanted as int)) end as messages
+    from free
+), taken as (
+    update limits set next_at = decided.at + make_interval(secs => decided.messages / free.rate)
+    from free cross join decided where limits.name = free.name and decided.messages > 0
+)
+select found, cast(coalesce(messages, 0) as int) as messages, gap,
+cast(extract(epoch from at - now - case when messages > 0 then interval '0' else :soon end) as float) as wait
+from decided;
+
+-- shared.rates.limits._MAKE
+insert into limits (name, next_at) select unnest(cast(:names as text[])), now() on conflict do nothing;
+
+-- shared.rates.paces._NOTE
+insert into dispatcher_paces (dispatcher, pace, noted_at) values (:dispatcher, :pace, now())
+on conflict (dispatcher) do update set pace = excluded.pace, noted_at = excluded.noted_at;
+
+-- shared.rates.paces._PACES
+select pace from dispatcher_paces where noted_at > now() - cast(:alive as interval);
+
+-- shared.rates.paces._LEAVE
+delete from dispatcher_paces where dispatcher = :dispatcher;
+
+-- shared.rates.paces._FORGET_GONE
+delete from dispatcher_paces where noted_at < now() - cast(:age as interval);
 
 -- dispatcher_service.leading.chores.check_ledger._NEXT
 select id, audience from mailings where finished_at is null and audience_limit is not null and id > :after
@@ -554,16 +724,33 @@ from (
     from mailings where finished_at is null and id > :after order by id limit :limit
 ) part;
 
+-- dispatcher_service.leading.chores.wake_waiting._RETURNED
+select returned_at from provider_returns where lane = 0;
+
+-- dispatcher_service.leading.chores.wake_waiting._HINTED
+select m.id from (select distinct mailing_id from mailing_counters
+    where due_at <= now() + (:within + 60) * interval '1 second') hinted
+cross join lateral (select id, ends_at from mailings where id = hinted.mailing_id and finished_at is null limit 1) m
+order by m.ends_at, m.id;
+
 -- dispatcher_service.leading.isolation._WAIT_BRIEFLY
 select set_config('lock_timeout', :lock, true);
 
 -- dispatcher_service.leading.lease_guard._NOW
 select now();
 
+-- dispatcher_service.leading.session._SESSION
+select pg_backend_pid();
+
 -- dispatcher_service.leading.session._SETTINGS
-select set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
+select pg_backend_pid(),
+set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
 set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false),
 set_config('jit', 'off', false);
+
+-- dispatcher_service.leading.settled_ids._PLACE
+select cast(pg_current_wal_insert_lsn() as text) as now,
+coalesce(pg_current_wal_flush_lsn() >= cast(:before as pg_lsn), false) as is_written;
 
 -- dispatcher_service.leading.walk.WALK
 with found as (
@@ -579,7 +766,10 @@ with found as (
     select id from mailings where window_changed and paused_at is null and finished_at is null
     and cancelled_at is null and ends_at > now()
 )
-select m.part, not over and not cancelled and paused_at is null as may_be_fed,
+select m.part, not over and not cancelled and paused_at is null and not exists (
+    select from mailing_standings s where s.mailing_id = m.id and (
+        s.held_until > now()
+        or s.proven_at is null and s.refusals >= 50 and m.halted_at is null)) as may_be_fed,
 m.id, m.audience, m.ends_at, over, cancelled, closed_at is not null as closed,
 window_changed and starts_at <= now() and not over and not cancelled and paused_at is null as window_changed,
 launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched

@@ -189,8 +189,8 @@ class _Demo:
 
 
 def _faults(clients: int) -> Faults:
-    """Every kind. So rare that no message uses up its attempts; a refused token, which concerns all messages, just a
-    few times whatever the size."""
+    """Every kind. So rare that no message uses up its attempts; what concerns all
+    messages, a refused token or a redirect, just a few times whatever the size."""
     return Faults(
         rates={
             Fault.SERVER_ERROR: 0.03,
@@ -199,14 +199,16 @@ def _faults(clients: int) -> Faults:
             Fault.WRONG_CODE: 0.01,
             Fault.TRUNCATED: 0.005,
             Fault.ENDLESS: 0.001,
-            Fault.REDIRECT: 0.005,
             Fault.RESET: 0.01,
             Fault.HANG: 0.002,
             Fault.ACCEPT_RESET: 0.01,
             Fault.ACCEPT_HANG: 0.002,
             Fault.OTHER_ID: 0.005,
             Fault.CONTRADICTION: 0.002,
+            Fault.NO_CODE: 0.002,
+            Fault.CREATED: 0.002,
             Fault.UNAUTHORIZED: min(0.001, 2 / clients),
+            Fault.REDIRECT: min(0.001, 2 / clients),
         },
         latency_ms=50,
         jitter_ms=50,

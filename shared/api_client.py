@@ -120,8 +120,9 @@ class ApiClient:
         operator_codes: Iterable[str] = (),
         tags: Iterable[str] = (),
         send_window: tuple[str, str] | None = None,
+        priority: str = "normal",
     ) -> Json:
-        """send_window: from, until, such as ("09:00", "21:00")."""
+        """send_window: from, until, such as ("09:00", "21:00"). priority: urgent, normal or bulk."""
         window = send_window and {"from": send_window[0], "until": send_window[1]}
         body = {
             "text": text,
@@ -129,6 +130,7 @@ class ApiClient:
             "ends_at": ends_at.isoformat(),
             "filter": {"operator_codes": list(operator_codes), "tags": list(tags)},
             "send_window": window,
+            "priority": priority,
         }
         return self._create("/mailings/", body)
 

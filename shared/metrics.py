@@ -32,12 +32,25 @@ ERRORS = Counter("dispatcher_errors_total", "Provider calls that were not accept
 RESULTS_LATE = Counter("dispatcher_results_late_total", "Results that came after the lease was lost; not recorded")
 CALL_SECONDS = Histogram("dispatcher_call_seconds", "Time of one provider call", buckets=_SECONDS)
 CALLS_OPEN = Gauge("dispatcher_calls_open", "Provider calls in flight")
+PROVIDER_PACE = Gauge(
+    "dispatcher_provider_pace", "Calls per second that a provider was last found to take; 0 as long as it takes all"
+)
+PACE_FALLS = Counter("dispatcher_pace_falls_total", "Times that the provider said it was too much, and the pace fell")
 BREAKER_OPEN = Gauge("dispatcher_breaker_open", "1 while the breaker is open", ["reason"])
+ATTEMPTS_SPARED = Counter(
+    "dispatcher_attempts_spared_total", "Calls that failed and spent no attempt: the provider served nobody", ["error"]
+)
+MAILINGS_HELD = Counter("dispatcher_mailings_held_total", "Mailings held back: their calls came to nothing")
 BROKER_RECONNECTS = Counter("dispatcher_broker_reconnects_total", "Connections to the broker that were lost")
+KNOWN_ID = Gauge("dispatcher_known_id", "The highest id of a message that this process knows to have been given")
 STORE_RETRIES = Counter("dispatcher_store_retries_total", "Transactions tried again after the database failed")
 
 # The dispatcher: the feeder
 LEADER = Gauge("feeder_leader", "1 in the process that feeds")
+MAILINGS_HALTED = Counter("feeder_mailings_halted_total", "Mailings paused: the provider refused all of their messages")
+MESSAGES_WOKEN = Counter(
+    "feeder_messages_woken_total", "Messages that were due at once after an outage of the provider"
+)
 MESSAGES_CREATED = Counter("feeder_messages_created_total", "Messages created by launches")
 MESSAGES_PUBLISHED = Counter("feeder_messages_published_total", "Messages put on the broker")
 MESSAGES_RESCUED = Counter("feeder_messages_rescued_total", "Messages whose lease ran out")
@@ -53,6 +66,7 @@ TOTALS_DIFFERENCE = Gauge(
 )
 HINTS_MENDED = Counter("feeder_hints_mended_total", "Mailings with something to do that nobody would have looked at")
 BACKLOG = Gauge("feeder_backlog_jobs", "Jobs waiting on the broker")
+REMOVED = Counter("feeder_removed_total", "What was removed because it had been kept for long enough", ["what"])
 CHORE_LAST_RUN = Gauge("feeder_chore_last_run_seconds", "Unix time of the last completed run of a chore", ["chore"])
 SET_ASIDE = Gauge("feeder_set_aside", "Mailings for which a chore failed and is tried again", ["chore"])
 ACT_FAILURES = Counter("feeder_act_failures_total", "Acts for a mailing that failed", ["chore", "reason"])

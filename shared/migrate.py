@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import settings
-from shared.database.engine import ensure_database, first_line, make_engine, try_lock
+from shared.database.access import ensure_database
+from shared.database.engine import first_line, make_engine, try_lock
 from shared.database.grants import settle
 from shared.database.roles import Role
 from shared.domain.errors import SettingsError
@@ -50,7 +51,7 @@ def _wait_for_others(connection: Connection) -> None:
 
 def main() -> None:
     try:
-        without_roles = upgrade(ensure_database(settings.load()))
+        without_roles = upgrade(ensure_database(settings.load()).direct_url)
     except SettingsError as error:
         sys.exit(str(error))
     except SQLAlchemyError as error:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from shared.domain.errors import SettingsError
-from shared.domain.hosts import is_near
+from shared.domain.hosts import is_near, nodes
 from shared.domain.retry import DEFAULT_LADDER, RetryPolicy
 from shared.domain.timezones import zone
 
@@ -33,6 +33,7 @@ class Settings:
     """One attribute per variable, in lower case. Times are in seconds unless their type says otherwise."""
 
     database_url: str | None  # None: an embedded PostgreSQL under data_dir
+    database_direct_url: str | None  # PostgreSQL itself, where database_url is a pooler; None: it is none
     broker_url: str | None  # None: the table broker, in the database
     data_dir: Path
     api_host: str
@@ -50,6 +51,7 @@ class Settings:
     dispatch_rate: float  # messages per second over all dispatchers; 0: no limit
     retry_ladder: tuple[timedelta, ...]
     retry_attempts: int
+    retention_days: int  # after a mailing has finished; 0: nothing is ever removed
     default_timezone: str
     smtp_url: str | None
     report_from: str | None
@@ -72,6 +74,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     read = _Reader(os.environ if environment is None else environment)
     found = Settings(
         database_url=read("DATABASE_URL", _url("postgresql", "postgres"), None),
+        database_direct_url=read("DATABASE_DIRECT_URL", _url("postgresql", "postgres"), None),
         broker_url=read("BROKER_URL", _url("amqp", "amqps"), None),
         data_dir=read("DATA_DIR", Path, Path(".local")),
         api_host=read("API_HOST", str, "127.0.0.1"),
@@ -89,6 +92,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         dispatch_rate=read("DISPATCH_RATE", _number(0, 1_000_000), 0.0),
         retry_ladder=read("RETRY_LADDER", _ladder, DEFAULT_LADDER),
         retry_attempts=read("RETRY_ATTEMPTS", _integer(1, 1000), 10),
+        retention_days=read("RETENTION_DAYS", _integer(0, 36_500), 90),
         default_timezone=read("DEFAULT_TIMEZONE", zone, ZoneInfo("UTC")).key,
         smtp_url=read("SMTP_URL", _url("smtp", "smtps"), None),
         report_from=read("REPORT_FROM", _address, None),
@@ -101,6 +105,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         log_level=read("LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info"),
         log_format=read("LOG_FORMAT", _choice("json", "console"), "console"),
     )
+    if found.database_direct_url and not found.database_url:
+        raise SettingsError("DATABASE_DIRECT_URL must stand beside DATABASE_URL, which names the pooler.")
     if not found.provider_plaintext and _tells_everybody(found.provider_url, found.provider_token):
         raise SettingsError(
             "PROVIDER_URL must begin with https://, or everybody on the way to that host reads the credentials:"
@@ -113,6 +119,12 @@ def use_metrics_directory(directory: Path) -> None:
     """Tells prometheus_client, which looks only there, that several processes share one set of metrics."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
+
+_SOCKETS = ("postgresql", "postgres")
+"""Schemes of URLs that need no host."""
+
+_SEVERAL = (*_SOCKETS, "amqp", "amqps")
+"""Schemes of URLs that may name several hosts, separated by commas."""
 
 _ENCODED = "; in a name or password @ is written %40, / %2F, : %3A, ? %3F, # %23 and % %25"
 
@@ -138,7 +150,8 @@ def _url(*schemes: str) -> Callable[[str], str]:
         wanted = " or ".join(f"{scheme}://…" for scheme in schemes)
         try:
             parts = urlsplit(text)
-            port_is_fine = parts.port is None or parts.port > 0
+            hosts = [urlsplit(one) for one in (nodes(text) if parts.scheme in _SEVERAL else [text])]
+            port_is_fine = all(one.port is None or one.port > 0 for one in hosts)
         except ValueError:
             port_is_fine = False
         plain = text.isprintable() and " " not in text
@@ -146,7 +159,9 @@ def _url(*schemes: str) -> Callable[[str], str]:
             raise ValueError(f"must be a URL of the form {wanted}{_ENCODED if '@' in text else ''}")
         if parts.netloc.count("@") > 1:
             raise ValueError(f"must have one @{_ENCODED}")
-        if parts.scheme not in ("postgresql", "postgres") and not parts.hostname:
+        if parts.scheme in _SEVERAL and "://" in parts.path:
+            raise ValueError(f"must be one URL; several hosts stand before its path: {parts.scheme}://one,two:1234/…")
+        if not all(one.hostname for one in hosts) and (parts.scheme not in _SOCKETS or len(hosts) > 1):
             raise ValueError("must name a host")
         if parts.scheme in ("http", "https") and (parts.query or parts.fragment):
             raise ValueError("must end with a path")

@@ -15,7 +15,8 @@ from api_service.web.problems import Problem
 from api_service.web.work import Work
 from shared import clock, logs, migrate
 from shared.audit import Actor
-from shared.database.engine import ensure_database, first_line, make_engine
+from shared.database.access import ensure_database
+from shared.database.engine import first_line
 from shared.database.models import ApiKey
 from shared.settings import Settings
 
@@ -24,10 +25,10 @@ _log = logs.logger()
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """The exit code: 0, or 1 when the database or the user was wrong. Raises SettingsError."""
-    url = ensure_database(settings)
+    database = ensure_database(settings, needs_session=False)
     if settings.database_url is None:
-        migrate.upgrade(url)
-    engine = make_engine(url, "keys", pool_size=1)
+        migrate.upgrade(database.direct_url)
+    engine = database.engine("keys", pool_size=1)
     try:
         answer = _ACTIONS[options.action](options, Work(engine, Actor("command")))
     except Problem as error:

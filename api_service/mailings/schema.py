@@ -10,7 +10,8 @@ from api_service.web.page import PageSchema
 from api_service.web.reference import Reference
 from api_service.web.schema import BodySchema, ThingSchema, described, enumerated, settable
 from shared.domain.filter import Filter
-from shared.domain.mailing import MailingState
+from shared.domain.mailing import MailingState, PausedBecause
+from shared.domain.priority import Priority
 from shared.domain.text import shows_something
 from shared.domain.window import Window
 
@@ -112,11 +113,39 @@ class MailingSchema(ThingSchema):
         dump_only=True,
         metadata=described("Counts the changes of what users can set; `ETag` is made of it.", example=1),
     )
+    priority = fields.Enum(
+        Priority,
+        by_value=fields.String,
+        load_default=Priority.NORMAL,
+        metadata=enumerated(
+            "Priority",
+            "Its class. `urgent` goes before `normal`, and `normal` before `bulk`; within a class the nearest end goes"
+            " first. None is left without a tenth of the pace. May change after the launch.",
+            example="normal",
+        ),
+    )
     state = fields.Enum(
         MailingState,
         by_value=fields.String,
         dump_only=True,
         metadata=enumerated("MailingState", "Follows from the times and actions.", example="scheduled"),
+    )
+    paused_because = fields.Enum(
+        PausedBecause,
+        by_value=fields.String,
+        dump_only=True,
+        allow_none=True,
+        metadata=enumerated(
+            "PausedBecause",
+            "While it is paused: `person`, somebody did it; `halted`, the service did, since the provider refused the"
+            " first 50 messages and accepted none. Resumed, it is not halted again.",
+            example=None,
+        ),
+    )
+    provider_words = fields.String(
+        dump_only=True,
+        allow_none=True,
+        metadata=described("What the provider said when the mailing was halted, at most 300 bytes.", example=None),
     )
     created_at = Moment(
         dump_only=True, metadata=described("When it was stored.", example="2050-01-30T14:21:07.123456+00:00")
@@ -134,7 +163,7 @@ class MailingsQuerySchema(PageSchema):
 
 
 SETTABLE = settable(MailingSchema)
-STORED = MailingSchema._declared_fields.keys() - {"state", "statistics"}
+STORED = MailingSchema._declared_fields.keys() - {"state", "paused_because", "statistics"}
 FROZEN_AT_LAUNCH = frozenset(
     name for name, field in MailingSchema._declared_fields.items() if field.metadata.items() >= _FROZEN.items()
 )

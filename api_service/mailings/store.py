@@ -15,7 +15,7 @@ from api_service.web.page import After, Listing, Part, cut
 from api_service.web.problems import Frozen, Invalid, NotFound, TooLate
 from api_service.web.reference import taken, unique
 from shared.database.models import Mailing
-from shared.domain.mailing import ENDED, MailingState, mailing_state
+from shared.domain.mailing import ENDED, MailingState, mailing_state, paused_because
 from shared.ledger.figures import Figures, count_mailings, read_figures
 
 _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
@@ -119,6 +119,7 @@ def shown(mailing: Mailing, figures: Figures, now: datetime) -> dict[str, Any]:
     return {
         **{name: getattr(mailing, name) for name in STORED},
         "state": mailing_state(mailing, now),
+        "paused_because": paused_because(mailing, now),
         "statistics": counts(figures),
     }
 

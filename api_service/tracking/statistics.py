@@ -27,6 +27,7 @@ _MESSAGE = {
     "id": 1,
     "client_id": 1,
     "status": "retrying",
+    "calls": 1,
     "attempts": 1,
     "error": "server_error",
     "sent_at": None,
@@ -78,7 +79,14 @@ class MessageSchema(Schema):
     status = fields.Enum(
         MessageState, by_value=fields.String, required=True, metadata=enumerated("MessageState", _MEANINGS)
     )
-    attempts = fields.Integer(required=True, metadata=described("Calls of the provider that count.", example=1))
+    calls = fields.Integer(required=True, metadata=described("Calls of the provider.", example=1))
+    attempts = fields.Integer(
+        required=True,
+        metadata=described(
+            "Those of them that are spent: the provider may have taken the message, or served others and not this one.",
+            example=1,
+        ),
+    )
     error = fields.String(
         required=True,
         allow_none=True,
@@ -116,6 +124,14 @@ DetailStatisticsSchema = Schema.from_dict(
         ),
         "first_sent_at": Moment(required=True, allow_none=True, metadata=described("Null while nothing is sent.")),
         "last_sent_at": Moment(required=True, allow_none=True, metadata=described("Null while nothing is sent.")),
+        "messages_removed_at": Moment(
+            required=True,
+            allow_none=True,
+            metadata=described(
+                "Since when the messages themselves are not kept any more, RETENTION_DAYS after the mailing had"
+                " finished: `messages` is empty, and every figure stays. Null while they are."
+            ),
+        ),
         "messages": fields.List(fields.Nested(MessageSchema), required=True, metadata=described("One page of them.")),
     },
     name="DetailStatistics",
@@ -177,6 +193,7 @@ class DetailStatistics(MethodView):
             "repeated": 0,
             "first_sent_at": "2050-01-31T06:00:00.218374+00:00",
             "last_sent_at": "2050-01-31T06:00:01.004127+00:00",
+            "messages_removed_at": None,
             "messages": [_MESSAGE],
         },
         fails=[NotFound],
@@ -186,7 +203,8 @@ class DetailStatistics(MethodView):
 
         How many messages are in each state, attempts that did not succeed by kind of error, calls that were repeated
         because an answer was lost, first and last success; and one page of the messages, all or those in the state
-        `status`, in the order of their ids, which is that of their clients.
+        `status`, in the order of their ids, which is that of their clients. Messages that are removed are in no page
+        and in no total of pages, and in every count.
         """
         status = query.get("status")
         with working().look() as session:
@@ -204,6 +222,7 @@ class DetailStatistics(MethodView):
             "repeated": repeated,
             "first_sent_at": figures.first_sent_at,
             "last_sent_at": figures.last_sent_at,
+            "messages_removed_at": mailing.messages_removed_at,
             "messages": messages.rows,
         }
         return view, messages.headers()

@@ -26,6 +26,8 @@ def list_messages(
     figures: of the mailing, as of the same moment. They are counted already, so that the size of a mailing does
     not matter here.
     """
+    if mailing.messages_removed_at is not None:
+        return Listing([], part, 0)
 
     def number() -> int:
         return figures.audience if status is None else figures.states[status]

@@ -120,7 +120,7 @@ def register(app: Flask, blueprints: Sequence[Blueprint], *, with_keys: bool) ->
         api.spec.components.response(component_name(kinds), _failure(kinds), lazy=True)
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
-    app.register_blueprint(_swagger_ui())
+    app.register_blueprint(_swagger_ui(), url_prefix="/docs")
     app.register_blueprint(error_pages.blueprint)
     for path in ("/docs", "/docs/errors", "/docs/errors/<slug>"):  # by themselves, since these are open
         app.add_url_rule(path, "docs", _with_its_slash)
@@ -161,14 +161,15 @@ def _with_its_slash(**_: str) -> Any:
 
 
 def _swagger_ui() -> Any:
+    """Everything in it is named from the page's own place: a proxy may have put it under any path."""
     config = {
         "app_name": "Notification service",
-        "oauth2RedirectUrl": "/docs/oauth2-redirect.html",  # else it is built from the Host header
+        "oauth2RedirectUrl": "oauth2-redirect.html",  # else it is built from the Host header
         "validatorUrl": None,
         "displayRequestDuration": True,
         "tryItOutEnabled": True,
     }
-    return get_swaggerui_blueprint("/docs", "/openapi.json", config=config)
+    return get_swaggerui_blueprint(".", "../openapi.json", config=config)
 
 
 def _schema_name(schema: SchemaLike | str) -> str:

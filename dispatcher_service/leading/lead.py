@@ -1,13 +1,15 @@
 """The lead: one dispatcher launches due mailings, keeps a bounded backlog on the broker, and does the chores.
 
-One process leads, by an advisory lock on the connection of the leading thread; the others stand by. Three more threads
-work for as long as it leads: one launches, one has the broker, one checks and finishes. So neither a large launch nor a
-slow broker nor a look at every message keeps anything else waiting.
+One process leads, by an advisory lock on the connection of the leading thread; the others stand by. Four more threads
+work for as long as it leads: one launches, one has the broker, one checks and finishes, one makes and drops parts. So
+neither a large launch nor a slow broker nor a look at every message, nor whoever reads an old part, keeps anything else
+waiting.
 """
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,15 +20,19 @@ from dispatcher_service.leading.chores.check_ledger import ROUND
 from dispatcher_service.leading.chores.chore import Chore, Step
 from dispatcher_service.leading.feed import CHUNK, Feed
 from dispatcher_service.leading.isolation import Isolation
+from dispatcher_service.leading.keeper import Keeper
 from dispatcher_service.leading.launch import Launcher
 from dispatcher_service.leading.lease_guard import LeaseGuard
 from dispatcher_service.leading.publisher import Publisher
 from dispatcher_service.leading.session import own_connection
+from dispatcher_service.leading.settled_ids import SettledIds
 from dispatcher_service.leading.walk import Look, Walk
 from shared import metrics
 from shared.broker.base import Broker
 from shared.clock import ticks
 from shared.database.engine import first_line, try_lock
+from shared.domain.retention import KEEP_EVERYTHING, Retention
+from shared.domain.retry import DEFAULT_LADDER
 from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
@@ -61,43 +67,52 @@ class Leader:
         *,
         attempts: int,
         rate: float,
+        longest_rung: timedelta = DEFAULT_LADDER[-1],
         lease: float = 0.0,
         concurrency: int = CHUNK,
         idle_pause: float = IDLE_PAUSE,
         check_pause: float = ROUND,
+        learn: Callable[[int], object] = lambda _: None,
+        retention: Retention = KEEP_EVERYTHING,
     ) -> None:
-        """rate, lease, concurrency: as the dispatchers have them. idle_pause: seconds after a look that found nothing.
-        check_pause: seconds from one check of a mailing's ledger to the next."""
+        """attempts, rate, longest_rung, lease, concurrency: as the dispatchers have them. idle_pause: seconds after a
+        look that found nothing. check_pause: seconds from one check of a mailing's ledger to the next. learn: is told
+        the highest id of a message that was given for good. retention: how long messages are kept."""
         self._engine = engine
         self._broker = broker
-        self._attempts = attempts
+        self._attempts, self._longest_rung = attempts, longest_rung
         self._rate, self._concurrency = rate, concurrency
         self._idle_pause = idle_pause
+        self._learn = learn
         self._slot = Slot("leader")
         self._guard = LeaseGuard(lease)
         self._log = logger()
         self._stopping = threading.Event()
         self._leads = threading.Event()
         self._auditor = Auditor(engine, self._leads, check_pause)
+        self._keeper = Keeper(engine, broker, self._leads, retention)
         self._woken = threading.Event()
         self._thread = threading.Thread(target=self.run, name="feeder", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
         self._auditor.start()
+        self._keeper.start()
 
     @property
     def is_alive(self) -> bool:
-        return self._thread.is_alive() and self._auditor.is_alive
+        return self._thread.is_alive() and self._auditor.is_alive and self._keeper.is_alive
 
     def stop(self) -> None:
         self._stopping.set()
         self._auditor.stop()
+        self._keeper.stop()
         self._woken.set()
 
     def join(self, timeout: float) -> None:
         self._thread.join(timeout)
         self._auditor.join(timeout)
+        self._keeper.join(timeout)
 
     def run(self) -> None:
         """Stands by or leads, on one connection after the other."""
@@ -105,13 +120,14 @@ class Leader:
 
     def _serve(self, all_is_well: Callable[[], None]) -> None:
         try:
-            with own_connection(self._engine, silence=SILENCE) as connection:
-                while not self._try_to_lead(connection):
+            with own_connection(self._engine, silence=SILENCE, proves=True) as connection:
+                ids = SettledIds(self._learn)
+                while not self._try_to_lead(connection, ids):
                     all_is_well()
                     if self._stopping.wait(STANDBY_PAUSE):
                         return
                 all_is_well()
-                self._lead(connection)
+                self._lead(connection, ids)
         finally:
             self._leads.clear()
             metrics.LEADER.set(0)
@@ -119,19 +135,20 @@ class Leader:
     def _lost(self, error: SQLAlchemyError, pause: float) -> None:
         self._log.warning("feeder_lost_database", error=first_line(error), again_in=round(pause, 1))
 
-    def _try_to_lead(self, connection: Connection) -> bool:
+    def _try_to_lead(self, connection: Connection, ids: SettledIds) -> bool:
         with connection.begin():
-            self._guard.trusts(connection)  # it has to see the clock while it stands by
+            self._guard.trusts(connection)  # it has to see the clock while it stands by,
+            ids.look(connection)  # and how far ids are
             return try_lock(connection, LEADER_LOCK)
 
-    def _lead(self, connection: Connection) -> None:
+    def _lead(self, connection: Connection, ids: SettledIds) -> None:
         self._log.info("feeder_leads")
         metrics.LEADER.set(1)
         acts = Isolation(connection, self._slot)
         self._leads.set()
         with self._helpers() as (launcher, publisher):
             feed = Feed(publisher, rate=self._rate, concurrency=self._concurrency)
-            walk, chores = Walk(), all_chores(self._attempts, self._guard, self._auditor.offer)
+            walk, chores = Walk(), self._chores(ids, publisher)
             chores_by = 0.0
             try:
                 while not self._stopping.is_set():
@@ -153,6 +170,10 @@ class Leader:
                         feed.run(acts, fresh)
             finally:
                 acts.close()
+
+    def _chores(self, ids: SettledIds, publisher: Publisher) -> Sequence[Chore]:
+        offer, remember = self._auditor.offer, publisher.remember
+        return all_chores(self._attempts, self._guard, offer, self._longest_rung, ids=ids, remember=remember)
 
     def _do(self, chores: Sequence[Chore], step: Step) -> float:
         """Does the chores for which it is time; seconds until there is more to do, 0 where there is not."""

@@ -62,6 +62,7 @@ class Publisher:
         self._losses = 1  # of the session; whoever led before may have ended before it had published what it queued
         self._handed: deque[Batch] = deque()
         self._failed: deque[Batch] = deque()
+        self._given = 0  # the highest id that is to be remembered; 0: nothing new
 
     def start(self) -> None:
         self._thread.start()
@@ -106,6 +107,12 @@ class Publisher:
             self._failed.clear()
             return failed
 
+    def remember(self, given: int) -> None:
+        """The highest id that was given, for the broker to keep. What is lost with a session is told again."""
+        with self._lock:
+            self._given = given
+        self._wake()
+
     # ---- the thread's own
 
     def run(self) -> None:
@@ -148,6 +155,7 @@ class Publisher:
     def _publish_until(self, session: Session, moment: float) -> None:
         """What is handed over, until it is time for the next look."""
         while not self._stopping.is_set():
+            self._tell(session)
             if batches := self._take_handed():
                 self._publish(session, batches)
                 moment = ticks() + self._pause()
@@ -155,6 +163,12 @@ class Publisher:
                 self._receive(session, max(left, 0) or LATEST)
             else:
                 return
+
+    def _tell(self, session: Session) -> None:
+        if given := self._given:
+            session.remember(given)
+            with self._lock:
+                self._given = 0 if self._given == given else self._given
 
     def _pause(self) -> float:
         return self._backlog.pause() if self._is_wanted else LATEST

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import DisconnectionError
 
 LOCK_PATIENCE = 0.1
 """Seconds that a statement waits for a row that somebody else has locked."""
@@ -13,19 +14,20 @@ STATEMENT_PATIENCE = 5.0
 
 
 @contextmanager
-def own_connection(engine: Engine, *, silence: float = 0.0) -> Iterator[Connection]:
+def own_connection(engine: Engine, *, silence: float = 0.0, proves: bool = False) -> Iterator[Connection]:
     """A connection for one thread of the leader.
 
     It is closed at the end and not given back to the pool, where it would keep the lock and the settings. No commit on
     it waits for the disk. If the database crashes, the last ones may be taken back, and are made again. Nothing can
     have been sent of them: a claim is committed, to the disk, after what it claims.
 
-    silence: seconds after which the server ends a session that says nothing; 0: never.
+    silence: seconds after which the server ends a session that says nothing; 0: never. proves: every transaction first
+    sees that it is in the session of the first one, and so still has what that holds; or raises DisconnectionError.
     """
     with engine.connect() as connection:
         try:
             with connection.begin():
-                connection.execute(
+                session = connection.scalar(
                     _SETTINGS,
                     {
                         "silence": _milliseconds(silence),
@@ -33,9 +35,20 @@ def own_connection(engine: Engine, *, silence: float = 0.0) -> Iterator[Connecti
                         "statement": _milliseconds(STATEMENT_PATIENCE),
                     },
                 )
+            if proves:
+                event.listen(connection, "begin", lambda connection: _prove(connection, session))
             yield connection
         finally:
             connection.invalidate()
+
+
+def _prove(connection: Connection, session: int | None) -> None:
+    """A lock that was taken in another session is no lock of ours."""
+    if connection.scalar(_SESSION) != session:
+        raise DisconnectionError("The session is another one now: a pooler stands between, see DATABASE_DIRECT_URL.")
+
+
+_SESSION = text("select pg_backend_pid()")
 
 
 def _milliseconds(seconds: float) -> str:
@@ -43,7 +56,8 @@ def _milliseconds(seconds: float) -> str:
 
 
 _SETTINGS = text("""
-    select set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
+    select pg_backend_pid(),
+           set_config('synchronous_commit', 'off', false), set_config('idle_session_timeout', :silence, false),
            set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false),
            set_config('jit', 'off', false)
 """)

@@ -16,6 +16,7 @@ from dispatcher_service.leading.isolation import Isolation
 from shared.clock import ticks
 from shared.messages.parts import Place
 from shared.messages.waiting import find_waiting
+from shared.standing import is_blocked
 
 
 class Mailing(NamedTuple):
@@ -126,7 +127,7 @@ def due_mailings(connection: Connection) -> Sequence[Mailing]:
 
 # A paused mailing is launched only to be closed, when its end has passed.
 # `limit 1`: by the id and by nothing else, whatever the statistics promise.
-WALK = text("""
+WALK = text(f"""
     with found as (
         select mailing_id as id from mailing_counters where due_at <= now()
         union
@@ -140,7 +141,7 @@ WALK = text("""
         select id from mailings where window_changed and paused_at is null and finished_at is null
           and cancelled_at is null and ends_at > now()
     )
-    select m.part, not over and not cancelled and paused_at is null as may_be_fed,
+    select m.part, not over and not cancelled and paused_at is null and not {is_blocked("m")} as may_be_fed,
            m.id, m.audience, m.ends_at, over, cancelled, closed_at is not null as closed,
            window_changed and starts_at <= now() and not over and not cancelled and paused_at is null as window_changed,
            launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched

@@ -32,6 +32,15 @@ class Pick:
     message_ids: list[int] = field(default_factory=list)
     jobs: list[tuple[Held, int]] = field(default_factory=list)
 
+    def cut(self, most: int) -> "Pick":
+        """No more than so many of them, from the first job on."""
+        jobs, room = [], most
+        for held, count in self.jobs:
+            if room > 0:
+                jobs.append((held, min(room, count)))
+                room -= count
+        return Pick(self.message_ids[:most], jobs)
+
 
 @dataclass(slots=True)
 class OpenClaim:

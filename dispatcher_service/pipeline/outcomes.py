@@ -1,4 +1,4 @@
-"""What became of attempts, for people: metrics and log lines."""
+"""What became of calls, for people: metrics and log lines."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -26,14 +26,18 @@ def show_outcomes(batch: Sequence[Result], verdicts: Sequence[Verdict], late: in
         if verdict.error is None:
             continue
         metrics.ERRORS.labels(verdict.error).inc()
+        if not verdict.is_spent:
+            metrics.ATTEMPTS_SPARED.labels(verdict.error).inc()
         if isinstance(verdict.decision, HandBack):
             metrics.MESSAGES_HANDED_BACK.labels(verdict.error).inc()
         elif isinstance(verdict.decision, Finish):
             log.info(
                 "message_not_sent",
                 state=verdict.decision.state,
-                error=verdict.error,
-                attempts=verdict.message.attempts + 1,
+                error=verdict.shown_error,
+                words=verdict.words,
+                calls=verdict.message.calls + 1,
+                attempts=verdict.message.attempts + verdict.is_spent,
                 mailing_id=verdict.message.mailing_id,
                 message_id=verdict.message.id,
                 client_id=verdict.message.client_id,

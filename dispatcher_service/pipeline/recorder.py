@@ -1,29 +1,36 @@
 """The database's thread: claims messages and writes what became of them, in one transaction at a time."""
 
+import random
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from dispatcher_service.pipeline.allowance import Allowance
 from dispatcher_service.pipeline.in_hand import Held, InHand, Pick
 from dispatcher_service.pipeline.intake import Intake
 from dispatcher_service.pipeline.outcomes import show_outcomes
 from dispatcher_service.pipeline.settling import Settlement, retry_jobs
+from dispatcher_service.pipeline.standing import Standing
 from dispatcher_service.sending.attempt import Result, attempts
 from dispatcher_service.sending.sender import Sender
 from shared import metrics
 from shared.clock import ticks
-from shared.database.engine import first_line
+from shared.database.engine import first_line, one_statement
 from shared.domain.retry import RetryPolicy
 from shared.ledger.entries import open_entries
 from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
 from shared.messages.claim import Claim, claim_messages
+from shared.messages.probe import find_probe
 from shared.messages.record import record_verdicts
+from shared.rates.limits import reserve
+from shared.rates.paces import PaceNote
+from shared.standing import provider_returned
 
 RECORD_ROWS = 600
 RECORD_DELAY = 0.03
@@ -49,27 +56,34 @@ class Recorder:
         *,
         lease: float,
         own_lease: float,
-        rate: float,
+        limits: Mapping[str, float],
+        learn: Callable[[int], object],
         stopping: threading.Event,
         closing: threading.Event,
     ) -> None:
-        """lease: seconds that a claim lasts by the database's clock. own_lease: those of them that we count on. rate:
-        messages per second over all dispatchers, 0 for no limit. stopping: nothing new is claimed. closing: leave,
-        whatever is not recorded."""
+        """lease: seconds that a claim lasts by the database's clock. own_lease: those of them that we count on. limits:
+        messages per second over all dispatchers, by the names of `shared.rates.limits`. learn: is told the highest id
+        of each claim. stopping: nothing new is claimed. closing: leave, whatever is not recorded."""
         self._engine = engine
         self._policy = policy
         self._sender = sender
         self._intake = intake
         self._lease, self._own_lease = lease, own_lease
-        self._rate = rate
+        self._limits = limits
+        self._allowance = Allowance(random.random)
+        self._learn = learn
         self._stopping, self._closing = stopping, closing
         self._slot = Slot("recorder")
+        self._pace_note = PaceNote()
         self._log = logger()
         self._woken = threading.Event()
         self._received: deque[Held] = deque()  # written by the intake's thread, read by this one
         self._results: deque[Result] = deque()  # written by the sender's thread, read by this one
 
         self._in_hand = InHand()
+        self._standing = Standing()
+        self._outages = 0  # of the provider, those whose end is written down
+        self._last_probed: int | None = None  # the mailing of the last probe
         self._unrecorded: deque[Result] = deque()
         self._last_claim = 0.0
         self._is_shaken = False  # the last transaction failed
@@ -128,23 +142,30 @@ class Recorder:
         """
         results = self._due_results()
         picks = {} if self._is_shaken and results else self._picks(at_once=bool(results))
-        if not results and not picks:
+        if not results and not picks and not self._pace_note.is_due:
             return
         since = ticks()
         verdicts = [result.verdict(self._policy) for result in results]
         lease, pause = timedelta(seconds=self._lease), timedelta(seconds=self._sender.pause)
+        stuck, outages = self._sender.take_stuck(), self._sender.outages
         claims: list[Claim | None] = []
         try:
             with connection.begin(), open_entries(connection, self._slot) as entries:
+                if self._pace_note.is_due:
+                    self._pace_note.write(connection, self._sender.speed)
                 late = record_verdicts(connection, entries, verdicts, pause) if verdicts else 0
+                self._standing.write(connection, entries, results, stuck)
+                if outages != self._outages:
+                    provider_returned(connection)
+                picks = self._allowed(connection, picks)
                 for mailing_id, pick in picks.items():
-                    claims.append(
-                        claim_messages(connection, entries, mailing_id, pick.message_ids, lease=lease, rate=self._rate)
-                    )
+                    claims.append(claim_messages(connection, entries, mailing_id, pick.message_ids, lease=lease))
         except SQLAlchemyError:
             self._hand_back(picks.values(), claims, since)
             raise
         self._is_shaken = False
+        self._outages = outages
+        self._standing.confirm()
         for pick, claim in zip(picks.values(), claims, strict=True):
             self._take_claim(pick, claim, since)
         if results:
@@ -179,18 +200,35 @@ class Recorder:
         if not at_once and room < self._sender.load and now - self._last_claim < CLAIM_DELAY:
             return {}
         picks = self._in_hand.pick(room)
+        if picks and self._limits:
+            picks = self._in_hand.pick(self._reserved(sum(len(pick.message_ids) for pick in picks.values())))
         if picks:
             self._last_claim = now
         return picks
 
+    def _allowed(self, connection: Connection, picks: Mapping[int, Pick]) -> dict[int, Pick]:
+        """What of it may be claimed. While the breaker is open that is a probe, if there is one in the database; it may
+        be of another mailing than those in hand."""
+        if picks and self._sender.is_probing and (probe := find_probe(connection, self._last_probed)):
+            self._last_probed = probe.mailing_id
+            return {probe.mailing_id: Pick([probe.message_id])}
+        room = self._standing.room(connection, picks)
+        for mailing_id in room.none:
+            self._in_hand.take(picks[mailing_id])  # it is published again when it may be claimed
+        limited = {one: pick.cut(room.some[one]) if one in room.some else pick for one, pick in picks.items()}
+        return {one: pick for one, pick in limited.items() if pick.message_ids and one not in room.none}
+
     def _room(self) -> int:
-        """How many messages to claim now. Where the rate is limited, no more than can be sent soon."""
-        if self._stopping.is_set():
-            return 0
-        room = self._sender.room
-        if self._rate:
-            room = min(room, max(1, int(self._rate / 2)) - self._sender.unsent)
-        return max(0, room)
+        """How many messages the sender has room for."""
+        return 0 if self._stopping.is_set() else self._sender.room
+
+    def _reserved(self, wanted: int) -> int:
+        """How many of these messages may be claimed by the limits. What is claimed can go out within half a second."""
+        if self._allowance.asks(ticks()):
+            with one_statement(self._engine) as connection:
+                reserved = reserve(connection, self._limits, wanted)
+            self._allowance.got(*reserved, ticks())
+        return min(wanted, self._allowance.left(ticks()))
 
     def _take_claim(self, pick: Pick, claim: Claim | None, since: float) -> None:
         """What was claimed goes to the sender. since: when the claim was asked for."""
@@ -199,15 +237,17 @@ class Recorder:
         metrics.MESSAGES_CLAIMED.inc(len(claimed))
         metrics.MESSAGES_SKIPPED.inc(len(pick.message_ids) - len(claimed))
         if claim:
+            self._learn(max((message.id for message in claimed), default=0))
             self._in_hand.own(pick, claim.id, len(claim.messages))
-            self._sender.offer(attempts(claim, since, self._own_lease, self._rate))
+            moments = self._allowance.use(len(claim.messages)) if self._limits else ()
+            self._sender.offer(attempts(claim, since, self._own_lease, moments))
 
     def _hand_back(self, picks: Iterable[Pick], claims: Iterable[Claim | None], since: float) -> None:
         """Claims of which nobody knows whether they were committed. If they were not, this moves nothing."""
         for pick, claim in zip(picks, claims, strict=False):
             if claim:
                 self._in_hand.own(pick, claim.id, len(claim.messages))
-                unmade = attempts(claim, since, self._own_lease, self._rate)
+                unmade = attempts(claim, since, self._own_lease)
                 self._unrecorded.extend(Result(attempt, None, since) for attempt in unmade)
 
     def _forget(self, results: Sequence[Result]) -> None:
@@ -227,6 +267,9 @@ class Recorder:
 
     def _let_go(self) -> None:
         """Jobs that need not be held any longer are acked."""
-        if done := self._in_hand.let_go(self._room()):
+        room = self._room()
+        if self._limits:
+            room = min(room, self._allowance.left(ticks()))
+        if done := self._in_hand.let_go(room):
             self._intake.settle(Settlement({}, done))
         self._intake.hurry()

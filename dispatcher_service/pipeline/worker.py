@@ -1,7 +1,7 @@
 """One dispatcher's pipeline, put together: three threads, and how they end."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine
 
@@ -13,6 +13,7 @@ from dispatcher_service.sending.sender import Sender
 from shared.broker.base import Broker
 from shared.clock import ticks
 from shared.domain.retry import RetryPolicy
+from shared.rates import limits
 
 LEASE_MARGIN = 60.0
 """Seconds that a lease lasts, by the database's clock, beyond the provider's time-out."""
@@ -41,12 +42,12 @@ class Worker:
         timeout: float,
         concurrency: int,
         rate: float,
+        learn: Callable[[int], object] = lambda _: None,
     ) -> None:
+        """learn: is told the highest id of each claim."""
         self._stopping = threading.Event()  # nothing new is begun
         self._closing = threading.Event()  # everything is recorded: settle and leave
-        # At a low rate a message waits long for its moment; without a lease that lasts it would never be sent.
-        turn = timeout + (1 / rate if rate else 0.0)
-        self.lease = turn + LEASE_MARGIN
+        self.lease = timeout + LEASE_MARGIN
         self._intake = Intake(broker, self._hold, stopping=self._stopping, closing=self._closing)
         self._sender = Sender(
             provider_url, provider_token, timeout=timeout, concurrency=concurrency, deliver=self._take_results
@@ -57,8 +58,9 @@ class Worker:
             self._sender,
             self._intake,
             lease=self.lease,
-            own_lease=turn + min(OWN_MARGIN, LEASE_MARGIN),
-            rate=rate,
+            own_lease=timeout + min(OWN_MARGIN, LEASE_MARGIN),
+            limits={limits.DISPATCH: rate} if rate else {},
+            learn=learn,
             stopping=self._stopping,
             closing=self._closing,
         )

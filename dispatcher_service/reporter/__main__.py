@@ -21,7 +21,7 @@ from dispatcher_service.reporter.mail import MailError, MailServer
 from dispatcher_service.reporter.post import Post, Posting
 from dispatcher_service.reporter.reporter import Reporter
 from shared import clock, logs, migrate
-from shared.database.engine import ensure_database, make_engine
+from shared.database.access import ensure_database
 from shared.domain.errors import SettingsError
 from shared.metrics_port import listen_there_or_anywhere
 from shared.settings import Settings, load
@@ -143,10 +143,10 @@ def _work(reporter: Reporter, stop: threading.Event) -> int:
 
 
 def _engine(settings: Settings) -> Engine:
-    url = ensure_database(settings)
+    database = ensure_database(settings)
     if settings.database_url is None:
-        migrate.upgrade(url)  # a deployment migrates by itself; the embedded database has nobody else
-    return make_engine(url, "reporter", pool_size=2)
+        migrate.upgrade(database.direct_url)  # a deployment migrates by itself; the embedded database has nobody else
+    return database.direct_engine("reporter", pool_size=2)
 
 
 def _post(engine: Engine, settings: Settings) -> Post:

@@ -3,12 +3,15 @@
 Times are in seconds on the clock `shared.clock.ticks`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import repeat
 from typing import NamedTuple
 
+from dispatcher_service.sending.blame import Blame
 from shared.clock import ticks
-from shared.domain.retry import HandBack, Outcome, OutcomeKind, RetryPolicy
+from shared.domain.retry import HandBack, Outcome, OutcomeKind, RetryPolicy, Tried
 from shared.messages.claim import Claim, Claimed
 from shared.messages.record import Verdict
 
@@ -31,7 +34,7 @@ class DatabaseClock:
 
 
 class Attempt(NamedTuple):
-    """not_before: set by the rate limit. start_by: a call that could have started STALE seconds ago is not begun any
+    """not_before: set by a limit. start_by: a call that could have started STALE seconds ago is not begun any
     more; by then the mailing may have been paused or cancelled, so the message is to be claimed anew. deadline: nothing
     is handed over from here on. lease_until: from here on the message may belong to somebody else."""
 
@@ -42,40 +45,52 @@ class Attempt(NamedTuple):
     deadline: float
     lease_until: float
 
+    @property
+    def called_before(self) -> float | None:
+        """When the message's previous call had ended; None: there was none."""
+        before = self.message.last_called_at
+        return None if before is None else self.clock.ticks_at(before)
+
 
 class Result(NamedTuple):
-    """outcome: None where the call was not made, so that no attempt is spent. at: when this was known."""
+    """outcome: None where the call was not made. at: when this was known. blame: who answers for the call."""
 
     attempt: Attempt
     outcome: Outcome | None
     at: float
+    blame: Blame = Blame.MESSAGE
 
     def verdict(self, policy: RetryPolicy) -> Verdict:
         """What is to become of the message."""
-        message = self.attempt.message
-        if self.outcome is None:
+        message, outcome = self.attempt.message, self.outcome
+        if outcome is None:
             return Verdict(message, HandBack())
+        is_spent, is_ambiguous = self.blame is Blame.MESSAGE, outcome.kind is OutcomeKind.AMBIGUOUS
         answered_at = self.attempt.clock.at(self.at)
-        decision = policy.decide(
-            self.outcome, message.attempts + 1, answered_at, message.ends_at, maybe_delivered=message.repeat
+        first_at = message.first_called_at or answered_at
+        tried = Tried(
+            calls=message.calls + 1,
+            attempts=message.attempts + is_spent,
+            since=(answered_at - first_at).total_seconds(),
+            maybe_delivered=message.repeat or is_ambiguous,
         )
-        return Verdict(message, decision, self.outcome.error, self.outcome.kind is OutcomeKind.AMBIGUOUS, answered_at)
+        decision = policy.decide(outcome, tried, (message.ends_at - answered_at).total_seconds())
+        return Verdict(message, decision, outcome.error, is_ambiguous, answered_at, is_spent, outcome.words)
 
 
 STALE = 0.5
 
 
-def attempts(claim: Claim, since: float, lease: float, rate: float) -> list[Attempt]:
+def attempts(claim: Claim, since: float, lease: float, moments: Sequence[float] = ()) -> list[Attempt]:
     """The attempts of a claim that was asked for at `since`.
 
     The statement read the database's clock a little later than that, so the deadlines err on the early side.
+    moments: before which each must not begin; none where there is no limit.
     """
     clock = DatabaseClock(claim.now, since)
-    gap = 1 / rate if rate else 0.0
     made = []
-    for number, message in enumerate(claim.messages):
-        not_before = since + claim.wait + number * gap
+    for message, not_before in zip(claim.messages, moments or repeat(since, len(claim.messages)), strict=True):
         deadline = clock.ticks_at(message.deadline)
         start_by = min(deadline, max(not_before, ticks()) + STALE)
-        made.append(Attempt(message, clock, not_before, start_by, deadline, since + claim.wait + lease))
+        made.append(Attempt(message, clock, not_before, start_by, deadline, since + lease))
     return made

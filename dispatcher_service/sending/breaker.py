@@ -15,17 +15,21 @@ class Breaker:
     """Closed: everything may be sent. Open: nothing, for a pause that doubles with every probe that fails. After the
     pause: one attempt at a time, the probe, until one shows a sign of life.
 
-    An answer that accepts or refuses a message is a sign of life. A refused token opens at once: every message would
-    meet it. Old news count for nothing: a call that hangs says how the provider was when it began, and there may have
-    been signs of life since. `now` is in seconds on a clock that never steps back.
+    An answer that accepts or refuses a message is a sign of life. What every message would meet (a refused token, an
+    empty account, a wrong address) opens it at once. Old news count for nothing: a call that hangs says how the
+    provider was when it began, and there may have been signs of life since. `now` is in seconds on a clock that never
+    steps back.
     """
 
     def __init__(self) -> None:
         self.reason: Error | None = None  # why it is open; None: closed
         self._failures = 0
+        self._is_outage = False
         self._pause = FIRST_PAUSE
         self._alive_at = 0.0  # the last sign of life
         self._probe_at = 0.0  # while it is open: the end of the pause
+        self.outages = 0
+        """Those that are over. A single answer that opened it, and a probe that was served at once, are none."""
 
     @property
     def is_open(self) -> bool:
@@ -43,10 +47,12 @@ class Breaker:
 
     def observe(self, outcome: Outcome, started: float, now: float) -> None:
         """Takes the outcome of an attempt into account. started: when its call was begun."""
-        if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.REFUSED):
-            self.reason, self._failures, self._alive_at = None, 0, now
+        if outcome.is_served:
+            self.outages += self._is_outage
+            self.reason, self._is_outage, self._failures, self._alive_at = None, False, 0, now
         elif started >= (self._probe_at if self.is_open else self._alive_at):  # else it is old news
             self._failures += 1
+            self._is_outage |= self.is_open or self._failures >= THRESHOLD
             if outcome.kind is OutcomeKind.UNAUTHORIZED or self._failures >= THRESHOLD:
                 self._open(outcome.error, now)
 

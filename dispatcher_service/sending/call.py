@@ -113,10 +113,16 @@ class Call:
             return Answer(status, body)
         return Answer(status, body, float(max(0, self.handle.getinfo(pycurl.RETRY_AFTER))))
 
-    def failure(self, code: int) -> Failure:
-        """What libcurl's error means for the message. The size of the request stays 0 until some of it is written."""
+    def failure(self, code: int) -> Answer | Failure:
+        """What libcurl's error means for the message. The size of the request stays 0 until some of it is written.
+
+        A status that came says what the provider thinks of it, even if the rest of the answer is lost, unless it
+        sounds like success: then the rest is what counts.
+        """
         if self.handle.getinfo(pycurl.REQUEST_SIZE) == 0:
             return Failure.NOT_SENT
+        if self.handle.getinfo(pycurl.RESPONSE_CODE) >= 300:
+            return self.answer()
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return Failure.TIMED_OUT
         return Failure.BROKEN if code in _NO_ANSWER else Failure.LOST

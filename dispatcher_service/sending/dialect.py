@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from shared.domain.message import Error
-from shared.domain.retry import ACCEPTED, Outcome, OutcomeKind
+from shared.domain.retry import ACCEPTED, MAX_WORDS, Outcome, OutcomeKind
 
 MAX_BODY = 64 * 1024
 """An answer that is longer, in bytes, is no answer of the contract."""
@@ -18,7 +18,7 @@ class Failure(StrEnum):
     NOT_SENT = "not sent"  # no connection, DNS, TLS: the request was not written
     TIMED_OUT = "timed out"  # no answer in time after the request was written
     LOST = "lost"  # the connection broke after the request was written
-    BROKEN = "broken"  # an answer came, but it was truncated, too long or no HTTP
+    BROKEN = "broken"  # what came sounds like success, but is truncated or too long; or it is no HTTP
 
 
 class Answer(NamedTuple):
@@ -44,25 +44,48 @@ def _quoted(text: str) -> str:
 
 
 def outcome(answer: Answer | Failure) -> Outcome:
-    """What an attempt led to. Never raises, whatever the provider answered."""
+    """What a call led to. Never raises, whatever the provider answered."""
     if isinstance(answer, Failure):
         return _FAILURES[answer]
-    match answer.status:
-        case 200:
-            found = _meaning(answer.body)
-        case 401 | 403:
-            found = Outcome(OutcomeKind.UNAUTHORIZED, Error.UNAUTHORIZED)
-        case 429:
-            found = _transient(Error.RATE_LIMITED, answer.retry_after)
-        case status if status in (408, 425) or status >= 500:
-            found = _transient(Error.SERVER_ERROR, answer.retry_after)
-        case status if status >= 400:
-            found = Outcome(OutcomeKind.REFUSED, Error.REJECTED)
-        case status if status >= 300:
-            found = _transient(Error.REDIRECTED)
-        case _:
-            found = _transient(Error.BAD_ANSWER)
-    return found
+    if 200 <= answer.status < 300:
+        return _meaning(answer.body)
+    kind, error = _BY_STATUS.get(answer.status) or _by_class(answer.status)
+    # Of the others only 429 and 5xx ask for time; a redirect's Retry-After is about the other address.
+    wait = answer.retry_after if kind in (OutcomeKind.TRANSIENT, OutcomeKind.LIMITED) else 0.0
+    return Outcome(kind, error, wait, words(answer.body))
+
+
+_OURS_TO_MEND = OutcomeKind.UNAUTHORIZED
+
+_BY_STATUS = {
+    401: (_OURS_TO_MEND, Error.UNAUTHORIZED),
+    402: (_OURS_TO_MEND, Error.UNPAID),
+    403: (_OURS_TO_MEND, Error.UNAUTHORIZED),
+    404: (_OURS_TO_MEND, Error.WRONG_ADDRESS),
+    405: (_OURS_TO_MEND, Error.WRONG_ADDRESS),
+    407: (_OURS_TO_MEND, Error.UNAUTHORIZED),
+    408: (OutcomeKind.TRANSIENT, Error.SERVER_ERROR),
+    410: (_OURS_TO_MEND, Error.WRONG_ADDRESS),
+    425: (OutcomeKind.TRANSIENT, Error.SERVER_ERROR),
+    429: (OutcomeKind.LIMITED, Error.RATE_LIMITED),
+}
+
+
+def _by_class(status: int) -> tuple[OutcomeKind, Error]:
+    if status >= 500:
+        return OutcomeKind.TRANSIENT, Error.SERVER_ERROR
+    if status >= 400:
+        return OutcomeKind.REFUSED, Error.REJECTED
+    if status >= 300:
+        return _OURS_TO_MEND, Error.REDIRECTED
+    return OutcomeKind.AMBIGUOUS, Error.BAD_ANSWER  # no final status at all
+
+
+def words(body: bytes) -> str:
+    """What the provider said, for people: its printable characters, at most MAX_WORDS bytes of them."""
+    said = body[: 4 * MAX_WORDS].decode("utf-8", "replace")
+    said = " ".join("".join(each if each.isprintable() else " " for each in said).split())
+    return said.encode()[:MAX_WORDS].decode("utf-8", "ignore")
 
 
 def _meaning(body: bytes) -> Outcome:
@@ -70,16 +93,18 @@ def _meaning(body: bytes) -> Outcome:
 
 
 def _read(body: bytes) -> Outcome:
+    """Of an answer that sounds like success. `False` and `0.0` equal 0 in Python, but are not the code 0 of the
+    contract; nor is anything but a whole number another code, with which the provider would say no."""
     try:
         answer = json.loads(body, object_pairs_hook=_members)
     except _Contradiction:
-        return Outcome(OutcomeKind.AMBIGUOUS, Error.CONTRADICTION)
+        return Outcome(OutcomeKind.AMBIGUOUS, Error.CONTRADICTION, words=words(body))
     except (ValueError, RecursionError):
-        return _transient(Error.BAD_ANSWER)
-    # `False` and `0.0` equal 0 in Python, but are not the code 0 of the contract.
-    if isinstance(answer, dict) and type(answer.get("code")) is int and answer["code"] == 0:
-        return ACCEPTED
-    return _transient(Error.BAD_ANSWER)
+        answer = None
+    code = answer.get("code") if isinstance(answer, dict) else None
+    if type(code) is not int:
+        return Outcome(OutcomeKind.AMBIGUOUS, Error.BAD_ANSWER, words=words(body))
+    return ACCEPTED if code == 0 else Outcome(OutcomeKind.TRANSIENT, Error.DECLINED, words=words(body))
 
 
 class _Contradiction(Exception):
@@ -99,14 +124,9 @@ _SHORT = 256
 
 _meaning_in_short = lru_cache(maxsize=256)(_read)
 
-
-def _transient(error: Error, wait: float = 0.0) -> Outcome:
-    return Outcome(OutcomeKind.TRANSIENT, error, wait)
-
-
 _FAILURES = {
-    Failure.NOT_SENT: _transient(Error.UNREACHABLE),
+    Failure.NOT_SENT: Outcome(OutcomeKind.TRANSIENT, Error.UNREACHABLE),
     Failure.TIMED_OUT: Outcome(OutcomeKind.AMBIGUOUS, Error.TIMED_OUT),
     Failure.LOST: Outcome(OutcomeKind.AMBIGUOUS, Error.CONNECTION_LOST),
-    Failure.BROKEN: _transient(Error.BAD_ANSWER),
+    Failure.BROKEN: Outcome(OutcomeKind.AMBIGUOUS, Error.BAD_ANSWER),
 }

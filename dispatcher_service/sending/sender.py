@@ -2,11 +2,12 @@
 
 Driven by the readiness of sockets (`socket_action`), because `CurlMulti.select` is select(2), which ends at 1 024
 descriptors. What may be started is decided at the last moment, before each call: the deadline, the lease, the rate
-limit and the breaker.
+limit, the pace of the provider and the breaker.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from math import inf
 from threading import Event, Lock
 from typing import Any
 
@@ -14,12 +15,14 @@ import pycurl
 
 from dispatcher_service.sending import dialect
 from dispatcher_service.sending.attempt import Attempt, Result
+from dispatcher_service.sending.blame import Serving, blame
 from dispatcher_service.sending.breaker import Breaker
 from dispatcher_service.sending.call import Call, Kept
 from dispatcher_service.sending.complaints import Complaints
 from dispatcher_service.sending.dialect import Answer, Failure
 from dispatcher_service.sending.pace import Pace
 from dispatcher_service.sending.sockets import READ, WRITE, Sockets
+from dispatcher_service.sending.throughput import Throughput
 from shared import metrics
 from shared.clock import ticks
 from shared.domain.retry import Outcome
@@ -50,11 +53,14 @@ class Sender:
         concurrency: int,
         deliver: Callable[[Sequence[Result]], None],
         breaker: Breaker | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._url, self._token, self._timeout = url, token, timeout
         self._concurrency = concurrency
         self._deliver = deliver
         self._breaker = breaker or Breaker()
+        self._serving = Serving()
+        self._stuck: deque[int] = deque()
         self._log = logger()
         self._unreachable = Complaints()
         self._offered: deque[Sequence[Attempt]] = deque()
@@ -71,7 +77,9 @@ class Sender:
         self._idle: list[Call] = []
         self._calls: dict[pycurl.Curl, Call] = {}
         self._kept = Kept(self._sockets)
-        self._pace = Pace(ticks())
+        self._pace = pace or Pace()
+        self._throughput = Throughput(ticks())
+        self._too_much = Complaints()
         self._door = Lock()  # nothing is taken in after the stop, or the loop might leave it behind
         self._stop_at: float | None = None  # calls still in flight then are given up
         self._stopped = Event()
@@ -94,11 +102,13 @@ class Sender:
         """How many more attempts are welcome now."""
         if self._stop_at is not None:
             return 0
-        allowed = self._breaker.allowed(ticks(), len(self._calls))
+        now = ticks()
+        allowed = self._breaker.allowed(now, len(self._calls))
         if allowed is not None:
             return max(0, allowed - self.unsent)
-        ahead = min(_MOST_AHEAD, max(_LEAST_AHEAD, int(self._pace.per_second * AHEAD)))
-        return max(0, self._concurrency + ahead - self.load)
+        ahead = min(_MOST_AHEAD, max(_LEAST_AHEAD, int(self._throughput.per_second * AHEAD)))
+        room = self._concurrency + ahead - self.load
+        return max(0, min(room, self._pace.ahead(now, len(self._calls), AHEAD) - self.unsent))
 
     @property
     def load(self) -> int:
@@ -111,9 +121,28 @@ class Sender:
         return self._offers - self._departures
 
     @property
+    def speed(self) -> float:
+        """Results per second, as far as there was something to do; 0 where there was nothing lately."""
+        return self._throughput.per_second
+
+    @property
     def pause(self) -> float:
         """Seconds until the breaker allows the next call."""
         return self._breaker.pause(ticks())
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether the next call is to find out how the provider is."""
+        return self._breaker.is_open
+
+    def take_stuck(self) -> set[int]:
+        """The mailings that get nowhere while others do, as far as they were not taken yet."""
+        return {self._stuck.popleft() for _ in range(len(self._stuck))}
+
+    @property
+    def outages(self) -> int:
+        """How many of the provider's outages are over."""
+        return self._breaker.outages
 
     def stop(self, within: float) -> None:
         """Starts nothing any more; calls that are in flight after `within` seconds are given up as timed out."""
@@ -134,7 +163,7 @@ class Sender:
                 for descriptor, events in self._sockets.ready(self._patience()):
                     self._multi.socket_action(descriptor, _SELECTED[events])
                 if rested_since is not None:
-                    self._pace.rest(ticks() - rested_since)
+                    self._throughput.rest(ticks() - rested_since)
                 if self._multi.timeout() == 0:
                     self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
                 self._collect()
@@ -158,7 +187,8 @@ class Sender:
         milliseconds = self._multi.timeout()
         patience = _LOOK_AGAIN if milliseconds < 0 else min(_LOOK_AGAIN, milliseconds / 1000)
         if self._waiting and len(self._calls) < self._concurrency:
-            patience = min(patience, self._waiting[0].not_before - ticks())
+            now = ticks()
+            patience = min(patience, max(self._waiting[0].not_before - now, self._pace.pause(now, len(self._calls))))
         return max(0.0, patience)
 
     def _start(self) -> None:
@@ -169,7 +199,7 @@ class Sender:
         if self._waiting:
             self._sockets.look()
         now = ticks()
-        most = min(self._concurrency, len(self._calls) + _BURST)
+        most = min(self._concurrency, len(self._calls) + min(_BURST, self._pace.allowed(now, len(self._calls))))
         while self._waiting:
             attempt = self._waiting[0]
             allowed = 0 if self._stop_at is not None else self._breaker.allowed(now, len(self._calls))
@@ -186,10 +216,13 @@ class Sender:
         if returned:
             self._deliver(returned)
         metrics.CALLS_OPEN.set(len(self._calls))
+        if self._pace.per_second < inf:
+            metrics.PROVIDER_PACE.set(self._pace.per_second)
 
     def _begin(self, attempt: Attempt, now: float) -> None:
         call = self._idle.pop() if self._idle else Call(self._url, self._token, self._timeout, self._opened, self._kept)
         call.prepare(attempt, now)
+        self._pace.begin(now)
         self._calls[call.handle] = call
         self._multi.add_handle(call.handle)
 
@@ -213,7 +246,7 @@ class Sender:
             if not answered and not broken:
                 break
         if results:
-            self._pace.count(len(results), now)
+            self._throughput.count(len(results), now)
             self._deliver(results)
 
     def _finish(self, handle: pycurl.Curl, answer: Answer | Failure, now: float) -> Result:
@@ -223,7 +256,14 @@ class Sender:
         outcome = dialect.outcome(answer)
         self._observe(outcome, call.started, now)
         metrics.CALL_SECONDS.observe(now - call.started)
-        return Result(call.attempt, outcome, now)
+        mailing_id = call.attempt.message.mailing_id
+        self._serving.observe(mailing_id, outcome, now)
+        if outcome.is_served:
+            return Result(call.attempt, outcome, now)
+        if self._serving.is_stuck(mailing_id, now):
+            self._stuck.append(mailing_id)
+        serves = self._serving.serves(mailing_id, call.attempt.called_before, now)
+        return Result(call.attempt, outcome, now, blame(outcome, serves=serves))
 
     def _begin_anew(self, handle: pycurl.Curl) -> None:
         """Nothing was written: the connection was not fit for the call, or it is too late. The next connection may be
@@ -242,6 +282,7 @@ class Sender:
             self._log.warning("provider_unreachable", reason=reason, code=code, times=times)
 
     def _observe(self, outcome: Outcome, started: float, now: float) -> None:
+        self._observe_pace(outcome, started, now)
         before = self._breaker.reason
         self._breaker.observe(outcome, started, now)
         after = self._breaker.reason
@@ -251,9 +292,22 @@ class Sender:
             metrics.BREAKER_OPEN.labels(before).set(0)
         if after:
             metrics.BREAKER_OPEN.labels(after).set(1)
-            self._log.warning("breaker_opened", reason=after, pause=self._breaker.pause(now))
+            self._log.warning("breaker_opened", reason=after, words=outcome.words, pause=self._breaker.pause(now))
         else:
+            self._pace.resume(now)
             self._log.info("breaker_closed", reason=before)
+
+    def _observe_pace(self, outcome: Outcome, started: float, now: float) -> None:
+        if not self._pace.observe(outcome, started, now):
+            return
+        metrics.PACE_FALLS.inc()
+        if times := self._too_much.count(0, now):
+            self._log.info(
+                "provider_limits",
+                pace=round(self._pace.per_second, 1),
+                pause=round(self._pace.pause(now, len(self._calls)), 1),
+                times=times,
+            )
 
     def _give_up(self, now: float) -> list[Result]:
         """Calls that outlast the shutdown: the provider may have taken them."""

@@ -7,6 +7,10 @@ Faults (`faults.Fault`) hit a share of the requests, their rate. Which request i
 how many requests came for that id before, and on nothing else: the same seed gives the same fates in whatever order the
 ids come. Latency delays every answer; what is accepted is accepted when the request arrives.
 
+A provider that delivers and does not say so is a rate of `no_code`, `created` or, for ever silent, `accept_hang`; one
+that serves one in ten is `server_error=0.9`. `poison`: a text that it cannot stand. `status`: what it answers to all,
+as where an account is closed (402, 400) or a path is wrong (404).
+
 Outages (`outage.Mode`) hit all requests for a while, instead of the faults. `refuse`: as if the process had died, what
 is connected is reset and nothing connects; `503`: that is every answer; `hang`: there are no answers.
 
@@ -18,7 +22,8 @@ The control API has a port of its own, so that it can be reached while the provi
 
 GET /control/health       {"status": "ok"}
 GET /control/faults       {"rates": {"hang": 0.01}, "latency_ms": 0, "jitter_ms": 0, "retry_after": 1,
-                          "max_faults_per_id": null, "refuse_ids_modulo": null}
+                          "max_faults_per_id": null, "refuse_ids_modulo": null, "poison": null, "status": null,
+                          "takes_per_second": null}
 PUT /control/faults       replaces them all; what is left out gets its default
 POST /control/outage      {"mode": "refuse", "seconds": 5, "after": 0}; without seconds: until it is ended
 DELETE /control/outage    ends it, and forgets those that were to come

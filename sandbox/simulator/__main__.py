@@ -25,6 +25,9 @@ def main() -> None:
             retry_after=options.retry_after,
             max_faults_per_id=options.max_faults_per_id,
             refuse_ids_modulo=options.refuse_ids_modulo,
+            poison=options.poison,
+            status=options.status,
+            takes_per_second=options.takes_per_second,
         )
     except FaultsError as error:
         parser.error(str(error))
@@ -75,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--retry-after", type=int, default=1, metavar="SECONDS", help="sent with 429")
     add("--max-faults-per-id", type=int, metavar="K", help="after so many faults an id is left in peace")
     add("--refuse-ids-modulo", type=int, metavar="N", help="ids divisible by N get 400 every time")
+    add("--poison", metavar="TEXT", help="texts with this in them get 500 every time")
+    add(
+        "--status", type=int, metavar="STATUS", help="the answer to everything, such as 402 or 404; nothing is accepted"
+    )
+    add("--takes-per-second", type=int, metavar="N", help="requests beyond so many get 429 as well")
     add("--outage", type=_outage, action="append", default=[], metavar="MODE:AFTER:SECONDS",
         help="refuse, 503 or hang, from this second on for so many seconds; repeatable")  # fmt: skip
     return parser

@@ -15,7 +15,10 @@ from sandbox.simulator.records import Record, Records
 _PATH = "/v1/send/"
 _FIELDS = {"id": int, "phone": int, "text": str}
 _OK = json_response(200, {"code": 0, "message": "OK"})
+_WITHOUT_BODY = (204, 205, 304)
 _SERVER_ERRORS = (500, 502, 503, 504)
+_BURST = 0.2
+"""Seconds' worth of requests that are taken at once where it takes only so many a second."""
 _ENDLESS = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"code": 0, "message": "OK"}'
 
 
@@ -28,6 +31,7 @@ class Provider:
         self.faults = faults or Faults()
         self.outage: Outage | None = None
         self.connections: set[ProviderConnection] = set()
+        self._free_at = 0.0  # when the requests that were taken have been worked off
         self.forget()
 
     def forget(self) -> None:
@@ -36,7 +40,7 @@ class Provider:
         self.fates: Counter[str] = Counter()  # requests by fault; `outage` for those in one
         self.broken: Counter[int] = Counter()  # requests that break the contract, by status
 
-    def receive(self, message_id: int) -> tuple[Record, Fault | Outage, float]:
+    def receive(self, message_id: int, text: str) -> tuple[Record, Fault | Outage, float]:
         """Records a request; its fate, and the seconds until the answer."""
         now = time.time()
         record = self.records.receive(message_id, now)
@@ -45,12 +49,25 @@ class Provider:
             return record, self.outage, 0
         record.attempts += 1
         which, when = chances(self.seed, message_id, record.attempts)
-        fault = self.faults.choose(which, message_id, record.hits)
+        fault = self.faults.choose(which, message_id, record.hits, text)
+        if fault is Fault.NONE and self._is_too_much():
+            fault = Fault.RATE_LIMITED
         record.hits += fault is not Fault.NONE
         self.fates[fault] += 1
         if fault in ACCEPTING:
             self.records.accept(record, now)
         return record, fault, self.faults.delay(when)
+
+    def _is_too_much(self) -> bool:
+        """Whether a request comes too soon after the others; else it is one of them."""
+        rate, now = self.faults.takes_per_second, time.monotonic()
+        if rate is None:
+            return False
+        free_at = max(self._free_at, now)
+        if free_at - now > _BURST:
+            return True
+        self._free_at = free_at + 1 / rate
+        return False
 
     def summary(self) -> dict[str, object]:
         """See `control.Summary`."""
@@ -71,8 +88,8 @@ class Provider:
         }
 
 
-def read(request: Request, token: str | None) -> int:
-    """The id of a request that keeps the contract. Raises BadRequest."""
+def read(request: Request, token: str | None) -> tuple[int, str]:
+    """The id and the text of a request that keeps the contract. Raises BadRequest."""
     if not request.path.startswith(_PATH):
         raise BadRequest(404, f"there is only POST {_PATH}{{id}}")
     if request.method != "POST":
@@ -91,7 +108,7 @@ def read(request: Request, token: str | None) -> int:
         raise BadRequest(400, "id and phone must be above 0")
     if request.path[len(_PATH) :] != str(message["id"]):
         raise BadRequest(400, "the id in the path is not the one in the body")
-    return int(message["id"])
+    return message["id"], message["text"]
 
 
 class ProviderConnection(Connection):
@@ -126,8 +143,8 @@ class ProviderConnection(Connection):
             self.transport.close()
 
     def handle(self, request: Request) -> bytes | None:
-        message_id = read(request, self._provider.token)
-        record, fate, delay = self._provider.receive(message_id)
+        message_id, text = read(request, self._provider.token)
+        record, fate, delay = self._provider.receive(message_id, text)
         self._record = record
         if delay:
             self._timer = asyncio.get_running_loop().call_later(delay, self._late, message_id, record, fate)
@@ -162,7 +179,7 @@ class ProviderConnection(Connection):
             case Fault.TRUNCATED:
                 self.keep_alive = False
         record.confirmed += fate in CONFIRMING
-        return self._closed(record, _body(fate, message_id, record.attempts, self._provider.faults.retry_after))
+        return self._closed(record, _body(fate, message_id, record.attempts, self._provider.faults))
 
     def _closed(self, record: Record, answer: bytes) -> bytes:
         """The client waits no longer."""
@@ -171,12 +188,15 @@ class ProviderConnection(Connection):
         return answer
 
 
-def _body(fault: Fault, message_id: int, attempt: int, retry_after: int) -> bytes:
+def _body(fault: Fault, message_id: int, attempt: int, faults: Faults) -> bytes:
     match fault:
+        case Fault.STATUS:
+            status = faults.status or 500
+            return response(status, b"") if status in _WITHOUT_BODY else _error(status)
         case Fault.SERVER_ERROR:
             return _error(_SERVER_ERRORS[(message_id + attempt) % len(_SERVER_ERRORS)])
         case Fault.RATE_LIMITED:
-            return _error(429, f"Retry-After: {retry_after}\r\n")
+            return _error(429, f"Retry-After: {faults.retry_after}\r\n")
         case Fault.REDIRECT:
             return response(307, b"", f"Location: /v1/moved/{message_id}\r\n")
         case Fault.OTHER_ID:
@@ -198,6 +218,9 @@ _FIXED = {
     Fault.BAD_REQUEST: _error(400),
     Fault.UNAUTHORIZED: _error(401),
     Fault.NOT_JSON: response(200, b"<!doctype html><title>It works!</title>", content_type="text/html"),
+    Fault.POISON: json_response(500, {"code": 500, "message": "this text breaks the provider"}),
+    Fault.NO_CODE: json_response(200, {"status": "queued"}),
+    Fault.CREATED: response(201, b"Created", content_type="text/plain"),
     Fault.CONTRADICTION: response(200, b'{"code": 7, "code": 0, "message": "OK"}'),
     Fault.WRONG_CODE: json_response(200, {"code": 7, "message": "the queue is full"}),
     Fault.TRUNCATED: _OK.replace(b"Content-Length: ", b"Content-Length: 9"),

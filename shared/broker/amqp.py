@@ -22,11 +22,11 @@ _GOODBYE = 2.0  # for the broker's farewell, before the line is cut
 
 class Line:
     """`used` around every use of it translates what pika raises. patience: seconds that the answers to one use may
-    take, all together."""
+    take, all together. opening: the same for the first use, which connects."""
 
-    def __init__(self, parameters: Any, patience: float) -> None:
+    def __init__(self, parameters: Any, patience: float, opening: float) -> None:
         self._name = f"RabbitMQ at {parameters.host}:{parameters.port}"
-        self.patience = patience
+        self.patience = opening
         self._failure: BaseException | None = None
         self._blocked = ""  # why the broker takes no jobs
         self._closed = False
@@ -47,6 +47,7 @@ class Line:
         except BaseException:
             self.close()
             raise
+        self.patience = patience
 
     @contextmanager
     def used(self) -> Iterator[None]:

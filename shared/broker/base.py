@@ -6,6 +6,7 @@ what was received and not acked comes again, to this or another consumer, after 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -46,8 +47,20 @@ class Session(Protocol):
     def bury(self, delivery: Delivery, reason: str) -> None:
         """Moves the job to the dead queue with its reason, and acks it."""
 
+    def forget_dead(self, age: timedelta, limit: int) -> int:
+        """Removes jobs that have been in the dead queue for longer than that, at most `limit`; how many it removed.
+
+        The others stay as they are, with their reasons.
+        """
+
     def depth(self, queue: str) -> int:
         """How many jobs wait in the queue, without those that were received and not yet acked."""
+
+    def remember(self, number: int) -> None:
+        """Keeps a number, the highest id that was given, where a restore of the database does not reach it."""
+
+    def recall(self) -> int:
+        """The number that was kept last, by any session; 0: none, or this broker can keep none."""
 
     def wake(self) -> None:
         """Ends a running or the next `receive` early. From any thread; never raises."""

@@ -6,8 +6,9 @@ because a question that the broker does not like costs the channel on which it w
 """
 
 import math
+import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
@@ -19,9 +20,11 @@ from pika.exceptions import ChannelClosedByBroker
 
 from shared.broker.amqp import Channel, Line
 from shared.broker.base import Delivery, printable
-from shared.broker.topology import DEAD, DISPATCH, Queue, queues
-from shared.clock import ticks
+from shared.broker.dead_queue import DeadQueue
+from shared.broker.topology import DEAD, DISPATCH, IDS, Queue, queues
+from shared.clock import now, ticks
 from shared.domain.errors import BrokerUnavailable, SettingsError, Unroutable
+from shared.domain.hosts import nodes
 from shared.logs import logger
 
 CONNECT_TIMEOUT = 3.0  # for TCP, per address
@@ -37,7 +40,10 @@ RENEW_AFTER = 3.0
 # not the 20 of RabbitMQ 4, which a few restarts of the consumers use up.
 DELIVERY_LIMIT = 100
 
-LOOKS_AT_THE_DEAD = 1_000_000  # a look puts the job back; after the 20th RabbitMQ 4 would drop it
+MANY_LOOKS = 1_000_000  # a look puts the job back; after the 20th RabbitMQ 4 would drop it
+
+_LOOKS = 4
+_LOOK_PAUSE = 0.05
 
 _WINDOW = 100  # jobs on their way to the broker at a time
 _REFUSED_PAUSE = 0.1
@@ -63,19 +69,27 @@ class RabbitMQ:
         self._queues = queues(ladder)
         self._patience = patience
         self._renew_after = renew_after
-        try:
-            self._parameters = pika.URLParameters(url)
-        except (ValueError, TypeError, SyntaxError):
-            # Without the cause: it may quote the password.
-            raise SettingsError("BROKER_URL must be of the form amqp://user:password@host:port/vhost.") from None
-        self._parameters.socket_timeout = CONNECT_TIMEOUT
-        self._parameters.stack_timeout = patience
-        self._parameters.blocked_connection_timeout = None  # our own patience ends first
-        if "heartbeat" not in parse_qs(urlsplit(url).query):
-            self._parameters.heartbeat = heartbeat
+        self._nodes = [_parameters(node, heartbeat, patience) for node in nodes(url)]
+        self._next = secrets.randbelow(len(self._nodes))  # written by any thread: it is where to begin, and no more
 
     def connect(self) -> "_Session":
-        line = Line(self._parameters, self._patience)
+        """At the node that served last, or else at the next one that does."""
+        first, failures = self._next, []
+        for number in range(first, first + len(self._nodes)):
+            try:
+                session = self._connect_to(self._nodes[number % len(self._nodes)])
+            except BrokerUnavailable as error:
+                failures.append(error)
+            else:
+                self._next = number % len(self._nodes)
+                return session
+        if len(failures) == 1:
+            raise failures[0]
+        raise BrokerUnavailable(" ".join(map(str, failures))) from failures[-1]
+
+    def _connect_to(self, node: Any) -> "_Session":
+        """All nodes together have the patience to say that they are there."""
+        line = Line(node, self._patience, opening=self._patience / len(self._nodes))
         try:
             with line.used():
                 return _Session(line, self._queues, self._renew_after)
@@ -129,6 +143,22 @@ class _Session:
                 self._publish(DEAD, [delivery.body], {"reason": printable(reason), "queue": delivery.queue})
                 self._inbox.ack(delivery)
 
+    def forget_dead(self, age: timedelta, limit: int) -> int:
+        """One of which nothing says how old it is goes to the end of the queue, as one that came now."""
+        removed = 0
+        with self._line.used():
+            look = DeadQueue(self._line)
+            for _ in range(limit):
+                dead = look.take()
+                if dead is None or (dead.since and now() - dead.since < age):
+                    break
+                if dead.since is None:
+                    self._publish(DEAD, [dead.body], dead.headers)
+                look.remove(dead)
+                removed += dead.since is not None
+            look.close()
+        return removed
+
     def depth(self, queue: str) -> int:
         with self._line.used():
             try:
@@ -137,6 +167,20 @@ class _Session:
                 if error.reply_code != _NOT_FOUND:
                     raise
                 raise self._missing(queue) from error
+
+    def remember(self, number: int) -> None:
+        """The queue holds one job, and the newest drives the others out."""
+        with self._line.used():
+            self._publish(IDS, [str(number).encode()], {})
+
+    def recall(self) -> int:
+        """The job is looked at and goes back, with the channel. Meanwhile others see none, and look again."""
+        for _ in range(_LOOKS):
+            with self._line.used():
+                if body := self._look_at(IDS):
+                    return int(body) if body.isdigit() else 0
+                self._line.run(lambda: False, _LOOK_PAUSE)
+        return 0
 
     def wake(self) -> None:
         self._woken = True
@@ -153,6 +197,20 @@ class _Session:
     ) -> None:
         self.close()
 
+    def _look_at(self, queue: str) -> bytes | None:
+        """The first job of a queue, which stays there; None: there is none."""
+        channel, found = Channel(self._line), list[bytes | None]()
+
+        def answered(*answer: Any) -> None:
+            found.append(answer[-1] if len(answer) > 1 else None)
+            self._line.stir()
+
+        channel.amqp.add_callback(answered, [pika.spec.Basic.GetEmpty])
+        channel.amqp.basic_get(queue, answered)
+        self._line.wait(lambda: bool(found) or channel.close_reason is not None)
+        channel.close()
+        return found[0] if found else None
+
     def _has_news(self) -> bool:
         return self._woken or (self._inbox is not None and self._inbox.room > 0)
 
@@ -164,15 +222,20 @@ class _Session:
             with self._line.used():
                 self._inbox = self._inbox.renewed()
 
-    def _publish(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> None:
+    def _publish(self, queue: str, bodies: Sequence[bytes], headers: Mapping[str, Any]) -> None:
         """A quorum queue refuses jobs while it has no leader, as in the first moment of its life: they are tried again
-        for half the patience. The other half is for the answers."""
+        for half the patience. The other half is for the answers.
+
+        On a new channel: one whose first job was refused because the node of the leader was gone asks that node (3.10
+        does) for as long as it lives, however long ago the queue has another leader.
+        """
         while bodies := self._send(queue, bodies, headers):
             if self._line.left < self._line.patience / 2:
                 raise BrokerUnavailable(f"RabbitMQ refuses jobs for {queue!r}.")
             self._line.run(lambda: False, _REFUSED_PAUSE)
+            self._outbox = self._outbox.renewed()
 
-    def _send(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> Sequence[bytes]:
+    def _send(self, queue: str, bodies: Sequence[bytes], headers: Mapping[str, Any]) -> Sequence[bytes]:
         """Those that were refused."""
         refused, returned = self._outbox.send(queue, bodies, headers)
         if returned:
@@ -269,17 +332,23 @@ class _Outbox:
         self._channel.ask(self._channel.amqp.confirm_delivery, ack_nack_callback=self._on_confirm)
         self._channel.amqp.add_on_return_callback(self._on_return)
 
-    def send(self, queue: str, bodies: Sequence[bytes], headers: dict[str, str]) -> tuple[Sequence[bytes], bool]:
+    def send(self, queue: str, bodies: Sequence[bytes], headers: Mapping[str, Any]) -> tuple[Sequence[bytes], bool]:
         """Returns when the broker has spoken about all of them: those that it refused, and whether no queue took one of
         the others."""
         self._refused, self._returned = [], False
-        properties = pika.BasicProperties(delivery_mode=_PERSISTENT, headers=headers or None)
+        buried = int(now().timestamp()) if queue == DEAD else None
+        properties = pika.BasicProperties(delivery_mode=_PERSISTENT, headers=dict(headers) or None, timestamp=buried)
         for body in bodies:
             self._sent += 1
             self._unconfirmed[self._sent] = body
             self._channel.amqp.basic_publish("", queue, body, properties, mandatory=True)
         self._line.wait(lambda: not self._unconfirmed)
         return self._refused, self._returned
+
+    def renewed(self) -> "_Outbox":
+        """The same on a new channel. Nothing may be on its way."""
+        self._channel.close()
+        return _Outbox(self._line)
 
     def _on_confirm(self, frame: Any) -> None:
         last, refused = frame.method.delivery_tag, isinstance(frame.method, pika.spec.Basic.Nack)
@@ -294,13 +363,30 @@ class _Outbox:
         self._returned = True
 
 
+def _parameters(url: str, heartbeat: int, patience: float) -> Any:
+    """Of one node. Raises SettingsError."""
+    try:
+        found = pika.URLParameters(url)
+    except (ValueError, TypeError, SyntaxError):
+        # Without the cause: it may quote the password.
+        raise SettingsError("BROKER_URL must be of the form amqp://user:password@host:port/vhost.") from None
+    found.socket_timeout = CONNECT_TIMEOUT
+    found.stack_timeout = patience
+    found.blocked_connection_timeout = None  # our own patience ends first
+    if "heartbeat" not in parse_qs(urlsplit(url).query):
+        found.heartbeat = heartbeat
+    return found
+
+
 def _arguments(queue: Queue) -> dict[str, str | int]:
     """The arguments of a queue, as printed in docs/architecture.md."""
     if queue.delay:
         milliseconds = int(queue.delay.total_seconds() * 1000)
         return {"x-queue-type": "quorum", "x-message-ttl": milliseconds, **_dead_lettering(DISPATCH)}
+    if queue.name == IDS:
+        return {"x-queue-type": "quorum", "x-max-length": 1, "x-delivery-limit": MANY_LOOKS}
     if queue.name == DEAD:
-        return {"x-queue-type": "quorum", "x-delivery-limit": LOOKS_AT_THE_DEAD}
+        return {"x-queue-type": "quorum", "x-delivery-limit": MANY_LOOKS}
     return {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT, **_dead_lettering(DEAD)}
 
 

@@ -106,6 +106,15 @@ _BURY = """
     where id = %(id)s and received_by = %(session)s
 """
 
+# Nobody receives from the dead queue: since when it may be received is since when it is there.
+_FORGET = """
+    with old as materialized (
+        select id from broker_jobs where queue = %(dead)s and visible_at < now() - %(age)s
+        order by visible_at limit %(limit)s for update skip locked
+    )
+    delete from broker_jobs where id = any(array(select id from old)) returning id
+"""
+
 _DEPTH = "select count(*) from broker_jobs where queue = %(queue)s and visible_at <= now()"
 
 
@@ -197,11 +206,22 @@ class _Session:
                 self._run(_BURY, dead=DEAD, reason=printable(reason), id=delivery.tag)
                 self._handed_out.remove(delivery.tag)
 
+    def forget_dead(self, age: timedelta, limit: int) -> int:
+        with self._used():
+            self._settle()
+            return len(self._ask(_FORGET, dead=DEAD, age=age, limit=limit))
+
     def depth(self, queue: str) -> int:
         self._queue(queue)
         with self._used():
             self._settle()
             return int(self._ask(_DEPTH, queue=queue)[0][0])
+
+    def remember(self, number: int) -> None:
+        """Not here, where a restore of the database would take it back as well."""
+
+    def recall(self) -> int:
+        return 0
 
     def wake(self) -> None:
         with suppress(OSError):  # it is closed, or was woken so often already that no more fits

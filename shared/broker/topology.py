@@ -3,6 +3,7 @@
 mailing.launch        look at this mailing now
 message.dispatch      chunks of messages to be sent
 message.retry.<delay> one per rung; after its delay a job moves back to message.dispatch by itself
+message.ids           one job, the newest: the highest id that was given
 message.dead          what could not be understood, with the reason; nobody consumes it
 """
 
@@ -12,6 +13,7 @@ from datetime import timedelta
 
 LAUNCH = "mailing.launch"
 DISPATCH = "message.dispatch"
+IDS = "message.ids"
 DEAD = "message.dead"
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
@@ -35,7 +37,7 @@ def retry_queue(delay: timedelta) -> str:
 def queues(ladder: Sequence[timedelta]) -> tuple[Queue, ...]:
     """Every queue of a deployment with this retry ladder. Queues that dead-letter come after their targets."""
     rungs = tuple(Queue(retry_queue(delay), delay) for delay in sorted(set(ladder)))
-    return (Queue(DEAD), Queue(LAUNCH), Queue(DISPATCH), *rungs)
+    return (Queue(DEAD), Queue(IDS), Queue(LAUNCH), Queue(DISPATCH), *rungs)
 
 
 if __name__ == "__main__":

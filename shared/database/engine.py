@@ -2,22 +2,26 @@
 
 import select
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg2
 from psycopg2 import errorcodes
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from shared.clock import ticks
-from shared.database import embedded, watchdog
-from shared.database.roles import Role, take
-from shared.settings import Settings
+from shared.database import watchdog
+from shared.database.roles import Role, find, take
+from shared.database.session_settings import LINE_SETTINGS, as_options, as_statement, session_settings
+from shared.domain.hosts import nodes
 
 STATEMENT_TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5
+ONE_OF_SEVERAL = 2
+"""Seconds for each of several hosts: while one is away, every new connection may have to pass by it."""
+
 MARGIN = 2.0
 """Seconds that an answer may take beyond the time-out of the statement, before the connection is given up."""
 
@@ -27,11 +31,6 @@ RESTED = 1.0
 _FOREVER = 1e9
 
 
-def ensure_database(settings: Settings) -> str:
-    """The URL of the database; where none is set, of the embedded one, which is started."""
-    return settings.database_url or embedded.start(settings.data_dir)
-
-
 def make_engine(
     url: str,
     name: str,
@@ -39,41 +38,124 @@ def make_engine(
     role: Role = Role.SERVICE,
     pool_size: int = 5,
     statement_timeout: float = STATEMENT_TIMEOUT,
+    is_pooled: bool = False,
 ) -> Engine:
     """An engine whose connections carry `name` in pg_stat_activity.
 
-    role: what they may do, where the database has roles.
-    statement_timeout: seconds, after which the server gives a statement up; MARGIN later we give the server
-    up, whatever keeps it from answering. 0: never. That the other side is gone, both sides notice within half a minute.
+    Args:
+        url: of one host or of several; of these the one that takes writes.
+        role: what the connections may do, where the database has roles.
+        statement_timeout: seconds, after which the server gives a statement up; MARGIN later we give the server up,
+            whatever keeps it from answering. 0: never. That the other side is gone, both sides notice within half a
+            minute.
+        is_pooled: the URL leads to a pooler, which hands out a session for a transaction. Otherwise it has to lead to
+            PostgreSQL itself: connections to anything else fail, and say so.
     """
     patience = statement_timeout + MARGIN if statement_timeout else _FOREVER
+    settings = session_settings(statement_timeout)
+    address = _address(url)
     made = create_engine(
-        make_url(url).set(drivername="postgresql+psycopg2"),
+        address,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
         hide_parameters=True,  # errors are logged, and phone numbers must not be
+        execution_options={_POOLED: is_pooled},
         connect_args={
             "application_name": name,
-            "connect_timeout": CONNECT_TIMEOUT,
+            "connect_timeout": ONE_OF_SEVERAL if _names_several(address) else CONNECT_TIMEOUT,
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
             "tcp_user_timeout": 30_000,
             "connection_factory": watchdog.connections(patience),
-            # tcp_…: as above, at the server's end: what we had locked is free soon after this machine was lost.
-            # random_page_cost: what is worked on is in memory; at the default, 4, a batch of ids may scan a table.
-            "options": f"-c timezone=UTC -c statement_timeout={int(statement_timeout * 1000)}"
-            " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
-            " -c tcp_user_timeout=30000 -c idle_in_transaction_session_timeout=10000 -c random_page_cost=1.1",
+            **({} if is_pooled else {"options": as_options(settings | LINE_SETTINGS)}),
         },
     )
-    event.listen(made, "connect", lambda connection, _: take(connection, role))
+    if is_pooled:
+        _set_in_each_transaction(made, settings, role)
+    else:
+        event.listen(made, "connect", _refuse_pooler)
+        event.listen(made, "connect", lambda connection, _: take(connection, role))
     event.listen(made, "checkout", _replace_dead)
     event.listen(made, "handle_error", _give_up_read_only)
     event.listen(made, "checkin", _note_the_time)
     event.listen(made, "checkin", _keep_no_read_only)
     return made
+
+
+def _set_in_each_transaction(engine: Engine, settings: dict[str, str], role: Role) -> None:
+    """The settings, and the role, which is looked for once in a connection."""
+
+    def prepare(connection: Any, record: ConnectionPoolEntry) -> None:
+        name = find(connection, role)
+        record.info[_SETTINGS] = as_statement(settings | ({"role": name} if name else {}))
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(connection.info[_SETTINGS]))
+
+
+_SETTINGS = "settings of a transaction"
+
+
+def another_engine(engine: Engine, name: str, *, pool_size: int, statement_timeout: float) -> Engine:
+    """One to the same database, in the same way."""
+    return make_engine(
+        engine.url.render_as_string(hide_password=False),
+        name,
+        pool_size=pool_size,
+        statement_timeout=statement_timeout,
+        is_pooled=_is_pooled(engine),
+    )
+
+
+def _is_pooled(engine: Engine) -> bool:
+    return bool(engine.get_execution_options()[_POOLED])
+
+
+_POOLED = "behind a pooler"
+
+
+def _address(url: str) -> URL:
+    """SQLAlchemy has a form of its own for several hosts, and does not read libpq's."""
+    found = [make_url(one).set(drivername="postgresql+psycopg2") for one in nodes(url)]
+    if len(found) == 1:
+        return found[0]
+    hosts, ports = [str(one.host or "") for one in found], [str(one.port or "") for one in found]
+    wanted = {"host": ",".join(hosts), "port": ",".join(ports), "target_session_attrs": "read-write"}
+    return found[0]._replace(host=None, port=None).update_query_dict({**wanted, **found[0].query})
+
+
+def _names_several(address: URL) -> bool:
+    host = address.query.get("host", "")
+    return isinstance(host, tuple) or "," in host
+
+
+def leads_to_pooler(url: str) -> bool:
+    """Whether something answers for PostgreSQL there. False as well where nothing answers: the errors of connections
+    say more of that."""
+    looking = create_engine(_address(url), poolclass=NullPool, connect_args={"connect_timeout": ONE_OF_SEVERAL})
+    try:
+        with closing(looking.raw_connection()) as connection:
+            return _is_pooler(connection.driver_connection)
+    except (SQLAlchemyError, psycopg2.Error):
+        return False
+
+
+def _is_pooler(connection: Any) -> bool:
+    """The server says at the start which of its processes a connection has. A pooler has to make that up."""
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_backend_pid()")
+        ((pid,),) = cursor.fetchall()
+    connection.rollback()
+    return bool(pid != connection.info.backend_pid)
+
+
+def _refuse_pooler(connection: Any, _record: ConnectionPoolEntry) -> None:
+    """Behind one, locks and settings of a session would be anybody's."""
+    if _is_pooler(connection):
+        connection.close()
+        raise psycopg2.OperationalError("a pooler answers where PostgreSQL itself has to, see DATABASE_DIRECT_URL")
 
 
 @contextmanager
@@ -83,7 +165,13 @@ def one_statement(engine: Engine) -> Iterator[Connection]:
 
     psycopg2 is told so directly. SQLAlchemy's isolation level AUTOCOMMIT names the usual level when it goes back to it,
     as any other does, and what has been named psycopg2 has to tell the server: a round trip of its own.
+
+    Behind a pooler it is in a transaction as any other, which has its settings.
     """
+    if _is_pooled(engine):
+        with engine.begin() as connection:
+            yield connection
+        return
     with engine.connect() as connection:
         own: Any = connection.connection.dbapi_connection
         if own.isolation_level is not None:

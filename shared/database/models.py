@@ -23,11 +23,14 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column
 
 from shared.domain.filter import Filter
 from shared.domain.message import OPEN_STATES, MessageState
+from shared.domain.priority import Priority
+from shared.domain.standing import REFUSALS
 from shared.domain.state_sql import IS_HELD, IS_RARE, IS_WAITING, names
 from shared.domain.window import Window
 
 Timestamp = TIMESTAMP(timezone=True)
 State = Enum(MessageState, name="message_state", values_callable=lambda states: [state.value for state in states])
+MailingPriority = Enum(Priority, name="mailing_priority", values_callable=lambda names: [name.value for name in names])
 
 
 class Base(DeclarativeBase):
@@ -118,8 +121,27 @@ class Mailing(Base):
         # What is gone through in turn.
         Index("mailings_unfinished_idx", "id", postgresql_where=text("finished_at is null")),
         Index("mailings_begun_idx", "id", postgresql_where=text("finished_at is null and audience_limit is not null")),
+        # Whose messages are to go, in the order in which they may; and those that are deleted one by one.
+        Index(
+            "mailings_kept_idx",
+            "part",
+            "finished_at",
+            postgresql_where=text("part is not null and messages_removed_at is null"),
+        ),
+        Index(
+            "mailings_leftover_idx",
+            "part",
+            postgresql_where=text("messages_removed_at is not null and first_message_id is not null"),
+        ),
         # The parts in which messages may be open.
         Index("mailings_part_idx", "part", postgresql_where=text("finished_at is null and part is not null")),
+        # Where a message is of which only the id is known: these overlap only while launches go on side by side.
+        Index(
+            "mailings_message_ids_idx",
+            text("int8range(first_message_id, last_message_id, '[]')"),
+            postgresql_using="gist",
+            postgresql_where=text("first_message_id is not null"),
+        ),
         # What the totals still have and nobody is to see; what lists show.
         Index("mailings_deleted_idx", "id", postgresql_where=text("deleted_at is not null and finished_at is null")),
         Index("mailings_listed_idx", "id", postgresql_where=text("deleted_at is null")),
@@ -148,6 +170,7 @@ class Mailing(Base):
     revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
     reference: Mapped[str | None] = mapped_column(String(64))  # their own name for it; no two of an owner share one
     reference_owner: Mapped[str] = mapped_column(String(64), server_default="")
+    priority: Mapped[Priority] = mapped_column(MailingPriority, server_default="normal")
     created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     paused_at: Mapped[datetime | None] = mapped_column(Timestamp)
     cancelled_at: Mapped[datetime | None] = mapped_column(Timestamp)
@@ -165,8 +188,35 @@ class Mailing(Base):
     first_message_id: Mapped[int | None] = mapped_column(BigInteger)
     last_message_id: Mapped[int | None] = mapped_column(BigInteger)
 
+    # Its messages are not kept any more; those that are not gone yet are between the ids above.
+    messages_removed_at: Mapped[datetime | None] = mapped_column(Timestamp)
+
+    # It was halted, once: while it is paused by that, `paused_at` is the same moment.
+    halted_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    provider_words: Mapped[str | None] = mapped_column(Text)  # with which the last of its messages was refused
+
     # The send window was changed: messages that wait for the old one are to be looked at again.
     window_changed: Mapped[bool] = mapped_column(server_default="false")
+
+
+class MailingStanding(Base):
+    """Where a mailing stands with the provider (`shared.standing`): from what is known first to the mailing's end."""
+
+    __tablename__ = "mailing_standings"
+    __table_args__ = (
+        Index(
+            "mailing_standings_refused_idx",
+            "mailing_id",
+            postgresql_where=text(f"proven_at is null and refusals >= {REFUSALS}"),
+        ),
+    )
+
+    mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    proven_at: Mapped[datetime | None] = mapped_column(Timestamp)  # the first acceptance was recorded
+    refusals: Mapped[int] = mapped_column(Integer, server_default="0")  # until then
+    words: Mapped[str | None] = mapped_column(Text)  # of the provider, with the last of them
+    held_until: Mapped[datetime | None] = mapped_column(Timestamp)  # held back alone
+    holds: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # in a row
 
 
 class Part(Base):
@@ -186,13 +236,11 @@ class Message(Base):
     """One client of one mailing.
 
     No foreign keys: they would cost the launch a look-up per row, a mailing's row is never removed, and the messages of
-    a removed client stay.
+    a removed client stay. Its keys are those of each part (`shared.database.parts`): the id; client and mailing.
     """
 
     __tablename__ = "messages"
     __table_args__ = (
-        # One client gets one message of a mailing. This is also the way to what a client was ever sent.
-        Index("messages_client_id_mailing_id_part_key", "client_id", "mailing_id", "part", unique=True),
         # What the feeder looks for: messages that wait, and leases that ran out. A message is in one at most. With the
         # id, since the messages of a slice of a launch share one due time.
         Index(
@@ -210,20 +258,26 @@ class Message(Base):
         {"postgresql_partition_by": "list (part)"},
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, MESSAGE_IDS, primary_key=True, server_default=MESSAGE_IDS.next_value())
+    id: Mapped[int] = mapped_column(BigInteger, MESSAGE_IDS, server_default=MESSAGE_IDS.next_value())
     mailing_id: Mapped[int] = mapped_column(BigInteger)
     client_id: Mapped[int] = mapped_column(BigInteger)
     phone: Mapped[int | None] = mapped_column(BigInteger)  # None: final before phones were kept
+    part: Mapped[int]
+    lane: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # what can be held back apart; so far one
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # calls that are spent
+    # What moves comes last: of a new version the WAL has what is behind the first difference.
     claim_id: Mapped[int | None] = mapped_column(BigInteger)  # the fencing token of whoever sends it; None: nobody does
     due_at: Mapped[datetime | None] = mapped_column(Timestamp)  # look at it again if nothing else happens; None: final
     sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
     status: Mapped[MessageState] = mapped_column(State)
-    part: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    lane: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # what can be held back apart; so far one
-    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # calls that are spent
     calls: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # that were begun and recorded
     maybe_delivered: Mapped[bool] = mapped_column(server_default="false")  # by any call of it; for good
     error: Mapped[str | None] = mapped_column(String(32))  # of the last attempt: shared.domain.message.Error
+    # Set by a call after which the message is still open.
+    first_called_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when its first call had ended
+    last_called_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when its last one had
+
+    __mapper_args__ = {"primary_key": [id]}  # noqa: RUF012 - SQLAlchemy's
 
 
 class Attempt(Base):
@@ -328,13 +382,32 @@ class Report(Base):
     sent_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
 
 
-class SendRate(Base):
-    """The one row that all dispatchers share where DISPATCH_RATE is set: the next free moment on the wire."""
+class Limit(Base):
+    """When the wire is free next, of all messages that a limit is about: `shared.rates.limits`."""
 
-    __tablename__ = "send_rate"
+    __tablename__ = "limits"
 
-    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
     next_at: Mapped[datetime] = mapped_column(Timestamp)
+
+
+class ProviderReturn(Base):
+    """When a dispatcher last saw the provider serve again after an outage; the leader acts on it."""
+
+    __tablename__ = "provider_returns"
+
+    lane: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    returned_at: Mapped[datetime] = mapped_column(Timestamp)
+
+
+class DispatcherPace(Base):
+    """How many messages per second a dispatcher sends, as it says itself about once a second: `shared.rates.paces`."""
+
+    __tablename__ = "dispatcher_paces"
+
+    dispatcher: Mapped[str] = mapped_column(Text, primary_key=True)
+    pace: Mapped[float]
+    noted_at: Mapped[datetime] = mapped_column(Timestamp)
 
 
 class BrokerJob(Base):

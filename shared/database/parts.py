@@ -5,14 +5,21 @@ A part is made apart and attached when it is ready, which holds up nobody: no cl
 
 from sqlalchemy import Connection, text
 
-STORAGE = {
-    # Every row is updated a few times within minutes, and then never again: room for the new versions on the same page,
-    # and a vacuum that starts long before a fifth of a large part is dead.
-    "messages": "fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 20000,"
-    " autovacuum_vacuum_cost_delay = 0",
-    "attempts": "autovacuum_vacuum_insert_scale_factor = 0",  # written once, and never changed
+_OF_A_PART = {
+    "messages": (
+        # Of the id alone, so that the planner knows that it is one row though nobody has analysed the part.
+        "add primary key (id)",
+        # One client gets one message of a mailing, which is in one part. The way to what a client was ever sent, too.
+        "add unique (client_id, mailing_id)",
+        # Every row is updated a few times within minutes, and then never again: room for the new versions on the same
+        # page, and a vacuum that starts long before a fifth of a large part is dead.
+        """set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 20000,
+                autovacuum_vacuum_cost_delay = 0)""",
+    ),
+    "attempts": (),
 }
-"""The tables that have parts, and how those are stored."""
+TABLES = tuple(_OF_A_PART)
+"""Those that have parts."""
 
 
 def table_of(name: str, number: int) -> str:
@@ -27,9 +34,11 @@ def make_part(connection: Connection) -> int:
     """
     connection.execute(_IN_TURN)
     number = int(connection.execute(_NEXT).scalar_one())
-    for name, storage in STORAGE.items():
+    for name in TABLES:
         part = table_of(name, number)
-        connection.execute(text(f"create table {part} (like {name} including all) with ({storage})"))
+        connection.execute(text(f"create table {part} (like {name} including all)"))
+        for change in _OF_A_PART[name]:
+            connection.execute(text(f"alter table {part} {change}"))
         connection.execute(text(f"alter table {name} attach partition {part} for values in ({number})"))
     return number
 

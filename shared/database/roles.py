@@ -28,16 +28,27 @@ def take(connection: Any, role: Role) -> None:
     connection.commit()  # or a rollback would take it back
 
 
+def find(connection: Any, role: Role) -> str | None:
+    """The name of the role that `take` would take; None: none. For whoever takes it in each transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND, {"role": f"_{role}"})
+        found = cursor.fetchone()
+    connection.rollback()
+    return found[0] if found else None
+
+
 NAMED = "^notification_.*_service$"
 """How the service's role is called. An owner of `messages` with another name is a user who does everything."""
 
 MAY_TAKE = "case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end"
 """The privilege that `pg_has_role` is asked for: since version 16 a member may be one who cannot `set role`."""
 
-_TAKE = f"""
-    select set_config('role', wanted.rolname, false)
+_WANTED = f"""
     from pg_class messages
     join pg_roles service on service.oid = messages.relowner and service.rolname ~ '{NAMED}'
     join pg_roles wanted on wanted.rolname = regexp_replace(service.rolname, '_service$', %(role)s)
-    where messages.oid = to_regclass('messages') and pg_has_role(wanted.oid, {MAY_TAKE})
+    where messages.oid = to_regclass('messages') and pg_has_role(session_user, wanted.oid, {MAY_TAKE})
 """
+
+_TAKE = f"select set_config('role', wanted.rolname, false) {_WANTED}"
+_FIND = f"select wanted.rolname {_WANTED}"

@@ -1,7 +1,9 @@
-"""Which hosts are near: on this machine, or on a network of its owner's. Pure; no name is looked up."""
+"""Hosts: which are near, on this machine or on a network of its owner's, and which ones a URL names. Pure; no name is
+looked up."""
 
 import ipaddress
 import re
+from urllib.parse import urlsplit, urlunsplit
 
 _NEAR = re.compile(
     r"[a-z][a-z0-9_-]*"  # one label: a container or a neighbour. A number is another way to write an address
@@ -19,3 +21,12 @@ def is_near(host: str) -> bool:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return address.is_loopback or address.is_private or address.is_link_local
+
+
+def nodes(url: str) -> list[str]:
+    """The URL once for each of its hosts: `amqp://me@one,two:5673/x` is `amqp://me@one/x` and `amqp://me@two:5673/x`."""
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    if "," not in hosts:
+        return [url]
+    return [urlunsplit(parts._replace(netloc=f"{user}{at}{host}")) for host in hosts.split(",")]

@@ -13,6 +13,13 @@ class MailingState(StrEnum):
     CANCELLED = "cancelled"  # ended by the user
 
 
+class PausedBecause(StrEnum):
+    """Who paused a mailing."""
+
+    PERSON = "person"  # somebody who uses the API
+    HALTED = "halted"  # the service: the provider refused all of its messages
+
+
 class Mailing(Protocol):
     """The facts that decide."""
 
@@ -21,6 +28,7 @@ class Mailing(Protocol):
     paused_at: datetime | None
     cancelled_at: datetime | None
     finished_at: datetime | None
+    halted_at: datetime | None
 
 
 def mailing_state(mailing: Mailing, now: datetime) -> MailingState:
@@ -31,6 +39,13 @@ def mailing_state(mailing: Mailing, now: datetime) -> MailingState:
     if mailing.paused_at:
         return MailingState.PAUSED
     return MailingState.RUNNING if now >= mailing.starts_at else MailingState.SCHEDULED
+
+
+def paused_because(mailing: Mailing, now: datetime) -> PausedBecause | None:
+    """None: it is not paused. A mailing is halted once at the most; whoever pauses it after that is a person."""
+    if mailing_state(mailing, now) is not MailingState.PAUSED:
+        return None
+    return PausedBecause.HALTED if mailing.paused_at == mailing.halted_at else PausedBecause.PERSON
 
 
 ENDED = frozenset({MailingState.FINISHED, MailingState.CANCELLED})

@@ -82,14 +82,18 @@ class Error(StrEnum):
         error.meaning, error.is_ambiguous = row
         return error
 
-    REJECTED = "rejected", "4xx: the provider refuses this message for good", False
-    UNAUTHORIZED = "unauthorized", "401, 403: the provider does not accept our token", False
+    REJECTED = "rejected", "4xx about the message: the provider refuses it for good", False
+    UNAUTHORIZED = "unauthorized", "401, 403, 407: the provider does not accept our token", False
+    UNPAID = "unpaid", "402: the account with the provider is empty or closed", False
+    WRONG_ADDRESS = "wrong_address", "404, 405, 410: there is no provider at PROVIDER_URL", False
+    REDIRECTED = "redirected", "3xx: the provider points elsewhere, which is never followed", False
     RATE_LIMITED = "rate_limited", "429: too many calls for the provider", False
     SERVER_ERROR = "server_error", "408, 425, 5xx: the provider failed", False
-    BAD_ANSWER = "bad_answer", "200, but not a JSON object with `code` 0; truncated or too long", False
-    CONTRADICTION = "contradiction", "200 with JSON that names a member twice: it may say yes and no", True
-    REDIRECTED = "redirected", "3xx: the provider points elsewhere, which is never followed", False
+    DECLINED = "declined", "2xx with a `code` that is not 0: the provider says no", False
+    BAD_ANSWER = "bad_answer", "2xx, but not a JSON object with a whole number as `code`; truncated or too long", True
+    CONTRADICTION = "contradiction", "2xx with JSON that names a member twice: it may say yes and no", True
     UNREACHABLE = "unreachable", "no connection, DNS, TLS: the request was not written", False
+    PROVIDER_DOWN = "provider_down", "the provider served nobody: the call is not held against the message", False
     TIMED_OUT = "timed_out", "no answer in time after the request was written", True
     CONNECTION_LOST = "connection_lost", "the connection broke after the request was written", True
     LEASE_LOST = "lease_lost", "the dispatcher that had it disappeared, or could not write the result in time", True

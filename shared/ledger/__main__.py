@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import settings
-from shared.database.engine import ensure_database, first_line, make_engine
+from shared.database.access import ensure_database
+from shared.database.engine import first_line
 from shared.domain.errors import SettingsError
 from shared.ledger.check import AUDIENCE, Account, prepare
 from shared.ledger.repair import find_accounts, lock, mend
@@ -25,12 +26,11 @@ _LONGEST = 120.0
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
-        engine = make_engine(
-            ensure_database(settings.load()), "ledger", pool_size=1, statement_timeout=_LONGEST
-        )  # fmt: skip
+        database = ensure_database(settings.load())
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
+    engine = database.direct_engine("ledger", pool_size=1, statement_timeout=_LONGEST)
     try:
         with engine.connect() as connection:
             return _repair(connection, options.mailing, dry_run=options.dry_run)
@@ -69,7 +69,7 @@ def _repair(connection: Connection, mailing_id: int | None, *, dry_run: bool) ->
                 mend(connection, account)
             print(_sentence(account))
     if mailing_id is not None and not looked_at:
-        print(f"There is no mailing {mailing_id}.", file=sys.stderr)
+        print(f"There is no mailing {mailing_id}, or its messages are removed.", file=sys.stderr)
         return 2
     with connection.begin():  # last: they sum up the counters
         totals = totals_difference(connection)

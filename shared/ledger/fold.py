@@ -1,5 +1,7 @@
 """What is left of a finished mailing in the ledger."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, text
 
 from shared.ledger.entries import Entries
@@ -25,4 +27,24 @@ _FOLD = text(f"""
     insert into mailing_counters (mailing_id, slot, {", ".join(STATES)}, first_sent_at, last_sent_at)
     select mailing_id, {FOLDED}, {", ".join(f"sum({state})" for state in STATES)}, min(first_sent_at), max(last_sent_at)
     from gone group by mailing_id
+""")
+
+
+def fold_tallies(connection: Connection, mailing_ids: Sequence[int]) -> None:
+    """Finished mailings that nobody counts for any more: what the slots have of a quarter becomes one row.
+
+    Quarters stay, since the report of any day in any time zone is made of them. Nothing changes where it was done
+    before.
+    """
+    connection.execute(_FOLD_TALLIES, {"mailing_ids": list(mailing_ids), "slot": FOLDED})
+
+
+_FOLD_TALLIES = text("""
+    with gone as (
+        delete from tallies where mailing_id = any(:mailing_ids) and slot <> :slot returning *
+    )
+    insert into tallies as t (mailing_id, quarter, slot, name, count)
+    select mailing_id, quarter, :slot, name, sum(count) from gone group by mailing_id, quarter, name
+    having sum(count) <> 0
+    on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count
 """)

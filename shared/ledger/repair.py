@@ -31,14 +31,15 @@ def find_accounts(connection: Connection, mailing_ids: Sequence[int] | None = No
     """The accounts of these mailings.
 
     None: of all that have begun and are not finished, and of those that are finished and whose counters do not even add
-    up to their audience.
+    up to their audience. Where messages are removed, the counters are all there is: such a mailing is left out.
     """
     if mailing_ids is None:
         with connection.begin():
             mailing_ids = connection.scalars(_TO_BE_LOOKED_AT).all()
     for start in range(0, len(mailing_ids), _PAGE):
         with snapshot(connection):
-            accounts = read_accounts(connection, mailing_ids[start : start + _PAGE])
+            with_rows = connection.scalars(_WITH_ROWS, {"ids": list(mailing_ids[start : start + _PAGE])}).all()
+            accounts = read_accounts(connection, with_rows)
         yield from accounts
 
 
@@ -48,16 +49,26 @@ _TO_BE_LOOKED_AT = text(f"""
         select coalesce(sum({total(MessageState, "c")}), 0) from mailing_counters c where c.mailing_id = m.id)
     order by id
 """)
+_WITH_ROWS = text("select id from mailings where id = any(:ids) and messages_removed_at is null order by id")
 
 
 def mend(connection: Connection, account: Account) -> None:
-    """Takes the difference off the counters and the audience. The caller holds the lock since before the account."""
+    """Takes the difference off the counters and the audience. The caller holds the lock since before the account.
+
+    Messages that were removed since are no difference: nothing is changed then.
+    """
     more = account.difference
     with connection.begin():
+        if connection.scalar(_LOCK_ROWS, {"mailing_id": account.mailing_id}) is None:
+            return
         connection.execute(_MEND_COUNTERS, {"mailing_id": account.mailing_id, "slot": _SLOT} | _taken_off(more))
         if AUDIENCE in more:
             connection.execute(_MEND_AUDIENCE, {"mailing_id": account.mailing_id, "more": more[AUDIENCE]})
         drop_finding(connection, account.mailing_id)
+
+
+# Whoever gives up the messages locks the mailing as well, and only then removes them.
+_LOCK_ROWS = text("select id from mailings where id = :mailing_id and messages_removed_at is null for share")
 
 
 def _taken_off(more: dict[str, int]) -> dict[str, int]:

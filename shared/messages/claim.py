@@ -31,9 +31,10 @@ from shared.messages.parts import Place
 class Claimed(NamedTuple):
     """A message that this dispatcher alone may send, until its lease runs out.
 
-    phone: where every repeat goes, too. attempts: those spent before. ends_at: the mailing's end. deadline: nothing is
-    handed over from this moment on; the end, or the closing of the client's window. repeat: the provider may have taken
-    an earlier attempt.
+    phone: where every repeat goes, too. calls: those made before. attempts: those of them that are spent. ends_at: the
+    mailing's end. deadline: nothing is handed over from this moment on; the end, or the closing of the client's window.
+    repeat: the provider may have taken an earlier call. first_called_at, last_called_at: when the first and the last of
+    the calls had ended.
     """
 
     id: int
@@ -43,20 +44,21 @@ class Claimed(NamedTuple):
     claim_id: int
     phone: int
     text: str
+    calls: int
     attempts: int
     ends_at: datetime
     deadline: datetime
     repeat: bool
+    first_called_at: datetime | None = None
+    last_called_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """id: the fencing token. now: the database's clock at the claim. wait: seconds until the first message may be sent,
-    where the rate is limited."""
+    """id: the fencing token. now: the database's clock at the claim."""
 
     id: int
     now: datetime
-    wait: float
     messages: Sequence[Claimed]
 
 
@@ -67,14 +69,11 @@ def claim_messages(
     message_ids: Sequence[int],
     *,
     lease: timedelta,
-    rate: float = 0.0,
 ) -> Claim | None:
     """Takes those of the messages that are to be sent now; the others are skipped, or handed back where they must wait.
 
     Skipped is what is final, leased, not due yet, locked, or belongs to a mailing that is cancelled or over.
     None where nothing was claimed.
-    rate: messages per second over all dispatchers, 0 for no limit; the claim then reserves its share of the wire, and
-    the lease begins with that.
     """
     mailing = connection.execute(_MAILING, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None or mailing.over:
@@ -87,24 +86,11 @@ def claim_messages(
         return None
     enter(entries, mailing_id, Counter(row.status for row in rows), MessageState.SENDING)
     entries.repeated(mailing_id, sum(row.maybe_delivered for row in rows))
-    wait = 0.0
-    if rate:
-        wait = float(connection.scalar(_RESERVE, {"span": timedelta(seconds=len(rows) / rate)}) or 0.0)
-        job = {"part": mailing.part, "ids": array(row.id for row in rows), "wait": timedelta(seconds=wait)}
-        connection.execute(_WAIT, job)
-    return Claim(mailing.claim_id, mailing.now, wait, _claimed(mailing, rows))
+    return Claim(mailing.claim_id, mailing.now, _claimed(mailing, rows))
 
 
 # `claims` gives every claim a number of its own, the fencing token: a result is recorded only while the row carries it.
 _MAILING = mailing_with(", nextval('claims') as claim_id")
-
-# The next free moment on the wire moves on by the time that these messages take at the given rate.
-_RESERVE = text("""
-    update send_rate set next_at = greatest(next_at, now()) + :span where id = 1
-    returning extract(epoch from next_at - cast(:span as interval) - now())
-""")
-
-_WAIT = text("update messages set due_at = due_at + :wait where part = :part and id = any(cast(:ids as bigint[]))")
 
 
 def _move_to_sending(
@@ -124,7 +110,8 @@ def _move_to_sending(
 # The zones in which the window is open, as far as these messages go; none: there is no window.
 _MOVE_TO_SENDING = text(f"""
     with job as materialized (
-        select m.id, m.status, m.client_id, m.attempts, m.maybe_delivered, m.phone, c.timezone {JOB}
+        select m.id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered, m.first_called_at, m.last_called_at,
+               m.phone, c.timezone {JOB}
         where {MAY_BE_SENT} and c.timezone is not null and {IS_ADDRESSED}
           and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
     ), moved as (
@@ -174,8 +161,8 @@ def _claimed(mailing: AnyRow, rows: Sequence[AnyRow]) -> list[Claimed]:
     mailing_id, part, claim_id, text = mailing.id, mailing.part, mailing.claim_id, mailing.text
     return [
         Claimed(  # in the order of its fields: by their names it takes twice as long
-            message_id, mailing_id, part, client_id, claim_id, phone, text, attempts, ends_at, deadlines[timezone],
-            maybe_delivered,
+            message_id, mailing_id, part, client_id, claim_id, phone, text, calls, attempts, ends_at,
+            deadlines[timezone], maybe_delivered, first, last,
         )
-        for message_id, _, client_id, attempts, maybe_delivered, phone, timezone in rows
+        for message_id, _, client_id, calls, attempts, maybe_delivered, first, last, phone, timezone in rows
     ]  # fmt: skip

@@ -79,13 +79,12 @@ PUT_BACK = text("""
 """)
 
 
-# What waits for a client in a part, locked. A client's history is read by the index of just that.
+# What waits for a client in a part, locked: a look for each mailing that is under way there.
 OF_CLIENT = f"""
-    select m.id, m.status from (
-        select id, status from messages where part = :part and client_id = :client_id order by mailing_id offset 0
-    ) known
-    cross join lateral (select * from messages where part = :part and id = known.id limit 1 for update skip locked) m
-    where known.{IS_WAITING} and m.{IS_WAITING}
+    select m.id, m.status from mailings g cross join lateral (
+        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id and {IS_WAITING}
+        for update skip locked) m
+    where g.part = :part and g.finished_at is null
 """
 
 
@@ -110,14 +109,14 @@ def closing(job: str) -> TextClause:
     )
 
 
-def counted(job: str, assignments: str) -> TextClause:
+def counted(job: str, assignments: str, then: str = "") -> TextClause:
     """A statement that moves the messages of a part which `job` gives as (id, status), and says how many went from
-    where to where."""
+    where to where. then: what else is to be done with those that were `moved`, as (id, attempts)."""
     return text(f"""
         with job as materialized ({job}), moved as (
             update messages m set {assignments} from job where m.part = :part and m.id = job.id
-            returning m.mailing_id, job.status as before, m.status as after
-        )
+            returning m.mailing_id, m.id, m.attempts, job.status as before, m.status as after
+        ){f", done as ({then})" if then else ""}
         select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after
     """)
 

@@ -15,6 +15,7 @@ from shared.domain.state_sql import total
 from shared.ledger.entries import Entries
 from shared.messages.fragments import next_due
 from shared.messages.parts import parts_of
+from shared.standing import held_until
 
 RECHECK = timedelta(seconds=5)
 """How long a mailing that can be finished may take to be, before it is looked at again."""
@@ -53,12 +54,14 @@ _LOCK = text("""
 """)
 
 # When a mailing is next to be looked at because of its messages. One that has ended is found without a hint until it is
-# closed; one that is paused waits for whoever resumes it.
+# closed; one that is paused waits for whoever resumes it, one that is held back for the end of that.
+_FIRST_DUE = f"{next_due('due_at', 'g.id')} limit 1"
 _NEXT = f"""
     select g.id, g.audience, s.is_complete, case
         when g.finished_at is not null or s.has_ended and g.closed_at is null then null
         when s.is_complete then now() + interval '{RECHECK.total_seconds():g} s'
-        when g.paused_at is null or s.has_ended then ({next_due("due_at", "g.id")} limit 1)
+        when s.has_ended then ({_FIRST_DUE})
+        when g.paused_at is null then (select greatest(due_at, {held_until("g")}) from ({_FIRST_DUE}) next)
         end as hint
     from mailings g cross join lateral (
         select g.cancelled_at is not null or g.ends_at <= now() as has_ended,

@@ -1,4 +1,4 @@
-"""What an attempt led to is written, while the claim is still held."""
+"""What a call led to is written, while the claim is still held."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, TextClause, text
 
 from shared.domain.message import Error, MessageState
-from shared.domain.retry import Decision, Finish, Retry
+from shared.domain.retry import Decision, Finish, HandBack, Retry
 from shared.ledger.entries import AT_ONCE, Entries, When
 from shared.ledger.names import QUARTER
 from shared.messages.claim import Claimed
@@ -16,10 +16,11 @@ from shared.messages.fragments import GRACE, GRACE_INTERVAL, IS_CALLED, array
 
 
 class Verdict(NamedTuple):
-    """What is to become of a claimed message after an attempt.
+    """What is to become of a claimed message after a call.
 
-    error: why the attempt did not succeed. ambiguous: the provider may have taken it. at: when the provider answered,
-    by the database's clock; what is written may be written much later. None: at the time of writing.
+    error: why the call did not succeed; None with a HandBack: there was none. ambiguous: the provider may have taken
+    it. at: when the provider answered, by the database's clock; what is written may be written much later. None: at the
+    time of writing. is_spent: whether it is an attempt. words: of the provider.
     """
 
     message: Claimed
@@ -27,73 +28,134 @@ class Verdict(NamedTuple):
     error: Error | None = None
     ambiguous: bool = False
     at: datetime | None = None
+    is_spent: bool = True
+    words: str = ""
+
+    @property
+    def shown_error(self) -> Error | None:
+        """What the message's row has: of a call that is not held against it, what it waits for, or ended by."""
+        if self.is_spent or self.error is None:
+            return self.error
+        if self.error is Error.RATE_LIMITED and isinstance(self.decision, HandBack):
+            return self.error
+        return Error.PROVIDER_DOWN
+
+    @property
+    def leaves_attempt(self) -> bool:
+        """Whether the table of attempts gets a row: of what was spent in vain, or ended the message in vain."""
+        return self.error is not None and (self.is_spent or isinstance(self.decision, Finish))
 
 
 def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence[Verdict], pause: timedelta) -> int:
     """Writes the verdicts of attempts whose lease is still held; the number of those that came too late.
 
-    pause: how long a message waits that is handed back without an attempt spent. No message may occur twice.
+    pause: how long a message waits that is handed back without a call. No message may occur twice.
     """
-    groups: dict[tuple[int, Decision, Error | None, bool, bool], list[Verdict]] = defaultdict(list)
+    groups: dict[_Kind, list[Verdict]] = defaultdict(list)
     for verdict in sorted(verdicts, key=lambda verdict: verdict.message.id):
-        message = verdict.message
-        groups[message.part, verdict.decision, verdict.error, verdict.ambiguous, message.repeat].append(verdict)
+        groups[_kind(verdict)].append(verdict)
     recorded = 0
-    for (part, decision, error, ambiguous, repeat), group in groups.items():
-        claimed = {
-            "part": part,
+    for kind, group in groups.items():
+        decision, error = kind.decision, kind.error
+        values: dict[str, object] = {
+            "part": kind.part,
             "ids": array(verdict.message.id for verdict in group),
             "claims": array(verdict.message.claim_id for verdict in group),
             "moments": array(verdict.at.isoformat() if verdict.at else "null" for verdict in group),
         }
-        failure = {"error": error, "ambiguous": ambiguous}
+        if error or not isinstance(decision, HandBack):
+            values |= {"shown": kind.shown_error, "ambiguous": kind.ambiguous, "spent": int(kind.is_spent)}
+        if kind.leaves_attempt:
+            values |= {"error": error, "words": [verdict.words or None for verdict in group]}
         due_in = AT_ONCE
         if isinstance(decision, Finish):
             after = decision.state
-            rows = connection.execute(_FINISH, {**claimed, **failure, "after": after}).all()
+            statement = _FINISH_IN_VAIN if kind.leaves_attempt else _FINISH
+            rows = connection.execute(statement, {**values, "after": after}).all()
         elif isinstance(decision, Retry):
             after, due_in = MessageState.RETRYING, decision.delay + GRACE
-            rows = connection.execute(_RETRY, {**claimed, **failure, "delay": decision.delay}).all()
+            statement = _RETRY if kind.leaves_attempt else _SPARE
+            rows = connection.execute(statement, {**values, "delay": decision.delay}).all()
         else:
-            after, due_in = MessageState.PENDING, pause
-            rows = connection.execute(_RETURN if error else _UNCALLED, {**claimed, "pause": pause}).all()
+            after, due_in = MessageState.PENDING, pause if decision.delay is None else decision.delay
+            rows = connection.execute(_RETURN if error else _UNCALLED, {**values, "pause": due_in}).all()
         for row in rows:
             when = When(row.quarter, row.first, row.last)
             entries.moved(row.mailing_id, MessageState.SENDING, after, row.number, error, due_in=due_in, when=when)
-            if repeat and after is MessageState.PENDING and error is None:
+            if kind.repeat and after is MessageState.PENDING and error is None:
                 entries.repeated(row.mailing_id, -row.number)  # the call was not made
             recorded += row.number
     return len(verdicts) - recorded
 
 
+class _Kind(NamedTuple):
+    """What verdicts have in common that are written by one statement."""
+
+    part: int
+    decision: Decision
+    error: Error | None
+    shown_error: Error | None
+    ambiguous: bool
+    is_spent: bool
+    leaves_attempt: bool
+    repeat: bool
+
+
+def _kind(verdict: Verdict) -> _Kind:
+    message = verdict.message
+    return _Kind(
+        message.part, verdict.decision, verdict.error, verdict.shown_error, verdict.ambiguous, verdict.is_spent,
+        verdict.leaves_attempt, message.repeat,
+    )  # fmt: skip
+
+
 # Whoever moves a message out of `sending` takes the token off it. So the token says it all, and the state need not be
 # asked for, which would bring the partial indexes into play.
-def _recording(assignments: str) -> TextClause:
+def _recording(assignments: str, *, leaves_attempt: bool = False) -> TextClause:
+    attempt = """, attempted as (
+            insert into attempts (message_id, part, number, at, error, words)
+            select id, :part, attempts + 1 - :spent, moment, :error, words from moved
+            on conflict do nothing
+        )"""
+    words = ", cast(:words as text[])" if leaves_attempt else ""
+    word = ", words" if leaves_attempt else ""
     return text(f"""
         with moved as (
             update messages m set claim_id = null, {assignments}
             from (
-                select id, claim_id, coalesce(moment, now()) as moment
+                select id, claim_id, coalesce(moment, now()) as moment{word}
                 from unnest(
-                    cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:moments as timestamptz[])
-                ) as job (id, claim_id, moment)
+                    cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:moments as timestamptz[]){words}
+                ) as job (id, claim_id, moment{word})
             ) job
-            where m.part = :part and m.id = job.id and m.claim_id = job.claim_id returning m.mailing_id, job.moment
-        )
+            where m.part = :part and m.id = job.id and m.claim_id = job.claim_id
+            returning m.mailing_id, m.id, m.attempts, job.moment{word}
+        ){attempt if leaves_attempt else ""}
         select mailing_id, {QUARTER} as quarter, count(*) as number, min(moment) as first, max(moment) as last
         from moved group by mailing_id, quarter
     """)
 
 
-_SPENT = (
-    "attempts = m.attempts + 1, calls = m.calls + 1, error = :error, maybe_delivered = m.maybe_delivered or :ambiguous"
-)
-_FINISH = _recording(f"""
-    {_SPENT}, status = cast(:after as message_state), due_at = null,
+_CALLED = """
+    calls = m.calls + 1, attempts = m.attempts + :spent, error = :shown,
+    maybe_delivered = m.maybe_delivered or :ambiguous
+"""
+_STILL_OPEN = f"""
+    {_CALLED}, first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
+"""
+
+
+_ENDED = f"""
+    {_CALLED}, status = cast(:after as message_state), due_at = null,
     sent_at = case when :after = 'sent' then job.moment end
-""")
-_RETRY = _recording(f"{_SPENT}, status = 'retrying', due_at = now() + :delay + {GRACE_INTERVAL}")
-_RETURN = _recording("calls = m.calls + 1, status = 'pending', due_at = now() + :pause")
+"""
+_WAITS = f"{_STILL_OPEN}, status = 'retrying', due_at = now() + :delay + {GRACE_INTERVAL}"
+
+_FINISH = _recording(_ENDED)
+_FINISH_IN_VAIN = _recording(_ENDED, leaves_attempt=True)
+_RETRY = _recording(_WAITS, leaves_attempt=True)
+_SPARE = _recording(_WAITS)
+_RETURN = _recording(f"{_STILL_OPEN}, status = 'pending', due_at = now() + :pause")
 _UNCALLED = _recording(f"""
     status = 'pending', due_at = now() + :pause,
     phone = case when {IS_CALLED} then m.phone

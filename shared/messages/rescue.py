@@ -22,10 +22,13 @@ class Lost(NamedTuple):
 def find_lost(connection: Connection, limit: int, left_out: Collection[int] = ()) -> Mapping[int, Lost]:
     """Messages whose lease ran out, by mailing: the oldest, at most `limit`. left_out: mailings that are not looked
     at."""
+    connection.execute(_IN_ORDER)
     found = {"parts": array(open_parts(connection)), "limit": limit, "left_out": array(left_out)}
     return {row.mailing_id: Lost(row.part, row.ids) for row in connection.execute(_LOST, found)}
 
 
+# What it takes for few it would collect and sort, and it may be all that was on the wire.
+_IN_ORDER = text("set local enable_bitmapscan = off")
 _LOST = text(f"""
     with lost as materialized (
         select part, id, mailing_id from messages
@@ -56,7 +59,9 @@ _RESCUE = counted(
         where m.status = 'sending' and m.due_at <= now()
     """,
     f"""claim_id = null, attempts = m.attempts + 1, calls = m.calls + 1, error = '{Error.LEASE_LOST}',
-        maybe_delivered = true,
+        maybe_delivered = true, first_called_at = coalesce(m.first_called_at, now()), last_called_at = now(),
         status = case when job.last then 'unknown'::message_state else 'pending' end,
         due_at = case when job.last then null else now() end""",
+    f"""insert into attempts (message_id, part, number, at, error)
+        select id, :part, attempts, now(), '{Error.LEASE_LOST}' from moved on conflict do nothing""",
 )

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
@@ -300,6 +301,21 @@ def test_a_reason_may_be_anything(under_test: UnderTest) -> None:
     (reason,) = under_test.reasons()
     assert reason.startswith("? «причина» xxx")
     assert len(reason) <= 1000
+
+
+def test_dead_jobs_are_forgotten_by_their_age_the_oldest_first(under_test: UnderTest) -> None:
+    session = under_test.consumer(DISPATCH)
+    for number in range(3):
+        session.publish(DISPATCH, [b"nonsense"])
+        session.bury(receive(session, 1)[0], f"no. {number}")
+    session.publish(DISPATCH, [b"alive"])
+    assert session.forget_dead(timedelta(hours=1), limit=10) == 0
+    assert session.depth(DEAD) == 3
+    assert session.forget_dead(timedelta(0), limit=2) == 2
+    assert under_test.reasons() == ["no. 2"]
+    assert session.forget_dead(timedelta(0), limit=10) == 1
+    assert session.forget_dead(timedelta(0), limit=10) == 0
+    assert bodies(receive(session, 1)) == [b"alive"]
 
 
 def test_a_job_for_a_queue_that_does_not_exist_is_refused(under_test: UnderTest) -> None:

@@ -5,6 +5,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
@@ -15,6 +16,7 @@ from structlog.testing import capture_logs
 
 from shared.broker import topology
 from shared.broker.base import Delivery, Session
+from shared.broker.memory import recall
 from shared.broker.rabbitmq import DELIVERY_LIMIT, RabbitMQ, _arguments
 from shared.broker.topology import DEAD, DISPATCH
 from shared.domain.errors import BrokerUnavailable, SettingsError
@@ -104,6 +106,19 @@ def test_a_queue_that_is_removed_is_there_again_after_the_next_connect(
         assert session.depth(DISPATCH) == 1
 
 
+def test_a_dead_job_of_which_nothing_says_how_old_it_is_counts_as_new(
+    rabbitmq_under_test: UnderTest, raw: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    with rabbitmq_under_test.connect() as session:
+        raw.confirm_delivery()
+        raw.basic_publish("", DEAD, b"old", pika.BasicProperties(headers={"reason": "of an older version"}))
+        assert session.forget_dead(timedelta(hours=1), limit=10) == 0
+        _, properties, body = raw.basic_get(DEAD)
+        assert (body, properties.headers["reason"]) == (b"old", "of an older version")
+        raw.close()
+        assert session.forget_dead(timedelta(0), limit=10) == 1
+
+
 def test_a_job_that_kills_its_consumers_ends_in_the_dead_queue(rabbitmq_under_test: UnderTest) -> None:
     rabbitmq_under_test.connect().publish(DISPATCH, [b"poison"])
     for _ in range(DELIVERY_LIMIT + 1):
@@ -113,6 +128,26 @@ def test_a_job_that_kills_its_consumers_ends_in_the_dead_queue(rabbitmq_under_te
     undertaker = rabbitmq_under_test.consumer(DEAD)
     assert bodies(receive(undertaker, 1)) == [b"poison"]
     assert undertaker.depth(DISPATCH) == 0
+
+
+# ---------------------------------------------------------------- what it remembers
+
+
+def test_it_remembers_the_last_number_that_it_was_told(rabbitmq_under_test: UnderTest) -> None:
+    one, other = rabbitmq_under_test.connect(), rabbitmq_under_test.connect()
+    assert one.recall() == other.recall() == 0
+    for number in (7, 1_764_500_000_000_000, 9):
+        one.remember(number)
+        assert one.recall() == other.recall() == one.recall() == number
+    one.close()
+    assert rabbitmq_under_test.connect().recall() == 9
+    assert recall(rabbitmq_under_test.broker) == 9
+
+
+def test_all_who_look_at_the_same_moment_see_it(rabbitmq_under_test: UnderTest) -> None:
+    rabbitmq_under_test.connect().remember(7)
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: recall(rabbitmq_under_test.broker, 10), range(12))) == {7}
 
 
 # ---------------------------------------------------------------- a queue that refuses jobs

@@ -58,3 +58,9 @@ def test_jobs_of_a_connection_that_is_gone_come_again_at_once(table_under_test: 
 def _cut_off(session: object) -> None:
     """Its connection ends without a farewell."""
     session._connection.close()  # type: ignore[attr-defined]
+
+
+def test_it_remembers_nothing_that_a_restore_would_take_back(table_under_test: UnderTest) -> None:
+    session = table_under_test.connect()
+    session.remember(7)
+    assert session.recall() == 0

@@ -41,7 +41,7 @@ def broker(request: pytest.FixtureRequest) -> str:
 def place(request: pytest.FixtureRequest, broker: str) -> Iterator[Place]:
     """An empty database, and an empty broker."""
     directory: Path = request.getfixturevalue("tmp_path_factory").mktemp("system")
-    with _empty_database(request.getfixturevalue("postgres")) as database_url:
+    with empty_database(request.getfixturevalue("postgres")) as database_url:
         if broker == "table":
             yield Place(database_url, None, directory)
             return
@@ -84,7 +84,7 @@ def start_system(request: pytest.FixtureRequest) -> Iterator[StartSystem]:
 
 
 @contextmanager
-def _empty_database(server: str) -> Iterator[str]:
+def empty_database(server: str) -> Iterator[str]:
     name = f"e2e_{os.getpid()}_{next(_numbers)}"
     with closing(psycopg2.connect(server)) as connection, connection.cursor() as cursor:
         connection.autocommit = True

@@ -81,7 +81,7 @@ def test_no_retry_is_made_after_the_end(system: System, fault: Fault, state: Mes
     assert with_status(messages, MessageState.SENT) == messages.keys() - in_vain
     assert in_vain
     received = system.received(mailing_id)
-    assert {one: received[one].count for one in messages} == {one: messages[one]["attempts"] for one in messages}
+    assert {one: received[one].count for one in messages} == {one: messages[one]["calls"] for one in messages}
     assert min(received[one].count for one in in_vain) > 1
     assert max(one.last_at for one in received.values()) < ends_at + ON_ITS_WAY
 

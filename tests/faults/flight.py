@@ -181,7 +181,7 @@ class Flight:
         assert len(messages) == self.clients
         landed = Landed(messages, self.system.received(self.mailing_id), self.system.figures(self.mailing_id))
         assert _changed_finals(self.system.database_url) == 0, "a message left its final state"
-        more = {i: one.count for i, one in landed.received.items() if one.count > messages[i]["attempts"]}
+        more = {i: one.count for i, one in landed.received.items() if one.count > messages[i]["calls"]}
         assert not more, "came more often than the service counts"
         errors = landed.figures["errors"]
         lost_answers = sum(number for error, number in errors.items() if error in AMBIGUOUS_ERRORS)

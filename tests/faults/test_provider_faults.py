@@ -11,6 +11,7 @@ import pytest
 from sandbox.simulator.faults import Fault, Faults
 from sandbox.simulator.outage import Mode
 from shared.domain.message import Error, MessageState
+from shared.domain.standing import MOST_OPEN, REFUSALS
 from tests.e2e.conftest import place, running
 from tests.e2e.system import System
 from tests.faults.flight import Flight, lasting, steady, watch_final_states
@@ -142,10 +143,73 @@ def test_a_token_that_is_refused_for_a_while(system: System) -> None:
             pass
         system.simulator.set_faults(steady(PER_SECOND, CALLS))
         flight.recover()
-    # A call that the provider refused and nobody counts is no repeat: hence not `land`, which compares the two.
-    messages = system.until_over(flight.mailing_id)
-    assert {(message["status"], message["attempts"]) for message in messages.values()} == {(MessageState.SENT, 1)}
+    landed = flight.land("provider: token refused")
+    assert {(one["status"], one["attempts"]) for one in landed.messages.values()} == {(MessageState.SENT, 1)}
     user.assert_served()
+
+
+def test_an_outage_of_a_mailings_whole_life_but_its_end(system: System) -> None:
+    """60 messages, 503 for longer than the ladder with its attempts lasts: 47 failed, when every failure was spent."""
+    system.simulator.outage(Mode.UNAVAILABLE)
+    flight = Flight(system, 60)
+    with flight.user() as user:
+        with lasting(2 * WHOLE_LADDER):
+            pass
+        system.simulator.end_outage()
+        flight.recover()
+    landed = flight.land("provider: 503 from the start")
+    assert landed.in_state(MessageState.SENT) == landed.messages.keys()
+    assert {message["attempts"] for message in landed.messages.values()} == {1}
+    user.assert_served()
+
+
+@pytest.mark.parametrize("fault", [Fault.CREATED, Fault.NO_CODE])
+def test_a_provider_that_accepts_and_does_not_say_so(system: System, fault: Fault) -> None:
+    """So few that the breaker stays out of it. Who may have got it is told, and nobody gets it without end."""
+    system.simulator.set_faults(Faults({fault: 1.0}))
+    landed = Flight(system, 4).land(f"provider: {fault}")
+    assert landed.in_state(MessageState.UNKNOWN) == landed.messages.keys()
+    assert {one.count for one in landed.received.values()} == {ATTEMPTS}
+    assert landed.figures["errors"] == {Error.BAD_ANSWER: 4 * ATTEMPTS}
+    assert landed.figures["repeated"] == 4 * (ATTEMPTS - 1)
+
+
+def test_a_wrong_path_until_somebody_corrects_it(system: System) -> None:
+    """404 for everything: all messages had failed within seconds, without an alarm."""
+    system.simulator.set_faults(Faults(status=404))
+    flight = Flight(system, 600)
+    with flight.user() as user:
+        is_open = {"reason": Error.WRONG_ADDRESS}
+        for name in system.dispatchers:
+            system.until(lambda: system.metric(name, "dispatcher_breaker_open", **is_open), "the breaker opens")  # noqa: B023
+        with lasting(WHOLE_LADDER):
+            pass
+        assert flight.system.figures(flight.mailing_id)["failed"] == 0
+        system.simulator.set_faults(steady(PER_SECOND, CALLS))
+        flight.recover()
+    landed = flight.land("provider: 404")
+    assert {(one["status"], one["attempts"]) for one in landed.messages.values()} == {(MessageState.SENT, 1)}
+    user.assert_served()
+
+
+def test_a_closed_account_pauses_the_mailing(system: System) -> None:
+    """Two dispatchers, 400 for everything."""
+    system.expect("mailing_halted")
+    system.simulator.set_faults(Faults(latency_ms=20, status=400))
+    flight = Flight(system, 300)
+    halted = system.until(
+        lambda: (found := system.api.mailing(flight.mailing_id))["state"] == "paused" and found, "it is halted"
+    )
+    assert halted["paused_because"] == "halted"
+    assert "simulated" in halted["provider_words"]
+    system.until(lambda: not system.figures(flight.mailing_id)["sending"], "the last calls are over")
+    failed = system.figures(flight.mailing_id)["failed"]
+    assert REFUSALS <= failed <= REFUSALS + MOST_OPEN
+    system.simulator.set_faults(steady(PER_SECOND, CALLS))
+    system.api.resume(flight.mailing_id)
+    landed = flight.land("provider: account closed")
+    assert len(landed.in_state(MessageState.SENT)) == 300 - failed
+    assert len(landed.in_state(MessageState.FAILED)) == failed
 
 
 def test_a_provider_that_asks_for_a_day(system: System) -> None:
@@ -153,7 +217,7 @@ def test_a_provider_that_asks_for_a_day(system: System) -> None:
     system.simulator.set_faults(Faults({Fault.RATE_LIMITED: 1.0}, retry_after=86_400, max_faults_per_id=1))
     landed = Flight(system, 15).land("provider: Retry-After of a day")
     assert landed.in_state(MessageState.SENT) == landed.messages.keys()
-    assert {message["attempts"] for message in landed.messages.values()} == {2}
+    assert {(message["calls"], message["attempts"]) for message in landed.messages.values()} == {(2, 1)}
     assert {LADDER[-1] <= one.last_at - one.first_at for one in landed.received.values()} == {True}
 
 

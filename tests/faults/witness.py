@@ -111,7 +111,7 @@ class Witness:
 
     def messages(self) -> dict[int, Row[*tuple[Any, ...]]]:
         """All of them: mailing_id, status, attempts, by id."""
-        return {row.id: row for row in self._books.run("select id, mailing_id, status, attempts from messages")}
+        return {row.id: row for row in self._books.run("select id, mailing_id, status, calls, attempts from messages")}
 
     def states(self) -> Counter[MessageState]:
         """How many messages there are in each state."""

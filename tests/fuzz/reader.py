@@ -23,7 +23,7 @@ class Answer:
     @property
     def accepts(self) -> bool:
         """Whether it says that the provider has taken the message."""
-        return self.status == 200 and len(self.body) <= MAX_BODY and has_code_0(self.body)
+        return 200 <= self.status < 300 and len(self.body) <= MAX_BODY and has_code_0(self.body)
 
 
 def has_code_0(body: bytes) -> bool:

@@ -17,7 +17,7 @@ from shared.domain.retry import OutcomeKind, RetryPolicy
 from tests.fuzz import reader
 from tests.fuzz.answers import OK, Beginning, Ending, Saying, sayings
 from tests.fuzz.bounds import SEED, cases
-from tests.services.sending import NOW, Sending
+from tests.services.sending import Sending
 from tests.services.wire import Connection, Wire
 
 pytestmark = pytest.mark.timeout(3600)  # they end by their counts
@@ -104,7 +104,7 @@ def test_an_answer_is_taken_for_what_it_says(provider: Provider, sending: Sendin
     least, most = meaning(saying)
     assert least <= accepted <= most, result.outcome
     assert 0 <= result.outcome.retry_after < math.inf
-    RetryPolicy().decide(result.outcome, 1, NOW, result.attempt.message.ends_at, maybe_delivered=False)
+    result.verdict(RetryPolicy())
 
 
 def meaning(saying: Saying) -> tuple[bool, bool]:

@@ -86,6 +86,7 @@ MAILINGS: list[Case] = [
             *((None, "21:00"), ("09:00", NUL), ("09:00", ""), ("09:00+03:00", "21:00"), (HIGH, "21:00")),
         )
     ),
+    *((mailing(priority=priority), {"priority"}) for priority in ("high", "Urgent", "", 1, None, ["bulk"])),
     (mailing(send_window={"from": "09:00"}), {"send_window"}),
     (mailing(send_window={"from": "09:00", "until": "21:00", "zone": "UTC"}), {"send_window"}),
 ]
@@ -221,6 +222,7 @@ NAMES = st.sampled_from(
         "ends_at",
         "filter",
         "send_window",
+        "priority",
         "id",
         "state",
     ]
@@ -251,6 +253,6 @@ def undone(api: Api) -> Iterator[None]:
     for table in ("clients", "mailings"):
         api.execute(f"delete from {table} where id > 1")
     assert api("PUT", "/clients/1/", {k: v for k, v in present["/clients/"].items() if k != "id"}).status == 200
-    fields = ("text", "starts_at", "ends_at", "filter", "send_window")
+    fields = ("text", "starts_at", "ends_at", "filter", "send_window", "priority")
     columns = {name: present["/mailings/"][name] for name in fields}
     assert api("PUT", "/mailings/1/", columns).status == 200

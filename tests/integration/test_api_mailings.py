@@ -63,6 +63,7 @@ def test_a_mailing_is_stored_as_it_was_sent(api: Api) -> None:
             "ends_at": "2090-01-31T21:00:00Z",
             "filter": {"operator_codes": ["926", "912", "926"], "tags": ["vip", ""]},
             "send_window": NIGHT,
+            "priority": "bulk",
         },
     )
     created_at = datetime.fromisoformat(made.pop("created_at"))
@@ -77,7 +78,10 @@ def test_a_mailing_is_stored_as_it_was_sent(api: Api) -> None:
         "send_window": NIGHT,
         "reference": None,
         "revision": 1,
+        "priority": "bulk",
         "state": "scheduled",
+        "paused_because": None,
+        "provider_words": None,
         "statistics": {"audience": 0} | dict.fromkeys(states, 0),
     }
     found = api.get(f"/mailings/{made['id']}/")
@@ -87,7 +91,7 @@ def test_a_mailing_is_stored_as_it_was_sent(api: Api) -> None:
 
 def test_without_a_filter_it_is_for_everyone_at_any_hour(api: Api) -> None:
     made = api.make("/mailings/", mailing())
-    assert (made["filter"], made["send_window"]) == (EVERYONE, None)
+    assert (made["filter"], made["send_window"], made["priority"]) == (EVERYONE, None, "normal")
     half = api.make("/mailings/", mailing(filter={"tags": ["vip"]}, send_window=None))
     assert half["filter"] == {"operator_codes": [], "tags": ["vip"]}
 
@@ -121,11 +125,12 @@ def test_a_scheduled_mailing_can_change_altogether(api: Api) -> None:
         "ends_at": "2090-02-02T00:00:00+00:00",
         "filter": {"operator_codes": ["912"], "tags": []},
         "send_window": NIGHT,
+        "priority": "urgent",
     }
     assert api("PATCH", path, body).status == 200
     assert api.get(path).items() >= body.items()
     assert api("PUT", path, {name: body[name] for name in ("text", "starts_at", "ends_at")}).status == 200
-    assert api.get(path).items() >= (body | {"filter": EVERYONE, "send_window": None}).items()
+    assert api.get(path).items() >= (body | {"filter": EVERYONE, "send_window": None, "priority": "normal"}).items()
     assert api.execute("select window_changed from mailings") is False  # nothing waits for the old window yet
 
 
@@ -210,6 +215,15 @@ def test_another_window_of_a_running_mailing_is_told_to_the_dispatchers(api: Api
     assert api.execute("select window_changed from mailings") is True
 
 
+def test_the_priority_of_a_running_mailing_may_change(api: Api) -> None:
+    path = started(api)
+    assert api("PATCH", path, {"priority": "urgent"}).json["priority"] == "urgent"
+    assert api.execute("select priority from mailings") == "urgent"
+    assert api("POST", f"{path}cancel/").status == 200
+    assert api("PATCH", path, {"priority": "urgent"}).status == 200
+    assert api("PATCH", path, {"priority": "bulk"}).status == 409
+
+
 def test_moving_the_start_to_now_is_announced(api: Api) -> None:
     path = make(api)
     api.announced.clear()
@@ -243,6 +257,25 @@ def test_pause_resume_and_cancel(
             assert [answer.json["state"] for answer in answers] == [after] * 2
         assert api.get(target)["state"] == (after or state)
         assert api("DELETE", target).status == 204
+
+
+def test_who_paused_a_mailing_and_why(api: Api) -> None:
+    path = started(api)
+    assert [api.get(path)[name] for name in ("paused_because", "provider_words")] == [None, None]
+    api("POST", f"{path}pause/")
+    assert api.get(path)["paused_because"] == "person"
+    # The leader halts it: tests/integration/test_standing.py.
+    with api.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "update mailings set paused_at = now(), halted_at = now(), provider_words = 'the account is closed'"
+        )
+    halted = api.get(path)
+    assert (halted["state"], halted["paused_because"]) == ("paused", "halted")
+    assert halted["provider_words"] == "the account is closed"
+    resumed = api("POST", f"{path}resume/").json
+    assert (resumed["state"], resumed["paused_because"]) == ("running", None)
+    assert api("POST", f"{path}pause/").json["paused_because"] == "person"
+    assert api("PATCH", path, {"paused_because": "person"}).status == 422
 
 
 def test_resuming_is_announced_if_the_mailing_is_due(api: Api) -> None:

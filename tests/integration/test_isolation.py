@@ -14,6 +14,7 @@ from dispatcher_service.leading import feed, launch, lead
 from dispatcher_service.leading.chores import all_chores, rescue_leases
 from dispatcher_service.leading.isolation import LONGEST_PAUSE
 from dispatcher_service.leading.lease_guard import LeaseGuard
+from dispatcher_service.leading.settled_ids import SettledIds
 from shared.broker.base import Broker
 from shared.broker.rabbitmq import RabbitMQ
 from shared.broker.table import TableBroker
@@ -369,5 +370,11 @@ def test_a_leader_has_three_connections_and_a_fourth_to_the_table_broker(
 def test_every_chore_says_when_it_was_last_done(books: Books, start: Start) -> None:
     began = time.time()
     start()
-    for chore in [*(chore.name for chore in all_chores(10, LeaseGuard(60), lambda _: None)), launch.NAME]:
+    for chore in [
+        *(
+            chore.name
+            for chore in all_chores(10, LeaseGuard(60), lambda _: None, HOUR, ids=SettledIds(int), remember=int)
+        ),
+        launch.NAME,
+    ]:
         wait_until(lambda: metric("feeder_chore_last_run_seconds", chore=chore) > began)  # noqa: B023 (at once)

@@ -1,9 +1,9 @@
 """In whatever order feeders, dispatchers and users act: no message is lost, miscounted, or held by two.
 
-The machine plays every part against a real database. Two dispatchers, with and without a limited rate, crash and come
-back late, jobs are lost, doubled and stale, leases run out, mailings are paused, cancelled and ended, windows move,
-clients go. What a provider says becomes a verdict by the real policy. After every step the rows, the counters, the
-tallies and the allowed moves are compared; at the end everything must reach a final state.
+The machine plays every part against a real database. Two dispatchers crash and come back late, jobs are lost, doubled
+and stale, leases run out, mailings are paused, cancelled and ended, windows move, clients go. What a provider says
+becomes a verdict by the real policy. After every step the rows, the counters, the tallies and the allowed moves are
+compared; at the end everything must reach a final state.
 """
 
 from collections import Counter
@@ -29,6 +29,8 @@ from sqlalchemy import Engine, Row, text
 
 from dispatcher_service.leading.chores.close_ended import close_slice
 from dispatcher_service.leading.walk import due_mailings
+from dispatcher_service.sending.attempt import Attempt, DatabaseClock, Result
+from dispatcher_service.sending.blame import Blame, blame
 from shared.domain.message import FINAL_STATES, MOVES, Error, MessageState
 from shared.domain.retry import ACCEPTED, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
 from shared.domain.window import Window
@@ -55,7 +57,10 @@ OUTCOMES: Sequence[Outcome | None] = (
     Outcome(OutcomeKind.TRANSIENT, Error.SERVER_ERROR),
     Outcome(OutcomeKind.AMBIGUOUS, Error.CONNECTION_LOST),
     Outcome(OutcomeKind.AMBIGUOUS, Error.CONTRADICTION),
-    Outcome(OutcomeKind.UNAUTHORIZED, Error.UNAUTHORIZED),
+    Outcome(OutcomeKind.AMBIGUOUS, Error.BAD_ANSWER, words="Created"),
+    Outcome(OutcomeKind.TRANSIENT, Error.DECLINED, words="later"),
+    Outcome(OutcomeKind.UNAUTHORIZED, Error.UNPAID),
+    Outcome(OutcomeKind.LIMITED, Error.RATE_LIMITED, retry_after=5),
     None,  # the call was not made
 )
 USERS_ACTS = ("add client", "delete client", "add mailing", "pause", "resume", "change window", "end")
@@ -69,7 +74,6 @@ MICROSECONDS = timedelta(microseconds=5)
 Message = Row[*tuple[Any, ...]]
 pick = st.integers(0, 20)  # which of those there are
 few = st.integers(1, 4)
-rates = st.sampled_from([0.0, 0.0, 1.0])  # so slow that a claim has to wait for the ones before it
 
 
 def window(kind: str | None) -> tuple[str, str] | tuple[None, None]:
@@ -106,7 +110,6 @@ class Machine(RuleBasedStateMachine):
         self.verdicts: dict[int, set[MessageState]] = {}  # final states that were recorded in time, by message
         self.doubtful: set[int] = set()  # messages of which the answer of any call, or its lease, was lost
         self.repeated: Counter[int] = Counter()  # by mailing
-        self.wire_free_at = self.books.now()  # where the rate is limited
 
     # ---------------------------------------------------------------- users
 
@@ -216,15 +219,15 @@ class Machine(RuleBasedStateMachine):
     # ---------------------------------------------------------------- the dispatchers
 
     @precondition(lambda self: self.jobs)
-    @rule(which=pick, comes_again=st.booleans(), upto=st.integers(1, 20), locked=pick, rate=rates)
-    def claim(self, which: int, comes_again: bool, upto: int, locked: int, rate: float) -> None:
+    @rule(which=pick, comes_again=st.booleans(), upto=st.integers(1, 20), locked=pick)
+    def claim(self, which: int, comes_again: bool, upto: int, locked: int) -> None:
         job = self.jobs[which % len(self.jobs)] if comes_again else self.jobs.pop(which % len(self.jobs))
-        self.claim_ids(which, job.mailing_id, job.ids[:upto], locked, rate)
+        self.claim_ids(which, job.mailing_id, job.ids[:upto], locked)
 
-    @rule(which=pick, locked=pick, rate=rates)
-    def claim_all_sorts(self, which: int, locked: int, rate: float) -> None:
+    @rule(which=pick, locked=pick)
+    def claim_all_sorts(self, which: int, locked: int) -> None:
         """A job as no feeder ever made it."""
-        self.claim_ids(which, self.mailing(which), [*self.before, *self.before, 10**15], locked, rate)
+        self.claim_ids(which, self.mailing(which), [*self.before, *self.before, 10**15], locked)
 
     @precondition(lambda self: self.claims)
     @rule(
@@ -254,7 +257,7 @@ class Machine(RuleBasedStateMachine):
             self.messages_move_as_they_may()
             ids = self.books.take(mailing_id, 20)
             self.messages_move_as_they_may()
-            self.claim_ids(which + 1, mailing_id, ids, 0, 0.0)
+            self.claim_ids(which + 1, mailing_id, ids, 0)
 
     @precondition(lambda self: self.ghosts)
     @rule(which=pick, outcome=st.sampled_from(OUTCOMES), twice=st.booleans(), with_newer=st.booleans())
@@ -318,6 +321,19 @@ class Machine(RuleBasedStateMachine):
         assert {mailing_id: count for mailing_id, count in rows if count} == +self.repeated
 
     @invariant()
+    def attempts_are_kept(self) -> None:
+        """Each that was spent in vain, by its number, and none that was not."""
+        kept = self.books.run(
+            """select m.status, m.attempts, m.error, array_agg(a.error order by a.number) as errors,
+                      array_agg(a.number order by a.number) filter (where a.number > 0) as numbers
+               from messages m left join attempts a on a.message_id = m.id group by m.id, m.part"""
+        )
+        for row in kept:
+            in_vain = row.attempts - (row.status == MessageState.SENT)
+            assert (row.numbers or []) == list(range(1, in_vain + 1))
+            assert not in_vain or row.error in (row.errors[-1], None, Error.PROVIDER_DOWN, Error.RATE_LIMITED)
+
+    @invariant()
     def messages_move_as_they_may(self) -> None:
         now = self.books.now()
         after = {row.id: row for row in self.books.run("select * from messages")}
@@ -327,6 +343,7 @@ class Machine(RuleBasedStateMachine):
             assert (row.claim_id is not None) == (row.status == MessageState.SENDING)
             assert (row.sent_at is not None) == (row.status == MessageState.SENT)
             assert row.attempts <= ATTEMPTS
+            assert row.attempts <= row.calls
             if row.error == Error.LEASE_LOST:
                 self.doubtful.add(message_id)
             assert row.maybe_delivered == (message_id in self.doubtful)
@@ -350,6 +367,7 @@ class Machine(RuleBasedStateMachine):
             if (before.status, row.status) == (MessageState.SENDING, MessageState.PENDING):
                 assert row.attempts == before.attempts or row.attempts < ATTEMPTS
             assert before.attempts <= row.attempts <= before.attempts + 1
+            assert before.calls + row.attempts - before.attempts <= row.calls <= before.calls + 1
             assert (row.id, row.mailing_id, row.client_id) == (before.id, before.mailing_id, before.client_id)
         for message_id, claim_id in self.live.items():
             assert (after[message_id].status, after[message_id].claim_id) == (MessageState.SENDING, claim_id)
@@ -418,13 +436,13 @@ class Machine(RuleBasedStateMachine):
         else:
             yield
 
-    def claim_ids(self, which: int, mailing_id: int, ids: Sequence[int], locked: int, rate: float) -> None:
+    def claim_ids(self, which: int, mailing_id: int, ids: Sequence[int], locked: int) -> None:
         running = self.is_running(mailing_id)
         with self.somebody_locks(locked):
-            claim = self.dispatcher(which).move(claim_messages, mailing_id, ids, lease=LEASE, rate=rate)
+            claim = self.dispatcher(which).move(claim_messages, mailing_id, ids, lease=LEASE)
         claimed = list(claim.messages) if claim else []
         if claim:
-            self.leases_begin_with_the_reserved_moment(claim, rate)
+            self.leases_begin_with_it(claim)
         assert running or not claimed
         clients = {row.id for row in self.books.run("select id from clients")}
         assert len({message.id for message in claimed}) == len(claimed)
@@ -442,14 +460,10 @@ class Machine(RuleBasedStateMachine):
         if claimed:
             self.claims.append(claimed)
 
-    def leases_begin_with_the_reserved_moment(self, claim: Claim, rate: float) -> None:
-        begin = claim.now + timedelta(seconds=claim.wait)
-        if rate:
-            assert begin >= self.wire_free_at - MICROSECONDS
-            self.wire_free_at = begin + timedelta(seconds=len(claim.messages) / rate)
+    def leases_begin_with_it(self, claim: Claim) -> None:
         ids = [message.id for message in claim.messages]
         for row in self.books.run("select due_at from messages where id = any(:ids)", ids=ids):
-            assert abs(row.due_at - begin - LEASE) <= MICROSECONDS
+            assert abs(row.due_at - claim.now - LEASE) <= MICROSECONDS
 
     def write(
         self, which: int, claimed: Sequence[Claimed], outcomes: Sequence[Outcome | None], published: bool
@@ -460,9 +474,12 @@ class Machine(RuleBasedStateMachine):
             if (self.before[message.id].status, self.before[message.id].claim_id) == ("sending", message.claim_id)
         ]  # fmt: skip
         now = self.books.now()
-        batch = [verdict(message, outcomes[number % len(outcomes)], now) for number, message in enumerate(claimed)]
+        batch = [
+            verdict(message, outcomes[number % len(outcomes)], now, serves=bool(number % 3))
+            for number, message in enumerate(claimed)
+        ]
         assert self.dispatcher(which).move(record_verdicts, batch, timedelta(0)) == len(claimed) - len(in_time)
-        for message, decision, error, ambiguous, _ in batch:
+        for message, decision, error, ambiguous, *_ in batch:
             if isinstance(decision, Retry) and published:
                 self.jobs.append(Job(message.mailing_id, (message.id,)))
             if message not in in_time:
@@ -479,12 +496,10 @@ class Machine(RuleBasedStateMachine):
         return self.dispatchers[which % 2]
 
 
-def verdict(message: Claimed, outcome: Outcome | None, now: datetime) -> Verdict:
-    """As `dispatcher_service.sending.attempt.Result` has it."""
-    if outcome is None:
-        return Verdict(message, HandBack())
-    decision = POLICY.decide(outcome, message.attempts + 1, now, message.ends_at, maybe_delivered=message.repeat)
-    return Verdict(message, decision, outcome.error, outcome.kind is OutcomeKind.AMBIGUOUS)
+def verdict(message: Claimed, outcome: Outcome | None, now: datetime, *, serves: bool) -> Verdict:
+    """serves: the provider, others."""
+    attempt = Attempt(message, DatabaseClock(now, 0.0), 0.0, 0.0, 0.0, 0.0)
+    return Result(attempt, outcome, 0.0, blame(outcome, serves=serves) if outcome else Blame.MESSAGE).verdict(POLICY)
 
 
 @pytest.mark.timeout(600)  # on a machine that does ten other things

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from dispatcher_service.leading.walk import due_mailings
 from shared.database.engine import make_engine
 from shared.domain.message import Error, MessageState
-from shared.domain.retry import Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
+from shared.domain.retry import Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy, Tried
 from shared.ledger.entries import Entries, open_entries
 from shared.ledger.figures import read_figures
 from shared.messages.cancel import cancel_client
@@ -363,24 +363,6 @@ def test_a_claim_tells_whether_the_provider_may_have_the_message_already(
     assert (message.attempts, message.repeat) == (1, repeat)
 
 
-def test_the_rate_is_shared_over_connections(books: Books, other: Books) -> None:
-    mailing_id, ids = books.queued(60)
-    waits = []
-    for number, each in enumerate((books, other, books)):
-        job = ids[number * 20 : number * 20 + 20]
-        claim = each.move(claim_messages, mailing_id, job, lease=LEASE, rate=10.0)
-        assert claim is not None
-        assert len(claim.messages) == 20
-        waits.append(claim.wait)
-    assert waits[0] == pytest.approx(0.0, abs=0.01)
-    assert waits[1] == pytest.approx(2.0, abs=1.0)
-    assert waits[2] == pytest.approx(waits[1] + 2.0, abs=1.0)
-    nothing = books.move(claim_messages, mailing_id, ids, lease=LEASE, rate=10.0)
-    assert nothing is None  # and reserves nothing
-    reserved = books.run("select next_at - now() as left from send_rate")[0].left
-    assert 3 * SECOND < reserved <= 6 * SECOND
-
-
 def test_of_two_who_claim_the_same_job_each_message_has_one(books: Books, other: Books) -> None:
     mailing_id, ids = books.queued(2000)
     barrier = threading.Barrier(2)
@@ -439,10 +421,10 @@ def test_a_message_that_is_to_be_retried(books: Books) -> None:
 def test_a_message_that_is_handed_back_has_spent_no_attempt(books: Books) -> None:
     mailing_id, ids = books.queued(1)
     [message] = books.claim(mailing_id, ids)
-    verdict = Verdict(message, HandBack(), Error.UNAUTHORIZED)
+    verdict = Verdict(message, HandBack(), Error.UNAUTHORIZED, is_spent=False)
     assert books.move(record_verdicts, [verdict], MINUTE) == 0
     row = books.message(ids[0])
-    assert (row.status, row.attempts, row.error) == ("pending", 0, None)
+    assert (row.status, row.calls, row.attempts, row.error) == ("pending", 1, 0, "provider_down")
     assert abs(row.due_at - books.now() - MINUTE) < 10 * SECOND
     assert books.tallies(mailing_id) == {"error.unauthorized": 1}
 
@@ -590,7 +572,7 @@ def test_what_any_call_may_have_delivered_ends_as_unknown_whatever_came_after(
             [message] = books.claim(mailing_id, ids)
             assert message.repeat
             outcome = Outcome(OutcomeKind.REFUSED, Error.REJECTED)
-            decision = RetryPolicy().decide(outcome, 3, books.now(), message.ends_at, maybe_delivered=message.repeat)
+            decision = RetryPolicy().decide(outcome, Tried(3, 3, 60.0, message.repeat), left=3600.0)
             assert books.record(decision, [message], Error.REJECTED) == 0
     row = books.message(ids[0])
     assert (row.status, row.maybe_delivered) == ("unknown", True)
@@ -814,8 +796,8 @@ def test_no_move_reads_more_of_a_large_table_than_it_needs(large: Books) -> None
     job = [*queued[:100], *range(1, 101)]
     lost = [row.id for row in large.run("select id from messages where status = 'sending' order by id limit 10")]
     another = large.mailing(ends=2 * HOUR)
-    by_id, due, lease = "messages_1_pkey", "messages_1_due_idx", "messages_1_lease_idx"
-    of_client = "messages_1_client_id_mailing_id_part_key"
+    by_id, due, lease = "messages_1_pkey", "messages_1_mailing_id_lane_due_at_id_idx", "messages_1_due_at_idx"
+    of_client = "messages_1_client_id_mailing_id_key"
 
     def walk(connection: Connection, _entries: Entries) -> None:
         assert due_mailings(connection)[0].due

@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg2
 import pytest
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
@@ -226,6 +227,37 @@ def test_what_others_have_in_the_same_schema_is_left_alone(postgres: str, user: 
     migrate.upgrade(url)
     assert foreign(url) == [f"theirs of {user}", f"theirs_id_seq of {user}"]
     assert answer(url, Role.SERVICE, "select * from theirs") == "permission denied for table theirs"
+
+
+def test_services_that_were_given_passwords_may_log_in(database_url: str, postgres: str, tmp_path: Path) -> None:
+    """Of the containers. With the same file again, and with another one, nothing but the password changes."""
+    name, file = f"login_{os.getpid()}", tmp_path / "logins"
+    as_service = make_url(database_url).set(username=name).render_as_string(hide_password=False)
+    digests = set()
+    with connected(postgres) as engine, engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
+        for password in ("one", "one", "other"):
+            file.write_text(f"{name} {password}\n\n")
+            command(database_url, "deploy.logins", str(file))
+            digests.add(admin.scalar(text("select rolpassword from pg_authid where rolname = :name"), {"name": name}))
+            assert answer(as_service, Role.SERVICE, "select current_user").endswith("_service")
+            assert answer(as_service, Role.OWNER, "select current_user") == name
+            assert answer(as_service, Role.SERVICE, READ) == "0"
+            assert answer(as_service, Role.OWNER, "drop table clients") == "must be owner of table clients"
+        admin.exec_driver_sql(f"drop role {name}")
+    assert all(digest.startswith("SCRAM-SHA-256$") for digest in digests)
+
+
+def test_behind_a_pooler_the_server_gives_the_role(postgres: str, user: str) -> None:
+    """As docs/security.md says: there a session is anybody's, and nothing can be set at its start."""
+    url = make_database(postgres, user, "createrole", f"pooled_{os.getpid()}")
+    migrate.upgrade(url)
+    with connected(administrators(url)) as engine, superuser(engine) as connection:
+        connection.exec_driver_sql(
+            f"alter role {user} in database pooled_{os.getpid()} set role = notification_pooled_{os.getpid()}_service"
+        )
+    with closing(psycopg2.connect(url)) as bare, bare.cursor() as cursor:
+        cursor.execute("select current_user")
+        assert cursor.fetchone() == (f"notification_pooled_{os.getpid()}_service",)
 
 
 # ---------------------------------------------------------------- every process

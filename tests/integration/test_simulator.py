@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
@@ -18,8 +19,9 @@ import pytest
 import requests
 
 from sandbox.simulator.control import Simulator, SimulatorError
-from sandbox.simulator.faults import Fault, Faults
+from sandbox.simulator.faults import DRAWN, Fault, Faults
 from sandbox.simulator.outage import Mode
+from shared.clock import ticks
 
 StartSimulator = Callable[..., Simulator]
 
@@ -54,11 +56,11 @@ class Client:
     def __init__(self, simulator: Simulator, timeout: float = DEADLINE) -> None:
         self._connection = http.client.HTTPConnection(*address(simulator), timeout=timeout)
 
-    def send(self, message_id: int) -> http.client.HTTPResponse:
+    def send(self, message_id: int, **fields: str) -> http.client.HTTPResponse:
         self._connection.request(
             "POST",
             f"/v1/send/{message_id}",
-            json.dumps(message(message_id)),
+            json.dumps({**message(message_id), **fields}),
             {"Content-Type": "application/json"},
         )
         return self._connection.getresponse()
@@ -234,6 +236,8 @@ def test_who_is_refused_may_finish_sending_and_read_why(simulator: Simulator) ->
         (Fault.ACCEPT_HANG, TimeoutError, True),
         (Fault.OTHER_ID, {**OK, "id": 4}, True),
         (Fault.CONTRADICTION, OK, True),  # to a reader that takes the last one
+        (Fault.NO_CODE, {"status": "queued"}, True),
+        (Fault.CREATED, 201, True),
     ],
 )
 def test_a_fault_as_the_client_meets_it(
@@ -248,8 +252,8 @@ def test_a_fault_as_the_client_meets_it(
         assert caught.type is seen  # a connection that is closed, not reset, is a subclass
     else:
         with client.send(3) as response:
-            body = json.loads(response.read() or "null")
-            assert seen == (body if response.status == 200 else response.status)
+            body = response.read()
+            assert seen == (json.loads(body) if response.status == 200 else response.status)
     assert list(simulator.accepted()) == ([3] if accepted else [])
     assert simulator.summary().faults == {fault: 1}
 
@@ -257,7 +261,30 @@ def test_a_fault_as_the_client_meets_it(
 def test_every_fault_has_its_test() -> None:
     marks = test_a_fault_as_the_client_meets_it.pytestmark  # type: ignore[attr-defined]
     tested = {case[0] for mark in marks for case in mark.args[1]}
-    assert tested == set(Fault) - {Fault.NONE, Fault.ENDLESS}
+    assert tested == set(DRAWN) - {Fault.ENDLESS}
+
+
+@pytest.mark.parametrize("status", [200, 204, 302, 400, 402, 404, 500])
+def test_one_status_for_everything(simulator: Simulator, connect: Connect, status: int) -> None:
+    simulator.set_faults(Faults({Fault.NO_CODE: 1.0}, status=status))
+    client = connect(simulator)
+    for message_id in (3, 4, 5):
+        with client.send(message_id) as response:
+            assert response.status == status
+            response.read()
+    assert not simulator.accepted()
+    assert simulator.summary().faults == {Fault.STATUS: 3}
+
+
+def test_a_text_that_it_cannot_stand(simulator: Simulator, connect: Connect) -> None:
+    simulator.set_faults(Faults(poison="vitamins"))
+    client = connect(simulator)
+    for message_id, text, status in ((3, "Buy vitamins now", 500), (4, "The doors open", 200), (3, "vitamins", 500)):
+        with client.send(message_id, text=text) as response:
+            assert response.status == status
+            response.read()
+    assert list(simulator.accepted()) == [4]
+    assert simulator.summary().faults == {Fault.POISON: 2, Fault.NONE: 1}
 
 
 def test_an_endless_body_goes_on_until_the_client_gives_up(simulator: Simulator, connect: Connect) -> None:
@@ -281,6 +308,21 @@ def test_every_kind_of_server_error_comes(simulator: Simulator, connect: Connect
 def test_too_many_requests_says_when_to_come_again(simulator: Simulator, connect: Connect) -> None:
     simulator.set_faults(Faults({Fault.RATE_LIMITED: 1.0}, retry_after=17))
     assert connect(simulator).send(1).headers["Retry-After"] == "17"
+
+
+def test_it_takes_so_many_a_second(simulator: Simulator, connect: Connect) -> None:
+    """And says so of all others, of which it accepts none."""
+    simulator.set_faults(Faults(takes_per_second=50, retry_after=3))
+    client, since = connect(simulator), ticks()
+    answers = Counter[tuple[int, str | None]]()
+    for message_id in range(1, 201):
+        answer = client.send(message_id)
+        answer.read()
+        answers[answer.status, answer.headers["Retry-After"]] += 1
+    seconds, taken = ticks() - since, answers[200, None]
+    assert answers.keys() == {(200, None), (429, "3")}
+    assert 0.2 * 50 <= taken <= 50 * (seconds + 0.2) + 2
+    assert simulator.summary().accepted == taken
 
 
 def test_who_follows_a_redirect_is_found_out(simulator: Simulator) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, Row, text
 
 from dispatcher_service.leading.chores.finish_mailings import finish_mailings
 from dispatcher_service.leading.isolation import Isolation
+from shared import standing
 from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MessageState
 from shared.domain.retry import Decision, Finish, Retry
 from shared.ledger.check import read_accounts, snapshot
@@ -29,8 +30,11 @@ TABLES = (
     "mailing_counters",
     "ledger_totals",
     "ledger_findings",
+    "mailing_standings",
     "tallies",
     "broker_jobs",
+    "dispatcher_paces",
+    "limits",
 )
 LEASE = timedelta(seconds=30)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -49,7 +53,6 @@ class Books:
     def empty(self) -> None:
         self.run(f"truncate {', '.join(TABLES)} restart identity")
         self.run("alter sequence message_ids restart")
-        self.run("update send_rate set next_at = now()")
 
     def run(self, statement: str, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
         """One statement of a superuser in a transaction of its own; its rows, if it gives any."""
@@ -123,10 +126,8 @@ class Books:
     def take(self, mailing_id: int, limit: int = 10_000) -> list[int]:
         return self.move(take_messages, mailing_id, limit)
 
-    def claim(
-        self, mailing_id: int, ids: Sequence[int], *, lease: timedelta = LEASE, rate: float = 0.0
-    ) -> list[Claimed]:
-        claim = self.move(claim_messages, mailing_id, ids, lease=lease, rate=rate)
+    def claim(self, mailing_id: int, ids: Sequence[int], *, lease: timedelta = LEASE) -> list[Claimed]:
+        claim = self.move(claim_messages, mailing_id, ids, lease=lease)
         return list(claim.messages) if claim else []
 
     def rescue(self, attempts: int, limit: int) -> int:
@@ -140,6 +141,11 @@ class Books:
         ambiguous = error in AMBIGUOUS_ERRORS
         verdicts = [Verdict(message, decision, error, ambiguous) for message in claimed]
         return self.move(record_verdicts, verdicts, SECOND)
+
+    def prove(self, *mailing_ids: int) -> None:
+        """The provider has accepted a message of each: they may have any number of calls open."""
+        with self.engine.begin() as connection:
+            standing.prove(connection, mailing_ids)
 
     def retrying(self, delay: timedelta, error: Any = None) -> tuple[int, int]:
         """A mailing with one message, which waits on the rung of that delay; the ids of both."""

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import astuple, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ from sandbox import debian
 from shared.broker import topology
 
 START_SECONDS = 60.0
+TOGETHER_SECONDS = 180.0
+"""For nodes that start at the same time."""
+
 DEBIAN_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one in /usr/sbin switches to another user
 
 # Its standard input is a pipe that the tests hold open: whatever ends them ends the server, and its epmd with it.
@@ -55,7 +59,7 @@ def running() -> Iterator["External | Private"]:
         yield External(url)
         return
     with tempfile.TemporaryDirectory(prefix="rabbitmq-") as directory:
-        server = _started(_binary() or _install(), Path(directory))
+        server = _started(server_program(), Path(directory))
         try:
             yield server
         finally:
@@ -90,12 +94,28 @@ class External:
             _delete_queues(url)
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a node of a cluster has in common with the others.
+
+    name: its own. home: the directory of their cookie. epmd: the port of theirs, which somebody else runs. lines: of
+    its configuration.
+    """
+
+    name: str
+    home: Path
+    epmd: int
+    lines: str
+
+
 class Private:
     """A RabbitMQ of our own. What it stored survives `stop` and `start`."""
 
-    def __init__(self, binary: Path, directory: Path) -> None:
+    def __init__(self, binary: Path, directory: Path, member: Member | None = None) -> None:
+        """member: of which cluster it is a node; None: it is alone."""
         self._binary = binary
         self._directory = directory
+        self._member = member
         self._process: subprocess.Popen[bytes] | None = None
         self._removable: set[str] = set()
         self._choose_ports()
@@ -105,7 +125,7 @@ class Private:
         if self._process:
             return
         self._run()
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + (TOGETHER_SECONDS if self._member else START_SECONDS)
         while not (_listens(self._port) and self._vhosts.answers()):
             assert self._process
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -150,6 +170,14 @@ class Private:
         """The queues of a virtual host by name, as the management API describes them."""
         return self._vhosts.queues(url)
 
+    def connections(self, url: str) -> list[dict[str, Any]]:
+        """The connections to a virtual host, as the management API describes them."""
+        return self._vhosts.connections(url)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
     def reset(self) -> None:
         """After a fault: it runs, takes jobs, and has lost nothing."""
         self.start()
@@ -172,23 +200,27 @@ class Private:
         return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout
 
     def _choose_ports(self) -> None:
-        self._port, management, distribution, epmd = _free_ports(4)
+        self._port, management, distribution, own_epmd = free_ports(4)
+        alone = Member("tests", self._directory, own_epmd, "")
+        name, home, epmd, lines = astuple(self._member or alone)
         self.url = f"amqp://guest:guest@127.0.0.1:{self._port}/%2F"
         self._vhosts = _VirtualHosts(self.url, f"http://127.0.0.1:{management}")
+        schedulers = "+S 1:1" if self._member else ""  # several nodes share this machine
         directory = self._directory
         (directory / "rabbitmq.conf").write_text(
             f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\nraft.wal_max_size_bytes = 33554432\n"
+            + lines
         )
         (directory / "enabled_plugins").write_text("[rabbitmq_management].\n")
         self._environment = {
-            "HOME": str(directory),  # the Erlang cookie
+            "HOME": str(home),  # the Erlang cookie
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_EPMD_PORT": str(epmd),
-            "RABBITMQ_NODENAME": "tests@localhost",
+            "RABBITMQ_NODENAME": f"{name}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self._port),
             "RABBITMQ_DIST_PORT": str(distribution),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{schedulers} -kernel inet_dist_use_interface {{127,0,0,1}}",
             "RABBITMQ_MNESIA_BASE": str(directory / "data"),
             "RABBITMQ_LOG_BASE": str(directory / "log"),
             "RABBITMQ_PID_FILE": str(directory / "pid"),
@@ -199,7 +231,8 @@ class Private:
         }
 
     def _run(self) -> None:
-        epmd = shutil.which("epmd") or "true"  # without it on the path, the server starts one itself
+        # Without it on the path, the server starts one itself.
+        epmd = "true" if self._member else shutil.which("epmd") or "true"
         command = ["sh", "-c", _SHEPHERD, "rabbitmq", epmd, self._environment["ERL_EPMD_PORT"], str(self._binary)]
         with (self._directory / "output").open("wb") as output:
             self._process = subprocess.Popen(
@@ -249,10 +282,19 @@ class _VirtualHosts:
     def queues(self, url: str) -> dict[str, dict[str, Any]]:
         return {queue["name"]: queue for queue in self._call("GET", f"queues{urlsplit(url).path}").json()}
 
+    def connections(self, url: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._call("GET", f"vhosts{urlsplit(url).path}/connections").json()
+        return found
+
     def _call(self, method: str, path: str, body: object = None) -> requests.Response:
         answer = self._http.request(method, f"{self._management}/api/{path}", json=body, timeout=30)
         answer.raise_for_status()
         return answer
+
+
+def server_program() -> Path:
+    """Installed where it is missing. Raises NoRabbitMQ."""
+    return _binary() or _install()
 
 
 def _started(binary: Path, directory: Path) -> Private:
@@ -291,7 +333,7 @@ def _delete_queues(url: str) -> None:
             channel.queue_delete(queue.name)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     free: list[int] = []
     while len(free) < count:
         port = random.choice(_PORTS)

@@ -9,10 +9,11 @@ from typing import Self
 
 from dispatcher_service.sending.attempt import Attempt, DatabaseClock, Result
 from dispatcher_service.sending.breaker import Breaker
+from dispatcher_service.sending.pace import Pace
 from dispatcher_service.sending.sender import Sender
 from shared.clock import ticks
 from shared.domain.message import Error
-from shared.domain.retry import Outcome
+from shared.domain.retry import ACCEPTED, Outcome
 from shared.messages.claim import Claimed
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -31,7 +32,7 @@ def attempt(
     """Times in seconds from now."""
     now = ticks()
     ends_at = NOW + timedelta(seconds=deadline)
-    message = Claimed(message_id, 1, 1, message_id, 1, 79123456789, text, 0, ends_at, ends_at, repeat=False)
+    message = Claimed(message_id, 1, 1, message_id, 1, 79123456789, text, 0, 0, ends_at, ends_at, repeat=False)
     clock = DatabaseClock(NOW, now)
     return Attempt(message, clock, now + not_before, now + min(start_by, deadline), now + deadline, now + lease)
 
@@ -41,6 +42,14 @@ class Unbreakable(Breaker):
 
     def observe(self, outcome: Outcome, started: float, now: float) -> None:
         pass
+
+
+def warm() -> Pace:
+    """Of a provider that has taken much already, so that thousands of calls may be in flight."""
+    pace = Pace()
+    for _ in range(5_000):
+        pace.observe(ACCEPTED, 0.0, 0.0)
+    return pace
 
 
 class Sending:
@@ -54,12 +63,20 @@ class Sending:
         timeout: float = 10.0,
         concurrency: int = 50,
         breaker: Breaker | None = None,
+        pace: Pace | None = None,
     ) -> None:
+        """breaker, pace: those of a provider that has been up for long where none is given."""
         self.results: list[Result] = []
         self._came = threading.Condition()
         self.breaker = breaker or Unbreakable()
         self.sender = Sender(
-            url, token, timeout=timeout, concurrency=concurrency, deliver=self._take, breaker=self.breaker
+            url,
+            token,
+            timeout=timeout,
+            concurrency=concurrency,
+            deliver=self._take,
+            breaker=self.breaker,
+            pace=pace or warm(),
         )
         self._thread = threading.Thread(target=self.sender.run, daemon=True)
 

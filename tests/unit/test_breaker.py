@@ -13,8 +13,9 @@ from shared.domain.retry import ACCEPTED, Outcome, OutcomeKind
 REFUSED = Outcome(OutcomeKind.REFUSED, Error.REJECTED)
 UNAUTHORIZED = Outcome(OutcomeKind.UNAUTHORIZED, Error.UNAUTHORIZED)
 DOWN = Outcome(OutcomeKind.TRANSIENT, Error.UNREACHABLE)
-BUSY = Outcome(OutcomeKind.TRANSIENT, Error.RATE_LIMITED)
-NONSENSE = Outcome(OutcomeKind.TRANSIENT, Error.BAD_ANSWER)
+EMPTY = Outcome(OutcomeKind.UNAUTHORIZED, Error.UNPAID)
+BUSY = Outcome(OutcomeKind.LIMITED, Error.RATE_LIMITED)
+NONSENSE = Outcome(OutcomeKind.AMBIGUOUS, Error.BAD_ANSWER)
 SILENT = Outcome(OutcomeKind.AMBIGUOUS, Error.TIMED_OUT)
 LOST = Outcome(OutcomeKind.AMBIGUOUS, Error.CONNECTION_LOST)
 
@@ -36,6 +37,7 @@ FAILURES = [DOWN, BUSY, NONSENSE, SILENT, LOST]
         ([DOWN] * (THRESHOLD - 1) + [REFUSED] + [DOWN] * (THRESHOLD - 1), None),
         ([UNAUTHORIZED], Error.UNAUTHORIZED),
         ([ACCEPTED, UNAUTHORIZED], Error.UNAUTHORIZED),
+        ([EMPTY], Error.UNPAID),
         ([DOWN] * THRESHOLD + [ACCEPTED], None),
         ([UNAUTHORIZED, REFUSED], None),
         ([DOWN] * THRESHOLD + [ACCEPTED] + [DOWN] * (THRESHOLD - 1), None),
@@ -48,6 +50,29 @@ def test_what_opens_it(outcomes: list[Outcome], reason: Error | None) -> None:
     assert breaker.reason == reason
     assert breaker.is_open == (reason is not None)
     assert (breaker.pause(0.0) > 0) == breaker.is_open
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "outages"),
+    [
+        ([DOWN] * THRESHOLD, 0),  # it is not over
+        ([DOWN] * THRESHOLD + [ACCEPTED], 1),
+        ([DOWN] * THRESHOLD + [REFUSED], 1),
+        ([DOWN] * (THRESHOLD - 1) + [ACCEPTED], 0),
+        # A single answer of that kind may be about one message: it is one for all when the probe gets it as well.
+        ([UNAUTHORIZED, ACCEPTED], 0),
+        ([DOWN, EMPTY, ACCEPTED], 0),
+        ([UNAUTHORIZED, UNAUTHORIZED, ACCEPTED], 1),
+        ([UNAUTHORIZED, DOWN, REFUSED, EMPTY, ACCEPTED], 1),
+        (([DOWN] * THRESHOLD + [ACCEPTED]) * 3, 3),
+    ],
+)
+def test_how_many_outages_are_over(outcomes: list[Outcome], outages: int) -> None:
+    breaker, now = Breaker(), 0.0
+    for outcome in outcomes:
+        now += LONGEST_PAUSE
+        breaker.observe(outcome, started=now, now=now)
+    assert breaker.outages == outages
 
 
 def opened(now: float = 0.0) -> Breaker:

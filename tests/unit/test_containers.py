@@ -83,7 +83,7 @@ def test_a_container_cannot_take_the_machine(name: str) -> None:
 GIVEN = {
     "postgres": {"postgres-password"},
     "rabbitmq": {"rabbitmq.conf"},
-    "migrate": {"DATABASE_URL", "api-key"},
+    "migrate": {"DATABASE_URL", "api-key", "logins"},
     "api": {"DATABASE_URL", "BROKER_URL", "api-key"},
     "dispatcher": {"DATABASE_URL", "BROKER_URL"},
     "reporter": {"DATABASE_URL"},
@@ -101,6 +101,7 @@ ENVIRONMENT = {
     "PROVIDER_TOKEN": {"dispatcher"},
     "SMTP_URL": {"reporter"},
     "DATABASE_URL": {"migrate", "api", "dispatcher", "reporter"},
+    "DATABASE_DIRECT_URL": {"migrate", "api", "dispatcher", "reporter"},
     "BROKER_URL": {"api", "dispatcher"},
 }
 """Who is told what may hold a secret of the user's own."""
@@ -168,7 +169,11 @@ def test_the_secrets_are_made_once_and_handed_to_whom_they_concern(tmp_path: Pat
     assert token is not None
     assert len(token.secret) == 44
     password = first["postgres"]["postgres-password"].strip()
-    assert first["api"]["DATABASE_URL"] == f"postgresql://notify:{password}@postgres:5432/notify\n"
+    assert first["migrate"]["DATABASE_URL"] == f"postgresql://notify:{password}@postgres:5432/notify\n"
+    logins = dict(line.split() for line in first["migrate"]["logins"].splitlines() if line)
+    assert len(set(logins.values())) == 3, "each has its own"
+    for service, password in logins.items():
+        assert first[service]["DATABASE_URL"] == f"postgresql://{service}:{password}@postgres:5432/notify\n"
     texts, others = ({text for files in given.values() for text in files.values()} for given in (first, other))
     assert not texts & others
     user = {"postgres": 999, "rabbitmq": 999}  # in their images
@@ -191,7 +196,8 @@ def test_secrets_that_were_made_for_all_services_alike_are_kept(tmp_path: Path) 
     assert given["postgres"]["postgres-password"] == "p0stgres\n"
     assert given["dispatcher"]["BROKER_URL"] == "amqp://notify:r4bbit@rabbitmq:5672/%2F\n"
     assert given["api"]["api-key"] == old["api-key"]
-    assert {file.name for file in store.iterdir()} == set(old)
+    new = {"api-password", "dispatcher-password", "reporter-password"}
+    assert {file.name for file in store.iterdir()} == set(old) | new
 
 
 def _make_secrets(directory: Path) -> dict[str, dict[str, str]]:

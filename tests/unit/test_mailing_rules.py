@@ -10,17 +10,18 @@ from api_service.mailings.rules import Action
 from shared.database.models import Mailing
 from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState, mailing_state
+from shared.domain.priority import Priority
 from shared.domain.window import Window
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-ALL = {"text", "starts_at", "ends_at", "filter", "send_window"}
+ALL = {"text", "starts_at", "ends_at", "filter", "send_window", "priority"}
 FROZEN = {"text", "starts_at", "filter"}
 
 
 def mailing(**facts: Any) -> Mailing:
     times = {"starts_at": NOW - HOUR, "ends_at": NOW + HOUR}
-    return Mailing(**{"text": "Hello", "operator_codes": [], "tags": [], **times, **facts})
+    return Mailing(**{"text": "Hello", "operator_codes": [], "tags": [], "priority": Priority.NORMAL, **times, **facts})
 
 
 SCHEDULED = {"starts_at": NOW + HOUR, "ends_at": NOW + 2 * HOUR}
@@ -77,6 +78,7 @@ def test_an_action_that_was_possible_is_harmless_when_repeated(facts: dict[str, 
         ({"starts_at": NOW}, {"starts_at"}),
         ({"filter": Filter(tags=("vip",)), "text": "Hello"}, {"filter"}),
         ({"send_window": Window(NOW.time(), (NOW + HOUR).time())}, {"send_window"}),
+        ({"priority": Priority.BULK}, {"priority"}),
     ],
 )
 def test_only_another_value_is_a_change(values: dict[str, Any], changed: set[str]) -> None:

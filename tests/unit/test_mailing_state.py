@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.mailing import ENDED, MailingState, mailing_state
+from shared.domain.mailing import ENDED, MailingState, mailing_state, paused_because
 
 START = datetime(2026, 1, 30, 12, tzinfo=UTC)
 END = START + timedelta(hours=8)
@@ -21,6 +21,7 @@ class _Mailing:
     paused_at: datetime | None = None
     cancelled_at: datetime | None = None
     finished_at: datetime | None = None
+    halted_at: datetime | None = None
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,22 @@ class _Mailing:
 )
 def test_the_state_at_a_moment(facts: dict[str, datetime], now: datetime, state: str) -> None:
     assert mailing_state(_Mailing(**facts), now) == state
+
+
+@pytest.mark.parametrize(
+    ("facts", "now", "reason"),
+    [
+        ({}, START, None),
+        ({"paused_at": START}, START, "person"),
+        ({"paused_at": START, "halted_at": START}, START, "halted"),
+        ({"halted_at": START}, START + TICK, None),  # somebody has resumed it
+        ({"paused_at": START + TICK, "halted_at": START}, START + TICK, "person"),  # and paused it again
+        ({"paused_at": START, "halted_at": START}, END, None),
+        ({"paused_at": START, "halted_at": START, "cancelled_at": START}, START, None),
+    ],
+)
+def test_who_paused_it(facts: dict[str, datetime], now: datetime, reason: str | None) -> None:
+    assert paused_because(_Mailing(**facts), now) == reason
 
 
 moments = st.datetimes(datetime(2026, 1, 1), datetime(2026, 3, 1), timezones=st.just(UTC))

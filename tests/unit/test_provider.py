@@ -9,13 +9,17 @@ from hypothesis import strategies as st
 from dispatcher_service.sending import dialect
 from dispatcher_service.sending.dialect import Answer, Failure
 from shared.domain.message import AMBIGUOUS_ERRORS, Error
-from shared.domain.retry import ACCEPTED, Outcome, OutcomeKind
+from shared.domain.retry import ACCEPTED, MAX_WORDS, Outcome, OutcomeKind
 from tests.fuzz.reader import has_code_0
 
 OK = b'{"code": 0, "message": "OK"}'
 
 REFUSED = Outcome(OutcomeKind.REFUSED, Error.REJECTED)
-UNAUTHORIZED = Outcome(OutcomeKind.UNAUTHORIZED, Error.UNAUTHORIZED)
+
+
+def ours(error: Error) -> Outcome:
+    """Every message would meet it, and it is ours to mend."""
+    return Outcome(OutcomeKind.UNAUTHORIZED, error)
 
 
 def transient(error: Error, retry_after: float = 0.0) -> Outcome:
@@ -26,37 +30,51 @@ def ambiguous(error: Error) -> Outcome:
     return Outcome(OutcomeKind.AMBIGUOUS, error)
 
 
-BAD_ANSWER = transient(Error.BAD_ANSWER)
+DECLINED = transient(Error.DECLINED)
+BAD_ANSWER = ambiguous(Error.BAD_ANSWER)
 CONTRADICTION = ambiguous(Error.CONTRADICTION)
 
 TABLE = [
-    # 200 with a JSON object whose `code` is the integer 0
+    # 2xx with a JSON object whose `code` is the integer 0
     (Answer(200, OK), ACCEPTED),
     (Answer(200, b'{"code":0}'), ACCEPTED),
     (Answer(200, b'{"code": 0, "id": 77, "more": [1, {}]}'), ACCEPTED),
     (Answer(200, b'\xef\xbb\xbf{"code": 0}'), ACCEPTED),  # a byte order mark
-    # 200 with anything else
-    (Answer(200, b'{"code": 7}'), BAD_ANSWER),
-    (Answer(200, b'{"code": -1}'), BAD_ANSWER),
-    (Answer(200, b'{"code": false}'), BAD_ANSWER),
-    (Answer(200, b'{"code": 0.0}'), BAD_ANSWER),
-    (Answer(200, b'{"code": "0"}'), BAD_ANSWER),
-    (Answer(200, b'{"code": null}'), BAD_ANSWER),
-    (Answer(200, b'{"code": [0]}'), BAD_ANSWER),
-    (Answer(200, b'{"Code": 0}'), BAD_ANSWER),
-    (Answer(200, b"{}"), BAD_ANSWER),
-    (Answer(200, b'[{"code": 0}]'), BAD_ANSWER),
-    (Answer(200, b'"code"'), BAD_ANSWER),
-    (Answer(200, b"0"), BAD_ANSWER),
-    (Answer(200, b"null"), BAD_ANSWER),
-    (Answer(200, b""), BAD_ANSWER),
-    (Answer(200, b'{"code": 0'), BAD_ANSWER),
-    (Answer(200, OK + OK), BAD_ANSWER),
-    (Answer(200, b"<!doctype html>"), BAD_ANSWER),
-    (Answer(200, b"\xff\xfe\x00"), BAD_ANSWER),
-    (Answer(200, b'{"code": "\xd0"}'), BAD_ANSWER),
-    (Answer(200, b"[" * 60_000), BAD_ANSWER),
-    (Answer(200, b'{"code": 0, "n": ' + b"9" * 60_000 + b"}"), BAD_ANSWER),
+    *[(Answer(status, OK), ACCEPTED) for status in (201, 202, 203, 206, 226, 299)],
+    # 2xx with another code: it says no
+    (Answer(200, b'{"code": 7}'), DECLINED),
+    (Answer(201, b'{"code": 7}'), DECLINED),
+    (Answer(200, b'{"code": -1}'), DECLINED),
+    # 2xx with anything else: it may have taken it
+    *[
+        (Answer(200, body), BAD_ANSWER)
+        for body in (
+            b'{"code": false}',
+            b'{"code": 0.0}',
+            b'{"code": 7.5}',
+            b'{"code": "0"}',
+            b'{"code": "7"}',
+            b'{"code": null}',
+            b'{"code": [0]}',
+            b'{"Code": 0}',
+            b"{}",
+            b'[{"code": 0}]',
+            b'"code"',
+            b"0",
+            b"null",
+            b"",
+            b'{"code": 0',
+            OK + OK,
+            b"<!doctype html>",
+            b"\xff\xfe\x00",
+            b'{"code": "\xd0"}',
+            b"[" * 60_000,
+            b'{"code": 0, "n": ' + b"9" * 60_000 + b"}",
+        )
+    ],
+    (Answer(201, b"Created"), BAD_ANSWER),
+    (Answer(202, b""), BAD_ANSWER),
+    (Answer(204, b""), BAD_ANSWER),
     # 200 with two members of one name, of which readers take the first or the last
     (Answer(200, b'{"code": 1, "code": 0}'), CONTRADICTION),
     (Answer(200, b'{"code": 0, "code": 7}'), CONTRADICTION),
@@ -65,29 +83,23 @@ TABLE = [
     (Answer(200, b'{"code": 0, "message": "OK", "message": "no"}'), CONTRADICTION),
     (Answer(200, b'{"code": 0, "more": [{"id": 1, "id": 2}]}'), CONTRADICTION),
     (Answer(200, b'{"code": 0, "more": {"code": 7}}'), ACCEPTED),  # not of one object
-    # another status that sounds like success is none of the contract
-    (Answer(201, OK), BAD_ANSWER),
-    (Answer(202, OK), BAD_ANSWER),
-    (Answer(204, b""), BAD_ANSWER),
-    (Answer(206, OK), BAD_ANSWER),
+    # no final status
     (Answer(100, OK), BAD_ANSWER),
     (Answer(0, OK), BAD_ANSWER),
-    # redirects
-    (Answer(301, OK), transient(Error.REDIRECTED)),
-    (Answer(304, b""), transient(Error.REDIRECTED)),
-    (Answer(307, OK), transient(Error.REDIRECTED)),
-    (Answer(308, OK), transient(Error.REDIRECTED)),
-    # refused for good
-    *[(Answer(status, OK), REFUSED) for status in (400, 402, 404, 405, 409, 410, 411, 413, 414, 415, 422, 431, 451)],
+    # about us: redirects, our address, our account, our token
+    *[(Answer(status, OK), ours(Error.REDIRECTED)) for status in (300, 301, 302, 303, 304, 307, 308)],
+    *[(Answer(status, b""), ours(Error.WRONG_ADDRESS)) for status in (404, 405, 410)],
+    *[(Answer(status, OK), ours(Error.UNAUTHORIZED)) for status in (401, 403, 407)],
+    (Answer(402, b""), ours(Error.UNPAID)),
+    (Answer(404, b"", retry_after=60), ours(Error.WRONG_ADDRESS)),
+    # about the message: refused for good
+    *[(Answer(status, OK), REFUSED) for status in (400, 406, 409, 411, 413, 414, 415, 417, 422, 431, 451)],
     (Answer(400, b"", retry_after=60), REFUSED),
-    # our token
-    (Answer(401, OK), UNAUTHORIZED),
-    (Answer(403, b""), UNAUTHORIZED),
     # come again
     (Answer(408, b""), transient(Error.SERVER_ERROR)),
     (Answer(425, b""), transient(Error.SERVER_ERROR)),
-    (Answer(429, OK), transient(Error.RATE_LIMITED)),
-    (Answer(429, b"", retry_after=42), transient(Error.RATE_LIMITED, 42)),
+    (Answer(429, OK), Outcome(OutcomeKind.LIMITED, Error.RATE_LIMITED)),
+    (Answer(429, b"", retry_after=42), Outcome(OutcomeKind.LIMITED, Error.RATE_LIMITED, 42)),
     (Answer(500, OK), transient(Error.SERVER_ERROR)),
     (Answer(502, b""), transient(Error.SERVER_ERROR)),
     (Answer(503, b"", retry_after=3), transient(Error.SERVER_ERROR, 3)),
@@ -105,6 +117,26 @@ TABLE = [
 @pytest.mark.parametrize(("answer", "outcome"), TABLE, ids=lambda value: repr(value)[:70])
 def test_outcomes(answer: Answer | Failure, outcome: Outcome) -> None:
     assert dialect.outcome(answer) == outcome
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", ""),
+        (b'{"code": 400,\n  "message": "no such\tnumber"}', '{"code": 400, "message": "no such number"}'),
+        ("Баланс исчерпан".encode(), "Баланс исчерпан"),
+        (b"\x1b[31mred\x07\xff", "[31mred \ufffd"),
+        ("я".encode() * 400, "я" * 150),
+        (b"x" + "я".encode() * 400, "x" + "я" * 149),
+    ],
+)
+def test_what_is_kept_of_the_providers_words(body: bytes, words: str) -> None:
+    assert dialect.outcome(Answer(400, body)).words == words
+    assert dialect.outcome(Answer(503, body)).words == words
+
+
+def test_whoever_accepts_is_not_quoted() -> None:
+    assert dialect.outcome(Answer(200, OK)).words == ""
 
 
 JSON = st.recursive(
@@ -126,11 +158,12 @@ BODIES = (
 @example(200, OK, 0.0)
 def test_accepts_nothing_but_code_0(status: int, body: bytes, retry_after: float) -> None:
     outcome = dialect.outcome(Answer(status, body, retry_after))
-    assert (outcome.kind is OutcomeKind.ACCEPTED) == (status == 200 and has_code_0(body))
+    assert (outcome.kind is OutcomeKind.ACCEPTED) == (200 <= status < 300 and has_code_0(body))
     assert (outcome.error is None) == (outcome.kind is OutcomeKind.ACCEPTED)
-    # Of the answers that came in whole only those that contradict themselves are ambiguous.
-    assert (outcome.kind is OutcomeKind.AMBIGUOUS) == (outcome.error is Error.CONTRADICTION)
-    assert outcome.error not in AMBIGUOUS_ERRORS - {Error.CONTRADICTION}
+    assert (outcome.kind is OutcomeKind.AMBIGUOUS) == (outcome.error in AMBIGUOUS_ERRORS)
+    assert (outcome.kind is OutcomeKind.AMBIGUOUS) <= (status < 300)
+    assert len(outcome.words.encode()) <= MAX_WORDS
+    assert outcome.words.isprintable()
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2000)

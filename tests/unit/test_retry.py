@@ -1,15 +1,24 @@
 """What an attempt leads to, as one table, and what holds for every outcome."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.message import MOVES, MessageState
-from shared.domain.retry import DEFAULT_LADDER, Decision, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
+from shared.domain.retry import (
+    DEFAULT_LADDER,
+    Decision,
+    Finish,
+    HandBack,
+    Outcome,
+    OutcomeKind,
+    Retry,
+    RetryPolicy,
+    Tried,
+)
 
-NOW = datetime(2026, 1, 30, 12, tzinfo=UTC)
 POLICY = RetryPolicy()  # 5s 30s 2m 10m 1h, ten attempts
 LEFT = {"week": timedelta(days=7), "hour": timedelta(hours=1), "3m": timedelta(minutes=3), "20s": timedelta(seconds=20),
         "5s": timedelta(seconds=5), "none": timedelta(0), "late": -timedelta(seconds=1)}  # fmt: skip
@@ -24,17 +33,31 @@ SENT, FAILED, UNKNOWN, EXPIRED = map(
 )
 
 
+def after(calls: int, *, spent: int | None = None, since: float = 0.0, doubt: bool = False) -> Tried:
+    """What lies behind a message. spent: all of its calls, unless it is said."""
+    return Tried(calls, calls if spent is None else spent, since, doubt)
+
+
+def back(**delay: int) -> HandBack:
+    return HandBack(timedelta(**delay))
+
+
 @pytest.mark.parametrize(
-    ("kind", "attempts", "left", "retry_after", "decision"),
+    ("kind", "calls", "left", "retry_after", "decision"),
     [
         # The provider has decided: nothing else matters.
         ("accepted", 1, "week", 0, SENT),
         ("accepted", 10, "late", 0, SENT),
         ("refused", 1, "week", 0, FAILED),
         ("refused", 10, "late", 0, FAILED),
-        # Our token: says nothing about the message, costs it nothing.
-        ("unauthorized", 1, "week", 0, HandBack()),
-        ("unauthorized", 10, "late", 0, HandBack()),
+        # What every message would meet, and what came too early: it waits for its rung, and no longer than it must.
+        ("unauthorized", 1, "week", 0, back(seconds=5)),
+        ("unauthorized", 2, "week", 0, back(seconds=30)),
+        ("unauthorized", 1, "late", 0, back(seconds=5)),
+        ("limited", 1, "week", 0, back(seconds=5)),
+        ("limited", 1, "week", 100, back(minutes=2)),
+        ("limited", 2, "week", 1, back(seconds=30)),
+        ("limited", 5, "20s", 0, back(seconds=5)),
         # One rung after the other, the last one repeated.
         ("transient", 1, "week", 0, _retry(seconds=5)),
         ("transient", 2, "week", 0, _retry(seconds=30)),
@@ -71,13 +94,42 @@ SENT, FAILED, UNKNOWN, EXPIRED = map(
         ("transient", 1, "week", -1, _retry(seconds=5)),
     ],
 )
-def test_what_follows(kind: str, attempts: int, left: str, retry_after: float, decision: Decision) -> None:
+def test_what_follows(kind: str, calls: int, left: str, retry_after: float, decision: Decision) -> None:
     outcome = Outcome(OutcomeKind(kind), retry_after=retry_after)
-    assert POLICY.decide(outcome, attempts, NOW, NOW + LEFT[left], maybe_delivered=False) == decision
+    tried = after(calls, doubt=outcome.kind is OutcomeKind.AMBIGUOUS)
+    assert POLICY.decide(outcome, tried, LEFT[left].total_seconds()) == decision
 
 
 @pytest.mark.parametrize(
-    ("kind", "attempts", "left", "decision"),
+    ("kind", "tried", "decision"),
+    [
+        # The rung goes by the calls, the end by those that are spent.
+        ("transient", after(1, spent=0), _retry(seconds=5)),
+        ("transient", after(4, spent=0), _retry(minutes=10)),
+        ("transient", after(30, spent=9), _retry(hours=1)),
+        ("transient", after(30, spent=10), FAILED),
+        ("unauthorized", after(30, spent=9), back(hours=1)),
+        # Nobody is asked for ever: ten times as many calls, and not within an hour of the first.
+        ("transient", after(99, spent=0, since=7200), _retry(hours=1)),
+        ("transient", after(100, spent=0, since=3599), _retry(hours=1)),
+        ("transient", after(100, spent=0, since=3600), FAILED),
+        ("transient", after(100, spent=1, since=3600, doubt=True), UNKNOWN),
+        ("unauthorized", after(100, spent=0, since=3600), FAILED),
+        ("limited", after(100, spent=0, since=3600), FAILED),
+        ("limited", after(100, spent=0, since=60), back(hours=1)),
+    ],
+)
+def test_calls_and_attempts_are_counted_apart(kind: str, tried: Tried, decision: Decision) -> None:
+    assert POLICY.decide(Outcome(OutcomeKind(kind)), tried, LEFT["week"].total_seconds()) == decision
+
+
+@pytest.mark.parametrize(("attempts", "calls"), [(1, 50), (4, 50), (5, 50), (6, 60), (20, 200)])
+def test_a_message_is_given_up_after_fifty_calls_at_the_least(attempts: int, calls: int) -> None:
+    assert RetryPolicy(attempts=attempts).calls == calls
+
+
+@pytest.mark.parametrize(
+    ("kind", "calls", "left", "decision"),
     [
         ("accepted", 2, "week", SENT),
         ("refused", 2, "week", UNKNOWN),
@@ -85,14 +137,14 @@ def test_what_follows(kind: str, attempts: int, left: str, retry_after: float, d
         ("transient", 2, "late", UNKNOWN),
         ("ambiguous", 10, "week", UNKNOWN),
         ("transient", 2, "week", _retry(seconds=30)),
-        ("unauthorized", 2, "week", HandBack()),
+        ("unauthorized", 2, "week", back(seconds=30)),
     ],
 )
 def test_what_an_earlier_call_may_have_delivered_is_never_called_undelivered(
-    kind: str, attempts: int, left: str, decision: Decision
+    kind: str, calls: int, left: str, decision: Decision
 ) -> None:
-    outcome = Outcome(OutcomeKind(kind))
-    assert POLICY.decide(outcome, attempts, NOW, NOW + LEFT[left], maybe_delivered=True) == decision
+    tried = after(calls, doubt=True)
+    assert POLICY.decide(Outcome(OutcomeKind(kind)), tried, LEFT[left].total_seconds()) == decision
 
 
 ladders = st.lists(st.integers(1, 10**6), min_size=1, max_size=8, unique=True).map(
@@ -103,49 +155,59 @@ outcomes = st.builds(Outcome, st.sampled_from(OutcomeKind), retry_after=st.float
 to_deadline = st.timedeltas(-timedelta(days=1), timedelta(days=30))
 
 
-@given(policies, outcomes, st.integers(1, 25), to_deadline, st.booleans())
+histories = st.builds(
+    lambda calls, spent, since, doubt: Tried(max(calls, spent), spent, since, doubt),
+    st.integers(1, 250), st.integers(0, 25), st.floats(0, 10**5), st.booleans(),
+)  # fmt: skip
+
+
+@given(policies, outcomes, histories, to_deadline)
 def test_a_retry_is_a_rung_before_the_deadline_and_not_sooner_than_asked_for(
-    policy: RetryPolicy, outcome: Outcome, attempts: int, left: timedelta, doubt: bool
+    policy: RetryPolicy, outcome: Outcome, tried: Tried, left: timedelta
 ) -> None:
-    match policy.decide(outcome, attempts, NOW, NOW + left, maybe_delivered=doubt):
+    ambiguous = outcome.kind is OutcomeKind.AMBIGUOUS
+    tried = tried._replace(maybe_delivered=tried.maybe_delivered or ambiguous)
+    match policy.decide(outcome, tried, left.total_seconds()):
         case Retry(delay):
             assert delay in policy.ladder
             assert delay < left
             assert delay.total_seconds() >= min(outcome.retry_after, policy.ladder[-1].total_seconds())
-            assert attempts < policy.attempts
+            assert tried.attempts < policy.attempts
+            assert tried.calls < policy.calls or tried.since < 3600
             assert outcome.kind in (OutcomeKind.TRANSIENT, OutcomeKind.AMBIGUOUS)
         case Finish(state):
             assert state in MOVES[MessageState.SENDING]
             assert (state is MessageState.SENT) == (outcome.kind is OutcomeKind.ACCEPTED)
-            doubt |= outcome.kind is OutcomeKind.AMBIGUOUS
-            assert (state is MessageState.UNKNOWN) == (doubt and state is not MessageState.SENT)
-        case HandBack():
-            assert outcome.kind is OutcomeKind.UNAUTHORIZED
+            assert (state is MessageState.UNKNOWN) == (tried.maybe_delivered and state is not MessageState.SENT)
+        case HandBack(delay):
+            assert outcome.kind in (OutcomeKind.LIMITED, OutcomeKind.UNAUTHORIZED)
+            assert delay in policy.ladder
 
 
-@given(policies, outcomes, st.integers(1, 25), to_deadline, to_deadline)
+@given(policies, outcomes, histories, to_deadline, to_deadline)
 def test_more_time_never_ends_a_message_sooner(
-    policy: RetryPolicy, outcome: Outcome, attempts: int, one: timedelta, other: timedelta
+    policy: RetryPolicy, outcome: Outcome, tried: Tried, one: timedelta, other: timedelta
 ) -> None:
-    less, more = (
-        policy.decide(outcome, attempts, NOW, NOW + left, maybe_delivered=False) for left in sorted((one, other))
-    )
+    less, more = (policy.decide(outcome, tried, left.total_seconds()) for left in sorted((one, other)))
     if isinstance(less, Retry):
         assert isinstance(more, Retry)
         assert less.delay <= more.delay
 
 
-@given(policies, st.sampled_from([OutcomeKind.TRANSIENT, OutcomeKind.AMBIGUOUS]), to_deadline)
+@given(policies, st.sampled_from(OutcomeKind), st.booleans(), st.timedeltas(timedelta(0), timedelta(days=3)))
 def test_trying_again_and_again_comes_to_an_end_in_time(
-    policy: RetryPolicy, kind: OutcomeKind, left: timedelta
+    policy: RetryPolicy, kind: OutcomeKind, spends: bool, left: timedelta
 ) -> None:
-    now, deadline, calls = NOW, NOW + left, 1
-    while isinstance(decision := policy.decide(Outcome(kind), calls, now, deadline, maybe_delivered=calls > 1), Retry):
-        now += decision.delay
+    now, calls, rest = 0.0, 0, left.total_seconds()
+    while True:
         calls += 1
-        assert now < deadline
-    assert isinstance(decision, Finish)
-    assert calls <= policy.attempts
+        tried = Tried(calls, calls if spends else 0, now, kind is OutcomeKind.AMBIGUOUS)
+        decision = policy.decide(Outcome(kind), tried, rest - now)
+        if isinstance(decision, Finish) or now >= rest:
+            break
+        assert decision.delay is not None
+        now += decision.delay.total_seconds()
+    assert calls <= (policy.attempts if spends else max(policy.calls, 3600 + 1))  # no rung is shorter than a second
 
 
 def test_the_default_ladder_ascends() -> None:

@@ -47,10 +47,12 @@ def _refused(environment: Mapping[str, str]) -> str:
 @pytest.mark.parametrize("value", ["", "  "])
 def test_without_an_environment_the_defaults_hold(value: str) -> None:
     defaults = Settings(
-        database_url=None, broker_url=None, data_dir=Path(".local"), api_host="127.0.0.1", api_port=8000, api_workers=2,
+        database_url=None, database_direct_url=None, broker_url=None, data_dir=Path(".local"),
+        api_host="127.0.0.1", api_port=8000, api_workers=2,
         api_auth=True, api_rate=200, api_connections=100, trusted_proxies=(),
         provider_url="http://127.0.0.1:8090", provider_token="", provider_plaintext=False, provider_timeout=10.0,
         dispatch_concurrency=256, dispatch_rate=0.0, retry_ladder=DEFAULT_LADDER, retry_attempts=10,
+        retention_days=90,
         default_timezone="UTC", smtp_url=None, report_from=None, report_to=(), report_at=time(9),
         report_timezone=ZoneInfo("UTC"), ssl_cert_file=None, metrics_host="127.0.0.1", metrics_port=0,
         log_level="info", log_format="console",
@@ -61,8 +63,9 @@ def test_without_an_environment_the_defaults_hold(value: str) -> None:
 
 def test_every_setting_can_be_set(authorities: Path) -> None:
     values = {
-        "DATABASE_URL": "postgresql://user:secret@db.example/notify",
-        "BROKER_URL": "amqps://user:secret@mq.example:5671/%2F",
+        "DATABASE_URL": "postgresql://user:secret@pooler.example:6432/notify",
+        "DATABASE_DIRECT_URL": "postgresql://user:secret@db-1.example,db-2.example:5433/notify",
+        "BROKER_URL": "amqps://user:secret@mq-1.example:5671,mq-2.example/%2F",
         "DATA_DIR": "/var/lib/notify",
         "API_HOST": "::",
         "API_PORT": "0",
@@ -79,6 +82,7 @@ def test_every_setting_can_be_set(authorities: Path) -> None:
         "DISPATCH_RATE": "0.5",
         "RETRY_LADDER": "1s, 90s,2h,1d",
         "RETRY_ATTEMPTS": "3",
+        "RETENTION_DAYS": "30",
         "DEFAULT_TIMEZONE": "Asia/Vladivostok",
         "SMTP_URL": "smtps://user:secret@mail.example",
         "REPORT_FROM": "Отчёты <reports@shop.example>",
@@ -94,13 +98,14 @@ def test_every_setting_can_be_set(authorities: Path) -> None:
     assert sorted(values) == sorted(VARIABLES)
     found = settings.load(values)
     assert found == Settings(
-        database_url=values["DATABASE_URL"], broker_url=values["BROKER_URL"], data_dir=Path("/var/lib/notify"),
+        database_url=values["DATABASE_URL"], database_direct_url=values["DATABASE_DIRECT_URL"],
+        broker_url=values["BROKER_URL"], data_dir=Path("/var/lib/notify"),
         api_host="::", api_port=0, api_workers=8, api_auth=False, api_rate=50, api_connections=400,
         trusted_proxies=(ip_network("10.0.0.5"), ip_network("2001:db8::/32")),
         provider_url="https://provider.example/base", provider_token=values["PROVIDER_TOKEN"],
         provider_plaintext=True, provider_timeout=2.5, dispatch_concurrency=10000, dispatch_rate=0.5,
         retry_ladder=(timedelta(seconds=1), timedelta(seconds=90), timedelta(hours=2), timedelta(days=1)),
-        retry_attempts=3, default_timezone="Asia/Vladivostok", smtp_url=values["SMTP_URL"],
+        retry_attempts=3, retention_days=30, default_timezone="Asia/Vladivostok", smtp_url=values["SMTP_URL"],
         report_from=values["REPORT_FROM"], report_to=("a@shop.example", "B <b@shop.example>"),
         report_at=time(23, 59), report_timezone=ZoneInfo("Europe/Moscow"), ssl_cert_file=authorities,
         metrics_host="0.0.0.0", metrics_port=9100, log_level="debug", log_format="json",
@@ -117,7 +122,13 @@ def test_every_setting_can_be_set(authorities: Path) -> None:
         ("DATABASE_URL", "postgresql:notify"),
         ("DATABASE_URL", "postgresql://localhost:port/notify"),
         ("DATABASE_URL", "postgresql://user:p@ss@localhost/notify"),
+        ("DATABASE_URL", "postgresql://db-1,db-2:port/notify"),
+        ("DATABASE_URL", "postgresql://db-1,/notify"),
+        ("DATABASE_DIRECT_URL", "db.example"),
         ("BROKER_URL", "http://localhost"),
+        ("BROKER_URL", "amqp://mq-1,mq-2:99999/"),
+        ("BROKER_URL", "amqp://mq-1,,mq-3/"),
+        ("BROKER_URL", "amqp://mq-1/,amqp://mq-2/"),
         ("BROKER_URL", "amqp://"),
         ("BROKER_URL", "amqp://:5672"),
         ("PROVIDER_URL", "provider.example"),
@@ -156,6 +167,8 @@ def test_every_setting_can_be_set(authorities: Path) -> None:
         ("RETRY_LADDER", "5 s"),
         ("RETRY_ATTEMPTS", "0"),
         ("RETRY_ATTEMPTS", "many"),
+        ("RETENTION_DAYS", "-1"),
+        ("RETENTION_DAYS", "90d"),
         ("DEFAULT_TIMEZONE", "Moscow"),
         ("DEFAULT_TIMEZONE", "../../etc/passwd"),
         ("DEFAULT_TIMEZONE", "/etc/localtime"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import settings
-from shared.broker.topology import DEAD, DISPATCH, LAUNCH, queues, retry_queue
+from shared.broker.topology import DEAD, DISPATCH, IDS, LAUNCH, queues, retry_queue
 from shared.domain.retry import DEFAULT_LADDER
 
 delays = st.integers(1, 30 * 86400).map(lambda seconds: timedelta(seconds=seconds))
@@ -36,14 +36,14 @@ def test_a_name_can_be_read_as_the_delay_that_it_stands_for(delay: timedelta) ->
 def test_every_rung_has_a_queue_beside_the_fixed_ones(ladder: set[timedelta]) -> None:
     found = queues(tuple(ladder))
     names = [queue.name for queue in found]
-    assert len(set(names)) == len(names) == len(ladder) + 3
-    assert {queue.name for queue in found if queue.delay is None} == {DEAD, LAUNCH, DISPATCH}
+    assert len(set(names)) == len(names) == len(ladder) + 4
+    assert {queue.name for queue in found if queue.delay is None} == {DEAD, IDS, LAUNCH, DISPATCH}
     assert {queue.delay for queue in found if queue.delay} == ladder
     assert all(names.index(DISPATCH) < names.index(retry_queue(delay)) for delay in ladder)
 
 
 def test_the_queues_of_the_default_ladder() -> None:
     assert [queue.name for queue in queues(DEFAULT_LADDER)] == [
-        "message.dead", "mailing.launch", "message.dispatch", "message.retry.5s", "message.retry.30s",
+        "message.dead", "message.ids", "mailing.launch", "message.dispatch", "message.retry.5s", "message.retry.30s",
         "message.retry.2m", "message.retry.10m", "message.retry.1h",
     ]  # fmt: skip

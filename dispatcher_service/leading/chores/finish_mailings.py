@@ -6,6 +6,7 @@ from functools import partial
 from sqlalchemy import Connection, text
 
 from dispatcher_service.leading.isolation import Isolation
+from shared import standing
 from shared.domain.message import FINAL_STATES, OPEN_STATES
 from shared.domain.state_sql import total
 from shared.ledger.check import Account
@@ -34,6 +35,7 @@ def _finish(mailing_id: int, connection: Connection, entries: Entries) -> bool:
     if mailing is None:
         return False
     close_account(connection, entries, mailing_id, is_deleted=mailing.is_deleted)
+    standing.forget(connection, mailing_id)
     return True
 
 

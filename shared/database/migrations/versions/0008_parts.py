@@ -1,7 +1,8 @@
 """Messages are kept in parts. The table that is there becomes the first one, and none of its rows is copied.
 
-Made in steps that may be repeated, since most of them are outside a transaction: whoever was stopped in the middle
-begins again. Until the last step the table is the one that it was.
+What takes long is made before that, outside a transaction, and may be repeated: whoever was stopped in the middle
+begins again, and the table is the one that it was. Where it is empty it is made anew, with its columns in a better
+order.
 """
 
 import sqlalchemy as sa
@@ -22,13 +23,34 @@ STORAGE = (
 )
 
 INDEXES = {
-    "messages_1_pkey": ("unique", "(id, part)"),
-    "messages_1_client_id_mailing_id_part_key": ("unique", "(client_id, mailing_id, part)"),
-    "messages_1_due_idx": ("", f"(mailing_id, lane, due_at, id) where {WAITING}"),
+    "messages_1_client_id_mailing_id_key": ("unique", "(client_id, mailing_id)"),
+    "messages_1_mailing_id_lane_due_at_id_idx": ("", f"(mailing_id, lane, due_at, id) where {WAITING}"),
 }
+"""Named as those of a part that is made later."""
 
 
 def upgrade() -> None:
+    is_empty = not op.get_bind().scalar(sa.text("select exists (select from messages)"))
+    if not is_empty:
+        _prepare()
+    op.execute("create sequence message_ids")
+    op.execute("select setval('message_ids', last_value, is_called) from messages_id_seq")
+    _know_where_messages_are()
+    if is_empty:
+        op.drop_table("messages")
+        _make_messages()
+        op.execute("create table messages_1 (like messages including all)")
+        op.execute(f"alter table messages_1 add primary key (id), add unique (client_id, mailing_id), set ({STORAGE})")
+    else:
+        _set_aside()
+        _make_messages()
+    op.execute("alter table messages attach partition messages_1 for values in (1)")
+    op.execute("alter table messages_1 drop constraint if exists messages_1_part_check")
+    _make_attempts()
+
+
+def _prepare() -> None:
+    """All that takes long: what is left for the last step is done at once."""
     with op.get_context().autocommit_block():
         op.execute("""
             alter table messages
@@ -46,12 +68,10 @@ def upgrade() -> None:
         for name, (kind, columns) in INDEXES.items():
             op.execute(f"drop index concurrently if exists {name}")
             op.execute(f"create {kind} index concurrently {name} on messages {columns}")
+        # Known to be so, it need not be looked at when the table becomes a part.
         op.execute("alter table messages drop constraint if exists messages_1_part_check")
         op.execute("alter table messages add constraint messages_1_part_check check (part = 1) not valid")
         op.execute("alter table messages validate constraint messages_1_part_check")
-    _know_where_messages_are()
-    _make_it_the_first_part()
-    _keep_attempts()
 
 
 def _know_where_messages_are() -> None:
@@ -74,6 +94,13 @@ def _know_where_messages_are() -> None:
         where audience_limit is not null or audience > 0
     """)
     op.create_index(
+        "mailings_message_ids_idx",
+        "mailings",
+        [sa.text("int8range(first_message_id, last_message_id, '[]')")],
+        postgresql_using="gist",
+        postgresql_where=sa.text("first_message_id is not null"),
+    )
+    op.create_index(
         "mailings_part_idx",
         "mailings",
         ["part"],
@@ -81,10 +108,10 @@ def _know_where_messages_are() -> None:
     )
 
 
-def _make_it_the_first_part() -> None:
-    op.execute("create sequence message_ids")
-    op.execute("select setval('message_ids', last_value, is_called) from messages_id_seq")
+def _set_aside() -> None:
+    """The table that is there, as a part has to be."""
     for statement in (
+        _RENAME_CHECK,
         "alter table messages rename to messages_1",
         "alter table messages_1 alter id drop identity",
         "alter table messages_1 alter id set default nextval('message_ids')",
@@ -92,37 +119,49 @@ def _make_it_the_first_part() -> None:
         f"alter table messages_1 set ({STORAGE})",
         "drop index messages_mailing_id_client_id_key",
         "drop index messages_due_idx",
-        "alter table messages_1 drop constraint messages_pkey",
-        "alter table messages_1 add primary key using index messages_1_pkey",
-        "alter index messages_lease_idx rename to messages_1_lease_idx",
-        "alter index messages_rare_idx rename to messages_1_rare_idx",
+        "alter table messages_1 rename constraint messages_pkey to messages_1_pkey",
+        "alter table messages_1 add constraint messages_1_client_id_mailing_id_key"
+        " unique using index messages_1_client_id_mailing_id_key",
+        "alter index messages_lease_idx rename to messages_1_due_at_idx",
+        "alter index messages_rare_idx rename to messages_1_mailing_id_status_id_idx",
     ):
         op.execute(statement)
+
+
+_RENAME_CHECK = """
+    do $$ declare known text; begin
+        select conname into known from pg_constraint
+        where conrelid = 'messages'::regclass and contype = 'c' and conname like '%due_at%';
+        if known <> 'messages_due_at_check' then
+            execute format('alter table messages rename constraint %I to messages_due_at_check', known);
+        end if;
+    end $$
+"""
+"""A part has its constraints under the names of the whole."""
+
+
+def _make_messages() -> None:
     op.create_table(
         "messages",
         sa.Column("id", sa.BigInteger(), server_default=sa.text("nextval('message_ids')"), nullable=False),
         sa.Column("mailing_id", sa.BigInteger(), nullable=False),
         sa.Column("client_id", sa.BigInteger(), nullable=False),
         sa.Column("phone", sa.BigInteger(), nullable=True),
+        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("lane", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("attempts", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("claim_id", sa.BigInteger(), nullable=True),
         sa.Column("due_at", Timestamp, nullable=True),
         sa.Column("sent_at", Timestamp, nullable=True),
         sa.Column("status", ENUM(*STATES, name="message_state", create_type=False), nullable=False),
-        sa.Column("part", sa.Integer(), nullable=False),
-        sa.Column("lane", sa.SmallInteger(), server_default="0", nullable=False),
-        sa.Column("attempts", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("calls", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("maybe_delivered", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("error", sa.String(32), nullable=True),
-        sa.PrimaryKeyConstraint("id", "part", name="messages_pkey"),
         sa.CheckConstraint(
             "(due_at is null) = (status not in ('pending', 'queued', 'sending', 'retrying'))",
-            name="messages_due_at_check",
+            name=op.f("messages_due_at_check"),
         ),
         postgresql_partition_by="list (part)",
-    )
-    op.create_index(
-        "messages_client_id_mailing_id_part_key", "messages", ["client_id", "mailing_id", "part"], unique=True
     )
     op.create_index(
         "messages_due_idx",
@@ -132,11 +171,9 @@ def _make_it_the_first_part() -> None:
     )
     op.create_index("messages_lease_idx", "messages", ["due_at"], postgresql_where=sa.text(HELD))
     op.create_index("messages_rare_idx", "messages", ["mailing_id", "status", "id"], postgresql_where=sa.text(RARE))
-    op.execute("alter table messages attach partition messages_1 for values in (1)")
-    op.execute("alter table messages_1 drop constraint messages_1_part_check")
 
 
-def _keep_attempts() -> None:
+def _make_attempts() -> None:
     op.create_table(
         "attempts",
         sa.Column("message_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -146,39 +183,38 @@ def _keep_attempts() -> None:
         sa.Column("error", sa.String(32), nullable=True),
         sa.Column("words", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("message_id", "part", "number", name="attempts_pkey"),
-        sa.CheckConstraint("octet_length(words) <= 300", name="attempts_words_check"),
+        sa.CheckConstraint("octet_length(words) <= 300", name=op.f("attempts_words_check")),
         postgresql_partition_by="list (part)",
     )
     op.execute("create table attempts_1 partition of attempts for values in (1)")
 
 
 def downgrade() -> None:
-    """All messages are in one table again; those of later parts are copied into the first one."""
-    columns = (
-        "id, mailing_id, client_id, phone, claim_id, due_at, sent_at, status, part, lane, attempts, calls,"
-        " maybe_delivered, error"
-    )
+    """All messages are copied into one table."""
+    columns = "id, mailing_id, client_id, claim_id, due_at, sent_at, status, attempts, error, maybe_delivered"
     for statement in (
         "drop table attempts",
-        "alter table messages detach partition messages_1",
-        f"insert into messages_1 ({columns}) select {columns} from messages",
-        "drop table messages",
-        "alter table messages_1 rename to messages",
-        "alter table messages drop constraint messages_1_pkey",
-        "alter table messages add constraint messages_pkey primary key (id)",
-        "alter table messages alter id drop default",
-        "alter table messages alter id add generated by default as identity",
+        "alter table messages rename to parted",
+        f"create table messages with ({STORAGE.replace('50', '70', 1)}) as select {columns} from parted order by id",
+        "drop table parted",
+        """
+        alter table messages
+            add constraint messages_pkey primary key (id),
+            add constraint messages_due_at_check
+                check ((due_at is null) = (status not in ('pending', 'queued', 'sending', 'retrying'))),
+            alter mailing_id set not null, alter client_id set not null, alter status set not null,
+            alter attempts set not null, alter attempts set default 0,
+            alter maybe_delivered set not null, alter maybe_delivered set default false,
+            alter id add generated by default as identity
+        """,
         "select setval('messages_id_seq', last_value, is_called) from message_ids",
         "drop sequence message_ids",
-        "drop index messages_1_client_id_mailing_id_part_key",
-        "drop index messages_1_due_idx",
-        "alter index messages_1_lease_idx rename to messages_lease_idx",
-        "alter index messages_1_rare_idx rename to messages_rare_idx",
         "create unique index messages_mailing_id_client_id_key on messages (mailing_id, client_id)",
         f"create index messages_due_idx on messages (mailing_id, due_at) where {WAITING}",
-        "alter table messages drop column part, drop column lane, drop column phone, drop column calls",
-        "alter table messages set (fillfactor = 70)",
+        f"create index messages_lease_idx on messages (due_at) where {HELD}",
+        f"create index messages_rare_idx on messages (mailing_id, status, id) where {RARE}",
         "drop index mailings_part_idx",
+        "drop index mailings_message_ids_idx",
         "alter table mailings drop column part, drop column first_message_id, drop column last_message_id",
         "drop table parts",
     ):

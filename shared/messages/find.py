@@ -1,0 +1,54 @@
+"""Single messages: by their id, and what a client was ever sent."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, text
+
+from shared.messages.fragments import AnyRow, array
+
+
+def find_message(connection: Connection, message_id: int) -> AnyRow | None:
+    """The row of a message; None: there is no such message, or not any more.
+
+    The mailings tell in which part it may be: those among whose ids it is, which are few. All parts would have to be
+    planned, and that alone takes some tens of milliseconds where there are hundreds.
+    """
+    parts = connection.scalars(_PARTS, {"id": message_id}).all()
+    return connection.execute(_MESSAGE, {"parts": array(parts), "id": message_id}).one_or_none()
+
+
+_PARTS = text("""
+    select distinct part from mailings
+    where int8range(first_message_id, last_message_id, '[]') @> cast(:id as bigint) and first_message_id is not null
+""")
+_MESSAGE = text("select * from messages where part = any(cast(:parts as integer[])) and id = :id")
+
+
+def read_history(
+    connection: Connection, client_id: int, limit: int, before: tuple[int, int] | None = None
+) -> Sequence[AnyRow]:
+    """The rows of a client's messages, the latest mailings first: by part, and in a part by mailing.
+
+    before: part and mailing of the last one of the page before; None: at the beginning.
+    """
+    found: list[AnyRow] = []
+    for part in connection.scalars(_FROM, {"part": before and before[0]}).all():
+        behind = before[1] if before and before[0] == part else _NO_END
+        page = {"part": part, "client_id": client_id, "mailing_id": behind, "limit": limit - len(found)}
+        found += connection.execute(_HISTORY, page)
+        if len(found) == limit:
+            break
+    return found
+
+
+_NO_END = 2**63 - 1
+_FROM = text("""
+    select number from parts where number <= coalesce(cast(:part as integer), number) order by number desc
+""")
+
+# In the order of the unique index, which so is the only way to read them.
+_HISTORY = text("""
+    select * from messages
+    where part = :part and client_id = :client_id and mailing_id < :mailing_id
+    order by mailing_id desc limit :limit
+""")

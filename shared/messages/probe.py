@@ -1,0 +1,55 @@
+"""Which message is to find out whether the provider is back."""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from shared.messages.fragments import GRACE_INTERVAL, next_due
+from shared.messages.parts import parts_of
+from shared.standing import is_blocked
+
+MAILINGS = 100
+"""So many are looked at, those that have waited longest, with LOOK messages each."""
+
+LOOK = 20
+
+
+class Probe(NamedTuple):
+    calls: int
+    mailing_id: int
+    message_id: int
+
+
+def find_probe(connection: Connection, last: int | None) -> Probe | None:
+    """Of what is due, the message that was tried least; none of the last probe's mailing if another one is due.
+
+    So a mailing that cannot be sent does not keep the breaker open for the others. Nothing is locked: who claims it
+    sees whether it is still to be had. last: the mailing of the last probe.
+    """
+    mailing_ids = connection.scalars(_MAILINGS, {"limit": MAILINGS, "last": last or 0}).all()
+    found = [
+        Probe(*row)
+        for part, ids in parts_of(connection, mailing_ids).items()
+        for row in connection.execute(_TRIED_LEAST, {"part": part, "mailing_ids": ids, "look": LOOK})
+    ]
+    others = [probe for probe in found if probe.mailing_id != last]
+    return min(others or found, default=None)
+
+
+# The last one's mailing comes last, so that it is left out first.
+_MAILINGS = text(f"""
+    select m.id from (
+        select mailing_id, min(due_at) as due_at from mailing_counters where due_at <= now() + {GRACE_INTERVAL}
+        group by mailing_id
+    ) hinted
+    cross join lateral (select * from mailings where id = hinted.mailing_id limit 1) m
+    where m.part is not null and m.paused_at is null and m.cancelled_at is null and m.ends_at > now()
+      and not {is_blocked("m")}
+    order by m.id = :last, hinted.due_at limit :limit
+""")
+
+_DUE = next_due("id, calls", "job.id", f"due_at <= now() + {GRACE_INTERVAL} and status <> 'pending'")
+_TRIED_LEAST = text(f"""
+    select next.calls, job.id, next.id from unnest(cast(:mailing_ids as bigint[])) as job (id)
+    cross join lateral (select id, calls from ({_DUE} limit :look) due order by calls, id limit 1) next
+""")

@@ -1,0 +1,1 @@
+"""How fast messages may go out, and how fast they do: what dispatchers agree on through the database."""

@@ -1,0 +1,66 @@
+"""The pace of each dispatcher that is alive: how many messages per second it sends. The leader feeds by them."""
+
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import Connection, text
+
+from shared.clock import ticks
+
+NOTE_EVERY, REST_EVERY = 1.0, 4.0
+"""Seconds from one note of a dispatcher to the next: while its pace changes, and while it stays at nothing."""
+
+ALIVE = timedelta(seconds=10)
+"""One that has noted nothing for so long is gone, or stands still, which is the same for whoever feeds."""
+
+_FORGET = timedelta(days=1)
+
+
+class PaceNote:
+    """Belongs to the thread of a dispatcher that writes. The row is its own, so it waits for nobody."""
+
+    def __init__(self) -> None:
+        self._dispatcher = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._noted: float | None = None
+        self._next_at = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        return ticks() >= self._next_at
+
+    def write(self, connection: Connection, pace: float) -> None:
+        """In the caller's transaction; to be called when it `is_due`, also if that transaction is for nothing else.
+
+        pace: messages per second; 0: there is nothing to send, or it begins. One note that is lost with its
+        transaction is made up for by the next.
+        """
+        if self._noted is None:
+            connection.execute(_FORGET_GONE, {"age": _FORGET})
+        connection.execute(_NOTE, {"dispatcher": self._dispatcher, "pace": pace})
+        self._next_at = ticks() + (REST_EVERY if pace == self._noted == 0 else NOTE_EVERY)
+        self._noted = pace
+
+    def leave(self, connection: Connection) -> None:
+        """This dispatcher takes no more jobs."""
+        connection.execute(_LEAVE, {"dispatcher": self._dispatcher})
+
+
+def paces(connection: Connection) -> Sequence[float]:
+    """Messages per second, of every dispatcher that is alive. 0 of one that has nothing to send, or has just begun:
+    then nobody knows how fast it could be."""
+    return connection.scalars(_PACES, {"alive": ALIVE}).all()
+
+
+_NOTE = text("""
+    insert into dispatcher_paces (dispatcher, pace, noted_at) values (:dispatcher, :pace, now())
+    on conflict (dispatcher) do update set pace = excluded.pace, noted_at = excluded.noted_at
+""")
+
+_PACES = text("select pace from dispatcher_paces where noted_at > now() - cast(:alive as interval)")
+
+_LEAVE = text("delete from dispatcher_paces where dispatcher = :dispatcher")
+
+_FORGET_GONE = text("delete from dispatcher_paces where noted_at < now() - cast(:age as interval)")

@@ -1,0 +1,194 @@
+"""Where mailings stand with the provider: unproven, refused by all, held back.
+
+Until the first acceptance of a mailing nobody knows whether the provider takes it at all: it may have few calls open at
+a time, and enough refusals halt it. So an account that is closed costs a mailing some seventy messages, not all of
+them. A mailing whose calls come to nothing while others are served is held back alone.
+
+All of it stands in a row beside the mailing's, which is there once something is known, and goes with the mailing's
+end; the calls that are open stand in its counters. So nothing is lost with a dispatcher. Whoever writes here has the
+mailing's turn for as long as their transaction lasts, and nobody waits for one: neither for that of another dispatcher,
+nor for the mailing's own row, which a launch holds most of the time.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from shared.domain.standing import MOST_OPEN, REFUSALS
+
+FIRST_HOLD, LONGEST_HOLD = 2.0, 300.0
+"""Seconds that a mailing is held back; doubled every time until it is served."""
+
+
+class Refused(NamedTuple):
+    """How many messages of a mailing were refused, and the words that came with the last."""
+
+    mailing_id: int
+    number: int
+    words: str
+
+
+class Halt(NamedTuple):
+    """A mailing that is to be halted, and the provider's words."""
+
+    mailing_id: int
+    words: str
+
+
+class Room(NamedTuple):
+    """What may be claimed of mailings. some: of these no more than so many messages. none: of these nothing, until they
+    are fed again."""
+
+    some: Mapping[int, int]
+    none: Collection[int]
+
+
+def take_turns(connection: Connection, mailing_ids: Collection[int]) -> set[int]:
+    """The mailings that nobody else writes about until the end of this transaction."""
+    if not mailing_ids:
+        return set()
+    return set(connection.scalars(_TURNS, {"mailing_ids": sorted(mailing_ids)}))
+
+
+_TURNS = text("""
+    select id from unnest(cast(:mailing_ids as bigint[])) as asked (id)
+    where pg_try_advisory_xact_lock(hashtext('standing'), hashint8(id))
+""")
+
+
+def prove(connection: Connection, mailing_ids: Collection[int]) -> Sequence[int]:
+    """A message of each was accepted; those that were held back until now."""
+    return connection.scalars(_PROVE, {"mailing_ids": sorted(mailing_ids)}).all()
+
+
+_PROVE = text("""
+    with before as materialized (select * from mailing_standings where mailing_id = any(:mailing_ids)),
+    proven as (
+        insert into mailing_standings as s (mailing_id, proven_at)
+        select id, now() from unnest(cast(:mailing_ids as bigint[])) as accepted (id)
+        where id not in (select mailing_id from before where proven_at is not null and holds = 0)
+        on conflict (mailing_id) do update
+        set proven_at = coalesce(s.proven_at, excluded.proven_at), holds = 0, held_until = null
+    )
+    select mailing_id from before where holds > 0
+""")
+
+
+def count_refusals(connection: Connection, refused: Sequence[Refused]) -> None:
+    """Of mailings of which nothing was accepted yet; of others it changes nothing."""
+    ids, numbers, words = zip(*sorted(refused), strict=True)
+    connection.execute(_REFUSE, {"mailing_ids": list(ids), "numbers": list(numbers), "words": list(words)})
+
+
+_REFUSE = text("""
+    insert into mailing_standings as s (mailing_id, refusals, words)
+    select id, number, words
+    from unnest(cast(:mailing_ids as bigint[]), cast(:numbers as integer[]), cast(:words as text[]))
+        as refused (id, number, words)
+    on conflict (mailing_id) do update set refusals = s.refusals + excluded.refusals, words = excluded.words
+    where s.proven_at is null
+""")
+
+
+def hold(connection: Connection, mailing_ids: Collection[int]) -> Mapping[int, float]:
+    """Holds these back, unless they are already; for how many seconds."""
+    held = {"mailing_ids": sorted(mailing_ids), "first": FIRST_HOLD, "longest": LONGEST_HOLD}
+    return {row.mailing_id: row.seconds for row in connection.execute(_HOLD, held)}
+
+
+_HOLD = text("""
+    insert into mailing_standings as s (mailing_id, holds, held_until)
+    select id, 1, now() + :first * interval '1 second' from unnest(cast(:mailing_ids as bigint[])) as stuck (id)
+    on conflict (mailing_id) do update set holds = least(s.holds + 1, 30),
+        held_until = now() + least(:first * power(2, s.holds), :longest) * interval '1 second'
+    where coalesce(s.held_until <= now(), true)
+    returning s.mailing_id, cast(extract(epoch from s.held_until - now()) as float) as seconds
+""")
+
+
+def trusted(connection: Connection, mailing_ids: Collection[int]) -> set[int]:
+    """Those of which any number may be claimed: a message was accepted, and they are not held back."""
+    return set(connection.scalars(_TRUSTED, {"mailing_ids": sorted(mailing_ids)}))
+
+
+_TRUSTED = text("""
+    select mailing_id from mailing_standings
+    where mailing_id = any(:mailing_ids) and proven_at is not null and holds = 0
+""")
+
+
+def room(connection: Connection, mailing_ids: Collection[int]) -> Room:
+    """Of mailings that are not trusted, and whose turn this transaction has: what others have claimed of them by then
+    is committed, and so is seen."""
+    rows = connection.execute(_ROOM, {"mailing_ids": sorted(mailing_ids)}).all()
+    some = {row.id: max(0, MOST_OPEN - row.open_calls) for row in rows if not row.is_blocked}
+    return Room(some, {row.id for row in rows if row.is_blocked})
+
+
+def is_blocked(mailing: str) -> str:
+    """A condition of SQL: nothing of this mailing is to be called now, since it is held back or about to be halted.
+
+    After a halt the refusals count no more.
+    """
+    return f"""exists (
+        select from mailing_standings s where s.mailing_id = {mailing}.id and (
+            s.held_until > now()
+            or s.proven_at is null and s.refusals >= {REFUSALS} and {mailing}.halted_at is null))"""
+
+
+_ROOM = text(f"""
+    select m.id, {is_blocked("m")} as is_blocked, (
+        select cast(coalesce(sum(sending), 0) as bigint) from mailing_counters where mailing_id = m.id) as open_calls
+    from mailings m where m.id = any(:mailing_ids)
+""")
+
+
+def held_until(mailing: str) -> str:
+    """An expression of SQL: until when this mailing is held back; null where it is not."""
+    return f"(select s.held_until from mailing_standings s where s.mailing_id = {mailing}.id)"
+
+
+def find_refused(connection: Connection, limit: int) -> Sequence[Halt]:
+    """Mailings that are to be halted."""
+    return [Halt(row.id, row.words) for row in connection.execute(_REFUSED, {"most": REFUSALS, "limit": limit})]
+
+
+_REFUSED = text(f"""
+    select m.id, s.words from mailing_standings s
+    cross join lateral (
+        select id from mailings where id = s.mailing_id and halted_at is null and paused_at is null
+          and cancelled_at is null and finished_at is null limit 1) m
+    where s.proven_at is null and s.refusals >= {REFUSALS} order by s.mailing_id limit :limit
+""")
+
+
+def halt(connection: Connection, halted: Halt) -> bool:
+    """Pauses the mailing; whether it did. It happens to a mailing once. `paused_at` is the same moment for as long as
+    nobody has resumed it."""
+    return connection.execute(_HALT, halted._asdict()).rowcount > 0
+
+
+_HALT = text("""
+    update mailings set paused_at = now(), halted_at = now(), provider_words = :words
+    where id = :mailing_id and halted_at is null and paused_at is null and cancelled_at is null and finished_at is null
+""")
+
+
+def forget(connection: Connection, mailing_id: int) -> None:
+    """The mailing is finished."""
+    connection.execute(_FORGET, {"mailing_id": mailing_id})
+
+
+_FORGET = text("delete from mailing_standings where mailing_id = :mailing_id")
+
+
+def provider_returned(connection: Connection) -> None:
+    """A dispatcher has seen the provider serve again after an outage. Who has the row says the same."""
+    connection.execute(_RETURNED)
+
+
+_RETURNED = text("""
+    update provider_returns set returned_at = now()
+    where lane in (select lane from provider_returns where lane = 0 for update skip locked)
+""")

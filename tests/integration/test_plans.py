@@ -1,0 +1,215 @@
+"""What each statement reads of a large part: what it has to, whatever is known about the tables.
+
+Nobody has analysed anything. There are 400 parts, and a million messages in one of them.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, TextClause, event
+from sqlalchemy.orm import Session
+
+from api_service.tracking import store
+from api_service.web.page import Page
+from dispatcher_service.statements import modules
+from shared.database.models import Mailing
+from shared.database.parts import TABLES, make_part, table_of
+from shared.domain.message import MessageState
+from shared.ledger.entries import Entries
+from shared.ledger.figures import Figures
+from shared.messages.cancel import cancel_client
+from shared.messages.find import find_message, read_history
+from shared.messages.follow import follow_phone
+from shared.messages.rescue import find_lost
+from tests.services.books import Books
+
+PARTS, MESSAGES = 400, 1_000_000
+SOME = 200
+"""Messages of a job; so many are asked for."""
+
+MOST = 30 * SOME
+"""Pages that a statement may touch for them: of the table and of all its indexes, old versions and new ones."""
+
+
+@pytest.fixture(scope="module")
+def million(books_engine: Engine) -> Engine:
+    """A mailing to a million, half of which wait and are due, and a few of every other kind, in the last part."""
+    books = Books(books_engine)
+    books.empty()
+    number = 1
+    while number < PARTS:
+        with books_engine.begin() as connection:  # one holds locks on all of its tables and indexes
+            while (number := make_part(connection)) % 50:
+                pass
+    books.run("update parts set closed_at = now() where number < :last", last=PARTS)
+    for name in TABLES:
+        books.run(f"alter table {table_of(name, PARTS)} set (autovacuum_enabled = off)")
+    for table in ("clients", "mailings"):
+        books.run(f"alter table {table} set (autovacuum_enabled = off)")
+    books.clients(2_000)
+    mailing_id = books.mailing()
+    for first in range(1, MESSAGES, MESSAGES // 5):
+        books.run(_WRITE, part=PARTS, mailing_id=mailing_id, first=first, last=first + MESSAGES // 5 - 1)
+    books.place()
+    books.mailing()
+    return books_engine
+
+
+_WRITE = """
+    insert into messages (part, mailing_id, client_id, phone, status, due_at, claim_id)
+    select :part, :mailing_id, n, 79000000000 + n, status::message_state,
+           case when status in ('pending', 'queued', 'sending', 'retrying') then now() end,
+           case status when 'sending' then 1 end
+    from generate_series(:first, :last) n cross join lateral (
+        select case when n % 2 = 0 then 'pending' when n % 1001 = 0 then 'queued' when n % 1003 = 0 then 'sending'
+                    when n % 1007 = 0 then 'retrying' when n % 1009 = 0 then 'failed' else 'sent' end as status
+    ) s order by n
+"""
+
+NAMED = {table_of("messages", number) for number in (1, PARTS)}
+"""What a statement may be told to look at."""
+
+_IDS = "{" + ",".join(map(str, range(1, 5 * SOME, 5))) + "}"
+_ARRAY = "{" + ",".join(["1"] * SOME) + "}"
+
+VALUES: dict[str, Any] = {
+    "part": PARTS,
+    "parts": f"{{1,{PARTS}}}",
+    "mailing_id": 1,
+    "mailing_ids": [1],
+    "id": 77,
+    "ids": _IDS,
+    "client_id": 1001,
+    "phone": 79999999999,
+    "limit": SOME,
+    "state": "expired",
+    "after": "sent",
+    "zones": None,
+    "claim_id": 1,
+    "claims": _ARRAY,
+    "moments": "{" + ",".join(["null"] * SOME) + "}",
+    "error": None,
+    "ambiguous": False,
+    "attempts": 10,
+    "left_out": "{}",
+    "afters": "{500000}",
+    "lasts": "{1000000}",
+    "mosts": f"{{{SOME}}}",
+    "operator_codes": "{}",
+    "tags": "{}",
+    "audience_cursor": 0,
+    "audience_limit": 10_000,
+    "span": SOME,
+    **dict.fromkeys(("due_in", "wait", "lease", "delay", "pause"), timedelta(seconds=1)),
+}
+"""What is bound, by its name in any of the statements. A new name needs a value here."""
+
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "shared.messages.create._CREATE": {"id": 2, "state": "pending"},
+    "shared.messages.find._HISTORY": {"mailing_id": 2**63 - 1},
+    "shared.ledger.check._COUNT": {"ids": "{1}"},
+}
+
+
+def _statements() -> Iterator[Any]:
+    """All that name messages, each once."""
+    seen = set[str]()
+    for module in modules():
+        for name, statement in vars(module).items():
+            if isinstance(statement, TextClause) and "messages" in statement.text and statement.text not in seen:
+                seen.add(statement.text)
+                yield pytest.param(f"{module.__name__}.{name}", statement, id=f"{module.__name__}.{name}")
+
+
+def touched(plan: Any) -> Iterator[tuple[str, str]]:
+    """The relations that a plan reads, each with the way."""
+    if isinstance(plan, list):
+        for one in plan:
+            yield from touched(one)
+    elif isinstance(plan, dict):
+        if "Relation Name" in plan and "Node Type" in plan:
+            yield plan["Relation Name"], plan["Node Type"]
+        for one in plan.values():
+            yield from touched(one)
+
+
+def assert_cheap(connection: Connection, statement: str, values: Any, allowed: int = MOST) -> None:
+    """Carries it out; the caller takes it back."""
+    explained = "explain (analyze, buffers, timing off, format json) "
+    cursor = connection.connection.cursor()
+    cursor.execute(explained + statement, values)
+    ((found,),) = cursor.fetchall()
+    [plan] = found
+    said = json.dumps(plan, indent=1)
+    for relation, way in touched(plan["Plan"]):
+        if relation.startswith("messages") and way != "ModifyTable":
+            assert relation in NAMED, said
+            assert way in {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}, said
+    assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] <= allowed, said
+    # What is not locked was left out when it was planned.
+    cursor.execute("""
+        select distinct relation::regclass::text from pg_locks l join pg_class c on c.oid = l.relation
+        where pid = pg_backend_pid() and relispartition and relkind = 'r' and relname like 'messages%%'
+    """)
+    assert {name for (name,) in cursor.fetchall()} <= NAMED
+
+
+@pytest.mark.parametrize(("name", "statement"), list(_statements()))
+def test_every_statement_reads_its_part_by_its_keys_and_no_other_one(
+    million: Engine, name: str, statement: TextClause
+) -> None:
+    values = VALUES | OTHERWISE.get(name, {})
+    used = statement.compile().params
+    missing = used.keys() - values.keys()
+    assert not missing, f"a value for {missing} is to be given in VALUES, so that {name} can be looked at"
+    with million.connect() as connection:
+        compiled = statement.compile(dialect=connection.dialect)
+        assert_cheap(connection, str(compiled), {one: values[one] for one in used})
+        connection.rollback()
+
+
+Call = Callable[[Connection], Any]
+
+
+def _page(status: MessageState | None, number: int) -> Call:
+    def read(connection: Connection) -> Any:
+        with Session(connection) as session:
+            mailing = session.get_one(Mailing, 1)
+            states = dict.fromkeys(MessageState, 1_000) | {MessageState.SENT: 500_000, MessageState.PENDING: 490_000}
+            figures = Figures(audience=MESSAGES, states=states)
+            return store.list_messages(session, mailing, status, figures, Page(number, 100)).rows
+
+    return read
+
+
+CALLS: dict[str, Call] = {
+    "one message": lambda connection: find_message(connection, 777_777),
+    "a client's history": lambda connection: read_history(connection, 777_777, 1),
+    "leases that ran out": lambda connection: find_lost(connection, SOME),
+    "a phone that changes": lambda connection: follow_phone(connection, 1_002, 79999999999) or True,
+    "a client who goes": lambda connection: cancel_client(connection, Entries(), 1_002) or True,
+    "a page of all": _page(None, 3),
+    "the last page": _page(None, 10_000),
+    "a page of a rare state": _page(MessageState.FAILED, 2),
+    "a page of what is sent": _page(MessageState.SENT, 2),
+}
+
+
+@pytest.mark.parametrize("what", CALLS)
+def test_what_asks_several_statements_reads_no_other_part_either(million: Engine, what: str) -> None:
+    """Which parts are in question is found out first, and named then."""
+
+    def explain(connection: Connection, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if "from messages" in statement.lower() or "update messages" in statement:
+            assert_cheap(connection, statement, values)
+
+    with million.connect() as connection:
+        event.listen(million, "before_cursor_execute", explain)
+        try:
+            assert CALLS[what](connection)
+        finally:
+            event.remove(million, "before_cursor_execute", explain)
+        connection.rollback()

@@ -1,0 +1,92 @@
+"""A PostgreSQL primary is lost in mid-mailing, and its standby takes over."""
+
+import time
+
+import psutil
+import pytest
+
+from sandbox.simulator.faults import Faults
+from shared import clock
+from shared.domain.message import MessageState
+from tests.e2e.system import System, with_status
+from tests.long.conftest import RunSystem, Sendings, now
+from tests.services.postgres_servers import PostgresServer, primary_and_standby
+
+CLIENTS = 4_000
+STEADY = Faults(latency_ms=100)
+CALLS = 32
+"""A dispatcher's, at a time: two of them send 640 messages per second."""
+
+DECISION = 3.0
+"""Seconds that whoever watches the primary takes to promote the standby."""
+
+
+def both(*servers: PostgresServer) -> str:
+    """The URL of a database on whichever of them takes writes, as libpq writes it."""
+    return f"postgresql://postgres@{','.join(server.address for server in servers)}/notify"
+
+
+def start(run_system: RunSystem, primary: PostgresServer, standby: PostgresServer, broker: str | None) -> System:
+    primary.ask("create database notify")
+    system = run_system(both(primary, standby), broker, DISPATCH_CONCURRENCY=str(CALLS))
+    system.simulator.set_faults(STEADY)
+    return system
+
+
+def take_over(primary: PostgresServer, standby: PostgresServer) -> float:
+    """The primary is lost, and after a while the standby promoted; when it was."""
+    primary.kill()
+    time.sleep(DECISION)
+    standby.promote()
+    return now()
+
+
+@pytest.mark.parametrize("broker", ["table", "rabbitmq"])
+def test_a_synchronous_standby_takes_over(run_system: RunSystem, request: pytest.FixtureRequest, broker: str) -> None:
+    """Nobody is lost and nobody gets it twice."""
+    broker_url = request.getfixturevalue("rabbitmq_url") if broker == "rabbitmq" else None
+    with primary_and_standby(is_synchronous=True) as (primary, standby):
+        system = start(run_system, primary, standby, broker_url)
+        system.fill(CLIENTS)
+        mailing_id = system.mail()
+        system.until_sent(mailing_id, CLIENTS // 4)
+        promoted_at = take_over(primary, standby)
+        system.until(system.api.ready, "the API is ready")
+        later = system.mail(starts=1)
+
+        for one in (mailing_id, later):
+            messages = system.until_over(one, within=60)
+            assert len(messages) == CLIENTS
+            assert with_status(messages, MessageState.SENT) == messages.keys()
+        assert {one.count for one in system.simulator.received().values()} == {1}
+        pause = Sendings(system).next_after(promoted_at)
+        print(f"{broker}: sending again {pause:.1f} s after the promotion")
+        assert pause < 10
+        assert clock.now().timestamp() > promoted_at
+
+
+def test_what_an_asynchronous_standby_has_not_got_is_sent_again(run_system: RunSystem, rabbitmq_url: str) -> None:
+    """Its commits are a second behind when the primary is lost: of what the provider took in that second nobody knows
+    any more. Nobody is lost; these get it twice, and no others."""
+    with primary_and_standby(is_synchronous=False) as (primary, standby):
+        system = start(run_system, primary, standby, rabbitmq_url)
+        system.fill(CLIENTS)
+        mailing_id = system.mail()
+        system.until_sent(mailing_id, CLIENTS // 4)
+        ((sender,),) = primary.ask("select pid from pg_stat_replication")
+        psutil.Process(sender).suspend()
+        behind_since = now()
+        time.sleep(1)
+        lost_at = now()
+        take_over(primary, standby)
+        system.until(system.api.ready, "the API is ready")
+
+        messages = system.until_over(mailing_id, within=120)
+        assert with_status(messages, MessageState.SENT) == messages.keys()
+        received = system.received(mailing_id)
+        assert received.keys() == messages.keys()
+        again = {message_id: one for message_id, one in received.items() if one.count > 1}
+        in_between = [one for one in received.values() if behind_since - 1 < one.first_at < lost_at + 1]
+        print(f"{len(again)} of {len(in_between)} sent in that second were sent again")
+        for one in again.values():
+            assert behind_since - 1 < one.first_at < lost_at + DECISION

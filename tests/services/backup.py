@@ -1,0 +1,32 @@
+"""Backups of a database as people make them, with pg_dump and pg_restore of the embedded PostgreSQL."""
+
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import psycopg2
+from sqlalchemy import make_url
+
+from shared.database.embedded_programs import Programs
+
+
+def dump(url: str, file: Path) -> None:
+    """Whatever goes on there meanwhile."""
+    _run("pg_dump", "--format=custom", f"--file={file}", url)
+
+
+def restore(url: str, file: Path) -> None:
+    """The database is what it was when the backup was made; whoever was connected is not any more."""
+    name = make_url(url).database
+    server = make_url(url).set(database="postgres").render_as_string(hide_password=False)
+    with closing(psycopg2.connect(server)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(f"drop database {name} with (force)")
+        cursor.execute(f"create database {name} template template0")
+    _run("pg_restore", "--exit-on-error", "--single-transaction", f"--dbname={url}", str(file))
+
+
+def _run(program: str, *arguments: str) -> None:
+    command = [str(Programs.find().directory / program), *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
