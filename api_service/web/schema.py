@@ -56,7 +56,9 @@ def changes(kind: Kind) -> ThingSchema:
 
 def replacement(kind: Kind) -> ThingSchema:
     ignored = read_only(kind) - {"id"}
-    members: dict[str, Any] = {one: fields.Raw(metadata=described("Ignored.")) for one in sorted(ignored)}
+    members: dict[str, Any] = {
+        one: fields.Raw(allow_none=True, metadata=described("Ignored.")) for one in sorted(ignored)
+    }
     members["id"] = fields.Raw(
         validate=_is_asked_for, metadata=described("Ignored where it is that of the address; else it is 422.")
     )
