@@ -68,7 +68,7 @@ _IF_MATCH = {
     "in": "header",
     "name": "If-Match",
     "description": "Tags as `ETag` gave them, or `*`. If it has none of them any more, nothing is done and it is 412.",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'},
     "example": '"1"',
 }
 _IDEMPOTENCY_KEY = {
