@@ -50,7 +50,7 @@ class Provider:
         record.attempts += 1
         which, when = chances(self.seed, message_id, record.attempts)
         fault = self.faults.choose(which, message_id, record.hits, text)
-        if fault is Fault.NONE and self._is_too_much():
+        if fault in ACCEPTING and self._is_too_much():
             fault = Fault.RATE_LIMITED
         record.hits += fault is not Fault.NONE
         self.fates[fault] += 1

@@ -117,7 +117,9 @@ def points(books: Books, url: str, wall: psycopg2.extensions.connection, mailing
 
     def pending(table: str) -> Callable[[], object]:
         return lambda: books.run(
-            "select from pg_inherits where inhdetachpending and inhrelid = to_regclass(:t)", t=table
+            """select from pg_inherits join pg_class on pg_class.oid = inhrelid
+               where inhdetachpending and relname = :name""",
+            name=table,
         )
 
     def detached(table: str) -> Callable[[], object]:

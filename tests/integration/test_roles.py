@@ -286,6 +286,8 @@ def test_every_process_takes_its_role(postgres: str, user: str) -> None:
         assert len(simulator.accepted()) == 1
         for module, *arguments in (
             ["shared.ledger", "repair"],
+            ["shared.ledger", "repair", "--dry-run"],
+            ["shared.recover"],
             ["dispatcher_service.reporter", "--print"],
             ["api_service", "keys", "list"],
         ):
