@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from benchmarks import usage
 from benchmarks.services import Addresses, asking, query
+from notification_client import ApiClient
 from sandbox import deployment
 from sandbox.processes import Processes, free_port
 from shared import clock
-from shared.api_client import ApiClient
 
 WARM_UP = {"warm-up": 400}
 """Clients of the mailing that goes out before the clock runs."""

@@ -35,6 +35,7 @@ own -R 0:0 "$store"
 chmod 700 "$store"
 random 24 | make postgres-password
 random 24 | make rabbitmq-password
+random 24 | make erlang-cookie
 for service in api dispatcher reporter; do
     random 24 | make "$service-password"
 done
@@ -50,20 +51,21 @@ key=$(cat "$store/api-key")
 give postgres $image postgres-password "$postgres"
 give rabbitmq $image rabbitmq.conf "default_user = notify
 default_pass = $rabbitmq"
+give rabbitmq $image erlang-cookie "$(cat "$store/erlang-cookie")"
 
 # Those in capitals become variables of the process; the key does not, `keys adopt` makes it usable.
 # `migrate` is the superuser, and sees to it that the others may log in: `logins` has their names and passwords.
-give migrate $product DATABASE_URL "postgresql://notify:$postgres@postgres:5432/notify"
+give migrate $product DATABASE_URL "postgresql://notify:$postgres@${POSTGRES_HOSTS:-postgres:5432}/notify"
 logins=
 for service in api dispatcher reporter; do
     password=$(cat "$store/$service-password")
-    give $service $product DATABASE_URL "postgresql://$service:$password@postgres:5432/notify"
+    give $service $product DATABASE_URL "postgresql://$service:$password@${POSTGRES_HOSTS:-postgres:5432}/notify"
     logins="$logins$service $password
 "
 done
 give migrate $product logins "$logins"
 for service in api dispatcher; do
-    give $service $product BROKER_URL "amqp://notify:$rabbitmq@rabbitmq:5672/%2F"
+    give $service $product BROKER_URL "amqp://notify:$rabbitmq@${RABBITMQ_HOSTS:-rabbitmq:5672}/%2F"
 done
 for service in migrate api; do
     give $service $product api-key "$key"

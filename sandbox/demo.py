@@ -21,6 +21,7 @@ from typing import TextIO
 
 import psycopg2
 
+from notification_client import ApiClient, ApiError
 from sandbox import deployment, directory, numbering
 from sandbox.processes import NotReady, Processes, free_port, interruptible, named_settings
 from sandbox.progress import Progress, number
@@ -30,8 +31,7 @@ from sandbox.simulator.control import Simulator, SimulatorError, Summary
 from sandbox.simulator.faults import Fault, Faults
 from sandbox.simulator.outage import Mode
 from shared import clock, settings
-from shared.api_client import ApiClient
-from shared.domain.errors import ApiError, SettingsError
+from shared.domain.errors import SettingsError
 from shared.domain.message import OPEN_STATES, MessageState
 
 CLIENTS = 5_000

@@ -14,7 +14,7 @@ from api_service.web.fields import Moment
 from api_service.web.key import Scope
 from api_service.web.parts import working
 from api_service.web.problems import NotFound
-from api_service.web.schema import answer, described
+from api_service.web.schema import answer, described, enumerated
 from shared import logs
 from shared.database.models import ApiKey
 
@@ -42,7 +42,9 @@ _ID = {
 class KeySchema(Schema):
     id = fields.String(metadata=described("The public part of the key; log lines have it too.", example="0f3a9c21b7de"))
     name = fields.String(metadata=described("Whose it is.", example="shop"))
-    scope = fields.String(metadata=described("What it may do.", enum=[str(scope) for scope in Scope], example="write"))
+    scope = fields.String(
+        metadata=enumerated("Scope", "What it may do.", enum=[str(scope) for scope in Scope], example="write")
+    )
     created_at = Moment(metadata=described("When it was made."))
     expires_at = Moment(allow_none=True, metadata=described("It opens nothing from then on; null: it does not expire."))
     revoked_at = Moment(allow_none=True, metadata=described("When it was revoked; null: it was not."))

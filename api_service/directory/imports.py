@@ -1,7 +1,8 @@
 """/clients/import/ and /clients/imports/"""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import chain
 from typing import Any, cast
 
 from flask import current_app, request
@@ -14,13 +15,14 @@ from api_service.directory.importer import LISTED, Importer
 from api_service.directory.progress import ImportState
 from api_service.web import upload
 from api_service.web.blueprint import Blueprint, path_id
+from api_service.web.coding import decoded
 from api_service.web.door import watched
 from api_service.web.fields import Moment, Text
 from api_service.web.middleware import about
 from api_service.web.page import PageSchema
 from api_service.web.parts import working
 from api_service.web.problems import NotFound, WrongType
-from api_service.web.schema import answer, described
+from api_service.web.schema import answer, described, enumerated
 from api_service.web.watch import ENDED
 from shared import clock
 
@@ -30,6 +32,8 @@ _FILES = {
     CSV: "phone,operator_code,tag,timezone\n79123456789,912,vip,Europe/Moscow\n79260000000,,regular,\n8926000,,,\n",
     NDJSON: '{"phone": "79123456789", "tag": "vip", "timezone": "Europe/Moscow"}\n{"phone": "79260000000"}\n',
 }
+_ANY = "application/octet-stream"
+"""One of both, by its first character: what programs send that know no other type of a file."""
 _ALIASES = {"application/ndjson": NDJSON, "application/jsonl": NDJSON, "application/csv": CSV}
 _GIVEN = {
     "id": 1,
@@ -61,9 +65,10 @@ class ImportSchema(Schema):
     state = fields.Enum(
         ImportState,
         by_value=fields.String,
-        metadata=described(
+        metadata=enumerated(
+            "ImportState",
             "`running`; `finished`: the whole file was read; `broken`: it ended before the file did, and what had been"
-            " taken stays. One whose process died is broken after two minutes."
+            " taken stays. One whose process died is broken after two minutes.",
         ),
     )
     started_at = Moment(metadata=described("When its first line was there."))
@@ -101,7 +106,7 @@ class ImportQuerySchema(Schema):
 
 
 class ImportsQuerySchema(PageSchema):
-    name = ImportName(load_default=None, metadata=described("Only imports that were given this name."))
+    name = ImportName(metadata=described("Only imports that were given this name."))
 
 
 _ANSWER, _ANSWER_LIST = answer(ImportSchema), answer(ImportSchema, many=True)
@@ -110,7 +115,12 @@ _ANSWER, _ANSWER_LIST = answer(ImportSchema), answer(ImportSchema, many=True)
 @blueprint.route("/import/")
 class ImportClients(MethodView):
     @blueprint.operation(
-        "importClients", query=ImportQuerySchema, files=_FILES, answer=_ANSWER, gives=_GIVEN, is_idempotent=True
+        "importClients",
+        query=ImportQuerySchema,
+        files={**_FILES, _ANY: _FILES[CSV]},
+        answer=_ANSWER,
+        gives=_GIVEN,
+        is_idempotent=True,
     )
     def post(self, query: Mapping[str, Any]) -> View:
         """Import a file of clients
@@ -125,11 +135,13 @@ class ImportClients(MethodView):
         the `name` of the query. If it breaks off, send the same file again: what has been taken already stays as it is.
         """
         content_type = _ALIASES.get(request.mimetype, request.mimetype)
-        if content_type not in _FILES:
+        if content_type not in (*_FILES, _ANY):
             raise WrongType(f"The content type must be {' or '.join(_FILES)}.")
         importer = cast(Importer, current_app.extensions["importer"])
         with importer.place(), watched() as watch:
-            pieces = upload.pieces(request)
+            pieces = decoded(request, upload.pieces(request), upload.MAX_BYTES)
+            if content_type == _ANY:
+                content_type, pieces = _recognised(pieces)
             lines = client_lines.read(content_type, watch.pieces(pieces) if watch else pieces)
             import_id, actor = importer.begin(query["name"]), working().actor
             about(import_id=import_id)
@@ -147,7 +159,7 @@ class Imports(MethodView):
         One page of them, the newest first, those that are running with what they have done by now.
         """
         with working().look() as session:
-            listing = progress.list_part(session, query["part"], query["name"])
+            listing = progress.list_part(session, query["part"], query.get("name"))
         now = clock.now()
         return [progress.shown(one, now) for one in listing.rows], listing.headers()
 
@@ -162,3 +174,8 @@ class OneImport(MethodView):
         """
         with working().read() as session:
             return progress.shown(progress.found(session, import_id), clock.now())
+
+
+def _recognised(pieces: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
+    first = next(pieces, b"")
+    return NDJSON if first.lstrip().startswith(b"{") else CSV, chain([first], pieces)

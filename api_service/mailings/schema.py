@@ -8,7 +8,7 @@ from api_service.web.fields import Moment, OperatorCode, Text, TimeOfDay, Whole
 from api_service.web.figures import FiguresSchema
 from api_service.web.page import PageSchema
 from api_service.web.reference import Reference
-from api_service.web.schema import BodySchema, ThingSchema, described, settable
+from api_service.web.schema import BodySchema, ThingSchema, described, enumerated, settable
 from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState, PausedBecause
 from shared.domain.priority import Priority
@@ -116,8 +116,9 @@ class MailingSchema(ThingSchema):
     priority = fields.Enum(
         Priority,
         by_value=fields.String,
-        load_default=Priority.NORMAL,
-        metadata=described(
+        load_default=lambda: Priority.NORMAL,  # a default in the document makes it required for some generators
+        metadata=enumerated(
+            "Priority",
             "Its class. `urgent` goes before `normal`, and `normal` before `bulk`; within a class the nearest end goes"
             " first. None is left without a tenth of the pace. May change after the launch.",
             example="normal",
@@ -127,14 +128,15 @@ class MailingSchema(ThingSchema):
         MailingState,
         by_value=fields.String,
         dump_only=True,
-        metadata=described("Follows from the times and actions.", example="scheduled"),
+        metadata=enumerated("MailingState", "Follows from the times and actions.", example="scheduled"),
     )
     paused_because = fields.Enum(
         PausedBecause,
         by_value=fields.String,
         dump_only=True,
         allow_none=True,
-        metadata=described(
+        metadata=enumerated(
+            "PausedBecause",
             "While it is paused: `person`, somebody did it; `halted`, the service did, since the provider refused the"
             " first 50 messages and accepted none. Resumed, it is not halted again.",
             example=None,
@@ -152,7 +154,11 @@ class MailingSchema(ThingSchema):
 
 
 class MailingsQuerySchema(PageSchema):
-    state = fields.Enum(MailingState, by_value=fields.String, metadata=described("Only mailings in this state."))
+    state = fields.Enum(
+        MailingState,
+        by_value=fields.String,
+        metadata=enumerated("MailingState", "Only mailings in this state."),
+    )
     reference = Text(validate=validate.Length(1, 64), metadata=described("Only the mailing that you call so."))
 
 

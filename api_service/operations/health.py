@@ -10,7 +10,7 @@ from api_service.operations.probe import Probe
 from api_service.web import answers
 from api_service.web.blueprint import Blueprint
 from api_service.web.problems import Unavailable
-from api_service.web.schema import described
+from api_service.web.schema import described, enumerated
 
 blueprint = Blueprint("Operation", "For those who run the service, and their tools.", is_open=True)
 
@@ -23,7 +23,8 @@ class ReadySchema(Schema):
     database = fields.String(required=True, metadata=described("`ok`: it takes writes.", example="ok"))
     broker = fields.String(
         required=True,
-        metadata=described(
+        metadata=enumerated(
+            "Health",
             "`ok`, or `down`: then a mailing starts a little later, and nothing else is amiss here.",
             enum=["ok", "down"],
             example="ok",

@@ -27,7 +27,7 @@ UPLOAD_PATIENCE = 30.0
 
 LINGER = 5.0
 """Seconds that what a client still sends is read after our last word …"""
-LINGER_BYTES = 16 * 1024 * 1024
+LINGER_BYTES = 64 * 1024 * 1024
 """… and how much of it."""
 
 RECEIVED = 64 * 1024

@@ -14,7 +14,7 @@ from api_service.web.figures import COUNTS, counts
 from api_service.web.page import PageSchema, Part
 from api_service.web.parts import working
 from api_service.web.problems import NotFound
-from api_service.web.schema import described
+from api_service.web.schema import described, enumerated
 from shared.domain.mailing import MailingState, mailing_state
 from shared.domain.message import Error, MessageState
 from shared.ledger.figures import read_errors, read_repeated, read_totals
@@ -39,7 +39,12 @@ Answer = tuple[dict[str, Any], dict[str, str]]
 
 _OF_MAILING: dict[str, fields.Field[Any]] = {
     "mailing_id": fields.Integer(required=True, metadata=described("The mailing.", example=1)),
-    "state": fields.Enum(MailingState, by_value=fields.String, required=True, metadata=described("Of the mailing.")),
+    "state": fields.Enum(
+        MailingState,
+        by_value=fields.String,
+        required=True,
+        metadata=enumerated("MailingState", "Of the mailing."),
+    ),
 }
 
 MailingFiguresSchema = Schema.from_dict(
@@ -71,7 +76,9 @@ class MessageSchema(Schema):
     client_id = fields.Integer(
         required=True, metadata=described("The client; he may have been deleted since.", example=1)
     )
-    status = fields.Enum(MessageState, by_value=fields.String, required=True, metadata=described(_MEANINGS))
+    status = fields.Enum(
+        MessageState, by_value=fields.String, required=True, metadata=enumerated("MessageState", _MEANINGS)
+    )
     calls = fields.Integer(required=True, metadata=described("Calls of the provider.", example=1))
     attempts = fields.Integer(
         required=True,
@@ -83,7 +90,9 @@ class MessageSchema(Schema):
     error = fields.String(
         required=True,
         allow_none=True,
-        metadata=described("Why the last attempt did not succeed; null if it did.", enum=[*map(str, Error), None]),
+        metadata=enumerated(
+            "MessageError", "Why the last attempt did not succeed; null if it did.", enum=[*map(str, Error), None]
+        ),
     )
     sent_at = Moment(
         required=True, allow_none=True, metadata=described("When the provider had accepted it; null if it has not.")
@@ -133,8 +142,7 @@ class DetailQuerySchema(PageSchema):
     status = fields.Enum(
         MessageState,
         by_value=fields.String,
-        load_default=None,
-        metadata=described("Only messages that are in this state."),
+        metadata=enumerated("MessageState", "Only messages that are in this state."),
     )
 
 
@@ -198,7 +206,7 @@ class DetailStatistics(MethodView):
         `status`, in the order of their ids, which is that of their clients. Messages that are removed are in no page
         and in no total of pages, and in every count.
         """
-        status = query["status"]
+        status = query.get("status")
         with working().look() as session:
             mailing = mailings.find(session, mailing_id)
             figures = mailings.figures(session, [mailing])[mailing_id]

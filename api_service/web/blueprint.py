@@ -29,7 +29,7 @@ _OF_THE_DOOR: Failures = (
     *(problems.Unauthorized, problems.TooSmall, problems.OtherSite),  # `_without_keys` takes out some
     *(problems.TooMany, problems.Unavailable, Invalid),  # invalid: a query parameter that is not known
 )
-_OF_A_BODY: Failures = (problems.NotJson, problems.TooLarge, problems.WrongType)
+_OF_A_BODY: Failures = (problems.NotJson, problems.BrokenOff, problems.TooLarge, problems.WrongType)
 _OF_A_FILE: Failures = (
     *(problems.BrokenOff, problems.TooSlow, problems.TooLarge, problems.WrongType, problems.TooManyImports),
 )
@@ -68,7 +68,7 @@ _IF_MATCH = {
     "in": "header",
     "name": "If-Match",
     "description": "Tags as `ETag` gave them, or `*`. If it has none of them any more, nothing is done and it is 412.",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'},
     "example": '"1"',
 }
 _IDEMPOTENCY_KEY = {
@@ -136,7 +136,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             notes: dict[str, Any] = {"responses": self._responses(kinds)}
             notes["security"] = [{"key": [wanted.value]}] if wanted else []
             if files:
-                content = {kind: {"schema": {"type": "string"}, "example": example} for kind, example in files.items()}
+                content = {kind: {"schema": _file(kind), "example": example} for kind, example in files.items()}
                 notes["requestBody"] = {"required": True, "content": content}
             decorated: Any = self.doc(operationId=name, **notes)(view)
             decorated = self.response(
@@ -168,6 +168,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         together = {str(int(status)): tuple(some) for status, some in grouped}
         self.failures |= set(together.values())
         return {status: component_name(some) for status, some in together.items()}
+
+
+def _file(content_type: str) -> dict[str, str]:
+    return {"type": "string"} if content_type != "application/octet-stream" else {"type": "string", "format": "binary"}
 
 
 def component_name(some: Failures) -> str:

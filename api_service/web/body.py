@@ -10,6 +10,7 @@ from marshmallow import Schema, ValidationError
 from webargs.core import is_json
 from webargs.flaskparser import FlaskParser
 
+from api_service.web.coding import decoded
 from api_service.web.problems import Invalid, NotJson, TooLarge, WrongType
 
 MAX_BYTES = 64 * 1024
@@ -24,6 +25,7 @@ class BodyParser(FlaskParser):
         body = req.get_data()
         if len(body) > MAX_BYTES:  # Flask cuts a body of unknown length off at its limit and says nothing
             raise TooLarge(f"The body has more than {MAX_BYTES // 1024} KiB.")
+        body = b"".join(decoded(req, [body] if body else [], MAX_BYTES))
         try:
             return strict_json(body.decode())
         except (ValueError, RecursionError) as error:

@@ -7,7 +7,7 @@ from typing import Any
 import flask_smorest
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import resolve_schema_cls
-from flask import Flask, Response, redirect, request
+from flask import Flask, Response, redirect
 from flask_swagger_ui import get_swaggerui_blueprint
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
@@ -16,6 +16,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 from api_service.web import answers, error_pages, upload
 from api_service.web.blueprint import WITH_KEYS, Blueprint, Failures, SchemaLike, component_name
 from api_service.web.body import MAX_BYTES
+from api_service.web.enums import shared_enums
 from api_service.web.fields import YEARS
 from api_service.web.parts import asked
 from api_service.web.problems import OtherSite, Problem, TooSmall
@@ -26,9 +27,9 @@ MAX_ID = 2**63 - 1
 _DESCRIPTION = f"""\
 A directory of clients, mailings to them, and where every message stands.
 
-* Bodies are JSON of at most {MAX_BYTES // 1024} KiB, sent as `application/json`. Unknown fields and
-  query parameters are refused. Files of
-  clients are CSV or NDJSON of at most {upload.MAX_BYTES // 2**20} MiB.
+* Bodies are JSON of at most {MAX_BYTES // 1024} KiB, sent as `application/json`. Unknown fields and query
+  parameters are refused. Files of clients are CSV or NDJSON of at most {upload.MAX_BYTES // 2**20} MiB. Both are taken
+  with `Content-Encoding: gzip`, too; the limits are of what is unpacked.
 * Dates and times are ISO 8601 with an offset from UTC, of the years {YEARS[0]} to {YEARS[-1]}; answers are in UTC.
 * Lists come in pages, in the order of ids: `page` and `page_size` in the query, the header `X-Pagination` in the
   answer; or `after_id` and `page_size`, and the header `Link` in the answer, which walks a list without a gap.
@@ -37,8 +38,10 @@ A directory of clients, mailings to them, and where every message stands.
   fault. `type` is one of a closed list, and `/docs/errors/` says of each what it means and what helps.
 * Every answer carries `X-Request-ID`, the one of the request or a new one; the log has it too, always where something
   was changed, and else unless many of a kind came in a few seconds.
-* After a 503 the same request may be tried again, a `POST` that creates something with care: it may have been carried
-  out after all.
+* After a 503, or no answer, the same request may be tried again, a `POST` that creates something under the same
+  `Idempotency-Key` as before: else it may be carried out twice.
+* A thing that users can set has a `revision`, and its answers an `ETag`; a change with `If-Match` is made to what
+  whoever asks has seen, or not at all.
 """
 _WITH_KEYS = """\
 Every request but those for the health of the service carries an API key: `Authorization: Bearer nsk_…`. A key of the
@@ -77,8 +80,16 @@ class KeyConverter(BaseConverter):
 class Api(flask_smorest.Api):  # type: ignore[misc]  # the library has no types
     """flask-smorest's, with our shape of errors and a document that says of no answer more than is true."""
 
+    _told: dict[str, Any] | None = None
     ERROR_SCHEMA = ErrorSchema
     DEFAULT_ERROR_RESPONSE_NAME = None  # every operation names its own
+
+    def _openapi_json(self) -> Response:
+        """With the address by which it was asked, which a proxy may have put a prefix before."""
+        if self._told is None:
+            self._told = shared_enums(self.spec.to_dict())
+        told = {**self._told, "servers": [{"url": asked().script_root or "/"}]}
+        return Response(json.dumps(told, indent=2, ensure_ascii=False), content_type="application/json")
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         return answers.from_http(error)
@@ -113,15 +124,6 @@ def register(app: Flask, blueprints: Sequence[Blueprint], *, with_keys: bool) ->
     app.register_blueprint(error_pages.blueprint)
     for path in ("/docs", "/docs/errors", "/docs/errors/<slug>"):  # by themselves, since these are open
         app.add_url_rule(path, "docs", _with_its_slash)
-    app.after_request(_under_its_prefix)
-
-
-def _under_its_prefix(response: Response) -> Response:
-    """The document says where its paths begin, if a proxy has put them elsewhere."""
-    if request.endpoint == "api-docs.openapi_json" and request.script_root:
-        document = {**json.loads(response.get_data()), "servers": [{"url": request.script_root}]}
-        response.set_data(json.dumps(document))
-    return response
 
 
 def _failure(kinds: Failures) -> dict[str, Any]:

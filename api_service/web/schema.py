@@ -23,6 +23,11 @@ def described(description: str, **more: object) -> dict[str, object]:
     return {"description": description, **more}
 
 
+def enumerated(name: str, description: str, **more: object) -> dict[str, object]:
+    """The same of a field with a closed list of values, which the document names so wherever it is used."""
+    return described(description, **{"x-enum": name}, **more)
+
+
 class BodySchema(Schema):
     """A JSON object; what it does not know it refuses."""
 
@@ -51,7 +56,9 @@ def changes(kind: Kind) -> ThingSchema:
 
 def replacement(kind: Kind) -> ThingSchema:
     ignored = read_only(kind) - {"id"}
-    members: dict[str, Any] = {one: fields.Raw(metadata=described("Ignored.")) for one in sorted(ignored)}
+    members: dict[str, Any] = {
+        one: fields.Raw(allow_none=True, metadata=described("Ignored.")) for one in sorted(ignored)
+    }
     members["id"] = fields.Raw(
         validate=_is_asked_for, metadata=described("Ignored where it is that of the address; else it is 422.")
     )
@@ -127,7 +134,9 @@ class ErrorSchema(Schema):
 
     type = fields.String(
         required=True,
-        metadata=described("What is wrong, for programs: one of a closed list.", enum=list(TYPES), example="not-found"),
+        metadata=enumerated(
+            "ErrorType", "What is wrong, for programs: one of a closed list.", enum=list(TYPES), example="not-found"
+        ),
     )
     code = fields.Integer(required=True, metadata=described("The HTTP status.", example=404))
     status = fields.String(required=True, metadata=described("Its name.", example="Not Found"))

@@ -18,9 +18,9 @@ from benchmarks.figure import Figure, Report, median_of
 from benchmarks.run import deployed
 from benchmarks.scale import Scale
 from benchmarks.services import Services
+from notification_client import ApiClient
 from sandbox import numbering
 from sandbox.numbering import Client
-from shared.api_client import ApiClient
 
 CONNECTIONS = 8
 ROUNDS = 30

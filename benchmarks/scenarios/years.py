@@ -53,7 +53,7 @@ def measure(services: Services, scale: Scale) -> Report:
         with ExitStack() as stack:
             one = stack.enter_context(deployed(services.processes, empty, api="api-empty"))
             other = stack.enter_context(deployed(services.processes, full, api="api-full"))
-            figures += _compare(one, other)
+            figures += _compare(services, one, other)
         figures += _history(full.database_url)
         figures += _drop(full.database_url, scale.held)
     return Report(title, figures)
@@ -62,23 +62,25 @@ def measure(services: Services, scale: Scale) -> Report:
 # ---------------------------------------------------------------- what they cost
 
 
-def _compare(empty: Deployment, full: Deployment) -> Iterator[Figure]:
+def _compare(services: Services, empty: Deployment, full: Deployment) -> Iterator[Figure]:
     runs: dict[Deployment, list[Run]] = {empty: [], full: []}
     launches: dict[Deployment, list[float]] = {empty: [], full: []}
     logs: dict[Deployment, list[float]] = {empty: [], full: []}
     for _ in range(TIMES):
         for one in (empty, full):
             before = _written(one)
-            run = one.send("bench")
+            run = one.send("bench", {"postgres": services.pids["postgres"]})
             logs[one].append((_written(one) - before) / run.messages)
             runs[one].append(run)
             [(rate,)] = query(one.database_url, _LAUNCHED)
             launches[one].append(float(rate))
     rates = {one: [run.rate for run in some] for one, some in runs.items()}
+    costs = {one: [sum(run.cpu.values()) / run.messages * 1e6 for run in some] for one, some in runs.items()}
     for name, values, unit, least, most in (
         ("messages/s of a new mailing", rates, "1/s", 0.9, None),
         ("messages created per second", launches, "1/s", 0.9, None),
         ("log of the database for a message", logs, "bytes", None, 1.1),
+        ("CPU for a message", costs, "µs", None, 1.1),
     ):
         yield Figure(f"{name}, empty", median(values[empty]), unit)
         yield Figure(f"{name}, full", median(values[full]), unit)

@@ -36,7 +36,7 @@ class Provider:
             self._since = now
         if self._left < 1 or (self.moody and self.random.random() < self.moody):
             self.refused.append(now)
-            return Outcome(OutcomeKind.TRANSIENT, Error.RATE_LIMITED, self.retry_after), now + 0.02
+            return Outcome(OutcomeKind.LIMITED, Error.RATE_LIMITED, self.retry_after), now + 0.02
         self._left -= 1
         self.taken.append(now)
         return ACCEPTED, now + self.latency * self.random.uniform(2 / 3, 4 / 3)

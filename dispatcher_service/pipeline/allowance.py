@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 LATE = 0.25
-"""Seconds for which a moment that was not used goes out with the next claim. Then it is lost: a dispatcher that
-was held up would send all at once what it was held up with."""
+"""Seconds for which a moment that was not used goes out with the next claim. Then it is lost: whoever was held up
+would send everything at once."""
 
 SHORTEST, LONGEST = 0.05, 2.5
-"""Seconds at random, at the most, by which one that found the wire taken asks later than when it is free. They grow with
-each time that somebody else was faster: fifty dispatchers ask twenty times a second, as two do."""
+"""Seconds at random, at the most, by which one that found the wire taken asks later than when it is free. They grow
+with each time that somebody else was faster: fifty dispatchers ask 65 times a second, two ask 10 times."""
 
 _WIDER = 1.5
 

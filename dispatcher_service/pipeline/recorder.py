@@ -62,8 +62,8 @@ class Recorder:
         closing: threading.Event,
     ) -> None:
         """lease: seconds that a claim lasts by the database's clock. own_lease: those of them that we count on. limits:
-        messages per second over all dispatchers, by the names of `shared.rates.limits`. learn: is told the
-        highest id of each claim. stopping: nothing new is claimed. closing: leave, whatever is not recorded."""
+        messages per second over all dispatchers, by the names of `shared.rates.limits`. learn: is told the highest id
+        of each claim. stopping: nothing new is claimed. closing: leave, whatever is not recorded."""
         self._engine = engine
         self._policy = policy
         self._sender = sender
@@ -203,7 +203,7 @@ class Recorder:
             return []
         picks = self._in_hand.pick(room, now)
         if picks and self._limits:
-            picks = self._in_hand.pick(self._allowed(sum(len(pick.message_ids) for pick in picks)), now)
+            picks = self._in_hand.pick(self._reserved(sum(len(pick.message_ids) for pick in picks)), now)
         if picks:
             self._last_claim = now
         return picks
@@ -232,7 +232,7 @@ class Recorder:
         """How many messages the sender has room for."""
         return 0 if self._stopping.is_set() else self._sender.room
 
-    def _allowed(self, wanted: int) -> int:
+    def _reserved(self, wanted: int) -> int:
         """How many of these messages may be claimed by the limits. What is claimed can go out within half a second."""
         if self._allowance.asks(ticks()):
             with one_statement(self._engine) as connection:

@@ -22,6 +22,7 @@ from dispatcher_service.reporter.post import Post, Posting
 from dispatcher_service.reporter.reporter import Reporter
 from shared import clock, logs, migrate
 from shared.database.access import ensure_database
+from shared.database.roles import Role
 from shared.domain.errors import SettingsError
 from shared.metrics_port import listen_there_or_anywhere
 from shared.settings import Settings, load
@@ -82,7 +83,7 @@ def _one_day(options: argparse.Namespace, settings: Settings) -> int:
         print(f"{day} is not over yet in {zone.key}.", file=sys.stderr)
         return 2
     if options.print:
-        with _engine(settings).connect() as connection:
+        with _engine(settings, Role.READER).connect() as connection:
             print(letter.plain(report.read(connection, day, zone)), end="")
         return 0
     if missing := _missing(settings):
@@ -142,11 +143,11 @@ def _work(reporter: Reporter, stop: threading.Event) -> int:
     return 0 if ended_well.is_set() or thread.is_alive() else 1
 
 
-def _engine(settings: Settings) -> Engine:
+def _engine(settings: Settings, role: Role = Role.SERVICE) -> Engine:
     database = ensure_database(settings)
     if settings.database_url is None:
         migrate.upgrade(database.direct_url)  # a deployment migrates by itself; the embedded database has nobody else
-    return database.direct_engine("reporter", pool_size=2)
+    return database.direct_engine("reporter", role=role, pool_size=2)
 
 
 def _post(engine: Engine, settings: Settings) -> Post:

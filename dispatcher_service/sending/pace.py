@@ -110,7 +110,7 @@ class Pace:
 
     def observe(self, outcome: Outcome, started: float, now: float) -> bool:
         """An answer, or that there was none; whether the pace falls. started: when its call was begun."""
-        if outcome.error is Error.RATE_LIMITED:
+        if outcome.kind is OutcomeKind.LIMITED:
             self._count(now, taken=0)
             if started > self._fell_at and now >= self._fell_at + _SPAN:  # else it is about what was before
                 self._tolerated -= 1
@@ -120,7 +120,7 @@ class Pace:
         elif outcome.error not in _NO_ANSWER:
             self._count(now, taken=1)
             self._tolerated = min(self._tolerated + TOLERATED, TOLERATED_MOST)
-            self._served += outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.REFUSED)
+            self._served += outcome.is_served
         return False
 
     def resume(self, now: float) -> None:

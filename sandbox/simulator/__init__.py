@@ -22,7 +22,8 @@ The control API has a port of its own, so that it can be reached while the provi
 
 GET /control/health       {"status": "ok"}
 GET /control/faults       {"rates": {"hang": 0.01}, "latency_ms": 0, "jitter_ms": 0, "retry_after": 1,
-                          "max_faults_per_id": null, "refuse_ids_modulo": null, "poison": null, "status": null}
+                          "max_faults_per_id": null, "refuse_ids_modulo": null, "poison": null, "status": null,
+                          "takes_per_second": null}
 PUT /control/faults       replaces them all; what is left out gets its default
 POST /control/outage      {"mode": "refuse", "seconds": 5, "after": 0}; without seconds: until it is ended
 DELETE /control/outage    ends it, and forgets those that were to come

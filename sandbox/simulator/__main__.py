@@ -27,6 +27,7 @@ def main() -> None:
             refuse_ids_modulo=options.refuse_ids_modulo,
             poison=options.poison,
             status=options.status,
+            takes_per_second=options.takes_per_second,
         )
     except FaultsError as error:
         parser.error(str(error))
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--status", type=int, metavar="STATUS", help="the answer to everything, such as 402 or 404; nothing is accepted"
     )
+    add("--takes-per-second", type=int, metavar="N", help="requests beyond so many get 429 as well")
     add("--outage", type=_outage, action="append", default=[], metavar="MODE:AFTER:SECONDS",
         help="refuse, 503 or hang, from this second on for so many seconds; repeatable")  # fmt: skip
     return parser

@@ -64,6 +64,7 @@ class Faults:
     in peace. Whatever the fields before say: refuse_ids_modulo: ids divisible by it get 400 every time. poison: a text
     with this in it gets 500 every time. status: every request gets this one, as from an account that is closed or an
     address that is wrong.
+    takes_per_second: requests beyond so many get 429 as well; None: it takes them all.
     """
 
     rates: Mapping[Fault, float] = field(default_factory=dict)
@@ -74,6 +75,7 @@ class Faults:
     refuse_ids_modulo: int | None = None
     poison: str | None = None
     status: int | None = None
+    takes_per_second: int | None = None
 
     def __post_init__(self) -> None:
         for fault, rate in self.rates.items():
@@ -88,7 +90,8 @@ class Faults:
         for name in ("latency_ms", "jitter_ms"):
             if not _is_number(getattr(self, name)) or not 0 <= getattr(self, name) <= 600_000:
                 raise FaultsError(f"{name} must be a number from 0 to 600000")
-        for name, least in (("retry_after", 0), ("max_faults_per_id", 0), ("refuse_ids_modulo", 1)):
+        leasts = {"retry_after": 0, "max_faults_per_id": 0, "refuse_ids_modulo": 1, "takes_per_second": 1}
+        for name, least in leasts.items():
             value = getattr(self, name)
             if (value is None and name != "retry_after") or (type(value) is int and least <= value <= 2**31):
                 continue

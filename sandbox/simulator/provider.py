@@ -17,6 +17,8 @@ _FIELDS = {"id": int, "phone": int, "text": str}
 _OK = json_response(200, {"code": 0, "message": "OK"})
 _WITHOUT_BODY = (204, 205, 304)
 _SERVER_ERRORS = (500, 502, 503, 504)
+_BURST = 0.2
+"""Seconds' worth of requests that are taken at once where it takes only so many a second."""
 _ENDLESS = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"code": 0, "message": "OK"}'
 
 
@@ -29,6 +31,7 @@ class Provider:
         self.faults = faults or Faults()
         self.outage: Outage | None = None
         self.connections: set[ProviderConnection] = set()
+        self._free_at = 0.0  # when the requests that were taken have been worked off
         self.forget()
 
     def forget(self) -> None:
@@ -47,11 +50,24 @@ class Provider:
         record.attempts += 1
         which, when = chances(self.seed, message_id, record.attempts)
         fault = self.faults.choose(which, message_id, record.hits, text)
+        if fault in ACCEPTING and self._is_too_much():
+            fault = Fault.RATE_LIMITED
         record.hits += fault is not Fault.NONE
         self.fates[fault] += 1
         if fault in ACCEPTING:
             self.records.accept(record, now)
         return record, fault, self.faults.delay(when)
+
+    def _is_too_much(self) -> bool:
+        """Whether a request comes too soon after the others; else it is one of them."""
+        rate, now = self.faults.takes_per_second, time.monotonic()
+        if rate is None:
+            return False
+        free_at = max(self._free_at, now)
+        if free_at - now > _BURST:
+            return True
+        self._free_at = free_at + 1 / rate
+        return False
 
     def summary(self) -> dict[str, object]:
         """See `control.Summary`."""

@@ -162,7 +162,6 @@ class Mailing(Base):
     tags: Mapped[list[str]] = mapped_column(ARRAY(String(64)), server_default="{}")
     window_from: Mapped[time | None]
     window_until: Mapped[time | None]
-    priority: Mapped[Priority] = mapped_column(MailingPriority, server_default="normal")
     filter: Mapped[Filter] = composite(Filter, "operator_codes", "tags")
     send_window: Mapped[Window | None] = composite(
         Window, "window_from", "window_until", return_none_on=lambda *times: None in times
@@ -171,6 +170,7 @@ class Mailing(Base):
     revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
     reference: Mapped[str | None] = mapped_column(String(64))  # their own name for it; no two of an owner share one
     reference_owner: Mapped[str] = mapped_column(String(64), server_default="")
+    priority: Mapped[Priority] = mapped_column(MailingPriority, server_default="normal")
     created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     paused_at: Mapped[datetime | None] = mapped_column(Timestamp)
     cancelled_at: Mapped[datetime | None] = mapped_column(Timestamp)
@@ -391,6 +391,15 @@ class Limit(Base):
     next_at: Mapped[datetime] = mapped_column(Timestamp)
 
 
+class ProviderReturn(Base):
+    """When a dispatcher last saw the provider serve again after an outage; the leader acts on it."""
+
+    __tablename__ = "provider_returns"
+
+    lane: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    returned_at: Mapped[datetime] = mapped_column(Timestamp)
+
+
 class DispatcherPace(Base):
     """How many messages per second a dispatcher sends, as it says itself about once a second: `shared.rates.paces`."""
 
@@ -399,15 +408,6 @@ class DispatcherPace(Base):
     dispatcher: Mapped[str] = mapped_column(Text, primary_key=True)
     pace: Mapped[float]
     noted_at: Mapped[datetime] = mapped_column(Timestamp)
-
-
-class ProviderReturn(Base):
-    """When a dispatcher last saw the provider serve again after an outage; the leader acts on it."""
-
-    __tablename__ = "provider_returns"
-
-    lane: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    returned_at: Mapped[datetime] = mapped_column(Timestamp)
 
 
 class BrokerJob(Base):

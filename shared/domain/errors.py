@@ -4,10 +4,9 @@ NotificationError
 ├── SettingsError          a setting that makes no sense; stops the process at its start
 ├── UndecodableJob         a body on the broker that is no job of ours
 │   └── OutdatedJob        it is one of an older version
-├── BrokerError
-│   ├── BrokerUnavailable  no connection, or it broke; worth another try
-│   └── Unroutable         the broker has no queue of that name
-└── ApiError               the answer of our own HTTP API was an error (shared.api_client)
+└── BrokerError
+    ├── BrokerUnavailable  no connection, or it broke; worth another try
+    └── Unroutable         the broker has no queue of that name
 """
 
 
@@ -37,15 +36,3 @@ class BrokerUnavailable(BrokerError):
 
 class Unroutable(BrokerError):
     """The job was refused because there is no such queue; it is not stored."""
-
-
-class ApiError(NotificationError):
-    """An error answer of the HTTP API.
-
-    `status` is the HTTP status (0: no answer at all), `body` the decoded JSON of the answer, or {}.
-    """
-
-    def __init__(self, message: str, status: int = 0, body: dict[str, object] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = body or {}

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from shared import settings
 from shared.database.access import ensure_database
 from shared.database.engine import first_line
+from shared.database.roles import Role
 from shared.domain.errors import SettingsError
 from shared.ledger.check import AUDIENCE, Account, prepare
 from shared.ledger.repair import find_accounts, lock, mend
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    engine = database.direct_engine("ledger", pool_size=1, statement_timeout=_LONGEST)
+    role = Role.READER if options.dry_run else Role.SERVICE
+    engine = database.direct_engine("ledger", role=role, pool_size=1, statement_timeout=_LONGEST)
     try:
         with engine.connect() as connection:
             return _repair(connection, options.mailing, dry_run=options.dry_run)

@@ -14,6 +14,8 @@ def find_message(connection: Connection, message_id: int) -> AnyRow | None:
     planned, and that alone takes some tens of milliseconds where there are hundreds.
     """
     parts = connection.scalars(_PARTS, {"id": message_id}).all()
+    if not parts:
+        return None
     return connection.execute(_MESSAGE, {"parts": array(parts), "id": message_id}).one_or_none()
 
 

@@ -36,6 +36,7 @@ def delete_slice(connection: Connection, leftover: Leftover) -> tuple[int, Lefto
 
     The range in the mailing's row begins behind what is deleted, so nobody looks at it twice.
     """
+    connection.execute(_BY_INDEX)
     row = connection.execute(_DELETE, {**_values(leftover), "slice": SLICE}).one()
     is_over = row.looked_at < SLICE or row.reached >= leftover.last
     first = None if is_over else row.reached + 1
@@ -49,6 +50,9 @@ def _values(leftover: Leftover) -> dict[str, int]:
         "mailing_id": leftover.mailing_id, "part": leftover.part, "first": leftover.first, "last": leftover.last,
     }  # fmt: skip
 
+
+# A range that it takes for a short one it would read whole for every slice, and sort.
+_BY_INDEX = text("select set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true)")
 
 # By the primary key, in its order. What is final is locked by nobody.
 _DELETE = text("""

@@ -22,12 +22,11 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from notification_client import ApiClient, ApiError, Json
 from sandbox import deployment, directory, numbering
 from sandbox.processes import Processes, free_port
 from sandbox.simulator.control import Received, Simulator, SimulatorError
 from shared import clock
-from shared.api_client import ApiClient, Json
-from shared.domain.errors import ApiError
 from shared.domain.message import OPEN_STATES, MessageState
 from tests.services.wall_clock import WallClock
 

@@ -11,11 +11,10 @@ from zoneinfo import ZoneInfo
 import psycopg2
 import pytest
 
+from notification_client import ApiError, Json
 from sandbox import deployment
 from sandbox.simulator.faults import Fault, Faults
 from shared import clock
-from shared.api_client import Json
-from shared.domain.errors import ApiError
 from shared.domain.message import FINAL_STATES, MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import System, clients_of, is_over, with_status

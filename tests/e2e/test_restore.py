@@ -17,6 +17,8 @@ from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System
 from tests.services import backup
 
+pytestmark = pytest.mark.timeout(240)  # everything is started twice
+
 CLIENTS = 300
 SENTENCE = "The database would give ids of messages again, as after a restore from a backup: it is at "
 COMMAND = "`python -m shared.recover` sets them ahead"

@@ -10,9 +10,9 @@ from time import monotonic, sleep
 import psutil
 import pytest
 
+from notification_client import ApiClient
 from sandbox.processes import free_port
 from shared import clock
-from shared.api_client import ApiClient
 from tests.services.command import Command
 
 Start = Callable[..., Command]

@@ -22,10 +22,10 @@ from typing import Any, Self
 import psycopg2
 import requests
 
+from notification_client import Json
 from sandbox.simulator.control import Received
 from sandbox.simulator.faults import Faults
 from shared import clock
-from shared.api_client import Json
 from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MessageState
 from tests.e2e.system import System, with_status
 from tests.faults.stage import HEALTHY_WITHIN, patience

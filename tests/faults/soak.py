@@ -19,10 +19,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from notification_client import ApiClient, ApiError
 from sandbox import deployment
 from sandbox.processes import Processes, free_port
-from shared.api_client import ApiClient
-from shared.domain.errors import ApiError
 from shared.domain.message import OPEN_STATES
 from tests.e2e.conftest import running
 from tests.e2e.system import Place, System

@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 import psycopg2
 import pytest
 
+from notification_client import ApiClient, ApiError
 from sandbox import deployment
 from sandbox.processes import free_port
 from sandbox.simulator.control import Received
-from shared.api_client import ApiClient
-from shared.domain.errors import ApiError
 from shared.domain.message import MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import System

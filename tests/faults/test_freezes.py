@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from notification_client import Json
 from sandbox.simulator.faults import Faults
-from shared.api_client import Json
 from shared.domain.message import MessageState
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import is_over, with_status

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import pytest
 
 from dispatcher_service.pipeline.recorder import RECORD_ROWS
+from notification_client import ApiError
 from sandbox.simulator.faults import Fault, Faults
-from shared.domain.errors import ApiError
 from shared.domain.message import OPEN_STATES, MessageState
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System, is_over, with_status

@@ -17,8 +17,8 @@ from dispatcher_service.leading.chores.chore import Step
 from dispatcher_service.leading.chores.drop_parts import DropParts
 from dispatcher_service.leading.isolation import Isolation
 from dispatcher_service.leading.session import own_connection
+from notification_client import Json
 from sandbox.simulator.faults import Faults
-from shared.api_client import Json
 from shared.database.embedded_programs import Programs
 from shared.database.engine import make_engine
 from shared.domain.retention import Retention
@@ -117,7 +117,9 @@ def points(books: Books, url: str, wall: psycopg2.extensions.connection, mailing
 
     def pending(table: str) -> Callable[[], object]:
         return lambda: books.run(
-            "select from pg_inherits where inhdetachpending and inhrelid = to_regclass(:t)", t=table
+            """select from pg_inherits join pg_class on pg_class.oid = inhrelid
+               where inhdetachpending and relname = :name""",
+            name=table,
         )
 
     def detached(table: str) -> Callable[[], object]:

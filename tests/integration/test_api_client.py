@@ -2,16 +2,18 @@
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
+from notification_client import ApiClient, ApiError
 from shared import clock
-from shared.api_client import ApiClient
-from shared.domain.errors import ApiError
 
 LOST = 0  # the connection breaks without an answer
 
@@ -23,6 +25,7 @@ class Script(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.statuses: list[int] = []
         self.body: bytes | None = None
+        self.link: str | None = None
         self.requests: list[str] = []
         self.authorization: str | None = None
 
@@ -43,6 +46,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.server.body if self.server.body is not None else json.dumps(message).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        if self.server.link:
+            self.send_header("Link", self.server.link)
         self.send_header("Location", "/elsewhere/")
         self.end_headers()
         self.wfile.write(body)
@@ -143,15 +148,50 @@ def test_an_answer_that_is_no_json_is_an_error(client: ApiClient, script: Script
         client.mailing(1)
 
 
-def test_lists_are_read_page_by_page(client: ApiClient, script: Script) -> None:
+def test_lists_are_walked(client: ApiClient, script: Script) -> None:
     script.statuses, script.body = [200, 200], json.dumps([{"id": 1}] * 100).encode()
+    script.link = '</clients/?after_id=100&page_size=100>; rel="next"'
     clients = client.clients()
     for _ in range(100):
         next(clients)
-    assert script.requests == ["GET /clients/?page=1&page_size=100"]
-    script.body = b"[]"
+    assert script.requests == ["GET /clients/?after_id=0&page_size=100"]
+    script.body, script.link = b"[]", None
     assert list(clients) == []
-    assert script.requests[1:] == ["GET /clients/?page=2&page_size=100"]
+    assert script.requests[1:] == ["GET /clients/?after_id=100&page_size=100"]
+
+
+def test_what_creates_is_repeated_under_its_key_alone(client: ApiClient, script: Script) -> None:
+    script.statuses = [503, 503, LOST, 201]
+    with pytest.raises(ApiError):
+        client.create_client("79123456789")
+    client.create_client("79123456789", idempotency_key="k", tag="vip", reference="crm-1")
+    assert script.requests == ["POST /clients/"] * 4
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_it_trusts_whom_ssl_cert_file_names(trusted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    script = Script()
+    script.socket = context.wrap_socket(script.socket, server_side=True)
+    script.statuses, script.body = [200], b"{}"
+    thread = threading.Thread(target=script.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        with ApiClient(f"https://127.0.0.1:{script.server_port}", patience=0.0) as client:
+            if trusted:
+                assert client.client(1) == {}
+            else:
+                with pytest.raises(ApiError, match="CERTIFICATE_VERIFY_FAILED"):
+                    client.client(1)
+    finally:
+        script.shutdown()
+        thread.join()
+        script.server_close()
 
 
 def test_it_gives_up_in_time() -> None:

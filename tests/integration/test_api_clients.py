@@ -125,6 +125,17 @@ def test_deleting_a_client_cancels_what_is_not_sent_yet(api: Api) -> None:
     api.assert_balanced()
 
 
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_what_waits_for_a_client_goes_to_their_new_phone(api: Api, method: str) -> None:
+    anna = api.make("/clients/", ANNA)["id"]
+    waiting, called = (api.make("/mailings/", running())["id"] for _ in range(2))
+    assert [api.launch(mailing) for mailing in (waiting, called)] == [1, 1]
+    api.execute("update messages set calls = 1 where mailing_id = :mailing", mailing=called)
+    assert api(method, f"/clients/{anna}/", ANNA | {"phone": "79990000000"}).status == 200
+    phone = "select phone from messages where mailing_id = :mailing"
+    assert [api.execute(phone, mailing=mailing) for mailing in (waiting, called)] == [79990000000, int(ANNA["phone"])]
+
+
 def _move(api: Api, sql: str, status: str, mailing: int, client: int) -> None:
     api.execute(sql, status=status, mailing=mailing, client=client)
     api.execute(

@@ -22,10 +22,9 @@ from api_service.access import store
 from api_service.server import limits
 from api_service.web import key
 from api_service.web.key import Scope, Token
+from notification_client import ApiClient, ApiError
 from sandbox.processes import Processes
 from shared import clock
-from shared.api_client import ApiClient
-from shared.domain.errors import ApiError
 from tests.services.api_server import OPEN, Server, until
 from tests.services.superuser import superuser
 

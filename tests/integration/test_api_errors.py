@@ -15,7 +15,7 @@ def api(engine: Engine) -> Api:
 
 
 def test_the_document_lists_the_types_and_each_has_a_page(api: Api) -> None:
-    listed = api.document()["components"]["schemas"]["Error"]["properties"]["type"]["enum"]
+    listed = api.document()["components"]["schemas"]["ErrorType"]["enum"]
     assert sorted(listed) == sorted(TYPES)
     index = api("GET", "/docs/errors/").body.decode()
     locked = Api(api.engine, auth=True)

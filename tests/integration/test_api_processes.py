@@ -10,9 +10,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from api_service.server.processes import GRACE
+from notification_client import ApiClient, ApiError
 from sandbox.processes import Processes, free_port
-from shared.api_client import ApiClient
-from shared.domain.errors import ApiError
 from tests.services.api_server import OPEN, WORKERS, Server, until
 from tests.services.superuser import superuser
 

@@ -13,11 +13,10 @@ import pytest
 import requests
 from sqlalchemy import Engine, text
 
+from notification_client import ApiClient, ApiError
 from sandbox.processes import Processes
 from shared import clock
-from shared.api_client import ApiClient
 from shared.broker.topology import LAUNCH
-from shared.domain.errors import ApiError
 from shared.domain.job import LaunchJob
 from tests.services.api_server import OPEN, WORKERS, Server, until
 from tests.services.superuser import superuser

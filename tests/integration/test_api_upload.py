@@ -16,9 +16,9 @@ from sqlalchemy import Engine, text
 
 from api_service.directory import importer
 from api_service.web import upload
+from notification_client import ApiClient
 from sandbox.processes import Processes
 from shared import clock
-from shared.api_client import ApiClient
 from tests.services.api import Api
 from tests.services.superuser import superuser
 

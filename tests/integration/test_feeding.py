@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from dispatcher_service.leading import feed
 from dispatcher_service.leading.cursor import LOOK_BACK
 from shared.domain.due import Group
 from shared.domain.retry import HandBack
 from shared.ledger.entries import open_entries
+from shared.messages import due as due_module
 from shared.messages.due import Read
 from shared.messages.record import Verdict, record_verdicts
 from tests.services.books import SECOND, Books
@@ -94,14 +94,14 @@ def test_after_the_clock_of_the_database_went_back(
     """By more than a look goes back."""
     step = LOOK_BACK + 25 * SECOND
     ahead = step
-    real: Callable[..., Read] = feed.read_due
+    real: Callable[..., Read] = due_module.read_due
 
     def read(*args: Any) -> Read:
         found = real(*args)
         groups = {number: [Group(one.due_at + ahead, one.ids) for one in some] for number, some in found.groups.items()}
         return Read(found.now + ahead, groups)
 
-    monkeypatch.setattr(feed, "read_due", read)
+    monkeypatch.setattr("dispatcher_service.leading.feed.read_due", read)
     mailing_id, ids = books.launched(10)
     start()
     job_with(consumer, set(ids), within=15)

@@ -25,6 +25,7 @@ from shared.broker.table import TableBroker
 from shared.domain import retention
 from shared.domain.retention import Retention
 from shared.ledger.__main__ import main as ledger
+from shared.ledger.repair import find_accounts, mend
 from shared.ledger.slot import Slot
 from shared.retention import leftovers
 from shared.retention import parts as parts_module
@@ -204,6 +205,19 @@ def test_no_check_takes_what_is_removed_for_what_is_lost(
     assert seen(engine, three[1]) == before
 
 
+def test_a_repair_that_has_read_what_is_removed_by_now_mends_nothing(
+    engine: Engine, books: Books, keeper: Keeper, three: list[int]
+) -> None:
+    books.run("update mailing_counters set sent = sent + 1 where mailing_id = :id", id=three[1])
+    with engine.connect() as connection:
+        [account] = find_accounts(connection, [three[1]])
+        assert account.difference == {"sent": 1}
+        keeper.run(DropParts)
+        before = seen(engine, three[1])
+        mend(connection, account)
+    assert seen(engine, three[1]) == before
+
+
 def test_nothing_goes_where_everything_is_kept(books: Books, keeper: Keeper, three: list[int]) -> None:
     keeper.run(DropParts, DeleteLeftovers, RemoveOld, kept=Retention(0))
     assert standing(books) == tables(1, 2, 3, 4, 5)
@@ -340,6 +354,29 @@ def test_a_part_that_goes_takes_along_what_is_still_to_be_deleted(
     assert standing(books) == tables(2, 3)
     keeper.run(DeleteLeftovers)
     assert books.run("select from mailings where first_message_id is not null") == []
+
+
+@pytest.mark.parametrize("analysed", [False, True])
+def test_no_step_reads_a_part_as_a_whole(engine: Engine, books: Books, analysed: bool) -> None:
+    """Whatever the planner knows of it: here nothing, or what was so while it was empty."""
+    books.run("alter table messages_1 set (autovacuum_enabled = off)")
+    books.run("alter table attempts_1 set (autovacuum_enabled = off)")
+    if analysed:
+        books.run("analyze messages_1, attempts_1")
+    books.run(
+        """insert into messages (part, mailing_id, client_id, status)
+           select 1, 1, n, 'sent' from generate_series(1, 50000) n"""
+    )
+    books.run("insert into attempts (part, message_id, number, at) select 1, id, 1, now() from messages")
+    bounds = {"number": 1, "mailing_id": 1, "part": 1, "first": 20_000, "last": 40_000, "slice": 5_000}
+    for statement in (leftovers._DELETE, parts_module._FILLED):
+        with engine.connect() as connection:
+            if statement is leftovers._DELETE:
+                connection.execute(leftovers._BY_INDEX)
+            plan = "\n".join(connection.scalars(text(f"explain {statement.text}"), bounds))
+        assert "Seq Scan on messages" not in plan, plan
+        assert "Seq Scan on attempts" not in plan, plan
+        assert "Bitmap" not in plan, plan
 
 
 # ---------------------------------------------------------------- what else goes

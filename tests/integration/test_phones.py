@@ -66,29 +66,29 @@ def test_a_message_in_hand_gets_the_new_one_when_it_is_handed_back_without_a_cal
 
 
 @pytest.mark.parametrize(
-    ("decision", "error", "attempts"),
+    ("decision", "error", "is_spent"),
     [
-        (Retry(timedelta(0)), Error.TIMED_OUT, 1),
-        (Retry(timedelta(0)), Error.SERVER_ERROR, 1),
-        (HandBack(), Error.RATE_LIMITED, 0),
+        (Retry(timedelta(0)), Error.TIMED_OUT, True),
+        (Retry(timedelta(0)), Error.SERVER_ERROR, True),
+        (HandBack(), Error.RATE_LIMITED, False),
     ],
     ids=["no answer", "an answer that says no", "limited: no attempt is spent"],
 )
 def test_what_was_called_keeps_its_phone_for_every_repeat(
-    books: Books, waiting: tuple[int, int], decision: Retry | HandBack, error: Error, attempts: int
+    books: Books, waiting: tuple[int, int], decision: Retry | HandBack, error: Error, is_spent: bool
 ) -> None:
     """The provider knows the id with the first phone; the same one with another would be two messages."""
     mailing_id, message_id = waiting
     claimed = books.claim(mailing_id, [message_id])
     give_new_phone(books)  # while the call is under way
-    assert books.record(decision, claimed, error) == 0
+    assert books.record(decision, claimed, error, is_spent=is_spent) == 0
     due(books)
-    assert (books.message(message_id).calls, books.message(message_id).attempts) == (1, attempts)
+    assert (books.message(message_id).calls, books.message(message_id).attempts) == (1, is_spent)
     for calls in (2, 3):
         assert books.due(mailing_id) == [message_id]
         claimed = books.claim(mailing_id, [message_id])
         assert [one.phone for one in claimed] == [OLD]
-        assert books.record(decision, claimed, error) == 0
+        assert books.record(decision, claimed, error, is_spent=is_spent) == 0
         due(books)
         assert books.message(message_id).calls == calls
     assert books.due(mailing_id) == [message_id]

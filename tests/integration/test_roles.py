@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+from notification_client import ApiClient
 from sandbox import deployment
 from sandbox.processes import Processes, free_port
 from shared import clock, migrate
-from shared.api_client import ApiClient
 from shared.database import grants
 from shared.database.engine import make_engine
 from shared.database.roles import Role
@@ -286,6 +286,8 @@ def test_every_process_takes_its_role(postgres: str, user: str) -> None:
         assert len(simulator.accepted()) == 1
         for module, *arguments in (
             ["shared.ledger", "repair"],
+            ["shared.ledger", "repair", "--dry-run"],
+            ["shared.recover"],
             ["dispatcher_service.reporter", "--print"],
             ["api_service", "keys", "list"],
         ):

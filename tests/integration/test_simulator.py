@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
@@ -20,6 +21,7 @@ import requests
 from sandbox.simulator.control import Simulator, SimulatorError
 from sandbox.simulator.faults import DRAWN, Fault, Faults
 from sandbox.simulator.outage import Mode
+from shared.clock import ticks
 
 StartSimulator = Callable[..., Simulator]
 
@@ -306,6 +308,21 @@ def test_every_kind_of_server_error_comes(simulator: Simulator, connect: Connect
 def test_too_many_requests_says_when_to_come_again(simulator: Simulator, connect: Connect) -> None:
     simulator.set_faults(Faults({Fault.RATE_LIMITED: 1.0}, retry_after=17))
     assert connect(simulator).send(1).headers["Retry-After"] == "17"
+
+
+def test_it_takes_so_many_a_second(simulator: Simulator, connect: Connect) -> None:
+    """And says so of all others, of which it accepts none."""
+    simulator.set_faults(Faults(takes_per_second=50, retry_after=3))
+    client, since = connect(simulator), ticks()
+    answers = Counter[tuple[int, str | None]]()
+    for message_id in range(1, 201):
+        answer = client.send(message_id)
+        answer.read()
+        answers[answer.status, answer.headers["Retry-After"]] += 1
+    seconds, taken = ticks() - since, answers[200, None]
+    assert answers.keys() == {(200, None), (429, "3")}
+    assert 0.2 * 50 <= taken <= 50 * (seconds + 0.2) + 2
+    assert simulator.summary().accepted == taken
 
 
 def test_who_follows_a_redirect_is_found_out(simulator: Simulator) -> None:

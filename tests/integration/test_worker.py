@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 
 import psutil
 import pytest
 import requests
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 
 from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.in_hand import PREFETCH, Held
@@ -32,6 +33,7 @@ from shared.clock import ticks
 from shared.database.engine import make_engine
 from shared.domain.job import DispatchJob, Piece, Urgency
 from shared.domain.retry import RetryPolicy
+from shared.messages.follow import follow_phone
 from tests.services.books import Books
 
 pytest_plugins = ("tests.services.provider",)
@@ -176,6 +178,46 @@ def test_what_the_provider_gets_is_the_message(
         publish(session, mailing_id, ids)
         wait_until(settled(books, mailing_id, sent=3))
     assert simulator.summary().broken == {}
+
+
+def test_a_repeat_has_the_phone_and_the_bytes_of_the_first_call(
+    books: Books, session: Session, database_url: str
+) -> None:
+    """Though the client gets another phone while the first call waits for its answer, which never comes."""
+    bodies: list[bytes] = []
+    is_over = threading.Event()
+
+    class Provider(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            if len(bodies) == 1:
+                is_over.wait(30)
+            answer = b'{"code": 0, "message": "OK"}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    mailing_id, [message_id] = books.launched(1)
+    phone = books.message(message_id).phone
+    with ThreadingHTTPServer(("127.0.0.1", 0), Provider) as server:
+        threading.Thread(target=server.serve_forever).start()
+        provider: Any = SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}")
+        with Dispatcher(database_url, provider, timeout=1.0):
+            publish(session, mailing_id, [message_id])
+            wait_until(lambda: bodies)
+            with books.engine.begin() as connection:
+                connection.execute(text("update clients set phone = 79999999999"))
+                follow_phone(connection, 1, 79999999999)
+            wait_until(settled(books, mailing_id, sent=1))
+        is_over.set()
+        server.shutdown()
+    assert len(bodies) == 2
+    assert bodies[0] == bodies[1]
+    assert json.loads(bodies[1])["phone"] == phone == books.message(message_id).phone
 
 
 def test_a_job_that_cannot_be_read_is_buried_and_blocks_nothing(

@@ -3,13 +3,18 @@
 import time
 
 import psutil
+import psycopg2
 import pytest
 
 from sandbox.simulator.faults import Faults
 from shared import clock
+from shared.database.engine import make_engine
 from shared.domain.message import MessageState
+from shared.retention.parts import turn
 from tests.e2e.system import System, with_status
 from tests.long.conftest import RunSystem, Sendings, now
+from tests.services.books import Books
+from tests.services.keeping import age, close_part, parts, standing, tables
 from tests.services.postgres_servers import PostgresServer, primary_and_standby
 
 CLIENTS = 4_000
@@ -26,9 +31,11 @@ def both(*servers: PostgresServer) -> str:
     return f"postgresql://postgres@{','.join(server.address for server in servers)}/notify"
 
 
-def start(run_system: RunSystem, primary: PostgresServer, standby: PostgresServer, broker: str | None) -> System:
+def start(
+    run_system: RunSystem, primary: PostgresServer, standby: PostgresServer, broker: str | None, **settings: str
+) -> System:
     primary.ask("create database notify")
-    system = run_system(both(primary, standby), broker, DISPATCH_CONCURRENCY=str(CALLS))
+    system = run_system(both(primary, standby), broker, DISPATCH_CONCURRENCY=str(CALLS), **settings)
     system.simulator.set_faults(STEADY)
     return system
 
@@ -63,6 +70,44 @@ def test_a_synchronous_standby_takes_over(run_system: RunSystem, request: pytest
         print(f"{broker}: sending again {pause:.1f} s after the promotion")
         assert pause < 10
         assert clock.now().timestamp() > promoted_at
+
+
+def test_a_part_is_on_its_way_out_meanwhile(run_system: RunSystem, rabbitmq_url: str) -> None:
+    """Its detach has begun, and waits for a reader, when the primary is lost: it goes on where that ended."""
+    with primary_and_standby(is_synchronous=True) as (primary, standby):
+        system = start(run_system, primary, standby, rabbitmq_url, RETENTION_DAYS="1")
+        books = Books(make_engine(both(primary, standby), "test"))
+        system.fill(10, tag="old")
+        old = system.mail(tags=["old"])
+        system.until_over(old)
+        part = close_part(books, days_ago=2)
+        with books.engine.begin() as connection:
+            turn(connection)
+        age(books, old, 2)
+        system.fill(CLIENTS, tag="many")
+        mailing_id = system.mail(tags=["many"])
+        reader = psycopg2.connect(primary.url("notify"))
+        reader.cursor().execute("select count(*) from attempts")
+        (leader,) = (name for name in system.dispatchers if system.metric(name, "feeder_leader"))
+        assert system.processes.stop(leader) == 0  # the next one looks at once what may go
+        system.start_dispatcher(leader)
+        system.until(
+            lambda: primary.ask("select inhrelid from pg_inherits where inhdetachpending", "notify"),
+            "the detach has begun",
+            within=60,
+        )
+        assert system.figures(mailing_id)["sent"] < CLIENTS
+        take_over(primary, standby)
+        reader.close()
+        books.engine.dispose()
+        system.until(system.api.ready, "the API is ready")
+
+        messages = system.until_over(mailing_id, within=60)
+        assert with_status(messages, MessageState.SENT) == messages.keys()
+        assert {one.count for one in system.received(mailing_id).values()} == {1}
+        system.until(lambda: part not in parts(books), "the part is gone", within=90)
+        assert not standing(books).keys() & tables(part).keys()
+        books.engine.dispose()
 
 
 def test_what_an_asynchronous_standby_has_not_got_is_sent_again(run_system: RunSystem, rabbitmq_url: str) -> None:

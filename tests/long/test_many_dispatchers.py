@@ -23,8 +23,8 @@ RATE = 100
 """Messages per second over all of them: so few that this machine has time for the starts of so many processes."""
 
 LONGEST_PAUSE = 2.0
-MOST, MOST_WITH_TABLE, MOST_OF_LEADER = 3, 4, 6
-"""Connections to the database."""
+MOST, MOST_OF_LEADER = 3, 6
+"""Connections to the database. With the table broker, which is one: one more, and two more for the one that leads."""
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +77,11 @@ def test_with_the_table_broker(run_system: RunSystem, server: PostgresServer, da
     leads = leader(system)
     taken = {name: connections(system, name, server) for name in system.dispatchers}
     print(f"leader {taken[leads]}, others {sorted(set(taken.values()))}")
-    assert taken.pop(leads) <= MOST_OF_LEADER
-    assert max(taken.values()) <= MOST_WITH_TABLE
+    assert taken.pop(leads) <= MOST_OF_LEADER + 2
+    assert max(taken.values()) <= MOST + 1
 
 
+@pytest.mark.timeout(1200)
 def test_fifty_come_and_go_under_load(
     run_system: RunSystem, server: PostgresServer, database_url: str, rabbitmq_url: str
 ) -> None:

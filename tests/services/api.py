@@ -17,6 +17,7 @@ from api_service.operations.probe import Probe
 from shared.ledger.entries import open_entries
 from shared.ledger.figures import find_unbalanced
 from shared.messages.create import create_messages
+from tests.services.superuser import superuser
 
 Json = Any
 
@@ -82,8 +83,7 @@ class Api:
 
     def execute(self, sql: str, **values: Any) -> Any:
         """What a superuser does; the first column of the first row, if the statement has rows."""
-        with self.engine.begin() as connection:
-            connection.execute(text("set local role none"))
+        with superuser(self.engine) as connection:
             rows = connection.execute(text(sql), values)
             return rows.scalar() if rows.returns_rows else None
 

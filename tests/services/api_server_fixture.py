@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from notification_client import ApiClient
 from sandbox.processes import Processes
-from shared.api_client import ApiClient
 from tests.services.api_server import OPEN, WORKERS, Server
 
 

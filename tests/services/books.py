@@ -21,6 +21,7 @@ from shared.messages.create import create_messages
 from shared.messages.due import Wanted, read_due
 from shared.messages.record import Verdict, record_verdicts
 from shared.messages.rescue import find_lost, rescue_messages
+from tests.services.superuser import superuser
 
 TABLES = (
     "clients",
@@ -56,8 +57,7 @@ class Books:
 
     def run(self, statement: str, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
         """One statement of a superuser in a transaction of its own; its rows, if it gives any."""
-        with self.engine.begin() as connection:
-            connection.execute(text("set local role none"))
+        with superuser(self.engine) as connection:
             result = connection.execute(text(statement), values)
             return result.all() if result.returns_rows else []
 
@@ -134,10 +134,12 @@ class Books:
             lost = find_lost(connection, limit)
         return sum(self.move(rescue_messages, attempts, each) for each in lost.values())
 
-    def record(self, decision: Decision, claimed: Sequence[Claimed], error: Any = None) -> int:
+    def record(
+        self, decision: Decision, claimed: Sequence[Claimed], error: Any = None, *, is_spent: bool = True
+    ) -> int:
         """How many verdicts came too late."""
         ambiguous = error in AMBIGUOUS_ERRORS
-        verdicts = [Verdict(message, decision, error, ambiguous) for message in claimed]
+        verdicts = [Verdict(message, decision, error, ambiguous, is_spent=is_spent) for message in claimed]
         return self.move(record_verdicts, verdicts, SECOND)
 
     def prove(self, *mailing_ids: int) -> None:

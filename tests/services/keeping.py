@@ -18,11 +18,6 @@ def finished(books: Books, count: int, *, days_ago: float, failed: int = 1) -> i
     assert books.record(SENT, claimed[failed:]) == 0
     assert books.record(FAILED, claimed[:failed], Error.REJECTED) == 0
     assert books.finish([mailing_id]) == [mailing_id]
-    books.run(
-        """insert into attempts (message_id, at, part, number, error)
-           select id, now(), part, 1, error from messages where mailing_id = :id and error is not null""",
-        id=mailing_id,
-    )
     age(books, mailing_id, days_ago)
     return mailing_id
 

@@ -10,5 +10,13 @@ from sqlalchemy import Connection, Engine, text
 def superuser(engine: Engine) -> Iterator[Connection]:
     """A transaction with all the rights of the user of the engine's URL, which in tests is a superuser."""
     with engine.begin() as connection:
-        connection.execute(text("set local role none"))
+        connection.execute(_BECOME)
         yield connection
+
+
+# It finds what the service finds, the parts that it made, too.
+_BECOME = text("""
+    select set_config('search_path', (select string_agg(quote_ident(name), ', ') from unnest(names) name), true),
+           set_config('role', 'none', true)
+    from current_schemas(false) names
+""")

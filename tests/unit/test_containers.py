@@ -82,7 +82,7 @@ def test_a_container_cannot_take_the_machine(name: str) -> None:
 
 GIVEN = {
     "postgres": {"postgres-password"},
-    "rabbitmq": {"rabbitmq.conf"},
+    "rabbitmq": {"rabbitmq.conf", "erlang-cookie"},
     "migrate": {"DATABASE_URL", "api-key", "logins"},
     "api": {"DATABASE_URL", "BROKER_URL", "api-key"},
     "dispatcher": {"DATABASE_URL", "BROKER_URL"},
@@ -196,7 +196,7 @@ def test_secrets_that_were_made_for_all_services_alike_are_kept(tmp_path: Path) 
     assert given["postgres"]["postgres-password"] == "p0stgres\n"
     assert given["dispatcher"]["BROKER_URL"] == "amqp://notify:r4bbit@rabbitmq:5672/%2F\n"
     assert given["api"]["api-key"] == old["api-key"]
-    new = {"api-password", "dispatcher-password", "reporter-password"}
+    new = {"api-password", "dispatcher-password", "reporter-password", "erlang-cookie"}
     assert {file.name for file in store.iterdir()} == set(old) | new
 
 
@@ -217,3 +217,24 @@ def _make_secrets(directory: Path) -> dict[str, dict[str, str]]:
 def test_statements_that_fail_are_not_logged_with_their_values() -> None:
     options = SERVICES["postgres"]["command"]
     assert {"-clog_error_verbosity=terse", "-clog_min_error_statement=panic"} <= set(options)
+
+
+def test_what_is_laid_over_the_compose_file_has_no_more_rights() -> None:
+    """compose.ha.yml: what it adds is held as the others are, and what it replaces is there."""
+    text = (ROOT / "deploy/compose.ha.yml").read_text(encoding="utf-8").replace("!reset []", "[]")
+    over: dict[str, Any] = yaml.safe_load(text)
+    added = {name: service for name, service in over["services"].items() if name not in SERVICES}
+    assert set(added) == {"postgres-standby", "synchronous", "rabbitmq-2", "rabbitmq-3", "nginx"}
+    for name, service in added.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["image"].startswith(("postgres:${POSTGRES_VERSION:-17}", "rabbitmq:4-", "nginx:1."))
+        for published in service.get("ports", []):
+            assert published.startswith("127.0.0.1:"), published
+        for volume in service.get("volumes", []):
+            source = volume.partition(":")[0]
+            assert not source.startswith("./") or (ROOT / source).is_file(), volume
+    assert over["services"]["api"]["ports"] == [], "it is reached through the proxy only"
+    environment = set(added["nginx"]["environment"])
+    template = (ROOT / "deploy/nginx.conf.template").read_text(encoding="utf-8")
+    assert environment == set(re.findall(r"\$\{([A-Z_]+)\}", template))

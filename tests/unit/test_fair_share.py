@@ -1,106 +1,18 @@
 """Who is fed first: classes, the nearest end, and a tenth that goes round."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from time import process_time
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.simulation.shares import START, STEP, Feed, Mailing, nearest_end_first, run
 from dispatcher_service.leading.fair_share import Due, FairShare, Lane
 from shared.domain.priority import Priority
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
-STEP = 0.25
-SPARE = 5.0
-
 URGENT, NORMAL, BULK = Priority
-
-
-@dataclass(slots=True)
-class Mailing:
-    """Times are in seconds since the start."""
-
-    size: int
-    ends: float
-    priority: Priority = NORMAL
-    starts: float = 0.0
-    left: int = 0
-    first: float | None = None
-    done: float | None = None
-
-    def __post_init__(self) -> None:
-        self.left = self.size
-
-    def is_due(self, now: float) -> bool:
-        return self.starts <= now < self.ends and self.left > 0
-
-    def serve(self, messages: int, now: float) -> None:
-        self.left -= messages
-        if messages and self.first is None:
-            self.first = now
-        if not self.left and self.done is None:
-            self.done = now
-
-
-@dataclass
-class Feed:
-    """A leader that looks at what is due in every step, with room for what the provider takes in it."""
-
-    mailings: Sequence[Mailing]
-    share: FairShare = field(default_factory=FairShare)
-    now: float = 0.0
-    given: Counter[int] = field(default_factory=Counter)
-
-    def step(self, room: int) -> int:
-        self.share.see(self._due())
-        served = self.share.feed(room, self._take)
-        self.now += STEP
-        return served
-
-    def _due(self) -> Iterable[Due]:
-        for number, mailing in enumerate(self.mailings):
-            if mailing.is_due(self.now):
-                yield Due(number, 0, mailing.priority, START + timedelta(seconds=mailing.ends))
-
-    def _take(self, lanes: Sequence[Lane], each: int, most: int) -> Sequence[int]:
-        taken = []
-        for lane in lanes:
-            mailing = self.mailings[lane.mailing_id]
-            messages = min(each, most, mailing.left)
-            mailing.serve(messages, self.now)
-            self.given[lane.mailing_id] += messages
-            most -= messages
-            taken.append(messages)
-        assert most >= 0
-        return taken
-
-
-def run(mailings: Sequence[Mailing], pace: float) -> Feed:
-    """Until everything is done or over."""
-    feed, owed = Feed(mailings), 0.0
-    while any(mailing.left and mailing.ends > feed.now for mailing in mailings):
-        room, owed = divmod(owed + pace * STEP, 1)
-        feed.step(int(room))
-    return feed
-
-
-def nearest_end_first(mailings: Sequence[Mailing], pace: float) -> set[int]:
-    """Which of them are done SPARE seconds before their end where the nearest end has it all, at a given pace."""
-    left, met, now, owed = [mailing.size for mailing in mailings], set(), 0.0, 0.0
-    while any(left[number] and mailing.ends > now for number, mailing in enumerate(mailings)):
-        room, owed = divmod(owed + pace * STEP, 1)
-        for number in sorted(range(len(mailings)), key=lambda number: (mailings[number].ends, number)):
-            mailing = mailings[number]
-            if left[number] and mailing.starts <= now < mailing.ends:
-                messages = min(left[number], int(room))
-                left[number], room = left[number] - messages, room - messages
-                if not left[number] and now <= mailing.ends - SPARE:
-                    met.add(number)
-        now += STEP
-    return met
 
 
 def several(sizes: st.SearchStrategy[int], most: int) -> st.SearchStrategy[list[Mailing]]:
@@ -200,13 +112,13 @@ def test_ten_thousand_mailings_cost_little() -> None:
     mailings = [Mailing(10**6, 1_000.0 + number % 97, list(Priority)[number % 3]) for number in range(10_000)]
     feed = Feed(mailings)
     feed.step(1_000)
-    due = list(feed._due())
+    due = list(feed.due())
     since = process_time()
     feed.share.see(due)
     look = process_time() - since
     since = process_time()
     for _ in range(20):
-        assert feed.share.feed(1_000, feed._take) == 1_000
+        assert feed.share.feed(1_000, feed.take) == 1_000
     step = (process_time() - since) / 20
     print(f"look {look * 1e3:.1f} ms, step {step * 1e3:.2f} ms")
     assert look < 0.3

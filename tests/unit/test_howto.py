@@ -18,3 +18,15 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_index_has_every_decision_with_its_title() -> None:
+    folder = ROOT / "docs/adr"
+    rows = dict(
+        re.findall(r"^\| \d+ \| \[(?P<title>[^]]+)\]\((?P<file>[^)]+)\) \| [^|]+ \| \d{4}-\d\d-\d\d \|$", INDEX, re.M)
+    )
+    titles = {path.read_text("utf-8").splitlines()[0].partition(". ")[2]: path.name for path in folder.glob("0*.md")}
+    assert rows == titles
+
+
+INDEX = (ROOT / "docs/adr/README.md").read_text("utf-8")

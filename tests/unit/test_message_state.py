@@ -54,4 +54,10 @@ def test_names_fit_their_columns() -> None:
 
 def test_after_an_ambiguous_error_the_request_may_have_been_read() -> None:
     assert Error.UNREACHABLE not in AMBIGUOUS_ERRORS
-    assert {Error.CONTRADICTION, Error.TIMED_OUT, Error.CONNECTION_LOST, Error.LEASE_LOST} == AMBIGUOUS_ERRORS
+    assert {
+        Error.BAD_ANSWER,
+        Error.CONTRADICTION,
+        Error.TIMED_OUT,
+        Error.CONNECTION_LOST,
+        Error.LEASE_LOST,
+    } == AMBIGUOUS_ERRORS

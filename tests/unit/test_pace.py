@@ -17,7 +17,7 @@ REFUSED = Outcome(OutcomeKind.REFUSED, Error.REJECTED)
 
 
 def too_much(retry_after: float = 0.0) -> Outcome:
-    return Outcome(OutcomeKind.TRANSIENT, Error.RATE_LIMITED, retry_after)
+    return Outcome(OutcomeKind.LIMITED, Error.RATE_LIMITED, retry_after)
 
 
 def serve(pace: Pace, since: float, seconds: float, per_second: float) -> float:

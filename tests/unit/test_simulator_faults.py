@@ -71,7 +71,15 @@ def test_rates_are_kept() -> None:
 
 
 def test_faults_survive_json() -> None:
-    faults = Faults(HALF, latency_ms=1.5, jitter_ms=2, retry_after=3, max_faults_per_id=4, refuse_ids_modulo=5)
+    faults = Faults(
+        HALF,
+        latency_ms=1.5,
+        jitter_ms=2,
+        retry_after=3,
+        max_faults_per_id=4,
+        refuse_ids_modulo=5,
+        takes_per_second=6,
+    )
     assert Faults.from_json(json.loads(json.dumps(faults.to_json()))) == faults
     assert Faults.from_json({}) == Faults()
 
@@ -98,6 +106,7 @@ def test_faults_survive_json() -> None:
         ({"max_faults_per_id": -1}, "max_faults_per_id"),
         ({"max_faults_per_id": True}, "max_faults_per_id"),
         ({"refuse_ids_modulo": 0}, "refuse_ids_modulo"),
+        ({"takes_per_second": 0}, "takes_per_second"),
     ],
 )
 def test_what_makes_no_sense_is_named(values: object, named: str) -> None:

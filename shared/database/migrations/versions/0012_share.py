@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 revision = "0012"
-down_revision = "0016"
+down_revision = "0011"
 
 _PRIORITIES = ("urgent", "normal", "bulk")
 

@@ -1,7 +1,8 @@
-"""A client of our own HTTP API, for people with a Python prompt, the demo, the tests and the benchmarks."""
+"""A client of the HTTP API of the notification service: needs `requests`, and nothing else of the service."""
 
 import io
 import json
+import ssl
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,12 +10,12 @@ from datetime import datetime
 from itertools import count, islice
 from types import TracebackType
 from typing import Any, BinaryIO, Self
+from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
-from shared import clock
-from shared.domain.errors import ApiError
+from notification_client.errors import ApiError
 
 Json = dict[str, Any]
 """An object as the API answers it; `/docs/` of a running service describes them."""
@@ -27,12 +28,22 @@ _REFUSED = (429,)  # statuses after which nothing was done
 _HARMLESS = (0, 429, 503)  # after which what can be repeated without harm is worth another try
 
 
+class _Adapter(HTTPAdapter):
+    def __init__(self, trusted: ssl.SSLContext) -> None:
+        self._trusted = trusted
+        super().__init__(pool_maxsize=32)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> Any:
+        return super().init_poolmanager(*args, ssl_context=self._trusted, **options)
+
+
 class ApiClient:
     """May be used by several threads at a time.
 
     Every method raises ApiError: with the status and body of an error answer, or with status 0 if there was none.
     What may be repeated without harm is, after a connection error or a 503, until `patience` seconds have passed.
-    Nothing that creates is: whether it was carried out nobody knows then. After a 429 it is known, and everything is.
+    What creates is if it has an `idempotency_key`: else nobody knows whether it was carried out. After a 429 it is
+    known, and everything is.
     """
 
     def __init__(self, url: str, *, key: str | None = None, timeout: float = 30.0, patience: float = 10.0) -> None:
@@ -41,10 +52,11 @@ class ApiClient:
         self._timeout, self._patience = timeout, patience
         self._http = requests.Session()
         self._http.trust_env = False  # no proxy stands between the parts of a deployment
+        trusted = ssl.create_default_context()  # which honours SSL_CERT_FILE and SSL_CERT_DIR
         if key is not None:
             self._http.headers["Authorization"] = f"Bearer {key}"
         for scheme in ("http://", "https://"):
-            self._http.mount(scheme, HTTPAdapter(pool_maxsize=32))
+            self._http.mount(scheme, _Adapter(trusted))
 
     def close(self) -> None:
         self._http.close()
@@ -59,12 +71,9 @@ class ApiClient:
 
     # ------------------------------------------------------------ clients
 
-    def create_client(
-        self, phone: str, *, operator_code: str | None = None, tag: str | None = None, timezone: str | None = None
-    ) -> Json:
-        """What is None is left to the service."""
-        values = {"phone": phone, "operator_code": operator_code, "tag": tag, "timezone": timezone}
-        return self._create("/clients/", {name: value for name, value in values.items() if value is not None})
+    def create_client(self, phone: str, *, idempotency_key: str | None = None, **values: Any) -> Json:
+        """values: fields as in JSON; what is left out is left to the service."""
+        return self._create("/clients/", {"phone": phone, **values}, idempotency_key)
 
     def create_clients(self, clients: Iterable[Mapping[str, Any]]) -> Iterator[Json]:
         """Creates them a few at a time and yields them in their order; take them all. The first error ends it."""
@@ -93,7 +102,7 @@ class ApiClient:
         return self._object("GET", f"/clients/imports/{import_id}/")
 
     def imports(self, name: str | None = None) -> Iterator[Json]:
-        """All of them, or those of that name, page by page, the newest first."""
+        """All of them, or those of that name, the newest first."""
         return self._items("/clients/imports/", name=name)
 
     def client(self, client_id: int) -> Json:
@@ -106,7 +115,7 @@ class ApiClient:
         self._call("DELETE", f"/clients/{client_id}/")
 
     def clients(self) -> Iterator[Json]:
-        """All of them, page by page."""
+        """All of them, each once, also where others are deleted meanwhile."""
         return self._items("/clients/")
 
     # ------------------------------------------------------------ mailings
@@ -120,9 +129,10 @@ class ApiClient:
         operator_codes: Iterable[str] = (),
         tags: Iterable[str] = (),
         send_window: tuple[str, str] | None = None,
-        priority: str = "normal",
+        idempotency_key: str | None = None,
+        **values: Any,
     ) -> Json:
-        """send_window: from, until, such as ("09:00", "21:00"). priority: urgent, normal or bulk."""
+        """send_window: from, until, such as ("09:00", "21:00"). values: further fields as in JSON."""
         window = send_window and {"from": send_window[0], "until": send_window[1]}
         body = {
             "text": text,
@@ -130,9 +140,9 @@ class ApiClient:
             "ends_at": ends_at.isoformat(),
             "filter": {"operator_codes": list(operator_codes), "tags": list(tags)},
             "send_window": window,
-            "priority": priority,
+            **values,
         }
-        return self._create("/mailings/", body)
+        return self._create("/mailings/", body, idempotency_key)
 
     def mailing(self, mailing_id: int) -> Json:
         return self._object("GET", f"/mailings/{mailing_id}/")
@@ -155,7 +165,7 @@ class ApiClient:
         return self._object("POST", f"/mailings/{mailing_id}/cancel/")
 
     def mailings(self) -> Iterator[Json]:
-        """All of them, page by page."""
+        """All of them, each once, also where others are deleted meanwhile."""
         return self._items("/mailings/")
 
     # ------------------------------------------------------------ statistics
@@ -170,7 +180,7 @@ class ApiClient:
         return self._object("GET", f"/mailings/{mailing_id}/detail_statistics/", params=params)
 
     def messages(self, mailing_id: int, *, status: str | None = None) -> Iterator[Json]:
-        """All messages of a mailing, page by page; what moves from state to state meanwhile may be missed."""
+        """All messages of a mailing; what moves from state to state meanwhile may be missed."""
         return self._items(f"/mailings/{mailing_id}/detail_statistics/", "messages", status=status)
 
     # ------------------------------------------------------------ operation
@@ -184,37 +194,41 @@ class ApiClient:
 
     def wait_until_ready(self, timeout: float = 60.0) -> None:
         """Raises ApiError when `timeout` seconds have passed."""
-        deadline = clock.ticks() + timeout
+        deadline = time.monotonic() + timeout
         while not self.ready():
-            if clock.ticks() > deadline:
+            if time.monotonic() > deadline:
                 raise ApiError(f"{self._url} is not ready after {timeout:g} s")
             time.sleep(0.1)
 
     # ------------------------------------------------------------
 
-    def _create(self, path: str, body: Mapping[str, Any]) -> Json:
-        return self._object("POST", path, repeat=_REFUSED, json=body)
+    def _create(self, path: str, body: Mapping[str, Any], key: str | None = None) -> Json:
+        if key is None:
+            return self._object("POST", path, repeat=_REFUSED, json=body)
+        return self._object("POST", path, json=body, headers={"Idempotency-Key": key})
 
     def _items(self, path: str, key: str | None = None, **params: Any) -> Iterator[Json]:
-        for page in count(1):
-            answer = _json(self._call("GET", path, params={**params, "page": page, "page_size": PAGE_SIZE}))
-            items = answer if key is None else answer[key]
-            yield from items
-            if len(items) < PAGE_SIZE:
+        answer = self._call("GET", path, params={**params, "after_id": 0, "page_size": PAGE_SIZE})
+        while True:
+            items = _json(answer)
+            yield from items if key is None else items[key]
+            following = answer.links.get("next")
+            if following is None:
                 return
+            answer = self._call("GET", path, params=dict(parse_qsl(urlsplit(following["url"]).query)))
 
     def _object(self, method: str, path: str, **request: Any) -> Json:
         answer: Json = _json(self._call(method, path, **request))
         return answer
 
     def _call(self, method: str, path: str, *, repeat: Container[int] = _HARMLESS, **request: Any) -> requests.Response:
-        deadline = clock.ticks() + self._patience
+        deadline = time.monotonic() + self._patience
         for attempt in count():
             try:
                 return self._once(method, path, **request)
             except ApiError as error:
                 pause = min(0.1 * 2**attempt, 2.0)
-                if error.status not in repeat or clock.ticks() + pause > deadline:
+                if error.status not in repeat or time.monotonic() + pause > deadline:
                     raise
             time.sleep(pause)
         raise AssertionError("unreachable")
