@@ -124,7 +124,7 @@ def test_the_tenth_of_those_that_end_later_and_the_share_of_classes(
         books.launch(mailing_id)
     start()
     seen: list[int] = []
-    while len(seen) < 800:
+    while len(seen) < 1_200:
         [job] = consumer.jobs(1)
         seen += [job.mailing_id] * len(job.message_ids)
     assert seen.count(urgent) == seen.count(later) == 20

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0016"
+down_revision = "0012"
 
 INDEX = "messages_due_idx"
 CHECK = "messages_due_at_check"

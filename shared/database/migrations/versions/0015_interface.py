@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
 revision = "0015"
-down_revision = "0012"
+down_revision = "0013"
 
 _THINGS = ("clients", "mailings")
 
