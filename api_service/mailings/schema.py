@@ -116,7 +116,7 @@ class MailingSchema(ThingSchema):
     priority = fields.Enum(
         Priority,
         by_value=fields.String,
-        load_default=Priority.NORMAL,
+        load_default=lambda: Priority.NORMAL,  # a default in the document makes it required for some generators
         metadata=enumerated(
             "Priority",
             "Its class. `urgent` goes before `normal`, and `normal` before `bulk`; within a class the nearest end goes"
