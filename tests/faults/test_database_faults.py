@@ -108,7 +108,7 @@ def test_what_a_launch_had_not_flushed_is_made_again(
     broker_url = rabbitmq.vhost()
     with running(Place(url, broker_url, tmp_path), dispatchers=0) as system:
         watch_final_states(url)
-        engine, broker = make_engine(url, "feeder", pool_size=2), RabbitMQ(broker_url, DEFAULT_LADDER)
+        engine, broker = make_engine(url, "feeder", pool_size=4), RabbitMQ(broker_url, DEFAULT_LADDER)
         feeder = Leader(engine, broker, attempts=10, rate=0.0)
         with broker.connect() as session:
             feeder.start()

@@ -82,7 +82,7 @@ def start(books: Books, broker: TableBroker, books_url: str) -> Iterator[Start]:
     feeders: list[tuple[Leader, Engine]] = []
 
     def start(broker: Broker = broker, engine: Engine | None = None, rate: float = 0.0, **options: Any) -> Leader:
-        engine = engine or make_engine(books_url, "feeder", pool_size=3)
+        engine = engine or make_engine(books_url, "feeder", pool_size=4)
         feeder = Leader(engine, broker, attempts=10, rate=rate, **options)
         feeders.append((feeder, engine))
         feeder.start()

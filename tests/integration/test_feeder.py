@@ -398,7 +398,7 @@ def test_one_that_stands_by_stops_without_ever_having_led(books: Books, start: S
 def test_a_statement_that_fails_does_not_lose_the_lead_for_good(
     books: Books, start: Start, books_url: str, consumer: Consumer
 ) -> None:
-    engine = make_engine(books_url, "feeder", pool_size=3)
+    engine = make_engine(books_url, "feeder", pool_size=4)
     with engine.connect(), engine.connect():
         pass  # two that lie ready: which of them comes next is up to the pool
     start(engine=engine)

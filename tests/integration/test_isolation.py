@@ -348,7 +348,7 @@ def test_a_broker_that_is_a_second_away_is_used_as_well_as_it_allows(
 # ---------------------------------------------------------------- what it takes
 
 
-def test_a_leader_has_three_connections_and_a_fourth_to_the_table_broker(
+def test_a_leader_has_four_connections_and_a_fifth_to_the_table_broker(
     books: Books, start: Start, consumer: Consumer
 ) -> None:
     start()
@@ -364,7 +364,7 @@ def test_a_leader_has_three_connections_and_a_fourth_to_the_table_broker(
         return {row.name: row.number for row in rows}
 
     # The one that stands by has one; and the consumer has one to the broker.
-    wait_until(lambda: (connections()["feeder"], connections()["broker"]) == (3 + 1, 1 + 1))
+    wait_until(lambda: (connections()["feeder"], connections()["broker"]) == (4 + 1, 1 + 1))
 
 
 def test_every_chore_says_when_it_was_last_done(books: Books, start: Start) -> None:
