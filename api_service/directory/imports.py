@@ -178,4 +178,4 @@ class OneImport(MethodView):
 
 def _recognised(pieces: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
     first = next(pieces, b"")
-    return NDJSON if first.lstrip().startswith(b"{") else CSV, chain([first], pieces)
+    return NDJSON if first.lstrip().startswith(b"{") else CSV, chain([first] if first else [], pieces)

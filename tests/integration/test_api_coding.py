@@ -55,3 +55,19 @@ def test_a_small_body_that_is_a_large_one(api: Api) -> None:
     bomb = gzip.compress(b" " * 60_000_000)
     answer = post(api, bomb, "gzip")
     assert (answer.status, answer.json["type"]) == (413, "too-large")
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"phone\n79123456789\n", 200),
+        (b'{"phone": "79123456789"}\n', 200),
+        (b' \n{"phone": "79123456789"}', 200),
+        (b"", 422),
+    ],
+    ids=["CSV", "NDJSON", "NDJSON after a blank", "nothing"],
+)
+def test_a_file_of_no_type_is_recognised(api: Api, data: bytes, status: int) -> None:
+    answer = api("POST", "/clients/import/", data=data, content_type="application/octet-stream")
+    assert answer.status == status
+    assert len(api.get("/clients/")) == (1 if status == 200 else 0)

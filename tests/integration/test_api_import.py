@@ -297,7 +297,7 @@ def test_a_phone_that_changes_hands_meanwhile_costs_the_import_nothing(api: Api,
     api.execute(f"alter database {name} reset deadlock_timeout")
     lines = as_csv([{"phone": BORIS["phone"], "tag": "new"}, {"phone": ANNA["phone"], "tag": "old"}])
     with ThreadPoolExecutor(1) as pool, api.engine.begin() as connection:
-        connection.execute(text("set local deadlock_timeout = '25s'"))
+        connection.execute(text("set local role none; set local deadlock_timeout = '25s'"))
         connection.execute(text("select 1 from clients for update"))
         answer = pool.submit(take, importing, lines)
         waiting = (

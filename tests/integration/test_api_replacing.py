@@ -37,4 +37,4 @@ def test_the_others_refuse_them(api: Api, path: str, body: dict[str, object], me
     assert (answer.status, answer.at_fault) == (422, made.keys() - body.keys() - SETTABLE)
 
 
-SETTABLE = {"operator_code", "timezone", "filter", "send_window"}
+SETTABLE = {"operator_code", "timezone", "filter", "send_window", "reference", "priority"}

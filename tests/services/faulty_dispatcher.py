@@ -157,7 +157,7 @@ def _sign_connections() -> None:
     original = engine.create_engine  # type: ignore[attr-defined]
 
     def create_engine(url: Any, *, connect_args: dict[str, Any], **options: Any) -> Any:
-        name = f"{connect_args['application_name']}:{os.getpid()}"
+        name = f"{connect_args.get('application_name', 'look')}:{os.getpid()}"
         return original(url, connect_args={**connect_args, "application_name": name}, **options)
 
     engine.create_engine = create_engine  # type: ignore[attr-defined, assignment]
