@@ -522,5 +522,9 @@ def test_the_command(books: Books, books_url: str) -> None:
     done = run("repair")
     assert (done.returncode, done.stdout, done.stderr) == (0, "1 looked at, 0 mended.\n", "")
     done = run("repair", "--mailing", "77")
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", "There is no mailing 77, or its messages are removed.\n")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        2,
+        "",
+        "There is no mailing 77, or its messages are removed.\n",
+    )
     assert run("destroy").returncode == 2
