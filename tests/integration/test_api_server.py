@@ -110,7 +110,7 @@ def test_what_is_no_proper_request_is_refused_in_the_same_shape(client: ApiClien
     for path, headers, status in ((f"/{'a' * 9000}", {}, 414), ("/", {"X-Long": "a" * 9000}, 431)):
         answer = requests.get(server.url + path, headers=headers, timeout=10)
         assert (answer.status_code, answer.json()["code"]) == (status, status)
-        assert answer.json().keys() == {"code", "status", "message", "errors"}
+        assert answer.json().keys() == {"type", "code", "status", "message", "errors"}
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(b"NONSENSE\r\n\r\n")
         received = b"".join(iter(lambda: connection.recv(4096), b""))
@@ -247,7 +247,7 @@ def test_a_broker_that_costs_nobody_anything(
             assert clock.ticks() - begun < 5
             begun = clock.ticks()
             ready = requests.get(f"{server.url}/health/ready", timeout=10)
-            assert (ready.status_code, ready.json()["errors"].keys()) == (503, {"broker"})
+            assert (ready.status_code, ready.json()) == (200, {"database": "ok", "broker": "down"})
             assert clock.ticks() - begun < 8
         assert processes.stop("api", timeout=10) == 0
 
