@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -155,20 +155,21 @@ def _refusing(api: Api, code: str) -> Iterator[None]:
     api.execute("drop trigger refuse on clients")
 
 
-def test_a_database_that_is_read_only_for_a_while(api: Api) -> None:
+def test_a_database_that_is_read_only_for_a_while(api: Api, postgres: str) -> None:
     made = api.make("/clients/", {"phone": "79120000001"})
     name = api.engine.url.database
-    _restarted(api, f"alter database {name} set default_transaction_read_only = on")
+    _restarted(api, postgres, f"alter database {name} set default_transaction_read_only = on")
     for method, path in (("POST", "/clients/"), ("DELETE", f"/clients/{made['id']}/")):
         assert_unavailable(ask(api, method, path))
     assert api.get("/clients/") == [made]
-    api.execute(f"set transaction read write; alter database {name} set default_transaction_read_only = off")
-    _restarted(api, "select 1")
+    _restarted(api, postgres, f"alter database {name} set default_transaction_read_only = off")
     assert api("POST", "/clients/", {"phone": "79120000009"}).status == 201
 
 
-def _restarted(api: Api, statement: str) -> None:
-    api.execute(statement)
+def _restarted(api: Api, postgres: str, statement: str) -> None:
+    with closing(psycopg2.connect(postgres)) as admin:
+        admin.autocommit = True
+        admin.cursor().execute(statement)
     api.engine.dispose()  # a setting of a database holds for new connections
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 from api_service.web.idempotency import Forgetting
 from sandbox.processes import Processes
 from tests.services.api import Answer, Api, Json, mailing
+from tests.services.superuser import superuser
 
 ANNA = {"phone": "79123456789"}
 
@@ -85,8 +86,9 @@ def test_while_the_first_is_under_way_the_others_are_told_so(api: Api) -> None:
     with ThreadPoolExecutor(1) as pool, api.engine.begin() as connection:
         connection.execute(text("lock table clients in exclusive mode"))
         first = pool.submit(keyed, api, "k")
-        _until(
-            api, "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        _await(
+            api.engine,
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
         )
         second = keyed(api, "k")
         assert (second.status, second.json["type"]) == (409, "in-progress")
@@ -174,7 +176,7 @@ def test_killed_between_commit_and_answer(database_url: str, engine: Engine) -> 
         processes.start("api", "api_service", env)
         url = f"http://127.0.0.1:{processes.wait_line('api', PORT)[1]}"
         processes.wait_http("api", f"{url}/health/ready")
-        with engine.begin() as connection:
+        with superuser(engine) as connection:
             connection.execute(text(_SLOW_COMMIT))
         with ThreadPoolExecutor(1) as pool:
             sent = pool.submit(_post, url)
@@ -183,7 +185,7 @@ def test_killed_between_commit_and_answer(database_url: str, engine: Engine) -> 
                 worker.send_signal(signal.SIGKILL)
             assert sent.result(30) is None
         _await(engine, "select count(*) from clients")
-        with engine.begin() as connection:
+        with superuser(engine) as connection:
             connection.execute(text("drop trigger slow on clients"))
         processes.wait_http("api", f"{url}/health/ready")
         again = _post(url)
@@ -209,14 +211,10 @@ def _post(url: str) -> requests.Response | None:
         return None
 
 
-def _until(api: Api, sql: str) -> None:
-    _await(api.engine, sql)
-
-
 def _await(engine: Engine, sql: str) -> None:
     deadline = time.monotonic() + 30
     while True:
-        with engine.connect() as connection:
+        with superuser(engine) as connection:
             if connection.scalar(text(sql)):
                 return
         assert time.monotonic() < deadline, sql
