@@ -288,7 +288,7 @@ def test_what_comes_behind_an_answer_answers_no_other_message() -> None:
                 connection.send(OK)
                 said.set()
             else:
-                connection.send(answer(b"", "404 Not Found"))
+                connection.send(answer(b"", "400 Bad Request"))
 
     with Wire(talk) as wire, Sending(wire.url, concurrency=1) as sending:
         assert sending.error(1) is None
