@@ -670,7 +670,7 @@ def test_thousands_of_calls_in_flight(simulator: Simulator) -> None:
     """More than select(2) could watch."""
     count = 2500
     simulator.set_faults(Faults({Fault.HANG: 1.0}))
-    with Sending(simulator.url, timeout=4, concurrency=count) as sending:
+    with Sending(simulator.url, timeout=10, concurrency=count) as sending:
         sending.offer(range(1, count + 1))
         wait_until(lambda: simulator.summary().received == count)
         assert sending.results == []
