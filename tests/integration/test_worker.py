@@ -183,9 +183,7 @@ def test_what_the_provider_gets_is_the_message(
     assert simulator.summary().broken == {}
 
 
-def test_a_repeat_has_the_phone_and_the_bytes_of_the_first_call(
-    books: Books, session: Session, database_url: str
-) -> None:
+def test_a_repeat_has_the_phone_and_the_bytes_of_the_first_call(books: Books, database_url: str) -> None:
     """Though the client gets another phone while the first call waits for its answer, which never comes."""
     bodies: list[bytes] = []
     is_over = threading.Event()
@@ -209,8 +207,7 @@ def test_a_repeat_has_the_phone_and_the_bytes_of_the_first_call(
     with ThreadingHTTPServer(("127.0.0.1", 0), Provider) as server:
         threading.Thread(target=server.serve_forever).start()
         provider: Any = SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}")
-        with Dispatcher(database_url, provider, timeout=1.0):
-            publish(session, mailing_id, [message_id])
+        with Dispatcher(database_url, provider, feeds=True, timeout=1.0):
             wait_until(lambda: bodies)
             with books.engine.begin() as connection:
                 connection.execute(text("update clients set phone = 79999999999"))
