@@ -641,9 +641,9 @@ def test_a_second_signal_ends_it_at_once(
     books: Books, simulator: Simulator, database_url: str, processes: Processes
 ) -> None:
     simulator.set_faults(Faults({Fault.HANG: 1.0}))
-    books.launched(10)
+    books.launched(FIRST_CALLS)
     start(processes, database_url, simulator)
-    wait_until(lambda: simulator.summary().received == 10)
+    wait_until(lambda: simulator.summary().received == FIRST_CALLS)
     processes.send("dispatcher", signal.SIGTERM)
     processes.wait_line("dispatcher", "dispatcher_stopping")
     processes.send("dispatcher", signal.SIGINT)
