@@ -7,6 +7,7 @@ others at the same time.
 
 from collections import Counter, deque
 from enum import StrEnum
+from typing import NamedTuple
 
 from shared.domain.retry import Outcome, OutcomeKind
 
@@ -14,7 +15,7 @@ CALLS, SECONDS = 100, 30.0
 """The provider is judged by its last so many calls, of no more than so many seconds."""
 
 STUCK_AFTER = 20
-"""So many calls in a row of one mailing that came to nothing, while others are served: it is held back alone."""
+"""So many calls in a row of one mailing that came to nothing, while others were served: it is held back alone."""
 
 _MOST_MAILINGS = 1_000
 
@@ -36,6 +37,13 @@ def blame(outcome: Outcome, *, serves: bool) -> Blame:
     return Blame.MESSAGE if serves else Blame.PROVIDER
 
 
+class _InVain(NamedTuple):
+    """Calls in a row of one mailing that came to nothing. since: when the first of them had ended."""
+
+    calls: int
+    since: float
+
+
 class Serving:
     """What the provider did with the last calls. `now` is in seconds on a clock that never steps back."""
 
@@ -45,7 +53,7 @@ class Serving:
         self._served: Counter[int] = Counter()
         self._all_served = 0
         self._served_at = float("-inf")
-        self._in_vain: dict[int, int] = {}  # calls in a row that came to nothing, by mailing
+        self._in_vain: dict[int, _InVain] = {}  # by mailing
 
     def observe(self, mailing_id: int, outcome: Outcome, now: float) -> None:
         """A call has ended."""
@@ -59,7 +67,7 @@ class Serving:
             if self._in_vain:
                 self._in_vain.pop(mailing_id, None)
         elif outcome.kind in (OutcomeKind.TRANSIENT, OutcomeKind.AMBIGUOUS):
-            self._count_in_vain(mailing_id)
+            self._count_in_vain(mailing_id, now)
         if len(self._calls) > CALLS:
             self._forget_first()
 
@@ -75,17 +83,25 @@ class Serving:
         return 2 * served >= made > 0 and (since is None or self._served_at > since)
 
     def is_stuck(self, mailing_id: int, now: float) -> bool:
-        """Whether a mailing gets nowhere while others do."""
-        if self._in_vain.get(mailing_id, 0) < STUCK_AFTER:
+        """Whether a mailing gets nowhere while others do: since its first call in vain, at least half of theirs were
+        served. What was served before says nothing, the provider may have gone down in between."""
+        in_vain = self._in_vain.get(mailing_id)
+        if in_vain is None or in_vain.calls < STUCK_AFTER:
             return False
-        made, served = self._others(mailing_id, now)
-        return 2 * served >= made > 0
+        self._forget_old(now)
+        others = [
+            is_served for ended, other, is_served in self._calls if other != mailing_id and ended >= in_vain.since
+        ]
+        return 2 * sum(others) >= len(others) > 0
 
     def _others(self, mailing_id: int, now: float) -> tuple[int, int]:
         """Calls of other mailings, and how many of them were served."""
+        self._forget_old(now)
+        return len(self._calls) - self._made[mailing_id], self._all_served - self._served[mailing_id]
+
+    def _forget_old(self, now: float) -> None:
         while self._calls and self._calls[0][0] < now - SECONDS:
             self._forget_first()
-        return len(self._calls) - self._made[mailing_id], self._all_served - self._served[mailing_id]
 
     def _forget_first(self) -> None:
         _, mailing_id, is_served = self._calls.popleft()
@@ -95,7 +111,8 @@ class Serving:
         if not self._made[mailing_id]:
             del self._made[mailing_id], self._served[mailing_id]
 
-    def _count_in_vain(self, mailing_id: int) -> None:
-        self._in_vain[mailing_id] = self._in_vain.pop(mailing_id, 0) + 1  # at the end: it was seen last
+    def _count_in_vain(self, mailing_id: int, now: float) -> None:
+        before = self._in_vain.pop(mailing_id, _InVain(0, now))
+        self._in_vain[mailing_id] = before._replace(calls=before.calls + 1)  # at the end: it was seen last
         if len(self._in_vain) > _MOST_MAILINGS:
             del self._in_vain[next(iter(self._in_vain))]

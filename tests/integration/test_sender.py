@@ -288,7 +288,7 @@ def test_what_comes_behind_an_answer_answers_no_other_message() -> None:
                 connection.send(OK)
                 said.set()
             else:
-                connection.send(answer(b"", "404 Not Found"))
+                connection.send(answer(b"", "400 Bad Request"))
 
     with Wire(talk) as wire, Sending(wire.url, concurrency=1) as sending:
         assert sending.error(1) is None
@@ -670,7 +670,7 @@ def test_thousands_of_calls_in_flight(simulator: Simulator) -> None:
     """More than select(2) could watch."""
     count = 2500
     simulator.set_faults(Faults({Fault.HANG: 1.0}))
-    with Sending(simulator.url, timeout=4, concurrency=count) as sending:
+    with Sending(simulator.url, timeout=10, concurrency=count) as sending:
         sending.offer(range(1, count + 1))
         wait_until(lambda: simulator.summary().received == count)
         assert sending.results == []

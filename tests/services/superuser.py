@@ -14,6 +14,15 @@ def superuser(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def superuser_alone(engine: Engine) -> Iterator[Connection]:
+    """A connection with these rights that is in no transaction: for statements that may not be in one."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()  # nobody else gets it with these rights
+        connection.exec_driver_sql("set role none")
+        yield connection
+
+
 # It finds what the service finds, the parts that it made, too.
 _BECOME = text("""
     select set_config('search_path', (select string_agg(quote_ident(name), ', ') from unnest(names) name), true),

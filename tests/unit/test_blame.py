@@ -113,6 +113,18 @@ def test_a_mailing_that_gets_nowhere_while_others_do(calls: list[tuple[int, Outc
     assert seen(*calls).is_stuck(ONE, now=1.0) is is_stuck
 
 
+def test_what_others_got_before_is_no_sign_that_a_mailing_is_stuck() -> None:
+    """An outage that begins after another mailing has ended is everybody's trouble: nothing is held back for it."""
+    serving = seen((OTHER, ACCEPTED, CALLS))
+    for number in range(STUCK_AFTER):
+        serving.observe(ONE, DOWN, 1.0 + number / 100)
+        assert not serving.is_stuck(ONE, now=2.0)
+    serving.observe(THIRD, DOWN, 2.0)
+    assert not serving.is_stuck(ONE, now=2.0)
+    serving.observe(OTHER, ACCEPTED, 3.0)
+    assert serving.is_stuck(ONE, now=3.0)
+
+
 def test_it_remembers_no_more_mailings_than_it_needs() -> None:
     serving = Serving()
     for mailing_id in range(5_000):
