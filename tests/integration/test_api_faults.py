@@ -337,6 +337,6 @@ def test_what_an_announcer_takes_its_time_over_is_its_own_affair(engine: Engine)
             with engine.connect() as connection:
                 seen.append(connection.scalar(text("select id from mailings where id = :id"), {"id": mailing_id}))
 
-    app = create_app(engine, Looks(), {})
+    app = create_app(engine, Looks(), {}, chores=False)
     answer = app.test_client().post("/mailings/", json=mailing())
     assert seen == [answer.get_json()["id"]]

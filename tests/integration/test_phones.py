@@ -24,7 +24,7 @@ def phone(books: Books, message_id: int) -> int:
 
 
 def due(books: Books) -> None:
-    books.run("update messages set due_at = now() where status in ('pending', 'queued', 'retrying')")
+    books.run("update messages set due_at = now() where status in ('pending', 'retrying')")
 
 
 @pytest.fixture

@@ -63,10 +63,10 @@ def million(books_engine: Engine) -> Engine:
 _WRITE = """
     insert into messages (part, mailing_id, client_id, phone, status, due_at, claim_id)
     select :part, :mailing_id, n, 79000000000 + n, status::message_state,
-           case when status in ('pending', 'queued', 'sending', 'retrying') then now() end,
+           case when status in ('pending', 'sending', 'retrying') then now() end,
            case status when 'sending' then 1 end
     from generate_series(:first, :last) n cross join lateral (
-        select case when n % 2 = 0 then 'pending' when n % 1001 = 0 then 'queued' when n % 1003 = 0 then 'sending'
+        select case when n % 2 = 0 then 'pending' when n % 1003 = 0 then 'sending'
                     when n % 1007 = 0 then 'retrying' when n % 1009 = 0 then 'failed' else 'sent' end as status
     ) s order by n
 """
