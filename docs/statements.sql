@@ -3,7 +3,8 @@
 -- shared.messages.cancel._CANCEL_CLIENT
 with job as materialized (
     select m.id, m.status from mailings g cross join lateral (
-        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id and status in ('pending', 'retrying')
+        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id
+        and status::text in ('pending', 'retrying')
         for update skip locked) m
     where g.part = :part and g.finished_at is null
 ), moved as (
@@ -160,7 +161,8 @@ order by mailing_id desc limit :limit;
 -- shared.messages.follow._FOLLOW
 with job as materialized (
     select m.id, m.status from mailings g cross join lateral (
-        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id and status in ('pending', 'retrying')
+        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id
+        and status::text in ('pending', 'retrying')
         for update skip locked) m
     where g.part = :part and g.finished_at is null
     and not (m.calls > 0 or m.maybe_delivered))
@@ -259,7 +261,7 @@ order by m.id = :last, hinted.due_at limit :limit;
 select next.calls, job.id, next.id from unnest(cast(:mailing_ids as bigint[])) as job (id)
 cross join lateral (select id, calls from (
         select id, calls from messages m
-        where part = :part and mailing_id = job.id and lane = 0 and status in ('pending', 'retrying') and due_at <= now() and status <> 'pending'
+        where part = :part and mailing_id = job.id and lane = 0 and status in ('pending', 'retrying') and due_at <= now()
         order by due_at, id
         limit :look) due order by calls, id limit 1) next;
 

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Row, TextClause, text
 
 from shared.domain.hours import hours_of
-from shared.domain.message import Error, MessageState
-from shared.domain.state_sql import IS_WAITING
+from shared.domain.message import WAITING_STATES, Error, MessageState
+from shared.domain.state_sql import IS_WAITING, names
 from shared.domain.window import Window
 from shared.ledger.entries import Entries
 
@@ -36,10 +36,12 @@ IS_CALLED = "(m.calls > 0 or m.maybe_delivered)"
 IS_ADDRESSED = f"(m.phone = c.phone or m.phone is not null and {IS_CALLED})"
 
 
-# What waits for a client in a part, locked: a look for each mailing that is under way there.
+# What waits for a client in a part, locked: a look for each mailing that is under way there. The status as text, so that
+# the index of what waits, which would lead through all of a mailing, is no way to it, whatever the statistics promise.
 OF_CLIENT = f"""
     select m.id, m.status from mailings g cross join lateral (
-        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id and {IS_WAITING}
+        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id
+          and status::text in {names(WAITING_STATES)}
         for update skip locked) m
     where g.part = :part and g.finished_at is null
 """

@@ -48,7 +48,7 @@ _MAILINGS = text(f"""
     order by m.id = :last, hinted.due_at limit :limit
 """)
 
-_DUE = next_due("id, calls", "job.id", "due_at <= now() and status <> 'pending'")
+_DUE = next_due("id, calls", "job.id", "due_at <= now()")
 _TRIED_LEAST = text(f"""
     select next.calls, job.id, next.id from unnest(cast(:mailing_ids as bigint[])) as job (id)
     cross join lateral (select id, calls from ({_DUE} limit :look) due order by calls, id limit 1) next

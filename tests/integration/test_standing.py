@@ -194,7 +194,7 @@ def due(books: Books) -> set[int]:
 
 def test_what_waits_because_of_an_outage_is_due_when_it_is_over(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wake, "SLICE", 4)
-    mailing_id, ids = books.launched(15)
+    mailing_id, ids = books.launched(12)
     spare(books, mailing_id, ids[:6], error=Error.SERVER_ERROR)
     spare(books, mailing_id, ids[6:9], error=Error.UNPAID, delay=MINUTE)
     books.record(Retry(MINUTE), books.claim(mailing_id, ids[9:12]), Error.SERVER_ERROR)  # spent: it waits for its rung
