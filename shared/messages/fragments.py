@@ -36,8 +36,9 @@ IS_CALLED = "(m.calls > 0 or m.maybe_delivered)"
 IS_ADDRESSED = f"(m.phone = c.phone or m.phone is not null and {IS_CALLED})"
 
 
-# What waits for a client in a part, locked: a look for each mailing that is under way there. The status as text, so that
-# the index of what waits, which would lead through all of a mailing, is no way to it, whatever the statistics promise.
+# What waits for a client in a part, locked: a look for each mailing that is under way there. The status as text, so
+# that the index of what waits, which would lead through all of a mailing, is no way to it, whatever the statistics
+# promise.
 OF_CLIENT = f"""
     select m.id, m.status from mailings g cross join lateral (
         select * from messages where part = :part and client_id = :client_id and mailing_id = g.id
