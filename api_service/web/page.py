@@ -96,8 +96,9 @@ def cut(
     """
     there, back = (key.desc(), key.asc()) if descending else (key.asc(), key.desc())
     if isinstance(part, After):
-        behind_it = key < part.id if descending else key > part.id
-        found = session.scalars(query.where(behind_it).order_by(there).limit(part.size + 1)).all()
+        if part.id:  # 0: from the beginning
+            query = query.where(key < part.id if descending else key > part.id)
+        found = session.scalars(query.order_by(there).limit(part.size + 1)).all()
         return after(found, part, key.key)
     number = count(session, query) if total is None else total()
     before, size = part.offset, max(0, min(part.size, number - part.offset))
