@@ -129,7 +129,7 @@ def test_every_list_can_be_walked(api: Api, path: str) -> None:
 def test_imports_are_walked_from_the_newest(api: Api) -> None:
     for _ in range(3):
         api("POST", "/clients/import/?name=a", data=b"phone\n79123456789\n", content_type="text/csv")
-    whole = api("GET", "/clients/imports/?after_id=0&name=a").get_json()
+    whole = api("GET", "/clients/imports/?after_id=0&name=a").json
     assert [one["id"] for one in whole] == sorted((one["id"] for one in whole), reverse=True)
     assert len(whole) > 1, "0 is the beginning here, too"
     first = api("GET", "/clients/imports/?after_id=3&name=a&page_size=1")
