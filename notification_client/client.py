@@ -186,7 +186,7 @@ class ApiClient:
     # ------------------------------------------------------------ operation
 
     def ready(self) -> bool:
-        """Whether the service, its database and its broker answer at this moment."""
+        """Whether the service answers, and its database takes writes, at this moment."""
         try:
             return self._http.get(f"{self._url}/health/ready", timeout=CONNECT_TIMEOUT).status_code == 200
         except requests.RequestException:
