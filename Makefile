@@ -22,11 +22,13 @@ demo: setup ## a mailing goes out to a provider with faults, nothing else instal
 run: setup ## API, dispatcher and reporter until Ctrl-C; the data stays in .local
 	@$(PY) -m sandbox.run
 
-test: setup ## the whole suite, four tests at a time (ARGS="-k window" is handed to pytest)
-	@$(PY) -m pytest --numprocesses 4 --dist loadscope --ignore tests/long $(ARGS)
+test: setup ## the suite, four tests at a time (ARGS="-k window" is handed to pytest)
+	@$(PY) -m pytest --numprocesses 4 --dist loadscope $(addprefix --ignore ,$(LONG)) $(ARGS)
 
-test-long: setup ## what needs several servers of a kind, one test at a time: failovers, nodes, poolers; half an hour
-	@$(PY) -m pytest tests/long $(ARGS)
+test-long: setup ## the rest, one test at a time: failovers, nodes, poolers, limits, restores; half an hour
+	@$(PY) -m pytest $(LONG) $(ARGS)
+
+LONG = tests/long tests/e2e/test_limits.py tests/e2e/test_restore.py tests/faults/test_part_kills.py
 
 test-faults: setup ## what kills, freezes and breaks things; a part of the suite (FAULT_SEED=7 does the same again)
 	@$(PY) -m pytest tests/faults $(ARGS)
