@@ -130,6 +130,9 @@ def machine(service: Service, books: Books, answered: Counter[tuple[str, int]]) 
     document = requests.get(f"{service.url}/openapi.json", timeout=10).json()
     schema = schemathesis.openapi.from_dict(document, config=schemathesis.Config.from_path(CONFIG))
     schema.config.update(base_url=service.url, headers=dict(service.headers))
+    for operation in schema.analysis.dependency_graph.operations.values():
+        # schemathesis takes it for the id of an "After": as nothing makes one, no sequence would begin with a list.
+        operation.inputs[:] = [given for given in operation.inputs if given.parameter_name != "after_id"]
 
     class Machine(schema.as_state_machine()):  # type: ignore[misc]
         def setup(self) -> None:
@@ -147,6 +150,23 @@ def machine(service: Service, books: Books, answered: Counter[tuple[str, int]]) 
         def after_call(self, response: schemathesis.Response, case: schemathesis.Case[Any]) -> None:
             super().after_call(response, case)
             answered[case.operation.label, response.status_code] += 1
+
+        def validate_response(
+            self,
+            response: schemathesis.Response,
+            case: schemathesis.Case[Any],
+            additional_checks: list[Any] | None = None,
+            **kwargs: Any,
+        ) -> None:
+            """Says which key is ours: among headers that were made up it would pass for one of them, so for a wrong one
+            that was let in."""
+            case.validate_response(
+                response,
+                additional_checks=additional_checks,
+                headers=dict(service.headers),
+                transport_kwargs=kwargs or None,
+                recorder=self.recorder,
+            )
 
         def teardown(self) -> None:
             books.check()
