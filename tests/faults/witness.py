@@ -28,6 +28,7 @@ _INSTALL = f"""
         claim_after bigint, attempts integer, error text
     );
     create index on witnessed (message_id);
+    grant all on witnessed to public;
     create function witness_update() returns trigger language plpgsql as $$ begin
         insert into witnessed (message_id, before, after, claim_before, claim_after, attempts, error)
         select o.id, o.status, n.status, o.claim_id, n.claim_id, n.attempts - o.attempts, n.error
