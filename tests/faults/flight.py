@@ -196,6 +196,7 @@ def watch_final_states(database_url: str) -> None:
     with closing(psycopg2.connect(database_url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(f"""
             create table changed_finals (message_id bigint, before message_state, after message_state);
+            grant all on changed_finals to public;
             create function change_of_final() returns trigger language plpgsql as $$ begin
                 insert into changed_finals values (old.id, old.status, new.status);
                 return null;

@@ -106,6 +106,7 @@ AT_A_POINT = {
     "CONSTANTS": json.dumps({
         "dispatcher_service.leading.chores.rescue_leases.RESCUE_AFTER": 0.0,
         "dispatcher_service.pipeline.worker.LEASE_MARGIN": 15.0,
+        "dispatcher_service.sending.pace.FIRST_CALLS": FEW,  # so that a mailing is claimed at once
     }),
     "RETRY_LADDER": "1s",
     "DISPATCH_CONCURRENCY": str(4 * FEW),
@@ -116,12 +117,16 @@ LONG = 60.0
 
 class Point(NamedTuple):
     """name: as in `faulty_dispatcher`. waits: what the dead one held comes back only after a while. lease_lost: it dies
-    with claims of its own. may_repeat: it dies with answers that nobody else knows."""
+    with claims of its own. may_repeat: it dies with answers that nobody else knows. calling: it dies with calls that
+    have begun, of which some may not have left it yet. spared: the provider has served it nothing before, so that a
+    failure spends no attempt."""
 
     name: str
     waits: bool = False
     lease_lost: bool = False
     may_repeat: bool = False
+    calling: bool = False
+    spared: bool = False
 
     @property
     def retries(self) -> bool:
@@ -138,16 +143,16 @@ POINTS = {
         Point("call-before-record", waits=True, lease_lost=True, may_repeat=True),
         Point("record-before-commit", waits=True, lease_lost=True, may_repeat=True),
         Point("record-after-commit"),
-        Point("retry-before-publish", waits=True),
+        Point("retry-before-publish", waits=True, spared=True),
         Point("retry-after-confirm"),
-        Point("before-ack"),
-        Point("after-ack"),
+        Point("before-ack", waits=True, lease_lost=True, calling=True),  # once the calls have begun
+        Point("after-ack", waits=True, lease_lost=True, calling=True),
         Point("launch-before-commit"),  # the last: it leaves no messages of which the next one could know the ids
     ],
     "table": [
         Point("claim-before-commit", waits=True),
         Point("retry-after-confirm", waits=True),
-        Point("before-ack", waits=True),
+        Point("before-ack", waits=True, lease_lost=True, calling=True),
     ],
 }
 
@@ -209,12 +214,16 @@ def _check(stage: Stage, death: Death) -> None:
     if point.may_repeat:
         assert death.had <= repeated <= leases, point
         assert {accepted[message_id] for message_id in messages} <= {1, 2}, point
+    elif point.calling:
+        assert repeated <= death.had == leases, point
+        assert {accepted[message_id] for message_id in messages} <= {1, 2}, point
     else:
         assert not repeated, point
     assert leases >= death.had if point.lease_lost else not leases, point
     calls = 1 + point.retries
     for message_id, message in messages.items():
-        assert message["attempts"] == calls + (message_id in leases), (point, message)
+        assert message["calls"] == calls + (message_id in leases), (point, message)
+        assert message["attempts"] == message["calls"] - point.spared, (point, message)
         assert received[message_id].count == calls + (message_id in repeated), (point, message)
     stage.witness.testify()
 

@@ -85,6 +85,7 @@ class Dispatcher:
         simulator: Simulator,
         *,
         feeds: bool = False,
+        ladder: Sequence[timedelta] = LADDER,
         attempts: int = 10,
         patience: timedelta = timedelta(hours=1),
         timeout: float = 10.0,
@@ -96,11 +97,11 @@ class Dispatcher:
         if waits_for_standby:
             event.listen(self._engine, "connect", _wait_for_standby)
             event.listen(self._leading, "connect", _wait_for_standby)
-        broker = TableBroker(url, LADDER, lease=2.0)
+        broker = TableBroker(url, ladder, lease=2.0)
         self.worker = Worker(
             self._engine,
             broker,
-            RetryPolicy(LADDER, attempts, patience),
+            RetryPolicy(ladder, attempts, patience),
             provider_url=simulator.url,
             provider_token=TOKEN,
             timeout=timeout,
