@@ -73,6 +73,8 @@ WRITE = "insert into tallies values (1, now(), 0, 'sent', 1)"
         (Role.SERVICE, "delete from reports", "permission denied for table reports"),
         (Role.SERVICE, "update reports set day = day", "permission denied for table reports"),
         (Role.SERVICE, "insert into reports values ('2026-01-31')", "done"),
+        (Role.SERVICE, "delete from audit", "permission denied for table audit"),
+        (Role.SERVICE, "update audit set at = now()", "permission denied for table audit"),
         (Role.READER, READ, "0"),
         (Role.READER, WRITE, "permission denied for table tallies"),
         (Role.READER, "select count(*) from messages", "0"),
@@ -89,9 +91,20 @@ def test_a_role_may_do_what_it_has_to_and_no_more(database_url: str, role: Role,
     assert answer(database_url, role, statement) == said
 
 
-@pytest.mark.parametrize("statement", ["delete from reports", "update reports set day = day", "truncate reports"])
-def test_what_takes_new_rows_only_is_changed_by_nobody(engine: Engine, statement: str) -> None:
-    with pytest.raises(IntegrityError, match="The rows of reports are never changed"), superuser(engine) as connection:
+@pytest.mark.parametrize(
+    ("table", "statement"),
+    [
+        ("reports", "delete from reports"),
+        ("reports", "update reports set day = day"),
+        ("reports", "truncate reports"),
+        ("audit", "delete from audit"),
+        ("audit", "update audit set at = now()"),
+        ("audit", "truncate audit"),
+    ],
+)
+def test_what_takes_new_rows_only_is_changed_by_nobody(engine: Engine, table: str, statement: str) -> None:
+    said = f"The rows of {table} are never changed"
+    with pytest.raises(IntegrityError, match=said), superuser(engine) as connection:
         connection.execute(text(statement))
 
 
