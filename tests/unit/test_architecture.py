@@ -6,6 +6,8 @@ from pkgutil import resolve_name
 
 import pytest
 
+from shared.database.models import Base
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 SQL = (ROOT / "docs/statements.sql").read_text(encoding="utf-8")
@@ -20,6 +22,11 @@ def test_the_functions_on_the_way_of_a_message_are_there() -> None:
         named = re.findall(rf"`((?:{PACKAGES})\.[\w.]+)`", row)
         assert named, row
         assert all(callable(resolve_name(name)) for name in named), row
+
+
+def test_every_table_is_named() -> None:
+    (section,) = re.findall(r"^## Tables$.*?(?=^## )", PAGE, re.MULTILINE | re.DOTALL)
+    assert sorted(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == sorted(Base.metadata.tables)
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
