@@ -28,7 +28,9 @@ def admit(at: cursor, name: str, password: str) -> None:
 
 def main() -> None:
     logins = [line.split() for line in Path(sys.argv[1]).read_text(encoding="ascii").splitlines() if line]
-    with closing(psycopg2.connect(os.environ["DATABASE_URL"])) as connection, connection, connection.cursor() as at:
+    # Of several hosts the one that takes writes, whichever comes first.
+    connection = psycopg2.connect(os.environ["DATABASE_URL"], target_session_attrs="read-write")
+    with closing(connection), connection, connection.cursor() as at:
         for name, password in logins:
             admit(at, name, password)
 
