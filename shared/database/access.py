@@ -5,14 +5,23 @@ its own (advisory locks that outlast a transaction, LISTEN, migrations) then tak
 """
 
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from sqlalchemy import Engine
 
 from shared.database import embedded
-from shared.database.engine import STATEMENT_TIMEOUT, leads_to_pooler, make_engine
+from shared.database.engine import leads_to_pooler, make_engine
 from shared.database.roles import Role
 from shared.domain.errors import SettingsError
 from shared.settings import Settings
+
+
+class Options(TypedDict, total=False):
+    """Those of `make_engine` that its callers choose."""
+
+    role: Role
+    pool_size: int
+    statement_timeout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,35 +31,13 @@ class Database:
     url: str
     direct_url: str
 
-    def engine(
-        self,
-        name: str,
-        *,
-        role: Role = Role.SERVICE,
-        pool_size: int = 5,
-        statement_timeout: float = STATEMENT_TIMEOUT,
-    ) -> Engine:
+    def engine(self, name: str, **options: Unpack[Options]) -> Engine:
         """For transactions; see `make_engine`."""
-        return make_engine(
-            self.url,
-            name,
-            role=role,
-            pool_size=pool_size,
-            statement_timeout=statement_timeout,
-            is_pooled=self.direct_url != self.url,
-        )
+        return make_engine(self.url, name, is_pooled=self.direct_url != self.url, **options)
 
-    def direct_engine(
-        self,
-        name: str,
-        *,
-        role: Role = Role.SERVICE,
-        pool_size: int = 5,
-        statement_timeout: float = STATEMENT_TIMEOUT,
-    ) -> Engine:
+    def direct_engine(self, name: str, **options: Unpack[Options]) -> Engine:
         """For sessions; see `make_engine`."""
-        url = self.direct_url
-        return make_engine(url, name, role=role, pool_size=pool_size, statement_timeout=statement_timeout)
+        return make_engine(self.direct_url, name, **options)
 
 
 def ensure_database(settings: Settings, *, needs_session: bool = True) -> Database:
