@@ -80,7 +80,8 @@ def test_nobody_starts_on_a_database_that_rabbitmq_knows_to_be_behind(
         cursor.execute("select max(id) < %s from messages", (min(lost),))
         assert cursor.fetchone() == (True,), "somebody has given ids"
     moved = recover(system)
-    assert [line.partition(":")[0] for line in moved[:-1]] == ["messages", "clients", "mailings", "imports", "claims"]
+    names = ["messages", "clients", "mailings", "imports", "audit", "claims"]
+    assert [line.partition(":")[0] for line in moved[:-1]] == names
     system.start_api()
     for name in dispatchers:
         system.start_dispatcher(name)
