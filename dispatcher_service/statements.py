@@ -1,4 +1,5 @@
-"""The statements that move messages, count and pace them, as they are sent: `python -m dispatcher_service.statements`.
+"""The statements that move messages, count, pace and remove them, as they are sent:
+`python -m dispatcher_service.statements`.
 
 docs/statements.sql keeps what it prints, so that a change of a statement can be read where it is composed of pieces.
 """
@@ -13,17 +14,20 @@ from types import ModuleType
 from sqlalchemy import TextClause
 
 from dispatcher_service import leading
-from shared import ledger, messages, rates
+from shared import ledger, messages, rates, standing
+from shared.retention import leftovers, parts
 
 _PACKAGES = (messages, ledger, rates, leading)
+_MODULES = (standing, leftovers, parts)
 
 
 def modules() -> Iterator[ModuleType]:
-    """Those that are printed, by name."""
+    """Those that are printed."""
     for package in _PACKAGES:
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not found.name.endswith(".__main__"):
                 yield import_module(found.name)
+    yield from _MODULES
 
 
 def statements() -> Iterator[tuple[str, str]]:

@@ -762,3 +762,156 @@ order by m.ends_at, m.id;
 select extract(epoch from min(starts_at) - clock_timestamp())::float from mailings
 where starts_at > now()
 and launched_at is null and finished_at is null and cancelled_at is null and paused_at is null;
+
+-- shared.standing._TURNS
+select id from unnest(cast(:mailing_ids as bigint[])) as asked (id)
+where pg_try_advisory_xact_lock(hashtext('standing'), hashint8(id));
+
+-- shared.standing._PROVE
+with before as materialized (select * from mailing_standings where mailing_id = any(:mailing_ids)),
+proven as (
+    insert into mailing_standings as s (mailing_id, proven_at)
+    select id, now() from unnest(cast(:mailing_ids as bigint[])) as accepted (id)
+    where id not in (select mailing_id from before where proven_at is not null and holds = 0)
+    on conflict (mailing_id) do update
+    set proven_at = coalesce(s.proven_at, excluded.proven_at), holds = 0, held_until = null
+)
+select mailing_id from before where holds > 0;
+
+-- shared.standing._REFUSE
+insert into mailing_standings as s (mailing_id, refusals, words)
+select id, number, words
+from unnest(cast(:mailing_ids as bigint[]), cast(:numbers as integer[]), cast(:words as text[]))
+as refused (id, number, words)
+on conflict (mailing_id) do update set refusals = s.refusals + excluded.refusals, words = excluded.words
+where s.proven_at is null;
+
+-- shared.standing._HOLD
+insert into mailing_standings as s (mailing_id, holds, held_until)
+select id, 1, now() + :first * interval '1 second' from unnest(cast(:mailing_ids as bigint[])) as stuck (id)
+on conflict (mailing_id) do update set holds = least(s.holds + 1, 30),
+held_until = now() + least(:first * power(2, s.holds), :longest) * interval '1 second'
+where coalesce(s.held_until <= now(), true)
+returning s.mailing_id, cast(extract(epoch from s.held_until - now()) as float) as seconds;
+
+-- shared.standing._TRUSTED
+select mailing_id from mailing_standings
+where mailing_id = any(:mailing_ids) and proven_at is not null and holds = 0;
+
+-- shared.standing._ROOM
+select m.id, exists (
+    select from mailing_standings s where s.mailing_id = m.id and (
+        s.held_until > now()
+        or s.proven_at is null and s.refusals >= 50 and m.halted_at is null)) as is_blocked, (
+    select cast(coalesce(sum(sending), 0) as bigint) from mailing_counters where mailing_id = m.id) as open_calls
+from mailings m where m.id = any(:mailing_ids);
+
+-- shared.standing._REFUSED
+select m.id, s.words from mailing_standings s
+cross join lateral (
+    select id from mailings where id = s.mailing_id and halted_at is null and paused_at is null
+    and cancelled_at is null and finished_at is null limit 1) m
+where s.proven_at is null and s.refusals >= 50 order by s.mailing_id limit :limit;
+
+-- shared.standing._HALT
+update mailings set paused_at = now(), halted_at = now(), provider_words = :words
+where id = :mailing_id and halted_at is null and paused_at is null and cancelled_at is null and finished_at is null;
+
+-- shared.standing._FORGET
+delete from mailing_standings where mailing_id = :mailing_id;
+
+-- shared.standing._RETURNED
+update provider_returns set returned_at = now()
+where lane in (select lane from provider_returns where lane = 0 for update skip locked);
+
+-- shared.retention.leftovers._NEXT
+select id, part, first_message_id, last_message_id from mailings
+where messages_removed_at is not null and first_message_id is not null
+order by id limit 1;
+
+-- shared.retention.leftovers._BY_INDEX
+select set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true);
+
+-- shared.retention.leftovers._DELETE
+with looked as materialized (
+    select id, mailing_id from messages where part = :part and id >= :first and id <= :last
+    order by id limit :slice
+), own as materialized (
+    select id from looked where mailing_id = :mailing_id
+), attempts_gone as (
+    delete from attempts where part = :part and message_id = any(array(select id from own))
+), gone as (
+    delete from messages where part = :part and id = any(array(select id from own)) returning 1
+)
+select (select count(*) from gone) as deleted, (select count(*) from looked) as looked_at,
+(select max(id) from looked) as reached;
+
+-- shared.retention.leftovers._ADVANCE
+update mailings set first_message_id = cast(:first as bigint),
+last_message_id = case when cast(:first as bigint) is null then null else last_message_id end
+where id = :mailing_id;
+
+-- shared.retention.parts._IN_TURN
+lock table parts in share row exclusive mode;
+
+-- shared.retention.parts._OPEN
+select number from parts where closed_at is null order by number;
+
+-- shared.retention.parts._CLOSE
+update parts set closed_at = now() where number = :number;
+
+-- shared.retention.parts._FILLED
+select coalesce(last.id - first.id + 1, 0) as messages, coalesce(now() - g.launched_at, interval '0') as lasted
+from (select 1) one
+left join lateral (select id, mailing_id from messages where part = :number order by id limit 1) first on true
+left join lateral (select id from messages where part = :number order by id desc limit 1) last on true
+left join lateral (select launched_at from mailings where id = first.mailing_id limit 1) g on true;
+
+-- shared.retention.parts._PARTS
+select p.number, p.closed_at, unfinished.id is not null as is_running, first.finished_at as first_finished_at,
+last.finished_at as last_finished_at
+from parts p
+left join lateral (
+    select id from mailings where part = p.number and messages_removed_at is null and finished_at is null
+    limit 1) unfinished on true
+left join lateral (
+    select finished_at from mailings
+    where part = p.number and messages_removed_at is null and finished_at is not null
+    order by finished_at limit 1) first on true
+left join lateral (
+    select finished_at from mailings
+    where part = p.number and messages_removed_at is null and finished_at is not null
+    order by finished_at desc limit 1) last on true
+order by p.number;
+
+-- shared.retention.parts._NOW
+select now();
+
+-- shared.retention.parts._GIVE_UP
+with old as materialized (
+    select id from mailings
+    where part = :number and messages_removed_at is null and finished_at <= now() - :kept
+    order by finished_at limit :slice for no key update skip locked
+)
+update mailings m set messages_removed_at = now(),
+first_message_id = case when :with_part then null else first_message_id end,
+last_message_id = case when :with_part then null else last_message_id end
+from old where m.id = old.id returning m.id, m.audience;
+
+-- shared.retention.parts._NO_FINDINGS
+delete from ledger_findings where mailing_id = any(:ids);
+
+-- shared.retention.parts._IS_GIVEN_UP
+select closed_at is not null
+and not exists (select from mailings where part = :number and messages_removed_at is null)
+from parts where number = :number;
+
+-- shared.retention.parts._SIZE
+select sum(pg_total_relation_size(to_regclass(name)))::bigint from unnest(cast(:tables as text[])) name;
+
+-- shared.retention.parts._NOTHING_LEFT
+update mailings set first_message_id = null, last_message_id = null
+where part = :number and messages_removed_at is not null and first_message_id is not null;
+
+-- shared.retention.parts._FORGET
+delete from parts where number = :number;
