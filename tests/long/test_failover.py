@@ -7,7 +7,6 @@ import psycopg2
 import pytest
 
 from sandbox.simulator.faults import Faults
-from shared import clock
 from shared.database.engine import make_engine
 from shared.domain.message import MessageState
 from shared.retention.parts import turn
@@ -69,7 +68,6 @@ def test_a_synchronous_standby_takes_over(run_system: RunSystem, request: pytest
         pause = Sendings(system).next_after(promoted_at)
         print(f"{broker}: sending again {pause:.1f} s after the promotion")
         assert pause < 10
-        assert clock.now().timestamp() > promoted_at
 
 
 def test_a_part_is_on_its_way_out_meanwhile(run_system: RunSystem, rabbitmq_url: str) -> None:
@@ -133,5 +131,6 @@ def test_what_an_asynchronous_standby_has_not_got_is_sent_again(run_system: RunS
         again = {message_id: one for message_id, one in received.items() if one.count > 1}
         in_between = [one for one in received.values() if behind_since - 1 < one.first_at < lost_at + 1]
         print(f"{len(again)} of {len(in_between)} sent in that second were sent again")
+        assert again, "the standby had everything"
         for one in again.values():
             assert behind_since - 1 < one.first_at < lost_at + DECISION
