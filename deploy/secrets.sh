@@ -1,7 +1,8 @@
 #!/bin/sh
-# Makes the passwords of the bundled PostgreSQL and RabbitMQ, of each service in the former, and the first key of the API,
-# at the first start, in the directory $1. They are random and stay there; later runs change none of them. Every run then gives each service what
-# it needs of them and no more, in the directory $2/SERVICE, as files of mode 0400 that are its user's.
+# Makes the passwords of the bundled PostgreSQL and RabbitMQ, of each service in the former, and the first key of the
+# API, at the first start, in the directory $1. They are random and stay there; later runs change none of them. Every run
+# then gives each service what it needs of them and no more, in the directory $2/SERVICE, as files of mode 0400 that are
+# its user's.
 set -eu
 umask 077
 store=$1
