@@ -21,13 +21,6 @@ from shared.ledger.figures import Figures, count_mailings, read_figures
 _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
 
 
-def moment(session: Session) -> datetime:
-    """What the database's clock shows. What may be done with a mailing, and what is said of it, goes by that clock, as
-    its sending does; asked for after the row was locked, since the wait for a lock takes time, too."""
-    shown: datetime = session.scalars(select(func.clock_timestamp())).one()
-    return shown
-
-
 def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: str = "") -> Listing[Mailing]:
     """In the order of ids, as of one moment. filters: values by member. owner: of a reference."""
     query, ids = _LISTED, select(Mailing.id).where(Mailing.deleted_at.is_(None))
