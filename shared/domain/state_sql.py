@@ -2,14 +2,7 @@
 
 from collections.abc import Iterable
 
-from shared.domain.message import (
-    FINAL_STATES,
-    HELD_STATES,
-    OPEN_STATES,
-    RARE_STATES,
-    WAITING_STATES,
-    MessageState,
-)
+from shared.domain.message import FINAL_STATES, HELD_STATES, RARE_STATES, WAITING_STATES, MessageState
 
 
 def names(states: Iterable[MessageState]) -> str:
@@ -20,7 +13,6 @@ def names(states: Iterable[MessageState]) -> str:
 
 IS_WAITING = f"status in {names(WAITING_STATES)}"
 IS_HELD = f"status in {names(HELD_STATES)}"
-IS_OPEN = f"status in {names(OPEN_STATES)}"
 IS_FINAL = f"status in {names(FINAL_STATES)}"
 IS_RARE = f"status in {names(RARE_STATES)}"
 
