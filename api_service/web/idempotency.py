@@ -40,7 +40,7 @@ def once(answering: Callable[[], Response]) -> Response:
     key = given_key()
     if key is None:
         return answering()
-    whose, digest = caller(), _digest()
+    whose, digest = caller(), digest_of(asked().get_data())
     work = working()
     with work.engine.begin() as connection:
         if kept := claim(connection, whose, key, digest):
@@ -126,10 +126,6 @@ def caller() -> str:
     """Whose keys they are: an API key has its own; where none is needed all callers are one."""
     key = g.get("key")
     return "" if key is None else key.id
-
-
-def _digest() -> bytes:
-    return digest_of(asked().get_data())
 
 
 class Forgetting:
