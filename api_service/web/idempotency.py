@@ -139,10 +139,11 @@ class Forgetting:
         """Seldom, and as long as there is more. Raises SQLAlchemyError."""
         if clock.ticks() < self._next_look:
             return
+        self._next_look = clock.ticks() + _SELDOM  # also where it fails: no need to say that every second
         with self._engine.begin() as connection:
             gone = connection.execute(_FORGET, {"hours": KEPT, "most": _AT_ONCE}).rowcount
-        if gone < _AT_ONCE:
-            self._next_look = clock.ticks() + _SELDOM
+        if gone == _AT_ONCE:
+            self._next_look = 0.0
 
 
 # The lock is taken before the row is looked for, so a row without an answer belongs to nobody who still works: a
