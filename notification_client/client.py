@@ -43,7 +43,7 @@ class ApiClient:
     Every method raises ApiError: with the status and body of an error answer, or with status 0 if there was none.
     What may be repeated without harm is, after a connection error or a 503, until `patience` seconds have passed.
     What creates is if it has an `idempotency_key`: else nobody knows whether it was carried out. After a 429 it is
-    known, and everything is.
+    known, and everything is but an import, whose source can be read only once.
     """
 
     def __init__(self, url: str, *, key: str | None = None, timeout: float = 30.0, patience: float = 10.0) -> None:

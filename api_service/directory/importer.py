@@ -93,13 +93,17 @@ class Importer:
         return self.end(import_id, actor)
 
     def _store(self, import_id: int, batch: "_Batch") -> None:
+        """Nothing of it where the import has been ended meanwhile: its line of the audit has its counts already."""
         for attempt in count(1):
             try:
                 with self._sessions.begin() as session:
                     created = self._write(session.connection(), batch.rows)
                     results = batch.results(created)
                     errors = json.dumps(batch.errors)
-                    session.execute(_COUNT, {"id": import_id, "lines": batch.lines, "errors": errors, **results})
+                    counted = {"id": import_id, "lines": batch.lines, "errors": errors, **results}
+                    if not session.scalars(_COUNT, counted).first():
+                        session.rollback()
+                        return
                 break
             except OperationalError as error:
                 # With a client that is just being given another one's phone. Nothing of the batch is stored then.
@@ -220,5 +224,6 @@ _UPDATE = text("""
 _COUNT = text("""
     update imports set lines = lines + :lines, created = created + :created, updated = updated + :updated,
         refused = refused + :refused, errors = errors || cast(:errors as jsonb), heard_at = now()
-    where id = :id
+    where id = :id and ended_at is null
+    returning id
 """)

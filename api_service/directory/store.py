@@ -1,7 +1,6 @@
 """The directory of clients, in the database."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import Connection, select, text
@@ -9,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from api_service.web.page import Listing, Part, cut
 from api_service.web.problems import NotFound
-from api_service.web.reference import taken, unique
+from api_service.web.reference import unique
 from shared.audit import NOTE, Actor
 from shared.database.models import Client
 
@@ -32,7 +31,7 @@ def find(session: Session, client_id: int, *, lock: bool = False) -> Client:
 
 def create(connection: Connection, values: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
     """What `ClientSchema` wants. Raises Taken."""
-    with _unique():
+    with unique("client", "phone", "reference"):
         who = {"owner": actor.owner, "by": actor.by, "request_id": actor.request_id}
         client_id = connection.execute(_CREATE, {**values, **who}).scalar_one()
     return {"id": client_id, "revision": 1, **values}
@@ -51,18 +50,9 @@ def change(session: Session, client: Client, values: Mapping[str, Any], owner: s
     for name in changed:
         setattr(client, name, values[name])
     client.revision += 1
-    with _unique():
+    with unique("client", "phone", "reference"):
         session.flush()
     return changed
-
-
-def _unique() -> AbstractContextManager[None]:
-    return unique(
-        {
-            "clients_phone_key": taken("client", "phone"),
-            "clients_reference_key": taken("client", "reference"),
-        }
-    )
 
 
 _CREATE = text(f"""

@@ -9,7 +9,7 @@ from api_service.mailings.rules import Action
 from api_service.mailings.schema import SETTABLE, MailingSchema
 from api_service.web.page import Listing, Part
 from api_service.web.parts import Announcer
-from api_service.web.work import Work
+from api_service.web.work import Work, moment
 from shared.database.models import Mailing
 from shared.domain.mailing import ENDED, mailing_state
 from shared.ledger.figures import Figures
@@ -25,7 +25,7 @@ def list_part(work: Work, part: Part, filters: Mapping[str, Any]) -> Listing[Vie
     with work.look() as session:
         listing = store.list_part(session, part, filters, work.actor.owner)
         figures = store.figures(session, listing.rows)
-        now = store.moment(session)
+        now = moment(session.connection())
     return listing.of(lambda row: store.shown(row, figures[row.id], now))
 
 
@@ -34,14 +34,14 @@ def find(work: Work, mailing_id: int) -> View:
     with work.read() as session:
         mailing = store.find(session, mailing_id)
         figures = store.figures(session, [mailing])
-        now = store.moment(session)
+        now = moment(session.connection())
     return store.shown(mailing, figures[mailing.id], now)
 
 
 def create(work: Work, announcer: Announcer, values: Mapping[str, Any]) -> View:
     """Raises Invalid, Taken."""
     with work.act() as act:
-        now = act.moment()
+        now = moment(act.connection)
         mailing = store.create(act.session, values, work.actor.owner, now)
         act.entries.shown(1)
         act.note("create", "mailing", mailing.id, values.keys(), after=_values(mailing))
@@ -54,7 +54,7 @@ def change(work: Work, announcer: Announcer, mailing_id: int, values: Mapping[st
     with work.act() as act:
         mailing = store.find(act.session, mailing_id, lock=True)
         act.expect(mailing.revision)
-        now, before = act.moment(), _values(mailing)
+        now, before = moment(act.connection), _values(mailing)
         if changed := store.change(act.session, mailing, values, work.actor.owner, now):
             before, after = _only(before, changed), _only(_values(mailing), changed)
             act.note("change", "mailing", mailing_id, changed, before=before, after=after)
@@ -70,7 +70,7 @@ def delete(work: Work, mailing_id: int) -> None:
     with work.act() as act:
         mailing = store.find(act.session, mailing_id, lock=True)
         act.expect(mailing.revision)
-        now = act.moment()
+        now = moment(act.connection)
         if mailing_state(mailing, now) not in ENDED:
             mailing.cancelled_at = now
         mailing.deleted_at, mailing.reference = now, None
@@ -84,7 +84,7 @@ def perform(work: Work, announcer: Announcer, action: Action, mailing_id: int) -
     """Pause, resume, cancel. Repeating one is harmless. Raises NotFound, TooLate."""
     with work.act() as act:
         mailing = store.find(act.session, mailing_id, lock=True)
-        now = act.moment()
+        now = moment(act.connection)
         store.check_possible(mailing, action, now)
         if action is Action.RESUME and mailing.paused_at and mailing.audience_limit is not None:
             act.entries.look(mailing_id)  # nobody looked while it was paused

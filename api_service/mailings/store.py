@@ -13,19 +13,12 @@ from api_service.mailings.schema import FROZEN_AT_LAUNCH, STORED
 from api_service.web.figures import counts
 from api_service.web.page import After, Listing, Part, cut
 from api_service.web.problems import Frozen, Invalid, NotFound, TooLate
-from api_service.web.reference import taken, unique
+from api_service.web.reference import unique
 from shared.database.models import Mailing
 from shared.domain.mailing import ENDED, MailingState, mailing_state, paused_because
 from shared.ledger.figures import Figures, count_mailings, read_figures
 
 _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
-
-
-def moment(session: Session) -> datetime:
-    """What the database's clock shows. What may be done with a mailing, and what is said of it, goes by that clock, as
-    its sending does; asked for after the row was locked, since the wait for a lock takes time, too."""
-    shown: datetime = session.scalars(select(func.clock_timestamp())).one()
-    return shown
 
 
 def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: str = "") -> Listing[Mailing]:
@@ -78,7 +71,7 @@ def create(session: Session, values: Mapping[str, Any], owner: str, now: datetim
     """owner: of the reference. Raises Invalid, Taken."""
     _check_times(values["starts_at"], values["ends_at"], values, now)
     mailing = Mailing(**values, reference_owner=owner)
-    with unique({"mailings_reference_key": taken("mailing", "reference")}):
+    with unique("mailing", "reference"):
         session.add(mailing)
         session.flush()
     return mailing
@@ -102,7 +95,7 @@ def change(session: Session, mailing: Mailing, values: Mapping[str, Any], owner:
     for name in changed:
         setattr(mailing, name, values[name])
     mailing.revision += 1
-    with unique({"mailings_reference_key": taken("mailing", "reference")}):
+    with unique("mailing", "reference"):
         session.flush()
     return changed
 

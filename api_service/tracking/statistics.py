@@ -15,6 +15,7 @@ from api_service.web.page import PageSchema, Part
 from api_service.web.parts import working
 from api_service.web.problems import NotFound
 from api_service.web.schema import described, enumerated
+from api_service.web.work import moment
 from shared.domain.mailing import MailingState, mailing_state
 from shared.domain.message import Error, MessageState
 from shared.ledger.figures import read_errors, read_repeated, read_totals
@@ -166,7 +167,7 @@ class GeneralStatistics(MethodView):
             totals = read_totals(session.connection())
             listing = mailings.list_part(session, query["part"], {})
             figures = mailings.figures(session, listing.rows)
-            now = mailings.moment(session)
+            now = moment(session.connection())
         shown = [
             {
                 "mailing_id": row.id,
@@ -213,7 +214,7 @@ class DetailStatistics(MethodView):
             errors = read_errors(session.connection(), mailing_id)
             repeated = read_repeated(session.connection(), mailing_id)
             messages = store.list_messages(session, mailing, status, figures, query["part"])
-            state = mailing_state(mailing, mailings.moment(session))
+            state = mailing_state(mailing, moment(session.connection()))
         view = {
             "mailing_id": mailing_id,
             "state": state,

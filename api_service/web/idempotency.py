@@ -40,7 +40,7 @@ def once(answering: Callable[[], Response]) -> Response:
     key = given_key()
     if key is None:
         return answering()
-    whose, digest = caller(), _digest()
+    whose, digest = caller(), digest_of(asked().get_data())
     work = working()
     with work.engine.begin() as connection:
         if kept := claim(connection, whose, key, digest):
@@ -128,10 +128,6 @@ def caller() -> str:
     return "" if key is None else key.id
 
 
-def _digest() -> bytes:
-    return digest_of(asked().get_data())
-
-
 class Forgetting:
     """`look` is a chore of every process: what was kept long enough goes."""
 
@@ -143,10 +139,11 @@ class Forgetting:
         """Seldom, and as long as there is more. Raises SQLAlchemyError."""
         if clock.ticks() < self._next_look:
             return
+        self._next_look = clock.ticks() + _SELDOM  # also where it fails: no need to say that every second
         with self._engine.begin() as connection:
             gone = connection.execute(_FORGET, {"hours": KEPT, "most": _AT_ONCE}).rowcount
-        if gone < _AT_ONCE:
-            self._next_look = clock.ticks() + _SELDOM
+        if gone == _AT_ONCE:
+            self._next_look = 0.0
 
 
 # The lock is taken before the row is looked for, so a row without an answer belongs to nobody who still works: a

@@ -30,10 +30,7 @@ class Match:
             raise Invalid({"If-Match": [sentence]}, place="headers")
         return Match(frozenset(_ONE.findall(header)))
 
-    def has(self, revision: int) -> bool:
-        return self.tags is None or etag(revision) in self.tags
-
     def check(self, revision: int) -> None:
         """Raises Changed."""
-        if not self.has(revision):
+        if self.tags is not None and etag(revision) not in self.tags:
             raise Changed(f"It has been changed: its revision is {revision}.", ETag=etag(revision))

@@ -1,6 +1,6 @@
 """What others call a thing in their own systems: `reference`, which no two things of one owner share."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,17 +29,14 @@ class Reference(Text):
 
 
 @contextmanager
-def unique(others: Mapping[str, Taken]) -> Iterator[None]:
-    """Only the constraint can tell, because another request may be storing the same value right now. others: what to
-    raise, by constraint. Raises these."""
+def unique(thing: str, *fields: str) -> Iterator[None]:
+    """For what stores these fields of a thing, each with a constraint `<thing>s_<field>_key`. Only that can tell,
+    because another request may be storing the same value right now. Raises Taken."""
     try:
         yield
     except IntegrityError as error:
-        name = str(error.orig.diag.constraint_name) if isinstance(error.orig, UniqueViolation) else ""
-        if name not in others:
-            raise
-        raise others[name] from error
-
-
-def taken(thing: str, field: str) -> Taken:
-    return Taken(f"Another {thing} has this {field}.", {field: [f"Belongs to another {thing}."]})
+        name = error.orig.diag.constraint_name if isinstance(error.orig, UniqueViolation) else None
+        for field in fields:
+            if name == f"{thing}s_{field}_key":
+                raise Taken(f"Another {thing} has this {field}.", {field: [f"Belongs to another {thing}."]}) from error
+        raise

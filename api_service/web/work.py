@@ -22,6 +22,16 @@ from shared.ledger.entries import Entries
 from shared.ledger.slot import Slot
 
 
+def moment(connection: Connection) -> datetime:
+    """What the database's clock shows. What may be done with a mailing, and what is said of it, goes by that clock, as
+    its sending does; asked for after the row was locked, since the wait for a lock takes time, too."""
+    shown: datetime = connection.execute(_MOMENT).scalar_one()
+    return shown
+
+
+_MOMENT = select(func.clock_timestamp())
+
+
 class Act:
     """A transaction under way, and what is to go with its commit."""
 
@@ -38,12 +48,6 @@ class Act:
         if self._session is None:
             self._session = Session(self.connection, expire_on_commit=False)
         return self._session
-
-    def moment(self) -> datetime:
-        """What the database's clock shows. What may be done with a mailing, and what is said of it, goes by that clock,
-        as its sending does; asked for after the row was locked, since the wait for a lock takes time, too."""
-        shown: datetime = self.connection.execute(select(func.clock_timestamp())).scalar_one()
-        return shown
 
     def expect(self, revision: int) -> None:
         """What is about to be changed has this one. Raises Changed where whoever asks has seen another."""
@@ -124,8 +128,9 @@ class Work:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session for reading. Rows can be used afterwards."""
-        with self.engine.begin() as connection, Session(connection, expire_on_commit=False) as session:
+        """A session for reading, in which every query sees what is committed by then: in a transaction it would as
+        well, and cost two round trips more. Rows can be used afterwards."""
+        with one_statement(self.engine) as connection, Session(connection, expire_on_commit=False) as session:
             yield session
 
     @contextmanager

@@ -160,8 +160,8 @@ def _refuse_pooler(connection: Any, _record: ConnectionPoolEntry) -> None:
 
 @contextmanager
 def one_statement(engine: Engine) -> Iterator[Connection]:
-    """A connection for one statement that is a transaction by itself: two round trips fewer than in one that is begun
-    and committed.
+    """A connection for one statement that is a transaction by itself, or for some of which each is: two round trips
+    fewer than in one that is begun and committed.
 
     psycopg2 is told so directly. SQLAlchemy's isolation level AUTOCOMMIT names the usual level when it goes back to it,
     as any other does, and what has been named psycopg2 has to tell the server: a round trip of its own.

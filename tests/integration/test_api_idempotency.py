@@ -12,8 +12,10 @@ import requests
 from sqlalchemy import Engine, text
 
 from api_service.web.idempotency import Forgetting
+from api_service.web.key import Scope
 from sandbox.processes import Processes
 from tests.services.api import Answer, Api, Json, mailing
+from tests.services.locked_server import bearer, make_key
 from tests.services.superuser import superuser
 
 ANNA = {"phone": "79123456789"}
@@ -95,6 +97,18 @@ def test_while_the_first_is_under_way_the_others_are_told_so(api: Api) -> None:
         connection.commit()
         assert first.result(30).status == 201
     assert keyed(api, "k").status == 201
+
+
+def test_each_api_key_has_keys_of_its_own(engine: Engine) -> None:
+    """What one caller was answered is never given to another."""
+    api, anna, boris = Api(engine, auth=True), make_key(engine, Scope.WRITE), make_key(engine, Scope.WRITE)
+    phones = {anna: "79123456789", boris: "79260000000"}
+    for _ in range(2):
+        for token, phone in phones.items():
+            headers = {"Idempotency-Key": "k", **bearer(token)}
+            answer = api("POST", "/clients/", {"phone": phone}, headers=headers)
+            assert (answer.status, answer.json["phone"]) == (201, phone)
+    assert api.execute("select count(*) from clients") == 2
 
 
 def test_old_answers_are_forgotten(api: Api) -> None:

@@ -1,6 +1,5 @@
 """A change is made to what whoever asks has seen: `revision`, `ETag`, `If-Match`."""
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -82,21 +81,21 @@ def test_what_a_condition_may_look_like(api: Api, tag: str, status: int) -> None
 
 @pytest.mark.parametrize("path", ["/clients/", "/mailings/"])
 def test_of_two_changes_at_once_one_is_made(api: Api, path: str) -> None:
-    """Both have seen the same. Somebody who holds the row lets them in at the same moment."""
+    """Both have seen the same. Somebody holds the row until both wait for it."""
     things = {one: (body, change) for one, body, change in THINGS}
     body, change = things[path]
     one = f"{path}{api.make(path, body)['id']}/"
     (name,) = change
-    both_wait = threading.Barrier(3)
+    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
 
     def send(value: str) -> int:
-        both_wait.wait()
         return tagged(api, "PATCH", one, '"1"', {name: value}).status
 
     with ThreadPoolExecutor(2) as pool, api.engine.begin() as connection:
         connection.execute(text(f"select 1 from {path.strip('/')} for update"))
         answers = [pool.submit(send, value) for value in ("a", "b")]
-        both_wait.wait()
+        while api.execute(waiting) < 2:
+            assert not any(answer.done() for answer in answers)
         connection.commit()
         assert sorted(answer.result(30) for answer in answers) == [200, 412]
     assert api.get(one)["revision"] == 2
