@@ -87,9 +87,9 @@ class Look:
 
 def look(connection: Connection) -> Look:
     """In the caller's transaction, whose moment it is about: no start falls between the two questions."""
-    now = ticks()
     mailings, seconds = due_mailings(connection), until_next_start(connection)
-    return Look(mailings, None if seconds is None else now + seconds)
+    # By the clock after the answer: whoever comes a moment early finds nothing, and sleeps once more.
+    return Look(mailings, None if seconds is None else ticks() + seconds)
 
 
 CHEAP = 0.02
