@@ -65,3 +65,16 @@ def test_nobody_comes_before_the_next_start(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(walk, "until_next_start", passes(0.01, 1.0))
     found = walk.look(None)  # type: ignore[arg-type]
     assert found.next_start is not None and 100.05 + 1.0 <= found.next_start <= 100.06 + 1.0
+
+
+def test_a_single_look_that_costs_much_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(walk, "ticks", lambda: clock[0])
+    looker = Walk()
+    for cost in (CHEAP / 10, 10 * CHEAP, CHEAP / 10, 10 * CHEAP):
+        looker.look(Acts(clock, cost))  # type: ignore[arg-type]
+        assert looker.has_looked
+    looker.look(Acts(clock, 10 * CHEAP))  # type: ignore[arg-type]
+    assert looker.has_looked, "the second in a row"
+    looker.look(Acts(clock, CHEAP))  # type: ignore[arg-type]
+    assert not looker.has_looked
