@@ -93,8 +93,8 @@ def look(connection: Connection) -> Look:
 
 
 CHEAP = 0.02
-"""Seconds that a look may take in every step. It takes one or two thousandths, unless thousands of mailings are due. One
-that takes longer once says that the machine is busy; two in a row say that there is much to see."""
+"""Seconds that a look may take in every step. It takes one or two thousandths, unless thousands of mailings are due. A
+single one that takes longer says that the machine is busy; two in a row say that there is much to see."""
 
 SHARE, LATEST = 0.1, 1.0
 """Else, the part of the time that looks may take, and the seconds after which there is one in any case."""

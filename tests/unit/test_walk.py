@@ -64,7 +64,8 @@ def test_nobody_comes_before_the_next_start(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(walk, "due_mailings", passes(0.05, ()))
     monkeypatch.setattr(walk, "until_next_start", passes(0.01, 1.0))
     found = walk.look(None)  # type: ignore[arg-type]
-    assert found.next_start is not None and 100.05 + 1.0 <= found.next_start <= 100.06 + 1.0
+    assert found.next_start is not None
+    assert 100.05 + 1.0 <= found.next_start <= 100.06 + 1.0
 
 
 def test_a_single_look_that_costs_much_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
