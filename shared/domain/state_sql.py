@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from shared.domain.message import (
     FINAL_STATES,
     HELD_STATES,
-    OPEN_STATES,
     RARE_STATES,
     WAITING_STATES,
     MessageState,
@@ -20,7 +19,6 @@ def names(states: Iterable[MessageState]) -> str:
 
 IS_WAITING = f"status in {names(WAITING_STATES)}"
 IS_HELD = f"status in {names(HELD_STATES)}"
-IS_OPEN = f"status in {names(OPEN_STATES)}"
 IS_FINAL = f"status in {names(FINAL_STATES)}"
 IS_RARE = f"status in {names(RARE_STATES)}"
 
