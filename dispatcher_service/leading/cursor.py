@@ -11,6 +11,8 @@ was published in the last seconds. What they find has waited no longer than that
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import inf
+from typing import NamedTuple
 
 from shared.domain.due import Group, Position
 
@@ -28,13 +30,23 @@ SETTLED = 1.0
 """Seconds after which an id that was published, and that somebody asks to be looked at, is published again."""
 
 
+class _Published(NamedTuple):
+    """due_at: by the database's clock. at: when it was published, in ticks."""
+
+    due_at: datetime | None
+    at: float
+
+
+_NEVER = _Published(None, inf)
+
+
 class Cursor:
     """Of one lane of a mailing."""
 
     def __init__(self) -> None:
         self._position: Position | None = None
-        self._published: dict[int, datetime] = {}  # when each was due that was published lately, by id
-        self._batches: deque[tuple[float, Group]] = deque()  # the same, the oldest first
+        self._published: dict[int, _Published] = {}  # lately, by id
+        self._batches: deque[tuple[_Published, Sequence[int]]] = deque()  # the same, the oldest first
         self._read_at: datetime | None = None
         self._looked_at: datetime | None = None  # the database's time at the last look
         self._next_look = 0.0
@@ -43,10 +55,10 @@ class Cursor:
 
     def begin(self, ticks: float) -> Position | None:
         """Behind what to read now; None: from the start."""
-        while self._batches and self._batches[0][0] <= ticks - REMEMBERED:
-            _, group = self._batches.popleft()
-            for message_id in group.ids:
-                if self._published.get(message_id) == group.due_at:
+        while self._batches and self._batches[0][0].at <= ticks - REMEMBERED:
+            published, ids = self._batches.popleft()
+            for message_id in ids:
+                if self._published.get(message_id) is published:
                     del self._published[message_id]
         if ticks >= self._next_restart:
             self._position = None
@@ -73,11 +85,13 @@ class Cursor:
         """
         fresh = []
         for group in groups:
-            ids = [message_id for message_id in group.ids if self._published.get(message_id) != group.due_at]
+            due_at, known = group.due_at, self._published.get
+            ids = [message_id for message_id in group.ids if known(message_id, _NEVER).due_at != due_at]
             if ids:
-                fresh.append(Group(group.due_at, ids))
-                self._published.update(dict.fromkeys(ids, group.due_at))
-                self._batches.append((ticks, fresh[-1]))
+                fresh.append(Group(due_at, ids))
+                published = _Published(due_at, ticks)
+                self._published.update(dict.fromkeys(ids, published))
+                self._batches.append((published, ids))
         if groups:
             self._position = Position(groups[-1].due_at, groups[-1].ids[-1])
         if self._read_at and now < self._read_at:  # the clock went back: what is due now lies before the cursor
@@ -96,9 +110,8 @@ class Cursor:
     def wake(self, message_ids: Sequence[int], ticks: float) -> None:
         """These are worth a look now, those of them that were published more than a moment ago included."""
         self._rests_until = 0.0
-        settled = {
-            message_id for at, group in self._batches if at <= ticks - SETTLED for message_id in group.ids
-        }.intersection(message_ids)  # fmt: skip
+        known = self._published.get
+        settled = [message_id for message_id in message_ids if known(message_id, _NEVER).at <= ticks - SETTLED]
         for message_id in settled:
             self._published.pop(message_id, None)
         if settled:

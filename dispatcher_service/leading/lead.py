@@ -204,7 +204,7 @@ class Leader:
     def _pause(self, acts: Isolation, found: Look, next_look: float | None) -> float:
         """Seconds until the next step, unless one of the threads says before that there is something to do."""
         moments = [self._idle_pause]
-        if found.next_start is not None:
+        if found.next_start is not None and next_look is None:  # else that look will see what starts before it
             moments.append(found.next_start - ticks())
         moments += [seconds for seconds in (acts.until_next_try(), next_look) if seconds is not None]
         return max(BUSY_PAUSE, min(moments))

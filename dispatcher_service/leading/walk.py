@@ -87,13 +87,14 @@ class Look:
 
 def look(connection: Connection) -> Look:
     """In the caller's transaction, whose moment it is about: no start falls between the two questions."""
-    now = ticks()
     mailings, seconds = due_mailings(connection), until_next_start(connection)
-    return Look(mailings, None if seconds is None else now + seconds)
+    # By the clock after the answer: whoever comes a moment early finds nothing, and sleeps once more.
+    return Look(mailings, None if seconds is None else ticks() + seconds)
 
 
 CHEAP = 0.02
-"""Seconds that a look may take in every step. It takes one or two thousandths, unless thousands of mailings are due."""
+"""Seconds that a look may take in every step. It takes one or two thousandths, unless thousands of mailings are due. A
+single one that takes longer says that the machine is busy; two in a row say that there is much to see."""
 
 SHARE, LATEST = 0.1, 1.0
 """Else, the part of the time that looks may take, and the seconds after which there is one in any case."""
@@ -106,6 +107,7 @@ class Walk:
     def __init__(self) -> None:
         self._last = Look()
         self._next_at = 0.0
+        self._cost = 0.0  # of the last look, in seconds
         self._is_owed = False
         self.has_looked = False
         """Whether `look` gave what it saw at that moment, and not what it had seen before, or nothing."""
@@ -117,7 +119,8 @@ class Walk:
         since = ticks()
         found = acts.run("walk", None, lambda connection, _: look(connection))
         self._last, self.has_looked = found or Look(), found is not None
-        cost = ticks() - since
+        before, self._cost = self._cost, ticks() - since
+        cost = min(before, self._cost)
         self._next_at = ticks() + min(cost / SHARE, LATEST) if cost > CHEAP else 0.0
         return self._last
 

@@ -4,7 +4,7 @@
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -19,6 +19,8 @@ WAITED_LONG = 3.0
 
 OUTDATED = 10.0
 """Seconds after which a job is let go unread: by then the leader publishes anew what nobody has claimed."""
+
+_NO_LIMITS: Mapping[int, int] = {}
 
 
 @dataclass(slots=True, eq=False)
@@ -79,20 +81,25 @@ class InHand:
                 held.pieces.clear()
         self._held.append(new)
 
-    def pick(self, room: int, now: float) -> list[Pick]:
-        """What to claim now, at most so many ids; they still wait.
+    def pick(self, room: int, now: float, most: Mapping[int, int] = _NO_LIMITS) -> list[Pick]:
+        """What to claim now, at most so many ids; they still wait. most: of these mailings no more than so many.
 
         The most urgent mailing first, and of one mailing the oldest job; but before all what has waited for long. So
         what is urgent passes by what is not, and nothing is passed by for ever.
         """
         picks: list[Pick] = []
+        left = dict(most)
         pieces = [piece for held in self._held for piece in held.pieces if piece.message_ids]
         pieces.sort(key=lambda piece: (now - piece.job.since < WAITED_LONG, piece.urgency, piece.job.since))
         for piece in pieces:
             if room <= 0:
                 break
-            picks.append(Pick(piece, list(islice(piece.message_ids, room))))
-            room -= len(picks[-1].message_ids)
+            ids = list(islice(piece.message_ids, min(room, left.get(piece.mailing_id, room))))
+            if ids:
+                picks.append(Pick(piece, ids))
+                room -= len(ids)
+            if piece.mailing_id in left:
+                left[piece.mailing_id] -= len(ids)
         return picks
 
     def take(self, picks: Sequence[Pick], begun: int) -> None:

@@ -216,17 +216,19 @@ class Recorder:
         if picks and self._sender.is_probing and (probe := find_probe(connection, self._last_probed)):
             self._last_probed = probe.mailing_id
             return [], {probe.mailing_id: [probe.message_id]}
-        room = self._standing.room(connection, _by_mailing(picks))
-        left, decided = dict(room.some), []
-        for pick in picks:
-            mailing_id, ids = pick.piece.mailing_id, pick.message_ids
-            if mailing_id in left:
-                ids = ids[: left[mailing_id]]
-                left[mailing_id] -= len(ids)
-            if ids:
-                decided.append(Pick(pick.piece, ids))
-        # What there is no room for at all waits no more: it is published again when it may be claimed.
-        return decided, _by_mailing(pick for pick in decided if pick.piece.mailing_id not in room.none)
+        # What a mailing has no room for leaves its place to others in hand, of which it is to be asked as well.
+        wanted, asked = sum(len(pick.message_ids) for pick in picks), set[int]()
+        some: dict[int, int] = {}
+        none: set[int] = set()
+        while new := _by_mailing(picks).keys() - asked:
+            asked |= new
+            room = self._standing.room(connection, new)
+            none.update(room.none)
+            if room.some:
+                some |= room.some
+                picks = self._in_hand.pick(wanted, ticks(), some)
+        # What is to have nothing at all waits no more: it is published again when it may be claimed.
+        return list(picks), _by_mailing(pick for pick in picks if pick.piece.mailing_id not in none)
 
     def _room(self) -> int:
         """How many messages the sender has room for."""

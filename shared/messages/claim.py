@@ -50,9 +50,8 @@ class Claimed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """id: the fencing token. now: the database's clock at the claim."""
+    """now: the database's clock at the claim."""
 
-    id: int
     now: datetime
     messages: Sequence[Claimed]
 
@@ -73,7 +72,7 @@ def claim_messages(
     mailings = {row.id: row for row in connection.execute(_MAILINGS, {"mailing_ids": list(message_ids)})}
     if not mailings:
         return None
-    first = next(iter(mailings.values()))
+    now = next(iter(mailings.values())).now
     claimed: list[Claimed] = []
     for group in _groups(mailings.values()):
         ids = sorted({message_id for mailing in group for message_id in message_ids[mailing.id]})
@@ -82,7 +81,7 @@ def claim_messages(
             _put_off(connection, entries, group, ids)
         _enter(entries, rows)
         claimed += _claimed({mailing.id: mailing for mailing in group}, rows)
-    return Claim(first.claim_id, first.now, claimed)
+    return Claim(now, claimed)
 
 
 # `claims` gives every claim a number of its own, the fencing token: a result is recorded only while the row carries it.

@@ -11,9 +11,10 @@ from shared.messages.parts import Place, place_of
 
 def find_waiting(connection: Connection, places: Iterable[Place]) -> Mapping[int, bool]:
     """The mailings that have messages which wait, and whether the first of them is due."""
-    by_part = defaultdict(list)
+    by_part: dict[int, list[int]] = defaultdict(list)
     for mailing_id, part in places:
-        by_part[part].append(mailing_id)
+        if part is not None:
+            by_part[part].append(mailing_id)
     waiting: dict[int, bool] = {}
     for part, mailing_ids in by_part.items():
         for mailing_id, is_due in connection.execute(_WAITING, {"part": part, "mailing_ids": mailing_ids}):

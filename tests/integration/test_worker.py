@@ -19,7 +19,7 @@ import requests
 from sqlalchemy import Engine, event, text
 
 from dispatcher_service.leading.lead import Leader
-from dispatcher_service.pipeline.in_hand import PREFETCH, Held
+from dispatcher_service.pipeline.in_hand import OUTDATED, PREFETCH, Held
 from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending.pace import FIRST_CALLS
 from sandbox.processes import Processes
@@ -32,7 +32,9 @@ from shared.broker.table import TableBroker
 from shared.clock import ticks
 from shared.database.engine import make_engine
 from shared.domain.job import DispatchJob, Piece, Urgency
-from shared.domain.retry import RetryPolicy
+from shared.domain.message import MessageState
+from shared.domain.retry import Finish, RetryPolicy
+from shared.domain.standing import MOST_OPEN
 from shared.messages.follow import follow_phone
 from tests.services.books import Books
 from tests.services.superuser import superuser_alone
@@ -160,6 +162,23 @@ def test_a_job_is_sent_recorded_and_acked(
     assert_once(simulator, ids)
     rows = books.run("select attempts, error, due_at, sent_at is not null as dated from messages group by 1, 2, 3, 4")
     assert [tuple(row) for row in rows] == [(1, None, None, True)]
+
+
+def test_a_mailing_that_may_have_no_more_calls_open_keeps_no_other_one_waiting(
+    books: Books, session: Session, simulator: Simulator, database_url: str
+) -> None:
+    """Nothing of it was accepted yet, and another dispatcher has as many calls open as there may be."""
+    other, others = books.launched(10)
+    unproven, ids = books.launched(MOST_OPEN + 90)  # to the ten as well
+    open_calls = books.claim(unproven, ids[:MOST_OPEN])
+    with Dispatcher(database_url, simulator):
+        publish(session, unproven, ids[MOST_OPEN:])
+        publish(session, other, others)
+        wait_until(lambda: books.states(other) == {"sent": 10}, seconds=OUTDATED / 2)
+        assert books.states(unproven) == {"sending": MOST_OPEN, "pending": 100}
+        books.record(Finish(MessageState.SENT), open_calls)
+        books.prove(unproven)
+        wait_until(settled(books, unproven, sent=MOST_OPEN + 100))
 
 
 def test_what_nothing_more_will_join_is_recorded_at_once(

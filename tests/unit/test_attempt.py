@@ -43,7 +43,7 @@ def test_the_clock_goes_both_ways(seconds: float, since: float) -> None:
 
 def test_times_are_on_our_own_clock() -> None:
     since = ticks()
-    attempt = only(Claim(7, NOW, [claimed(left=3600, window=60)]), since, lease=30)
+    attempt = only(Claim(NOW, [claimed(left=3600, window=60)]), since, lease=30)
     assert attempt.not_before == since
     assert attempt.deadline == pytest.approx(since + 60)
     assert attempt.lease_until == pytest.approx(since + 30)
@@ -52,12 +52,12 @@ def test_times_are_on_our_own_clock() -> None:
 
 def test_it_is_not_begun_at_or_after_the_deadline() -> None:
     since = ticks()
-    attempt = only(Claim(7, NOW, [claimed(left=0.1)]), since)
+    attempt = only(Claim(NOW, [claimed(left=0.1)]), since)
     assert attempt.start_by == attempt.deadline == pytest.approx(since + 0.1)
 
 
 def test_a_claim_that_took_long_still_leaves_time_to_start() -> None:
-    attempt = only(Claim(7, NOW, [claimed()]), since=ticks() - 10)
+    attempt = only(Claim(NOW, [claimed()]), since=ticks() - 10)
     assert attempt.start_by > ticks()
     assert attempt.lease_until < ticks() + 30
 
@@ -65,7 +65,7 @@ def test_a_claim_that_took_long_still_leaves_time_to_start() -> None:
 def test_a_limit_gives_each_message_its_moment() -> None:
     since = ticks()
     moments = [since + 3.0 + number / 10 for number in range(5)]
-    made = attempts(Claim(7, NOW, [claimed(number) for number in range(1, 6)]), since, 30.0, moments)
+    made = attempts(Claim(NOW, [claimed(number) for number in range(1, 6)]), since, 30.0, moments)
     assert [attempt.message.id for attempt in made] == [1, 2, 3, 4, 5]
     assert [attempt.not_before for attempt in made] == moments
     assert [attempt.start_by - attempt.not_before for attempt in made] == pytest.approx([STALE] * 5)

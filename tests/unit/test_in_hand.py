@@ -43,6 +43,17 @@ def test_the_oldest_job_of_a_mailing_is_picked_first_and_no_more_than_there_is_r
     assert picked(in_hand, 0) == []
 
 
+def test_what_a_mailing_has_no_room_for_leaves_its_place_to_others() -> None:
+    in_hand = holding(job(1, piece(1, 11, 12, 13), piece(2, 21, 22)), job(2, piece(1, 14), piece(3, 31), since=0.1))
+
+    def picked(most: dict[int, int]) -> list[list[int]]:
+        return [list(pick.message_ids) for pick in in_hand.pick(4, 1.0, most)]
+
+    assert picked({}) == [[11, 12, 13], [21]]
+    assert picked({1: 2}) == [[11, 12], [21, 22]]
+    assert picked({1: 0, 2: 1}) == [[21], [31]]
+
+
 def test_the_most_urgent_mailing_passes_by() -> None:
     """First by its class, then by its end."""
     in_hand = holding(

@@ -47,3 +47,35 @@ def test_looks_that_cost_much_are_seldom(
         clock[0] += 0.01
     assert acts.looks == pytest.approx(looks, rel=0.2)
     assert longest <= LATEST + 0.02
+
+
+def test_nobody_comes_before_the_next_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it took to find what is due, and the answer to come."""
+    clock = [100.0]
+
+    def passes(seconds: float, answer: Any) -> Callable[[Any], Any]:
+        def ask(_connection: Any) -> Any:
+            clock[0] += seconds
+            return answer
+
+        return ask
+
+    monkeypatch.setattr(walk, "ticks", lambda: clock[0])
+    monkeypatch.setattr(walk, "due_mailings", passes(0.05, ()))
+    monkeypatch.setattr(walk, "until_next_start", passes(0.01, 1.0))
+    found = walk.look(None)  # type: ignore[arg-type]
+    assert found.next_start is not None
+    assert 100.05 + 1.0 <= found.next_start <= 100.06 + 1.0
+
+
+def test_a_single_look_that_costs_much_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(walk, "ticks", lambda: clock[0])
+    looker = Walk()
+    for cost in (CHEAP / 10, 10 * CHEAP, CHEAP / 10, 10 * CHEAP):
+        looker.look(Acts(clock, cost))  # type: ignore[arg-type]
+        assert looker.has_looked
+    looker.look(Acts(clock, 10 * CHEAP))  # type: ignore[arg-type]
+    assert looker.has_looked, "the second in a row"
+    looker.look(Acts(clock, CHEAP))  # type: ignore[arg-type]
+    assert not looker.has_looked
