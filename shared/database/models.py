@@ -78,9 +78,13 @@ class Import(Base):
     """A file of clients on its way into the directory. Every batch counts its lines here, in its own transaction."""
 
     __tablename__ = "imports"
+    __table_args__ = (Index("imports_running_idx", "id", postgresql_where=text("ended_at is null")),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     name: Mapped[str] = mapped_column(String(64), server_default="")  # given by whoever sends it
+    # For the audit (`shared.audit.Actor`), which is told when it has ended. None: begun before that was kept.
+    by: Mapped[str | None] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(64))
     started_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     heard_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())  # of the process that reads it
     ended_at: Mapped[datetime | None] = mapped_column(Timestamp)
