@@ -12,6 +12,8 @@ import psycopg2
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared.database.question import ask
+
 
 class IdsBehind(psycopg2.OperationalError):
     """As if the database were away: whoever meets it tries again later, when somebody has set the ids ahead."""
@@ -41,10 +43,7 @@ class GivenIds:
 
     def check(self, connection: Any, _record: object = None) -> None:
         """Of a new connection of psycopg2. Raises IdsBehind where its database would give ids again."""
-        with connection.cursor() as cursor:
-            cursor.execute(_LAST)
-            ((last,),) = cursor.fetchall()
-        connection.rollback()
+        (last,) = ask(connection, _LAST)
         if why := self.why_behind(last):
             raise IdsBehind(why)
 
