@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import Engine, text
 from shared.database.parts import make_part
 from shared.messages.find import find_message, read_history
 from tests.services.books import SENT, Books
+from tests.services.leading import wait_until
 from tests.services.older_schema import before_parts, upgrade
 
 _numbers = itertools.count(1)
@@ -121,3 +123,16 @@ def test_who_was_stopped_in_the_middle_begins_again(old: Engine, made: str) -> N
     assert invalid == 0
     assert books.run("select count(*) from messages where part = 1") == [(11,)]
     assert sorted(books.due(RUNNING)) == [3, 4, 5, 7]
+
+
+def test_what_is_launched_while_it_begins_is_not_taken_for_nothing(old: Engine) -> None:
+    """By a process that was forgotten when all were stopped."""
+    books = Books(old)
+    upgrading = threading.Thread(target=upgrade, args=(old,))
+    with old.connect() as forgotten:
+        forgotten.execute(text("insert into messages (mailing_id, client_id, status) values (1, 1, 'sent')"))
+        upgrading.start()
+        wait_until(lambda: books.run("select from pg_stat_activity where wait_event_type = 'Lock'"))
+        forgotten.commit()
+    upgrading.join(60)
+    assert [tuple(row) for row in books.run("select mailing_id, part from messages")] == [(1, 1)]
