@@ -147,16 +147,17 @@ class Publisher:
         self._log.warning("feeder_lost_broker", error=str(error), again_in=round(pause, 1))
 
     def _look(self, session: Session) -> float:
-        """Finds out how much room there is; seconds until the next look."""
+        """Finds out how much room there is; seconds until the next look. What the last one found may be used
+        meanwhile."""
         with self._lock:
             if self._is_feeding or self._handed:
                 return 0.0  # what is on its way now would not be counted
-            self._room = 0
+            before = self._room
         depth = session.depth(topology.DISPATCH)
         metrics.BACKLOG.set(depth)
         with self._lock:
-            self._room = self._backlog.room(depth, ticks())
-        if self._room and self._is_wanted:
+            self._room += self._backlog.room(depth, ticks()) - before  # less what was handed over since
+        if self._room > 0 and self._is_wanted:
             self._wake_leader()
             return LATEST  # so long it has to make use of it
         return self._pause()
