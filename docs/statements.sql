@@ -794,9 +794,15 @@ held_until = now() + least(:first * power(2, s.holds), :longest) * interval '1 s
 where coalesce(s.held_until <= now(), true)
 returning s.mailing_id, cast(extract(epoch from s.held_until - now()) as float) as seconds;
 
--- shared.standing._TRUSTED
-select mailing_id from mailing_standings
-where mailing_id = any(:mailing_ids) and proven_at is not null and holds = 0;
+-- shared.standing._ASK
+with asked as materialized (
+    select id, exists (
+        select from mailing_standings where mailing_id = id and proven_at is not null and holds = 0) as is_trusted
+    from unnest(cast(:mailing_ids as bigint[])) as asked (id)
+)
+select id, is_trusted,
+case when not is_trusted then pg_try_advisory_xact_lock(hashtext('standing'), hashint8(id)) end as is_ours
+from asked;
 
 -- shared.standing._ROOM
 select m.id, exists (
