@@ -123,8 +123,9 @@ def ask(connection: Connection, mailing_ids: Collection[int]) -> Asked:
 
 _ASK = text("""
     with asked as materialized (
-        select id, exists (
-            select from mailing_standings where mailing_id = id and proven_at is not null and holds = 0) as is_trusted
+        select id, coalesce((
+            select proven_at is not null and holds = 0 from mailing_standings where mailing_id = id
+        ), false) as is_trusted
         from unnest(cast(:mailing_ids as bigint[])) as asked (id)
     )
     select id, is_trusted,
@@ -146,10 +147,11 @@ def is_blocked(mailing: str) -> str:
 
     After a halt the refusals count no more.
     """
-    return f"""exists (
-        select from mailing_standings s where s.mailing_id = {mailing}.id and (
-            s.held_until > now()
-            or s.proven_at is null and s.refusals >= {REFUSALS} and {mailing}.halted_at is null))"""
+    # Not `exists`, which where many are asked for reads all that there are.
+    return f"""coalesce((
+        select s.held_until > now()
+            or s.proven_at is null and s.refusals >= {REFUSALS} and {mailing}.halted_at is null
+        from mailing_standings s where s.mailing_id = {mailing}.id), false)"""
 
 
 _ROOM = text(f"""
