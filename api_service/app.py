@@ -17,6 +17,7 @@ from api_service.access.keyring import Keyring
 from api_service.access.last_use import LastUse
 from api_service.directory import clients, imports
 from api_service.directory.importer import AT_A_TIME, Importer
+from api_service.directory.progress import Silence
 from api_service.mailings import controls, mailings
 from api_service.operations import audit, health
 from api_service.operations.probe import Probe
@@ -77,7 +78,7 @@ def create_app(
     watch = Watch(keyring) if keyring else None
     if chores:
         of_keys = [watch.look, last_use.write, expiry.look] if watch else []
-        keep_doing([log.flush, Forgetting(behind).look, *of_keys])
+        keep_doing([log.flush, Forgetting(behind).look, Silence(behind).look, *of_keys])
     middleware.register(app, log)
     door.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch)
     answers.register(app, log)

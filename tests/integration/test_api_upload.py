@@ -15,6 +15,7 @@ import requests
 from sqlalchemy import Engine, text
 
 from api_service.directory import importer
+from api_service.directory.progress import Silence
 from api_service.web import upload
 from notification_client import ApiClient
 from sandbox.processes import Processes
@@ -144,7 +145,7 @@ def test_memory_does_not_grow_with_the_file(client: ApiClient, server: Server) -
 
 
 def test_a_worker_that_is_killed_leaves_whole_batches(client: ApiClient, server: Server, books_engine: Engine) -> None:
-    """And the same file completes it."""
+    """And the same file completes it. Somebody else gives the audit its line, once."""
 
     def file() -> Iterator[bytes]:
         yield HEAD + phones(0, 25_000)
@@ -154,11 +155,21 @@ def test_a_worker_that_is_killed_leaves_whole_batches(client: ApiClient, server:
         until(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE)
         yield phones(25_000, 40_000)
 
+    headers = CSV | {"X-Request-ID": "killed-1"}
     with pytest.raises(requests.RequestException):
-        requests.post(f"{server.url}/clients/import/?name=killed", data=file(), headers=CSV, timeout=30)
+        requests.post(f"{server.url}/clients/import/?name=killed", data=file(), headers=headers, timeout=30)
     client.wait_until_ready(20)
     left = client.client_import(1)
     assert 10_000 <= left["lines"] == left["created"] == stored(books_engine) < 40_000
+    with books_engine.begin() as connection:
+        connection.execute(text("update imports set heard_at = now() - interval '3 min'"))
+    for _ in range(2):
+        Silence(books_engine).look()
+    told = requests.get(f"{server.url}/audit/?action=import&thing_id=1&page_size=100", timeout=30).json()
+    [line] = [one for one in told if one["request_id"] == "killed-1"]
+    assert (line["by"], line["thing"]) == ("anybody", "clients")
+    assert line["after"]["created"] == left["created"]
+    assert line["after"]["failure"] == client.client_import(1)["failure"] == "The process that read it is gone."
     whole = iter([HEAD + phones(0, 25_000), phones(25_000, 40_000)])
     again = requests.post(f"{server.url}/clients/import/", data=whole, headers=CSV, timeout=60).json()
     assert (again["created"], again["updated"]) == (40_000 - left["lines"], left["lines"])
