@@ -11,10 +11,10 @@ from prometheus_client import REGISTRY
 from sqlalchemy import Connection, make_url
 
 from dispatcher_service.leading import feed, launch, lead
-from dispatcher_service.leading.launch import Launcher
 from dispatcher_service.leading.chores import all_chores, rescue_leases
 from dispatcher_service.leading.cursor import REMEMBERED
 from dispatcher_service.leading.isolation import LONGEST_PAUSE
+from dispatcher_service.leading.launch import Launcher
 from dispatcher_service.leading.lease_guard import LeaseGuard
 from dispatcher_service.leading.settled_ids import SettledIds
 from shared.broker.base import Broker
