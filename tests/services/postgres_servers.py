@@ -57,11 +57,7 @@ class PostgresServer:
         given = [f"-c{name}={value}" for name, value in {**_OPTIONS, **options}.items()]
         command = [str(self._programs.directory / "postgres"), "-D", str(self._data), "-p", str(self._port), *given]
         self._process = ServerProcess(command, self._directory / "log", user=self._user)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if self._process.has_ended or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL did not start:\n{self._process.said()}")
-            time.sleep(0.05)
+        self._process.wait_until(lambda: takes_connections(self.url()), START_SECONDS)
 
     def kill(self) -> None:
         """All of its processes at once, as when the machine is lost. Twice is harmless."""
@@ -103,13 +99,6 @@ class PostgresServer:
     def _data(self) -> Path:
         return self._directory / "data"
 
-    def _answers(self) -> bool:
-        try:
-            self.ask("select 1")
-        except psycopg2.OperationalError:
-            return False
-        return True
-
     def _run(self, name: str, *arguments: str) -> None:
         subprocess.run(
             [str(self._programs.directory / name), *arguments],
@@ -122,6 +111,14 @@ class PostgresServer:
             group=self._user.gid if self._user else None,
             extra_groups=[] if self._user else None,
         )
+
+
+def takes_connections(url: str) -> bool:
+    try:
+        with closing(psycopg2.connect(url, connect_timeout=5)):
+            return True
+    except psycopg2.OperationalError:
+        return False
 
 
 @contextmanager
