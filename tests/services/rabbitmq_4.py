@@ -5,6 +5,7 @@ this machine's processes, network and temporary directory; what is mounted for t
 them.
 """
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,7 +16,7 @@ from tests.services.rabbitmq import NoRabbitMQ
 from tests.services.server_process import program
 
 TREE = Path(__file__).parents[2] / ".local" / "debian-13"
-SUITE = "trixie"
+DEBIAN, SUITE = 13, "trixie"
 MAKING_SECONDS = 900
 
 _SCRIPT = """#!/bin/sh
@@ -26,6 +27,13 @@ exec unshare --mount sh -ec '
     exec chroot "$0" /usr/lib/rabbitmq/bin/{name} "$@"
 ' {tree} "$@"
 """
+
+
+def is_installed() -> bool:
+    """Whether it is what Debian's package of this machine has."""
+    release = Path("/etc/os-release")
+    version = re.search(r'^VERSION_ID="?(\d+)', release.read_text("utf-8"), re.MULTILINE) if release.exists() else None
+    return bool(version and int(version[1]) >= DEBIAN)
 
 
 def server_program() -> Path:
