@@ -113,8 +113,8 @@ def test_a_part_is_on_its_way_out_meanwhile(run_system: RunSystem, rabbitmq_url:
 def test_an_asynchronous_standby_is_told_what_it_has_not_got(
     run_system: RunSystem, rabbitmq_url: str, dies: bool
 ) -> None:
-    """Its commits are a second behind when the primary is lost. Of what the provider took in that second the
-    dispatchers that called know. Nobody is lost, and what comes again is what a dispatcher knew that is gone as well."""
+    """Its commits are a second behind when the primary is lost. What the provider took in that second the dispatchers
+    know that called. Nobody is lost, and what comes again is what one knew that is gone as well."""
     with primary_and_standby(is_synchronous=False) as (primary, standby):
         system = start(run_system, primary, standby, rabbitmq_url)
         system.fill(CLIENTS)
