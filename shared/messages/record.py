@@ -41,6 +41,11 @@ class Verdict(NamedTuple):
         return Error.PROVIDER_DOWN
 
     @property
+    def is_of_call(self) -> bool:
+        """Whether there was one."""
+        return self.error is not None or not isinstance(self.decision, HandBack)
+
+    @property
     def leaves_attempt(self) -> bool:
         """Whether the table of attempts gets a row: of what was spent in vain, or ended the message in vain."""
         return self.error is not None and (self.is_spent or isinstance(self.decision, Finish))
