@@ -85,6 +85,15 @@ class PostgresServer:
                 cursor.execute(statement)
                 return cursor.fetchall() if cursor.description else []
 
+    def cpu_seconds(self) -> float:
+        """Of all its processes since its start."""
+        first, *others = self._processes()
+        used = sum(first.cpu_times()[:4])  # with those of its children that have ended
+        for process in others:
+            with suppress(psutil.NoSuchProcess):
+                used += sum(process.cpu_times()[:2])
+        return used
+
     def _processes(self) -> list[psutil.Process]:
         """The first one, then those that it has started."""
         first = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
