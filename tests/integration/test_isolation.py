@@ -14,6 +14,7 @@ from dispatcher_service.leading import feed, launch, lead
 from dispatcher_service.leading.chores import all_chores, rescue_leases
 from dispatcher_service.leading.cursor import REMEMBERED
 from dispatcher_service.leading.isolation import LONGEST_PAUSE
+from dispatcher_service.leading.launch import Launcher
 from dispatcher_service.leading.lease_guard import LeaseGuard
 from dispatcher_service.leading.settled_ids import SettledIds
 from shared.broker.base import Broker
@@ -389,6 +390,6 @@ def test_every_chore_says_when_it_was_last_done(books: Books, start: Start) -> N
             chore.name
             for chore in all_chores(10, LeaseGuard(60), lambda _: None, HOUR, ids=SettledIds(int), remember=int)
         ),
-        launch.NAME,
+        Launcher.name,
     ]:
         wait_until(lambda: metric("feeder_chore_last_run_seconds", chore=chore) > began)  # noqa: B023 (at once)
