@@ -224,9 +224,8 @@ def _said(path: Path) -> Iterator[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     prose = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        is_said = isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in prose
-        if is_said and _NAMES.search(node.value):
-            yield node.value
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from [node.value] if node not in prose and _NAMES.search(node.value) else []
 
 
 def test_who_asks_without_statements_of_their_own_is_known() -> None:
