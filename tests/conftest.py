@@ -26,8 +26,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("bounded by examples")  # a busy machine is no failure
 
 _WITHOUT_THE_DISK = ("fsync", "full_page_writes")
-"""The data need not outlive a crash of the machine. That of the server's processes they do. A new database takes a tenth
-of the time."""
+"""The data need not outlive a crash of the machine; one of the server's processes they do. So a new database takes a
+tenth of the time."""
 
 _numbers = itertools.count(1)
 

@@ -55,7 +55,7 @@ def test_dispatchers_whose_own_clocks_are_wrong(start_system: StartSystem, broke
         ports = {free_port(): processes for processes in (one_with_it, other_with_it)}
         for port, processes in ports.items():
             deployment.start_dispatcher(processes, {**system.env, "METRICS_PORT": str(port)})
-        lasts = patience(4)
+        lasts = min(patience(4), 20)
         clients = int(500 * lasts)  # more than can be sent
         flight = Flight(system, clients, starts=2, lasts=lasts, send_window=window)
         mailing = system.api.mailing(flight.mailing_id)
@@ -118,7 +118,7 @@ def test_the_edge_of_a_window(
     """Nothing arrives while it is closed, and at its opening everything goes out."""
     change = datetime.fromisoformat(moment)
     timed.simulator.set_faults(Faults() if opens else steady(40, CALLS))
-    before = patience(2.5)
+    before = min(patience(2.5), 15)
     clients = int(80 * before)  # so many can be sent meanwhile where nothing else is done
     clock.set(change - before * SECOND)
     flight = Flight(timed, clients, timezone=zone, lasts=20 * 3600, send_window=window)
