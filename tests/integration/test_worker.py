@@ -38,7 +38,7 @@ from shared.domain.standing import MOST_OPEN
 from shared.messages.follow import follow_phone
 from tests.services.books import Books
 from tests.services.superuser import superuser_alone
-from tests.services.waiting import wait_until
+from tests.services.waiting import patience, wait_until
 
 pytest_plugins = ("tests.services.provider",)
 
@@ -339,7 +339,7 @@ def killing(books: Books, *names: str) -> Iterator[None]:
         number = 0
         while number < 10 or not stop.is_set():
             number += 1
-            time.sleep(0.15)
+            time.sleep(patience(0.15))  # on a busy machine it takes longer to connect, and to do something then
             books.run(
                 "select pg_terminate_backend(pid) from pg_stat_activity"
                 " where datname = current_database() and application_name = any(:names)",
