@@ -224,8 +224,9 @@ def _said(path: Path) -> Iterator[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     prose = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        is_said = isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in prose
-        if is_said and _NAMES.search(node.value):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node in prose:
+            continue
+        if _NAMES.search(node.value):
             yield node.value
 
 

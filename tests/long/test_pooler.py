@@ -92,9 +92,9 @@ class _Slow(io.BytesIO):
         self._ask: Callable[[], object] | None = ask
 
     def read(self, size: int | None = -1) -> bytes:
-        if self.tell() and self._ask:
+        if self.tell() and (ask := self._ask):
             time.sleep(3 * SHORT)
-            self._ask, ask = None, self._ask
+            self._ask = None
             ask()
         return super().read(min(size, 128 * 1024) if size and size > 0 else 128 * 1024)
 
