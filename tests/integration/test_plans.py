@@ -224,8 +224,10 @@ def _said(path: Path) -> Iterator[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     prose = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield from [node.value] if node not in prose and _NAMES.search(node.value) else []
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node in prose:
+            continue
+        if _NAMES.search(node.value):
+            yield node.value
 
 
 def test_who_asks_without_statements_of_their_own_is_known() -> None:
