@@ -439,7 +439,7 @@ def test_calls_that_hang_do_not_stop_the_others(
         hung = simulator.summary().faults["hang"]
         wait_until(settled(books, mailing_id, sent=1000))
     assert hung > 50
-    assert took < 10
+    assert took < min(patience(10), 18)
     assert simulator.summary().overlapping == 0
     assert simulator.summary().resent == 0
 
