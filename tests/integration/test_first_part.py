@@ -11,8 +11,8 @@ from sqlalchemy import Engine, text
 from shared.database.parts import make_part
 from shared.messages.find import find_message, read_history
 from tests.services.books import SENT, Books
-from tests.services.leading import wait_until
 from tests.services.older_schema import before_parts, upgrade
+from tests.services.waiting import wait_until
 
 _numbers = itertools.count(1)
 

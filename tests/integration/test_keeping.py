@@ -36,7 +36,8 @@ from shared.retention.__main__ import main as command
 from tests.services.api import Api
 from tests.services.books import SENT, Books
 from tests.services.keeping import age, close_part, finished, part_of, parts, standing, tables
-from tests.services.leading import LADDER, wait_until
+from tests.services.leading import LADDER
+from tests.services.waiting import wait_until
 
 KEPT = Retention(90)
 

@@ -15,8 +15,8 @@ from sqlalchemy import Engine, make_url, text
 
 from shared import migrate
 from shared.database import schema
-from tests.services.leading import wait_until
 from tests.services.superuser import superuser
+from tests.services.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 

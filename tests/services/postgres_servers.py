@@ -59,11 +59,7 @@ class PostgresServer:
         given = [f"-c{name}={value}" for name, value in {**_OPTIONS, **options}.items()]
         command = [str(self._programs.directory / "postgres"), "-D", str(self._data), "-p", str(self._port), *given]
         self._process = ServerProcess(command, self._directory / "log", user=self._user)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if self._process.has_ended or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL did not start:\n{self._process.said()}")
-            time.sleep(0.05)
+        self._process.wait_until(lambda: takes_connections(self.url()), START_SECONDS)
 
     def kill(self) -> None:
         """All of its processes at once, as when the machine is lost. Twice is harmless."""
@@ -87,6 +83,15 @@ class PostgresServer:
                 cursor.execute(statement)
                 return cursor.fetchall() if cursor.description else []
 
+    def cpu_seconds(self) -> float:
+        """Of all its processes since its start."""
+        first, *others = self._processes()
+        used = sum(first.cpu_times()[:4])  # with those of its children that have ended
+        for process in others:
+            with suppress(psutil.NoSuchProcess):
+                used += sum(process.cpu_times()[:2])
+        return used
+
     def _processes(self) -> list[psutil.Process]:
         """The first one, then those that it has started."""
         first = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
@@ -95,13 +100,6 @@ class PostgresServer:
     @property
     def _data(self) -> Path:
         return self._directory / "data"
-
-    def _answers(self) -> bool:
-        try:
-            self.ask("select 1")
-        except psycopg2.OperationalError:
-            return False
-        return True
 
     def _run(self, name: str, *arguments: str) -> None:
         subprocess.run(
@@ -129,6 +127,14 @@ def programs_of(major: int) -> Programs:
     if not (directory / "postgres").exists():
         debian.install(f"postgresql-{major}")
     return replace(embedded, directory=directory)
+
+
+def takes_connections(url: str) -> bool:
+    try:
+        with closing(psycopg2.connect(url, connect_timeout=5)):
+            return True
+    except psycopg2.OperationalError:
+        return False
 
 
 @contextmanager
