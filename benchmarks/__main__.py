@@ -15,11 +15,14 @@ from benchmarks import machine, plots, services, table
 from benchmarks.figure import Report
 from benchmarks.scale import FULL, SMALL, TINY
 from benchmarks.scenarios import (
+    crowd,
     directory,
     fairness,
     growth,
     latency,
     launch,
+    limited,
+    outage,
     reading,
     slow_provider,
     throughput,
@@ -35,6 +38,9 @@ SCENARIOS = {
     "latency": latency.measure,
     "slow-provider": slow_provider.measure,
     "fairness": fairness.measure,
+    "crowd": crowd.measure,
+    "limited": limited.measure,
+    "outage": outage.measure,
     "launch": launch.measure,
     "reading": reading.measure,
     "directory": directory.measure,

@@ -1,7 +1,7 @@
 """The service under test: API and dispatchers as processes, and a mailing through them."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -56,9 +56,13 @@ class Deployment:
 
     def wait(self, condition: str, mailing_id: int, limit: float = LIMIT) -> None:
         """Until an SQL condition on the mailing's row holds. Raises TooSlow."""
-        end = time.monotonic() + limit
+        self.wait_all(condition, [mailing_id], limit)
+
+    def wait_all(self, condition: str, mailing_ids: Sequence[int], limit: float = LIMIT) -> None:
+        """Until it holds for all of these. Raises TooSlow."""
+        end, ids = time.monotonic() + limit, list(mailing_ids)
         with asking(self.database_url) as ask:
-            while not ask(f"select {condition} from mailings g where id = %s", mailing_id)[0][0]:
+            while not ask(f"select bool_and({condition}) from mailings g where id = any(%s)", ids)[0][0]:
                 if time.monotonic() > end:
                     raise TooSlow(f"After {limit:g} s a mailing was not there yet: {condition}.")
                 time.sleep(0.1)
@@ -74,6 +78,9 @@ class Deployment:
         [(messages, ended)] = query(self.database_url, _SENT, mailing_id)
         [(waits,)] = query(self.database_url, _WAITS, started, mailing_id)
         return Run(messages, ended - started, cpu, self.memory(), tuple(waits))
+
+    def cancel(self, mailing_id: int) -> None:
+        self._client.cancel(mailing_id)
 
     def memory(self) -> float:
         return usage.peak_memory(self._pids["dispatcher"])
