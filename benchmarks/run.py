@@ -29,13 +29,14 @@ class TooSlow(Exception):
 class Run:
     """One mailing. messages: whose status was written. seconds: from the creation to the last of them. cpu: seconds by
     process, children included. memory: the peak resident set of a dispatcher, in MB. waits: seconds from the creation
-    until a message was sent, at p50, p95 and p99."""
+    until a message was sent, at p50, p95 and p99. wal: bytes."""
 
     messages: int
     seconds: float
     cpu: Mapping[str, float] = field(default_factory=dict)
     memory: float = 0.0
     waits: tuple[float, ...] = ()
+    wal: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -71,13 +72,15 @@ class Deployment:
         """Creates a mailing and returns when all of it is sent. services: whose CPU is of interest, too."""
         pids = {**self._pids, **{name: [pid] for name, pid in (services or {}).items()}}
         before = {name: usage.cpu(roots) for name, roots in pids.items()}
+        [(written,)] = query(self.database_url, "select pg_current_wal_lsn()")
         started = time.time()
         mailing_id = self.create(tag)
         self.wait("finished_at is not null", mailing_id)
+        [(wal,)] = query(self.database_url, "select (pg_current_wal_lsn() - %s::pg_lsn)::float", written)
         cpu = {name: usage.cpu(roots) - before[name] for name, roots in pids.items()}
         [(messages, ended)] = query(self.database_url, _SENT, mailing_id)
         [(waits,)] = query(self.database_url, _WAITS, started, mailing_id)
-        return Run(messages, ended - started, cpu, self.memory(), tuple(waits))
+        return Run(messages, ended - started, cpu, self.memory(), tuple(waits), wal)
 
     def cancel(self, mailing_id: int) -> None:
         self._client.cancel(mailing_id)
