@@ -36,17 +36,19 @@ class Waiting:
 @dataclass(slots=True, eq=False)
 class Held:
     """A job that was received. since: when. read_at: as the job has it. begun: how many messages the sender has had to
-    begin, of all that it was ever offered, before the calls of this job have begun."""
+    begin, of all that it was ever offered, before the calls of this job have begun. size: messages that it came with.
+    """
 
     delivery: Delivery
     since: float
     read_at: float
     pieces: list[Waiting]
     begun: int = 0
+    size: int = 0
 
     @classmethod
     def of(cls, delivery: Delivery, job: DispatchJob, now: float) -> "Held":
-        held = cls(delivery, now, job.read_at, [])
+        held = cls(delivery, now, job.read_at, [], size=job.size)
         held.pieces = [Waiting(held, one.mailing_id, one.urgency, deque(one.message_ids)) for one in job]
         return held
 
@@ -73,6 +75,11 @@ class InHand:
     @property
     def is_empty(self) -> bool:
         return not self._held
+
+    @property
+    def job(self) -> int:
+        """How many messages the largest job in hand came with."""
+        return max((held.size for held in self._held), default=0)
 
     def hold(self, new: Held) -> None:
         """A job that came again, as all do when their session is lost, takes the place of the one in hand."""

@@ -247,7 +247,8 @@ class Recorder:
         """How many of these messages may be claimed by the limits. What is claimed can go out within half a second."""
         if self._allowance.asks(ticks()):
             with one_statement(self._engine) as connection:
-                reserved = reserve(connection, self._limits, wanted)
+                worth = self._allowance.worth(wanted, self._in_hand.job, min(self._limits.values()))
+                reserved = reserve(connection, self._limits, worth)
             self._allowance.got(*reserved, ticks())
         return min(wanted, self._allowance.left(ticks()))
 
