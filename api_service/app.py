@@ -16,7 +16,7 @@ from api_service.access.expiry import Expiry
 from api_service.access.keyring import Keyring
 from api_service.access.last_use import LastUse
 from api_service.directory import clients, imports
-from api_service.directory.importer import AT_A_TIME, Importer
+from api_service.directory.importer import Importer
 from api_service.directory.progress import Silence
 from api_service.mailings import controls, mailings
 from api_service.operations import audit, health
@@ -44,6 +44,7 @@ def create_app(
     announcer: Announcer,
     probes: dict[str, Probe],
     *,
+    direct: Engine | None = None,
     default_timezone: str = "UTC",
     auth: bool = False,
     rate: int = 0,
@@ -54,6 +55,7 @@ def create_app(
     """A new application.
 
     Args:
+        direct: another one, for what needs a session of its own (`shared.database.access`).
         auth: whether requests need a key.
         rate: how many requests a second one key may make; 0: no limit.
         threads: on which requests are answered in this process.
@@ -66,6 +68,7 @@ def create_app(
     sessions = sessionmaker(engine, expire_on_commit=False)
     app.extensions["parts"] = Parts(
         engine=engine,
+        direct=direct or engine,
         announcer=announcer,
         default_timezone=default_timezone,
         slot=Slot("api"),
@@ -109,12 +112,13 @@ def deployed(
         threads: on which requests are answered in this process.
         log: that of this process.
     """
-    engine = database.engine("api", pool_size=threads + AT_A_TIME)  # an import under a key holds one more
+    engine = database.engine("api", pool_size=threads)
     for_probe = database.engine("api-probe", pool_size=1, statement_timeout=2.0)
     return create_app(
         engine,
         announcer,
         probes(for_probe, broker),
+        direct=database.direct_engine("api-files", pool_size=threads),
         default_timezone=settings.default_timezone,
         auth=settings.api_auth,
         rate=settings.api_rate,

@@ -94,7 +94,7 @@ class Services:
         return make_url(self._database_url).set(database=name).render_as_string(hide_password=False)
 
     def _is_there(self, name: str) -> bool:
-        return bool(query(self._database_url, "select from pg_database where datname = %s", name))
+        return bool(query(self._database_url, "select 1 from pg_database where datname = %s", name))
 
     def remove_others(self) -> None:
         """What an earlier run left here and did not mean to."""

@@ -386,6 +386,18 @@ with moved as (
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
 from moved group by mailing_id, quarter;
 
+-- shared.messages.remember._CLAIM_ANEW
+with job as materialized (
+    select m.id, m.status, job.claim_id
+    from unnest(cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:calls as integer[]))
+    as job (id, claim_id, calls)
+    cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
+    where m.status in ('pending', 'retrying') and m.calls <= job.calls
+)
+update messages m set status = 'sending', claim_id = job.claim_id, due_at = now()
+from job where m.part = :part and m.id = job.id
+returning m.mailing_id, m.id, job.status as before;
+
 -- shared.messages.rescue._IN_ORDER
 set local enable_bitmapscan = off;
 

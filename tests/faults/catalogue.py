@@ -18,8 +18,9 @@ from sandbox.processes import Processes
 from sandbox.simulator.faults import Fault, Faults
 from sandbox.simulator.outage import Mode
 from shared.broker.topology import DISPATCH
-from tests.faults.stage import Stage, patience
+from tests.faults.stage import Stage
 from tests.services.rabbitmq import Private
+from tests.services.waiting import patience
 from tests.services.wall_clock import WallClock
 
 POISON = "poison"

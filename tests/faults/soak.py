@@ -26,11 +26,12 @@ from tests.e2e.conftest import running
 from tests.e2e.system import Place
 from tests.faults.catalogue import CATALOGUE, KEPT_DAYS, RATES, STEADY, Scene
 from tests.faults.memory import Course, Memory
-from tests.faults.stage import DISPATCHER, HEALTHY_WITHIN, Accounts, Fault, Stage, every, patience
+from tests.faults.stage import DISPATCHER, HEALTHY_WITHIN, Accounts, Fault, Stage, every
 from tests.faults.users import ALL, CLIENTS, FEW, MANY, POISONED, Kind, Users
 from tests.faults.witness import Witness
 from tests.services.rabbitmq import Private
 from tests.services.rabbitmq import running as running_rabbitmq
+from tests.services.waiting import patience
 from tests.services.wall_clock import WallClock
 
 WINDOW = 2.0

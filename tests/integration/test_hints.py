@@ -24,7 +24,7 @@ from shared.messages.hints import RECHECK, mend_hints, settle_hints
 from shared.messages.record import Verdict, record_verdicts
 from shared.messages.retime import retime_messages
 from tests.services.books import HOUR, LEASE, SENT, Books
-from tests.services.leading import wait_until
+from tests.services.waiting import wait_until
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from shared.messages.record import Verdict, record_verdicts
 from shared.messages.rescue import Lost, find_lost, rescue_messages
 from shared.messages.retime import retime_messages
 from tests.services.books import FAILED, HOUR, LEASE, MINUTE, SECOND, SENT, Books
+from tests.services.waiting import wait_until
 
 
 def local_time(timezone: str, offset: timedelta) -> str:
@@ -42,14 +43,6 @@ def closed_window(timezone: str = "Europe/Moscow") -> tuple[str, str]:
 
 def open_window(timezone: str = "Europe/Moscow") -> tuple[str, str]:
     return local_time(timezone, -HOUR), local_time(timezone, HOUR)
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return value
 
 
 # ---------------------------------------------------------------- launch

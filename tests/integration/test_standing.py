@@ -17,7 +17,8 @@ from shared.messages.record import Verdict, record_verdicts
 from shared.messages.wake import wake_waiting
 from shared.standing import Halt, Refused, Room
 from tests.services.books import HOUR, MINUTE, SECOND, Books
-from tests.services.leading import Start, wait_until
+from tests.services.leading import Start
+from tests.services.waiting import wait_until
 
 
 def room(books: Books, *mailing_ids: int) -> Room:
