@@ -116,7 +116,7 @@ class InHand:
                 pick.piece.message_ids.popleft()
             pick.piece.job.begun = begun
 
-    def let_go(self, begun: int, clock: float | None) -> Sequence[Delivery]:
+    def let_go(self, begun: int, now: float, clock: float | None) -> Sequence[Delivery]:
         """Jobs that are to be acked: those whose last call has begun, as from the claim on it is the lease that guards
         a message and not the job, and those that are outdated.
 
@@ -125,7 +125,7 @@ class InHand:
         """
         done = []
         for held in self._held:
-            if clock is not None and clock - held.read_at > OUTDATED:
+            if now - held.since > OUTDATED or (clock is not None and clock - held.read_at > OUTDATED):
                 held.pieces.clear()
             if not held.waiting and held.begun <= begun:
                 done.append(held)
