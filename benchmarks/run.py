@@ -64,9 +64,6 @@ class Deployment:
         made = self._client.create_mailing(TEXT, starts_at, starts_at + lasts, tags=tags, send_window=window)
         return int(made["id"])
 
-    def cancel(self, mailing_id: int) -> None:
-        self._client.cancel(mailing_id)
-
     def wait(self, condition: str, mailing_id: int, limit: float = LIMIT) -> None:
         """Until an SQL condition on the mailing's row holds. Raises TooSlow."""
         self.wait_all(condition, [mailing_id], limit)

@@ -21,6 +21,7 @@ from shared.broker.base import Broker
 from shared.broker.rabbitmq import RabbitMQ
 from shared.broker.table import TableBroker
 from shared.domain.job import Piece
+from shared.messages.create import create_messages
 from shared.messages.due import read_due
 from tests.services.books import HOUR, LEASE, MINUTE, Books
 from tests.services.leading import LADDER, Consumer, Start, leaders, mailing
@@ -309,7 +310,7 @@ def test_a_launch_that_loses_its_connection_goes_on_with_the_next(
 ) -> None:
     monkeypatch.setattr(launch, "FIRST_SPAN", 10)
     monkeypatch.setattr(launch, "LONGEST_SPAN", 10)
-    create, slices = launch.create_messages, 0
+    create, slices = create_messages, 0
 
     def create_until_killed(connection: Connection, *more: Any) -> Any:
         nonlocal slices
