@@ -161,13 +161,19 @@ class System:
         directory.fill(self.database_url, clients)
         return clients
 
-    def mail(self, *, starts: float = 0, lasts: float = 600, api: ApiClient | None = None, **more: Any) -> int:
+    def mail(
+        self,
+        *,
+        starts: float = 0,
+        lasts: float = 600,
+        api: ApiClient | None = None,
+        text: str = "The doors open at noon.",
+        **more: Any,
+    ) -> int:
         """A new mailing that starts so many seconds from now; its id. api: another than the system's own. more: as in
         `ApiClient.create_mailing`."""
         starts_at = (self._clock or clock).now() + timedelta(seconds=starts)
-        mailing = (api or self.api).create_mailing(
-            "The doors open at noon.", starts_at, starts_at + _seconds(lasts), **more
-        )
+        mailing = (api or self.api).create_mailing(text, starts_at, starts_at + _seconds(lasts), **more)
         return int(mailing["id"])
 
     # ---------------------------------------------------------------- what they see
