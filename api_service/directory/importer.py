@@ -19,11 +19,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from api_service.directory.progress import found
+from api_service.directory.progress import end, found
 from api_service.web.problems import Problem, TooManyImports
 from api_service.web.refusal import Refusal
 from shared import clock
-from shared.audit import Actor, Change, write
+from shared.audit import Actor
 from shared.database.models import Import
 from shared.metrics import IMPORTED_LINES
 
@@ -70,15 +70,15 @@ class Importer:
         finally:
             self._free.release()
 
-    def begin(self, name: str) -> int:
-        """The id of a new import."""
+    def begin(self, name: str, actor: Actor) -> int:
+        """The id of a new import. Who began it stands in its row, for the audit: this process may not see its end."""
         with self._sessions.begin() as session:
-            one = Import(name=name)
+            one = Import(name=name, by=actor.by, request_id=actor.request_id)
             session.add(one)
             session.flush()
             return one.id
 
-    def take(self, import_id: int, lines: Lines, actor: Actor) -> Import:
+    def take(self, import_id: int, lines: Lines) -> Import:
         """Takes all lines; the row of the import in the end. No transaction is open while the next line is waited for.
 
         Whatever `lines` raises, and SQLAlchemyError, ends it: the import is broken then.
@@ -88,9 +88,9 @@ class Importer:
                 self._store(import_id, batch)
         except BaseException as error:
             with suppress(SQLAlchemyError):  # if it cannot be written, the silence will tell
-                self.end(import_id, actor, failure=_reason(error))
+                self.end(import_id, _reason(error))
             raise
-        return self.end(import_id, actor)
+        return self.end(import_id)
 
     def _store(self, import_id: int, batch: "_Batch") -> None:
         """Nothing of it where the import has been ended meanwhile: its line of the audit has its counts already."""
@@ -124,14 +124,11 @@ class Importer:
             connection.execute(_UPDATE)
         return created
 
-    def end(self, import_id: int, actor: Actor, failure: str | None = None) -> Import:
-        """One that has ended already stays as it ended. All that it did is one line of the audit."""
+    def end(self, import_id: int, failure: str | None = None) -> Import:
+        """One that has ended already stays as it ended."""
         with self._sessions.begin() as session:
             one = found(session, import_id, lock=True)
-            if one.ended_at is None:
-                one.ended_at, one.failure = clock.now(), failure
-                counts = {name: getattr(one, name) for name in ("lines", "created", "updated", "refused", "failure")}
-                write(session.connection(), actor, [Change("import", "clients", import_id, after=counts)])
+            end(session, one, failure)
         return one
 
 
