@@ -59,8 +59,10 @@ class Services:
         keep: the name of a database that the next run finds as this one leaves it, if it keeps anything.
         """
         with ExitStack() as stack:
-            database_url = self._url(keep)
-            if not (keep and self._is_there(keep)):
+            if keep and self._is_there(keep):
+                database_url = self._url(keep)
+                deployment.migrate(self.processes, {"DATABASE_URL": database_url})
+            else:
                 database_url = self._create(self._template(groups) if groups is not None else "", keep)
             if not (keep and self.keeps):
                 stack.callback(self._drop, database_url)
@@ -94,7 +96,7 @@ class Services:
         return make_url(self._database_url).set(database=name).render_as_string(hide_password=False)
 
     def _is_there(self, name: str) -> bool:
-        return bool(query(self._database_url, "select from pg_database where datname = %s", name))
+        return bool(query(self._database_url, "select 1 from pg_database where datname = %s", name))
 
     def remove_others(self) -> None:
         """What an earlier run left here and did not mean to."""

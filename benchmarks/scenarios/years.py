@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from datetime import timedelta
 from statistics import median
+from typing import NamedTuple
 
 import psycopg2
 import requests
 from sqlalchemy import Engine, text
 
-from benchmarks import kept
+from benchmarks import kept, usage
 from benchmarks.figure import Figure, Report, median_of
 from benchmarks.run import WARM_UP, Deployment, Run, deployed
 from benchmarks.scale import Scale
@@ -69,20 +70,23 @@ def _sizes(database_url: str, scale: Scale) -> Iterator[Figure]:
 def _compare(services: Services, empty: Deployment, full: Deployment, times: int) -> Iterator[Figure]:
     """In turn, and each time the other one first: what a machine does beside it comes and goes."""
     runs: dict[Deployment, list[Run]] = {empty: [], full: []}
-    launches: dict[Deployment, list[float]] = {empty: [], full: []}
+    launches: dict[Deployment, list[_Launched]] = {empty: [], full: []}
     logs: dict[Deployment, list[float]] = {empty: [], full: []}
     for turn in range(times):
         for one in (empty, full) if turn % 2 else (full, empty):
-            launches[one].append(_launch(one))
+            launches[one].append(_launch(one, services.pids["postgres"]))
             before = _written(one)
             run = one.send("bench", {"postgres": services.pids["postgres"]})
             logs[one].append((_written(one) - before) / run.messages)
             runs[one].append(run)
     rates = {one: [run.rate for run in some] for one, some in runs.items()}
     costs = {one: [sum(run.cpu.values()) / run.messages * 1e6 for run in some] for one, some in runs.items()}
+    creations = {one: [launch.rate for launch in some] for one, some in launches.items()}
+    creating = {one: [launch.cost for launch in some] for one, some in launches.items()}
     for name, values, unit, least, most in (
         ("messages/s of a new mailing", rates, "1/s", 0.9, None),
-        ("messages created per second", launches, "1/s", 0.9, None),
+        ("messages created per second", creations, "1/s", 0.9, None),
+        ("CPU of PostgreSQL for a message created", creating, "µs", None, 1.1),
         ("log of the database for a message", logs, "bytes", None, 1.1),
         ("CPU for a message", costs, "µs", None, 1.1),
     ):
@@ -92,21 +96,31 @@ def _compare(services: Services, empty: Deployment, full: Deployment, times: int
     yield from _ask(empty, full)
 
 
-def _launch(one: Deployment) -> float:
-    """Messages a second of a mailing to everybody, of whom nobody may be written to now: from its first slice to its
-    last, so that nothing else is in it."""
+class _Launched(NamedTuple):
+    """rate: messages a second. cost: microseconds of PostgreSQL's CPU for each."""
+
+    rate: float
+    cost: float
+
+
+def _launch(one: Deployment, postgres: int) -> _Launched:
+    """A mailing to everybody, of whom nobody may be written to now: from its first slice to its last, so that nothing
+    else is in it."""
     closed = now() + timedelta(minutes=30)  # in every time zone here: they are whole hours apart
     window = (f"{closed:%H:%M}", f"{closed + timedelta(minutes=1):%H:%M}")
     mailing_id = one.create("", window=window)
     with asking(one.database_url) as ask:
         while not (begun := ask(_BEGUN, mailing_id)):
             time.sleep(0.005)
+        spent = usage.cpu([postgres])
         while not (ended := ask(f"{_BEGUN} and launched_at is not null", mailing_id)):
             time.sleep(0.005)
+    spent = usage.cpu([postgres]) - spent
     one.cancel(mailing_id)
     one.wait("finished_at is not null", mailing_id)
-    [(since, some)], [(until, all_of_them)] = begun, ended
-    return float((all_of_them - some) / (until - since))
+    [(since, some)], [(until, audience)] = begun, ended
+    created = audience - some
+    return _Launched(created / (until - since), spent / created * 1e6)
 
 
 _BEGUN = "select extract(epoch from clock_timestamp())::float, audience from mailings where id = %s and audience > 0"

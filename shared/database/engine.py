@@ -248,6 +248,6 @@ def try_lock(connection: Connection, key: int) -> bool:
     return bool(connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": key}))
 
 
-def first_line(error: SQLAlchemyError) -> str:
+def first_line(error: Exception) -> str:
     """What went wrong, without the statement and its values, which SQLAlchemy appends."""
     return str(getattr(error, "orig", None) or error).partition("\n")[0]

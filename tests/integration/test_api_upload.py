@@ -3,8 +3,7 @@
 import json
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,9 @@ from api_service.directory.progress import Silence
 from api_service.web import upload
 from notification_client import ApiClient
 from sandbox.processes import Processes
-from shared import clock
 from tests.services.api import Api
 from tests.services.superuser import superuser
+from tests.services.waiting import wait_until
 
 CSV = {"Content-Type": "text/csv"}
 HEAD = b"phone\n"
@@ -59,21 +58,13 @@ def client(server: Server, books_engine: Engine) -> Iterator[ApiClient]:
         yield client
 
 
-def until(condition: Callable[[], Any]) -> Any:
-    deadline = clock.ticks() + 30
-    while not (found := condition()):
-        assert clock.ticks() < deadline
-        time.sleep(0.02)
-    return found
-
-
 def phones(first: int, last: int) -> bytes:
     return b"".join(b"%d\n" % (79_000_000_000 + number) for number in range(first, last))
 
 
 def running(client: ApiClient, name: str, lines: int) -> dict[str, Any]:
     """The import of that name, once it has taken so many lines."""
-    return dict(until(lambda: next((one for one in client.imports(name) if one["lines"] >= lines), None)))
+    return dict(wait_until(lambda: next((one for one in client.imports(name) if one["lines"] >= lines), None)))
 
 
 def stored(engine: Engine) -> int:
@@ -92,7 +83,7 @@ def test_its_progress_shows_while_it_runs_and_it_holds_no_connection(client: Api
         for number in range(30_000):
             if number == 21_000:
                 seen.append(running(client, "slow", importer.BATCH))
-                until(holds_none)  # it has written what it got, and waits for the rest
+                wait_until(holds_none)  # it has written what it got, and waits for the rest
             yield {"phone": f"7900{number:07}", "tag": "vip"}
 
     answer = client.import_clients(clients(), name="slow")
@@ -152,7 +143,7 @@ def test_a_worker_that_is_killed_leaves_whole_batches(client: ApiClient, server:
         running(client, "killed", 10_000)
         victim = server.worker
         victim.kill()
-        until(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE)
+        wait_until(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE)
         yield phones(25_000, 40_000)
 
     headers = CSV | {"X-Request-ID": "killed-1"}
@@ -211,7 +202,7 @@ def test_an_upload_that_breaks_off(client: ApiClient, server: Server, framing: b
         head = b"POST /clients/import/?name=broken HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/csv\r\n"
         connection.sendall(head + (framing % body if framing.count(b"%") == 1 else framing % (len(body), body)))
         running(client, "broken", 10_000)
-    broken = until(lambda: next((one for one in client.imports("broken") if one["state"] == "broken"), None))
+    broken = wait_until(lambda: next((one for one in client.imports("broken") if one["state"] == "broken"), None))
     assert (broken["failure"], broken["refused"]) == ("The body broke off before its end.", 0)
     assert broken["ended_at"]
 
