@@ -11,7 +11,7 @@ import pytest
 from sandbox.simulator.faults import Faults
 from shared.clock import ticks
 from shared.domain.message import MessageState
-from tests.e2e.system import System, with_status
+from tests.e2e.system import System, is_over, with_status
 from tests.long.conftest import RunSystem, Sendings, now
 from tests.services.postgres_servers import PostgresServer, one_server
 
@@ -135,10 +135,10 @@ def test_they_come_and_go_under_load(
     leader(system)
     stopped_at = now()
     system.api.cancel(mailing_id)
-    messages = system.until_over(mailing_id, within=120)
+    figures = system.until_figures(mailing_id, is_over, "every message in a final state", within=120)
 
-    received = system.received(mailing_id)
-    assert received.keys() == with_status(messages, MessageState.SENT)
+    received = system.simulator.received()  # of the one mailing; to list all of its messages would take minutes
+    assert len(received) == figures["sent"]
     assert {one.count for one in received.values()} == {1}
     sendings = Sendings(system)
     pauses = {
