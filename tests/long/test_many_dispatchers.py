@@ -128,9 +128,9 @@ def test_they_come_and_go_under_load(
         assert [system.processes.wait(name, 60) for name in some] == [0] * len(some)
     leader(system)
     rolled_at = now()
-    for name in system.dispatchers[1:]:
-        system.processes.send(name, signal.SIGTERM)
     stopping = system.dispatchers[1:]
+    for name in stopping:
+        system.processes.send(name, signal.SIGTERM)
     assert [system.processes.wait(name, 60) for name in stopping] == [0] * len(stopping)
     leader(system)
     stopped_at = now()
