@@ -19,7 +19,7 @@ DISPATCHERS = 50
 FEW = 10
 """So many are there before the others come: what one more costs is the difference, by their number."""
 
-TOGETHER = 25
+TOGETHER = 10
 """So many start or stop at a time, as a deployment is rolled."""
 
 RATE, CLIENTS = 40, 30_000
