@@ -6,7 +6,7 @@ from statistics import mean, quantiles
 from typing import NamedTuple
 
 from dispatcher_service.pipeline.allowance import Allowance
-from dispatcher_service.pipeline.in_hand import prefetch
+from dispatcher_service.pipeline.in_hand import PREFETCH
 from shared.rates.limits import SOON
 
 TURN = 0.03  # the recorder looks so often
@@ -40,7 +40,7 @@ def run(rate: float, dispatchers: int, stale: float, random: Random, seconds: fl
         if allowance.asks(now):
             asked += 1
             at, most = max(next_at, now), max(1, int(rate * soon))
-            most = min(most, allowance.worth(prefetch(rate) * job, job, rate))
+            most = min(most, allowance.worth(PREFETCH * job, job, rate))
             if at > now + soon:
                 allowance.got(0, at - now - soon, 1 / rate, now)
             else:

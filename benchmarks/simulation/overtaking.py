@@ -9,7 +9,7 @@ from benchmarks.simulation.limits import CLAIM, TURN
 from dispatcher_service.leading.backlog import AHEAD, LEAST
 from dispatcher_service.leading.jobs import job_size
 from dispatcher_service.pipeline.allowance import Allowance
-from dispatcher_service.pipeline.in_hand import WAITED_LONG, prefetch
+from dispatcher_service.pipeline.in_hand import PREFETCH, WAITED_LONG
 from shared.rates.limits import SOON
 
 LOOK = 0.25  # the leader looks so often how much room there is on the broker
@@ -69,7 +69,7 @@ def run(rate: float, dispatchers: int, random: Random, urgent: int = 20) -> floa
             heapq.heappush(events, (now + LOOK, number))
             continue
         one, turn = crowd[number], TURN
-        one.receive(queue, prefetch(rate), now)
+        one.receive(queue, PREFETCH, now)
         wanted = sum(job.messages for job in one.jobs)
         if wanted and one.allowance.asks(now):
             at, worth = max(next_at, now), one.allowance.worth(wanted, size, rate)

@@ -11,13 +11,8 @@ from itertools import islice
 from shared.broker.base import Delivery
 from shared.domain.job import DispatchJob, Urgency
 
-PREFETCH, FEW = 4, 2
-"""Jobs, each of about a quarter of a second's work. More would be kept from the others. There are few where the rate
-over all dispatchers is low: a job has one message at least, which with many dispatchers is more than a quarter of a
-second's work of one of them."""
-
-LOW_RATE = 200.0
-"""Messages a second, of which one is a quarter of a second's work for each of fifty dispatchers."""
+PREFETCH = 4
+"""Jobs, each of about a quarter of a second's work. More would be kept from the others."""
 
 WAITED_LONG = 3.0
 """Seconds in hand after which a job goes before those that are more urgent."""
@@ -26,11 +21,6 @@ OUTDATED = 10.0
 """Seconds after which a job is let go unread: by then the leader publishes anew what nobody has claimed."""
 
 _NO_LIMITS: Mapping[int, int] = {}
-
-
-def prefetch(rate: float) -> int:
-    """How many jobs a dispatcher has in hand. rate: messages per second over all of them; 0: it is not limited."""
-    return FEW if 0 < rate < LOW_RATE else PREFETCH
 
 
 @dataclass(slots=True, eq=False)

@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from dispatcher_service.pipeline.in_hand import Held
+from dispatcher_service.pipeline.in_hand import PREFETCH, Held
 from dispatcher_service.pipeline.settling import Settlement
 from shared import metrics
 from shared.broker import topology
@@ -22,18 +22,10 @@ class Intake:
     """`run` in a thread of its own. `settle` and `hurry` are for the recorder's thread."""
 
     def __init__(
-        self,
-        broker: Broker,
-        hold: Callable[[Held], None],
-        *,
-        prefetch: int,
-        stopping: threading.Event,
-        closing: threading.Event,
+        self, broker: Broker, hold: Callable[[Held], None], *, stopping: threading.Event, closing: threading.Event
     ) -> None:
-        """hold: takes over each job. prefetch: so many are in hand at the most. stopping: nothing new is taken in.
-        closing: settle what there is, and leave."""
+        """hold: takes over each job. stopping: nothing new is taken in. closing: settle what there is, and leave."""
         self._broker = broker
-        self._prefetch = prefetch
         self._hold = hold
         self._stopping, self._closing = stopping, closing
         self._settlements: deque[Settlement] = deque()  # written by the recorder's thread, read by this one
@@ -63,7 +55,7 @@ class Intake:
 
     def _connect(self, all_is_well: Callable[[], None]) -> None:
         with self._broker.connect() as session:
-            session.subscribe([topology.DISPATCH], self._prefetch)
+            session.subscribe([topology.DISPATCH], PREFETCH)
             self._session = session
             self._log.info("broker_connected")
             all_is_well()

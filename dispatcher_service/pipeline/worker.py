@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine
 
-from dispatcher_service.pipeline.in_hand import Held, prefetch
+from dispatcher_service.pipeline.in_hand import Held
 from dispatcher_service.pipeline.intake import Intake
 from dispatcher_service.pipeline.recorder import Recorder
 from dispatcher_service.sending.attempt import Result
@@ -48,9 +48,7 @@ class Worker:
         self._stopping = threading.Event()  # nothing new is begun
         self._closing = threading.Event()  # everything is recorded: settle and leave
         self.lease = timeout + LEASE_MARGIN
-        self._intake = Intake(
-            broker, self._hold, prefetch=prefetch(rate), stopping=self._stopping, closing=self._closing
-        )
+        self._intake = Intake(broker, self._hold, stopping=self._stopping, closing=self._closing)
         self._sender = Sender(
             provider_url, provider_token, timeout=timeout, concurrency=concurrency, deliver=self._take_results
         )
