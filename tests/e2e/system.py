@@ -195,7 +195,7 @@ class System:
 
     def metric(self, process: str, name: str, **labels: str) -> float:
         """The sum over the samples with that name and those labels."""
-        answer = requests.get(f"http://127.0.0.1:{self._metrics_ports[process]}/metrics", timeout=5)
+        answer = requests.get(f"http://127.0.0.1:{self._metrics_ports[process]}/metrics", timeout=30)
         return sum(
             sample.value
             for family in text_string_to_metric_families(answer.text)

@@ -8,7 +8,7 @@ from tests.e2e.conftest import StartSystem
 TAKES = 50
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("broker", ["rabbitmq"], indirect=True)
 def test_a_provider_that_takes_fifty_a_second_gets_nearly_so_many(start_system: StartSystem, broker: str) -> None:
     """It answers 429 to all others; nothing fails because of that, and few are tried in vain."""

@@ -32,7 +32,7 @@ SHORT = {
 """A lease of 5.5 s; a leader may be silent for 5 s."""
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_leader_is_frozen_for_longer_than_its_leases(start_system: StartSystem, chance: random.Random) -> None:
     """In the middle of sending. The other dispatcher takes the lead, and what the frozen one had."""
     system = start_system("rabbitmq", module=DISPATCHER, **SHORT)

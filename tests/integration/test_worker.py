@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 
@@ -440,7 +441,7 @@ def test_calls_that_hang_do_not_stop_the_others(
         hung = simulator.summary().faults["hang"]
         wait_until(settled(books, mailing_id, sent=1000))
     assert hung > 50
-    assert took < 10
+    assert took < min(patience(10), 18)
     assert simulator.summary().overlapping == 0
     assert simulator.summary().resent == 0
 
@@ -458,7 +459,7 @@ def test_a_result_that_comes_too_late_harms_no_bookkeeping(
     before = held_jobs()
     simulator.set_faults(Faults({Fault.HANG: 1.0}, max_faults_per_id=1))
     mailing_id, ids = books.launched(FIRST_CALLS)
-    with Dispatcher(database_url, simulator, feeds=True, timeout=2.0):
+    with Dispatcher(database_url, simulator, feeds=True, timeout=min(patience(2), 10)):  # meanwhile the lease is lost
         publish(session, mailing_id, ids, chunk=1)
         wait_until(lambda: simulator.summary().received == FIRST_CALLS)
         simulator.set_faults(Faults(latency_ms=1000))
@@ -491,17 +492,20 @@ def times(simulator: Simulator) -> list[float]:
     return sorted({moment for record in simulator.received().values() for moment in (record.first_at, record.last_at)})
 
 
+def before_a_pause(moments: list[float]) -> tuple[list[float], list[float]]:
+    """Those before the first pause of nearly a second, and the others."""
+    number = next((number for number, (one, next_) in enumerate(pairwise(moments), 1) if next_ > one + 0.9), None)
+    return moments[:number], moments[number or len(moments) :]
+
+
 def test_an_outage_spends_few_attempts_and_ends_with_everything_sent(
     books: Books, simulator: Simulator, database_url: str
 ) -> None:
     simulator.outage(Mode.UNAVAILABLE)
     mailing_id, _ = books.launched(400)
     with Dispatcher(database_url, simulator, feeds=True, concurrency=20):
-        wait_until(lambda: simulator.summary().requests)
-        calls = wait_until(lambda: (found := times(simulator))[-1] > found[0] + 3 and found)
         # Those that opened the breaker, and those that were on the wire then; a probe after 1 second, and after 2 more.
-        first = [moment for moment in calls if moment < calls[0] + 0.9]
-        probes = calls[len(first) :]
+        first, probes = wait_until(lambda: len((found := before_a_pause(times(simulator)))[1]) >= 2 and found)
         assert 20 <= len(first) < 40
         assert len(probes) <= 3
         assert probes[1] - probes[0] > 1.9

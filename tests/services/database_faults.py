@@ -98,8 +98,8 @@ class Postgres:
 
 
 _WRITERS = """
-    select pid, coalesce(wait_event, '') in ('WalWriterMain', 'BgwriterMain', 'BgwriterHibernate', 'CheckpointerMain',
-                                             'AutovacuumMain')
+    select pid, coalesce(lower(wait_event), '') in ('walwritermain', 'bgwritermain', 'bgwriterhibernate',
+                                                    'checkpointermain', 'autovacuummain')
     from pg_stat_activity
     where backend_type in ('walwriter', 'background writer', 'checkpointer', 'autovacuum launcher')
 """
