@@ -459,7 +459,7 @@ def test_a_result_that_comes_too_late_harms_no_bookkeeping(
     before = held_jobs()
     simulator.set_faults(Faults({Fault.HANG: 1.0}, max_faults_per_id=1))
     mailing_id, ids = books.launched(FIRST_CALLS)
-    with Dispatcher(database_url, simulator, feeds=True, timeout=min(patience(2), 10)):  # meanwhile the lease is lost
+    with Dispatcher(database_url, simulator, feeds=True, timeout=2.0):
         publish(session, mailing_id, ids, chunk=1)
         wait_until(lambda: simulator.summary().received == FIRST_CALLS)
         simulator.set_faults(Faults(latency_ms=1000))
