@@ -6,7 +6,7 @@ from statistics import median
 from typing import NamedTuple
 
 from benchmarks.figure import Figure, Report, median_of
-from benchmarks.run import WARM_UP, Deployment, deployed
+from benchmarks.run import WARM_UP, deployed
 from benchmarks.scale import Scale
 from benchmarks.services import Services, query
 from shared import clock
@@ -32,14 +32,12 @@ class Sent(NamedTuple):
 
 
 def measure(services: Services, scale: Scale) -> Report:
-    """In turn, in one database."""
+    """In turn, each with a directory of those whom it is for: a launch looks at all of it."""
     count = scale.crowd * PEOPLE
-    groups = WARM_UP | {"few": PEOPLE, "many": count}
     crowds, ones = [], []
-    with services.addresses(groups) as addresses, deployed(services.processes, addresses) as running:
-        for _ in range(ROUNDS):
-            crowds.append(_send(running, "few", scale.crowd))
-            ones.append(_send(running, "many", 1))
+    for _ in range(ROUNDS):
+        crowds.append(_send(services, PEOPLE, scale.crowd))
+        ones.append(_send(services, count, 1))
     return Report(
         f"A crowd: {scale.crowd:,} mailings of {PEOPLE} at once, and one of {count:,}",
         list(_figures(scale.crowd, crowds, ones)),
@@ -57,13 +55,17 @@ def _figures(number: int, crowds: list[Sent], ones: list[Sent]) -> Iterator[Figu
                  most=FIRST_WITHIN if allows else None, spread=(min(firsts), max(firsts)))  # fmt: skip
 
 
-def _send(running: Deployment, tag: str, number: int) -> Sent:
-    """So many mailings that start at the same moment."""
-    starts_at = clock.now() + FAR
-    ids = [running.create(tag, starts_at=starts_at) for _ in range(number)]
-    query(running.database_url, _START, SOON, ids)
-    running.wait_all("finished_at is not null", ids)
-    [(rate, last_first)] = query(running.database_url, _SENT, ids)
+def _send(services: Services, people: int, number: int) -> Sent:
+    """So many mailings to the same people that start at the same moment."""
+    with (
+        services.addresses(WARM_UP | {"people": people}) as addresses,
+        deployed(services.processes, addresses) as running,
+    ):
+        starts_at = clock.now() + FAR
+        ids = [running.create("people", starts_at=starts_at) for _ in range(number)]
+        query(addresses.database_url, _START, SOON, ids)
+        running.wait_all("finished_at is not null", ids)
+        [(rate, last_first)] = query(addresses.database_url, _SENT, ids)
     return Sent(rate, last_first)
 
 

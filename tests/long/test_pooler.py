@@ -75,12 +75,12 @@ def test_everything_works_behind_it(
     system.simulator.set_faults(Faults(latency_ms=50))
     system.fill(CLIENTS)
     mailing_id = system.mail()
-    system.until_sent(mailing_id, CLIENTS // 4)
+    system.until_sent(mailing_id, CLIENTS // 4, within=120)
     leads = [name for name in system.dispatchers if system.metric(name, "feeder_leader")]
     assert len(leads) == 1
     assert system.processes.stop(leads[0]) == 0
 
-    messages = system.until_over(mailing_id, within=60)
+    messages = system.until_over(mailing_id, within=120)
     assert with_status(messages, MessageState.SENT) == messages.keys()
     assert {one.count for one in system.received(mailing_id).values()} == {1}
     assert len([name for name in system.dispatchers if system.metric(name, "feeder_leader")]) == 1
