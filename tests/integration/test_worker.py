@@ -743,7 +743,7 @@ def test_a_setting_that_cannot_be_obeyed_is_named(
     setting: str, value: str, sentence: str, database_url: str, processes: Processes
 ) -> None:
     processes.start("dispatcher", "tests.services.limited", {"DATABASE_URL": database_url, setting: value})
-    assert processes.wait("dispatcher", timeout=20) == 2
+    assert processes.wait("dispatcher", timeout=60) == 2
     assert processes.output("dispatcher") == [sentence]
 
 
