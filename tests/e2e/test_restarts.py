@@ -16,7 +16,7 @@ from tests.services.rabbitmq import Private
 CLIENTS = 2_000
 LATENCY = 0.1
 STEADY = Faults(latency_ms=LATENCY * 1000)
-SLOW = Faults(latency_ms=2000)
+SLOW = Faults(latency_ms=1000)
 """So that a mailing outlives what is done meanwhile, on a busy machine as well."""
 CALLS = 32
 """A dispatcher's, at a time: two of them send 640 messages per second."""
