@@ -4,7 +4,7 @@ Plain values throughout: what COPY, JSON or an answer make of them is their own 
 single line, so that a batch of lines can be counted in the transaction that stores it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 Value = str | int | float | bool
@@ -54,5 +54,5 @@ class ClientFile(NamedTuple):
 
     lines: Iterator[Line]
     columns: tuple[Column, ...] = ()  # none of NDJSON
-    encoding: str = "utf-8"
+    encoding: Callable[[], str] = lambda: "utf-8"  # as far as it has been read: for certain once the lines are through
     separator: str | None = None  # None: NDJSON
