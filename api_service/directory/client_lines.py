@@ -13,10 +13,9 @@ from typing import Any, Protocol
 from marshmallow import ValidationError
 from marshmallow.fields import Field
 
-from api_service.directory.importer import ABSENT, Lines, Row, Wrong
+from api_service.directory.files.lines import ClientFile, Line, Refused, Row
 from api_service.directory.schema import ClientSchema
 from api_service.web import body
-from api_service.web.fields import operator_code
 from api_service.web.problems import Invalid
 
 MAX_LINE = 8 * 1024
@@ -33,52 +32,51 @@ _MAY_BE_EMPTY = frozenset({"phone", "tag"})
 csv.field_size_limit(MAX_LINE)  # else a quote that is never closed takes a hundred thousand characters with it
 
 
-class _Copied(dict[Any, str]):
-    """What COPY takes for a value, made when it is first asked for. Raises ValidationError."""
+class _Checked(dict[Any, str]):
+    """A value as the schema takes it, made when it is first asked for. Raises ValidationError."""
 
     def __init__(self, field: Field[Any]) -> None:
         super().__init__()
         self._field = field
 
     def __missing__(self, value: Any) -> str:
-        text = self._field.deserialize(value).translate(_ESCAPES)
+        taken: str = self._field.deserialize(value)
         if len(self) < _CACHED:
-            self[value] = text
-        return str(text)
-
-
-_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+            self[value] = taken
+        return taken
 
 
 class _Rules:
     """Those of the schema. The schema itself takes long, so it is asked only why a line is wrong."""
 
     def __init__(self) -> None:
-        self._schema = ClientSchema()
+        self._schema = ClientSchema(exclude=["reference"])
         self._phone = self._schema.fields["phone"].deserialize
-        self._copied = {name: _Copied(self._schema.fields[name]) for name in ("operator_code", "tag", "timezone")}
+        self._checked = {name: _Checked(self._schema.fields[name]) for name in ("operator_code", "tag", "timezone")}
+        self._attributes = self._schema.fields["attributes"].deserialize
         self.names = self._schema.load_fields.keys()
 
-    def row(self, number: int, values: Mapping[str, Any]) -> Row | Wrong:
+    def row(self, number: int, values: Mapping[str, Any]) -> Line:
         try:
             phone = self._phone(values["phone"])
             code, tag, zone = (
-                copied[values[name]] if name in values else ABSENT for name, copied in self._copied.items()
+                checked[values[name]] if name in values else None for name, checked in self._checked.items()
             )
+            attributes = self._attributes(values["attributes"]) if "attributes" in values else None
             if values.keys() <= self.names:
-                return str(phone), code, tag, zone, operator_code(phone)
+                return Row(number, str(phone), code, tag, zone, attributes)
         except (KeyError, TypeError, ValidationError):
             pass  # TypeError: a value that is no key of a dictionary is none of ours either
         return _faulty(number, self._schema.validate(values))
 
 
-def read(content_type: str, pieces: Iterable[bytes]) -> Lines:
+def read(content_type: str, pieces: Iterable[bytes]) -> ClientFile:
     """content_type: CSV or NDJSON. Raises Invalid, before the first row, where the file as a whole makes no sense."""
     lines = _physical(pieces)
     first = next(lines, b"").removeprefix(_BOM)
     if not first:
         raise Invalid({"file": ["Is empty."]}, place="body")
-    return _FORMATS[content_type](chain([first], lines))
+    return ClientFile(_FORMATS[content_type](chain([first], lines)))
 
 
 def _physical(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -92,7 +90,7 @@ def _physical(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def _ndjson(lines: Iterable[bytes]) -> Lines:
+def _ndjson(lines: Iterable[bytes]) -> Iterator[Line]:
     rules = _Rules()
     for number, line in enumerate(lines, 1):
         if len(line) > MAX_LINE:
@@ -110,7 +108,7 @@ def _ndjson(lines: Iterable[bytes]) -> Lines:
                 yield rules.row(number, values)
 
 
-def _csv(lines: Iterable[bytes]) -> Lines:
+def _csv(lines: Iterable[bytes]) -> Iterator[Line]:
     """The first line names the columns."""
     reader = csv.reader(map(_text, lines), strict=True)
     try:
@@ -130,7 +128,7 @@ def _faults(names: Sequence[str], known: Container[str]) -> dict[str, list[str]]
     return faults if "phone" in names else faults | {"phone": ["Missing column."]}
 
 
-def _records(reader: "_Reader", names: Sequence[str], rules: _Rules) -> Lines:
+def _records(reader: "_Reader", names: Sequence[str], rules: _Rules) -> Iterator[Line]:
     while True:
         number = reader.line_num + 1  # a quoted cell may go over several lines
         try:
@@ -144,7 +142,7 @@ def _records(reader: "_Reader", names: Sequence[str], rules: _Rules) -> Lines:
             # Nothing but an empty cell can say that there is no value.
             values = {name: cell for name, cell in zip(names, cells, strict=True) if cell or name in _MAY_BE_EMPTY}
             found = rules.row(number, values)
-            yield _wrong(number, _NOT_UTF8) if isinstance(found, Wrong) and _is_not_utf8(cells) else found
+            yield _wrong(number, _NOT_UTF8) if isinstance(found, Refused) and _is_not_utf8(cells) else found
         elif cells == [_TOO_LONG]:
             yield _wrong(number, _TOO_LONG)
         elif cells:
@@ -170,13 +168,13 @@ def _is_not_utf8(cells: Iterable[str]) -> bool:
     return False
 
 
-def _wrong(number: int, reason: str) -> Wrong:
-    return Wrong(number, {"_schema": [reason]})
+def _wrong(number: int, reason: str) -> Refused:
+    return Refused(number, {"_schema": [reason]})
 
 
-def _faulty(number: int, errors: Mapping[str, Any]) -> Wrong:
+def _faulty(number: int, errors: Mapping[str, Any]) -> Refused:
     """With no more than a few of the fields, whose names are anybody's: as text that the database can hold."""
-    return Wrong(number, {_plain(name): sentences for name, sentences in islice(errors.items(), _FIELDS)})
+    return Refused(number, {_plain(name): sentences for name, sentences in islice(errors.items(), _FIELDS)})
 
 
 def _plain(name: str) -> str:
@@ -185,4 +183,4 @@ def _plain(name: str) -> str:
 
 _TOO_LONG = f"Has more than {MAX_LINE // 1024} KiB."
 _NOT_UTF8 = "Is not UTF-8."
-_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Lines]] = {CSV: _csv, NDJSON: _ndjson}
+_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Line]]] = {CSV: _csv, NDJSON: _ndjson}

@@ -5,14 +5,16 @@ from functools import partial
 from itertools import chain
 from typing import Any, cast
 
-from flask import current_app, request
+from flask import Response, current_app, request
 from flask.views import MethodView
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from api_service.directory import client_lines, progress
+from api_service.directory import client_lines, progress, refused_lines
 from api_service.directory.client_lines import CSV, NDJSON
-from api_service.directory.importer import LISTED, Importer
+from api_service.directory.files.lines import EMPTIED
+from api_service.directory.importer import Importer
 from api_service.directory.progress import ImportState
+from api_service.directory.refused_lines import LISTED
 from api_service.web import upload
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.coding import decoded
@@ -25,6 +27,7 @@ from api_service.web.problems import NotFound, WrongType
 from api_service.web.schema import answer, described, enumerated
 from api_service.web.watch import ENDED
 from shared import clock
+from shared.database.models import Import
 
 blueprint = Blueprint("Imports", "Clients by the million, from a file.", "/clients")
 
@@ -46,8 +49,17 @@ _GIVEN = {
     "created": 1,
     "updated": 1,
     "refused": 1,
-    "errors": [{"line": 4, "errors": {"phone": ["Must be 11 digits, the first of them 7."]}}],
+    "errors": [{"line": 4, "errors": {"phone": ["Must be 11 digits, the first of them 7."]}, "value": "8926000"}],
+    "normalised": 0,
+    "emptied": 0,
+    "emptied_values": [],
+    "encoding": "utf-8",
+    "separator": ",",
+    "columns": [{"header": name, "taken_as": name} for name in ("phone", "operator_code", "tag", "timezone")],
 }
+_REFUSED = "\ufeffline,reason,value,phone,operator_code,tag,timezone\r\n" + (
+    '4,"phone: Must be 11 digits, the first of them 7.",8926000,8926000,,,\r\n'
+)
 
 View = dict[str, Any]
 
@@ -57,10 +69,24 @@ class LineErrorSchema(Schema):
     errors = fields.Dict(
         metadata=described("What is wrong with it: lists of sentences by field, `_schema` for the line as a whole.")
     )
+    value = fields.String(metadata=described("The first value that is wrong, or the line; its beginning."))
+
+
+class EmptiedValueSchema(Schema):
+    line = fields.Integer(metadata=described("Its number, counted from 1.", example=3))
+    header = fields.String(metadata=described("Of the column.", example="tag"))
+
+
+class ColumnSchema(Schema):
+    header = fields.String(metadata=described("As it stands in the file.", example="Телефон"))
+    taken_as = fields.String(
+        allow_none=True,
+        metadata=described("The field of a client; `attributes.city`: an attribute; null: nothing.", example="phone"),
+    )
 
 
 class ImportSchema(Schema):
-    id = fields.Integer(metadata=described("Given by the service.", example=1))
+    id = fields.Integer(allow_none=True, metadata=described("Given by the service; null: a rehearsal.", example=1))
     name = fields.String(metadata=described("The one it was given in the query, or empty.", example="crm-2050-01-31"))
     state = fields.Enum(
         ImportState,
@@ -86,7 +112,20 @@ class ImportSchema(Schema):
     refused = fields.Integer(metadata=described("Lines that were not valid.", example=1))
     errors = fields.List(
         fields.Nested(LineErrorSchema),
-        metadata=described(f"The first {LISTED} refused lines; `refused` counts all of them."),
+        metadata=described(
+            f"The first {LISTED} refused lines; `refused` counts all of them, and `/clients/imports/{{id}}/refused/`"
+            " has them."
+        ),
+    )
+    normalised = fields.Integer(metadata=described("Lines with a value that was spelled otherwise than it was taken."))
+    emptied = fields.Integer(metadata=described("Values of taken lines of which nothing that can be seen was left."))
+    emptied_values = fields.List(
+        fields.Nested(EmptiedValueSchema), metadata=described(f"Where the first {EMPTIED} of these stand.")
+    )
+    encoding = fields.String(allow_none=True, metadata=described("In which it was read.", example="utf-8"))
+    separator = fields.String(allow_none=True, metadata=described("Of its cells; null: NDJSON.", example=","))
+    columns = fields.List(
+        fields.Nested(ColumnSchema), metadata=described("What each column was taken for; none of NDJSON.")
     )
 
 
@@ -102,6 +141,15 @@ class ImportQuerySchema(Schema):
     name = ImportName(
         load_default="",
         metadata=described("Any name for this import, at most 64 characters, to find it by while it runs."),
+    )
+    dry_run = fields.Boolean(
+        truthy={"true"},
+        falsy={"false"},
+        load_default=False,
+        metadata=described(
+            "`true`: a rehearsal. The whole file is read, the answer says what an import of it would say, and nothing"
+            " is stored."
+        ),
     )
 
 
@@ -142,12 +190,14 @@ class ImportClients(MethodView):
             pieces = decoded(request, upload.pieces(request), upload.MAX_BYTES)
             if content_type == _ANY:
                 content_type, pieces = _recognised(pieces)
-            lines = client_lines.read(content_type, watch.pieces(pieces) if watch else pieces)
-            import_id, actor = importer.begin(query["name"]), working().actor
+            file = client_lines.read(content_type, watch.pieces(pieces) if watch else pieces)
+            if query["dry_run"]:
+                return progress.shown(importer.rehearse(query["name"], file), clock.now())
+            import_id, actor = importer.begin(query["name"], file), working().actor
             about(import_id=import_id)
             if watch:
                 watch.when_over = partial(importer.end, import_id, actor, ENDED)
-            return progress.shown(importer.take(import_id, lines, actor), clock.now())
+            return progress.shown(importer.take(import_id, file, actor), clock.now())
 
 
 @blueprint.route("/imports/")
@@ -174,6 +224,29 @@ class OneImport(MethodView):
         """
         with working().read() as session:
             return progress.shown(progress.found(session, import_id), clock.now())
+
+
+@blueprint.route("/imports/<id:import_id>/refused/", parameters=[path_id("import_id", "The id of the import.")])
+class RefusedLines(MethodView):
+    @blueprint.operation(
+        "getRefusedLines", answer={"type": "string"}, gives=_REFUSED, content_type=CSV, fails=[NotFound]
+    )
+    def get(self, import_id: int) -> Response:
+        """Look up refused lines
+
+        All of an import, as a CSV file for a spreadsheet: the number of each line, the reason, the value at fault, and
+        its cells as they stood in the file, whose separator it has. A cell that would be a formula begins with an
+        apostrophe. They are kept for 7 days, and of one import up to 64 MiB.
+        """
+        work = working()
+        with work.read() as session:
+            one = progress.found(session, import_id)
+            refused_lines.check_kept(session, one)
+        return Response(refused_lines.as_csv(work, one), content_type=f"{CSV}; charset=utf-8", headers=_as_file(one))
+
+
+def _as_file(one: Import) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="refused-{one.id}.csv"'}
 
 
 def _recognised(pieces: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:

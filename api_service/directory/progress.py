@@ -15,6 +15,9 @@ SILENT = timedelta(minutes=2)
 """Without a sign of life for so long an import is broken: longer than the slowest client that is not given up."""
 
 
+_SHOWN = [column.key for column in Import.__table__.columns if column.key not in ("heard_at", "failure")]
+
+
 class ImportState(StrEnum):
     RUNNING = "running"  # lines are coming in
     FINISHED = "finished"  # every line was taken or refused
@@ -29,10 +32,9 @@ def state(one: Import, now: datetime) -> ImportState:
 
 def shown(one: Import, now: datetime) -> dict[str, Any]:
     """As `imports.ImportSchema` wants it."""
-    names = ("id", "name", "started_at", "ended_at", "lines", "created", "updated", "refused", "errors")
     found = state(one, now)
     vanished = "The process that read it is gone." if found is ImportState.BROKEN else None
-    return {**{name: getattr(one, name) for name in names}, "state": found, "failure": one.failure or vanished}
+    return {**{name: getattr(one, name) for name in _SHOWN}, "state": found, "failure": one.failure or vanished}
 
 
 def list_part(session: Session, part: Part, name: str | None) -> Listing[Import]:

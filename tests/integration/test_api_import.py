@@ -1,6 +1,7 @@
 """Files of clients: what is taken, what is refused, and what is said about it."""
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest.mock import ANY
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from api_service.directory import importer
+from api_service.directory import batch
+from api_service.directory.files.lines import ClientFile, Row
 from shared.audit import Actor
 from shared.database.engine import make_engine
 from tests.services.api import Answer, Api
@@ -30,7 +32,7 @@ def api(books_engine: Engine) -> Api:
 
 def _empty(engine: Engine) -> None:
     with superuser(engine) as connection:
-        connection.execute(text("truncate clients, imports restart identity"))
+        connection.execute(text("truncate clients, imports, import_clients, refused_lines restart identity"))
 
 
 def send(api: Api, data: bytes, content_type: str = CSV, query: str = "") -> Answer:
@@ -46,6 +48,11 @@ def take(api: Api, data: bytes, content_type: str = CSV) -> Any:
 
 def counts(answer: Any) -> tuple[int, int, int]:
     return answer["created"], answer["updated"], answer["refused"]
+
+
+def faults(answer: Any) -> list[tuple[int, Any]]:
+    """The lines that were refused, each with what is wrong."""
+    return [(error["line"], error["errors"]) for error in answer["errors"]]
 
 
 def stored(api: Api) -> dict[str, dict[str, str]]:
@@ -99,8 +106,8 @@ def test_what_changes_nothing_writes_nothing(api: Api) -> None:
 
 def test_of_lines_about_the_same_phone_the_last_one_wins(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [ANNA | {"tag": tag} for tag in "abc"] + [{"phone": ANNA["phone"], "timezone": "Asia/Omsk"}]
-    for batch in (importer.BATCH, 2):
-        monkeypatch.setattr(importer, "BATCH", batch)
+    for lines_at_once in (batch.LINES, 2):
+        monkeypatch.setattr(batch, "LINES", lines_at_once)
         _empty(api.engine)
         assert counts(take(api, as_ndjson(lines), NDJSON)) == (1, 3, 0)
         assert stored(api)[ANNA["phone"]] == ANNA | {"tag": "c", "timezone": "Asia/Omsk"}
@@ -111,9 +118,10 @@ TAGS = ["back\\slash", "\\N", "\\.", "a\tb", 'quo"te', "com,ma", "Кошка �
 
 @pytest.mark.parametrize("content_type", [CSV, NDJSON])
 def test_any_tag_arrives_as_it_was_sent(api: Api, content_type: str) -> None:
+    """But for blanks at its ends."""
     clients = [{**ANNA, "phone": f"7912000{number:04}", "tag": tag} for number, tag in enumerate(TAGS)]
     assert counts(take(api, (as_csv if content_type == CSV else as_ndjson)(clients), content_type))[0] == len(TAGS)
-    assert stored(api) == {client["phone"]: client for client in clients}
+    assert stored(api) == {client["phone"]: client | {"tag": client["tag"].strip()} for client in clients}
 
 
 NOT_UTF8 = {"_schema": ["Is not UTF-8."]}
@@ -171,7 +179,7 @@ def test_a_wrong_line_is_named_and_the_others_are_taken(
     lines = [good[0], *(line for line, _ in wrong), good[1]]
     answer = take(api, head + b"\n".join(lines), content_type)
     first = 2 + bool(head)
-    assert answer["errors"] == [{"line": line, "errors": errors} for line, (_, errors) in enumerate(wrong, first)]
+    assert faults(answer) == [(line, errors) for line, (_, errors) in enumerate(wrong, first)]
     assert counts(answer) == (2, 0, len(wrong))
     assert stored(api) == {one["phone"]: one for one in (ANNA, BORIS)}
     assert api.get(f"/clients/imports/{answer['id']}/") == answer
@@ -182,7 +190,7 @@ def test_the_reasons_are_those_of_a_single_client(api: Api, content_type: str) -
     for wrong in ({"phone": "8"}, {**ANNA, "tag": "t" * 65}, {**ANNA, "timezone": "../UTC", "operator_code": "x"}):
         alone = api("POST", "/clients/", wrong).json["errors"]["json"]
         data = as_csv([wrong]) if content_type == CSV else as_ndjson([wrong])
-        assert take(api, data, content_type)["errors"] == [{"line": 1 + (content_type == CSV), "errors": alone}]
+        assert faults(take(api, data, content_type)) == [(1 + (content_type == CSV), alone)]
 
 
 def test_a_quoted_cell_may_go_over_several_lines(api: Api) -> None:
@@ -194,13 +202,13 @@ def test_a_quoted_cell_may_go_over_several_lines(api: Api) -> None:
 def test_a_quote_that_is_never_closed_does_not_take_the_file_with_it(api: Api) -> None:
     many = "".join(f"{79120000000 + number},\n" for number in range(5000)).encode()
     answer = take(api, b'phone,tag\n79260000000,"\n' + many)
-    assert answer["errors"][0] == {"line": 2, "errors": {"_schema": [ANY]}}
+    assert faults(answer)[0] == (2, {"_schema": [ANY]})
     assert answer["refused"] == 1
     assert answer["created"] > 4000
 
 
 def test_errors_are_listed_up_to_a_hundred_and_counted_beyond(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importer, "BATCH", 70)
+    monkeypatch.setattr(batch, "LINES", 70)
     answer = take(api, b"phone\n" + b"x\n" * 250)
     assert answer["refused"] == 250
     assert [error["line"] for error in answer["errors"]] == list(range(2, 102))
@@ -259,17 +267,18 @@ def test_one_that_is_not_heard_of_any_more_is_broken(api: Api) -> None:
 
 def test_what_comes_when_the_import_has_been_ended_is_not_taken(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its line of the audit says what it did, and nothing is ever added to that."""
-    monkeypatch.setattr(importer, "BATCH", 2)
+    monkeypatch.setattr(batch, "LINES", 2)
     taking, actor = api.app.extensions["importer"], Actor("anybody")
-    import_id = taking.begin("")
 
-    def lines() -> importer.Lines:
+    def lines() -> Iterator[Row]:
         for number in range(6):
             if number == 3:
                 taking.end(import_id, actor, "Its key is over.")
-            yield (f"7912000000{number}", *[importer.ABSENT] * 3, "912")  # type: ignore[misc]
+            yield Row(number, f"7912000000{number}")
 
-    ended = taking.take(import_id, lines(), actor)
+    file = ClientFile(lines())
+    import_id = taking.begin("", file)
+    ended = taking.take(import_id, file, actor)
     assert (ended.failure, ended.lines, ended.created) == ("Its key is over.", 2, 2)
     assert set(stored(api)) == {"79120000000", "79120000001"}
     assert api.execute("select after ->> 'created' from audit order by id desc limit 1") == "2"
@@ -277,7 +286,7 @@ def test_what_comes_when_the_import_has_been_ended_is_not_taken(api: Api, monkey
 
 def test_a_database_that_goes_away_leaves_whole_batches(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the same file completes it."""
-    monkeypatch.setattr(importer, "BATCH", 10)
+    monkeypatch.setattr(batch, "LINES", 10)
     clients = [{"phone": f"7912{number:07}"} for number in range(100)]
     api.execute(
         "create function wait() returns trigger language plpgsql as"
@@ -345,9 +354,9 @@ ANY_RAW = st.sampled_from([b"{", b"[]", b"\xff", b"a,b,c,d,e", b"1", b'"\xff",,,
 
 
 @settings(max_examples=30)
-@given(lines=st.lists(ANY_LINE | ANY_RAW, max_size=30), batch=st.integers(1, 12), form=st.sampled_from([CSV, NDJSON]))
+@given(lines=st.lists(ANY_LINE | ANY_RAW, max_size=30), at_once=st.integers(1, 12), form=st.sampled_from([CSV, NDJSON]))
 def test_any_file_does_what_its_lines_do_one_by_one(
-    books_engine: Engine, lines: list[Any], batch: int, form: str
+    books_engine: Engine, lines: list[Any], at_once: int, form: str
 ) -> None:
     """In batches of any size: the same clients, the same counts, the same lines refused, and again the second time."""
     _empty(books_engine)
@@ -356,7 +365,7 @@ def test_any_file_does_what_its_lines_do_one_by_one(
     head = as_csv([]) if form == CSV else b""
     expected: dict[str, dict[str, str]] = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importer, "BATCH", batch)
+        patch.setattr(batch, "LINES", at_once)
         for _ in range(2):
             if not head + b"".join(parts):
                 assert send(api, b"", form).status == 422
@@ -392,6 +401,7 @@ def _one_by_one(clients: dict[str, dict[str, str]], lines: list[Any], form: str)
         created, updated = (created, updated + 1) if phone in clients else (created + 1, updated)
         usual = {"phone": phone, "operator_code": "912", "tag": "", "timezone": "Asia/Omsk"}
         clients[phone] = {**clients.get(phone, usual), **given}
+        clients[phone]["tag"] = clients[phone]["tag"].strip()
     return created, updated, refused
 
 
