@@ -98,7 +98,7 @@ class ImportSchema(Schema):
         ),
     )
     started_at = Moment(metadata=described("When its first line was there."))
-    ended_at = Moment(allow_none=True, metadata=described("Null while it runs, and if its process died."))
+    ended_at = Moment(allow_none=True, metadata=described("Null while it runs. If its process died, minutes later."))
     failure = fields.String(allow_none=True, metadata=described("Why it is broken; null otherwise."))
     lines = fields.Integer(
         metadata=described("Lines taken or refused by now; the sum of the following three.", example=3)
@@ -193,11 +193,11 @@ class ImportClients(MethodView):
             file = client_lines.read(content_type, watch.pieces(pieces) if watch else pieces)
             if query["dry_run"]:
                 return progress.shown(importer.rehearse(query["name"], file), clock.now())
-            import_id, actor = importer.begin(query["name"], file), working().actor
+            import_id = importer.begin(query["name"], file, working().actor)
             about(import_id=import_id)
             if watch:
-                watch.when_over = partial(importer.end, import_id, actor, ENDED)
-            return progress.shown(importer.take(import_id, file, actor), clock.now())
+                watch.when_over = partial(importer.end, import_id, ENDED)
+            return progress.shown(importer.take(import_id, file), clock.now())
 
 
 @blueprint.route("/imports/")

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.expression import bindparam
 
 from api_service.web import upload
-from api_service.web.parts import asked, working
+from api_service.web.parts import asked, parts, working
 from api_service.web.problems import InProgress, Invalid, KeyReused
 from api_service.web.work import Act
 from shared import clock
@@ -59,14 +59,14 @@ def once(answering: Callable[[], Response]) -> Response:
 
 def once_file(answering: Callable[[], Response]) -> Response:
     """The same for a body that is read while it comes, and worked on in transactions of its own: its length and its
-    first 64 KiB stand for it. A lock of a session guards the key for as long as that takes; if the process dies, the
-    file is taken anew, which changes nothing that it has changed already."""
+    first 64 KiB stand for it. A lock of a session guards the key for as long as that takes, so a pooler must not stand
+    between; if the process dies, the file is taken anew, which changes nothing that it has changed already."""
     key = given_key()
     if key is None:
         return answering()
     whose = caller()
     digest = digest_of(f"{asked().content_length} ".encode() + upload.peek(asked(), _BEGINNING))
-    with one_statement(working().engine) as connection:
+    with one_statement(parts().direct) as connection:
         try:
             if kept := claim(connection, whose, key, digest, _CLAIM_FOR_A_SESSION):
                 return kept

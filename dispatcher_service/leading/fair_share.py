@@ -71,6 +71,9 @@ class FairShare:
 
     def feed(self, room: int, take: Take) -> int:
         """Shares so many messages out; how many were taken, fewer only where nothing more is due."""
+        if len(self._due) == 1:  # there is nothing to share, and what is read in two parts costs twice as much
+            [priority] = self._due.values()
+            return self._nearest(priority, room, take)
         left = room
         self._round_owed, part = _portion(self._round_owed, ROUND * room, left)
         left -= self._go_round(part, take)

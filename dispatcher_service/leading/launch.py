@@ -11,18 +11,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.leading.isolation import Isolation
+from dispatcher_service.leading.own_thread import OwnThread
 from dispatcher_service.leading.session import own_connection
 from dispatcher_service.leading.walk import Mailing
 from shared import metrics
 from shared.clock import ticks
-from shared.database.engine import first_line
 from shared.ledger.entries import Entries
 from shared.ledger.slot import Slot
 from shared.logs import logger
-from shared.loop import keep_serving
 from shared.messages.create import Slice, create_messages
 
 FIRST_SPAN = 2_500
@@ -34,8 +32,6 @@ SLICE_SECONDS = 0.1
 
 IDLE_PAUSE = 1.0
 
-NAME = "launch"
-
 
 @dataclass
 class _Launch:
@@ -46,37 +42,28 @@ class _Launch:
     slices: int = 0
 
 
-class Launcher:
-    """`run` in a thread of its own, for as long as the process leads; `offer` and `take_fresh` are for the leading
+class Launcher(OwnThread):
+    """For as long as the process leads; `offer` and `take_fresh` are for the leading
     thread."""
+
+    name, told_as = "launch", "launch_lost_database"
 
     def __init__(self, engine: Engine, slot: Slot, wake_leader: Callable[[], None]) -> None:
         """slot: where the ledger counts what is created. wake_leader: called when there are new messages."""
+        super().__init__()
         self._engine = engine
         self._slot = slot
         self._wake_leader = wake_leader
         self._log = logger()
-        self._stopping = threading.Event()
         self._offered = threading.Event()
         self._launches: dict[int, _Launch] = {}
         self._lock = threading.Lock()  # of what follows
         self._ends: dict[int, datetime] = {}  # of the mailings to launch
         self._fresh: dict[int, int | None] = {}  # mailings with new messages, and the part that these are in
-        self._thread = threading.Thread(target=self.run, name="launch", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
 
     def stop(self) -> None:
-        self._stopping.set()
+        super().stop()
         self._offered.set()
-
-    def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
 
     def offer(self, mailings: Sequence[Mailing]) -> bool:
         """The mailings that are to be launched now; whether one of them is new.
@@ -99,13 +86,6 @@ class Launcher:
 
     # ---- the thread's own
 
-    def run(self) -> None:
-        """Launches, on one connection after the other."""
-        keep_serving(self._serve, SQLAlchemyError, self._lost, is_over=self._stopping.is_set, wait=self._stopping.wait)
-
-    def _lost(self, error: SQLAlchemyError, pause: float) -> None:
-        self._log.warning("launch_lost_database", error=first_line(error), again_in=round(pause, 1))
-
     def _serve(self, all_is_well: Callable[[], None]) -> None:
         with own_connection(self._engine) as connection:
             acts = Isolation(connection, self._slot)
@@ -116,7 +96,7 @@ class Launcher:
                         self._offered.clear()
                     else:
                         self._make_slice(acts, mailing_id)
-                    metrics.CHORE_LAST_RUN.labels(NAME).set_to_current_time()
+                    metrics.CHORE_LAST_RUN.labels(self.name).set_to_current_time()
                     all_is_well()
             finally:
                 acts.close()
@@ -126,7 +106,7 @@ class Launcher:
         with self._lock:
             ends = dict(self._ends)
         self._launches = {mailing_id: self._launches.get(mailing_id, _Launch()) for mailing_id in ends}
-        waiting = [mailing_id for mailing_id in ends if not acts.is_set_aside(NAME, mailing_id)]
+        waiting = [mailing_id for mailing_id in ends if not acts.is_set_aside(self.name, mailing_id)]
         return min(waiting, key=lambda one: (self._launches[one].slices, ends[one], one), default=None)
 
     def _make_slice(self, acts: Isolation, mailing_id: int) -> None:
@@ -136,7 +116,7 @@ class Launcher:
             return create_messages(connection, entries, mailing_id, launch.span)
 
         since = ticks()
-        made = acts.run(NAME, mailing_id, create)
+        made = acts.run(self.name, mailing_id, create)
         if made is None:
             launch.span = max(launch.span // 2, SHORTEST_SPAN)  # the next time in less time
             return

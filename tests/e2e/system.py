@@ -28,6 +28,7 @@ from sandbox.processes import Processes, free_port
 from sandbox.simulator.control import Received, Simulator, SimulatorError
 from shared import clock
 from shared.domain.message import OPEN_STATES, MessageState
+from tests.services.waiting import HANGING, patience
 from tests.services.wall_clock import WallClock
 
 T = TypeVar("T")
@@ -136,7 +137,7 @@ class System:
             running = [name for name in ("api", *self._metrics_ports) if self.processes.running(name)]
             for name in running:  # all at once: some take a while
                 self.processes.send(name, signal.SIGINT if name == "api" else signal.SIGTERM)
-            codes = {name: self.processes.wait(name, 25) for name in running}
+            codes = {name: self.processes.wait(name, patience(25)) for name in running}
         finally:
             for client in ("api", "simulator"):
                 if hasattr(self, client):
@@ -192,7 +193,7 @@ class System:
 
     # ---------------------------------------------------------------- waiting
 
-    def until(self, condition: Callable[[], T], what: str, within: float = 30.0) -> T:
+    def until(self, condition: Callable[[], T], what: str, within: float = HANGING) -> T:
         """The first truth that the condition gives. No process may end meanwhile."""
         deadline = clock.ticks() + within
         while not (found := condition()):
@@ -212,7 +213,7 @@ class System:
             time.sleep(LOOK_EVERY)
 
     def until_figures(
-        self, mailing_id: int, condition: Callable[[Json], object], what: str, within: float = 30.0
+        self, mailing_id: int, condition: Callable[[Json], object], what: str, within: float = HANGING
     ) -> Json:
         """The first statistics that fulfil the condition; in all that are seen on the way the ledger must balance."""
         seen: Json = {}
@@ -225,11 +226,11 @@ class System:
         self.until(look, f"mailing {mailing_id}: {what}", within)
         return seen
 
-    def until_sent(self, mailing_id: int, count: int, within: float = 30.0) -> Json:
+    def until_sent(self, mailing_id: int, count: int, within: float = HANGING) -> Json:
         """The first statistics that show so many messages as sent, or more."""
         return self.until_figures(mailing_id, lambda figures: figures["sent"] >= count, f"{count} sent", within)
 
-    def until_over(self, mailing_id: int, within: float = 30.0) -> dict[int, Json]:
+    def until_over(self, mailing_id: int, within: float = HANGING) -> dict[int, Json]:
         """Waits until every message has its final state; the messages, after the two accounts were compared."""
         figures = self.until_figures(mailing_id, is_over, "every message in a final state", within)
         _assert_balanced(self.api.statistics())

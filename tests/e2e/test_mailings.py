@@ -227,14 +227,15 @@ def test_dispatchers_share_the_work(system: System) -> None:
             for name in system.dispatchers
         }
 
-    system.simulator.set_faults(Faults(latency_ms=50))
-    system.fill(3000, tag="share")
+    system.simulator.set_faults(Faults(latency_ms=150))  # it is the calls that take the time, on a busy machine, too
+    system.fill(1500, tag="share")
     before = kept()
     messages = system.until_over(system.mail(tags=["share"]))
     after = kept()
     parts = {name: after[name] - before[name] for name in after}
-    assert sum(parts.values()) == len(messages) == 3000
-    assert min(parts.values()) > 1000, parts
+    assert len(messages) == 1500
+    assert sum(parts.values()) == sum(message["calls"] for message in messages.values())
+    assert min(parts.values()) > 500, parts
     assert sum(system.metric(name, "feeder_leader") for name in system.dispatchers) == 1
 
 

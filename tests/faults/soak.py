@@ -27,10 +27,11 @@ from tests.e2e.conftest import running
 from tests.e2e.system import Place, System
 from tests.faults.catalogue import CATALOGUE, STEADY, Scene
 from tests.faults.memory import Course, Memory
-from tests.faults.stage import DISPATCHER, HEALTHY_WITHIN, Accounts, Fault, Stage, every, patience
+from tests.faults.stage import DISPATCHER, HEALTHY_WITHIN, Accounts, Fault, Stage, every
 from tests.faults.witness import Witness
 from tests.services.rabbitmq import Private
 from tests.services.rabbitmq import running as running_rabbitmq
+from tests.services.waiting import patience
 
 CLIENTS = 80
 MAIL_EVERY = 0.5

@@ -4,7 +4,6 @@ A fault has ended when what was killed has been started again, what was stopped 
 HEALTHY_WITHIN seconds until it says that it is ready and messages reach the provider.
 """
 
-import os
 import random
 import signal
 import time
@@ -21,6 +20,7 @@ from shared import clock
 from shared.domain.message import OPEN_STATES, Error, MessageState
 from tests.e2e.system import System
 from tests.faults.witness import LostAnswer, Witness
+from tests.services.waiting import patience
 
 DISPATCHER = "tests.services.faulty_dispatcher"
 HEALTHY_WITHIN = 5.0
@@ -201,11 +201,6 @@ class Stage:
             if number > answers[message_id] or number >= messages[message_id].attempts
         }
         return Accounts(frozenset(_lost(messages, accepted.keys())), repeated, frozenset(unexplained))
-
-
-def patience(seconds: float) -> float:
-    """As long as that takes on this machine, of which others may want a part."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _lost(messages: Mapping[int, Any], accepted: Iterable[int]) -> set[int]:

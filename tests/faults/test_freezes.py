@@ -11,8 +11,9 @@ from sandbox.simulator.faults import Faults
 from shared.domain.message import MessageState
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import is_over, with_status
-from tests.faults.stage import DISPATCHER, Stage, patience
+from tests.faults.stage import DISPATCHER, Stage
 from tests.faults.witness import Witness
+from tests.services.waiting import patience
 
 CLIENTS = 600
 MINUTE = 60

@@ -17,10 +17,11 @@ from sandbox.simulator.faults import Fault, Faults
 from shared.domain.message import OPEN_STATES, MessageState
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System, is_over, with_status
-from tests.faults.stage import DISPATCHER, Stage, every, patience
+from tests.faults.stage import DISPATCHER, Stage, every
 from tests.faults.witness import Witness
 from tests.services.faulty_dispatcher import DIES
 from tests.services.mailbox import Mailbox
+from tests.services.waiting import patience
 
 MESSAGES = 20_000
 DISPATCHERS = 3

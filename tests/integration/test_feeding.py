@@ -16,6 +16,7 @@ from shared.messages.due import Read
 from shared.messages.record import Verdict, record_verdicts
 from tests.services.books import SECOND, Books
 from tests.services.leading import Consumer, Start
+from tests.services.waiting import patience
 
 SOON = 4.0
 """Seconds, on a machine that is busy. It takes one; without looks it would be ten or thirty."""
@@ -26,9 +27,10 @@ AT_ONCE = timedelta(0)
 def job_with(consumer: Consumer, ids: set[int], within: float = SOON) -> float:
     """Seconds until jobs have named all of these."""
     since = time.monotonic()
+    until = since + patience(within)
     left = set(ids)
     while left:
-        rest = since + within - time.monotonic()
+        rest = until - time.monotonic()
         assert rest > 0, f"no job names {left}"
         if job := consumer.job(rest):
             left -= set(job.message_ids)

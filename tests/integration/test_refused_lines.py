@@ -33,8 +33,8 @@ def store(api: Api, *lines: Line, columns: tuple[str, ...] = ("phone", "tag"), s
     importer = api.app.extensions["importer"]
     named = tuple(Column(name, name) for name in columns)
     file = ClientFile(iter(lines), columns=named, separator=separator)
-    import_id = importer.begin("", file)
-    importer.take(import_id, file, Actor("anybody"))
+    import_id = importer.begin("", file, Actor("anybody"))
+    importer.take(import_id, file)
     return int(import_id)
 
 

@@ -38,20 +38,13 @@ from shared.domain.standing import MOST_OPEN
 from shared.messages.follow import follow_phone
 from tests.services.books import Books
 from tests.services.superuser import superuser_alone
+from tests.services.waiting import wait_until
 
 pytest_plugins = ("tests.services.provider",)
 
 LADDER = (timedelta(seconds=1), timedelta(seconds=2))
 TOKEN = "t0ken-that-nobody-may-see"
 SECOND = timedelta(seconds=1)
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    deadline = ticks() + seconds
-    while not (value := condition()):
-        assert ticks() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return value
 
 
 @pytest.fixture
@@ -393,7 +386,7 @@ def test_a_claim_whose_commit_is_not_answered_is_handed_back(
         while not books.states(mailing_id).get("sending"):
             books.run(f"select pg_terminate_backend(pid) from pg_stat_activity where {waiting}")
         _set_standby(books, "")
-        wait_until(settled(books, mailing_id, sent=20), seconds=15)
+        wait_until(settled(books, mailing_id, sent=20))
     assert_once(simulator, ids)
     assert {books.message(message_id).attempts for message_id in ids} == {1}
 
@@ -515,7 +508,7 @@ def test_an_outage_spends_few_attempts_and_ends_with_everything_sent(
         assert states.get("sending", 0) <= 1
         assert states.get("pending", 0) >= 350
         simulator.end_outage()
-        wait_until(settled(books, mailing_id, sent=400), seconds=60)
+        wait_until(settled(books, mailing_id, sent=400))
     assert books.run("select max(attempts) as most from messages")[0].most <= 3
     assert simulator.summary().doubled == 0
 
@@ -681,7 +674,7 @@ def test_a_process_that_is_killed_loses_nothing(
     claimed = books.states(mailing_id).get("sending", 0)
     books.run("update messages set due_at = now() where due_at is not null")  # as if the leases had run out
     start(processes, database_url, simulator, "next", PROVIDER_TIMEOUT="1")
-    wait_until(lambda: books.states(mailing_id) == {"sent": 300}, seconds=60)
+    wait_until(lambda: books.states(mailing_id) == {"sent": 300})
     assert simulator.accepted().keys() == set(ids)
     assert simulator.summary().doubled <= claimed  # under the same id, and never more than were in its hands
     assert processes.stop("next") == 0
@@ -758,7 +751,7 @@ def test_before_the_migrations_it_says_what_is_missing_and_waits(
     try:
         env = {"DATABASE_URL": database_url, "PROVIDER_URL": simulator.url, "LOG_FORMAT": "json"}
         processes.start("dispatcher", "dispatcher_service", env)
-        wait_until(lambda: len(processes.output("dispatcher")) == 3, seconds=30)
+        wait_until(lambda: len(processes.output("dispatcher")) == 3)
         pauses = []
         for line in map(json.loads, processes.output("dispatcher")):
             assert (line["event"], line["run"]) == ("schema_missing", "python -m shared.migrate")

@@ -13,6 +13,8 @@ from shared.domain.message import MessageState
 from shared.domain.retry import DEFAULT_LADDER
 from tests.e2e.system import System, with_status
 from tests.long.conftest import RunSystem, Sendings, now
+from tests.services import rabbitmq_4
+from tests.services.rabbitmq import server_program
 from tests.services.rabbitmq_cluster import Cluster, cluster
 
 CLIENTS = 3_000
@@ -21,9 +23,14 @@ CALLS = 32
 """A dispatcher's, at a time: two of them send 640 messages per second."""
 
 
-@pytest.fixture(scope="module")
-def running_cluster() -> Iterator[Cluster]:
-    with cluster() as made:
+PROGRAMS = {"the installed one": server_program, "RabbitMQ 4": rabbitmq_4.server_program}
+if rabbitmq_4.is_installed():
+    del PROGRAMS["RabbitMQ 4"]
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def running_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    with cluster(PROGRAMS[request.param]()) as made:
         yield made
 
 

@@ -118,7 +118,7 @@ POINTS: dict[str, Install] = {
         Recorder, "take_results", lambda _, results: reach(result.attempt.message.id for result in results)
     ),
     "record-before-commit": lambda reach: after(
-        recorder, "record_verdicts", lambda *args: reach(verdict.message.id for verdict in args[3])
+        recorder, "record_called", lambda *args: reach(verdict.message.id for verdict in args[3])
     ),
     "record-after-commit": lambda reach: before(
         recorder, "show_outcomes", lambda batch, *_: reach(result.attempt.message.id for result in batch)

@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
 revision = "0021"
-down_revision = "0016"
+down_revision = "0020"
 
 _OF_IMPORTS = (
     sa.Column("normalised", sa.BigInteger(), server_default="0", nullable=False),
