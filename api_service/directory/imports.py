@@ -177,6 +177,7 @@ class ImportClients(MethodView):
         rules are those of `POST /clients/`. A line about a phone that another client has changes that client, in the
         fields that it has; what it leaves out stays, and gets its default where the client is new. In CSV an empty
         `operator_code` or `timezone` is one that is left out. Of lines about the same phone the last one wins.
+        Attributes join those that are known, and none is taken away; a line that would leave more than 50 is refused.
 
         A wrong line is refused and the others are taken. They are taken in batches while the file is still coming, each
         for good, and the answer comes after the last one; `GET /clients/imports/` shows the progress meanwhile, under
@@ -236,7 +237,7 @@ class RefusedLines(MethodView):
 
         All of an import, as a CSV file for a spreadsheet: the number of each line, the reason, the value at fault, and
         its cells as they stood in the file, whose separator it has. A cell that would be a formula begins with an
-        apostrophe. They are kept for 7 days, and of one import up to 64 MiB.
+        apostrophe. They are kept for 7 days, and of one import up to 24 MiB.
         """
         work = working()
         with work.read() as session:
