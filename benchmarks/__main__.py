@@ -15,11 +15,14 @@ from benchmarks import machine, plots, services, table
 from benchmarks.figure import Report
 from benchmarks.scale import FULL, SMALL, TINY
 from benchmarks.scenarios import (
+    crowd,
     directory,
     fairness,
     growth,
     latency,
     launch,
+    limited,
+    outage,
     reading,
     searching,
     slow_provider,
@@ -36,6 +39,9 @@ SCENARIOS = {
     "latency": latency.measure,
     "slow-provider": slow_provider.measure,
     "fairness": fairness.measure,
+    "crowd": crowd.measure,
+    "limited": limited.measure,
+    "outage": outage.measure,
     "launch": launch.measure,
     "reading": reading.measure,
     "directory": directory.measure,

@@ -59,8 +59,10 @@ class Services:
         keep: the name of a database that the next run finds as this one leaves it, if it keeps anything.
         """
         with ExitStack() as stack:
-            database_url = self._url(keep)
-            if not (keep and self._is_there(keep)):
+            if keep and self._is_there(keep):
+                database_url = self._url(keep)
+                deployment.migrate(self.processes, {"DATABASE_URL": database_url})
+            else:
                 database_url = self._create(self._template(groups) if groups is not None else "", keep)
             if not (keep and self.keeps):
                 stack.callback(self._drop, database_url)

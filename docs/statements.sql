@@ -278,7 +278,9 @@ select part from parts where part is not null;
 
 -- shared.messages.probe._MAILINGS
 select m.id from (
-    select mailing_id, min(due_at) as due_at from mailing_counters where due_at <= now()
+    select mailing_id, min(due_at) as due_at from (
+        select mailing_id, due_at from mailing_counters where due_at <= now() order by due_at limit :hints
+    ) nearest
     group by mailing_id
 ) hinted
 cross join lateral (select * from mailings where id = hinted.mailing_id limit 1) m

@@ -28,7 +28,7 @@ from shared.messages.find import find_message, read_history
 from shared.retention import parts
 from shared.retention.dropping import drop_part, patient_connection
 
-ROUNDS = 60
+TIMES, ROUNDS = 3, 60
 MARGIN = 8 * 2**30
 
 
@@ -53,7 +53,7 @@ def measure(services: Services, scale: Scale) -> Report:
         with ExitStack() as stack:
             one = stack.enter_context(deployed(services.processes, empty, api="api-empty"))
             other = stack.enter_context(deployed(services.processes, full, api="api-full"))
-            figures += _compare(services, one, other, scale.repetitions)
+            figures += _compare(services, one, other)
         figures += _look_up(full.database_url)
         figures += _drop(full.database_url, scale.held)
     return Report(title, figures)
@@ -67,14 +67,16 @@ def _sizes(database_url: str, scale: Scale) -> Iterator[Figure]:
 # ---------------------------------------------------------------- what they cost
 
 
-def _compare(services: Services, empty: Deployment, full: Deployment, times: int) -> Iterator[Figure]:
+def _compare(services: Services, empty: Deployment, full: Deployment) -> Iterator[Figure]:
     """In turn, and each time the other one first: what a machine does beside it comes and goes."""
     runs: dict[Deployment, list[Run]] = {empty: [], full: []}
     launches: dict[Deployment, list[_Launched]] = {empty: [], full: []}
     logs: dict[Deployment, list[float]] = {empty: [], full: []}
-    for turn in range(times):
+    for turn in range(TIMES):
         for one in (empty, full) if turn % 2 else (full, empty):
+            _calm(one)
             launches[one].append(_launch(one, services.pids["postgres"]))
+            _calm(one)
             before = _written(one)
             run = one.send("bench", {"postgres": services.pids["postgres"]})
             logs[one].append((_written(one) - before) / run.messages)
@@ -94,6 +96,12 @@ def _compare(services: Services, empty: Deployment, full: Deployment, times: int
         yield median_of(f"{name}, full", values[full], unit)
         yield Figure(f"{name}, full / empty", median(values[full]) / median(values[empty]), "", least=least, most=most)
     yield from _ask(empty, full)
+
+
+def _calm(one: Deployment) -> None:
+    """No vacuum and no checkpoint comes in between because of what was before."""
+    query(one.database_url, "vacuum messages")
+    query(one.database_url, "checkpoint")
 
 
 class _Launched(NamedTuple):

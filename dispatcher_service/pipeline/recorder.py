@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.pipeline.allowance import Allowance
-from dispatcher_service.pipeline.in_hand import Held, InHand, Pick
+from dispatcher_service.pipeline.in_hand import OUTDATED, Held, InHand, Pick
 from dispatcher_service.pipeline.intake import Intake
 from dispatcher_service.pipeline.outcomes import show_outcomes
 from dispatcher_service.pipeline.recent import Recent
@@ -247,7 +247,8 @@ class Recorder:
         """How many of these messages may be claimed by the limits. What is claimed can go out within half a second."""
         if self._allowance.asks(ticks()):
             with one_statement(self._engine) as connection:
-                reserved = reserve(connection, self._limits, wanted)
+                worth = self._allowance.worth(wanted, self._in_hand.job, min(self._limits.values()))
+                reserved = reserve(connection, self._limits, worth)
             self._allowance.got(*reserved, ticks())
         return min(wanted, self._allowance.left(ticks()))
 
@@ -282,9 +283,12 @@ class Recorder:
         )
 
     def _let_go(self) -> None:
-        """Jobs that need not be held any longer are acked."""
-        clock = self._clock.at(ticks()).timestamp() if self._clock else None
-        if done := self._in_hand.let_go(self._sender.begun, clock):
+        """Jobs that need not be held any longer are acked. What the database's clock shows is known for a while after a
+        claim: it may have stepped, and whoever took every job for outdated would claim none, and never know."""
+        now = ticks()
+        is_known = self._clock is not None and now - self._clock.ticks <= OUTDATED
+        clock = self._clock.at(now).timestamp() if self._clock and is_known else None
+        if done := self._in_hand.let_go(self._sender.begun, now, clock):
             self._intake.settle(Settlement({}, done))
         self._intake.hurry()
 

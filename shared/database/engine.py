@@ -105,11 +105,12 @@ def another_engine(engine: Engine, name: str, *, pool_size: int, statement_timeo
         name,
         pool_size=pool_size,
         statement_timeout=statement_timeout,
-        is_pooled=_is_pooled(engine),
+        is_pooled=is_pooled(engine),
     )
 
 
-def _is_pooled(engine: Engine) -> bool:
+def is_pooled(engine: Engine) -> bool:
+    """Whether it leads to a pooler, which hands out a session for a transaction."""
     return bool(engine.get_execution_options()[_POOLED])
 
 
@@ -164,7 +165,7 @@ def one_statement(engine: Engine) -> Iterator[Connection]:
 
     Behind a pooler it is in a transaction as any other, which has its settings.
     """
-    if _is_pooled(engine):
+    if is_pooled(engine):
         with engine.begin() as connection:
             yield connection
         return

@@ -41,7 +41,7 @@ LONGEST_PAUSE = 1.2
 SHORT_LEASE = {"CONSTANTS": json.dumps({"dispatcher_service.pipeline.worker.LEASE_MARGIN": 4.0})}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_kills_at_random_moments(start_system: StartSystem, chance: random.Random) -> None:
     """30 of them while 20 000 messages go out. Users go on creating mailings as well as they can."""
     system = start_system(
@@ -158,7 +158,7 @@ POINTS = {
 }
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_kills_at_chosen_points(start_system: StartSystem, broker: str, chance: random.Random) -> None:
     """A dispatcher dies at the point; the next one brings the mailing to its end, and dies at the next point with the
     next mailing."""

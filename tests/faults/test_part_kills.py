@@ -145,7 +145,7 @@ def points(books: Books, url: str, wall: psycopg2.extensions.connection, mailing
 DUMPED_AT = "messages are being detached"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_kills_between_any_two_steps_of_a_part_that_goes(start_system: StartSystem, tmp_path: Path) -> None:
     """Each time the next leader goes on; messages go out all the while, and figures stay."""
     system = start_system(

@@ -28,9 +28,10 @@ BUNDLE = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Locked(Server):
-    """With keys. `key`: one that may write."""
+    """With keys. `key`: one that may write. `others_key`: one that the others have, whose share nobody else uses up."""
 
     key: str
+    others_key: str
 
     def count(self, reason: str) -> float:
         """How often the server has refused something for that reason."""
@@ -46,7 +47,7 @@ class Locked(Server):
         """Those from another address, with and without a key."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
-            for path, headers in (("/health/live", ""), ("/clients/", f"Authorization: Bearer {self.key}\r\n")):
+            for path, headers in (("/health/live", ""), ("/clients/", f"Authorization: Bearer {self.others_key}\r\n")):
                 began = time.monotonic()
                 with self.connected("127.0.0.9") as connection:
                     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
@@ -68,15 +69,16 @@ class Locked(Server):
 
 @pytest.fixture(scope="module")
 def server(books_url: str, books_engine: Engine) -> Iterator[Locked]:
-    token = key.new()
+    tokens = key.new(), key.new()
     with Session(books_engine) as session, session.begin():
-        store.stored(session, token, "test", Scope.WRITE, None)
+        for token in tokens:
+            store.stored(session, token, "test", Scope.WRITE, None)
     lines: list[str] = []
     with Processes(lambda _name, line: lines.append(line)) as processes:
         env = {"DATABASE_URL": books_url, "API_PORT": "0", "API_RATE": "0", "LOG_FORMAT": "json"}
         processes.start("api", "api_service", {**env, "API_WORKERS": str(WORKERS)})
         server = Locked(processes, lines)
-        server.key = str(token)
+        server.key, server.others_key = map(str, tokens)
         wait_until(lambda: requests.get(f"{server.url}/health/ready", timeout=10).ok)
         yield server
     assert not [line for line in lines if '"level": "warning"' in line or '"level": "error"' in line]

@@ -9,6 +9,7 @@ import pytest
 
 from dispatcher_service.leading.cursor import LOOK_BACK
 from shared.domain.due import Group
+from shared.domain.job import Urgency
 from shared.domain.retry import HandBack
 from shared.ledger.entries import open_entries
 from shared.messages import due as due_module
@@ -126,8 +127,12 @@ def test_the_tenth_of_those_that_end_later_and_the_share_of_classes(
         books.launch(mailing_id)
     start()
     seen: list[int] = []
+    urgencies: dict[int, list[Urgency]] = {huge: [], later: [], urgent: []}
     while len(seen) < 1_200:
         [job] = consumer.jobs(1)
         seen += [job.mailing_id] * len(job.message_ids)
+        urgencies[job.mailing_id].append(job.urgency)
     assert seen.count(urgent) == seen.count(later) == 20
     assert seen.index(urgent) < seen.index(huge)
+    # Nor does what is more urgent pass by those whose turn it is when a dispatcher has both in hand.
+    assert min(urgencies[later]) < max(urgencies[huge])

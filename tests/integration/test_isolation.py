@@ -21,6 +21,7 @@ from shared.broker.base import Broker
 from shared.broker.rabbitmq import RabbitMQ
 from shared.broker.table import TableBroker
 from shared.domain.job import Piece
+from shared.messages.create import create_messages
 from shared.messages.due import read_due
 from tests.services.books import HOUR, LEASE, MINUTE, Books
 from tests.services.leading import LADDER, Consumer, Start, leaders, mailing
@@ -302,6 +303,28 @@ def test_launches_take_turns_and_the_nearest_end_comes_first(
     wait_until(lambda: all(mailing(books, mailing_id).launched_at for mailing_id in (later, sooner, middle)))
     rows = books.run("select mailing_id, client_id from messages order by id")
     assert [row.mailing_id for row in rows[::10]] == [sooner, middle, later] * 5
+
+
+def test_a_launch_that_loses_its_connection_goes_on_with_the_next(
+    books: Books, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "FIRST_SPAN", 10)
+    monkeypatch.setattr(launch, "LONGEST_SPAN", 10)
+    create, slices = create_messages, 0
+
+    def create_until_killed(connection: Connection, *more: Any) -> Any:
+        nonlocal slices
+        slices += 1
+        if slices == 2:
+            connection.exec_driver_sql("select pg_terminate_backend(pg_backend_pid())")
+        return create(connection, *more)
+
+    monkeypatch.setattr(launch, "create_messages", create_until_killed)
+    books.clients(50)
+    one, other = books.mailing(), books.mailing()
+    start()
+    wait_until(lambda: all(mailing(books, each).launched_at for each in (one, other)))
+    assert len(books.ids(one)) == len(books.ids(other)) == 50
 
 
 # ---------------------------------------------------------------- the broker

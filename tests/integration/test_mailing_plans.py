@@ -14,6 +14,7 @@ from sqlalchemy import Engine, TextClause
 from dispatcher_service import leading
 from dispatcher_service.statements import modules
 from shared import messages, rates, standing
+from shared.messages import probe
 from tests.integration.test_plans import explain, touched
 from tests.services.books import Books
 
@@ -89,6 +90,7 @@ VALUES: dict[str, Any] = {
 
 OTHERWISE: dict[str, dict[str, Any]] = {
     "shared.standing._HALT": {"words": "no"},
+    "shared.messages.probe._MAILINGS": {"hints": 1_000},
     "dispatcher_service.leading.chores.show_figures._COUNT": {"limit": 10 * SOME},
 }
 
@@ -120,3 +122,17 @@ def test_a_statement_reads_the_mailings_that_it_is_about(many: Engine, name: str
     ways = {way for relation, way in touched(plan["Plan"]) if relation in LARGE}
     assert "Seq Scan" not in ways, said
     assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] <= MOST, said
+
+
+def test_a_probe_is_found_among_a_few_however_many_are_due(many: Engine) -> None:
+    """In an outage that is all, and each dispatcher asks every few seconds."""
+    with many.connect() as connection:
+        connection.exec_driver_sql(
+            "update mailing_counters set due_at = now() - interval '1 h' where due_at is not null"
+        )
+        statement = probe._MAILINGS.compile(dialect=connection.dialect)
+        values = {"limit": probe.MAILINGS, "last": ENDED + 1, "hints": probe.HINTS}
+        plan, said = explain(connection, str(statement), values)
+        connection.rollback()
+    assert plan["Plan"]["Actual Rows"] == probe.MAILINGS
+    assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] <= 10 * probe.HINTS, said

@@ -83,6 +83,7 @@ NAMED = {table_of(name, number) for name in TABLES for number in (1, PARTS)}
 """What a statement may be told to look at."""
 
 _IDS = "{" + ",".join(map(str, range(1, 5 * SOME, 5))) + "}"
+_WAITING = "{" + ",".join(map(str, range(2, 10 * SOME, 10))) + "}"
 _ARRAY = "{" + ",".join(["1"] * SOME) + "}"
 
 VALUES: dict[str, Any] = {
@@ -101,6 +102,7 @@ VALUES: dict[str, Any] = {
     "zones": None,
     "claim_id": 1,
     "claims": _ARRAY,
+    "calls": _ARRAY,
     "moments": "{" + ",".join(["null"] * SOME) + "}",
     "error": None,
     "ambiguous": False,
@@ -136,6 +138,7 @@ VALUES: dict[str, Any] = {
 OTHERWISE: dict[str, dict[str, Any]] = {
     "shared.messages.create._CREATE": {"id": 2, "state": "pending"},
     "shared.messages.find._HISTORY": {"mailing_id": 2**63 - 1},
+    "shared.messages.retime._RETIME": {"ids": _WAITING},  # as it has read before
     "shared.messages.wake._WAKE": {"after": None},
     "shared.ledger.check._COUNT": {"ids": "{1}"},
 }

@@ -56,13 +56,13 @@ def test_a_synchronous_standby_takes_over(run_system: RunSystem, request: pytest
         system = start(run_system, primary, standby, broker_url)
         system.fill(CLIENTS)
         mailing_id = system.mail()
-        system.until_sent(mailing_id, CLIENTS // 4)
+        system.until_sent(mailing_id, CLIENTS // 4, within=120)
         promoted_at = take_over(primary, standby)
-        system.until(system.api.ready, "the API is ready")
+        system.until(system.api.ready, "the API is ready", within=120)
         later = system.mail(starts=1)
 
         for one in (mailing_id, later):
-            messages = system.until_over(one, within=60)
+            messages = system.until_over(one, within=120)
             assert len(messages) == CLIENTS
             assert with_status(messages, MessageState.SENT) == messages.keys()
         assert {one.count for one in system.simulator.received().values()} == {1}
@@ -78,7 +78,7 @@ def test_a_part_is_on_its_way_out_meanwhile(run_system: RunSystem, rabbitmq_url:
         books = Books(make_engine(both(primary, standby), "test"))
         system.fill(10, tag="old")
         old = system.mail(tags=["old"])
-        system.until_over(old)
+        system.until_over(old, within=120)
         part = close_part(books, days_ago=2)
         with books.engine.begin() as connection:
             turn(connection)
@@ -99,9 +99,9 @@ def test_a_part_is_on_its_way_out_meanwhile(run_system: RunSystem, rabbitmq_url:
         take_over(primary, standby)
         reader.close()
         books.engine.dispose()
-        system.until(system.api.ready, "the API is ready")
+        system.until(system.api.ready, "the API is ready", within=120)
 
-        messages = system.until_over(mailing_id, within=60)
+        messages = system.until_over(mailing_id, within=120)
         assert with_status(messages, MessageState.SENT) == messages.keys()
         assert {one.count for one in system.received(mailing_id).values()} == {1}
         system.until(lambda: part not in parts(books), "the part is gone", within=90)
@@ -119,7 +119,7 @@ def test_an_asynchronous_standby_is_told_what_it_has_not_got(
         system = start(run_system, primary, standby, rabbitmq_url)
         system.fill(CLIENTS)
         mailing_id = system.mail()
-        system.until_sent(mailing_id, CLIENTS // 4)
+        system.until_sent(mailing_id, CLIENTS // 4, within=120)
         ((sender,),) = primary.ask("select pid from pg_stat_replication")
         psutil.Process(sender).suspend()
         behind_since = now()
@@ -128,7 +128,7 @@ def test_an_asynchronous_standby_is_told_what_it_has_not_got(
             system.processes.kill("dispatcher-2")
         lost_at = now()
         take_over(primary, standby)
-        system.until(system.api.ready, "the API is ready")
+        system.until(system.api.ready, "the API is ready", within=120)
 
         messages = system.until_over(mailing_id, within=120)
         assert with_status(messages, MessageState.SENT) == messages.keys()

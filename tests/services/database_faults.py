@@ -21,6 +21,7 @@ from sqlalchemy import make_url
 
 from sandbox import deployment
 from sandbox.processes import Processes
+from tests.services.waiting import HANGING
 from tests.services.wall_clock import WallClock
 
 _ROLE = "service"
@@ -79,7 +80,7 @@ class Postgres:
         Whoever would write it by themselves is held: while they sleep, when they have nothing that others wait for.
         """
         held: set[int] = set()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + HANGING
         try:
             while awake := {pid for pid, *asleep in _run(self._server, _WRITERS) if pid not in held or not all(asleep)}:
                 assert time.monotonic() < deadline, "they do not sleep"
@@ -97,8 +98,8 @@ class Postgres:
 
 
 _WRITERS = """
-    select pid, coalesce(wait_event, '') in ('WalWriterMain', 'BgwriterMain', 'BgwriterHibernate', 'CheckpointerMain',
-                                             'AutovacuumMain')
+    select pid, coalesce(lower(wait_event), '') in ('walwritermain', 'bgwritermain', 'bgwriterhibernate',
+                                                    'checkpointermain', 'autovacuummain')
     from pg_stat_activity
     where backend_type in ('walwriter', 'background writer', 'checkpointer', 'autovacuum launcher')
 """
@@ -150,7 +151,7 @@ def exhausted(url: str, service_url: str) -> Iterator[None]:
     """Somebody else has all connections that an ordinary role can have. service_url: of one."""
     role = make_url(service_url).username
     with ExitStack() as hogs:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANGING
         while True:
             try:
                 hogs.enter_context(closing(psycopg2.connect(service_url, application_name="hog")))
