@@ -1,10 +1,9 @@
 """The attributes of a client, in requests and answers."""
 
-from typing import Any, cast
+from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from api_service.web.fields import Text
 from shared.domain import attributes
 from shared.domain.attributes import MAX, MAX_NAME, MAX_NUMBER, MAX_VALUE, TOO_MANY
 
@@ -23,7 +22,6 @@ class Attributes(fields.Dict):
     def __init__(self, **kwargs: Any) -> None:
         metadata = {"maxProperties": MAX, **kwargs.pop("metadata", {})}
         super().__init__(values=fields.Raw(metadata=_VALUE), metadata=metadata, **kwargs)
-        self._text = Text().deserialize
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if not isinstance(value, dict):
@@ -33,20 +31,18 @@ class Attributes(fields.Dict):
         found: dict[str, attributes.Value] = {}
         faults: dict[str, list[str]] = {}
         for given_name, given in value.items():
-            try:
-                self._add(found, given_name, given)
-            except ValidationError as error:
-                faults[given_name[:MAX_NAME]] = cast(list[str], error.messages)
+            name, kept = attributes.trimmed(given_name), attributes.trimmed(given)
+            if (
+                fault := attributes.name_fault(name)
+                or attributes.value_fault(kept)
+                or (_TWICE if name in found else None)
+            ):
+                faults[given_name[:MAX_NAME]] = [fault]
+            else:
+                found[name] = kept
         if faults:
             raise ValidationError(faults)
         return found
 
-    def _add(self, found: dict[str, attributes.Value], given_name: str, given: Any) -> None:
-        """Raises ValidationError."""
-        name = attributes.trimmed(self._text(given_name))
-        value = attributes.trimmed(self._text(given) if isinstance(given, str) else given)
-        if fault := attributes.name_fault(name) or attributes.value_fault(value):
-            raise ValidationError(fault)
-        if name in found:
-            raise ValidationError("Is given twice: names are the same but for blanks at their ends, or as they show.")
-        found[name] = value
+
+_TWICE = "Is given twice: names are the same but for blanks at their ends, or as they show."

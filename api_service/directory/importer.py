@@ -131,7 +131,10 @@ class Importer:
 
 
 def _how_read(file: ClientFile) -> dict[str, Any]:
-    columns = [{"header": plain(column.header), "taken_as": column.taken_as} for column in file.columns]
+    columns = [
+        {"header": plain(column.header), "taken_as": column.taken_as and plain(column.taken_as)}
+        for column in file.columns
+    ]
     return {"encoding": file.encoding(), "separator": file.separator, "columns": columns}
 
 

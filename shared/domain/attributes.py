@@ -1,6 +1,7 @@
 """What is known of a client beside phone, tag and time zone: strings, numbers and booleans by name. Pure."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ MAX_NUMBER = 2**53 - 1
 
 Value = str | int | float | bool
 
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+NO_TEXT = "Must not contain NUL characters or unpaired surrogates."
 TOO_MANY = f"Has more than {MAX} attributes."
 
 
@@ -22,6 +25,8 @@ def name_fault(name: str) -> str | None:
     """What is wrong with a name that is trimmed already."""
     if not name:
         return "A name shows something."
+    if _NO_TEXT.search(name):
+        return NO_TEXT
     return f"A name has at most {MAX_NAME} characters." if len(name) > MAX_NAME else None
 
 
@@ -30,6 +35,8 @@ def value_fault(value: Any) -> str | None:
     if isinstance(value, str):
         if not value:
             return "Must show something; leave out what is not known."
+        if _NO_TEXT.search(value):
+            return NO_TEXT
         return f"Must have at most {MAX_VALUE} characters." if len(value) > MAX_VALUE else None
     if isinstance(value, bool):
         return None
