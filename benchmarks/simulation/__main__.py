@@ -8,7 +8,7 @@ from itertools import product
 from random import Random
 from time import perf_counter
 
-from benchmarks.simulation import limits, paces, shares
+from benchmarks.simulation import limits, overtaking, paces, shares
 from benchmarks.simulation.provider import Provider
 
 DISPATCHERS = (1, 2, 5, 10)
@@ -51,6 +51,9 @@ def share() -> Iterator[str]:
 
 
 def limit() -> Iterator[str]:
+    for rate, dispatchers in product((20, 2_000), (1, 10, 50)):
+        last = max(overtaking.run(rate, dispatchers, Random(seed)) for seed in range(5))
+        yield f"20 urgent ones behind a huge mailing at DISPATCH_RATE={rate}, {dispatchers} dispatchers: {last:.1f} s."
     yield "Limits: sent of what was allowed, the most within a second, asked per second, longest wait after a claim,"
     yield "and the time between two turns of a dispatcher, the 99th of a hundred, in units of the mean."
     for rate, dispatchers, stale in product((1, 20, 2_000), (1, 10, 50), (0.0, 0.5)):

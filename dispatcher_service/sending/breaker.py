@@ -7,7 +7,7 @@ THRESHOLD = 20
 """So many attempts in a row without a sign of life open the breaker."""
 
 FIRST_PAUSE = 1.0
-LONGEST_PAUSE = 4.0
+LONGEST_PAUSE = 3.0
 """However long the provider was down, it is found again within so many seconds: a probe costs it next to nothing."""
 
 

@@ -18,7 +18,7 @@ from shared.domain.message import FINAL_STATES, MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import System, clients_of, is_over, with_status
 from tests.services.mailbox import Mailbox
-from tests.services.waiting import patience
+from tests.services.waiting import HANGING, patience
 
 SLOW = Faults(latency_ms=500)
 """At two dispatchers with 32 calls each: 128 messages per second."""
@@ -299,7 +299,7 @@ def test_the_report_of_the_day_says_the_same(system: System) -> None:
     system.processes.start(
         "print", "dispatcher_service.reporter", env, "--once", "--print", "--date", yesterday.isoformat()
     )
-    assert system.processes.wait("print", 20) == 0
+    assert system.processes.wait("print", HANGING) == 0
     printed = "\n".join(system.processes.output("print"))
     assert printed.split() == mail.part("plain").split()
 

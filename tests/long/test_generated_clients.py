@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from sandbox.processes import Processes
+from tests.services.server_process import program
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = Path(__file__).with_name("clients")
@@ -70,10 +71,9 @@ def test_a_client_made_by_openapi_python_client(url: str, python: Path, tmp_path
 
 
 def test_types_made_by_openapi_typescript(url: str, tmp_path: Path) -> None:
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed")
+    npm = program("npm", "npm")  # which brings Node
     (tmp_path / "package.json").write_text('{"type": "module"}')
-    run("npm", "install", "--silent", "--no-audit", "--no-fund", *NODE_PACKAGES, cwd=tmp_path)
+    run(npm, "install", "--silent", "--no-audit", "--no-fund", *NODE_PACKAGES, cwd=tmp_path)
     fetch_document(url, tmp_path / "openapi.json")
     programs = tmp_path / "node_modules/.bin"
     run(programs / "openapi-typescript", "openapi.json", "-o", "api.ts", cwd=tmp_path)

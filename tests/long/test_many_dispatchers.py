@@ -11,7 +11,7 @@ import pytest
 from sandbox.simulator.faults import Faults
 from shared.clock import ticks
 from shared.domain.message import MessageState
-from tests.e2e.system import System, with_status
+from tests.e2e.system import System, is_over, with_status
 from tests.long.conftest import RunSystem, Sendings, now
 from tests.services.postgres_servers import PostgresServer, one_server
 
@@ -19,7 +19,7 @@ DISPATCHERS = 50
 FEW = 10
 """So many are there before the others come: what one more costs is the difference, by their number."""
 
-TOGETHER = 25
+TOGETHER = 10
 """So many start or stop at a time, as a deployment is rolled."""
 
 RATE, CLIENTS = 40, 30_000
@@ -128,17 +128,17 @@ def test_they_come_and_go_under_load(
         assert [system.processes.wait(name, 60) for name in some] == [0] * len(some)
     leader(system)
     rolled_at = now()
-    for name in system.dispatchers[1:]:
-        system.processes.send(name, signal.SIGTERM)
     stopping = system.dispatchers[1:]
+    for name in stopping:
+        system.processes.send(name, signal.SIGTERM)
     assert [system.processes.wait(name, 60) for name in stopping] == [0] * len(stopping)
     leader(system)
     stopped_at = now()
     system.api.cancel(mailing_id)
-    messages = system.until_over(mailing_id, within=120)
+    figures = system.until_figures(mailing_id, is_over, "every message in a final state", within=120)
 
-    received = system.received(mailing_id)
-    assert received.keys() == with_status(messages, MessageState.SENT)
+    received = system.simulator.received()  # of the one mailing; to list all of its messages would take minutes
+    assert len(received) == figures["sent"]
     assert {one.count for one in received.values()} == {1}
     sendings = Sendings(system)
     pauses = {

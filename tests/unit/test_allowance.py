@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from benchmarks.simulation import overtaking
 from benchmarks.simulation.limits import run
 from dispatcher_service.pipeline.allowance import LATE, LONGEST, POLITE, REST, SHORTEST, SOON, Allowance
 
@@ -104,3 +105,10 @@ def test_nobody_is_passed_over_again_and_again(rate: float, dispatchers: int) ->
     """Who has an urgent message in hand has a turn soon. One turn of a hundred came after 14 times the mean time, with
     ten dispatchers at 20 a second after 27 s, when the one that had just had a turn was the first to ask again."""
     assert run(rate, dispatchers, 0.0, Random(dispatchers), seconds=60.0).passed <= 6
+
+
+@pytest.mark.parametrize(("rate", "dispatchers", "most"), [(20.0, 1, 3.0), (20.0, 10, 5.5), (2_000.0, 10, 3.0)])
+def test_urgent_ones_overtake_at_a_low_rate(rate: float, dispatchers: int, most: float) -> None:
+    """Twenty behind a huge mailing, which take a second by themselves at 20 a second. With ten dispatchers the last
+    came after 7 to 11 s: some of them were passed over with one of these in hand."""
+    assert max(overtaking.run(rate, dispatchers, Random(seed)) for seed in range(8)) <= most

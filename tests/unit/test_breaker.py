@@ -100,8 +100,8 @@ def test_the_pause_doubles_with_every_probe_that_fails() -> None:
         pauses.append(breaker.pause(now))
         now += pauses[-1]
         breaker.observe(DOWN, started=now, now=now)
-    assert pauses == [1, 2, 4, 4, 4, 4, 4, 4]
-    assert (FIRST_PAUSE, LONGEST_PAUSE) == (1, 4)
+    assert pauses == [1, 2, 3, 3, 3, 3, 3, 3]
+    assert (FIRST_PAUSE, LONGEST_PAUSE) == (1, 3)
 
 
 def test_once_closed_it_begins_with_a_short_pause_again() -> None:
