@@ -56,7 +56,7 @@ def _serve(configuration: Settings, directory: Path) -> None:
     from api_service.server.serving import serve  # noqa: PLC0415
     from shared.broker.choice import choose  # noqa: PLC0415
 
-    database = ensure_database(configuration, needs_session=configuration.broker_url is None)
+    database = ensure_database(configuration)
     if configuration.database_url is None:
         migrate.upgrade(database.direct_url)
     if configuration.api_auth:

@@ -16,7 +16,8 @@ from api_service.access.expiry import Expiry
 from api_service.access.keyring import Keyring
 from api_service.access.last_use import LastUse
 from api_service.directory import clients, imports
-from api_service.directory.importer import AT_A_TIME, Importer
+from api_service.directory.importer import Importer
+from api_service.directory.progress import Silence
 from api_service.mailings import controls, mailings
 from api_service.operations import audit, health
 from api_service.operations.probe import Probe
@@ -43,6 +44,7 @@ def create_app(
     announcer: Announcer,
     probes: dict[str, Probe],
     *,
+    direct: Engine | None = None,
     default_timezone: str = "UTC",
     auth: bool = False,
     rate: int = 0,
@@ -53,6 +55,7 @@ def create_app(
     """A new application.
 
     Args:
+        direct: another one, for what needs a session of its own (`shared.database.access`).
         auth: whether requests need a key.
         rate: how many requests a second one key may make; 0: no limit.
         threads: on which requests are answered in this process.
@@ -65,6 +68,7 @@ def create_app(
     sessions = sessionmaker(engine, expire_on_commit=False)
     app.extensions["parts"] = Parts(
         engine=engine,
+        direct=direct or engine,
         announcer=announcer,
         default_timezone=default_timezone,
         slot=Slot("api"),
@@ -77,7 +81,7 @@ def create_app(
     watch = Watch(keyring) if keyring else None
     if chores:
         of_keys = [watch.look, last_use.write, expiry.look] if watch else []
-        keep_doing([log.flush, Forgetting(behind).look, *of_keys])
+        keep_doing([log.flush, Forgetting(behind).look, Silence(behind).look, *of_keys])
     middleware.register(app, log)
     door.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch)
     answers.register(app, log)
@@ -108,12 +112,13 @@ def deployed(
         threads: on which requests are answered in this process.
         log: that of this process.
     """
-    engine = database.engine("api", pool_size=threads + AT_A_TIME)  # an import under a key holds one more
+    engine = database.engine("api", pool_size=threads)
     for_probe = database.engine("api-probe", pool_size=1, statement_timeout=2.0)
     return create_app(
         engine,
         announcer,
         probes(for_probe, broker),
+        direct=database.direct_engine("api-files", pool_size=threads),
         default_timezone=settings.default_timezone,
         auth=settings.api_auth,
         rate=settings.api_rate,

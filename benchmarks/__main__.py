@@ -15,12 +15,16 @@ from benchmarks import machine, plots, services, table
 from benchmarks.figure import Report
 from benchmarks.scale import FULL, SMALL, TINY
 from benchmarks.scenarios import (
+    crowd,
     directory,
     fairness,
     growth,
     latency,
     launch,
+    limited,
+    outage,
     reading,
+    searching,
     slow_provider,
     throughput,
     waiting,
@@ -35,9 +39,13 @@ SCENARIOS = {
     "latency": latency.measure,
     "slow-provider": slow_provider.measure,
     "fairness": fairness.measure,
+    "crowd": crowd.measure,
+    "limited": limited.measure,
+    "outage": outage.measure,
     "launch": launch.measure,
     "reading": reading.measure,
     "directory": directory.measure,
+    "searching": searching.measure,
     "growth": growth.measure,
     "waiting": waiting.measure,
     "years": years.measure,
@@ -62,6 +70,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--home", type=Path, default=Path(".local/bench"), help="where data and results lie (%(default)s)"
     )
+    parser.add_argument("--keep", type=Path, metavar="DIRECTORY",
+                        help="where the rows of years, made in half an hour, are kept for the next run")  # fmt: skip
     parser.add_argument("--plots", type=Path, help="where the plots and the table go (default: beside the results)")
     return parser.parse_args()
 
@@ -79,7 +89,7 @@ def _run(options: argparse.Namespace) -> int:
         scratch(home / "data") as directory,
         (home / "log").open("w", encoding="utf-8", buffering=1) as log,
         Processes(lambda name, line: print(f"{name}: {line}", file=log)) as processes,
-        services.started(directory, processes) as found,
+        services.started(directory, processes, options.keep and options.keep.resolve()) as found,
     ):
         facts = dict(machine.facts(found))
         show(*(f"{name:<14}{fact}" for name, fact in facts.items()))

@@ -15,11 +15,13 @@ _NOTHING_YET = 0.001
 
 @dataclass(slots=True)
 class Call:
-    """about: whatever the caller wants to know it by. status: 0 without an answer. seconds: until the answer."""
+    """about: whatever the caller wants to know it by. key: of an `Idempotency-Key`. status: 0 without an answer.
+    seconds: until the answer."""
 
     url: str
     body: bytes
     about: Any = None
+    key: str = ""
     status: int = 0
     seconds: float = 0.0
 
@@ -79,9 +81,9 @@ _BODY = b'{"id": %d, "phone": 79001234567, "text": "Hello, client! Sale starts t
 
 class _Handle:
     def __init__(self, token: str) -> None:
-        headers = ["Content-Type: application/json", f"Authorization: Bearer {token}", "Expect:"]
+        self._headers = ["Content-Type: application/json", f"Authorization: Bearer {token}", "Expect:"]
         self.curl = curl = pycurl.Curl()
-        curl.setopt(pycurl.HTTPHEADER, headers)
+        curl.setopt(pycurl.HTTPHEADER, self._headers)
         curl.setopt(pycurl.POST, 1)
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.PROXY, "")
@@ -91,6 +93,8 @@ class _Handle:
         self._call = call
         self._answer = io.BytesIO()
         self.curl.setopt(pycurl.URL, call.url)
+        if call.key:
+            self.curl.setopt(pycurl.HTTPHEADER, [*self._headers, f"Idempotency-Key: {call.key}"])
         self.curl.setopt(pycurl.POSTFIELDS, call.body)
         self.curl.setopt(pycurl.WRITEDATA, self._answer)
 

@@ -1,7 +1,7 @@
 """The service under test: API and dispatchers as processes, and a mailing through them."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,13 +29,14 @@ class TooSlow(Exception):
 class Run:
     """One mailing. messages: whose status was written. seconds: from the creation to the last of them. cpu: seconds by
     process, children included. memory: the peak resident set of a dispatcher, in MB. waits: seconds from the creation
-    until a message was sent, at p50, p95 and p99."""
+    until a message was sent, at p50, p95 and p99. wal: bytes."""
 
     messages: int
     seconds: float
     cpu: Mapping[str, float] = field(default_factory=dict)
     memory: float = 0.0
     waits: tuple[float, ...] = ()
+    wal: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -48,17 +49,30 @@ class Deployment:
         self.database_url, self.url, self._client = addresses.database_url, url, client
         self._pids = {"api": [api], "dispatcher": dispatchers}
 
-    def create(self, tag: str, *, starts_at: datetime | None = None, lasts: timedelta = timedelta(hours=1)) -> int:
-        """A mailing to the clients of that tag; empty for everyone. Its id."""
+    def create(
+        self,
+        tag: str,
+        *,
+        starts_at: datetime | None = None,
+        lasts: timedelta = timedelta(hours=1),
+        window: tuple[str, str] | None = None,
+    ) -> int:
+        """A mailing to the clients of that tag; empty for everyone. window: from, until, such as ("09:00", "21:00").
+        Its id."""
         starts_at = starts_at or clock.now()
         tags = [tag] if tag else []
-        return int(self._client.create_mailing(TEXT, starts_at, starts_at + lasts, tags=tags)["id"])
+        made = self._client.create_mailing(TEXT, starts_at, starts_at + lasts, tags=tags, send_window=window)
+        return int(made["id"])
 
     def wait(self, condition: str, mailing_id: int, limit: float = LIMIT) -> None:
         """Until an SQL condition on the mailing's row holds. Raises TooSlow."""
-        end = time.monotonic() + limit
+        self.wait_all(condition, [mailing_id], limit)
+
+    def wait_all(self, condition: str, mailing_ids: Sequence[int], limit: float = LIMIT) -> None:
+        """Until it holds for all of these. Raises TooSlow."""
+        end, ids = time.monotonic() + limit, list(mailing_ids)
         with asking(self.database_url) as ask:
-            while not ask(f"select {condition} from mailings g where id = %s", mailing_id)[0][0]:
+            while not ask(f"select bool_and({condition}) from mailings g where id = any(%s)", ids)[0][0]:
                 if time.monotonic() > end:
                     raise TooSlow(f"After {limit:g} s a mailing was not there yet: {condition}.")
                 time.sleep(0.1)
@@ -67,13 +81,18 @@ class Deployment:
         """Creates a mailing and returns when all of it is sent. services: whose CPU is of interest, too."""
         pids = {**self._pids, **{name: [pid] for name, pid in (services or {}).items()}}
         before = {name: usage.cpu(roots) for name, roots in pids.items()}
+        [(written,)] = query(self.database_url, "select pg_current_wal_lsn()")
         started = time.time()
         mailing_id = self.create(tag)
         self.wait("finished_at is not null", mailing_id)
+        [(wal,)] = query(self.database_url, "select (pg_current_wal_lsn() - %s::pg_lsn)::float", written)
         cpu = {name: usage.cpu(roots) - before[name] for name, roots in pids.items()}
         [(messages, ended)] = query(self.database_url, _SENT, mailing_id)
         [(waits,)] = query(self.database_url, _WAITS, started, mailing_id)
-        return Run(messages, ended - started, cpu, self.memory(), tuple(waits))
+        return Run(messages, ended - started, cpu, self.memory(), tuple(waits), wal)
+
+    def cancel(self, mailing_id: int) -> None:
+        self._client.cancel(mailing_id)
 
     def memory(self) -> float:
         return usage.peak_memory(self._pids["dispatcher"])

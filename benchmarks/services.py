@@ -37,7 +37,8 @@ class Addresses:
 
 @dataclass
 class Services:
-    """home: where PostgreSQL keeps its data. pids: of the services' processes, by name."""
+    """home: where PostgreSQL keeps its data; keeps: the next run finds them there. pids: of the services' processes, by
+    name."""
 
     home: Path
     processes: Processes
@@ -45,19 +46,26 @@ class Services:
     provider_url: str
     pids: Mapping[str, int]
     _database_url: str
+    keeps: bool = False
     _templates: dict[tuple[tuple[str, int], ...], str] = field(default_factory=dict)
 
     @contextmanager
     def addresses(
-        self, groups: Mapping[str, int] | None, *, table: bool = False, provider_url: str = ""
+        self, groups: Mapping[str, int] | None, *, table: bool = False, provider_url: str = "", keep: str = ""
     ) -> Iterator[Addresses]:
         """A new database and an empty virtual host, for as long as the block lasts.
 
         groups: how many clients of each tag the directory has; None: the database is empty. table: no virtual host.
+        keep: the name of a database that the next run finds as this one leaves it, if it keeps anything.
         """
         with ExitStack() as stack:
-            database_url = self._create(self._template(groups) if groups is not None else "")
-            stack.callback(self._drop, database_url)
+            if keep and self._is_there(keep):
+                database_url = self._url(keep)
+                deployment.migrate(self.processes, {"DATABASE_URL": database_url})
+            else:
+                database_url = self._create(self._template(groups) if groups is not None else "", keep)
+            if not (keep and self.keeps):
+                stack.callback(self._drop, database_url)
             broker_url = ""
             if not table:
                 broker_url = self.rabbitmq.vhost()
@@ -78,25 +86,39 @@ class Services:
     def _drop(self, url: str) -> None:
         query(self._database_url, f"drop database {make_url(url).database} with (force)")
 
-    def _create(self, template: str = "") -> str:
-        name = f"bench_{next(_numbers)}"
+    def _create(self, template: str = "", name: str = "") -> str:
+        name = name or f"bench_{next(_numbers)}"
         like = f"template {make_url(template).database} strategy file_copy" if template else ""
         query(self._database_url, f"create database {name} {like}")
+        return self._url(name)
+
+    def _url(self, name: str) -> str:
         return make_url(self._database_url).set(database=name).render_as_string(hide_password=False)
+
+    def _is_there(self, name: str) -> bool:
+        return bool(query(self._database_url, "select 1 from pg_database where datname = %s", name))
+
+    def remove_others(self) -> None:
+        """What an earlier run left here and did not mean to."""
+        for (name,) in query(self._database_url, "select datname from pg_database where datname ~ '^bench_[0-9]+$'"):
+            self._drop(self._url(name))
 
 
 @contextmanager
-def started(home: Path, processes: Processes) -> Iterator[Services]:
-    """Takes ten seconds. Raises NotReady and NoRabbitMQ."""
+def started(home: Path, processes: Processes, keep: Path | None = None) -> Iterator[Services]:
+    """Takes ten seconds. keep: where PostgreSQL keeps its data for the next run. Raises NotReady and NoRabbitMQ."""
+    data = keep or home
     with rabbitmq.running() as broker:
-        database_url = _start_postgres(processes, home)
+        database_url = _start_postgres(processes, data)
         provider_url = _start_provider(processes, home)
         pids = {
-            "postgres": int((home / "postgres" / "postmaster.pid").read_text(encoding="ascii").split()[0]),
+            "postgres": int((data / "postgres" / "postmaster.pid").read_text(encoding="ascii").split()[0]),
             "rabbitmq": usage.listener(broker.url),
             "provider": processes.pid("provider"),
         }
-        yield Services(home, processes, broker, provider_url, pids, database_url)
+        services = Services(data, processes, broker, provider_url, pids, database_url, keeps=keep is not None)
+        services.remove_others()
+        yield services
 
 
 def prepare(processes: Processes, database_url: str, groups: Mapping[str, int]) -> None:

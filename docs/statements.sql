@@ -161,7 +161,7 @@ with due as materialized (
     with ordinality as wanted (mailing_id, lane, number_of, due_at, id, number)
     cross join lateral (
         select from mailings where id = wanted.mailing_id
-        and paused_at is null and cancelled_at is null and ends_at > now() and not window_changed limit 1
+        and paused_at is null and cancelled_at is null and ends_at > now() limit 1
     ) running
     cross join lateral (
         select due_at, id from messages
@@ -278,15 +278,17 @@ select part from parts where part is not null;
 
 -- shared.messages.probe._MAILINGS
 select m.id from (
-    select mailing_id, min(due_at) as due_at from mailing_counters where due_at <= now()
+    select mailing_id, min(due_at) as due_at from (
+        select mailing_id, due_at from mailing_counters where due_at <= now() order by due_at limit :hints
+    ) nearest
     group by mailing_id
 ) hinted
 cross join lateral (select * from mailings where id = hinted.mailing_id limit 1) m
 where m.part is not null and m.paused_at is null and m.cancelled_at is null and m.ends_at > now()
-and not exists (
-    select from mailing_standings s where s.mailing_id = m.id and (
-        s.held_until > now()
-        or s.proven_at is null and s.refusals >= 50 and m.halted_at is null))
+and not coalesce((
+        select s.held_until > now()
+        or s.proven_at is null and s.refusals >= 50 and m.halted_at is null
+        from mailing_standings s where s.mailing_id = m.id), false)
 order by m.id = :last, hinted.due_at limit :limit;
 
 -- shared.messages.probe._TRIED_LEAST
@@ -418,6 +420,18 @@ with moved as (
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
 from moved group by mailing_id, quarter;
 
+-- shared.messages.remember._CLAIM_ANEW
+with job as materialized (
+    select m.id, m.status, job.claim_id
+    from unnest(cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:calls as integer[]))
+    as job (id, claim_id, calls)
+    cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
+    where m.status in ('pending', 'retrying') and m.calls <= job.calls
+)
+update messages m set status = 'sending', claim_id = job.claim_id, due_at = now()
+from job where m.part = :part and m.id = job.id
+returning m.mailing_id, m.id, job.status as before;
+
 -- shared.messages.rescue._IN_ORDER
 set local enable_bitmapscan = off;
 
@@ -447,13 +461,21 @@ with job as materialized (
     select id, :part, attempts, now(), 'lease_lost' from moved on conflict do nothing)
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
+-- shared.messages.retime._LOCK
+select part, first_message_id, last_message_id, window_from, window_until, now() as now
+from mailings where id = :mailing_id for update;
+
+-- shared.messages.retime._WAIT_FOR_OPENING
+select m.id, m.due_at, (select timezone from clients where id = m.client_id limit 1) as timezone
+from messages m
+where part = :part and id between :first and :last and mailing_id = :mailing_id
+and status::text = 'pending' and due_at > now()
+for update skip locked;
+
 -- shared.messages.retime._RETIME
-with job as materialized (
-    select id from messages m
-    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'retrying') and status = 'pending' and due_at > now()
-    order by due_at, id
-    limit :limit for update skip locked)
-update messages m set due_at = now() from job where m.part = :part and m.id = job.id;
+update messages m set due_at = job.due_at
+from unnest(cast(:ids as bigint[]), cast(:times as timestamptz[])) as job (id, due_at)
+where m.part = :part and m.id = job.id;
 
 -- shared.messages.waiting._WAITING
 select job.id, next.due_at <= now() from unnest(cast(:mailing_ids as bigint[])) as job (id)
@@ -718,9 +740,6 @@ and audience = (select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + 
 and 0 = (select coalesce(sum(c.pending + c.sending + c.retrying), 0) from mailing_counters c where c.mailing_id = m.id)
 returning m.deleted_at is not null as is_deleted;
 
--- dispatcher_service.leading.chores.retime_windows._LOCK
-select from mailings where id = :mailing_id for update;
-
 -- dispatcher_service.leading.chores.retime_windows._WINDOW_IS_KNOWN
 update mailings set window_changed = false where id = :mailing_id;
 
@@ -776,10 +795,10 @@ with found as (
     select id from mailings where window_changed and paused_at is null and finished_at is null
     and cancelled_at is null and ends_at > now()
 )
-select not over and not cancelled and paused_at is null and not exists (
-    select from mailing_standings s where s.mailing_id = m.id and (
-        s.held_until > now()
-        or s.proven_at is null and s.refusals >= 50 and m.halted_at is null)) as may_be_fed,
+select not over and not cancelled and paused_at is null and not coalesce((
+        select s.held_until > now()
+        or s.proven_at is null and s.refusals >= 50 and m.halted_at is null
+        from mailing_standings s where s.mailing_id = m.id), false) as may_be_fed,
 m.id, m.part, m.audience, m.ends_at, m.priority,
 case when launched_at is not null then version::text::bigint end as version,
 over, cancelled, closed_at is not null as closed,
@@ -826,15 +845,22 @@ held_until = now() + least(:first * power(2, s.holds), :longest) * interval '1 s
 where coalesce(s.held_until <= now(), true)
 returning s.mailing_id, cast(extract(epoch from s.held_until - now()) as float) as seconds;
 
--- shared.standing._TRUSTED
-select mailing_id from mailing_standings
-where mailing_id = any(:mailing_ids) and proven_at is not null and holds = 0;
+-- shared.standing._ASK
+with asked as materialized (
+    select id, coalesce((
+            select proven_at is not null and holds = 0 from mailing_standings where mailing_id = id
+        ), false) as is_trusted
+    from unnest(cast(:mailing_ids as bigint[])) as asked (id)
+)
+select id, is_trusted,
+case when not is_trusted then pg_try_advisory_xact_lock(hashtext('standing'), hashint8(id)) end as is_ours
+from asked;
 
 -- shared.standing._ROOM
-select m.id, exists (
-    select from mailing_standings s where s.mailing_id = m.id and (
-        s.held_until > now()
-        or s.proven_at is null and s.refusals >= 50 and m.halted_at is null)) as is_blocked, (
+select m.id, coalesce((
+        select s.held_until > now()
+        or s.proven_at is null and s.refusals >= 50 and m.halted_at is null
+        from mailing_standings s where s.mailing_id = m.id), false) as is_blocked, (
     select cast(coalesce(sum(sending), 0) as bigint) from mailing_counters where mailing_id = m.id) as open_calls
 from mailings m where m.id = any(:mailing_ids);
 

@@ -31,7 +31,7 @@ SETTINGS = frozenset(attribute.name.upper() for attribute in fields(Settings))
 """The variables that a child gets only from whoever starts it, never from this process's environment by accident."""
 
 STOP_TIMEOUT = 25.0  # a dispatcher takes up to 20 s to finish what is in flight
-READY_TIMEOUT = 30.0
+READY_TIMEOUT = 60.0  # a machine may have other things to do
 
 _ROOT = Path(__file__).resolve().parent.parent
 _POLL = 0.02

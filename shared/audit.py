@@ -1,6 +1,10 @@
 """Who changed what: rows that are only ever added, in the transaction that makes the change.
 
 No personal values get into them: a client is named by their id, and of what was changed in them only the names.
+
+Ids are given before a transaction commits, so that of two lines the later one may be seen first. Whoever goes through
+them by id must not pass by one that is still to come: a transaction says before it writes which lines were there, and
+readers see those up to which nothing is to come any more.
 """
 
 import json
@@ -39,6 +43,12 @@ def write(connection: Connection, actor: Actor, changes: Iterable[Change]) -> No
         connection.execute(_WRITE, rows)
 
 
+def last_complete(connection: Connection) -> int:
+    """The id up to which every line is there that will ever be. What is read in a later statement has all of them."""
+    last: int = connection.execute(_LAST_COMPLETE).scalar_one()
+    return last
+
+
 def _row(actor: Actor, change: Change) -> dict[str, Any]:
     return {
         "by": actor.by,
@@ -52,15 +62,37 @@ def _row(actor: Actor, change: Change) -> dict[str, Any]:
     }
 
 
-_WRITE = text("""
-    insert into audit (by, request_id, action, thing, thing_id, members, before, after) values
-    (:by, :request_id, :action, :thing, :thing_id, :members, cast(:before as jsonb), cast(:after as jsonb))
+_LOCK = 0x61756469  # "audi"
+
+# The lock lasts as long as the transaction. Its second number is that of the last line which the statement sees, modulo
+# 2^31: the ids that it is given are greater.
+_COMING = f"""
+    coming as materialized (
+        select pg_advisory_xact_lock_shared({_LOCK}, (coalesce(max(id), 0) & 2147483647)::int) from audit
+    )
+"""
+
+_WRITE = text(f"""
+    with {_COMING}
+    insert into audit (by, request_id, action, thing, thing_id, members, before, after)
+    select :by, :request_id, :action, :thing, :thing_id, cast(:members as text[]), cast(:before as jsonb),
+        cast(:after as jsonb)
+    from coming
 """)
 
-NOTE = """
-    noted as (
+NOTE = f"""
+    {_COMING}, noted as (
         insert into audit (by, request_id, action, thing, thing_id)
-        select :by, :request_id, '{action}', '{thing}', cast(id as text) from {rows}
+        select :by, :request_id, '{{action}}', '{{thing}}', cast(id as text) from {{rows}}, coming
     )
 """
 """A part of a statement that does the rest, too: `rows` is its part that gives the ids."""
+
+# The locks are looked at when the last line has been: one that is taken later is of a line behind it.
+_LAST_COMPLETE = text(f"""
+    select coalesce(min(last - greatest(0, ((last - objid::bigint + 1073741824) & 2147483647) - 1073741824)), last, 0)
+    from (select max(id) as last from audit) seen
+    left join pg_locks on locktype = 'advisory' and classid = {_LOCK} and objsubid = 2
+        and database = (select oid from pg_database where datname = current_database())
+    group by last
+""")

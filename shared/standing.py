@@ -107,14 +107,30 @@ _HOLD = text("""
 """)
 
 
-def trusted(connection: Connection, mailing_ids: Collection[int]) -> set[int]:
-    """Those of which any number may be claimed: a message was accepted, and they are not held back."""
-    return set(connection.scalars(_TRUSTED, {"mailing_ids": sorted(mailing_ids)}))
+class Asked(NamedTuple):
+    """Of mailings that somebody is about to claim. trusted: any number may be claimed of these; a message was accepted,
+    and they are not held back. ours: of the others, those whose turn this transaction has."""
+
+    trusted: set[int]
+    ours: set[int]
 
 
-_TRUSTED = text("""
-    select mailing_id from mailing_standings
-    where mailing_id = any(:mailing_ids) and proven_at is not null and holds = 0
+def ask(connection: Connection, mailing_ids: Collection[int]) -> Asked:
+    """Takes the turns of those that are not trusted."""
+    rows = connection.execute(_ASK, {"mailing_ids": sorted(mailing_ids)}).all()
+    return Asked({row.id for row in rows if row.is_trusted}, {row.id for row in rows if row.is_ours})
+
+
+_ASK = text("""
+    with asked as materialized (
+        select id, coalesce((
+            select proven_at is not null and holds = 0 from mailing_standings where mailing_id = id
+        ), false) as is_trusted
+        from unnest(cast(:mailing_ids as bigint[])) as asked (id)
+    )
+    select id, is_trusted,
+           case when not is_trusted then pg_try_advisory_xact_lock(hashtext('standing'), hashint8(id)) end as is_ours
+    from asked
 """)
 
 
@@ -131,10 +147,11 @@ def is_blocked(mailing: str) -> str:
 
     After a halt the refusals count no more.
     """
-    return f"""exists (
-        select from mailing_standings s where s.mailing_id = {mailing}.id and (
-            s.held_until > now()
-            or s.proven_at is null and s.refusals >= {REFUSALS} and {mailing}.halted_at is null))"""
+    # Not `exists`, which where many are asked for reads all that there are.
+    return f"""coalesce((
+        select s.held_until > now()
+            or s.proven_at is null and s.refusals >= {REFUSALS} and {mailing}.halted_at is null
+        from mailing_standings s where s.mailing_id = {mailing}.id), false)"""
 
 
 _ROOM = text(f"""

@@ -22,12 +22,12 @@ from api_service.directory import refused_lines, staging
 from api_service.directory.batch import Batch, Results, batches
 from api_service.directory.files.lines import EMPTIED, ClientFile, Refused
 from api_service.directory.phones import Phones
-from api_service.directory.progress import found
+from api_service.directory.progress import end, found
 from api_service.directory.refused_lines import LISTED, plain
 from api_service.web.problems import Problem, TooManyImports
 from api_service.web.refusal import Refusal
 from shared import clock
-from shared.audit import Actor, Change, write
+from shared.audit import Actor
 from shared.database.models import Import
 from shared.metrics import IMPORTED_LINES
 
@@ -54,15 +54,15 @@ class Importer:
         finally:
             self._free.release()
 
-    def begin(self, name: str, file: ClientFile) -> int:
-        """The id of a new import."""
+    def begin(self, name: str, file: ClientFile, actor: Actor) -> int:
+        """The id of a new import. Who began it stands in its row, for the audit: this process may not see its end."""
         with self._sessions.begin() as session:
-            one = Import(name=name, **_how_read(file))
+            one = Import(name=name, by=actor.by, request_id=actor.request_id, **_how_read(file))
             session.add(one)
             session.flush()
             return one.id
 
-    def take(self, import_id: int, file: ClientFile, actor: Actor) -> Import:
+    def take(self, import_id: int, file: ClientFile) -> Import:
         """Takes all lines; the row of the import in the end. No transaction is open while the next line is waited for.
 
         Whatever the lines raise, and SQLAlchemyError, ends it: the import is broken then.
@@ -73,9 +73,9 @@ class Importer:
                 kept += self._store(import_id, file, batch, kept)
         except BaseException as error:
             with suppress(SQLAlchemyError):  # if it cannot be written, the silence will tell
-                self.end(import_id, actor, failure=_reason(error))
+                self.end(import_id, _reason(error))
             raise
-        return self.end(import_id, actor)
+        return self.end(import_id)
 
     def _store(self, import_id: int, file: ClientFile, batch: Batch, kept: int) -> int:
         """Nothing of it where the import has been ended meanwhile: its line of the audit has its counts already.
@@ -122,14 +122,11 @@ class Importer:
         one.ended_at, one.encoding = clock.now(), file.encoding()
         return one
 
-    def end(self, import_id: int, actor: Actor, failure: str | None = None) -> Import:
-        """One that has ended already stays as it ended. All that it did is one line of the audit."""
+    def end(self, import_id: int, failure: str | None = None) -> Import:
+        """One that has ended already stays as it ended."""
         with self._sessions.begin() as session:
             one = found(session, import_id, lock=True)
-            if one.ended_at is None:
-                one.ended_at, one.failure = clock.now(), failure
-                counts = {name: getattr(one, name) for name in ("lines", "created", "updated", "refused", "failure")}
-                write(session.connection(), actor, [Change("import", "clients", import_id, after=counts)])
+            end(session, one, failure)
         return one
 
 

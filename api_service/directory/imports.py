@@ -103,7 +103,7 @@ class ImportSchema(Schema):
         ),
     )
     started_at = Moment(metadata=described("When its first line was there."))
-    ended_at = Moment(allow_none=True, metadata=described("Null while it runs, and if its process died."))
+    ended_at = Moment(allow_none=True, metadata=described("Null while it runs. If its process died, minutes later."))
     failure = fields.String(allow_none=True, metadata=described("Why it is broken; null otherwise."))
     lines = fields.Integer(
         metadata=described("Lines taken or refused by now; the sum of the following three.", example=3)
@@ -196,7 +196,8 @@ class ImportClients(MethodView):
         As a table (CSV) whose first line names the columns, in the forms that spreadsheets and people give it, or as
         NDJSON, a JSON object per line with the fields and rules of `POST /clients/`. A line about a phone that another
         client has changes that client, in the fields that it has; what it leaves out stays, and gets its default where
-        the client is new. Of lines about the same phone the last one wins.
+        the client is new. Of lines about the same phone the last one wins. Attributes join those that are known, and
+        none is taken away; a line that would leave more than 50 is refused.
 
         Of a table the encoding is told by its byte order mark, by `charset=`, or by what is in it, else it is UTF-8;
         the separator (comma, semicolon, tab, bar) by its first line. Columns are known by English and Russian names,
@@ -219,11 +220,11 @@ class ImportClients(MethodView):
             file = client_lines.read(kind, watched_pieces, charset, strict=query["columns"] is Columns.STRICT)
             if query["dry_run"]:
                 return progress.shown(importer.rehearse(query["name"], file), clock.now())
-            import_id, actor = importer.begin(query["name"], file), working().actor
+            import_id = importer.begin(query["name"], file, working().actor)
             about(import_id=import_id)
             if watch:
-                watch.when_over = partial(importer.end, import_id, actor, ENDED)
-            return progress.shown(importer.take(import_id, file, actor), clock.now())
+                watch.when_over = partial(importer.end, import_id, ENDED)
+            return progress.shown(importer.take(import_id, file), clock.now())
 
 
 @blueprint.route("/imports/")
@@ -262,7 +263,7 @@ class RefusedLines(MethodView):
 
         All of an import, as a CSV file for a spreadsheet: the number of each line, the reason, the value at fault, and
         its cells as they stood in the file, whose separator it has. A cell that would be a formula begins with an
-        apostrophe. They are kept for 7 days, and of one import up to 64 MiB.
+        apostrophe. They are kept for 7 days, and of one import up to 24 MiB.
         """
         work = working()
         with work.read() as session:

@@ -1,21 +1,24 @@
-"""How far the files of clients are on their way into the directory."""
+"""How far the files of clients are on their way into the directory, and that each of them ends."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from api_service.web.page import Listing, Part, cut
 from api_service.web.problems import NotFound
+from shared import clock
+from shared.audit import Actor, Change, write
 from shared.database.models import Import
 
+_SELDOM = 60.0  # seconds between two looks for imports that are silent
+VANISHED = "The process that read it is gone."
 SILENT = timedelta(minutes=2)
 """Without a sign of life for so long an import is broken: longer than the slowest client that is not given up."""
-
-
-_SHOWN = [column.key for column in Import.__table__.columns if column.key not in ("heard_at", "failure")]
+_HIDDEN = ("heard_at", "failure", "by", "request_id")
+_SHOWN = [column.key for column in Import.__table__.columns if column.key not in _HIDDEN]
 
 
 class ImportState(StrEnum):
@@ -33,8 +36,38 @@ def state(one: Import, now: datetime) -> ImportState:
 def shown(one: Import, now: datetime) -> dict[str, Any]:
     """As `imports.ImportSchema` wants it."""
     found = state(one, now)
-    vanished = "The process that read it is gone." if found is ImportState.BROKEN else None
+    vanished = VANISHED if found is ImportState.BROKEN else None
     return {**{name: getattr(one, name) for name in _SHOWN}, "state": found, "failure": one.failure or vanished}
+
+
+def end(session: Session, one: Import, failure: str | None) -> None:
+    """One that is locked; it may have ended already, and stays so then. All that it did is one line of the audit, of
+    whoever began it."""
+    if one.ended_at is not None:
+        return
+    one.ended_at, one.failure = clock.now(), failure
+    if one.by is not None:
+        counts = {name: getattr(one, name) for name in ("lines", "created", "updated", "refused", "failure")}
+        change = Change("import", "clients", one.id, after=counts)
+        write(session.connection(), Actor(one.by, request_id=one.request_id), [change])
+
+
+class Silence:
+    """`look` is a chore of every process: an import whose process died is ended by one that lives."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._next_look = 0.0
+
+    def look(self) -> None:
+        """Once a minute. Raises SQLAlchemyError."""
+        if clock.ticks() < self._next_look:
+            return
+        self._next_look = clock.ticks() + _SELDOM
+        silent = select(Import).where(Import.ended_at.is_(None), Import.heard_at < func.now() - SILENT)
+        with Session(self._engine) as session, session.begin():
+            for one in session.scalars(silent.with_for_update(skip_locked=True)):
+                end(session, one, VANISHED)
 
 
 def list_part(session: Session, part: Part, name: str | None) -> Listing[Import]:

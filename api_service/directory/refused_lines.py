@@ -2,11 +2,12 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, exists, insert, select
+from sqlalchemy import Connection, exists, select, text
 from sqlalchemy.orm import Session
 
 from api_service.directory.files.lines import Refused
@@ -17,11 +18,12 @@ from shared.domain.retention import REFUSED_LINES_DAYS
 
 LISTED = 100
 """Of them are in the answer."""
-MAX_KEPT = 64 * 2**20
-"""Characters, of an import. A file that has more is not one to be mended line by line."""
+MAX_KEPT = 24 * 2**20
+"""Bytes, of an import. A file that has more is not one to be mended line by line; and an answer that is taken slowly
+lies in a file of the server meanwhile."""
 
 _FIELDS = 10  # of a line that are told
-_MAX_NAME = 64
+_MAX_NAME = 80
 _MAX_SHOWN = 200
 """Characters of a value in an answer."""
 
@@ -39,20 +41,25 @@ def keep(connection: Connection, import_id: int, lines: Sequence[Refused], kept:
     if not lines or kept > MAX_KEPT:
         return 0
     rows = [[line.line, _errors(line), plain(line.value), *map(plain, line.cells)] for line in lines]
-    size = sum(len(line.value) + sum(map(len, line.cells)) + _REST for line in lines)
+    written = json.dumps(rows, ensure_ascii=False)
+    size = len(written.encode())
     if kept + size <= MAX_KEPT:
-        connection.execute(insert(RefusedLines).values(import_id=import_id, lines=rows))
+        connection.execute(_KEEP, {"import_id": import_id, "lines": written})
     return size
-
-
-_REST = 64
-"""Characters of number, names and sentences, about."""
 
 
 def _errors(line: Refused) -> dict[str, Sequence[str]]:
     """Of no more than a few members, whose names are anybody's."""
-    some = islice(line.errors.items(), _FIELDS)
-    return {plain(name[:_MAX_NAME]): list(sentences) for name, sentences in some}
+    return {plain(name[:_MAX_NAME]): list(sentences) for name, sentences in islice(_flat(line.errors), _FIELDS)}
+
+
+def _flat(errors: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Those of an attribute by `attributes.<name>`, as a column of it is called."""
+    for name, sentences in errors.items():
+        if isinstance(sentences, Mapping):
+            yield from ((f"{name}.{inner}", more) for inner, more in sentences.items())
+        else:
+            yield name, sentences
 
 
 def plain(words: str) -> str:
@@ -111,3 +118,6 @@ def _written(rows: Sequence[Sequence[str]], separator: str) -> str:
 def _defused(cell: str) -> str:
     """As a program that calculates shows it, in place of what it would make of it."""
     return f"'{cell}" if cell.startswith(_BEGINS_FORMULA) else cell
+
+
+_KEEP = text("insert into refused_lines (import_id, lines) values (:import_id, cast(:lines as json))")

@@ -17,11 +17,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.expression import bindparam
 
 from api_service.web import upload
-from api_service.web.parts import asked, working
+from api_service.web.parts import asked, parts, working
 from api_service.web.problems import InProgress, Invalid, KeyReused
 from api_service.web.work import Act
 from shared import clock
 from shared.database.engine import one_statement
+from shared.database.short import short_transaction
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -42,8 +43,9 @@ def once(answering: Callable[[], Response]) -> Response:
         return answering()
     whose, digest = caller(), digest_of(asked().get_data())
     work = working()
-    with work.engine.begin() as connection:
-        if kept := claim(connection, whose, key, digest):
+    with short_transaction(work.engine) as short:
+        connection = short.connection
+        if kept := claim(connection, whose, key, digest, short.first(_CLAIM)):
             return kept
         act = g.act = Act(connection, work.actor, work.slot, work.match)
         try:
@@ -52,27 +54,27 @@ def once(answering: Callable[[], Response]) -> Response:
         finally:
             g.act = None
             act.close()
-        keep(connection, whose, key, response)
+        keep(connection, whose, key, response, short.last(_KEEP))
     act.tell()
     return response
 
 
 def once_file(answering: Callable[[], Response]) -> Response:
     """The same for a body that is read while it comes, and worked on in transactions of its own: its length and its
-    first 64 KiB stand for it. A lock of a session guards the key for as long as that takes; if the process dies, the
-    file is taken anew, which changes nothing that it has changed already."""
+    first 64 KiB stand for it. A lock of a session guards the key for as long as that takes, so a pooler must not stand
+    between; if the process dies, the file is taken anew, which changes nothing that it has changed already."""
     key = given_key()
     if key is None:
         return answering()
     whose = caller()
     digest = digest_of(f"{asked().content_length} ".encode() + upload.peek(asked(), _BEGINNING))
-    with one_statement(working().engine) as connection:
+    with one_statement(parts().direct) as connection:
         try:
             if kept := claim(connection, whose, key, digest, _CLAIM_FOR_A_SESSION):
                 return kept
             response = answering()
             with suppress(SQLAlchemyError):  # then a repeated request finds no answer, and is carried out again
-                keep(connection, whose, key, response)
+                keep(connection, whose, key, response, _KEEP)
         finally:
             with suppress(SQLAlchemyError):  # whose session is over has no lock
                 connection.execute(_UNLOCK, {"lock": lock_number(whose, key)})
@@ -87,13 +89,11 @@ def given_key() -> str | None:
     return key
 
 
-def claim(
-    connection: Connection, whose: str, key: str, digest: bytes, statement: TextClause | None = None
-) -> Response | None:
+def claim(connection: Connection, whose: str, key: str, digest: bytes, statement: TextClause) -> Response | None:
     """None: whoever asks is the first, or the first failed. Else the answer that was kept. Raises InProgress,
     KeyReused."""
     values = {"lock": lock_number(whose, key), "caller": whose, "key": key, "digest": digest, "hours": KEPT}
-    if connection.execute(_CLAIM if statement is None else statement, values).first():
+    if connection.execute(statement, values).first():
         return None
     row = connection.execute(_FIND, values).first()
     if row is None or row.status is None:
@@ -105,10 +105,10 @@ def claim(
     return response
 
 
-def keep(connection: Connection, whose: str, key: str, response: Response) -> None:
+def keep(connection: Connection, whose: str, key: str, response: Response, statement: TextClause) -> None:
     headers = {name: value for name, value in response.headers if name not in _LEFT_OUT}
     answer = {"status": response.status_code, "headers": headers, "body": response.get_data()}
-    connection.execute(_KEEP, {"caller": whose, "key": key} | answer)
+    connection.execute(statement, {"caller": whose, "key": key} | answer)
 
 
 def lock_number(whose: str, key: str) -> int:

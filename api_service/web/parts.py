@@ -20,9 +20,11 @@ class Announcer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """slot: where this process counts (`shared.ledger`)."""
+    """direct: for what needs a session of its own, see `shared.database.access`. slot: where this process counts
+    (`shared.ledger`)."""
 
     engine: Engine
+    direct: Engine
     announcer: Announcer
     default_timezone: str
     slot: Slot

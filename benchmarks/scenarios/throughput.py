@@ -95,6 +95,7 @@ def _figures(runs: Mapping[str, list[Run]], bare: list[float]) -> Iterator[Figur
     yield Figure("RabbitMQ / ceiling", median(rates[RABBITMQ]) / median(rates[CEILING]), "", least=0.75)
     yield Figure("table broker / RabbitMQ", median(rates[TABLE]) / median(rates[RABBITMQ]), "", least=0.8)
     yield Figure("two dispatchers / one", median(rates[TWO]) / median(rates[RABBITMQ]), "", least=0.95)
+    yield Figure("two dispatchers / ceiling", median(rates[TWO]) / median(rates[CEILING]), "")
     for peer in (peer for peer in peers.peers() if peer.name in rates):
         ratio = median(rates[RABBITMQ]) / median(rates[peer.name])
         yield Figure(f"RabbitMQ / {peer.name}", ratio, "", least=peer.floor)
@@ -106,6 +107,8 @@ def _figures(runs: Mapping[str, list[Run]], bare: list[float]) -> Iterator[Figur
         yield Figure(
             f"CPU per message, {name}: all but the provider", total, "µs", most=140 if name == RABBITMQ else None
         )
+    wal = median(run.wal / run.messages for run in runs[RABBITMQ])
+    yield Figure("WAL per message", wal, "B", most=1_160)
     yield Figure(
         "peak memory of a dispatcher", max(run.memory for some in runs.values() for run in some), "MB", most=120
     )

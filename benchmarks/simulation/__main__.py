@@ -51,12 +51,13 @@ def share() -> Iterator[str]:
 
 
 def limit() -> Iterator[str]:
-    yield "Limits: sent of what was allowed, the most within a second, asked per second, longest wait after a claim."
+    yield "Limits: sent of what was allowed, the most within a second, asked per second, longest wait after a claim,"
+    yield "and the time between two turns of a dispatcher, the 99th of a hundred, in units of the mean."
     for rate, dispatchers, stale in product((1, 20, 2_000), (1, 10, 50), (0.0, 0.5)):
         found = limits.run(rate, dispatchers, stale, Random(1))
         yield (
             f"{rate:5}/s, {dispatchers:2} dispatchers, {stale:3.0%} stale: {found.rate:6.3f} {found.most:6.2f}"
-            f" {found.asked:6.1f} {found.waited:6.2f} s"
+            f" {found.asked:6.1f} {found.waited:6.2f} s {found.passed:6.1f}"
         )
 
 

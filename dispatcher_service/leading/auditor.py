@@ -8,28 +8,28 @@ import threading
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.leading.chores.check_ledger import BATCH_MAILINGS, BATCH_ROWS, ROUND, CheckLedger
 from dispatcher_service.leading.chores.finish_mailings import finish_mailings
 from dispatcher_service.leading.isolation import Isolation
+from dispatcher_service.leading.own_thread import OwnThread
 from dispatcher_service.leading.session import own_connection
 from shared import metrics
-from shared.database.engine import first_line
 from shared.ledger.check import prepare
 from shared.ledger.slot import Slot
-from shared.logs import logger
-from shared.loop import keep_serving
 
 PAUSE = 0.25
 """Seconds between two looks whether the next mailings have their turn in the check."""
 
 
-class Auditor:
-    """`start`, `stop` and `join` from other threads, the rest in its own."""
+class Auditor(OwnThread):
+    """While the process leads; `offer` is for the leading thread."""
+
+    name, told_as = "auditor", "auditor_lost_database"
 
     def __init__(self, engine: Engine, leads: threading.Event, round_pause: float = ROUND) -> None:
         """leads: set while the process leads. round_pause: seconds from one check of a mailing to the next."""
+        super().__init__()
         self._engine = engine
         self._leads = leads
         self._check = CheckLedger(round_pause)
@@ -37,15 +37,6 @@ class Auditor:
         self._lock = threading.Lock()
         self._offered: dict[int, int] = {}  # audiences by mailing, under the lock
         self._woken = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="auditor", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
 
     def offer(self, mailings: Sequence[tuple[int, int]]) -> None:
         """Mailings that can be finished by their counters: ids and audiences. May be called from any thread."""
@@ -54,14 +45,8 @@ class Auditor:
         self._woken.set()
 
     def stop(self) -> None:
-        self._stopping.set()
+        super().stop()
         self._woken.set()
-
-    def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
-
-    def _run(self) -> None:
-        keep_serving(self._serve, SQLAlchemyError, self._lost, is_over=self._stopping.is_set, wait=self._stopping.wait)
 
     def _serve(self, all_is_well: Callable[[], None]) -> None:
         """While the process leads."""
@@ -83,9 +68,6 @@ class Auditor:
                     acts.close()
         finally:
             metrics.LEDGER_DIFFERENCE.set(0)  # a gauge of the leader's
-
-    def _lost(self, error: SQLAlchemyError, pause: float) -> None:
-        logger().warning("auditor_lost_database", error=first_line(error), again_in=round(pause, 1))
 
     def _step(self, connection: Connection, acts: Isolation) -> None:
         """The next mailings of the round, if it is time, and all that were offered."""

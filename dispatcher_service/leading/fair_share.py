@@ -69,11 +69,17 @@ class FairShare:
         self._owed = {priority: self._owed.get(priority, 0.0) for priority in self._ends}
         self._forget()
 
-    def feed(self, room: int, take: Take) -> int:
-        """Shares so many messages out; how many were taken, fewer only where nothing more is due."""
+    def feed(self, room: int, take: Take, take_turn: Take | None = None) -> int:
+        """Shares so many messages out; how many were taken, fewer only where nothing more is due.
+
+        take_turn: takes for those whose turn it is in the round, `take` for the others; None: for all.
+        """
+        if len(self._due) == 1:  # there is nothing to share, and what is read in two parts costs twice as much
+            [priority] = self._due.values()
+            return self._nearest(priority, room, take)
         left = room
         self._round_owed, part = _portion(self._round_owed, ROUND * room, left)
-        left -= self._go_round(part, take)
+        left -= self._go_round(part, take_turn or take)
         classes = [priority for priority in Priority if priority in self._ends]
         for priority in classes[1:]:
             self._owed[priority], part = _portion(self._owed[priority], LEAST * room, left)

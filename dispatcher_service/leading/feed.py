@@ -4,7 +4,7 @@ Nothing is written for that: the leader reads what is due behind a cursor for ea
 twice, changes nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -30,23 +30,30 @@ READS_A_SECOND = 5_000
 claimed."""
 
 RANKS = {priority: rank for rank, priority in enumerate(Priority)}
+TURN = -1
+"""The rank of those whose turn it is in the round. Whoever has them in hand claims them before all others: else what is
+more urgent would pass them by there, too, for as long as it has most of the pace."""
 
 
 @dataclass
 class _Fed:
-    """A lane that is due. mailing: as it was seen last. ids: what is to be published of it in this step."""
+    """A lane that is due. mailing: as it was seen last. ids, turns: what is to be published of it in this step; turns:
+    of that what is its turn in the round."""
 
     mailing: Mailing
     cursor: Cursor = field(default_factory=Cursor)
     ids: list[int] = field(default_factory=list)
+    turns: list[int] = field(default_factory=list)
 
 
 @dataclass
 class _Asked:
-    """What the share asks for: so many of each lane, and so many in all. taken: what there was so far."""
+    """What the share asks for: so many of each lane, and so many in all. is_turn: it is their turn in the round. taken:
+    what there was so far."""
 
     each: int
     most: int
+    is_turn: bool
     taken: dict[Lane, int]
 
     @property
@@ -136,17 +143,19 @@ class Feed:
         return self._size if found is None else job_size(found, self._concurrency, self._rate)
 
     def _feed(self, acts: Isolation, jobs: int) -> None:
-        self._share.feed(jobs * self._size, lambda lanes, each, most: self._take(acts, lanes, each, most))
-        pieces = [_piece(lane, fed) for lane, fed in self._lanes.items() if fed.ids]
-        if pieces:
-            pieces.sort(key=lambda piece: piece.urgency)
+        self._share.feed(
+            jobs * self._size,
+            lambda lanes, each, most: self._take(acts, lanes, _Asked(each, most, False, dict.fromkeys(lanes, 0))),
+            lambda lanes, each, most: self._take(acts, lanes, _Asked(each, most, True, dict.fromkeys(lanes, 0))),
+        )
+        lanes = [lane for lane, fed in self._lanes.items() if fed.ids or fed.turns]
+        lanes.sort(key=lambda lane: _urgency(self._lanes[lane].mailing))
+        if pieces := [piece for lane in lanes for piece in _pieces(lane, self._lanes[lane])]:
             packed = pack(pieces, self._size, self._read_at)
-            lanes = [Lane(piece.mailing_id, piece.lane) for piece in pieces]
             self._publisher.hand_over(Batch(lanes, [job.encode() for job in packed], sum(job.size for job in packed)))
 
-    def _take(self, acts: Isolation, lanes: Sequence[Lane], each: int, most: int) -> Sequence[int]:
+    def _take(self, acts: Isolation, lanes: Sequence[Lane], asked: _Asked) -> Sequence[int]:
         """How many it was of each lane. As `fair_share.Take` has it."""
-        asked = _Asked(each, most, dict.fromkeys(lanes, 0))
         now = ticks()
         awake = [lane for lane in lanes if not self._lanes[lane].cursor.is_resting(now)]
         for part, some in groupby(awake, key=lambda lane: self._lanes[lane].mailing.part):
@@ -155,7 +164,7 @@ class Feed:
                 left = self._read(acts, part, left, asked)
         return list(asked.taken.values())
 
-    def _read(self, acts: Isolation, part: int, lanes: Sequence[Lane], asked: "_Asked") -> list[Lane]:
+    def _read(self, acts: Isolation, part: int, lanes: Sequence[Lane], asked: _Asked) -> list[Lane]:
         """One read of these lanes; those of which there may be more."""
         now = ticks()
         wanted = [Wanted(*lane, asked.each - asked.taken[lane], self._lanes[lane].cursor.begin(now)) for lane in lanes]
@@ -170,7 +179,7 @@ class Feed:
         for number, (lane, want) in enumerate(zip(lanes, wanted, strict=True)):
             fed, groups = self._lanes[lane], read.groups.get(number, ())
             for group in fed.cursor.advance(groups, read.now, now):
-                fed.ids.extend(group.ids)
+                (fed.turns if asked.is_turn else fed.ids).extend(group.ids)
                 asked.taken[lane] += len(group.ids)
             found = sum(len(group.ids) for group in groups)
             if (is_cut and number >= last) or (found == want.limit and asked.taken[lane] < asked.each):
@@ -195,7 +204,15 @@ def _reading(part: int, wanted: Sequence[Wanted], most: int) -> Act[Read]:
     return lambda connection, _entries: read_due(connection, part, wanted, most)
 
 
-def _piece(lane: Lane, fed: _Fed) -> Piece:
-    urgency = Urgency(RANKS[fed.mailing.priority], fed.mailing.ends_at.timestamp())
-    ids, fed.ids = tuple(fed.ids), []
-    return Piece(lane.mailing_id, lane.lane, urgency, ids)
+def _urgency(mailing: Mailing) -> Urgency:
+    return Urgency(RANKS[mailing.priority], mailing.ends_at.timestamp())
+
+
+def _pieces(lane: Lane, fed: _Fed) -> Iterator[Piece]:
+    """What is to be published of a lane; afterwards there is nothing."""
+    urgency, turns, ids = _urgency(fed.mailing), tuple(fed.turns), tuple(fed.ids)
+    fed.turns, fed.ids = [], []
+    if turns:
+        yield Piece(lane.mailing_id, lane.lane, urgency._replace(rank=TURN), turns)
+    if ids:
+        yield Piece(lane.mailing_id, lane.lane, urgency, ids)

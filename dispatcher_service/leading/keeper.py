@@ -9,51 +9,32 @@ import threading
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.leading.chores import keeping_chores
 from dispatcher_service.leading.chores.chore import Chore, Step
 from dispatcher_service.leading.isolation import Isolation
+from dispatcher_service.leading.own_thread import OwnThread
 from dispatcher_service.leading.session import own_connection
 from shared.broker.base import Broker
-from shared.database.engine import first_line
 from shared.domain.retention import Retention
 from shared.ledger.slot import Slot
-from shared.logs import logger
-from shared.loop import keep_serving
 
 BUSY_PAUSE, IDLE_PAUSE = 0.1, 1.0
 """Seconds between two steps: half of its time the keeper leaves to others, however much there is to do."""
 
 
-class Keeper:
-    """`start`, `stop` and `join` from other threads, the rest in its own."""
+class Keeper(OwnThread):
+    """A wait for somebody who reads a part does not end with `stop`; the server ends it soon after the process."""
+
+    name, told_as = "keeper", "keeper_lost_database"
 
     def __init__(self, engine: Engine, broker: Broker, leads: threading.Event, retention: Retention) -> None:
         """leads: set while the process leads."""
+        super().__init__()
         self._engine = engine
         self._broker = broker
         self._leads = leads
         self._retention = retention
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def stop(self) -> None:
-        """A wait for somebody who reads a part does not end with it; the server ends it soon after the process."""
-        self._stopping.set()
-
-    def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
-
-    def _run(self) -> None:
-        keep_serving(self._serve, SQLAlchemyError, self._lost, is_over=self._stopping.is_set, wait=self._stopping.wait)
 
     def _serve(self, all_is_well: Callable[[], None]) -> None:
         """While the process leads."""
@@ -82,6 +63,3 @@ class Keeper:
             if not self._is_over():
                 is_busy |= chore.run(Step(acts, ()))
         return BUSY_PAUSE if is_busy else IDLE_PAUSE
-
-    def _lost(self, error: SQLAlchemyError, pause: float) -> None:
-        logger().warning("keeper_lost_database", error=first_line(error), again_in=round(pause, 1))

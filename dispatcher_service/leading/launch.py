@@ -9,20 +9,20 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.leading.isolation import Isolation
+from dispatcher_service.leading.own_thread import OwnThread
 from dispatcher_service.leading.session import own_connection
 from dispatcher_service.leading.walk import Mailing
 from shared import metrics
 from shared.clock import ticks
-from shared.database.engine import first_line
 from shared.ledger.entries import Entries
 from shared.ledger.slot import Slot
 from shared.logs import logger
-from shared.loop import keep_serving
 from shared.messages.create import Slice, create_messages
 
 FIRST_SPAN = 2_500
@@ -34,8 +34,6 @@ SLICE_SECONDS = 0.1
 
 IDLE_PAUSE = 1.0
 
-NAME = "launch"
-
 
 @dataclass
 class _Launch:
@@ -46,37 +44,38 @@ class _Launch:
     slices: int = 0
 
 
-class Launcher:
-    """`run` in a thread of its own, for as long as the process leads; `offer` and `take_fresh` are for the leading
+class _Turn(NamedTuple):
+    """A mailing that waits for its next slice; the least of these has it."""
+
+    slices: int
+    ends_at: datetime
+    mailing_id: int
+
+
+class Launcher(OwnThread):
+    """For as long as the process leads; `offer` and `take_fresh` are for the leading
     thread."""
+
+    name, told_as = "launch", "launch_lost_database"
 
     def __init__(self, engine: Engine, slot: Slot, wake_leader: Callable[[], None]) -> None:
         """slot: where the ledger counts what is created. wake_leader: called when there are new messages."""
+        super().__init__()
         self._engine = engine
         self._slot = slot
         self._wake_leader = wake_leader
         self._log = logger()
-        self._stopping = threading.Event()
         self._offered = threading.Event()
         self._launches: dict[int, _Launch] = {}
+        self._line: list[_Turn] = []  # a heap
         self._lock = threading.Lock()  # of what follows
         self._ends: dict[int, datetime] = {}  # of the mailings to launch
+        self._has_changed = False  # these, since the thread saw them
         self._fresh: dict[int, int | None] = {}  # mailings with new messages, and the part that these are in
-        self._thread = threading.Thread(target=self.run, name="launch", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
 
     def stop(self) -> None:
-        self._stopping.set()
+        super().stop()
         self._offered.set()
-
-    def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
 
     def offer(self, mailings: Sequence[Mailing]) -> bool:
         """The mailings that are to be launched now; whether one of them is new.
@@ -86,7 +85,9 @@ class Launcher:
         """
         with self._lock:
             has_new = any(mailing.id not in self._ends for mailing in mailings)
-            self._ends = {mailing.id: mailing.ends_at for mailing in mailings}
+            ends = {mailing.id: mailing.ends_at for mailing in mailings}
+            self._has_changed |= ends != self._ends
+            self._ends = ends
         if mailings:
             self._offered.set()
         return has_new
@@ -99,46 +100,52 @@ class Launcher:
 
     # ---- the thread's own
 
-    def run(self) -> None:
-        """Launches, on one connection after the other."""
-        keep_serving(self._serve, SQLAlchemyError, self._lost, is_over=self._stopping.is_set, wait=self._stopping.wait)
-
-    def _lost(self, error: SQLAlchemyError, pause: float) -> None:
-        self._log.warning("launch_lost_database", error=first_line(error), again_in=round(pause, 1))
-
     def _serve(self, all_is_well: Callable[[], None]) -> None:
+        with self._lock:
+            self._has_changed = True  # whose turn it was has lost it with the last connection
         with own_connection(self._engine) as connection:
             acts = Isolation(connection, self._slot)
             try:
                 while not self._stopping.is_set():
-                    if (mailing_id := self._next(acts)) is None:
+                    if (turn := self._next(acts)) is None:
                         self._offered.wait(min(acts.until_next_try() or IDLE_PAUSE, IDLE_PAUSE))
                         self._offered.clear()
                     else:
-                        self._make_slice(acts, mailing_id)
-                    metrics.CHORE_LAST_RUN.labels(NAME).set_to_current_time()
+                        self._make_slice(acts, turn)
+                    metrics.CHORE_LAST_RUN.labels(self.name).set_to_current_time()
                     all_is_well()
             finally:
                 acts.close()
 
-    def _next(self, acts: Isolation) -> int | None:
+    def _next(self, acts: Isolation) -> _Turn | None:
         """Whose turn it is: the mailing that has had the fewest slices, and of those the one that ends first."""
         with self._lock:
-            ends = dict(self._ends)
-        self._launches = {mailing_id: self._launches.get(mailing_id, _Launch()) for mailing_id in ends}
-        waiting = [mailing_id for mailing_id in ends if not acts.is_set_aside(NAME, mailing_id)]
-        return min(waiting, key=lambda one: (self._launches[one].slices, ends[one], one), default=None)
+            ends, self._has_changed = dict(self._ends) if self._has_changed else None, False
+        if ends is not None:
+            known = self._launches
+            self._launches = {each: known.get(each) or _Launch() for each in ends}
+            self._line = [_Turn(launch.slices, ends[each], each) for each, launch in self._launches.items()]
+            heapify(self._line)
+        aside: list[_Turn] = []
+        while self._line and acts.is_set_aside(self.name, self._line[0].mailing_id):
+            aside.append(heappop(self._line))
+        found = heappop(self._line) if self._line else None
+        for turn in aside:
+            heappush(self._line, turn)
+        return found
 
-    def _make_slice(self, acts: Isolation, mailing_id: int) -> None:
+    def _make_slice(self, acts: Isolation, turn: _Turn) -> None:
+        mailing_id = turn.mailing_id
         launch = self._launches[mailing_id]
 
         def create(connection: Connection, entries: Entries) -> Slice:
             return create_messages(connection, entries, mailing_id, launch.span)
 
         since = ticks()
-        made = acts.run(NAME, mailing_id, create)
+        made = acts.run(self.name, mailing_id, create)
         if made is None:
             launch.span = max(launch.span // 2, SHORTEST_SPAN)  # the next time in less time
+            heappush(self._line, turn)
             return
         launch.slices += 1
         launch.span = next_span(launch.span, ticks() - since)
@@ -148,6 +155,8 @@ class Launcher:
                 self._ends.pop(mailing_id, None)
             if made.count:
                 self._fresh[mailing_id] = made.part
+        if not made.complete:
+            heappush(self._line, turn._replace(slices=launch.slices))
         if made.launched:
             self._log.info("mailing_launched", mailing_id=mailing_id)
         self._wake_leader()

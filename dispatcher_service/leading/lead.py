@@ -7,7 +7,7 @@ waiting.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dispatcher_service.leading.auditor import Auditor
 from dispatcher_service.leading.chores import all_chores
 from dispatcher_service.leading.chores.check_ledger import ROUND
-from dispatcher_service.leading.chores.chore import Chore, Step
+from dispatcher_service.leading.chores.chore import Step
 from dispatcher_service.leading.feed import Feed
 from dispatcher_service.leading.isolation import Isolation
 from dispatcher_service.leading.jobs import BEGIN_WITH
@@ -25,6 +25,7 @@ from dispatcher_service.leading.keeper import Keeper
 from dispatcher_service.leading.launch import Launcher
 from dispatcher_service.leading.lease_guard import LeaseGuard
 from dispatcher_service.leading.publisher import Publisher
+from dispatcher_service.leading.rounds import Rounds
 from dispatcher_service.leading.session import own_connection
 from dispatcher_service.leading.settled_ids import SettledIds
 from dispatcher_service.leading.walk import Look, Walk
@@ -49,9 +50,6 @@ loses the lead. One that is well says something every IDLE_PAUSE."""
 
 HEAD_START = 0.05
 """Seconds for which the chores wait for the first slice of a new launch, so that it is fed at once."""
-
-CHORES_EVERY = 1.0
-"""Seconds after which they do not wait any more, however many launches begin."""
 
 GOODBYE = 1.0
 """Seconds that the threads have to end with the lead. What holds one up longer, a broker that says nothing, may have
@@ -149,8 +147,7 @@ class Leader:
         self._leads.set()
         with self._helpers() as (launcher, publisher):
             feed = Feed(publisher, rate=self._rate, concurrency=self._concurrency)
-            walk, chores = Walk(), self._chores(ids, publisher)
-            chores_by = 0.0
+            walk, rounds = Walk(), self._rounds(ids, publisher)
             try:
                 while not self._stopping.is_set():
                     if not (launcher.is_alive and publisher.is_alive):
@@ -160,13 +157,12 @@ class Leader:
                     for mailing_id, message_ids in publisher.take_woken().items():
                         feed.wake(mailing_id, message_ids)
                     feed.run(acts, found.due if walk.has_looked else (), is_all=walk.has_looked)
-                    if has_new and ticks() < chores_by:
+                    if has_new and not rounds.is_late:
                         pause = HEAD_START
+                    elif rounds.run(Step(acts, found.mailings), lambda: self._is_wanted(found)):  # noqa: B023
+                        pause = BUSY_PAUSE
                     else:
-                        pause = self._do(chores, Step(acts, found.mailings)) or self._pause(
-                            acts, found, walk.until_next()
-                        )
-                        chores_by = ticks() + CHORES_EVERY
+                        pause = self._pause(acts, found, walk.until_next())
                     self._woken.wait(pause)
                     self._woken.clear()
                     if fresh := found.among(launcher.take_fresh()):
@@ -175,16 +171,13 @@ class Leader:
             finally:
                 acts.close()
 
-    def _chores(self, ids: SettledIds, publisher: Publisher) -> Sequence[Chore]:
+    def _rounds(self, ids: SettledIds, publisher: Publisher) -> Rounds:
         offer, remember = self._auditor.offer, publisher.remember
-        return all_chores(self._attempts, self._guard, offer, self._longest_rung, ids=ids, remember=remember)
+        return Rounds(all_chores(self._attempts, self._guard, offer, self._longest_rung, ids=ids, remember=remember))
 
-    def _do(self, chores: Sequence[Chore], step: Step) -> float:
-        """Does the chores for which it is time; seconds until there is more to do, 0 where there is not."""
-        is_busy = False
-        for chore in chores:
-            is_busy |= chore.run(step)
-        return BUSY_PAUSE if is_busy else 0.0
+    def _is_wanted(self, found: Look) -> bool:
+        """Whether there is something to feed or to launch, which goes before the chores."""
+        return self._woken.is_set() or (found.next_start is not None and found.next_start <= ticks())
 
     @contextmanager
     def _helpers(self) -> Iterator[tuple[Launcher, Publisher]]:

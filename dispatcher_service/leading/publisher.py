@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dispatcher_service.leading.backlog import LATEST, Backlog
 from dispatcher_service.leading.fair_share import Lane
+from dispatcher_service.leading.own_thread import OwnThread
 from shared import metrics
 from shared.broker import topology
 from shared.broker.base import Broker, Session
@@ -15,7 +16,6 @@ from shared.clock import ticks
 from shared.domain.errors import BrokerError, UndecodableJob
 from shared.domain.job import LaunchJob, WakeUp
 from shared.logs import logger
-from shared.loop import keep_serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +39,20 @@ PREFETCH = 100
 """Of what wakes the leader: after an outage much of it comes at once, and nothing of it is kept."""
 
 
-class Publisher:
+class Publisher(OwnThread):
     """Looks how much room there is on the broker, publishes what is handed over for it, and only then looks again.
 
-    So no more than the jobs for which there was room are on their way. `run` in a thread of its own, for as long as the
-    process leads; the leading thread calls the others.
+    So no more than the jobs for which there was room are on their way. For as long as the process leads.
     """
+
+    name, loss, told_as = "publisher", BrokerError, "feeder_lost_broker"
 
     def __init__(self, broker: Broker, wake_leader: Callable[[], None]) -> None:
         """wake_leader: called where there is something for the leading thread to do."""
+        super().__init__()
         self._broker = broker
         self._wake_leader = wake_leader
         self._log = logger()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self.run, name="publisher", daemon=True)
         self._backlog = Backlog()
         self._session: Session | None = None  # written by this thread; others only wake it
 
@@ -67,19 +67,9 @@ class Publisher:
         self._failed: deque[Batch] = deque()
         self._given = 0  # the highest id that is to be remembered; 0: nothing new
 
-    def start(self) -> None:
-        self._thread.start()
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
-
     def stop(self) -> None:
-        self._stopping.set()
+        super().stop()
         self._wake()
-
-    def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
 
     # ---- for the leading thread
 
@@ -124,11 +114,7 @@ class Publisher:
 
     # ---- the thread's own
 
-    def run(self) -> None:
-        """Publishes, on one session after the other."""
-        keep_serving(self._connect, BrokerError, self._lost, is_over=self._stopping.is_set, wait=self._stopping.wait)
-
-    def _connect(self, all_is_well: Callable[[], None]) -> None:
+    def _serve(self, all_is_well: Callable[[], None]) -> None:
         with closing(self._broker.connect()) as session:
             session.subscribe([topology.LAUNCH, topology.WAKE], PREFETCH)
             self._session = session
@@ -143,20 +129,18 @@ class Publisher:
                 self._session = None
                 self._give_up()
 
-    def _lost(self, error: BrokerError, pause: float) -> None:
-        self._log.warning("feeder_lost_broker", error=str(error), again_in=round(pause, 1))
-
     def _look(self, session: Session) -> float:
-        """Finds out how much room there is; seconds until the next look."""
+        """Finds out how much room there is; seconds until the next look. What the last one found may be used
+        meanwhile."""
         with self._lock:
             if self._is_feeding or self._handed:
                 return 0.0  # what is on its way now would not be counted
-            self._room = 0
+            before = self._room
         depth = session.depth(topology.DISPATCH)
         metrics.BACKLOG.set(depth)
         with self._lock:
-            self._room = self._backlog.room(depth, ticks())
-        if self._room and self._is_wanted:
+            self._room += self._backlog.room(depth, ticks()) - before  # less what was handed over since
+        if self._room > 0 and self._is_wanted:
             self._wake_leader()
             return LATEST  # so long it has to make use of it
         return self._pause()

@@ -21,8 +21,9 @@ def own_connection(engine: Engine, *, silence: float = 0.0, proves: bool = False
     it waits for the disk. If the database crashes, the last ones may be taken back, and are made again. Nothing can
     have been sent of them: a claim is committed, to the disk, after what it claims.
 
-    silence: seconds after which the server ends a session that says nothing; 0: never. proves: every transaction first
-    sees that it is in the session of the first one, and so still has what that holds; or raises DisconnectionError.
+    silence: seconds after which the server ends a session that says nothing; 0: never. proves: where a pooler stands
+    between, every transaction first sees that it is in the session of the first one, and so still has what that holds;
+    or raises DisconnectionError.
     """
     with engine.connect() as connection:
         try:
@@ -35,11 +36,17 @@ def own_connection(engine: Engine, *, silence: float = 0.0, proves: bool = False
                         "statement": _milliseconds(STATEMENT_PATIENCE),
                     },
                 )
-            if proves:
+            if proves and _is_lent(connection, session):
                 event.listen(connection, "begin", lambda connection: _prove(connection, session))
             yield connection
         finally:
             connection.invalidate()
+
+
+def _is_lent(connection: Connection, session: int | None) -> bool:
+    """The server says at the start which of its processes a connection has. A pooler has to make that up."""
+    told: int = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+    return told != session
 
 
 def _prove(connection: Connection, session: int | None) -> None:

@@ -63,12 +63,8 @@ class Look:
 
     @property
     def due(self) -> Sequence[Mailing]:
-        """Those that have messages to be fed.
-
-        Not those whose window was changed, before all of their messages are timed anew: a claim that puts them off
-        would make them look untimed.
-        """
-        return [mailing for mailing in self.mailings if mailing.due and not mailing.window_changed]
+        """Those that have messages to be fed."""
+        return [mailing for mailing in self.mailings if mailing.due]
 
     @property
     def unlaunched(self) -> Sequence[Mailing]:
@@ -78,11 +74,7 @@ class Look:
     def among(self, fresh: Mapping[int, int | None]) -> Sequence[Mailing]:
         """Those of which messages were created since, and that are to be fed with what room there is left by those that
         were due. fresh: the part of each."""
-        return [
-            mailing._replace(part=fresh[mailing.id])
-            for mailing in self.mailings
-            if mailing.id in fresh and not mailing.window_changed
-        ]
+        return [mailing._replace(part=fresh[mailing.id]) for mailing in self.mailings if mailing.id in fresh]
 
 
 def look(connection: Connection) -> Look:

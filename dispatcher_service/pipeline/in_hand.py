@@ -36,17 +36,19 @@ class Waiting:
 @dataclass(slots=True, eq=False)
 class Held:
     """A job that was received. since: when. read_at: as the job has it. begun: how many messages the sender has had to
-    begin, of all that it was ever offered, before the calls of this job have begun."""
+    begin, of all that it was ever offered, before the calls of this job have begun. size: messages that it came with.
+    """
 
     delivery: Delivery
     since: float
     read_at: float
     pieces: list[Waiting]
     begun: int = 0
+    size: int = 0
 
     @classmethod
     def of(cls, delivery: Delivery, job: DispatchJob, now: float) -> "Held":
-        held = cls(delivery, now, job.read_at, [])
+        held = cls(delivery, now, job.read_at, [], size=job.size)
         held.pieces = [Waiting(held, one.mailing_id, one.urgency, deque(one.message_ids)) for one in job]
         return held
 
@@ -73,6 +75,11 @@ class InHand:
     @property
     def is_empty(self) -> bool:
         return not self._held
+
+    @property
+    def job(self) -> int:
+        """How many messages the largest job in hand came with."""
+        return max((held.size for held in self._held), default=0)
 
     def hold(self, new: Held) -> None:
         """A job that came again, as all do when their session is lost, takes the place of the one in hand."""
@@ -109,7 +116,7 @@ class InHand:
                 pick.piece.message_ids.popleft()
             pick.piece.job.begun = begun
 
-    def let_go(self, begun: int, clock: float | None) -> Sequence[Delivery]:
+    def let_go(self, begun: int, now: float, clock: float | None) -> Sequence[Delivery]:
         """Jobs that are to be acked: those whose last call has begun, as from the claim on it is the lease that guards
         a message and not the job, and those that are outdated.
 
@@ -118,7 +125,7 @@ class InHand:
         """
         done = []
         for held in self._held:
-            if clock is not None and clock - held.read_at > OUTDATED:
+            if now - held.since > OUTDATED or (clock is not None and clock - held.read_at > OUTDATED):
                 held.pieces.clear()
             if not held.waiting and held.begun <= begun:
                 done.append(held)

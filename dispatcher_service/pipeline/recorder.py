@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.pipeline.allowance import Allowance
-from dispatcher_service.pipeline.in_hand import Held, InHand, Pick
+from dispatcher_service.pipeline.in_hand import OUTDATED, Held, InHand, Pick
 from dispatcher_service.pipeline.intake import Intake
 from dispatcher_service.pipeline.outcomes import show_outcomes
+from dispatcher_service.pipeline.recent import Recent
 from dispatcher_service.pipeline.settling import Settlement, wake_ups
 from dispatcher_service.pipeline.standing import Standing
 from dispatcher_service.sending.attempt import DatabaseClock, Result, attempts
@@ -27,7 +28,7 @@ from shared.logs import logger
 from shared.loop import keep_serving
 from shared.messages.claim import Claim, claim_messages
 from shared.messages.probe import find_probe
-from shared.messages.record import record_verdicts
+from shared.messages.remember import record_called
 from shared.rates.limits import reserve
 from shared.rates.paces import PaceNote
 from shared.standing import provider_returned
@@ -82,6 +83,7 @@ class Recorder:
 
         self._in_hand = InHand()
         self._standing = Standing()
+        self._recent = Recent()
         self._outages = 0  # of the provider, those whose end is written down
         self._last_probed: int | None = None  # the mailing of the last probe
         self._unrecorded: deque[Result] = deque()
@@ -139,14 +141,17 @@ class Recorder:
     def _take_turn(self, connection: Connection) -> None:
         """Writes results and claims what there is room for, in one transaction: half the statements of two.
 
-        After a failure the results come first, and alone: they are what must not be lost.
+        After a failure the results come first, and alone: they are what must not be lost. With them those of the last
+        seconds, as this may be another database than that which has taken them.
         """
         results = self._due_results()
-        picks = [] if self._is_shaken and results else self._picks(at_once=bool(results))
-        if not results and not picks and not self._pace_note.is_due:
+        verdicts = [result.verdict(self._policy) for result in results]
+        remembered = self._recent.besides(verdicts) if self._is_shaken else ()
+        is_first = self._is_shaken and (results or remembered)
+        picks = [] if is_first else self._picks(at_once=bool(results))
+        if not results and not picks and not remembered and not self._pace_note.is_due:
             return
         since = ticks()
-        verdicts = [result.verdict(self._policy) for result in results]
         lease, pause = timedelta(seconds=self._lease), timedelta(seconds=self._sender.pause)
         stuck, outages = self._sender.take_stuck(), self._sender.outages
         claim: Claim | None = None
@@ -154,7 +159,8 @@ class Recorder:
             with connection.begin(), open_entries(connection, self._slot) as entries:
                 if self._pace_note.is_due:
                     self._pace_note.write(connection, self._sender.speed)
-                late = record_verdicts(connection, entries, verdicts, pause) if verdicts else 0
+                late = record_called(connection, entries, verdicts, pause) if verdicts else 0
+                known = record_called(connection, entries, remembered, pause) if remembered else 0
                 self._standing.write(connection, entries, results, stuck)
                 if outages != self._outages:
                     provider_returned(connection)
@@ -165,6 +171,9 @@ class Recorder:
             self._hand_back(claim, since)
             raise
         self._is_shaken = False
+        self._recent.add(verdicts, ticks())
+        if forgotten := len(remembered) - known:
+            self._log.warning("database_had_forgotten", results=forgotten)
         self._outages = outages
         self._standing.confirm()
         if picks or claim:
@@ -238,7 +247,8 @@ class Recorder:
         """How many of these messages may be claimed by the limits. What is claimed can go out within half a second."""
         if self._allowance.asks(ticks()):
             with one_statement(self._engine) as connection:
-                reserved = reserve(connection, self._limits, wanted)
+                worth = self._allowance.worth(wanted, self._in_hand.job, min(self._limits.values()))
+                reserved = reserve(connection, self._limits, worth)
             self._allowance.got(*reserved, ticks())
         return min(wanted, self._allowance.left(ticks()))
 
@@ -273,9 +283,12 @@ class Recorder:
         )
 
     def _let_go(self) -> None:
-        """Jobs that need not be held any longer are acked."""
-        clock = self._clock.at(ticks()).timestamp() if self._clock else None
-        if done := self._in_hand.let_go(self._sender.begun, clock):
+        """Jobs that need not be held any longer are acked. What the database's clock shows is known for a while after a
+        claim: it may have stepped, and whoever took every job for outdated would claim none, and never know."""
+        now = ticks()
+        is_known = self._clock is not None and now - self._clock.ticks <= OUTDATED
+        clock = self._clock.at(now).timestamp() if self._clock and is_known else None
+        if done := self._in_hand.let_go(self._sender.begun, now, clock):
             self._intake.settle(Settlement({}, done))
         self._intake.hurry()
 

@@ -89,13 +89,12 @@ class Standing:
         asked = {each for each in mailing_ids if self._trusted.get(each, 0.0) <= now}
         if not asked:
             return Room({}, ())
-        trusted = standing.trusted(connection, asked)
+        trusted, ours = standing.ask(connection, asked)
         if len(self._trusted) > _MOST_KNOWN:
             self._trusted.clear()
         self._trusted.update(dict.fromkeys(trusted, now + TRUST))
         asked -= trusted
         self._proven -= asked
-        ours = standing.take_turns(connection, asked)
         found = standing.room(connection, ours) if ours else Room({}, ())
         return Room({**dict.fromkeys(asked - ours, 0), **found.some}, found.none)
 

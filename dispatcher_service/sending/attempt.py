@@ -6,12 +6,13 @@ Times are in seconds on the clock `shared.clock.ticks`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import repeat
 from typing import NamedTuple
 
 from dispatcher_service.sending.blame import Blame
 from shared.clock import ticks
-from shared.domain.retry import HandBack, Outcome, OutcomeKind, RetryPolicy, Tried
+from shared.domain.retry import SENT, HandBack, Outcome, OutcomeKind, RetryPolicy, Tried
 from shared.messages.claim import Claim, Claimed
 from shared.messages.record import Verdict
 
@@ -27,10 +28,16 @@ class DatabaseClock:
     ticks: float
 
     def at(self, ticks: float) -> datetime:
-        return self.now + timedelta(seconds=ticks - self.ticks)
+        return _moment(self.now, ticks - self.ticks)
 
     def ticks_at(self, moment: datetime) -> float:
         return self.ticks + (moment - self.now).total_seconds()
+
+
+@lru_cache(maxsize=16)
+def _moment(since: datetime, seconds: float) -> datetime:
+    """Many results come in at the same moment."""
+    return since + timedelta(seconds=seconds)
 
 
 class Attempt(NamedTuple):
@@ -65,6 +72,8 @@ class Result(NamedTuple):
         message, outcome = self.attempt.message, self.outcome
         if outcome is None:
             return Verdict(message, HandBack())
+        if outcome.kind is OutcomeKind.ACCEPTED:
+            return Verdict(message, SENT, at=self.attempt.clock.at(self.at))
         is_spent, is_ambiguous = self.blame is Blame.MESSAGE, outcome.kind is OutcomeKind.AMBIGUOUS
         answered_at = self.attempt.clock.at(self.at)
         first_at = message.first_called_at or answered_at
@@ -87,10 +96,11 @@ def attempts(claim: Claim, since: float, lease: float, moments: Sequence[float] 
     The statement read the database's clock a little later than that, so the deadlines err on the early side.
     moments: before which each must not begin; none where there is no limit.
     """
-    clock = DatabaseClock(claim.now, since)
+    clock, now, lease_until = DatabaseClock(claim.now, since), ticks(), since + lease
+    deadlines = {moment: clock.ticks_at(moment) for moment in {message.deadline for message in claim.messages}}
     made = []
     for message, not_before in zip(claim.messages, moments or repeat(since, len(claim.messages)), strict=True):
-        deadline = clock.ticks_at(message.deadline)
-        start_by = min(deadline, max(not_before, ticks()) + STALE)
-        made.append(Attempt(message, clock, not_before, start_by, deadline, since + lease))
+        deadline = deadlines[message.deadline]
+        start_by = min(deadline, max(not_before, now) + STALE)
+        made.append(Attempt(message, clock, not_before, start_by, deadline, lease_until))
     return made

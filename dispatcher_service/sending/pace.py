@@ -117,7 +117,7 @@ class Pace:
                 if self._tolerated < 0:
                     self._fall(outcome.retry_after, now)
                     return True
-        elif outcome.error not in _NO_ANSWER:
+        elif outcome.is_served or outcome.error not in _NO_ANSWER:
             self._count(now, taken=1)
             self._tolerated = min(self._tolerated + TOLERATED, TOLERATED_MOST)
             self._served += outcome.is_served

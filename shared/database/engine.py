@@ -13,6 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from shared.clock import ticks
 from shared.database import watchdog
+from shared.database.question import ask
 from shared.database.roles import Role, find, take
 from shared.database.session_settings import LINE_SETTINGS, as_options, as_statement, session_settings
 from shared.domain.hosts import nodes
@@ -75,8 +76,7 @@ def make_engine(
     if is_pooled:
         _set_in_each_transaction(made, settings, role)
     else:
-        event.listen(made, "connect", _refuse_pooler)
-        event.listen(made, "connect", lambda connection, _: take(connection, role))
+        event.listen(made, "connect", lambda connection, _: _begin(connection, role))
     event.listen(made, "checkout", _replace_dead)
     event.listen(made, "handle_error", _give_up_read_only)
     event.listen(made, "checkin", _note_the_time)
@@ -105,11 +105,12 @@ def another_engine(engine: Engine, name: str, *, pool_size: int, statement_timeo
         name,
         pool_size=pool_size,
         statement_timeout=statement_timeout,
-        is_pooled=_is_pooled(engine),
+        is_pooled=is_pooled(engine),
     )
 
 
-def _is_pooled(engine: Engine) -> bool:
+def is_pooled(engine: Engine) -> bool:
+    """Whether it leads to a pooler, which hands out a session for a transaction."""
     return bool(engine.get_execution_options()[_POOLED])
 
 
@@ -143,17 +144,13 @@ def leads_to_pooler(url: str) -> bool:
 
 
 def _is_pooler(connection: Any) -> bool:
-    """The server says at the start which of its processes a connection has. A pooler has to make that up."""
-    with connection.cursor() as cursor:
-        cursor.execute("select pg_backend_pid()")
-        ((pid,),) = cursor.fetchall()
-    connection.rollback()
+    (pid,) = ask(connection, "select pg_backend_pid()")
     return bool(pid != connection.info.backend_pid)
 
 
-def _refuse_pooler(connection: Any, _record: ConnectionPoolEntry) -> None:
-    """Behind one, locks and settings of a session would be anybody's."""
-    if _is_pooler(connection):
+def _begin(connection: Any, role: Role) -> None:
+    """Of a new session: behind a pooler its locks and settings would be anybody's."""
+    if not take(connection, role):
         connection.close()
         raise psycopg2.OperationalError("a pooler answers where PostgreSQL itself has to, see DATABASE_DIRECT_URL")
 
@@ -168,7 +165,7 @@ def one_statement(engine: Engine) -> Iterator[Connection]:
 
     Behind a pooler it is in a transaction as any other, which has its settings.
     """
-    if _is_pooled(engine):
+    if is_pooled(engine):
         with engine.begin() as connection:
             yield connection
         return
@@ -201,9 +198,7 @@ def _replace_dead(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> 
     poll.register(connection, select.POLLIN)
     if poll.poll(0) or ticks() - since > RESTED:
         try:
-            with connection.cursor() as cursor:
-                cursor.execute("select 1")
-            connection.rollback()
+            ask(connection, "select 1")
         except psycopg2.Error as error:
             raise DisconnectionError from error
 
@@ -253,6 +248,6 @@ def try_lock(connection: Connection, key: int) -> bool:
     return bool(connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": key}))
 
 
-def first_line(error: SQLAlchemyError) -> str:
+def first_line(error: Exception) -> str:
     """What went wrong, without the statement and its values, which SQLAlchemy appends."""
     return str(getattr(error, "orig", None) or error).partition("\n")[0]

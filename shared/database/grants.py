@@ -25,17 +25,17 @@ SEQUENCES = ("message_ids", "claims", "broker_sessions")
 
 
 def settle(connection: Connection) -> str | None:
-    """Makes what is missing of roles, owners and grants; nothing where all is there.
+    """Makes what is missing of roles, owners and grants, and takes back what is too much; nothing where all is right.
 
-    In one transaction, with all the rights of the user who is connected, under the lock of the migrations. Returns why
-    there are no roles, where that user may not make them; then nothing was changed.
+    In one transaction, that of the caller if there is one, with all the rights of the user who is connected, under the
+    lock of the migrations. Returns why there are no roles, where that user may not make them; then nothing was changed.
     """
     try:
-        with connection.begin():
+        with connection.begin_nested() if connection.in_transaction() else connection.begin():
             connection.execute(text("set local role none"))
             place = connection.execute(_PLACE).one()
             connection.execute(text("set local search_path = pg_catalog"))  # so that nobody else's functions are called
-            for find in (_ROLES, _MEMBERS, _SCHEMAS, _OWNERS, _GRANTS, _NO_MORE):
+            for find in (_ROLES, _MEMBERS, _SCHEMAS, _OWNERS, _GRANTS, _TOO_MUCH, _NO_MORE):
                 for statement in connection.scalars(text(f"{_NAMES} {find}"), {**_LISTS, **place._mapping}).all():
                     connection.execute(text(statement.replace(":", r"\:")))
     except ProgrammingError as error:
@@ -130,24 +130,38 @@ _OWNERS = (
     "select format('alter %s %s owner to %I', kind, name, wants) from things where has <> quote_ident(wants)::regrole"
 )
 
-_GRANTS = """
-    select format('grant %s on %s %s to %I', privilege, kind, name, role) from (
-        select 'table' as kind, oid, oid::regclass::text as name, role, privilege
-        from tables cross join names cross join lateral (
-            select service as role, privilege from unnest(case
-                when relname = any(:of_migrations) then array['select']
-                when relname = any(:append_only) then array['select', 'insert']
-                else array['select', 'insert', 'update', 'delete'] end) privilege
-            union all
-            select reader, 'select' where not relname = any(:hidden)
-        ) wanted
-        where oid = root
+# What each role is to have. A part is asked for what its table may.
+_WANTED = """
+    select 'table' as kind, oid, oid::regclass::text as name, role, privilege
+    from tables cross join names cross join lateral (
+        select service as role, privilege from unnest(case
+            when relname = any(:of_migrations) then array['select']
+            when relname = any(:append_only) then array['select', 'insert']
+            else array['select', 'insert', 'update', 'delete'] end) privilege
         union all
-        select 'sequence', oid, oid::regclass::text, service, privilege
-        from sequences cross join names cross join unnest(array['usage', 'select']) privilege
+        select reader, 'select' where not relname = any(:hidden)
     ) wanted
+    where oid = root
+    union all
+    select 'sequence', oid, oid::regclass::text, service, privilege
+    from sequences cross join names cross join unnest(array['usage', 'select']) privilege
+"""
+
+_GRANTS = f"""
+    select format('grant %s on %s %s to %I', privilege, kind, name, role) from ({_WANTED}) wanted
     where not case kind when 'table' then has_table_privilege(role, oid, privilege)
         else has_sequence_privilege(role, oid, privilege) end
+"""
+
+# What an older version gave them, or somebody by hand. An owner has everything, and what others have is theirs.
+_TOO_MUCH = f"""
+    select format('revoke %s on %s %s from %I', held.privilege_type, ours.kind, ours.oid::regclass, rolname)
+    from (select 'table' as kind, oid from tables union all select 'sequence', oid from sequences) ours
+    join pg_class on pg_class.oid = ours.oid cross join aclexplode(relacl) held
+    join pg_roles on pg_roles.oid = held.grantee join names on rolname in (service, reader)
+    left join ({_WANTED}) wanted
+        on wanted.oid = ours.oid and role = rolname and privilege = lower(held.privilege_type)
+    where held.grantee <> relowner and wanted.oid is null
 """
 
 _NO_MORE = """

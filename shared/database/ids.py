@@ -10,7 +10,9 @@ from typing import Any
 
 import psycopg2
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.database.question import ask
 
 
 class IdsBehind(psycopg2.OperationalError):
@@ -30,30 +32,33 @@ class GivenIds:
             self._highest = max(self._highest, number)
             return self._highest
 
+    def why_behind(self, last: int) -> str | None:
+        """Why a database that gave that id last is not to be worked with; None where it may be."""
+        if last >= self._highest:
+            return None
+        return (
+            f"The database would give ids of messages again, as after a restore from a backup: it is at {last}, and"
+            f" {self._highest} was given. `python -m shared.recover` sets them ahead, see docs/backups.md"
+        )
+
     def check(self, connection: Any, _record: object = None) -> None:
         """Of a new connection of psycopg2. Raises IdsBehind where its database would give ids again."""
-        with connection.cursor() as cursor:
-            cursor.execute(_LAST)
-            ((last,),) = cursor.fetchall()
-        connection.rollback()
-        if last < self._highest:
-            raise IdsBehind(
-                f"The database would give ids of messages again, as after a restore from a backup: it is at {last}, and"
-                f" {self._highest} was given. `python -m shared.recover` sets them ahead, see docs/backups.md"
-            )
+        (last,) = ask(connection, _LAST)
+        if why := self.why_behind(last):
+            raise IdsBehind(why)
 
 
 def why_behind(engine: Engine, ids: GivenIds) -> str | None:
-    """The sentence where the database is behind; None where it is not, or does not answer."""
+    """The sentence where the database is behind; None where it is not, or does not answer.
+
+    engine: one whose connections do not check it themselves.
+    """
     try:
         with engine.connect() as connection:
-            ids.check(connection.connection.dbapi_connection)
-    except IdsBehind as error:
-        return f"{error}."
-    except SQLAlchemyError as error:
-        is_behind = isinstance(error, DBAPIError) and isinstance(error.orig, IdsBehind)
-        return f"{error.orig}." if is_behind else None  # type: ignore[attr-defined]
-    return None
+            why = ids.why_behind(last_given(connection))
+    except SQLAlchemyError:
+        return None
+    return f"{why}." if why else None
 
 
 def last_given(connection: Connection) -> int:

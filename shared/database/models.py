@@ -62,6 +62,10 @@ class Client(Base):
     __tablename__ = "clients"
     __table_args__ = (
         CheckConstraint("phone between 70000000000 and 79999999999", name="phone"),
+        # What lists are filtered by, each in the order in which they are walked.
+        Index("clients_tag_id_idx", "tag", "id"),
+        Index("clients_operator_code_id_idx", "operator_code", "id"),
+        Index("clients_timezone_id_idx", "timezone", "id"),
         Index(
             "clients_reference_key",
             "reference",
@@ -89,9 +93,13 @@ class Import(Base):
     """A file of clients on its way into the directory. Every batch counts its lines here, in its own transaction."""
 
     __tablename__ = "imports"
+    __table_args__ = (Index("imports_running_idx", "id", postgresql_where=text("ended_at is null")),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     name: Mapped[str] = mapped_column(String(64), server_default="")  # given by whoever sends it
+    # For the audit (`shared.audit.Actor`), which is told when it has ended. None: begun before that was kept.
+    by: Mapped[str | None] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(64))
     started_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     heard_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())  # of the process that reads it
     ended_at: Mapped[datetime | None] = mapped_column(Timestamp)
@@ -189,6 +197,11 @@ class Mailing(Base):
         # What the totals still have and nobody is to see; what lists show.
         Index("mailings_deleted_idx", "id", postgresql_where=text("deleted_at is not null and finished_at is null")),
         Index("mailings_listed_idx", "id", postgresql_where=text("deleted_at is null")),
+        Index(
+            "mailings_cancelled_id_idx",
+            "id",
+            postgresql_where=text("cancelled_at is not null and deleted_at is null"),
+        ),
         Index(
             "mailings_reference_key",
             "reference",
@@ -497,7 +510,12 @@ class Audit(Base):
     """A change that somebody made: `shared.audit`. A trigger refuses whatever is not a new row."""
 
     __tablename__ = "audit"
-    __table_args__ = (Index("audit_thing_thing_id_id_idx", "thing", "thing_id", "id"),)
+    __table_args__ = (
+        Index("audit_thing_thing_id_id_idx", "thing", "thing_id", "id"),
+        Index("audit_thing_id_idx", "thing", "id"),
+        Index("audit_by_id_idx", "by", "id"),
+        Index("audit_action_id_idx", "action", "id"),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())

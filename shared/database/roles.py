@@ -9,6 +9,8 @@ what a backup of it was restored to, keeps them whatever it is called. Where nob
 from enum import StrEnum
 from typing import Any
 
+from shared.database.question import ask
+
 
 class Role(StrEnum):
     """What a connection may do."""
@@ -18,22 +20,20 @@ class Role(StrEnum):
     READER = "reader"  # looks at everything but keys
 
 
-def take(connection: Any, role: Role) -> None:
-    """Makes the role that of a session of psycopg2, where its user is a member of it.
+def take(connection: Any, role: Role) -> bool:
+    """Makes the role that of a session of psycopg2, where its user is a member of it. False, and nothing was done: a
+    pooler stands before the server, and the session is anybody's.
 
-    By a statement and not by an option of the start, which refuses a role that is not there.
+    The server says at the start which of its processes a connection has; a pooler has to make that up. And the role is
+    taken by a statement and not by an option of the start, which refuses a role that is not there.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_TAKE, {"role": f"_{role}"})
-    connection.commit()  # or a rollback would take it back
+    is_own, _ = ask(connection, _TAKE, {"role": f"_{role}", "pid": connection.info.backend_pid})
+    return bool(is_own)
 
 
 def find(connection: Any, role: Role) -> str | None:
     """The name of the role that `take` would take; None: none. For whoever takes it in each transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, {"role": f"_{role}"})
-        found = cursor.fetchone()
-    connection.rollback()
+    found = ask(connection, _FIND, {"role": f"_{role}"})
     return found[0] if found else None
 
 
@@ -50,5 +50,8 @@ _WANTED = f"""
     where messages.oid = to_regclass('messages') and pg_has_role(session_user, wanted.oid, {MAY_TAKE})
 """
 
-_TAKE = f"select set_config('role', wanted.rolname, false) {_WANTED}"
+_TAKE = f"""
+    select own.is_own, case when own.is_own then (select set_config('role', wanted.rolname, false) {_WANTED}) end
+    from (select pg_backend_pid() = %(pid)s as is_own) own
+"""
 _FIND = f"select wanted.rolname {_WANTED}"

@@ -49,7 +49,8 @@ class WakeUp:
 
 
 class Urgency(NamedTuple):
-    """Which of two mailings goes first: the lower. rank: of its class. ends_at: in seconds since the epoch."""
+    """Which of two goes first: the lower. rank: of the mailing's class, or of its turn. ends_at: in seconds since the
+    epoch."""
 
     rank: int
     ends_at: float

@@ -33,11 +33,11 @@ class Outcome:
     error: Error | None = None
     retry_after: float = 0.0
     words: str = field(default="", compare=False)
+    is_served: bool = field(init=False, compare=False)
+    """Whether the provider did its work: it looked at the message and said yes or no."""
 
-    @property
-    def is_served(self) -> bool:
-        """Whether the provider did its work: it looked at the message and said yes or no."""
-        return self.kind in _SERVED
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_served", self.kind in _SERVED)  # asked several times for each call
 
 
 _SERVED = (OutcomeKind.ACCEPTED, OutcomeKind.REFUSED)
@@ -53,6 +53,10 @@ class Finish:
     """No more calls: the message gets this final state."""
 
     state: MessageState
+
+
+SENT = Finish(MessageState.SENT)
+"""What follows where the provider took it, whatever went before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ class RetryPolicy:
         than what the provider asked for, as long as that is not more than the top of the ladder.
         """
         if outcome.kind is OutcomeKind.ACCEPTED:
-            return Finish(MessageState.SENT)
+            return SENT
         if outcome.kind is OutcomeKind.REFUSED or self._is_given_up(tried):
             return Finish(MessageState.UNKNOWN if tried.maybe_delivered else MessageState.FAILED)
         delay = self._delay(tried.calls, outcome.retry_after, left)

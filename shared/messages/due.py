@@ -68,7 +68,7 @@ _READ = text(f"""
             with ordinality as wanted (mailing_id, lane, number_of, due_at, id, number)
         cross join lateral (
             select from mailings where id = wanted.mailing_id
-              and paused_at is null and cancelled_at is null and ends_at > now() and not window_changed limit 1
+              and paused_at is null and cancelled_at is null and ends_at > now() limit 1
         ) running
         cross join lateral (
             select due_at, id from messages

@@ -12,6 +12,8 @@ MAILINGS = 100
 """So many are looked at, those that have waited longest, with LOOK messages each."""
 
 LOOK = 20
+HINTS = 1_000
+"""So many of the hints that are due are looked at, those that have been for longest: in an outage it may be all."""
 
 
 class Probe(NamedTuple):
@@ -26,7 +28,7 @@ def find_probe(connection: Connection, last: int | None) -> Probe | None:
     So a mailing that cannot be sent does not keep the breaker open for the others. Nothing is locked: who claims it
     sees whether it is still to be had. last: the mailing of the last probe.
     """
-    mailing_ids = connection.scalars(_MAILINGS, {"limit": MAILINGS, "last": last or 0}).all()
+    mailing_ids = connection.scalars(_MAILINGS, {"limit": MAILINGS, "last": last or 0, "hints": HINTS}).all()
     found = [
         Probe(*row)
         for part, ids in parts_of(connection, mailing_ids).items()
@@ -39,7 +41,9 @@ def find_probe(connection: Connection, last: int | None) -> Probe | None:
 # The last one's mailing comes last, so that it is left out first.
 _MAILINGS = text(f"""
     select m.id from (
-        select mailing_id, min(due_at) as due_at from mailing_counters where due_at <= now()
+        select mailing_id, min(due_at) as due_at from (
+            select mailing_id, due_at from mailing_counters where due_at <= now() order by due_at limit :hints
+        ) nearest
         group by mailing_id
     ) hinted
     cross join lateral (select * from mailings where id = hinted.mailing_id limit 1) m

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from sqlalchemy import Connection, TextClause, text
@@ -41,6 +42,11 @@ class Verdict(NamedTuple):
         return Error.PROVIDER_DOWN
 
     @property
+    def is_of_call(self) -> bool:
+        """Whether there was one."""
+        return self.error is not None or not isinstance(self.decision, HandBack)
+
+    @property
     def leaves_attempt(self) -> bool:
         """Whether the table of attempts gets a row: of what was spent in vain, or ended the message in vain."""
         return self.error is not None and (self.is_spent or isinstance(self.decision, Finish))
@@ -61,7 +67,7 @@ def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence
             "part": kind.part,
             "ids": array(verdict.message.id for verdict in group),
             "claims": array(verdict.message.claim_id for verdict in group),
-            "moments": array(verdict.at.isoformat() if verdict.at else "null" for verdict in group),
+            "moments": array(_moment(verdict.at) for verdict in group),
         }
         if error or not isinstance(decision, HandBack):
             values |= {"shown": kind.shown_error, "ambiguous": kind.ambiguous, "spent": int(kind.is_spent)}
@@ -86,6 +92,12 @@ def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence
                 entries.repeated(row.mailing_id, -row.number)  # the call was not made
             recorded += row.number
     return len(verdicts) - recorded
+
+
+@lru_cache(maxsize=16)
+def _moment(at: datetime | None) -> str:
+    """As PostgreSQL reads it. Many answers come in at the same moment."""
+    return at.isoformat() if at else "null"
 
 
 class _Kind(NamedTuple):

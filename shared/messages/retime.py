@@ -1,23 +1,79 @@
 """Messages that wait are timed anew after a change of the send window."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
 from sqlalchemy import Connection, text
 
+from shared.domain.window import Window
 from shared.ledger.entries import Entries
-from shared.messages.fragments import next_due
-from shared.messages.parts import place_of
+from shared.messages.fragments import AnyRow, array, openings_of, window_of
 
 
-def retime_messages(connection: Connection, entries: Entries, mailing_id: int, limit: int) -> int:
-    """After a change of the send window: waiting messages become due, at most `limit`, to be timed anew; how many."""
-    job = {**place_of(connection, mailing_id)._asdict(), "limit": limit}
-    number = connection.execute(_RETIME, job).rowcount
-    if number:
-        entries.look(mailing_id)
-    return number
+@dataclass(frozen=True, slots=True)
+class Retimed:
+    """How far a mailing has been gone through. window: by which; the ids up to `last` are timed by it. number: messages
+    that were written in the last slice. complete: there are none behind `last`."""
+
+    window: Window | None
+    last: int
+    number: int
+    complete: bool
 
 
-_LATER = next_due("id", ":mailing_id", "status = 'pending' and due_at > now()")
-_RETIME = text(f"""
-    with job as materialized ({_LATER} limit :limit for update skip locked)
-    update messages m set due_at = now() from job where m.part = :part and m.id = job.id
+def retime_messages(
+    connection: Connection, entries: Entries, mailing_id: int, span: int, before: Retimed | None = None
+) -> Retimed:
+    """The next `span` ids of a mailing: what waits for an opening waits for that of the window which the mailing has
+    now, or is due where that is open.
+
+    Each is written once, and not at all where it waits for the right moment already: so whoever begins anew, as a
+    leader does that does not know how far the last one came, does no harm. The mailing's row is locked, so no slice of
+    a launch comes in between. What somebody else has locked they have claimed, or are about to put off themselves.
+
+    before: where the last slice came to; it counts only if the window is still the same.
+    """
+    mailing = connection.execute(_LOCK, {"mailing_id": mailing_id}).one_or_none()
+    if mailing is None or mailing.first_message_id is None:
+        return Retimed(None, 0, 0, complete=True)
+    window = window_of(mailing)
+    goes_on = before is not None and before.window == window
+    first = before.last + 1 if before and goes_on else mailing.first_message_id
+    last = min(first + span - 1, mailing.last_message_id)
+    slice_ = {"part": mailing.part, "mailing_id": mailing_id, "first": first, "last": last}
+    times = _times(mailing, connection.execute(_WAIT_FOR_OPENING, slice_).all())
+    if times:
+        moved = {"part": mailing.part, "ids": array(times), "times": list(times.values())}
+        connection.execute(_RETIME, moved)
+        entries.look(mailing_id, min(times.values()) - mailing.now)
+    return Retimed(window, last, len(times), complete=last == mailing.last_message_id)
+
+
+def _times(mailing: AnyRow, rows: Sequence[AnyRow]) -> dict[int, datetime]:
+    """When those are due that have another moment than they should. One whose client is gone is due: the claim ends
+    it."""
+    openings = openings_of(mailing, {row.timezone for row in rows} - {None})
+    times = {row.id: openings.get(row.timezone, mailing.now) for row in rows}
+    return {row.id: times[row.id] for row in rows if row.due_at != times[row.id]}
+
+
+_LOCK = text("""
+    select part, first_message_id, last_message_id, window_from, window_until, now() as now
+    from mailings where id = :mailing_id for update
+""")
+
+# The status as text, so that no index of a few states is a way to it, whatever the statistics promise.
+_WAIT_FOR_OPENING = text("""
+    select m.id, m.due_at, (select timezone from clients where id = m.client_id limit 1) as timezone
+    from messages m
+    where part = :part and id between :first and :last and mailing_id = :mailing_id
+      and status::text = 'pending' and due_at > now()
+    for update skip locked
+""")
+
+_RETIME = text("""
+    update messages m set due_at = job.due_at
+    from unnest(cast(:ids as bigint[]), cast(:times as timestamptz[])) as job (id, due_at)
+    where m.part = :part and m.id = job.id
 """)

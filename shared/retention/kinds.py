@@ -89,7 +89,9 @@ KINDS = (
         """),
         text(f"""
             with {_OF_NOBODY} delete from import_clients where ctid = any(array(
-                select ctid from import_clients where import_id = (select min(import_id) from of_nobody) limit :slice))
+                select place from of_nobody n cross join lateral (
+                    select ctid as place from import_clients where import_id = n.import_id limit :slice
+                ) c limit :slice))
         """),
     ),
     _kind("refused_lines", REFUSED_LINES_DAYS, "refused lines of imports", "made_at <= now() - :age"),

@@ -23,6 +23,7 @@ from shared.database.models import BrokerJob
 from shared.domain.errors import BrokerUnavailable
 from tests.services.rabbitmq import External, Private
 from tests.services.superuser import superuser
+from tests.services.waiting import patience
 
 LADDER = (timedelta(seconds=1), timedelta(seconds=2), timedelta(hours=1))
 ONE_SECOND, TWO_SECONDS, ONE_HOUR = map(retry_queue, LADDER)
@@ -165,7 +166,7 @@ def table_under_test(database_url: str, engine: Engine) -> Iterator[UnderTest]:
 
 def receive(session: Session, count: int, within: float = 10.0) -> list[Delivery]:
     """The next jobs, exactly so many."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + patience(within)
     deliveries: list[Delivery] = []
     while len(deliveries) < count and time.monotonic() < deadline:
         deliveries += session.receive(0.2)

@@ -28,6 +28,7 @@ from sandbox.processes import Processes, free_port
 from sandbox.simulator.control import Received, Simulator, SimulatorError
 from shared import clock
 from shared.domain.message import OPEN_STATES, MessageState
+from tests.services.waiting import HANGING, patience
 from tests.services.wall_clock import WallClock
 
 T = TypeVar("T")
@@ -91,13 +92,16 @@ class System:
             self.env["BROKER_URL"] = place.broker_url
 
     def start(self, dispatchers: int = 2) -> None:
-        """The migrations, the API, dispatchers `dispatcher-1`, `-2` …, and the provider."""
+        """The provider, the migrations, then the API and dispatchers `dispatcher-1`, `-2` … at once."""
         self.simulator = deployment.start_simulator(self.processes, *self._options)
         self.env.setdefault("PROVIDER_URL", self.simulator.url)  # a test may have put something between
         deployment.migrate(self.processes, self.env)
+        names = [f"dispatcher-{number + 1}" for number in range(dispatchers)]
+        for name in names:
+            self.begin_dispatcher(name)
         self.start_api()
-        for number in range(dispatchers):
-            self.start_dispatcher(f"dispatcher-{number + 1}")
+        for name in names:
+            self._until_started(name)
 
     def start_api(self) -> None:
         self.api = ApiClient(deployment.start_api(self.processes, self.env))
@@ -108,14 +112,17 @@ class System:
 
     def start_dispatcher(self, name: str, **settings: str) -> None:
         """Returns when it is ready. settings: of this one alone."""
-        self._metrics_ports[name] = port = free_port()
-        env = {**self.env, **settings, "METRICS_PORT": str(port)}
-        deployment.start_dispatcher(self.processes, env, name, self._module)
+        self.begin_dispatcher(name, **settings)
+        self._until_started(name)
 
     def begin_dispatcher(self, name: str, **settings: str) -> None:
         """Starts one and does not wait until it is ready."""
         self._metrics_ports[name] = port = free_port()
         self.processes.start(name, self._module, {**self.env, **settings, "METRICS_PORT": str(port)})
+
+    def _until_started(self, name: str) -> None:
+        """It shows its metrics from the start on."""
+        self.processes.wait_http(name, f"http://127.0.0.1:{self._metrics_ports[name]}/metrics")
 
     def expect(self, *words: str) -> None:
         """From now on complaints in which one of them occurs are what the test wants to see."""
@@ -132,11 +139,11 @@ class System:
         try:
             if kind is None:  # one that is still starting ends as if nobody had taught it what a signal means
                 for name in self.dispatchers:
-                    self.processes.wait_http(name, f"http://127.0.0.1:{self._metrics_ports[name]}/metrics")
+                    self._until_started(name)
             running = [name for name in ("api", *self._metrics_ports) if self.processes.running(name)]
             for name in running:  # all at once: some take a while
                 self.processes.send(name, signal.SIGINT if name == "api" else signal.SIGTERM)
-            codes = {name: self.processes.wait(name, 25) for name in running}
+            codes = {name: self.processes.wait(name, patience(25)) for name in running}
         finally:
             for client in ("api", "simulator"):
                 if hasattr(self, client):
@@ -154,13 +161,19 @@ class System:
         directory.fill(self.database_url, clients)
         return clients
 
-    def mail(self, *, starts: float = 0, lasts: float = 600, api: ApiClient | None = None, **more: Any) -> int:
+    def mail(
+        self,
+        *,
+        starts: float = 0,
+        lasts: float = 600,
+        api: ApiClient | None = None,
+        text: str = "The doors open at noon.",
+        **more: Any,
+    ) -> int:
         """A new mailing that starts so many seconds from now; its id. api: another than the system's own. more: as in
         `ApiClient.create_mailing`."""
         starts_at = (self._clock or clock).now() + timedelta(seconds=starts)
-        mailing = (api or self.api).create_mailing(
-            "The doors open at noon.", starts_at, starts_at + _seconds(lasts), **more
-        )
+        mailing = (api or self.api).create_mailing(text, starts_at, starts_at + _seconds(lasts), **more)
         return int(mailing["id"])
 
     # ---------------------------------------------------------------- what they see
@@ -182,7 +195,7 @@ class System:
 
     def metric(self, process: str, name: str, **labels: str) -> float:
         """The sum over the samples with that name and those labels."""
-        answer = requests.get(f"http://127.0.0.1:{self._metrics_ports[process]}/metrics", timeout=5)
+        answer = requests.get(f"http://127.0.0.1:{self._metrics_ports[process]}/metrics", timeout=30)
         return sum(
             sample.value
             for family in text_string_to_metric_families(answer.text)
@@ -192,7 +205,7 @@ class System:
 
     # ---------------------------------------------------------------- waiting
 
-    def until(self, condition: Callable[[], T], what: str, within: float = 30.0) -> T:
+    def until(self, condition: Callable[[], T], what: str, within: float = HANGING) -> T:
         """The first truth that the condition gives. No process may end meanwhile."""
         deadline = clock.ticks() + within
         while not (found := condition()):
@@ -212,7 +225,7 @@ class System:
             time.sleep(LOOK_EVERY)
 
     def until_figures(
-        self, mailing_id: int, condition: Callable[[Json], object], what: str, within: float = 30.0
+        self, mailing_id: int, condition: Callable[[Json], object], what: str, within: float = HANGING
     ) -> Json:
         """The first statistics that fulfil the condition; in all that are seen on the way the ledger must balance."""
         seen: Json = {}
@@ -225,11 +238,11 @@ class System:
         self.until(look, f"mailing {mailing_id}: {what}", within)
         return seen
 
-    def until_sent(self, mailing_id: int, count: int, within: float = 30.0) -> Json:
+    def until_sent(self, mailing_id: int, count: int, within: float = HANGING) -> Json:
         """The first statistics that show so many messages as sent, or more."""
         return self.until_figures(mailing_id, lambda figures: figures["sent"] >= count, f"{count} sent", within)
 
-    def until_over(self, mailing_id: int, within: float = 30.0) -> dict[int, Json]:
+    def until_over(self, mailing_id: int, within: float = HANGING) -> dict[int, Json]:
         """Waits until every message has its final state; the messages, after the two accounts were compared."""
         figures = self.until_figures(mailing_id, is_over, "every message in a final state", within)
         _assert_balanced(self.api.statistics())

@@ -18,6 +18,7 @@ from shared.domain.message import FINAL_STATES, MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import System, clients_of, is_over, with_status
 from tests.services.mailbox import Mailbox
+from tests.services.waiting import patience
 
 SLOW = Faults(latency_ms=500)
 """At two dispatchers with 32 calls each: 128 messages per second."""
@@ -51,8 +52,9 @@ def system(shared_system: System) -> Iterator[System]:
 
 def test_nothing_is_sent_after_the_end(system: System) -> None:
     system.simulator.set_faults(SLOW)
-    system.fill(800, tag="end")
-    mailing_id = system.mail(lasts=3, tags=["end"])
+    lasts = min(patience(3), 15)
+    system.fill(int(270 * lasts), tag="end")  # twice as many as can be sent
+    mailing_id = system.mail(lasts=lasts, tags=["end"])
     ends_at = datetime.fromisoformat(system.api.mailing(mailing_id)["ends_at"]).timestamp()
 
     messages = system.until_over(mailing_id)
@@ -61,17 +63,17 @@ def test_nothing_is_sent_after_the_end(system: System) -> None:
     received = system.received(mailing_id)
     assert received.keys() == sent
     last = max(one.last_at for one in received.values())
-    assert ends_at - 1 < last < ends_at + ON_ITS_WAY, "sending goes on until the end, and no longer"
+    assert ends_at - patience(1) < last < ends_at + patience(ON_ITS_WAY), "sending goes on until the end, and no longer"
 
 
 @pytest.mark.parametrize(
     ("fault", "state"), [(Fault.SERVER_ERROR, MessageState.EXPIRED), (Fault.ACCEPT_RESET, MessageState.UNKNOWN)]
 )
 def test_no_retry_is_made_after_the_end(system: System, fault: Fault, state: MessageState) -> None:
-    system.simulator.set_faults(Faults(rates={fault: 0.5}))
+    system.simulator.set_faults(Faults(rates={fault: 0.7}))
     tag = f"retry {fault}"
     system.fill(100, tag=tag)
-    mailing_id = system.mail(lasts=2.5, tags=[tag])
+    mailing_id = system.mail(lasts=min(patience(2.5), 10), tags=[tag])
     ends_at = datetime.fromisoformat(system.api.mailing(mailing_id)["ends_at"]).timestamp()
 
     messages = system.until_over(mailing_id)
@@ -81,7 +83,7 @@ def test_no_retry_is_made_after_the_end(system: System, fault: Fault, state: Mes
     received = system.received(mailing_id)
     assert {one: received[one].count for one in messages} == {one: messages[one]["calls"] for one in messages}
     assert min(received[one].count for one in in_vain) > 1
-    assert max(one.last_at for one in received.values()) < ends_at + ON_ITS_WAY
+    assert max(one.last_at for one in received.values()) < ends_at + patience(ON_ITS_WAY)
 
 
 def test_cancel_acts_at_once(system: System) -> None:
@@ -98,7 +100,7 @@ def test_cancel_acts_at_once(system: System) -> None:
     assert with_status(messages, MessageState.CANCELLED) == messages.keys() - sent
     received = system.received(mailing_id)
     assert received.keys() == sent
-    assert max(one.last_at for one in received.values()) < cancelled_at + AT_ONCE
+    assert max(one.last_at for one in received.values()) < cancelled_at + patience(AT_ONCE)
 
 
 def test_pause_acts_at_once_and_resume_goes_on(system: System) -> None:
@@ -116,7 +118,7 @@ def test_pause_acts_at_once_and_resume_goes_on(system: System) -> None:
     assert 100 <= quiet["sent"] < 600
     assert quiet["state"] == "paused"
     system.remains(lambda: is_quiet(system.figures(mailing_id)), "quiet")
-    assert max(one.last_at for one in system.received(mailing_id).values()) < paused_at + AT_ONCE
+    assert max(one.last_at for one in system.received(mailing_id).values()) < paused_at + patience(AT_ONCE)
 
     system.simulator.set_faults(Faults())
     assert system.api.resume(mailing_id)["state"] == "running"
@@ -227,14 +229,15 @@ def test_dispatchers_share_the_work(system: System) -> None:
             for name in system.dispatchers
         }
 
-    system.simulator.set_faults(Faults(latency_ms=50))
-    system.fill(3000, tag="share")
+    system.simulator.set_faults(Faults(latency_ms=150))  # it is the calls that take the time, on a busy machine, too
+    system.fill(1500, tag="share")
     before = kept()
     messages = system.until_over(system.mail(tags=["share"]))
     after = kept()
     parts = {name: after[name] - before[name] for name in after}
-    assert sum(parts.values()) == len(messages) == 3000
-    assert min(parts.values()) > 1000, parts
+    assert len(messages) == 1500
+    assert sum(parts.values()) == sum(message["calls"] for message in messages.values())
+    assert min(parts.values()) > 500, parts
     assert sum(system.metric(name, "feeder_leader") for name in system.dispatchers) == 1
 
 

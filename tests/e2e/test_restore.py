@@ -17,7 +17,7 @@ from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System
 from tests.services import backup
 
-pytestmark = pytest.mark.timeout(240)  # everything is started twice
+pytestmark = pytest.mark.timeout(600)  # everything is started twice
 
 CLIENTS = 300
 SENTENCE = "The database would give ids of messages again, as after a restore from a backup: it is at "

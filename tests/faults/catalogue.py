@@ -6,7 +6,9 @@ does goes into a block of `scene.stage.fault("what it is called")`, or of a meth
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pika
@@ -18,21 +20,36 @@ from sandbox.simulator.outage import Mode
 from shared.broker.topology import DISPATCH
 from tests.faults.stage import Stage
 from tests.services.rabbitmq import Private
+from tests.services.waiting import patience
+from tests.services.wall_clock import WallClock
 
-STEADY = Faults(latency_ms=100, jitter_ms=100)
+POISON = "poison"
+"""A text with this in it the provider cannot stand."""
+
+STEADY = Faults(latency_ms=100, jitter_ms=100, poison=POISON)
 MOMENT = 2.0
 """Seconds that a fault lasts which has an end of its own."""
+
+RATES = 300, 200
+"""DISPATCH_RATE, and what a dispatcher has of it where somebody has changed that."""
+
+STEP = timedelta(seconds=3)
+"""By how much the database's clock steps, forward or back: no further than a lease allows that nobody saw it."""
+
+KEPT_DAYS = 1
+"""RETENTION_DAYS."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What may be harmed. server: the processes of which `postgres` is one, in data_dir."""
+    """What may be harmed. server: the processes of which `postgres` is one, in data_dir; they live by its clock."""
 
     stage: Stage
     rabbitmq: Private
     broker_url: str
     server: Processes
     data_dir: Path
+    server_clock: WallClock
 
 
 Act = Callable[[Scene], None]
@@ -87,18 +104,44 @@ def a_dispatcher_is_frozen(scene: Scene) -> None:
 def a_dispatcher_is_frozen_for_long(scene: Scene) -> None:
     """For longer than its leases last; when it is the leader, another one takes the lead."""
     with scene.stage.frozen(scene.stage.any_dispatcher(), "dispatcher frozen"):
-        time.sleep(4 * MOMENT)
+        time.sleep(5 * MOMENT)
 
 
 @fault(2)
 def a_dispatcher_is_replaced(scene: Scene) -> None:
     """SIGTERM, as a new version is rolled out."""
+    _replace(scene, "dispatcher replaced")
+
+
+def _replace(scene: Scene, kind: str, **settings: str) -> None:
+    """settings: of the new one."""
     stage = scene.stage
     name = stage.any_dispatcher()
     stage.system.processes.wait_line(name, "dispatcher_started")
-    with stage.fault("dispatcher replaced"):
+    with stage.fault(kind):
         assert stage.system.processes.stop(name) == 0
-        stage.system.begin_dispatcher(name)
+        stage.system.begin_dispatcher(name, **settings)
+
+
+# ---------------------------------------------------------------- limits
+
+
+@fault(2)
+def a_rate_is_changed(scene: Scene) -> None:
+    """Of one dispatcher, until it is started again: the others go on by theirs."""
+    _replace(scene, "DISPATCH_RATE changed", DISPATCH_RATE=str(RATES[1]))
+
+
+@fault(2)
+def a_limit_is_changed(scene: Scene) -> None:
+    """Its row is gone, or says that the wire is free an hour ago, or in an hour."""
+    change = scene.stage.chance.choice((
+        "delete from limits",
+        "update limits set next_at = next_at - interval '1 hour'",
+        "update limits set next_at = next_at + interval '1 hour'",
+    ))  # fmt: skip
+    with scene.stage.fault("limit's row changed"):
+        _tell_database(scene, change)
 
 
 # ---------------------------------------------------------------- RabbitMQ
@@ -147,13 +190,51 @@ def a_queue_is_deleted(scene: Scene) -> None:
 def sessions_are_terminated(scene: Scene) -> None:
     """All of the database, those of the tests among them."""
     with scene.stage.fault("PostgreSQL sessions terminated"):
-        connection = psycopg2.connect(scene.stage.system.database_url)
-        with connection, connection.cursor() as cursor:
-            cursor.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity"
-                " where datname = current_database() and pid <> pg_backend_pid()"
-            )
-        connection.close()
+        _tell_database(
+            scene,
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()",
+        )
+
+
+@fault(2)
+def somebody_locks_a_mailing(scene: Scene) -> None:
+    """Its row, its counters and messages, as far as nobody else has them, and goes for a coffee."""
+    with scene.stage.fault("mailing's rows locked"):
+        _tell_database(scene, *_LOCK_NEWEST, then=lambda: time.sleep(MOMENT))
+
+
+@fault(2)
+def the_databases_clock_steps(scene: Scene) -> None:
+    """Ahead of ours or behind, and back again the next time."""
+    step = -scene.server_clock.offset or scene.stage.chance.choice((STEP, -STEP))
+    with scene.stage.fault("database's clock stepped"):
+        scene.server_clock.step(step)
+
+
+@fault(3)
+def a_part_is_dropped(scene: Scene) -> None:
+    """One of which all was kept for long enough, if there is one; and what is launched from now on is in the next."""
+    stage, witness = scene.stage, scene.stage.witness
+    if number := witness.age_part(KEPT_DAYS + 1):
+        with stage.fault("part dropped"):
+            stage.system.until(lambda: not witness.has_part(number), "it is gone", within=patience(30))
+    witness.close_part()
+
+
+_LOCK_NEWEST = [
+    f"select from {table} where {key} = (select max(id) from mailings) for update skip locked"
+    for table, key in (("messages", "mailing_id"), ("mailings", "id"), ("mailing_counters", "mailing_id"))
+]
+
+
+def _tell_database(scene: Scene, *statements: str, then: Callable[[], object] = lambda: None) -> None:
+    """In one transaction. then: done before its end."""
+    with closing(psycopg2.connect(scene.stage.system.database_url)) as connection, connection:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+        then()
 
 
 # ---------------------------------------------------------------- the provider
@@ -180,7 +261,7 @@ def answers_get_lost(scene: Scene) -> None:
     rates = dict.fromkeys((Fault.RESET, Fault.ACCEPT_RESET), 0.15)
     simulator = scene.stage.system.simulator
     with scene.stage.fault("provider's answers lost"):
-        simulator.set_faults(Faults(rates=rates, latency_ms=STEADY.latency_ms, jitter_ms=STEADY.jitter_ms))
+        simulator.set_faults(replace(STEADY, rates=rates))
         time.sleep(MOMENT)
         simulator.set_faults(STEADY)
 

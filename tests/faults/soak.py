@@ -9,31 +9,34 @@ import json
 import random
 import secrets
 import sys
-import threading
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from notification_client import ApiClient, ApiError
+from notification_client import ApiClient
 from sandbox import deployment
-from sandbox.processes import Processes, free_port
-from shared.domain.message import OPEN_STATES
+from sandbox.processes import free_port
+from shared.domain.message import OPEN_STATES, MessageState
 from tests.e2e.conftest import running
-from tests.e2e.system import Place, System
-from tests.faults.catalogue import CATALOGUE, STEADY, Scene
+from tests.e2e.system import Place
+from tests.faults.catalogue import CATALOGUE, KEPT_DAYS, RATES, STEADY, Scene
 from tests.faults.memory import Course, Memory
-from tests.faults.stage import DISPATCHER, HEALTHY_WITHIN, Accounts, Fault, Stage, every, patience
+from tests.faults.stage import DISPATCHER, HEALTHY_WITHIN, Accounts, Fault, Stage, every
+from tests.faults.users import ALL, CLIENTS, FEW, MANY, POISONED, Kind, Users
 from tests.faults.witness import Witness
 from tests.services.rabbitmq import Private
 from tests.services.rabbitmq import running as running_rabbitmq
+from tests.services.waiting import patience
+from tests.services.wall_clock import WallClock
 
-CLIENTS = 80
-MAIL_EVERY = 0.5
+WINDOW = 2.0
+"""Seconds in which no more may be called than DISPATCH_RATE allows in them and one more: so much may come late."""
+
 DISPATCHERS = 3
 VETERANS = ("dispatcher-0", "api-0")
 """Are never killed: it is their memory that says most."""
@@ -41,9 +44,13 @@ VETERANS = ("dispatcher-0", "api-0")
 SETTINGS: dict[str, Any] = {
     "DISPATCH_CONCURRENCY": "32",
     "CONSTANTS": json.dumps({
-        "dispatcher_service.pipeline.worker.LEASE_MARGIN": 4.0,
+        "dispatcher_service.pipeline.worker.LEASE_MARGIN": 6.0,
+        "dispatcher_service.pipeline.worker.OWN_MARGIN": 3.0,
         "dispatcher_service.leading.lead.SILENCE": 5.0,
+        "dispatcher_service.leading.chores.drop_parts.DropParts.pause": 1.0,
     }),
+    "DISPATCH_RATE": str(RATES[0]),
+    "RETENTION_DAYS": str(KEPT_DAYS),
 }  # fmt: skip
 LONG_LIFE = 60.0
 
@@ -52,7 +59,8 @@ _BEGIN, _END = (f"<!-- the rows of the fault suite: {mark} -->" for mark in ("be
 
 @dataclass(frozen=True)
 class Report:
-    """lost, repeated: messages by the kind of fault that is to blame."""
+    """lost, repeated: messages by the kind of fault that is to blame. fastest: calls of messages a second, the most of
+    them in a WINDOW."""
 
     seed: int
     seconds: float
@@ -64,6 +72,7 @@ class Report:
     repeated: Mapping[str, int]
     memory: Sequence[Course]
     bound: float  # seconds that a recovery may take on this machine, as busy as it was
+    fastest: float
 
     @property
     def is_good(self) -> bool:
@@ -71,8 +80,13 @@ class Report:
             not self.accounts.lost
             and not self.accounts.unexplained
             and self.worst(self.faults) <= self.bound
+            and self.keeps_rate
             and all(course.is_flat for course in self.memory)
         )
+
+    @property
+    def keeps_rate(self) -> bool:
+        return self.fastest * WINDOW <= RATES[0] * (WINDOW + 1)
 
     def worst(self, faults: Sequence[Fault]) -> float:
         return max((fault.healthy_after or 0.0 for fault in faults), default=0.0)
@@ -91,6 +105,7 @@ class Report:
             yield f"{kind:<32}{runs:>6}{lost:>6}{repeated:>10}{worst:>14.1f} s"
         yield ""
         yield self.summary
+        yield f"at the most {self.fastest:.0f} new messages a second: {'kept' if self.keeps_rate else 'TOO MANY'}"
         longest = {course.name: course for course in reversed(self.memory)}
         for course in [*longest.values(), *(course for course in self.memory if not course.is_flat)]:
             words = "flat" if course.is_flat else "GROWS"
@@ -126,39 +141,43 @@ def soak(rabbitmq: Private, directory: Path, seed: int, seconds: float, pause: f
     chance = random.Random(seed)
     with ExitStack() as stack:
         data_dir = Path(stack.enter_context(TemporaryDirectory(prefix="notify-")))
-        server = stack.enter_context(Processes())
+        server_clock = stack.enter_context(WallClock())
+        server = stack.enter_context(server_clock.processes(lambda *_: None))
         database_url = deployment.start_postgres(server, data_dir)
         broker_url = rabbitmq.vhost()
         place = Place(database_url, broker_url, directory)
         system = stack.enter_context(running(place, dispatchers=DISPATCHERS, module=DISPATCHER, **SETTINGS))
         witness = stack.enter_context(Witness(database_url, every=5.0))
-        stage = Stage(system, witness, chance)
-        users = stack.enter_context(_Users(system, _start_veterans(stage)))
-        scene = Scene(stage, rabbitmq, broker_url, server, data_dir)
+        stage = Stage(system, witness, chance, server_clock)
+        users = stack.enter_context(Users(system, _start_veterans(stage)))
+        scene = Scene(stage, rabbitmq, broker_url, server, data_dir, server_clock)
         memory = Memory()
         _do_harm(scene, seconds, pause, memory)
         busy = patience(HEALTHY_WITHIN)
         mailings = users.stop()
         system.until(lambda: not witness.states().keys() & OPEN_STATES, "all is over", within=patience(120))
-        _assert_complete(witness, mailings)
+        messages = witness.messages()
+        _assert_complete(messages, mailings)
         accounts = stage.accounts()
         return Report(
             seed=seed,
             seconds=seconds,
             mailings=len(mailings),
-            messages=witness.states().total(),
+            messages=len(messages),
             faults=stage.faults,
             accounts=accounts,
             lost={"unknown": len(accounts.lost)} if accounts.lost else {},
             repeated=_blame(stage, accounts.repeated),
-            memory=list(memory.courses(LONG_LIFE)),
+            memory=list(memory.courses(patience(LONG_LIFE))),  # the start of one does not count
             bound=busy,
+            fastest=_fastest(one.first_at for one in system.simulator.received().values()),
         )
 
 
 def _start_veterans(stage: Stage) -> ApiClient:
     system = stage.system
-    system.fill(CLIENTS)
+    system.fill(CLIENTS, tag=FEW)
+    system.fill(MANY, tag=ALL)
     system.simulator.set_faults(STEADY)
     stage.start_reporter()
     stage.spared.add(VETERANS[0])
@@ -185,11 +204,26 @@ def _do_harm(scene: Scene, seconds: float, pause: float, memory: Memory) -> None
     stage.until_healthy()
 
 
-def _assert_complete(witness: Witness, mailings: Sequence[int]) -> None:
-    """A 201 for a mailing means that its whole audience was dealt with."""
-    audiences = Counter(row.mailing_id for row in witness.messages().values())
-    short = [mailing_id for mailing_id in mailings if audiences[mailing_id] != CLIENTS]
+def _assert_complete(messages: Mapping[int, Any], mailings: Mapping[int, Kind]) -> None:
+    """A 201 for a mailing means that its whole audience was dealt with; and that others cannot be sent costs nobody
+    their message."""
+    audiences = Counter(row.mailing_id for row in messages.values())
+    short = [mailing_id for mailing_id, kind in mailings.items() if audiences[mailing_id] != kind.audience]
     assert not short, f"mailings without their whole audience: {short}"
+    poisoned = {mailing_id for mailing_id, kind in mailings.items() if kind is POISONED}
+    ended = Counter(row.status for row in messages.values() if row.mailing_id not in poisoned)
+    assert ended.keys() == {MessageState.SENT}, f"messages of mailings that can be sent: {ended}"
+
+
+def _fastest(times: Iterable[float]) -> float:
+    """Of these moments, how many a second there are in the WINDOW that has the most."""
+    most, window = 0, deque[float]()
+    for at in sorted(times):
+        window.append(at)
+        while window[0] < at - WINDOW:
+            window.popleft()
+        most = max(most, len(window))
+    return most / WINDOW
 
 
 def _blame(stage: Stage, repeated: Mapping[int, int]) -> Counter[str]:
@@ -201,41 +235,6 @@ def _blame(stage: Stage, repeated: Mapping[int, int]) -> Counter[str]:
             left[answer.message_id] -= 1
             blamed[stage.culprit(answer)] += 1
     return blamed
-
-
-class _Users:
-    """They create mailings, at two APIs in turn, one of which is not always there."""
-
-    def __init__(self, system: System, veteran: ApiClient) -> None:
-        self._system, self._apis = system, (veteran, system.api)
-        self._mailings: list[int] = []
-        self._errors: list[ApiError] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="users", daemon=True)
-
-    def __enter__(self) -> "_Users":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> list[int]:
-        """The mailings that the API has promised."""
-        self._stop.set()
-        self._thread.join(60)
-        unexpected = [error for error in self._errors if error.status not in (0, 503)]
-        assert not unexpected, unexpected
-        return self._mailings
-
-    def _run(self) -> None:
-        number = 0
-        while not self._stop.wait(MAIL_EVERY):
-            number += 1
-            try:
-                self._mailings.append(self._system.mail(api=self._apis[number % 2]))
-            except ApiError as error:
-                self._errors.append(error)
 
 
 def main() -> int:

@@ -4,7 +4,6 @@ A fault has ended when what was killed has been started again, what was stopped 
 HEALTHY_WITHIN seconds until it says that it is ready and messages reach the provider.
 """
 
-import os
 import random
 import signal
 import time
@@ -21,6 +20,8 @@ from shared import clock
 from shared.domain.message import OPEN_STATES, Error, MessageState
 from tests.e2e.system import System
 from tests.faults.witness import LostAnswer, Witness
+from tests.services.waiting import patience
+from tests.services.wall_clock import WallClock
 
 DISPATCHER = "tests.services.faulty_dispatcher"
 HEALTHY_WITHIN = 5.0
@@ -31,11 +32,11 @@ WORKER_KILLED = "worker_ended"
 
 @dataclass
 class Fault:
-    """began_at, ended_at: Unix times. pid: of the dispatcher that was killed or frozen. healthy_after: seconds from the
-    end on, once that is known."""
+    """ended_at: Unix time. shown_at: what the database's clock showed when it began. pid: of the dispatcher that was
+    killed or frozen. healthy_after: seconds from the end on, once that is known."""
 
     kind: str
-    began_at: float
+    shown_at: float
     ended_at: float
     pid: int | None = None
     healthy_after: float | None = None
@@ -54,7 +55,11 @@ class Accounts:
 
 
 class Stage:
-    def __init__(self, system: System, witness: Witness, chance: random.Random) -> None:
+    def __init__(
+        self, system: System, witness: Witness, chance: random.Random, server_clock: WallClock | None = None
+    ) -> None:
+        """server_clock: the database's, if it is not ours."""
+        self._server_clock = server_clock or clock
         self.system, self.witness, self.chance = system, witness, chance
         self.faults: list[Fault] = []
         self.spared: set[str] = set()  # dispatchers that nobody kills
@@ -139,16 +144,16 @@ class Stage:
     @contextmanager
     def fault(self, kind: str, pid: int | None = None) -> Iterator[None]:
         """The fault lasts as long as the block. pid: of the dispatcher that may lose its leases by it."""
-        began_at = clock.now().timestamp()
+        shown_at = self._server_clock.now().timestamp()
         try:
             yield
         finally:
-            self.faults.append(Fault(kind, began_at, clock.now().timestamp(), pid))
+            self.faults.append(Fault(kind, shown_at, clock.now().timestamp(), pid))
 
     def culprit(self, answer: LostAnswer) -> str:
         """The kind of the fault that is to blame for it: where a lease was lost, the last one that befell the
         dispatcher, else the last one of all."""
-        before = [fault for fault in self.faults if fault.began_at <= answer.lost_at]
+        before = [fault for fault in self.faults if fault.shown_at <= answer.lost_at]
         if answer.error is Error.LEASE_LOST:
             before = [fault for fault in before if fault.pid == answer.pid]
         return before[-1].kind if before else "none"
@@ -201,11 +206,6 @@ class Stage:
             if number > answers[message_id] or number >= messages[message_id].attempts
         }
         return Accounts(frozenset(_lost(messages, accepted.keys())), repeated, frozenset(unexplained))
-
-
-def patience(seconds: float) -> float:
-    """As long as that takes on this machine, of which others may want a part."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _lost(messages: Mapping[int, Any], accepted: Iterable[int]) -> set[int]:

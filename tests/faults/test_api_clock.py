@@ -15,7 +15,7 @@ from shared.domain.message import MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import System
 from tests.faults.flight import Flight, steady
-from tests.faults.stage import patience
+from tests.services.waiting import patience
 from tests.services.wall_clock import WallClock
 
 CALLS = 16

@@ -1,6 +1,7 @@
 """RabbitMQ is stopped, emptied, starved and meddled with while a mailing goes out. It carries nothing but ids, so
 nothing is lost and nothing is sent twice; and the API does not even notice."""
 
+import itertools
 import random
 import statistics
 from collections.abc import Callable, Iterator
@@ -15,9 +16,10 @@ from shared.broker.topology import DEAD, DISPATCH, LAUNCH, WAKE
 from shared.domain.message import MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import with_status
-from tests.faults.stage import DISPATCHER, Stage, patience
+from tests.faults.stage import DISPATCHER, Stage
 from tests.faults.witness import Witness
 from tests.services.rabbitmq import Private
+from tests.services.waiting import patience
 
 CLIENTS, NEW_CLIENTS = 1_500, 20
 CALLS = 32
@@ -78,12 +80,15 @@ class Broker:
     @contextmanager
     def with_strangers(self) -> Iterator[None]:
         self.stage.system.expect("job_buried")
+        bodies = b"what is this", b"{}", b'{"v": 99, "mailing_id": 1}', b""
+        strangers = set(itertools.product((DISPATCH, LAUNCH), bodies))
         with self._channel() as channel:
-            for body in (b"what is this", b"{}", b'{"v": 99, "mailing_id": 1}', b""):
-                channel.basic_publish("", DISPATCH, body)
-                channel.basic_publish("", LAUNCH, body)
+            channel.confirm_delivery()  # else nobody knows whether they arrived
+            for queue, body in strangers:
+                channel.basic_publish("", queue, body)
         yield
-        self.stage.system.until(lambda: self._depth(DEAD) == 8, "what is not ours is put aside")
+        self.stage.system.until(lambda: self._dead() >= strangers, "what is not ours is put aside", within=patience(30))
+        assert self._dead() == strangers, "ours was put aside"
 
     @contextmanager
     def with_an_older_retry_queue(self) -> Iterator[None]:
@@ -101,9 +106,11 @@ class Broker:
         with pika.BlockingConnection(pika.URLParameters(self.url)) as connection:
             yield connection.channel()
 
-    def _depth(self, queue: str) -> int:
+    def _dead(self) -> set[tuple[str, bytes]]:
+        """What was put aside, with the queue that it came from. It goes back when the channel is closed."""
         with self._channel() as channel:
-            return int(channel.queue_declare(queue, passive=True).method.message_count)
+            found = iter(lambda: channel.basic_get(DEAD), (None, None, None))
+            return {(properties.headers["queue"], body) for _, properties, body in found}
 
     def _blocked(self) -> int:
         output = self.stage.system.processes.output

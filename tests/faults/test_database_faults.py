@@ -1,26 +1,19 @@
 """The database crashes, throws everybody out, is locked, crowded, read-only or full while a mailing goes out."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 
-from dispatcher_service.leading.lead import Leader
-from shared.broker.rabbitmq import RabbitMQ
-from shared.broker.topology import DISPATCH
-from shared.database.engine import STATEMENT_TIMEOUT, make_engine
+from shared.database.engine import STATEMENT_TIMEOUT
 from shared.domain.message import MessageState
-from shared.domain.retry import DEFAULT_LADDER
 from tests.e2e.conftest import running
 from tests.e2e.system import Place, System
 from tests.faults.flight import Flight, lasting, steady, watch_final_states
 from tests.services import database_faults
 from tests.services.database_faults import Postgres
-from tests.services.rabbitmq import External, Private
 
 CLIENTS = 1_200
 CALLS = 32
@@ -98,38 +91,3 @@ def test_a_lock_that_outlasts_the_statements(stage: Stage) -> None:
     assert landed.in_state(MessageState.SENT) == landed.messages.keys()
     assert not landed.repeated
     user.assert_told_to_come_back(within=STATEMENT_TIMEOUT + 2)
-
-
-def test_what_a_launch_had_not_flushed_is_made_again(
-    postgres: Postgres, rabbitmq: External | Private, tmp_path: Path
-) -> None:
-    """The jobs are on the broker, and the crash takes back the messages that they are about."""
-    url, admin_url = postgres.create("flushed_late")
-    broker_url = rabbitmq.vhost()
-    with running(Place(url, broker_url, tmp_path), dispatchers=0) as system:
-        watch_final_states(url)
-        engine, broker = make_engine(url, "feeder", pool_size=4), RabbitMQ(broker_url, DEFAULT_LADDER)
-        feeder = Leader(engine, broker, attempts=10, rate=0.0)
-        with broker.connect() as session:
-            feeder.start()
-            with database_faults.flushing_late(admin_url):
-                flight = Flight(system, CLIENTS)
-                system.until(lambda: session.depth(DISPATCH), "jobs are on the broker")
-                made = _count_messages(url)
-                with postgres.down():
-                    feeder.stop()
-                    feeder.join(10)
-                    assert not feeder.is_alive
-            engine.dispose()
-            assert _count_messages(url) < made == CLIENTS
-            assert session.depth(DISPATCH)
-        system.start_dispatcher("dispatcher-1")
-        landed = flight.land("database: crash before a flush")
-    assert landed.in_state(MessageState.SENT) == landed.messages.keys()
-    assert not landed.repeated
-
-
-def _count_messages(url: str) -> int:
-    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        cursor.execute("select from messages")
-        return cursor.rowcount

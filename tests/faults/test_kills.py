@@ -17,10 +17,11 @@ from sandbox.simulator.faults import Fault, Faults
 from shared.domain.message import OPEN_STATES, MessageState
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System, is_over, with_status
-from tests.faults.stage import DISPATCHER, Stage, every, patience
+from tests.faults.stage import DISPATCHER, Stage, every
 from tests.faults.witness import Witness
 from tests.services.faulty_dispatcher import DIES
 from tests.services.mailbox import Mailbox
+from tests.services.waiting import patience
 
 MESSAGES = 20_000
 DISPATCHERS = 3
@@ -40,7 +41,7 @@ LONGEST_PAUSE = 1.2
 SHORT_LEASE = {"CONSTANTS": json.dumps({"dispatcher_service.pipeline.worker.LEASE_MARGIN": 4.0})}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_kills_at_random_moments(start_system: StartSystem, chance: random.Random) -> None:
     """30 of them while 20 000 messages go out. Users go on creating mailings as well as they can."""
     system = start_system(
@@ -157,7 +158,7 @@ POINTS = {
 }
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_kills_at_chosen_points(start_system: StartSystem, broker: str, chance: random.Random) -> None:
     """A dispatcher dies at the point; the next one brings the mailing to its end, and dies at the next point with the
     next mailing."""

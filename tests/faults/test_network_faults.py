@@ -12,7 +12,7 @@ from shared.domain.message import AMBIGUOUS_ERRORS, Error, MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import Place, System
 from tests.faults.flight import Flight, Landed, User, lasting, steady, watch_final_states
-from tests.services.tcp_proxy import TcpProxy
+from tests.services.tcp_proxy import TcpProxy, by_way_of, socket_of
 
 CLIENTS = 900
 CALLS = 32
@@ -38,13 +38,13 @@ def lines(request: pytest.FixtureRequest) -> Iterator[Lines]:
     with ExitStack() as stack:
         where = stack.enter_context(place(request, "rabbitmq"))
         database, broker, provider = (stack.enter_context(TcpProxy()) for _ in range(3))
-        database.target = f"{make_url(where.database_url).query['host']}/.s.PGSQL.5432"
+        database.target = socket_of(where.database_url)
         broker_url = make_url(where.broker_url or "")
         broker.target = ("127.0.0.1", broker_url.port or 0)
         system = stack.enter_context(
             running(
-                Place(where.database_url, _by_way_of(broker, where.broker_url or ""), where.directory),
-                DATABASE_URL=_by_way_of(database, where.database_url),
+                Place(where.database_url, by_way_of(broker, where.broker_url or ""), where.directory),
+                DATABASE_URL=by_way_of(database, where.database_url),
                 PROVIDER_URL=f"http://127.0.0.1:{provider.port}",
                 PROVIDER_TIMEOUT=str(PROVIDER_TIMEOUT),
                 DISPATCH_CONCURRENCY=str(CALLS),
@@ -54,11 +54,6 @@ def lines(request: pytest.FixtureRequest) -> Iterator[Lines]:
         watch_final_states(where.database_url)
         system.simulator.set_faults(steady(PER_SECOND, CALLS))
         yield Lines(system, database, broker, provider)
-
-
-def _by_way_of(proxy: TcpProxy, url: str) -> str:
-    there = make_url(url).difference_update_query(["host"])
-    return there.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
 
 
 def cut(proxy: TcpProxy) -> None:

@@ -2,16 +2,14 @@
 
 import io
 import json
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
 import pytest
 import requests
-from sqlalchemy import make_url
 
 from dispatcher_service.leading.chores.chore import Step
 from dispatcher_service.leading.chores.drop_parts import DropParts
@@ -19,7 +17,6 @@ from dispatcher_service.leading.isolation import Isolation
 from dispatcher_service.leading.session import own_connection
 from notification_client import Json
 from sandbox.simulator.faults import Faults
-from shared.database.embedded_programs import Programs
 from shared.database.engine import make_engine
 from shared.domain.retention import Retention
 from shared.ledger.figures import read_figures
@@ -28,9 +25,11 @@ from shared.ledger.totals import totals_difference
 from shared.retention.parts import turn
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System
-from tests.faults.stage import DISPATCHER, patience
+from tests.faults.stage import DISPATCHER
+from tests.services.backup import dump, restored_beside
 from tests.services.books import Books
 from tests.services.keeping import close_part, parts, standing, tables
+from tests.services.waiting import patience
 
 CLIENTS = 6_000
 PACE = Faults(latency_ms=100)
@@ -146,7 +145,7 @@ def points(books: Books, url: str, wall: psycopg2.extensions.connection, mailing
 DUMPED_AT = "messages are being detached"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_kills_between_any_two_steps_of_a_part_that_goes(start_system: StartSystem, tmp_path: Path) -> None:
     """Each time the next leader goes on; messages go out all the while, and figures stay."""
     system = start_system(
@@ -229,25 +228,12 @@ def kill_leader(system: System) -> None:
     system.begin_dispatcher(name)
 
 
-def dump(url: str, path: Path) -> None:
-    _program("pg_dump", "--format", "custom", "--file", str(path), "--dbname", _plain(url))
-
-
 @contextmanager
-def restored(url: str, path: Path) -> Iterator[Books]:
-    """A new database with what was dumped."""
-    name = f"restored_{make_url(url).database}"
-    copy = make_url(url).set(database=name).render_as_string(hide_password=False)
-    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-        cursor.execute(f"create database {name} template template0")
-        try:
-            _program("pg_restore", "--exit-on-error", "--dbname", _plain(copy), str(path))
-            engine = make_engine(copy, "test")
-            yield Books(engine)
-            engine.dispose()
-        finally:
-            cursor.execute(f"drop database {name} with (force)")
+def restored(url: str, file: Path) -> Iterator[Books]:
+    with restored_beside(url, file) as beside:
+        engine = make_engine(beside, "test")
+        yield Books(engine)
+        engine.dispose()
 
 
 def drop_by_hand(books: Books) -> None:
@@ -255,15 +241,3 @@ def drop_by_hand(books: Books) -> None:
     with own_connection(books.engine) as connection:
         step = Step(Isolation(connection, Slot("keeper")), ())
         DropParts(books.engine, Retention(1), lambda: False).run(step)
-
-
-def _plain(url: str) -> str:
-    """As libpq reads it."""
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-
-
-def _program(name: str, *arguments: str) -> None:
-    done = subprocess.run(
-        [Programs.find().directory / name, *arguments], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr

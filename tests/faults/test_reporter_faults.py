@@ -4,8 +4,7 @@ import os
 import re
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,6 +14,7 @@ from sqlalchemy import Engine, text
 from sandbox.processes import Processes
 from shared import clock
 from tests.services.mailbox import Mailbox
+from tests.services.waiting import wait_until
 from tests.services.wall_clock import WallClock
 
 MODULE = "dispatcher_service.reporter"
@@ -76,20 +76,13 @@ def mailed(mailbox: Mailbox) -> list[date]:
     return [date.fromisoformat(day) for day in ids]
 
 
-def until(done: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_the_mail_server_is_down_for_two_days(
     engine: Engine, mailbox: Mailbox, settings: dict[str, str], yesterday: date
 ) -> None:
     """Nobody gets a report twice, or too few of them, though the reporter is killed again and again meanwhile."""
     with WallClock() as its_clock, its_clock.processes(print) as processes:
         processes.start("reporter", MODULE, settings)
-        until(lambda: register(engine) == [yesterday])
+        wait_until(lambda: register(engine) == [yesterday])
         mailbox.stop()
         for _ in range(2):
             processes.kill("reporter")
@@ -99,7 +92,7 @@ def test_the_mail_server_is_down_for_two_days(
         processes.kill("reporter")
         mailbox.start()
         processes.start("reporter", MODULE, settings)
-        until(lambda: len(register(engine)) == 3)
+        wait_until(lambda: len(register(engine)) == 3)
         processes.kill("reporter")
     assert mailed(mailbox) == register(engine) == [yesterday, yesterday + DAY, yesterday + 2 * DAY]
 
@@ -113,7 +106,7 @@ def test_killed_between_sending_and_writing_it_down_it_repeats_the_same_mail(
     assert register(engine) == []
     mailbox.on_mail = lambda: None
     processes.start("reporter", MODULE, settings)
-    until(lambda: register(engine))
+    wait_until(lambda: register(engine))
     first, second = mailbox.mails
     assert first.message["Message-ID"] == second.message["Message-ID"]
 
@@ -130,7 +123,7 @@ def test_where_one_of_two_dies_while_sending_the_other_sends(
     mailbox.on_mail = lambda: None
     processes.kill("first")
     answer.set()
-    until(lambda: register(engine))
+    wait_until(lambda: register(engine))
     broken_off, sent = mailbox.mails
     assert broken_off.message["Message-ID"] == sent.message["Message-ID"]
     assert processes.stop("second") == 0
@@ -144,7 +137,7 @@ def test_of_two_at_once_one_sends_each_day(
     names = ("first", "second")
     for name in names:
         processes.start(name, MODULE, settings)
-    until(lambda: len(register(engine)) == 5)
+    wait_until(lambda: len(register(engine)) == 5)
     for name in names:
         processes.wait_line(name, "reporter_started")
         assert processes.stop(name) == 0

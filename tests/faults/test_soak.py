@@ -11,7 +11,7 @@ from tests.services.rabbitmq import Private
 SECONDS, PAUSE = 10.0, 1.0
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_short_soak(private_rabbitmq: Private, tmp_path: Path, chance: random.Random) -> None:
     report = soak(private_rabbitmq, tmp_path, chance.randrange(10**9), SECONDS, PAUSE)
     print("\n".join(report.lines()))

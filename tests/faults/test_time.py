@@ -20,6 +20,7 @@ from tests.e2e.conftest import StartSystem, running
 from tests.e2e.system import Place, System
 from tests.faults.flight import Flight, steady, watch_final_states
 from tests.services.database_faults import Postgres, locked
+from tests.services.waiting import patience
 from tests.services.wall_clock import WallClock
 
 CALLS = 32
@@ -54,7 +55,9 @@ def test_dispatchers_whose_own_clocks_are_wrong(start_system: StartSystem, broke
         ports = {free_port(): processes for processes in (one_with_it, other_with_it)}
         for port, processes in ports.items():
             deployment.start_dispatcher(processes, {**system.env, "METRICS_PORT": str(port)})
-        flight = Flight(system, 2_000, starts=2, lasts=4, send_window=window)
+        lasts = min(patience(4), 20)
+        clients = int(500 * lasts)  # more than can be sent
+        flight = Flight(system, clients, starts=2, lasts=lasts, send_window=window)
         mailing = system.api.mailing(flight.mailing_id)
         starts_at, ends_at = (datetime.fromisoformat(mailing[name]) for name in ("starts_at", "ends_at"))
         flight.until_under_way(0.05)
@@ -66,12 +69,12 @@ def test_dispatchers_whose_own_clocks_are_wrong(start_system: StartSystem, broke
             assert processes.stop("dispatcher") == 0
     sent = landed.in_state(MessageState.SENT)
     assert landed.in_state(MessageState.EXPIRED) == landed.messages.keys() - sent
-    assert 0 < len(sent) < 2_000
+    assert 0 < len(sent) < clients
     assert not landed.repeated
     first = min(one.first_at for one in landed.received.values())
     last = max(one.last_at for one in landed.received.values())
-    assert starts_at.timestamp() <= first < starts_at.timestamp() + AT_MOST_LATE
-    assert last < ends_at.timestamp() + ON_ITS_WAY
+    assert starts_at.timestamp() <= first < starts_at.timestamp() + patience(AT_MOST_LATE)
+    assert last < ends_at.timestamp() + patience(ON_ITS_WAY)
 
 
 # ---------------------------------------------------------------- all clocks show what we like
@@ -115,20 +118,22 @@ def test_the_edge_of_a_window(
     """Nothing arrives while it is closed, and at its opening everything goes out."""
     change = datetime.fromisoformat(moment)
     timed.simulator.set_faults(Faults() if opens else steady(40, CALLS))
-    clock.set(change - 2.5 * SECOND)
-    flight = Flight(timed, 200, timezone=zone, lasts=20 * 3600, send_window=window)
+    before = min(patience(2.5), 15)
+    clients = int(80 * before)  # so many can be sent meanwhile where nothing else is done
+    clock.set(change - before * SECOND)
+    flight = Flight(timed, clients, timezone=zone, lasts=20 * 3600, send_window=window)
     if opens:
         landed = flight.land(f"time: {zone} opens")
         first = min(one.first_at for one in landed.received.values())
         assert landed.in_state(MessageState.SENT) == landed.messages.keys()
-        assert change.timestamp() <= first < change.timestamp() + AT_MOST_LATE
+        assert change.timestamp() <= first < change.timestamp() + patience(AT_MOST_LATE)
         return
     timed.until(lambda: clock.now() > change + 2 * SECOND, "the window is closed")
     received = timed.received(flight.mailing_id)
-    assert 0 < len(received) < 200
-    assert max(one.last_at for one in received.values()) < change.timestamp() + ON_ITS_WAY
+    assert 0 < len(received) < clients
+    assert max(one.last_at for one in received.values()) < change.timestamp() + patience(ON_ITS_WAY)
     figures = timed.until_figures(
-        flight.mailing_id, lambda figures: figures["sent"] + figures["pending"] == 200, "the rest waits"
+        flight.mailing_id, lambda figures: figures["sent"] + figures["pending"] == clients, "the rest waits"
     )
     assert figures["sent"] == len(received)
     timed.api.cancel(flight.mailing_id)

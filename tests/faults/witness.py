@@ -14,11 +14,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.leading.lead import LEADER_LOCK
 from shared.database.engine import make_engine
+from shared.database.parts import table_of
 from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, OPEN_STATES, Error, MessageState
 from tests.services.books import Books
+from tests.services.keeping import close_part
 
 _FINAL = ", ".join(f"'{state}'" for state in sorted(FINAL_STATES))
 _AMBIGUOUS = ", ".join(f"'{error}'" for error in sorted(AMBIGUOUS_ERRORS))
+
+_COLUMNS = "id, mailing_id, status, calls, attempts"
+_AGE_MAILINGS = "update mailings set finished_at = finished_at - :days * interval '1 day' where part = :part"
+_AGE_PART = """
+    update parts set closed_at = closed_at - :days * interval '1 day', made_at = made_at - :days * interval '1 day'
+    where number = :part
+"""
 
 _INSTALL = f"""
     create table witnessed (
@@ -67,6 +76,7 @@ class Witness:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
         self._objection: AssertionError | None = None
+        self._gone: dict[int, Row[*tuple[Any, ...]]] = {}  # messages of parts that went
         self.looks = 0
         self._books.run(_INSTALL)
 
@@ -111,13 +121,41 @@ class Witness:
         return [answer for answer in self.lost_answers() if answer.error is Error.LEASE_LOST]
 
     def messages(self) -> dict[int, Row[*tuple[Any, ...]]]:
-        """All of them: mailing_id, status, attempts, by id."""
-        return {row.id: row for row in self._books.run("select id, mailing_id, status, calls, attempts from messages")}
+        """All of them: mailing_id, status, attempts, by id. Those that went with their part as they were last."""
+        return self._gone | {row.id: row for row in self._books.run(f"select {_COLUMNS} from messages")}
 
     def states(self) -> Counter[MessageState]:
-        """How many messages there are in each state."""
+        """How many messages there are in each state, without those that went."""
         rows = self._books.run("select status, count(*) as number from messages group by status")
         return Counter({MessageState(row.status): row.number for row in rows})
+
+    # ---------------------------------------------------------------- parts that go
+
+    def close_part(self) -> None:
+        """Mailings that are launched from now on have the next part; the one that was closed before is left alone."""
+        close_part(self._books, days_ago=0)
+
+    def age_part(self, days: float) -> int | None:
+        """Makes a closed part that old of which all mailings are finished, with them; its number. None: there is none
+        yet."""
+        found = self._books.run("""
+            select min(number) as number from parts p where closed_at is not null
+              and exists (select from mailings where part = p.number)
+              and not exists (select from mailings where part = p.number and finished_at is null)
+        """)
+        if (number := found[0].number) is None:
+            return None
+        self._gone |= {
+            row.id: row for row in self._books.run(f"select {_COLUMNS} from messages where part = :part", part=number)
+        }
+        for statement in (_AGE_MAILINGS, _AGE_PART):
+            self._books.run(statement, part=number, days=days)
+        return int(number)
+
+    def has_part(self, number: int) -> bool:
+        """Whether anything of it is left."""
+        asked = "select to_regclass(:name) is not null or exists (select from parts where number = :part)"
+        return bool(self._books.run(asked, name=table_of("messages", number), part=number)[0][0])
 
     def leader(self) -> int | None:
         """The process id of the dispatcher that leads the feeder."""

@@ -15,6 +15,7 @@ from shared.broker.topology import LAUNCH
 from shared.domain.errors import BrokerUnavailable
 from shared.domain.job import LaunchJob
 from shared.domain.retry import DEFAULT_LADDER
+from tests.services.waiting import wait_until
 
 
 class FlakyBroker:
@@ -65,13 +66,6 @@ def subject(broker: FlakyBroker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ba
     subject.close(5)
 
 
-def until(condition: Any) -> None:
-    deadline = clock.ticks() + 5
-    while not condition():
-        assert clock.ticks() < deadline
-        threading.Event().wait(0.005)
-
-
 def counted(result: str) -> float:
     return REGISTRY.get_sample_value("api_launch_jobs_total", {"result": result}) or 0.0
 
@@ -80,17 +74,17 @@ def test_jobs_are_published_in_order_over_one_connection(subject: BackgroundAnno
     before = counted("published")
     for mailing_id in range(1, 51):
         subject.announce(mailing_id)
-    until(lambda: len(broker.stored) == 50)
+    wait_until(lambda: len(broker.stored) == 50)
     assert (broker.stored, broker.connections) == (list(range(1, 51)), 1)
-    until(lambda: counted("published") - before == 50)
+    wait_until(lambda: counted("published") - before == 50)
 
 
 def test_a_connection_that_broke_while_idle_costs_no_job(subject: BackgroundAnnouncer, broker: FlakyBroker) -> None:
     subject.announce(1)
-    until(lambda: broker.stored == [1])
+    wait_until(lambda: broker.stored == [1])
     broker.broken = True
     subject.announce(2)
-    until(lambda: broker.stored == [1, 2])
+    wait_until(lambda: broker.stored == [1, 2])
     assert broker.connections == 2
 
 
@@ -98,10 +92,10 @@ def test_a_broker_that_is_down_is_counted_and_tried_again(subject: BackgroundAnn
     before = counted("failed")
     broker.down = True
     subject.announce(1)
-    until(lambda: counted("failed") - before == 1)
+    wait_until(lambda: counted("failed") - before == 1)
     broker.down = False
     subject.announce(2)
-    until(lambda: broker.stored == [2])
+    wait_until(lambda: broker.stored == [2])
 
 
 def test_a_broker_that_hangs_delays_nobody(subject: BackgroundAnnouncer, broker: FlakyBroker) -> None:
@@ -115,7 +109,7 @@ def test_a_broker_that_hangs_delays_nobody(subject: BackgroundAnnouncer, broker:
     assert clock.ticks() - begun < 10
     assert counted("dropped") - before == 100
     broker.answers.set()
-    until(lambda: broker.stored == list(range(1, announcer.CAPACITY + 2)))
+    wait_until(lambda: broker.stored == list(range(1, announcer.CAPACITY + 2)))
 
 
 def test_closing_lets_what_is_queued_go_out(subject: BackgroundAnnouncer, broker: FlakyBroker) -> None:

@@ -1,15 +1,17 @@
 """Who changed what: each change leaves a line in the transaction that made it, and nobody alters it."""
 
 import json
+import random
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from api_service.access import actions
 from api_service.web.key import Scope
 from api_service.web.work import Work
-from shared.audit import Actor
+from shared.audit import Actor, Change, write
 from tests.services.api import HOUR, Api, Json, from_now, mailing, running
 
 PHONE = "79123456789"
@@ -118,6 +120,53 @@ def test_nobody_alters_it(api: Api, statement: str) -> None:
     with pytest.raises(DBAPIError), api.engine.begin() as connection:
         connection.execute(text(statement))
     assert len(lines(api)) == 1
+
+
+def told(connection: Connection, by: str) -> None:
+    write(connection, Actor(by), [Change("create", "client", 1)])
+
+
+def test_nobody_passes_by_a_line_that_is_committed_later(api: Api) -> None:
+    """The first is given its id first, and is seen last. Until it is, who asks for what is new gets nothing."""
+    told_before = api.make("/clients/", {"phone": PHONE})
+    with api.engine.connect() as first, api.engine.connect() as second, api.engine.connect() as third:
+        for connection in (third, second, first):  # in an order that is not that of their ids
+            connection.execute(text("select pg_current_xact_id()"))
+        told(first, "first")
+        told(second, "second")
+        second.commit()
+        assert [one["thing_id"] for one in lines(api)] == [str(told_before["id"])]
+        told(third, "third")
+        first.commit()
+        assert [one["by"] for one in lines(api, "&after_id=1")] == ["first", "second"]
+        third.rollback()
+        api("DELETE", "/clients/1/")
+        assert [one["by"] for one in lines(api, "&after_id=1")] == ["first", "second", "anybody"]
+
+
+def test_whoever_keeps_asking_gets_every_line_once(api: Api) -> None:
+    """While others write who commit in any order."""
+    seen: list[int] = []
+
+    def work(seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(25):
+            with api.engine.connect() as connection:
+                told(connection, "anybody")
+                connection.execute(text("select pg_sleep(:some)"), {"some": chance.choice((0, 0, 0.02))})
+                (connection.rollback if chance.random() < 0.2 else connection.commit)()
+
+    def look() -> None:
+        seen.extend(one["id"] for one in lines(api, f"&after_id={seen[-1] if seen else 0}"))
+
+    with ThreadPoolExecutor(4) as pool:
+        writers = [pool.submit(work, seed) for seed in range(4)]
+        while not all(one.done() for one in writers):
+            look()
+    look()
+    with api.engine.connect() as connection:
+        assert seen == connection.scalars(text("select id from audit order by id")).all()
+    assert len(seen) > 50
 
 
 def test_without_its_line_there_is_no_change(api: Api) -> None:

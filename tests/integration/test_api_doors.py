@@ -25,8 +25,9 @@ from api_service.web.key import Scope, Token
 from notification_client import ApiClient, ApiError
 from sandbox.processes import Processes
 from shared import clock
-from tests.services.api_server import OPEN, Server, until
+from tests.services.api_server import OPEN, Server
 from tests.services.superuser import superuser
+from tests.services.waiting import wait_until
 
 pytest_plugins = ("tests.services.api_server_fixture",)
 
@@ -79,7 +80,7 @@ def test_without_a_key_it_says_how_to_make_one(
         with pytest.raises(ApiError) as error:
             stranger.client(made["id"])
     assert error.value.status == 401
-    until(lambda: len([event for event in server.events("request") if "status" in event]) >= 2)
+    wait_until(lambda: len([event for event in server.events("request") if "status" in event]) >= 2)
     [created] = [event for event in server.events("request") if event["status"] == 201]
     assert created["key"] == token.split("_")[1]
     assert token.split("_", 2)[2] not in "".join(lines)
@@ -98,7 +99,7 @@ def test_locked_it_starts_before_its_database_and_lets_nobody_in(
 ) -> None:
     processes.start("api", "api_service", {**LOCKED, "DATABASE_URL": f"postgresql:///none?host={tmp_path}"})
     server = Server(processes, lines)
-    until(lambda: _status(f"{server.url}/health/live") == 200)
+    wait_until(lambda: _status(f"{server.url}/health/live") == 200)
     assert _status(f"{server.url}/clients/") == 401
     answer = requests.get(f"{server.url}/clients/", headers={"Authorization": f"Bearer {key.new()}"}, timeout=30)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
@@ -120,7 +121,7 @@ def open_server(books_url: str) -> Iterator[Server]:
     with Processes(lambda _name, line: lines.append(line)) as processes:
         processes.start("api", "api_service", {**OPEN, "DATABASE_URL": books_url})
         server = Server(processes, lines)
-        until(lambda: _status(f"{server.url}/health/ready") == 200)
+        wait_until(lambda: _status(f"{server.url}/health/ready") == 200)
         yield server
 
 
@@ -331,7 +332,7 @@ def test_what_is_refused_can_be_found(processes: Processes, lines: list[str], da
     ):
         answer = requests.get(server.url + path, headers=headers, timeout=30)
         found = {"reason": reason, "status": answer.status_code, "address": "127.0.0.1"}
-        until(lambda: _refused(server, answer.headers["X-Request-ID"]))  # noqa: B023 - it is over in this round
+        wait_until(lambda: _refused(server, answer.headers["X-Request-ID"]))  # noqa: B023 - it is over in this round
         assert _refused(server, answer.headers["X-Request-ID"]).items() >= found.items()
         assert f'api_refused_total{{reason="{reason}"}} 1.0' in server.metrics()
     assert _refused(server, "mine")
@@ -356,7 +357,7 @@ def test_a_file_from_a_stranger_is_not_read(
     make_key(engine)
     processes.start("api", "api_service", {**LOCKED, "DATABASE_URL": database_url, "API_WORKERS": "1"})
     server = Server(processes, lines)
-    until(lambda: _status(f"{server.url}/health/ready") == 200)
+    wait_until(lambda: _status(f"{server.url}/health/ready") == 200)
     head = POST.replace(b"/clients/", b"/clients/import/") + b"Transfer-Encoding: chunked\r\n\r\n5\r\n"
     with ExitStack() as stack:
         crowd = [stack.enter_context(connected(server)) for _ in range(40)]
@@ -375,7 +376,7 @@ def test_no_answer_and_no_log_gives_anything_away(
     token = make_key(engine)
     processes.start("api", "api_service", {**LOCKED, "DATABASE_URL": database_url})
     server = Server(processes, lines)
-    until(lambda: _status(f"{server.url}/health/ready") == 200)
+    wait_until(lambda: _status(f"{server.url}/health/ready") == 200)
     answers: list[str] = []
 
     def ask(method: str, path: str, **more: Any) -> int:
@@ -408,7 +409,7 @@ def test_no_answer_and_no_log_gives_anything_away(
         with superuser(engine) as connection:
             connection.execute(text(statement))
         assert ask("POST", "/clients/", json={"phone": "79123456780", "tag": "trouble"}) == status
-    until(lambda: len(server.events("request")) >= 12)
+    wait_until(lambda: len(server.events("request")) >= 12)
 
     told = "".join(lines)
     for secret in (PHONE, "79123456780", token.secret):

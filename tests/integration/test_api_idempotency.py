@@ -3,8 +3,10 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
 
 import psutil
 import pytest
@@ -137,39 +139,39 @@ def test_a_file_is_taken_once(api: Api) -> None:
     assert api.execute("select count(*) from pg_locks where locktype = 'advisory'") == 0
 
 
-def test_a_file_whose_process_died_is_taken_anew(api: Api) -> None:
-    """What it leaves behind is a row without an answer and no lock."""
-    send = {"data": CSV, "content_type": "text/csv", "headers": {"Idempotency-Key": "k"}}
-    first = api("POST", "/clients/import/", **send).json
-    api.execute("update kept_answers set status = null")
-    second = api("POST", "/clients/import/", **send)
-    assert (second.status, second.json["id"] > first["id"], second.json["updated"]) == (200, True, 1)
-
-
 # ---------------------------------------------------------------- with processes
 
 
-@pytest.fixture
-def url(database_url: str) -> Iterator[str]:
+@contextmanager
+def served(database_url: str, workers: int) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The URL of a running service, and what kills its workers."""
     with Processes(lambda _name, _line: None) as processes:
         env = {"DATABASE_URL": database_url, "API_PORT": "0", "API_AUTH": "off", "API_RATE": "0", "LOG_FORMAT": "json"}
-        processes.start("api", "api_service", env | {"API_WORKERS": "2"})
-        port = processes.wait_line("api", r'"port": (\d+), "pid"')[1]
-        url = f"http://127.0.0.1:{port}"
+        processes.start("api", "api_service", env | {"API_WORKERS": str(workers)})
+        pid = processes.pid("api")
+
+        def kill() -> None:
+            for worker in psutil.Process(pid).children():
+                worker.send_signal(signal.SIGKILL)
+
+        url = f"http://127.0.0.1:{processes.wait_line('api', PORT)[1]}"
         processes.wait_http("api", f"{url}/health/ready")
-        yield url
+        yield url, kill
 
 
-def test_of_many_at_once_on_two_workers_one_thing_is_made(url: str, engine: Engine) -> None:
+PORT = r'"port": (\d+), "pid"'
+
+
+def test_of_many_at_once_on_two_workers_one_thing_is_made(database_url: str, engine: Engine) -> None:
     start = threading.Barrier(24)
 
-    def send(_: int) -> tuple[int, bytes]:
+    def send(url: str) -> tuple[int, bytes]:
         start.wait()
         answer = requests.post(f"{url}/clients/", json=ANNA, headers={"Idempotency-Key": "k"}, timeout=30)
         return answer.status_code, answer.content
 
-    with ThreadPoolExecutor(24) as pool:
-        answers = list(pool.map(send, range(24)))
+    with served(database_url, 2) as (url, _), ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(send, [url] * 24))
     made = {body for status, body in answers if status == 201}
     assert len(made) == 1
     assert {status for status, _ in answers} <= {201, 409, 429}
@@ -179,37 +181,66 @@ def test_of_many_at_once_on_two_workers_one_thing_is_made(url: str, engine: Engi
 
 def test_killed_between_commit_and_answer(database_url: str, engine: Engine) -> None:
     """The commit is held up in the database; when it has happened there is nobody left to answer."""
-    with Processes(lambda _name, _line: None) as processes:
-        env = {
-            "DATABASE_URL": database_url,
-            "API_PORT": "0",
-            "API_AUTH": "off",
-            "LOG_FORMAT": "json",
-            "API_WORKERS": "1",
-        }
-        processes.start("api", "api_service", env)
-        url = f"http://127.0.0.1:{processes.wait_line('api', PORT)[1]}"
-        processes.wait_http("api", f"{url}/health/ready")
+    with served(database_url, 1) as (url, kill):
         with superuser(engine) as connection:
             connection.execute(text(_SLOW_COMMIT))
         with ThreadPoolExecutor(1) as pool:
             sent = pool.submit(_post, url)
-            _await(engine, "select count(*) from pg_stat_activity where query ilike 'commit%' and state = 'active'")
-            for worker in psutil.Process(processes.pid("api")).children():
-                worker.send_signal(signal.SIGKILL)
+            _await(
+                engine, "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and query like '%commit'"
+            )
+            kill()
             assert sent.result(30) is None
         _await(engine, "select count(*) from clients")
         with superuser(engine) as connection:
             connection.execute(text("drop trigger slow on clients"))
-        processes.wait_http("api", f"{url}/health/ready")
-        again = _post(url)
-        assert again is not None
+        again = _until(lambda: _post(url))
         assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
     with engine.connect() as connection:
         assert connection.scalar(text("select count(*) from clients")) == 1
 
 
-PORT = r'"port": (\d+), "pid"'
+def test_a_file_whose_process_dies_on_the_way_is_taken_anew(database_url: str, engine: Engine) -> None:
+    """It leaves a row without an answer, which nobody guards any more, and what it had taken."""
+    lines = [f"{phone}\n".encode() for phone in range(79_000_000_000, 79_000_020_000)]
+
+    def file(then: Callable[[], None]) -> Iterator[bytes]:
+        yield b"phone\n" + b"".join(lines[:15_000])
+        then()
+        yield b"".join(lines[15_000:])
+
+    with served(database_url, 1) as (url, kill):
+
+        def send(then: Callable[[], None]) -> requests.Response | None:
+            headers = {"Idempotency-Key": "k", "Content-Type": "text/csv"}
+            try:
+                return requests.post(f"{url}/clients/import/", data=file(then), headers=headers, timeout=60)
+            except requests.RequestException:
+                return None
+
+        def die() -> None:
+            _await(engine, "select count(*) from imports where lines > 0")
+            _await(engine, f"select count(*) from pg_locks where {_GUARDED}")
+            kill()
+            _await(engine, f"select not exists (select from pg_locks where {_GUARDED})")
+
+        assert send(die) is None
+        assert not _scalar(engine, "select status from kept_answers")
+        left = _scalar(engine, "select count(*) from clients")
+        assert 0 < left < 20_000
+        again = _until(lambda: send(lambda: None))
+        assert (again.status_code, "Idempotency-Replayed" in again.headers) == (200, False)
+        assert (again.json()["created"], again.json()["updated"]) == (20_000 - left, left)
+        replayed = send(lambda: None)
+        assert replayed is not None
+        assert (replayed.content, replayed.headers["Idempotency-Replayed"]) == (again.content, "true")
+
+
+_GUARDED = """
+    locktype = 'advisory' and granted and mode = 'ExclusiveLock'
+    and database = (select oid from pg_database where datname = current_database())
+    and pid in (select pid from pg_stat_activity where application_name = 'api-files')
+"""
 
 _SLOW_COMMIT = """
     create function sleep() returns trigger language plpgsql as $$ begin perform pg_sleep(2); return null; end $$;
@@ -225,11 +256,24 @@ def _post(url: str) -> requests.Response | None:
         return None
 
 
+def _until(ask: Callable[[], requests.Response | None]) -> requests.Response:
+    """The answer, which the next worker gives."""
+    deadline = time.monotonic() + 30
+    while (answer := ask()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return answer
+
+
+def _scalar(engine: Engine, sql: str) -> Any:
+    with superuser(engine) as connection:
+        return connection.scalar(text(sql))
+
+
 def _await(engine: Engine, sql: str) -> None:
     deadline = time.monotonic() + 30
     while True:
-        with superuser(engine) as connection:
-            if connection.scalar(text(sql)):
-                return
+        if _scalar(engine, sql):
+            return
         assert time.monotonic() < deadline, sql
         time.sleep(0.02)

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 
 from api_service.directory import batch
 from api_service.directory.files.lines import ClientFile, Row
+from api_service.directory.progress import Silence
 from shared.audit import Actor
 from shared.database.engine import make_engine
 from tests.services.api import Answer, Api
@@ -293,22 +294,27 @@ def test_one_that_is_not_heard_of_any_more_is_broken(api: Api) -> None:
     broken, running = api.get("/clients/imports/")
     assert (running["state"], running["failure"]) == ("running", None)
     assert (broken["state"], broken["failure"]) == ("broken", "The process that read it is gone.")
+    for _ in range(2):
+        Silence(api.engine).look()
+    ended, still = api.get("/clients/imports/")
+    assert (ended["state"], ended["failure"], still["ended_at"]) == ("broken", broken["failure"], None)
+    assert ended["ended_at"] is not None
 
 
 def test_what_comes_when_the_import_has_been_ended_is_not_taken(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its line of the audit says what it did, and nothing is ever added to that."""
     monkeypatch.setattr(batch, "LINES", 2)
-    taking, actor = api.app.extensions["importer"], Actor("anybody")
+    taking = api.app.extensions["importer"]
 
     def lines() -> Iterator[Row]:
         for number in range(6):
             if number == 3:
-                taking.end(import_id, actor, "Its key is over.")
+                taking.end(import_id, "Its key is over.")
             yield Row(number, f"7912000000{number}")
 
     file = ClientFile(lines())
-    import_id = taking.begin("", file)
-    ended = taking.take(import_id, file, actor)
+    import_id = taking.begin("", file, Actor("anybody"))
+    ended = taking.take(import_id, file)
     assert (ended.failure, ended.lines, ended.created) == ("Its key is over.", 2, 2)
     assert set(stored(api)) == {"79120000000", "79120000001"}
     assert api.execute("select after ->> 'created' from audit order by id desc limit 1") == "2"

@@ -29,12 +29,13 @@ from api_service.web.watch import ENDED
 from shared import clock, metrics
 from shared.database.engine import make_engine
 from tests.services.api import HOUR, Api
-from tests.services.api_server import Server, until
+from tests.services.api_server import Server
 from tests.services.command import ROOT
 from tests.services.database_faults import locked
 from tests.services.keys_command import Run
 from tests.services.locked_server import bearer, locked_server, make_key
 from tests.services.superuser import superuser
+from tests.services.waiting import wait_until
 
 pytest_plugins = ("tests.services.keys_command_fixture",)
 
@@ -91,16 +92,16 @@ def test_an_import_ends_soon_after_its_key(engine: Engine, database_url: str) ->
             SlowImport(server, kept, "kept", 79260000000),
         )
         try:
-            until(lambda: import_of("revoked")["lines"] > 0 and import_of("kept")["lines"] > 0)
+            wait_until(lambda: import_of("revoked")["lines"] > 0 and import_of("kept")["lines"] > 0)
             assert requests.delete(f"{server.url}/keys/{revoked.id}/", headers=bearer(admin), timeout=30).ok
             began = clock.ticks()
-            until(lambda: import_of("revoked")["ended_at"] is not None)
+            wait_until(lambda: import_of("revoked")["ended_at"] is not None)
             assert clock.ticks() - began < 8.0  # five are promised; without an end it would go on for an hour
             ended = import_of("revoked")
             assert ended["state"] == "broken"
             assert ended["failure"] == ENDED
             before = import_of("kept")["lines"]
-            until(lambda: import_of("kept")["lines"] > before)
+            wait_until(lambda: import_of("kept")["lines"] > before)
         finally:
             for one in running:
                 one.stop()
@@ -123,11 +124,11 @@ def test_an_import_whose_client_is_silent_ends_with_its_key_as_well(engine: Engi
     ):
         lines = b"phone,tag\n" + b"".join(b"%d,%s\n" % (79120000000 + each, b"x" * 60) for each in range(1000))
         connection.sendall(f"{head}Content-Type: text/csv\r\nContent-Length: 1000000\r\n\r\n".encode() + lines)
-        until(lambda: imported(engine, "count(*)"))
+        wait_until(lambda: imported(engine, "count(*)"))
         with Session(engine) as session, session.begin():
             store.revoke(session, token.id)
         began = clock.ticks()
-        until(lambda: imported(engine, "max(failure)") == ENDED)
+        wait_until(lambda: imported(engine, "max(failure)") == ENDED)
         assert clock.ticks() - began < 8.0
 
 
@@ -270,8 +271,8 @@ def test_a_running_service_shows_last_use_and_expiry(engine: Engine, database_ur
             return shown["last_used_at"]
 
         assert row(engine, token.id).last_used_at is None
-        until(used)
-        until(lambda: "api_keys_expiring 1.0" in server.metrics())
+        wait_until(used)
+        wait_until(lambda: "api_keys_expiring 1.0" in server.metrics())
         [warning] = server.events("api_key_expires")
         assert (warning["level"], warning["key_id"]) == ("warning", token.id)
         assert not server.events("chore_failed")
@@ -283,7 +284,7 @@ def test_chores_that_fail_cost_no_request_anything(engine: Engine, database_url:
         assert requests.get(f"{server.url}/clients/", headers=bearer(token), timeout=30).ok  # the keys are at hand
         with superuser(engine) as connection:
             connection.execute(text("alter table api_keys drop column last_used_at"))
-        until(lambda: server.events("chore_failed"))
+        wait_until(lambda: server.events("chore_failed"))
         assert requests.get(f"{server.url}/clients/", headers=bearer(token), timeout=30).ok
 
 

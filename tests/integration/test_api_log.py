@@ -11,9 +11,10 @@ from api_service.web import key, thinning
 from api_service.web.key import Scope, Token
 from shared import clock
 from tests.services.api import HOUR
-from tests.services.api_server import Server, until
+from tests.services.api_server import Server
 from tests.services.locked_server import bearer, locked_server, make_key
 from tests.services.superuser import superuser
+from tests.services.waiting import wait_until
 
 FLOOD = 1600
 Event = dict[str, object]
@@ -65,7 +66,7 @@ def test_a_refused_request_leaves_its_address_its_key_and_the_reason(server: Ser
         assert answer.status_code == (403 if reason == "scope" else 401), reason
         answers.append(answer.text)
     assert len(set(answers)) == 3, "whoever has no key, no valid key, too small a key: more is told to nobody"
-    until(lambda: len(requests_of(server, "/clients/")) == len(given))
+    wait_until(lambda: len(requests_of(server, "/clients/")) == len(given))
     for event, (reason, (_, key_id)) in zip(requests_of(server, "/clients/"), given.items(), strict=True):
         assert (event["reason"], event.get("key"), event["address"]) == (reason, key_id, "127.0.0.1")
     counted = server.metrics()
@@ -84,8 +85,8 @@ def test_a_flood_from_one_connection_leaves_a_few_lines_and_its_number(server: S
             session.get(f"{server.url}/docs/", timeout=30)
         allowed = requests.get(f"{server.url}/clients/", headers=bearer(keys["reader"]), timeout=30)
     assert allowed.status_code == 200
-    until(lambda: number_of(requests_of(server, "/clients/")) == FLOOD + 1)
-    until(lambda: number_of(requests_of(server, "/docs/")) == 100)
+    wait_until(lambda: number_of(requests_of(server, "/clients/")) == FLOOD + 1)
+    wait_until(lambda: number_of(requests_of(server, "/docs/")) == 100)
     refused = [event for event in requests_of(server, "/clients/") if event["status"] == 401]
     windows = 1 + max(1, sum("repeated" in event for event in refused))
     assert len(refused) <= windows * (thinning.LIMIT + 1)
@@ -116,11 +117,13 @@ def test_no_error_is_left_out_without_its_number_even_where_the_process_ends(
 
 def test_what_changes_something_always_has_its_line(server: Server, engine: Engine) -> None:
     writer = bearer(make_key(engine, Scope.WRITE))
-    until(lambda: requests.get(f"{server.url}/clients/", headers=writer, timeout=30).status_code == 200)
+    wait_until(lambda: requests.get(f"{server.url}/clients/", headers=writer, timeout=30).status_code == 200)
     made = []
     for number in range(4 * thinning.LIMIT):
         body = {"phone": f"7912000{number:04}"}
         answer = requests.post(f"{server.url}/clients/", json=body, headers=writer, timeout=30)
         made.append(answer.headers["X-Request-ID"])
     # Not in their order: a worker writes its line after its answer, and the next request may be another worker's.
-    until(lambda: {event["request_id"] for event in server.events("request") if event["status"] == 201} == set(made))
+    wait_until(
+        lambda: {event["request_id"] for event in server.events("request") if event["status"] == 201} == set(made)
+    )

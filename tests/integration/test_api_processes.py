@@ -12,14 +12,15 @@ from sqlalchemy import Engine, text
 from api_service.server.processes import GRACE
 from notification_client import ApiClient, ApiError
 from sandbox.processes import Processes, free_port
-from tests.services.api_server import OPEN, WORKERS, Server, until
+from tests.services.api_server import OPEN, WORKERS, Server
 from tests.services.superuser import superuser
+from tests.services.waiting import wait_until
 
 pytest_plugins = ("tests.services.api_server_fixture",)
 
 
 def family(server: Server) -> list[psutil.Process]:
-    until(lambda: len(psutil.Process(server.pid).children()) == WORKERS)
+    wait_until(lambda: len(psutil.Process(server.pid).children()) == WORKERS)
     return psutil.Process(server.pid).children()
 
 
@@ -36,7 +37,7 @@ def is_free(port: int) -> bool:
 def test_nothing_outlives_a_parent_that_is_killed(client: ApiClient, server: Server) -> None:
     children = family(server)
     server.processes.kill("api")
-    until(lambda: not any(child.is_running() for child in children))
+    wait_until(lambda: not any(child.is_running() for child in children))
     assert is_free(server.port)
 
 
@@ -47,9 +48,9 @@ def test_a_second_signal_ends_at_once(client: ApiClient, server: Server, engine:
     with ThreadPoolExecutor(1) as pool, engine.connect() as connection:
         connection.execute(text("select 1 from clients for update"))
         answer = pool.submit(client.change_client, 1, tag="held up")
-        until(lambda: _is_waiting(engine))
+        wait_until(lambda: _is_waiting(engine))
         server.processes.send("api", signal.SIGTERM)
-        until(lambda: is_free(server.port))
+        wait_until(lambda: is_free(server.port))
         assert any(child.is_running() for child in children)
         began = time.monotonic()
         server.processes.send("api", signal.SIGINT)

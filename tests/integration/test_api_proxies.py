@@ -9,7 +9,8 @@ import pytest
 import requests
 
 from sandbox.processes import Processes
-from tests.services.api_server import OPEN, Server, until
+from tests.services.api_server import OPEN, Server
+from tests.services.waiting import wait_until
 
 pytest_plugins = ("tests.services.api_server_fixture",)
 
@@ -35,7 +36,7 @@ def server(request: pytest.FixtureRequest, books_url: str) -> Iterator[Behind]:
         processes.start("api", "api_service", env)
         server = Behind(processes, lines)
         server.is_believing = request.param.startswith("127")
-        until(lambda: requests.get(f"{server.url}/health/live", timeout=10).ok)
+        wait_until(lambda: requests.get(f"{server.url}/health/live", timeout=10).ok)
         yield server
 
 
@@ -56,7 +57,7 @@ def test_nobody_is_sent_to_another_host_or_scheme(server: Behind) -> None:
 def test_the_client_has_the_address_that_the_proxy_names(server: Behind) -> None:
     headers = {**FROM_A_PROXY, "Content-Length": "70000", "X-Request-ID": "forwarded"}
     assert requests.get(f"{server.url}/clients/", headers=headers, timeout=30).status_code == 413
-    until(lambda: server.events("refused"))
+    wait_until(lambda: server.events("refused"))
     client = "192.0.2.7" if server.is_believing else "127.0.0.1"
     assert server.events("refused")[-1]["address"] == client
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.services.api import Answer, Api, Json, mailing
+from tests.services.api import Answer, Api, Json, mailing, running
 
 THINGS = [("/clients/", {"phone": "79123456789"}, {"tag": "vip"}), ("/mailings/", mailing(), {"text": "Other"})]
 
@@ -79,13 +79,14 @@ def test_what_a_condition_may_look_like(api: Api, tag: str, status: int) -> None
     assert api.get(path)["tag"] == ("vip" if status == 200 else "")
 
 
-@pytest.mark.parametrize("path", ["/clients/", "/mailings/"])
-def test_of_two_changes_at_once_one_is_made(api: Api, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "body", "name"),
+    [*((path, body, next(iter(change))) for path, body, change in THINGS), ("/mailings/", running(), "reference")],
+    ids=["a client", "a mailing", "one that is running"],
+)
+def test_of_two_changes_at_once_one_is_made(api: Api, path: str, body: Json, name: str) -> None:
     """Both have seen the same. Somebody holds the row until both wait for it."""
-    things = {one: (body, change) for one, body, change in THINGS}
-    body, change = things[path]
     one = f"{path}{api.make(path, body)['id']}/"
-    (name,) = change
     waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
 
     def send(value: str) -> int:

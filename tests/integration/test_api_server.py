@@ -18,8 +18,9 @@ from sandbox.processes import Processes
 from shared import clock
 from shared.broker.topology import LAUNCH
 from shared.domain.job import LaunchJob
-from tests.services.api_server import OPEN, WORKERS, Server, until
+from tests.services.api_server import OPEN, WORKERS, Server
 from tests.services.superuser import superuser
+from tests.services.waiting import wait_until
 
 pytest_plugins = ("tests.services.api_server_fixture",)
 
@@ -64,7 +65,7 @@ def _announced(engine: Engine) -> list[int]:
             query = text("select body from broker_jobs where queue = :queue")
             return [bytes(body) for body in connection.scalars(query, {"queue": LAUNCH})]
 
-    until(jobs)
+    wait_until(jobs)
     return [LaunchJob.decode(body).mailing_id for body in jobs()]
 
 
@@ -82,7 +83,7 @@ def test_the_same_phone_at_the_same_time(client: ApiClient) -> None:
 
 
 def test_metrics_are_those_of_all_processes(client: ApiClient, server: Server) -> None:
-    until(lambda: len(psutil.Process(server.pid).children()) == WORKERS)
+    wait_until(lambda: len(psutil.Process(server.pid).children()) == WORKERS)
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda _: requests.get(f"{server.url}/clients/", timeout=10), range(40)))
     sample = 'api_requests_total{endpoint="/clients/",method="GET",status="200"} 40.0'
@@ -95,11 +96,11 @@ def test_metrics_are_those_of_all_processes(client: ApiClient, server: Server) -
 def test_a_process_that_dies_is_replaced_and_its_metrics_stay(client: ApiClient, server: Server) -> None:
     client.create_client("79120000001")
     master = psutil.Process(server.pid)
-    until(lambda: len(master.children()) == WORKERS)
+    wait_until(lambda: len(master.children()) == WORKERS)
     victims = master.children()
     for victim in victims:
         victim.kill()
-    until(lambda: len(set(master.children()) - set(victims)) == WORKERS)
+    wait_until(lambda: len(set(master.children()) - set(victims)) == WORKERS)
     client.wait_until_ready(20)
     assert len(list(client.clients())) == 1
     metrics = server.metrics()
@@ -133,7 +134,7 @@ def test_the_log_has_one_line_per_request_and_no_phone(client: ApiClient, server
     for _ in range(2):
         requests.post(url, json={"phone": "79123456789"}, headers={"X-Request-ID": "mine"}, timeout=10)
     requests.get(f"{url}?phone=79123456789", timeout=10)
-    until(lambda: len(server.events("request")) >= 3)
+    wait_until(lambda: len(server.events("request")) >= 3)
     made, refused, listed = server.events("request")
     wanted = {"method": "POST", "path": "/clients/", "request_id": "mine", "service": "api"}
     assert made.items() >= {**wanted, "status": 201, "client_id": 1}.items()
@@ -182,9 +183,9 @@ def test_a_request_under_way_is_answered_before_it_stops(client: ApiClient, serv
             with superuser(engine) as look:
                 return bool(look.scalar(text(waiting)))
 
-        until(is_waiting)
+        wait_until(is_waiting)
         server.processes.send("api", signal.SIGTERM)
-        until(lambda: not _listens(server))
+        wait_until(lambda: not _listens(server))
         connection.rollback()
         assert answer.result(10)["state"] == "paused"
     assert server.processes.wait("api", 10) == 0
@@ -220,7 +221,7 @@ def test_it_starts_before_its_database(processes: Processes, lines: list[str], t
     processes.start("api", "api_service", env)
     server = Server(processes, lines)
     with ApiClient(server.url, patience=0) as client:
-        until(lambda: requests.get(f"{server.url}/health/live", timeout=10).ok)
+        wait_until(lambda: requests.get(f"{server.url}/health/live", timeout=10).ok)
         assert not client.ready()
         with pytest.raises(ApiError) as error:
             client.mailing(1)
@@ -240,7 +241,7 @@ def test_a_broker_that_costs_nobody_anything(
         processes.start("api", "api_service", env)
         server = Server(processes, lines)
         with ApiClient(server.url) as client:
-            until(lambda: requests.get(f"{server.url}/health/live", timeout=10).ok)
+            wait_until(lambda: requests.get(f"{server.url}/health/live", timeout=10).ok)
             begun, now = clock.ticks(), clock.now()
             for _ in range(5):
                 assert client.create_mailing("Hello", now, now + HOUR)["state"] == "running"

@@ -11,9 +11,9 @@ from sqlalchemy import Engine, event
 
 from api_service.web.key import Scope
 from tests.services.api import Api, running
-from tests.services.api_server import until
 from tests.services.database_faults import locked
 from tests.services.locked_server import bearer, locked_server, make_key
+from tests.services.waiting import wait_until
 
 GREEDY = 64  # connections
 HALF = 4  # of eight threads
@@ -35,7 +35,7 @@ def test_a_key_that_asks_for_much_leaves_half_of_the_threads_to_others(engine: E
         crowd = [threading.Thread(target=ask) for _ in range(GREEDY)]
         for one in crowd:
             one.start()
-        until(lambda: len(answers) == GREEDY - HALF)
+        wait_until(lambda: len(answers) == GREEDY - HALF)
         assert {answer.status_code for answer in answers} == {429}
         assert {answer.headers["Retry-After"] for answer in answers} == {"1"}
         assert answers[0].json()["message"] == "4 requests with this key are under way here already."

@@ -3,8 +3,7 @@
 import json
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,13 @@ import requests
 from sqlalchemy import Engine, text
 
 from api_service.directory import batch, importer
+from api_service.directory.progress import Silence
 from api_service.web import upload
 from notification_client import ApiClient
 from sandbox.processes import Processes
-from shared import clock
 from tests.services.api import Api
 from tests.services.superuser import superuser
+from tests.services.waiting import wait_until
 
 CSV = {"Content-Type": "text/csv"}
 HEAD = b"phone\n"
@@ -58,21 +58,13 @@ def client(server: Server, books_engine: Engine) -> Iterator[ApiClient]:
         yield client
 
 
-def until(condition: Callable[[], Any]) -> Any:
-    deadline = clock.ticks() + 30
-    while not (found := condition()):
-        assert clock.ticks() < deadline
-        time.sleep(0.02)
-    return found
-
-
 def phones(first: int, last: int) -> bytes:
     return b"".join(b"%d\n" % (79_000_000_000 + number) for number in range(first, last))
 
 
 def running(client: ApiClient, name: str, lines: int) -> dict[str, Any]:
     """The import of that name, once it has taken so many lines."""
-    return dict(until(lambda: next((one for one in client.imports(name) if one["lines"] >= lines), None)))
+    return dict(wait_until(lambda: next((one for one in client.imports(name) if one["lines"] >= lines), None)))
 
 
 def stored(engine: Engine) -> int:
@@ -98,7 +90,7 @@ def test_its_progress_shows_while_it_runs_and_it_holds_no_connection(client: Api
         for number in range(30_000):
             if number == 21_000:
                 seen.append(running(client, "slow", batch.LINES))
-                until(holds_none)  # it has written what it got, and waits for the rest
+                wait_until(holds_none)  # it has written what it got, and waits for the rest
             yield {"phone": f"7900{number:07}", "tag": "vip"}
 
     answer = client.import_clients(clients(), name="slow")
@@ -151,7 +143,8 @@ def test_memory_does_not_grow_with_the_file(client: ApiClient, server: Server) -
 
 
 def test_a_worker_that_is_killed_leaves_whole_batches(client: ApiClient, server: Server, books_engine: Engine) -> None:
-    """With whom each took and what it refused; and the same file completes it."""
+    """With whom each took and what it refused; and the same file completes it. Somebody else gives the audit its line,
+    once."""
     wrong = b"8\n" * 3_000
 
     def file() -> Iterator[bytes]:
@@ -159,16 +152,26 @@ def test_a_worker_that_is_killed_leaves_whole_batches(client: ApiClient, server:
         running(client, "killed", 10_000)
         victim = server.worker
         victim.kill()
-        until(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE)
+        wait_until(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE)
         yield phones(25_000, 40_000)
 
+    headers = CSV | {"X-Request-ID": "killed-1"}
     with pytest.raises(requests.RequestException):
-        requests.post(f"{server.url}/clients/import/?name=killed", data=file(), headers=CSV, timeout=30)
+        requests.post(f"{server.url}/clients/import/?name=killed", data=file(), headers=headers, timeout=30)
     client.wait_until_ready(20)
     left = client.client_import(1)
     assert 10_000 <= left["lines"] == left["created"] + left["refused"] < 43_000
     assert left["created"] == stored(books_engine) == taken(books_engine, 1)
     assert left["refused"] == 3_000 == len(client.refused_lines(1).splitlines()) - 1
+    with books_engine.begin() as connection:
+        connection.execute(text("update imports set heard_at = now() - interval '3 min'"))
+    for _ in range(2):
+        Silence(books_engine).look()
+    told = requests.get(f"{server.url}/audit/?action=import&thing_id=1&page_size=100", timeout=30).json()
+    [line] = [one for one in told if one["request_id"] == "killed-1"]
+    assert (line["by"], line["thing"]) == ("anybody", "clients")
+    assert line["after"]["created"] == left["created"]
+    assert line["after"]["failure"] == client.client_import(1)["failure"] == "The process that read it is gone."
     whole = iter([HEAD + phones(0, 25_000), wrong, phones(25_000, 40_000)])
     again = requests.post(f"{server.url}/clients/import/", data=whole, headers=CSV, timeout=60).json()
     assert (again["created"], again["updated"]) == (40_000 - left["created"], left["created"])
@@ -210,7 +213,7 @@ def test_an_upload_that_breaks_off(client: ApiClient, server: Server, framing: b
         head = b"POST /clients/import/?name=broken HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/csv\r\n"
         connection.sendall(head + (framing % body if framing.count(b"%") == 1 else framing % (len(body), body)))
         running(client, "broken", 10_000)
-    broken = until(lambda: next((one for one in client.imports("broken") if one["state"] == "broken"), None))
+    broken = wait_until(lambda: next((one for one in client.imports("broken") if one["state"] == "broken"), None))
     assert (broken["failure"], broken["refused"]) == ("The body broke off before its end.", 0)
     assert broken["ended_at"]
 

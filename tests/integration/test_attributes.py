@@ -148,6 +148,14 @@ def test_there_is_room_for_fifty_whoever_gives_them(api: Api) -> None:
     assert api.get(f"/clients/?phone={PHONE}")[0]["attributes"] == many | {"b": 1, "a0": 7}
 
 
+def test_what_is_wrong_with_one_in_a_file_is_said_by_its_name(api: Api) -> None:
+    answer = send(api, [{"phone": PHONE, "attributes": {"city": None, "a\0b": {}, "ok": 1}}])
+    assert answer["errors"][0]["errors"] == {
+        "attributes.city": ["Must be a string, a number, true or false."],
+        "attributes.a?b": ["Must not contain NUL characters or unpaired surrogates."],
+    }
+
+
 def test_lines_of_one_file_have_room_for_fifty_together(api: Api) -> None:
     lines = [{"phone": PHONE, "attributes": {f"a{line}-{one}": 1 for one in range(20)}} for line in range(3)]
     answer = send(api, lines)

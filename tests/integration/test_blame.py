@@ -20,8 +20,9 @@ from shared.broker.table import TableBroker
 from shared.domain.message import Error
 from shared.domain.retry import RetryPolicy
 from shared.domain.standing import MOST_OPEN, REFUSALS
-from tests.integration.test_worker import LADDER, Dispatcher, publish, settled, wait_until
+from tests.integration.test_worker import LADDER, Dispatcher, publish, settled
 from tests.services.books import SECOND, Books
+from tests.services.waiting import wait_until
 
 pytest_plugins = ("tests.services.provider",)
 
@@ -69,7 +70,7 @@ def test_an_outage_costs_nobody_their_message(
     mailing_id, _ = books.launched(number)
     with Dispatcher(database_url, simulator, feeds=True, attempts=ATTEMPTS):
         wait_until(lambda: simulator.summary().outage is None)
-        wait_until(settled(books, mailing_id, sent=number), seconds=20)
+        wait_until(settled(books, mailing_id, sent=number))
     assert books.run("select max(attempts) as most from messages")[0].most == 1
     assert books.run("select from attempts") == []
     assert simulator.summary().doubled == 0
@@ -88,7 +89,7 @@ def test_what_is_ours_to_mend_costs_nothing_and_says_so(
         assert books.states(mailing_id).keys() <= {"pending", "sending"}
         assert simulator.summary().requests < 40
         simulator.set_faults(Faults())
-        wait_until(settled(books, mailing_id, sent=number), seconds=60)
+        wait_until(settled(books, mailing_id, sent=number))
     assert books.run("select attempts from messages group by 1") == [(1,)]
     assert books.run("select from attempts") == []
 
@@ -116,7 +117,7 @@ def test_a_closed_account_costs_a_mailing_seventy_messages(
         books.run("update mailings set paused_at = null")
         books.move(lambda _, entries: entries.look(mailing_id))
         rest = len(ids) - states["failed"]
-        wait_until(lambda: books.states(mailing_id) == {"failed": states["failed"], "sent": rest}, seconds=60)
+        wait_until(lambda: books.states(mailing_id) == {"failed": states["failed"], "sent": rest})
     [attempt] = books.run("select error, words, count(*) from attempts group by 1, 2")
     assert tuple(attempt) == ("rejected", '{"code": 400, "message": "simulated"}', states["failed"])
 
@@ -130,7 +131,7 @@ def test_a_provider_that_delivers_and_does_not_say_so(
     simulator.set_faults(Faults({fault: 1.0}))
     mailing_id, ids = books.launched(50)
     with Dispatcher(database_url, simulator, feeds=True, attempts=2):
-        wait_until(lambda: books.states(mailing_id) == {"unknown": 50}, seconds=60)
+        wait_until(lambda: books.states(mailing_id) == {"unknown": 50})
     assert calls(simulator) == {2}
     assert books.tallies(mailing_id) == {"unknown": 50, "error.bad_answer": 100, "repeated": 50}
     kept = books.run("select message_id, number, error, words from attempts order by 1, 2")
@@ -143,7 +144,7 @@ def test_a_provider_that_delivers_and_never_answers(books: Books, simulator: Sim
     simulator.set_faults(Faults({Fault.ACCEPT_HANG: 1.0}))
     mailing_id, _ = books.launched(10)
     with Dispatcher(database_url, simulator, feeds=True, attempts=3, timeout=0.3):
-        wait_until(lambda: books.states(mailing_id) == {"unknown": 10}, seconds=60)
+        wait_until(lambda: books.states(mailing_id) == {"unknown": 10})
     assert calls(simulator) == {3}
     assert books.run("select calls, attempts from messages group by 1, 2") == [(3, 3)]
 
@@ -156,7 +157,7 @@ def test_a_text_that_the_provider_cannot_stand_ends_by_calls_where_it_is_alone(
     simulator.set_faults(Faults(poison="Hello"))
     mailing_id, ids = books.launched(3)
     with Dispatcher(database_url, simulator, feeds=True, attempts=2, patience=2 * SECOND):
-        wait_until(lambda: books.states(mailing_id) == {"failed": 3}, seconds=60)
+        wait_until(lambda: books.states(mailing_id) == {"failed": 3})
     assert calls(simulator) == {5}
     assert books.run("select error, calls, attempts from messages group by 1, 2, 3") == [("provider_down", 5, 0)]
     kept = books.run("select message_id, number, error, words from attempts order by 1, 2")
@@ -177,7 +178,7 @@ def test_and_is_held_back_where_others_are_served(
         publish(session, poisoned, poisoned_ids[at : at + 10])
         publish(session, others, other_ids[at : at + 10])
     with Dispatcher(database_url, simulator, attempts=ATTEMPTS, concurrency=20):
-        wait_until(lambda: books.states(others) == {"sent": 200}, seconds=60)
+        wait_until(lambda: books.states(others) == {"sent": 200})
         assert books.run("select holds from mailing_standings where mailing_id = :id", id=poisoned)[0].holds
     assert books.run("select max(calls) as most from messages where mailing_id = :id", id=others)[0].most == 1
     assert STUCK_AFTER <= len(simulator.received().keys() & set(poisoned_ids)) <= 4 * STUCK_AFTER
@@ -191,5 +192,5 @@ def test_one_that_serves_one_in_ten_serves_them_all(books: Books, simulator: Sim
     simulator.set_faults(Faults({Fault.SERVER_ERROR: 0.9}))
     mailing_id, _ = books.launched(60)
     with Dispatcher(database_url, simulator, feeds=True, ladder=QUICK_LADDER, attempts=10):
-        wait_until(lambda: books.states(mailing_id) == {"sent": 60}, seconds=60)
+        wait_until(lambda: books.states(mailing_id) == {"sent": 60})
     assert books.run("select max(attempts) as most from messages")[0].most <= 5

@@ -13,7 +13,9 @@ from sqlalchemy.exc import InternalError, OperationalError
 
 from shared.clock import ticks
 from shared.database.engine import MARGIN, answers, make_engine, one_statement
+from shared.database.ids import GivenIds
 from tests.services.superuser import superuser
+from tests.services.tcp_proxy import TcpProxy, by_way_of, socket_of
 
 TIMEOUT = 1.0
 
@@ -142,3 +144,17 @@ def test_sessions_from_a_time_without_writes_are_not_kept(engine: Engine, impati
 
 
 _WRITE = text("insert into reports values ('2026-01-31')")
+
+
+def test_a_connection_costs_few_round_trips(database_url: str) -> None:
+    """Those of fifty dispatchers are all made anew when their database comes back."""
+    with TcpProxy() as proxy:
+        proxy.target = socket_of(database_url)
+        engine = make_engine(by_way_of(proxy, database_url), "far away", pool_size=2)
+        event.listen(engine, "connect", GivenIds().check)
+        with engine.connect() as connection:  # SQLAlchemy has questions of its own, once
+            before = proxy.asked
+            with engine.connect():
+                assert proxy.asked - before <= 4  # its start, two; the role; the ids
+            connection.rollback()
+        engine.dispose()

@@ -2,56 +2,26 @@
 
 import itertools
 import os
+import threading
 from collections.abc import Iterator
 
-import psycopg2
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Engine, make_url, text
+from sqlalchemy import Engine, text
 
-from shared import migrate
-from shared.database.engine import make_engine
 from shared.database.parts import make_part
 from shared.messages.find import find_message, read_history
 from tests.services.books import SENT, Books
+from tests.services.older_schema import before_parts, upgrade
+from tests.services.waiting import wait_until
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture
 def old(postgres: str) -> Iterator[Engine]:
-    """A database as the version before left it, with nothing in it."""
-    name = f"old_{os.getpid()}_{next(_numbers)}"
-    url = make_url(postgres).set(database=name).render_as_string(hide_password=False)
-    connection = psycopg2.connect(postgres)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        yield from _made(cursor, name, url)
-    connection.close()
-
-
-def _made(cursor: psycopg2.extensions.cursor, name: str, url: str) -> Iterator[Engine]:
-    cursor.execute(f"create database {name}")
-    engine = make_engine(url, "old")
-    with engine.connect() as connection:
-        to_version(connection, "0007")
-    yield engine
-    engine.dispose()
-    cursor.execute(f"drop database {name} with (force)")
-
-
-def to_version(connection: Connection, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", "shared.database:migrations")
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
-    connection.commit()
-
-
-def upgrade(engine: Engine) -> None:
-    migrate.upgrade(engine.url.render_as_string(hide_password=False))
-    engine.dispose()  # its connections take their roles anew
+    """A database as the version before parts left it, with nothing in it."""
+    with before_parts(postgres, f"old_{os.getpid()}_{next(_numbers)}") as engine:
+        yield engine
 
 
 RUNNING, FINISHED, LAUNCHING = 1, 2, 3
@@ -153,3 +123,16 @@ def test_who_was_stopped_in_the_middle_begins_again(old: Engine, made: str) -> N
     assert invalid == 0
     assert books.run("select count(*) from messages where part = 1") == [(11,)]
     assert sorted(books.due(RUNNING)) == [3, 4, 5, 7]
+
+
+def test_what_is_launched_while_it_begins_is_not_taken_for_nothing(old: Engine) -> None:
+    """By a process that was forgotten when all were stopped."""
+    books = Books(old)
+    upgrading = threading.Thread(target=upgrade, args=(old,))
+    with old.connect() as forgotten:
+        forgotten.execute(text("insert into messages (mailing_id, client_id, status) values (1, 1, 'sent')"))
+        upgrading.start()
+        wait_until(lambda: books.run("select from pg_stat_activity where wait_event_type = 'Lock'"))
+        forgotten.commit()
+    upgrading.join(60)
+    assert [tuple(row) for row in books.run("select mailing_id, part from messages")] == [(1, 1)]

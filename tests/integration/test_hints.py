@@ -24,7 +24,7 @@ from shared.messages.hints import RECHECK, mend_hints, settle_hints
 from shared.messages.record import Verdict, record_verdicts
 from shared.messages.retime import retime_messages
 from tests.services.books import HOUR, LEASE, SENT, Books
-from tests.services.leading import wait_until
+from tests.services.waiting import wait_until
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_what_waits_for_its_window_is_left_alone_until_then(books: Books) -> Non
     assert is_about(hint(books, mailing_id), 2 * HOUR)
     books.run("update mailings set window_from = null, window_until = null, window_changed = true")
     assert [mailing.window_changed for mailing in looked_at(books)] == [True]
-    assert books.move(retime_messages, mailing_id, 10) == 2
+    assert books.move(retime_messages, mailing_id, 10).number == 2
     books.run("update mailings set window_changed = false")
     assert [mailing.due for mailing in looked_at(books)] == [True]
 

@@ -14,16 +14,19 @@ from dispatcher_service.leading import feed, launch, lead
 from dispatcher_service.leading.chores import all_chores, rescue_leases
 from dispatcher_service.leading.cursor import REMEMBERED
 from dispatcher_service.leading.isolation import LONGEST_PAUSE
+from dispatcher_service.leading.launch import Launcher
 from dispatcher_service.leading.lease_guard import LeaseGuard
 from dispatcher_service.leading.settled_ids import SettledIds
 from shared.broker.base import Broker
 from shared.broker.rabbitmq import RabbitMQ
 from shared.broker.table import TableBroker
 from shared.domain.job import Piece
+from shared.messages.create import create_messages
 from shared.messages.due import read_due
 from tests.services.books import HOUR, LEASE, MINUTE, Books
-from tests.services.leading import LADDER, Consumer, Start, leaders, mailing, wait_until
+from tests.services.leading import LADDER, Consumer, Start, leaders, mailing
 from tests.services.tcp_proxy import TcpProxy
+from tests.services.waiting import patience, wait_until
 
 SLOT, SLOTS = 1, 16
 
@@ -95,7 +98,7 @@ def metric(name: str, **labels: str) -> float:
 
 def job_of(consumer: Consumer, mailing_id: int, within: float = SOON) -> Piece:
     """The next messages of a mailing in a job."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + patience(within)
     while (left := deadline - time.monotonic()) > 0:
         if (job := consumer.job(left)) and job.mailing_id == mailing_id:
             return job
@@ -144,7 +147,7 @@ def test_a_lock_that_somebody_forgot_keeps_nobody_else_waiting(
         [leader] = wait_until(lambda: leaders(books))
         first = others.begin()
         job_of(consumer, first)
-        wait_until(others.are_served, SOON)
+        wait_until(others.are_served, patience(SOON))
         wait_until(lambda: metric("feeder_act_failures_total", chore=chore, reason="locked") >= 5)
         assert metric("feeder_set_aside", chore=chore) == 1
         second = others.begin()  # the pauses have grown by now
@@ -152,7 +155,7 @@ def test_a_lock_that_somebody_forgot_keeps_nobody_else_waiting(
         assert others.are_served()
     released = time.monotonic()
     job_of(consumer, stuck)
-    assert time.monotonic() - released < LONGEST_PAUSE + 3
+    assert time.monotonic() - released < patience(LONGEST_PAUSE + 3)
     assert leaders(books) == [leader]
     wait_until(lambda: metric("feeder_set_aside", chore=chore) == 0)
     log = capsys.readouterr().out
@@ -182,7 +185,7 @@ def test_leases_of_other_mailings_are_rescued_and_messages_of_others_closed(
     books.run(ALL_COUNTERS, id=stuck)
     with held(books_url, lock, id=stuck):
         start()
-        wait_until(others.are_served, SOON)
+        wait_until(others.are_served, patience(SOON))
         for chore in ("rescue_leases", "close_ended"):
             wait_until(lambda: metric("feeder_set_aside", chore=chore) == 1)  # noqa: B023 (at once)
         assert books.states(stuck) == {"sending": 2, "pending": len(ids) - 2}
@@ -302,6 +305,28 @@ def test_launches_take_turns_and_the_nearest_end_comes_first(
     assert [row.mailing_id for row in rows[::10]] == [sooner, middle, later] * 5
 
 
+def test_a_launch_that_loses_its_connection_goes_on_with_the_next(
+    books: Books, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "FIRST_SPAN", 10)
+    monkeypatch.setattr(launch, "LONGEST_SPAN", 10)
+    create, slices = create_messages, 0
+
+    def create_until_killed(connection: Connection, *more: Any) -> Any:
+        nonlocal slices
+        slices += 1
+        if slices == 2:
+            connection.exec_driver_sql("select pg_terminate_backend(pg_backend_pid())")
+        return create(connection, *more)
+
+    monkeypatch.setattr(launch, "create_messages", create_until_killed)
+    books.clients(50)
+    one, other = books.mailing(), books.mailing()
+    start()
+    wait_until(lambda: all(mailing(books, each).launched_at for each in (one, other)))
+    assert len(books.ids(one)) == len(books.ids(other)) == 50
+
+
 # ---------------------------------------------------------------- the broker
 
 
@@ -325,7 +350,7 @@ def test_a_broker_that_accepts_and_says_nothing_holds_up_nothing_else(
         start(broker=far)
         [leader] = wait_until(lambda: leaders(books))
         mailing_id = others.begin()
-        wait_until(others.are_served, SOON)
+        wait_until(others.are_served, patience(SOON))
     with closing(near.connect()) as session:
         job_of(Consumer(session), mailing_id, within=40)
     assert leaders(books) == [leader]
@@ -341,7 +366,7 @@ def test_a_broker_that_turns_silent_holds_up_nothing_else(
         job_of(consumer, others.begin())
         with proxy.silent():
             mailing_id = others.begin()
-            wait_until(others.are_served, SOON)
+            wait_until(others.are_served, patience(SOON))
         job_of(consumer, mailing_id, within=40)
 
 
@@ -353,7 +378,7 @@ def test_a_broker_that_is_a_second_away_is_used_as_well_as_it_allows(
         start(broker=far)
         [leader] = wait_until(lambda: leaders(books))
         mailing_id = others.begin()
-        wait_until(others.are_served, SOON)
+        wait_until(others.are_served, patience(SOON))
         job_of(Consumer(session), mailing_id, within=60)
         assert leaders(books) == [leader]
 
@@ -388,6 +413,6 @@ def test_every_chore_says_when_it_was_last_done(books: Books, start: Start) -> N
             chore.name
             for chore in all_chores(10, LeaseGuard(60), lambda _: None, HOUR, ids=SettledIds(int), remember=int)
         ),
-        launch.NAME,
+        Launcher.name,
     ]:
         wait_until(lambda: metric("feeder_chore_last_run_seconds", chore=chore) > began)  # noqa: B023 (at once)

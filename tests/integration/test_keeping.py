@@ -2,20 +2,23 @@
 come and go."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from prometheus_client import REGISTRY, generate_latest
 from sqlalchemy import Engine, text
+from structlog.testing import capture_logs
 
 from dispatcher_service.leading.chores import keeping_chores
 from dispatcher_service.leading.chores.chore import Chore, Step
 from dispatcher_service.leading.chores.delete_leftovers import DeleteLeftovers
 from dispatcher_service.leading.chores.drop_parts import DropParts
 from dispatcher_service.leading.chores.remove_old import RemoveOld
+from dispatcher_service.leading.chores.show_figures import ShowFigures
 from dispatcher_service.leading.chores.turn_parts import TurnParts
 from dispatcher_service.leading.isolation import Isolation
 from dispatcher_service.leading.session import own_connection
@@ -33,7 +36,8 @@ from shared.retention.__main__ import main as command
 from tests.services.api import Api
 from tests.services.books import SENT, Books
 from tests.services.keeping import age, close_part, finished, part_of, parts, standing, tables
-from tests.services.leading import LADDER, wait_until
+from tests.services.leading import LADDER
+from tests.services.waiting import wait_until
 
 KEPT = Retention(90)
 
@@ -60,6 +64,10 @@ class Keeper:
         for chore in (TurnParts(), *keeping_chores(self._engine, self._broker, kept, lambda: False)):
             while isinstance(chore, kinds) and chore.run(self._step):
                 pass
+
+    def show(self) -> None:
+        """The metrics are as the leader shows them."""
+        ShowFigures().run(self._step)
 
 
 @pytest.fixture
@@ -167,6 +175,65 @@ def test_a_part_is_dropped_and_every_figure_stays(
     assert {row.slot for row in books.run("select slot from tallies where mailing_id = :id", id=three[1])} == {-1}
     keeper.run(DropParts)
     assert [seen(engine, mailing_id) for mailing_id in three] == before
+
+
+def test_what_is_removed_is_said_in_a_line_of_the_log_and_a_metric(
+    books: Books, keeper: Keeper, three: list[int], held: tuple[int, int, int]
+) -> None:
+    books.run("insert into imports (heard_at) values (now() - interval '91 days')")
+    kinds = ("parts", "messages", "imports")
+    before = [REGISTRY.get_sample_value("feeder_removed_total", {"what": kind}) or 0 for kind in kinds]
+    with capture_logs() as lines:
+        keeper.run(DropParts, DeleteLeftovers, RemoveOld)
+    after = [REGISTRY.get_sample_value("feeder_removed_total", {"what": kind}) or 0 for kind in kinds]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 10 + 20, 1]
+    said = [line for line in lines if line["event"] == "removed"]
+    assert said[0].pop("bytes") > 0
+    assert said == [
+        {"event": "removed", "log_level": "info", "what": "part", "part": 2, "mailings": 1, "messages": 10},
+        {"event": "removed", "log_level": "info", "what": "messages", "mailing_id": held[0], "part": 4},
+        {"event": "removed", "log_level": "info", "what": "imports", "number": 1, "after_days": 90},
+    ]
+
+
+def test_when_everything_is_gone_every_figure_is_still_there(
+    engine: Engine, books: Books, keeper: Keeper, three: list[int], held: tuple[int, int, int]
+) -> None:
+    """Of the API, of the reports of any day in any time zone, and of the metrics."""
+    *_, running = held
+    assert books.record(SENT, books.claim(running, books.due(running))) == 0
+    assert books.finish([running]) == [running]
+    mailings = [*three, *held]
+    for days, mailing_id in enumerate(mailings):
+        books.run(
+            "update tallies set quarter = quarter - :days * interval '25 hours' where mailing_id = :id",
+            days=days, id=mailing_id,
+        )  # fmt: skip
+    books.check()
+    before = everything(engine, keeper, mailings)
+    keeper.run(DropParts)
+    keeper.run(DeleteLeftovers)
+    for mailing_id in mailings:
+        age(books, mailing_id, 91)
+    keeper.run(DropParts)
+    assert books.run("select from messages") == []
+    assert books.run("select from attempts") == []
+    assert standing(books) == tables(5, 6), "those that the next mailings go to"
+    assert everything(engine, keeper, mailings) == before
+
+
+def everything(engine: Engine, keeper: Keeper, mailings: Sequence[int]) -> list[Any]:
+    found: list[Any] = [seen(engine, mailing_id) for mailing_id in mailings]
+    with engine.connect() as connection:
+        today = connection.scalar(text("select now()"))
+        for zone in ("Asia/Kamchatka", "Asia/Kathmandu", "Pacific/Honolulu"):
+            found += [report.read(connection, today.date() - timedelta(n), ZoneInfo(zone)) for n in range(-1, 8)]
+    assert any(one.sent for one in found[len(mailings) :])
+    keeper.show()
+    shown = generate_latest().decode().splitlines()
+    return found + [
+        line for line in shown if line.startswith(("feeder_messages{", "feeder_mailings{", "feeder_totals"))
+    ]
 
 
 def test_a_mailing_says_since_when_its_messages_are_removed(

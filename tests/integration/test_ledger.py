@@ -26,7 +26,7 @@ from shared.ledger.repair import lock
 from shared.messages.close import close_messages
 from shared.messages.create import create_messages
 from tests.services.books import HOUR, SENT, Books
-from tests.services.leading import wait_until
+from tests.services.waiting import wait_until
 
 
 @pytest.fixture

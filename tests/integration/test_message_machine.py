@@ -314,7 +314,8 @@ class Machine(RuleBasedStateMachine):
         kept = self.books.run(
             """select m.status, m.attempts, m.error, array_agg(a.error order by a.number) as errors,
                       array_agg(a.number order by a.number) filter (where a.number > 0) as numbers
-               from messages m left join attempts a on a.message_id = m.id group by m.id, m.part"""
+               from messages m left join attempts a on a.message_id = m.id
+               group by m.id, m.status, m.attempts, m.error"""
         )
         for row in kept:
             in_vain = row.attempts - (row.status == MessageState.SENT)

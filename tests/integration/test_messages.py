@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,6 +29,7 @@ from shared.messages.record import Verdict, record_verdicts
 from shared.messages.rescue import Lost, find_lost, rescue_messages
 from shared.messages.retime import retime_messages
 from tests.services.books import FAILED, HOUR, LEASE, MINUTE, SECOND, SENT, Books
+from tests.services.waiting import wait_until
 
 
 def local_time(timezone: str, offset: timedelta) -> str:
@@ -41,14 +43,6 @@ def closed_window(timezone: str = "Europe/Moscow") -> tuple[str, str]:
 
 def open_window(timezone: str = "Europe/Moscow") -> tuple[str, str]:
     return local_time(timezone, -HOUR), local_time(timezone, HOUR)
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return value
 
 
 # ---------------------------------------------------------------- launch
@@ -211,14 +205,46 @@ def test_a_message_goes_at_the_very_opening_of_its_window_and_not_before(books: 
 
 
 def test_a_change_of_the_window_times_waiting_messages_anew(books: Books) -> None:
+    """Slice by slice, each message with one write; of what waits for the right moment nothing is written."""
     mailing_id, ids = books.launched(5, window=closed_window())
     assert books.due(mailing_id) == []
     start, end = open_window()
     books.run("update mailings set window_from = :start, window_until = :end", start=start, end=end)
     assert books.due(mailing_id) == []
-    assert [books.move(retime_messages, mailing_id, 3) for _ in range(3)] == [3, 2, 0]
+    first = books.move(retime_messages, mailing_id, 3)
+    assert (first.number, first.complete) == (3, False)
+    second = books.move(retime_messages, mailing_id, 3, first)
+    assert (second.number, second.complete) == (2, True)
     assert books.due(mailing_id) == ids
     assert len(books.claim(mailing_id, ids)) == 5
+
+
+def test_what_waits_for_another_opening_now_is_written_once(books: Books) -> None:
+    mailing_id, ids = books.launched(5, ends=20 * HOUR, window=(moscow(HOUR), moscow(2 * HOUR)))
+    books.claim(mailing_id, ids)
+
+    def change(hours: int) -> None:
+        books.run(
+            "update mailings set window_from = :start, window_until = :end",
+            start=moscow(hours * HOUR),
+            end=moscow((hours + 1) * HOUR),
+        )
+
+    change(5)
+    began = books.move(retime_messages, mailing_id, 3)
+    change(7)
+    done = books.move(retime_messages, mailing_id, 10, began)
+    assert (done.number, done.complete) == (5, True), "another window: from the first one on"
+    now = books.now()
+    rows = books.run("select due_at, xmin::text as version from messages order by id")
+    assert {abs(row.due_at - now - 7 * HOUR) < MINUTE for row in rows} == {True}
+    assert books.move(retime_messages, mailing_id, 10) == replace(done, number=0)
+    assert books.run("select due_at, xmin::text as version from messages order by id") == rows
+
+
+def moscow(offset: timedelta) -> str:
+    """What a clock in Moscow will show."""
+    return local_time("Europe/Moscow", offset)
 
 
 # ---------------------------------------------------------------- claim
@@ -800,7 +826,7 @@ def test_no_move_reads_more_of_a_large_table_than_it_needs(large: Books) -> None
         (lambda c, e: find_lost(c, 10, [another]), {lease}),
         (lambda c, e: rescue_messages(c, e, 10, Lost(1, lost)), {by_id}),
         (lambda c, e: cancel_client(c, e, 100), {of_client, by_id}),
-        (lambda c, e: retime_messages(c, e, 1, 100), {due, by_id}),
+        (lambda c, e: retime_messages(c, e, 1, 100), {by_id}),
         (lambda c, e: close_messages(c, e, 1, MessageState.EXPIRED, 100), {due, by_id}),
     ]
     for move, expected in moves:

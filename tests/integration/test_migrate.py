@@ -16,6 +16,7 @@ from sqlalchemy import Engine, make_url, text
 from shared import migrate
 from shared.database import schema
 from tests.services.superuser import superuser
+from tests.services.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,6 +81,43 @@ def test_a_process_knows_whether_the_schema_is_new_enough(engine: Engine, change
     with superuser(engine) as connection:
         connection.execute(text(change))
     assert schema.is_up_to_date(engine) is enough
+
+
+HELD = 4712
+"""An advisory lock that the test has: whoever grants something waits for it."""
+
+_HOLD = f"""
+    create function public.hold() returns event_trigger language plpgsql as $$
+    begin perform pg_advisory_xact_lock({HELD}); end $$;
+    create event trigger hold on ddl_command_start when tag in ('GRANT') execute function public.hold()
+"""
+_WAITS = f"select pid from pg_locks where locktype = 'advisory' and objid = {HELD} and not granted"
+
+
+def test_no_process_finds_a_schema_that_it_may_not_use(empty_url: str, engine: Engine) -> None:
+    """Killed after the last table was made, and before the first of them was granted to anybody."""
+    with superuser(engine) as connection:
+        connection.execute(text(_HOLD))
+    with engine.connect() as wall:
+        wall.execute(text(f"select pg_advisory_lock({HELD})"))
+        wall.commit()
+        killed = subprocess.Popen(
+            [sys.executable, "-m", "shared.migrate"], env={**os.environ, "DATABASE_URL": empty_url}, cwd=ROOT
+        )
+        wait_until(lambda: wall.scalar(text(_WAITS)), 60)
+        killed.kill()
+        killed.wait()
+        with superuser(engine) as connection:
+            connection.execute(text(f"select pg_terminate_backend(pid) from ({_WAITS}) waits"))
+    assert not schema.is_up_to_date(engine)
+    with superuser(engine) as connection:
+        connection.execute(text("drop event trigger hold; drop function public.hold()"))
+    migrate.upgrade(empty_url)
+    engine.dispose()  # its connections take their roles anew
+    assert schema.is_up_to_date(engine)
+    with engine.connect() as connection:
+        assert connection.scalar(text("select current_user")).endswith("_service")
+        assert connection.scalar(text("select count(*) from clients")) == 0
 
 
 # ---------------------------------------------------------------- what the command says when it cannot

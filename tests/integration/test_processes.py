@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from sandbox.processes import NotReady, Prefixed, Processes, free_port
+from tests.services.waiting import wait_until
 
 WAITS = """
     import signal, sys, threading
@@ -59,13 +60,6 @@ def shown() -> list[tuple[str, str]]:
 def processes(shown: list[tuple[str, str]]) -> Iterator[Processes]:
     with Processes(lambda name, line: shown.append((name, line))) as processes:
         yield processes
-
-
-def _await(condition: Callable[[], bool], timeout: float = 20) -> None:
-    deadline = monotonic() + timeout
-    while not condition():
-        assert monotonic() < deadline, "it did not happen in time"
-        sleep(0.02)
 
 
 def _gone(pid: int) -> bool:
@@ -138,7 +132,7 @@ def test_only_a_child_that_ends_unasked_counts_as_a_death(processes: Processes, 
     processes.kill("killed")
     assert processes.deaths() == {}
     os.kill(processes.pid("crashed"), signal.SIGKILL)
-    _await(lambda: bool(processes.deaths()))
+    wait_until(lambda: bool(processes.deaths()))
     assert list(processes.deaths()) == ["crashed"]
     assert "SIGKILL" in processes.deaths()["crashed"]
     processes.start("crashed", waits)
@@ -155,7 +149,7 @@ def test_a_stubborn_child_is_killed_with_what_it_has_started(processes: Processe
     processes.start("one", module(STUBBORN))
     grandchild = int(processes.wait_line("one", r"ready (\d+)")[1])
     assert processes.stop("one", timeout=0.3) == -signal.SIGKILL
-    _await(lambda: _gone(grandchild))
+    wait_until(lambda: _gone(grandchild))
 
 
 def test_a_child_that_is_held_can_be_stopped(processes: Processes, module: Write) -> None:
@@ -235,14 +229,14 @@ def test_a_second_interrupt_kills_at_once(parent: Parent) -> None:
     assert not any(_gone(pid) for pid in children)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=10)
-    _await(lambda: all(_gone(pid) for pid in children))
+    wait_until(lambda: all(_gone(pid) for pid in children))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
 def test_the_children_of_a_killed_parent_end(parent: Parent) -> None:
     process, children = parent(WAITS)
     process.kill()
-    _await(lambda: all(_gone(pid) for pid in children))
+    wait_until(lambda: all(_gone(pid) for pid in children))
 
 
 def test_a_free_port_is_one_that_nobody_listens_on() -> None:

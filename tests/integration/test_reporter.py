@@ -29,6 +29,7 @@ from shared import clock
 from shared.database.engine import make_engine
 from tests.services.mailbox import Mailbox
 from tests.services.superuser import superuser
+from tests.services.waiting import wait_until
 
 MODULE = "dispatcher_service.reporter"
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -407,19 +408,12 @@ def _run(settings: Mapping[str, str], *arguments: str, timeout: float = 30) -> "
     )
 
 
-def _wait(done: Callable[[], object], timeout: float = 30) -> None:
-    deadline = time.monotonic() + timeout
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_it_runs_sends_serves_metrics_and_stops(
     engine: Engine, mailbox: Mailbox, settings: dict[str, str], processes: Processes
 ) -> None:
     _add_mailing(engine, at=_yesterday())
     processes.start("reporter", MODULE, settings)
-    _wait(lambda: _register(engine))
+    wait_until(lambda: _register(engine))
     started = json.loads(processes.wait_line("reporter", '.*"reporter_started".*')[0])
     sent = json.loads(processes.wait_line("reporter", '.*"report_sent".*')[0])
     metrics = requests.get(f"http://127.0.0.1:{started['metrics_port']}/metrics", timeout=5).text

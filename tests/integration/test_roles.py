@@ -224,6 +224,29 @@ def test_once_all_is_settled_nothing_is_changed_any_more(database_url: str, engi
         assert connection.scalar(text("select pg_current_wal_insert_lsn()")) == before
 
 
+@pytest.mark.parametrize(
+    ("granted", "role", "statement", "said"),
+    [
+        ("truncate on clients", Role.SERVICE, "truncate clients", "table clients"),
+        ("delete on alembic_version", Role.SERVICE, "delete from alembic_version", "table alembic_version"),
+        ("select on api_keys", Role.READER, "select from api_keys", "table api_keys"),
+        ("insert on messages", Role.READER, "insert into messages default values", "table messages"),
+        ("update on sequence claims", Role.SERVICE, "select setval('claims', 1)", "sequence claims"),
+    ],
+)
+def test_what_an_older_version_granted_is_taken_back(
+    database_url: str, engine: Engine, granted: str, role: Role, statement: str, said: str
+) -> None:
+    name = answer(database_url, role, "select current_user")
+    with superuser(engine) as connection:
+        connection.exec_driver_sql(f"grant {granted} to {name}")
+    said = f"permission denied for {said}"
+    assert answer(database_url, role, statement) != said
+    migrate.upgrade(database_url)
+    assert answer(database_url, role, statement) == said
+    assert answer(database_url, role, READ) == "0"
+
+
 def test_the_roles_of_one_database_may_do_nothing_in_another(postgres: str, user: str, database_url: str) -> None:
     own = make_database(postgres, user, "createrole", f"own_{os.getpid()}")
     migrate.upgrade(own)

@@ -27,6 +27,7 @@ from shared.clock import ticks
 from shared.domain.message import Error
 from shared.domain.retry import ACCEPTED, OutcomeKind
 from tests.services.sending import Sending, Unbreakable, attempt
+from tests.services.waiting import wait_until
 from tests.services.wire import Connection, Wire, answer
 
 pytest_plugins = ("tests.services.provider",)
@@ -35,13 +36,6 @@ StartSimulator = Callable[..., Simulator]
 
 OK = answer()
 SHORT = 0.5  # seconds; a time-out that a test waits for
-
-
-def wait_until(condition: Callable[[], bool], timeout: float = 20.0) -> None:
-    end = ticks() + timeout
-    while not condition():
-        assert ticks() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 # ---------------------------------------------------------------- outcomes

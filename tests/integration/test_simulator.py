@@ -22,6 +22,7 @@ from sandbox.simulator.control import Simulator, SimulatorError
 from sandbox.simulator.faults import DRAWN, Fault, Faults
 from sandbox.simulator.outage import Mode
 from shared.clock import ticks
+from tests.services.waiting import wait_until
 
 StartSimulator = Callable[..., Simulator]
 
@@ -93,13 +94,6 @@ def connect() -> Iterator[Callable[..., Client]]:
 
 
 Connect = Callable[..., Client]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 # The contract

@@ -17,14 +17,15 @@ from shared.messages.record import Verdict, record_verdicts
 from shared.messages.wake import wake_waiting
 from shared.standing import Halt, Refused, Room
 from tests.services.books import HOUR, MINUTE, SECOND, Books
-from tests.services.leading import Start, wait_until
+from tests.services.leading import Start
+from tests.services.waiting import wait_until
 
 
 def room(books: Books, *mailing_ids: int) -> Room:
     """As a dispatcher finds it whose turn it is."""
     with books.engine.begin() as connection:
-        doubtful = set(mailing_ids) - standing.trusted(connection, mailing_ids)
-        assert standing.take_turns(connection, doubtful) == doubtful
+        trusted, doubtful = standing.ask(connection, mailing_ids)
+        assert trusted | doubtful == set(mailing_ids)
         return standing.room(connection, doubtful) if doubtful else Room({}, ())
 
 
@@ -65,10 +66,11 @@ def test_of_many_dispatchers_one_has_the_turn(books: Books) -> None:
         assert standing.take_turns(holder, [one]) == {one}
         assert standing.take_turns(holder, [one]) == {one}
         assert standing.take_turns(late, [one, other]) == {other}
+        assert standing.ask(late, [one, other]) == (set(), {other})
         standing.prove(holder, [one])
     with books.engine.begin() as connection:
         assert standing.take_turns(connection, [one]) == {one}
-        assert standing.trusted(connection, [one, other]) == {one}
+        assert standing.ask(connection, [one, other]) == ({one}, {other})
 
 
 def test_enough_refusals_halt_a_mailing_once(books: Books) -> None:

@@ -1,8 +1,12 @@
 """PgBouncer in transaction mode between the service and its database."""
 
+import io
 import itertools
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
@@ -11,10 +15,13 @@ from sqlalchemy.exc import DisconnectionError, OperationalError
 from dispatcher_service.leading.session import own_connection
 from sandbox.processes import Processes, free_port
 from sandbox.simulator.faults import Faults
+from shared.database import session_settings
 from shared.database.engine import leads_to_pooler, make_engine, one_statement
 from shared.domain.message import MessageState
+from shared.migrate import upgrade
 from tests.e2e.system import with_status
 from tests.long.conftest import RunSystem
+from tests.services.api import Answer, Api
 from tests.services.pgbouncer import pgbouncer
 from tests.services.postgres_servers import PostgresServer, one_server
 
@@ -68,15 +75,60 @@ def test_everything_works_behind_it(
     system.simulator.set_faults(Faults(latency_ms=50))
     system.fill(CLIENTS)
     mailing_id = system.mail()
-    system.until_sent(mailing_id, CLIENTS // 4)
+    system.until_sent(mailing_id, CLIENTS // 4, within=120)
     leads = [name for name in system.dispatchers if system.metric(name, "feeder_leader")]
     assert len(leads) == 1
     assert system.processes.stop(leads[0]) == 0
 
-    messages = system.until_over(mailing_id, within=60)
+    messages = system.until_over(mailing_id, within=120)
     assert with_status(messages, MessageState.SENT) == messages.keys()
     assert {one.count for one in system.received(mailing_id).values()} == {1}
     assert len([name for name in system.dispatchers if system.metric(name, "feeder_leader")]) == 1
+
+
+class _Slow(io.BytesIO):
+    """A file that takes longer than a transaction may be idle, and asks in the middle."""
+
+    def __init__(self, content: bytes, ask: Callable[[], object]) -> None:
+        super().__init__(content)
+        self._half, self._ask, self._has_asked = len(content) // 2, ask, False
+
+    def readinto(self, buffer: Any) -> int:
+        if self.tell() > self._half and not self._has_asked:
+            self._has_asked = True
+            time.sleep(3 * SHORT)
+            self._ask()
+        return super().readinto(buffer)
+
+
+SHORT = 0.5
+
+
+def test_a_file_is_taken_once_however_long_it_takes(
+    server: PostgresServer, pooler: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade(server.url(database))
+    monkeypatch.setattr(session_settings, "IDLE_IN_TRANSACTION", SHORT)
+    pooled = make_engine(url(pooler, database), "test", is_pooled=True)
+    direct = make_engine(server.url(database), "test")
+    api = Api(pooled, direct=direct)
+    file = b"phone\n" + b"".join(b"%d\n" % phone for phone in range(79_000_000_000, 79_000_030_000))
+    sent = {"content_type": "text/csv", "headers": {"Idempotency-Key": "k"}}
+    others: list[Answer] = []
+
+    def send(stream: io.BytesIO) -> Answer:
+        return api("POST", "/clients/import/", input_stream=stream, **sent)
+
+    with ThreadPoolExecutor(1) as pool:
+        first = send(_Slow(file, lambda: others.append(pool.submit(send, io.BytesIO(file)).result())))
+    again = send(io.BytesIO(file))
+    assert [one.json["type"] for one in others] == ["in-progress"]
+    assert (first.status, first.json["created"]) == (200, 30_000)
+    assert (again.body, again.headers["Idempotency-Replayed"]) == (first.body, "true")
+    with direct.connect() as connection:
+        assert connection.scalar(text("select count(*) from pg_locks where locktype = 'advisory'")) == 0
+    for engine in (pooled, direct):
+        engine.dispose()
 
 
 def test_nothing_stays_behind_in_its_sessions(run_system: RunSystem, server: PostgresServer, database: str) -> None:

@@ -16,8 +16,9 @@ from requests.adapters import HTTPAdapter
 from sandbox.processes import Processes
 from shared.clock import ticks
 from tests.e2e.conftest import empty_database
-from tests.services.api_server import Server, until
+from tests.services.api_server import Server
 from tests.services.nginx import Nginx, nginx
+from tests.services.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -86,7 +87,7 @@ def site(postgres: str) -> Iterator[Site]:
             },
         )
         server = Server(processes, lines)
-        until(lambda: requests.get(f"{server.url}/health/ready", timeout=10).ok)
+        wait_until(lambda: requests.get(f"{server.url}/health/ready", timeout=10).ok)
         proxy = stack.enter_context(nginx(f"127.0.0.1:{server.port}", PREFIX))
         yield Site(server, proxy, key)
 
@@ -123,7 +124,7 @@ def test_whoever_asks_has_their_own_address(site: Site) -> None:
     for number, address in enumerate(("127.0.0.3", "127.0.0.4")):
         claim = {"X-Forwarded-For": "203.0.113.9", "X-Request-ID": f"behind-{number}"}
         assert site.client(address).get(f"{site.proxy.url}/clients/", headers=claim, timeout=30).ok
-        until(lambda number=number: requested(site, f"behind-{number}"))  # type: ignore[misc]
+        wait_until(lambda number=number: requested(site, f"behind-{number}"))  # type: ignore[misc]
         assert requested(site, f"behind-{number}") == [address]
 
 

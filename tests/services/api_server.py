@@ -1,13 +1,10 @@
 """The API service as it is deployed: several processes, settings from the environment."""
 
 import json
-import time
-from collections.abc import Callable
 
 import requests
 
 from sandbox.processes import Processes
-from shared import clock
 
 OPEN = {"API_PORT": "0", "API_AUTH": "off", "API_RATE": "0", "LOG_FORMAT": "json"}
 WORKERS = 2
@@ -28,10 +25,3 @@ class Server:
 
     def events(self, name: str) -> list[dict[str, object]]:
         return [event for event in map(json.loads, self.lines) if event["event"] == name]
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = clock.ticks() + 30
-    while not condition():
-        assert clock.ticks() < deadline
-        time.sleep(0.02)

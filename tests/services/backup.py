@@ -1,7 +1,8 @@
 """Backups of a database as people make them, with pg_dump and pg_restore of the embedded PostgreSQL."""
 
 import subprocess
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -18,12 +19,28 @@ def dump(url: str, file: Path) -> None:
 def restore(url: str, file: Path) -> None:
     """The database is what it was when the backup was made; whoever was connected is not any more."""
     name = make_url(url).database
+    _on_server(url, f"drop database if exists {name} with (force)", f"create database {name} template template0")
+    _run("pg_restore", "--exit-on-error", "--single-transaction", f"--dbname={url}", str(file))
+
+
+@contextmanager
+def restored_beside(url: str, file: Path) -> Iterator[str]:
+    """The URL of another database of the same server, with what was in this one when the backup was made."""
+    name = f"restored_{make_url(url).database}"
+    beside = make_url(url).set(database=name).render_as_string(hide_password=False)
+    try:
+        restore(beside, file)
+        yield beside
+    finally:
+        _on_server(url, f"drop database if exists {name} with (force)")
+
+
+def _on_server(url: str, *statements: str) -> None:
     server = make_url(url).set(database="postgres").render_as_string(hide_password=False)
     with closing(psycopg2.connect(server)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
-        cursor.execute(f"drop database {name} with (force)")
-        cursor.execute(f"create database {name} template template0")
-    _run("pg_restore", "--exit-on-error", "--single-transaction", f"--dbname={url}", str(file))
+        for statement in statements:
+            cursor.execute(statement)
 
 
 def _run(program: str, *arguments: str) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy import make_url
 
 from sandbox import deployment
 from sandbox.processes import Processes
+from tests.services.waiting import HANGING
 from tests.services.wall_clock import WallClock
 
 _ROLE = "service"
@@ -61,7 +62,10 @@ class Postgres:
         postmaster = int((self._data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(postmaster)
+            held = [child for child in process.children() if child.status() == psutil.STATUS_STOPPED]
             os.kill(postmaster, signal.SIGQUIT)
+            for child in held:  # they hear nothing else, and the others would be waited for
+                child.kill()
             process.wait(30)
         self._processes.stop("postgres")
         try:
@@ -69,8 +73,36 @@ class Postgres:
         finally:
             self._start()
 
+    @contextmanager
+    def flushing_nothing(self) -> Iterator[None]:
+        """What is committed without waiting for the disk stays in memory, unless somebody commits who does wait.
+
+        Whoever would write it by themselves is held: while they sleep, when they have nothing that others wait for.
+        """
+        held: set[int] = set()
+        deadline = time.monotonic() + HANGING
+        try:
+            while awake := {pid for pid, *asleep in _run(self._server, _WRITERS) if pid not in held or not all(asleep)}:
+                assert time.monotonic() < deadline, "they do not sleep"
+                for pid in awake:
+                    os.kill(pid, signal.SIGCONT if pid in held else signal.SIGSTOP)
+                held ^= awake
+            yield
+        finally:
+            for pid in held:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
     def _start(self) -> str:
         return deployment.start_postgres(self._processes, self._data_dir)
+
+
+_WRITERS = """
+    select pid, coalesce(lower(wait_event), '') in ('walwritermain', 'bgwritermain', 'bgwriterhibernate',
+                                                    'checkpointermain', 'autovacuummain')
+    from pg_stat_activity
+    where backend_type in ('walwriter', 'background writer', 'checkpointer', 'autovacuum launcher')
+"""
 
 
 def terminate(url: str, role: str | None = None) -> int:
@@ -119,7 +151,7 @@ def exhausted(url: str, service_url: str) -> Iterator[None]:
     """Somebody else has all connections that an ordinary role can have. service_url: of one."""
     role = make_url(service_url).username
     with ExitStack() as hogs:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANGING
         while True:
             try:
                 hogs.enter_context(closing(psycopg2.connect(service_url, application_name="hog")))
@@ -140,21 +172,6 @@ def read_only(url: str) -> Iterator[None]:
         yield
     finally:
         _run(url, f"alter database {name} reset default_transaction_read_only")
-
-
-@contextmanager
-def flushing_late(url: str) -> Iterator[None]:
-    """What is committed without waiting for the disk stays in memory, until a commit follows that does wait."""
-    late = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
-    for name, value in late.items():
-        _run(url, f"alter system set {name} = '{value}'")
-    _run(url, "select pg_reload_conf()")
-    try:
-        yield
-    finally:
-        for name in late:
-            _run(url, f"alter system reset {name}")
-        _run(url, "select pg_reload_conf()")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ FAULT_POINT   such as `record-after-commit:10`: the process kills itself at that
               there. What it had in hand just then is the last line that it prints.
 SPARED_UNTIL  the id up to which messages pass the point unharmed: those of earlier mailings
 FEEDS         `no`: it only sends, and never leads
+JOBS          `twice`: what it publishes to be sent it publishes twice, so that half of all jobs are stale
 CONSTANTS     values in the place of those in the product, as JSON:
               {"dispatcher_service.pipeline.worker.LEASE_MARGIN": 2}
 
@@ -14,9 +15,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 from dispatcher_service.__main__ import main
@@ -118,7 +119,7 @@ POINTS: dict[str, Install] = {
         Recorder, "take_results", lambda _, results: reach(result.attempt.message.id for result in results)
     ),
     "record-before-commit": lambda reach: after(
-        recorder, "record_verdicts", lambda *args: reach(verdict.message.id for verdict in args[3])
+        recorder, "record_called", lambda *args: reach(verdict.message.id for verdict in args[3])
     ),
     "record-after-commit": lambda reach: before(
         recorder, "show_outcomes", lambda batch, *_: reach(result.attempt.message.id for result in batch)
@@ -148,9 +149,20 @@ def _install(point: str, spared_until: int) -> None:
 
 def _replace(constants: dict[str, Any]) -> None:
     for name, value in constants.items():
-        module, _, constant = name.rpartition(".")
-        assert isinstance(getattr(import_module(module), constant), type(value)), name
-        setattr(import_module(module), constant, value)
+        owner, _, constant = name.rpartition(".")
+        place = resolve_name(owner)  # a module, or a class of one
+        assert isinstance(getattr(place, constant), type(value)), name
+        setattr(place, constant, value)
+
+
+def _publish_twice() -> None:
+    for session in _SESSIONS:
+        original = session.publish
+
+        def publish(session: Any, queue: str, bodies: Sequence[bytes], original: Any = original) -> None:
+            original(session, queue, [*bodies, *bodies] if queue == DISPATCH else bodies)
+
+        session.publish = publish  # type: ignore[method-assign, assignment]
 
 
 def _sign_connections() -> None:
@@ -168,6 +180,8 @@ if __name__ == "__main__":
     _sign_connections()
     if os.environ.get("FEEDS") == "no":
         Leader.run = lambda leader: leader._stopping.wait()  # type: ignore[method-assign, assignment]
+    if os.environ.get("JOBS") == "twice":
+        _publish_twice()
     if fault_point := os.environ.get("FAULT_POINT"):
         _install(fault_point, int(os.environ.get("SPARED_UNTIL", "0")))
     sys.exit(main())

@@ -10,6 +10,7 @@ from shared.broker import topology
 from shared.broker.base import Session
 from shared.domain.job import DispatchJob, Piece
 from tests.services.books import HOUR, SECOND, Books
+from tests.services.waiting import patience
 
 LADDER = (5 * SECOND, HOUR)
 
@@ -26,16 +27,16 @@ class Consumer:
         self._pieces: deque[Piece] = deque()
         session.subscribe([topology.DISPATCH], 1)
 
-    def whole_job(self, timeout: float = 10.0) -> DispatchJob | None:
-        """The next one, acked."""
-        deadline = time.monotonic() + timeout
+    def whole_job(self, timeout: float | None = None) -> DispatchJob | None:
+        """The next one, acked. timeout: 10 seconds, and more on a busy machine."""
+        deadline = time.monotonic() + (patience(10) if timeout is None else timeout)
         while (left := deadline - time.monotonic()) > 0:
             for delivery in self._session.receive(left):
                 self._session.ack(delivery)
                 return DispatchJob.decode(delivery.body)
         return None
 
-    def job(self, timeout: float = 10.0) -> Piece | None:
+    def job(self, timeout: float | None = None) -> Piece | None:
         """The next piece of one."""
         if not self._pieces and (job := self.whole_job(timeout)):
             self._pieces.extend(job)
@@ -48,14 +49,6 @@ class Consumer:
 
     def depth(self) -> int:
         return self._session.depth(topology.DISPATCH)
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return value
 
 
 def leaders(books: Books) -> list[int]:

@@ -12,7 +12,8 @@ from api_service.access import store
 from api_service.web import key
 from api_service.web.key import Scope, Token
 from sandbox.processes import Processes
-from tests.services.api_server import Server, until
+from tests.services.api_server import Server
+from tests.services.waiting import wait_until
 
 
 def make_key(engine: Engine, scope: Scope, expires_at: datetime | None = None) -> Token:
@@ -34,5 +35,5 @@ def locked_server(database_url: str, **settings: str) -> Iterator[Server]:
     with Processes(lambda _name, line: lines.append(line)) as processes:
         processes.start("api", "api_service", env | settings)
         server = Server(processes, lines)
-        until(lambda: requests.get(f"{server.url}/health/ready", timeout=10).status_code == 200)
+        wait_until(lambda: requests.get(f"{server.url}/health/ready", timeout=10).status_code == 200)
         yield server

@@ -2,7 +2,6 @@
 
 import re
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -69,17 +68,13 @@ def nginx(api: str, prefix: str) -> Iterator[Nginx]:
         command = [str(binary), "-p", name, "-c", str(directory / "nginx.conf"), "-e", str(directory / "error.log")]
         process = ServerProcess(command, directory / "output")
         try:
-            _wait(process, port)
+            process.wait_until(lambda: _listens(port), START_SECONDS)
             yield Nginx(f"https://127.0.0.1:{port}{prefix}", port, directory / "authority.pem")
         finally:
             process.kill()
 
 
-def _wait(process: ServerProcess, port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        with suppress(OSError), create_connection(("127.0.0.1", port), timeout=1):
-            return
-        if process.has_ended or time.monotonic() > deadline:
-            raise RuntimeError(f"nginx did not start:\n{process.said()}")
-        time.sleep(0.05)
+def _listens(port: int) -> bool:
+    with suppress(OSError), create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False

@@ -3,15 +3,12 @@
 import os
 import pwd
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg2
-
 from sandbox.processes import free_port
-from tests.services.postgres_servers import PostgresServer
+from tests.services.postgres_servers import PostgresServer, takes_connections
 from tests.services.server_process import ServerProcess, User, program
 
 _SETTINGS = """
@@ -52,19 +49,8 @@ def pgbouncer(server: PostgresServer, *more: str, sessions: int = 20) -> Iterato
         command = [str(binary), str(directory / "pgbouncer.ini")]
         process = ServerProcess(command, directory / "log", user=User(user.pw_uid, user.pw_gid) if user else None)
         try:
-            _wait(process, f"postgresql://postgres@127.0.0.1:{listen}/postgres")
+            url = f"postgresql://postgres@127.0.0.1:{listen}/postgres"
+            process.wait_until(lambda: takes_connections(url), START_SECONDS)
             yield f"127.0.0.1:{listen}"
         finally:
             process.kill()
-
-
-def _wait(process: ServerProcess, url: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            with closing(psycopg2.connect(url, connect_timeout=5)):
-                return
-        except psycopg2.OperationalError as error:
-            if process.has_ended or time.monotonic() > deadline:
-                raise RuntimeError(f"PgBouncer did not start: {error}\n{process.said()}") from error
-            time.sleep(0.05)

@@ -6,14 +6,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import psycopg2
 
+from sandbox import debian
 from sandbox.processes import free_port
-from shared.database.embedded_programs import Programs
+from shared.database.embedded_programs import MAJOR, Programs
 from tests.services.server_process import ServerProcess, User
 
 START_SECONDS = 60.0
@@ -57,11 +59,7 @@ class PostgresServer:
         given = [f"-c{name}={value}" for name, value in {**_OPTIONS, **options}.items()]
         command = [str(self._programs.directory / "postgres"), "-D", str(self._data), "-p", str(self._port), *given]
         self._process = ServerProcess(command, self._directory / "log", user=self._user)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if self._process.has_ended or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL did not start:\n{self._process.said()}")
-            time.sleep(0.05)
+        self._process.wait_until(lambda: takes_connections(self.url()), START_SECONDS)
 
     def kill(self) -> None:
         """All of its processes at once, as when the machine is lost. Twice is harmless."""
@@ -85,6 +83,15 @@ class PostgresServer:
                 cursor.execute(statement)
                 return cursor.fetchall() if cursor.description else []
 
+    def cpu_seconds(self) -> float:
+        """Of all its processes since its start."""
+        first, *others = self._processes()
+        used = sum(first.cpu_times()[:4])  # with those of its children that have ended
+        for process in others:
+            with suppress(psutil.NoSuchProcess):
+                used += sum(process.cpu_times()[:2])
+        return used
+
     def _processes(self) -> list[psutil.Process]:
         """The first one, then those that it has started."""
         first = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
@@ -93,13 +100,6 @@ class PostgresServer:
     @property
     def _data(self) -> Path:
         return self._directory / "data"
-
-    def _answers(self) -> bool:
-        try:
-            self.ask("select 1")
-        except psycopg2.OperationalError:
-            return False
-        return True
 
     def _run(self, name: str, *arguments: str) -> None:
         subprocess.run(
@@ -115,10 +115,32 @@ class PostgresServer:
         )
 
 
+def programs_of(major: int) -> Programs:
+    """Those of that version: the embedded ones, or Debian's, whose package is installed where it is missing.
+
+    Raises NotInstalled.
+    """
+    embedded = Programs.find()
+    if major == MAJOR:
+        return embedded
+    directory = Path(f"/usr/lib/postgresql/{major}/bin")
+    if not (directory / "postgres").exists():
+        debian.install(f"postgresql-{major}")
+    return replace(embedded, directory=directory)
+
+
+def takes_connections(url: str) -> bool:
+    try:
+        with closing(psycopg2.connect(url, connect_timeout=5)):
+            return True
+    except psycopg2.OperationalError:
+        return False
+
+
 @contextmanager
-def one_server(**options: str) -> Iterator[PostgresServer]:
+def one_server(programs: Programs | None = None, **options: str) -> Iterator[PostgresServer]:
     """A server that runs, for as long as the block lasts. options: of its configuration."""
-    with _servers(1) as (server,):
+    with _servers(1, programs or Programs.find()) as (server,):
         server.make()
         server.start(**options)
         yield server
@@ -127,7 +149,7 @@ def one_server(**options: str) -> Iterator[PostgresServer]:
 @contextmanager
 def primary_and_standby(*, is_synchronous: bool) -> Iterator[tuple[PostgresServer, PostgresServer]]:
     """Both run; is_synchronous: no commit returns before the standby has it on its disk."""
-    with _servers(2) as (primary, standby):
+    with _servers(2, Programs.find()) as (primary, standby):
         primary.make()
         primary.start()
         standby.copy(primary)
@@ -141,8 +163,7 @@ def primary_and_standby(*, is_synchronous: bool) -> Iterator[tuple[PostgresServe
 
 
 @contextmanager
-def _servers(count: int) -> Iterator[list[PostgresServer]]:
-    programs = Programs.find()
+def _servers(count: int, programs: Programs) -> Iterator[list[PostgresServer]]:
     with tempfile.TemporaryDirectory(prefix="postgres-") as name:
         os.chown(name, programs.uid, programs.gid)
         made = []

@@ -194,10 +194,10 @@ class Private:
             os.kill(pid, signal.SIGCONT)
 
     def control(self, *arguments: str) -> str:
-        """What rabbitmqctl printed. Takes two seconds."""
+        """What rabbitmqctl printed. Takes two seconds; `await_startup` as long as it waits."""
         command = [str(self._binary.with_name("rabbitmqctl")), "-q", *arguments]
         environment = os.environ | self._environment
-        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=180).stdout
 
     def _choose_ports(self) -> None:
         self._port, management, distribution, own_epmd = free_ports(4)

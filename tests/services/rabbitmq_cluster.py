@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.services.rabbitmq import Member, NoRabbitMQ, Private, free_ports, server_program
+from tests.services.rabbitmq import Member, NoRabbitMQ, Private, free_ports
 from tests.services.server_process import ServerProcess
 
 NAMES = ("one", "two", "three")
@@ -58,9 +58,8 @@ def _start(node: Private) -> None:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Three nodes that serve. Raises NoRabbitMQ."""
-    binary = server_program()
+def cluster(binary: Path) -> Iterator[Cluster]:
+    """Three nodes that serve. binary: the program of a server. Raises NoRabbitMQ."""
     epmd = shutil.which("epmd")
     if not epmd:
         raise NoRabbitMQ("RabbitMQ has come without epmd.")

@@ -2,11 +2,13 @@
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import debian
+from shared.clock import ticks
 
 # Its standard input is a pipe that the tests hold open: whatever ends them ends the server.
 _SHEPHERD = """
@@ -33,7 +35,7 @@ class ServerProcess:
     def __init__(
         self, command: Sequence[str], output: Path, *, user: User | None = None, env: Mapping[str, str] | None = None
     ) -> None:
-        self._output = output
+        self._command, self._output = command, output
         with output.open("ab") as file:
             self._process = subprocess.Popen(
                 ["sh", "-c", _SHEPHERD, "server", *command],
@@ -48,13 +50,14 @@ class ServerProcess:
                 start_new_session=True,  # Ctrl-C reaches the tests, which then stop it
             )
 
-    @property
-    def has_ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def said(self) -> str:
-        """The end of what it said."""
-        return self._output.read_text(errors="replace")[-2000:]
+    def wait_until(self, answers: Callable[[], object], within: float) -> None:
+        """Returns when it answers. Raises RuntimeError, with the end of what it said, where it ends or takes longer."""
+        deadline = ticks() + within
+        while not answers():
+            if self._process.poll() is not None or ticks() > deadline:
+                said = self._output.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{self._command[0]} did not start:\n{said}")
+            time.sleep(0.05)
 
     def kill(self) -> None:
         """SIGKILL. Twice is harmless."""

@@ -16,6 +16,8 @@ from enum import Enum, auto
 from types import TracebackType
 from typing import Any, Self
 
+from sqlalchemy import make_url
+
 from sandbox.processes import free_port
 
 Target = tuple[str, int] | str
@@ -38,6 +40,7 @@ class TcpProxy:
 
     def __init__(self) -> None:
         self.port = free_port()
+        self.asked = 0  # how often clients said something
         self._mode = _Mode.WHOLE
         self._delay = 0.0
         self._pipes: set[_Pipe] = set()
@@ -166,6 +169,17 @@ class TcpProxy:
         return self._delay if self._mode is _Mode.LATE else 0.0
 
 
+def by_way_of(proxy: TcpProxy, url: str) -> str:
+    """The same thing behind the proxy."""
+    there = make_url(url).difference_update_query(["host"])
+    return there.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+
+
+def socket_of(database_url: str) -> Target:
+    """Where the embedded server listens."""
+    return f"{make_url(database_url).query['host']}/.s.PGSQL.5432"
+
+
 _End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -193,6 +207,7 @@ class _Pipe:
         delivery = asyncio.create_task(self._deliver(queue, writer))
         try:
             while data := await reader.read(_READ):
+                self._proxy.asked += reader is self._ends[0][0]
                 queue.put_nowait((self._now() + self._proxy.delay, data))
             queue.put_nowait((self._now() + self._proxy.delay, b""))
             await delivery

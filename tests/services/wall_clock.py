@@ -56,6 +56,11 @@ class WallClock:
         """What it shows."""
         return clock.now() + self._offset
 
+    @property
+    def offset(self) -> timedelta:
+        """How far it is ahead; below 0: behind."""
+        return self._offset
+
     def set(self, moment: datetime) -> None:
         self.step(moment - self.now())
 

@@ -221,8 +221,8 @@ def test_statements_that_fail_are_not_logged_with_their_values() -> None:
 
 def test_what_is_laid_over_the_compose_file_has_no_more_rights() -> None:
     """compose.ha.yml: what it adds is held as the others are, and what it replaces is there."""
-    text = (ROOT / "deploy/compose.ha.yml").read_text(encoding="utf-8").replace("!reset []", "[]")
-    over: dict[str, Any] = yaml.safe_load(text)
+    text = (ROOT / "deploy/compose.ha.yml").read_text(encoding="utf-8")
+    over: dict[str, Any] = yaml.safe_load(re.sub(r"!(reset|override) ", "", text))
     added = {name: service for name, service in over["services"].items() if name not in SERVICES}
     assert set(added) == {"postgres-standby", "synchronous", "rabbitmq-2", "rabbitmq-3", "nginx"}
     for name, service in added.items():
@@ -234,6 +234,8 @@ def test_what_is_laid_over_the_compose_file_has_no_more_rights() -> None:
         for volume in service.get("volumes", []):
             source = volume.partition(":")[0]
             assert not source.startswith("./") or (ROOT / source).is_file(), volume
+    for config in over["configs"].values():
+        assert "content" in config or (ROOT / config["file"]).is_file(), config
     assert over["services"]["api"]["ports"] == [], "it is reached through the proxy only"
     environment = set(added["nginx"]["environment"])
     template = (ROOT / "deploy/nginx.conf.template").read_text(encoding="utf-8")

@@ -26,8 +26,8 @@ def picked(in_hand: InHand, room: int, now: float = 1.0) -> list[tuple[int, list
     return [(pick.piece.mailing_id, list(pick.message_ids)) for pick in in_hand.pick(room, now)]
 
 
-def tags(in_hand: InHand, begun: int = 0, clock: float | None = 1001.0) -> list[int]:
-    return [delivery.tag for delivery in in_hand.let_go(begun, clock)]
+def tags(in_hand: InHand, begun: int = 0, clock: float | None = 1001.0, now: float = 1.0) -> list[int]:
+    return [delivery.tag for delivery in in_hand.let_go(begun, now, clock)]
 
 
 def test_nothing_in_hand() -> None:
@@ -113,3 +113,9 @@ def test_what_is_too_old_is_let_go_unread() -> None:
     assert tags(in_hand, clock=None) == [], "nobody knows"
     assert tags(in_hand, clock=1000.0 + OUTDATED) == []
     assert tags(in_hand, clock=1000.1 + OUTDATED) == [1]
+
+
+def test_what_was_in_hand_for_too_long_is_let_go_whatever_the_database_shows() -> None:
+    in_hand = holding(job(1, piece(1, 11), since=5.0))
+    assert tags(in_hand, clock=960.0, now=5.0 + OUTDATED) == []
+    assert tags(in_hand, clock=None, now=5.1 + OUTDATED) == [1]

@@ -16,7 +16,7 @@ class HaltRefused(Chore):
     """Halts what the dispatchers have already stopped to call for: until it is, nothing of it may be claimed."""
 
     name = "halt_refused"
-    pause = 0.25
+    pause = 1.0
 
     def work(self, step: Step) -> bool | None:
         found = step.acts.run(self.name, None, lambda connection, _: find_refused(connection, HALT_SLICE))

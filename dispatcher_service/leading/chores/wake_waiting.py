@@ -18,7 +18,7 @@ class WakeWaiting(Chore):
     does so as well, for what the one before it may have left."""
 
     name = "wake_waiting"
-    pause = 0.25
+    pause = 0.5
 
     def __init__(self, longest_rung: timedelta) -> None:
         """longest_rung: nothing waits for longer."""

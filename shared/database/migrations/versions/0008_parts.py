@@ -2,7 +2,7 @@
 
 What takes long is made before that, outside a transaction, and may be repeated: whoever was stopped in the middle
 begins again, and the table is the one that it was. Where it is empty it is made anew, with its columns in a better
-order.
+order. The processes are to be stopped: what is launched meanwhile by one that was forgotten is in the part as well.
 """
 
 import sqlalchemy as sa
@@ -30,6 +30,8 @@ INDEXES = {
 
 
 def upgrade() -> None:
+    # Of no effect where rows are: what is long has an end of the transaction in it. Where none are, none come.
+    op.execute("lock table messages in share row exclusive mode")
     is_empty = not op.get_bind().scalar(sa.text("select exists (select from messages)"))
     if not is_empty:
         _prepare()

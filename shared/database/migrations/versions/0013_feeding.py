@@ -1,4 +1,9 @@
-"""A job owns nothing: what is on the broker is no state of a message any more."""
+"""A job owns nothing: what is on the broker is no state of a message any more.
+
+In one transaction, which locks the messages for as long as their index is made: the processes are to be stopped, for
+the last time. A dispatcher that was forgotten and writes the state that goes makes the check fail, and with it the
+migration, which has then changed nothing.
+"""
 
 import sqlalchemy as sa
 from alembic import op
