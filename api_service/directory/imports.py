@@ -1,8 +1,8 @@
 """/clients/import/ and /clients/imports/"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from enum import StrEnum
 from functools import partial
-from itertools import chain
 from typing import Any, cast
 
 from flask import Response, current_app, request
@@ -11,6 +11,7 @@ from marshmallow import EXCLUDE, Schema, fields, validate
 
 from api_service.directory import client_lines, progress, refused_lines
 from api_service.directory.client_lines import CSV, NDJSON
+from api_service.directory.files.kinds import SAVE_AS_CSV
 from api_service.directory.files.lines import EMPTIED
 from api_service.directory.importer import Importer
 from api_service.directory.progress import ImportState
@@ -37,7 +38,11 @@ _FILES = {
 }
 _ANY = "application/octet-stream"
 """One of both, by its first character: what programs send that know no other type of a file."""
-_ALIASES = {"application/ndjson": NDJSON, "application/jsonl": NDJSON, "application/csv": CSV}
+_ALIASES = {
+    **dict.fromkeys(("application/ndjson", "application/jsonl"), NDJSON),
+    **dict.fromkeys(("application/csv", "text/comma-separated-values", "text/tab-separated-values"), CSV),
+    "application/vnd.ms-excel": _ANY,  # what browsers on Windows call a CSV file
+}
 _GIVEN = {
     "id": 1,
     "name": "crm-2050-01-31",
@@ -134,6 +139,11 @@ class ImportName(Text):
         super().__init__(validate=validate.Length(1, 64), **kwargs)
 
 
+class Columns(StrEnum):
+    ANY = "any"  # what is no member of a client becomes an attribute
+    STRICT = "strict"  # it is a fault
+
+
 class ImportQuerySchema(Schema):
     class Meta:
         unknown = EXCLUDE
@@ -149,6 +159,16 @@ class ImportQuerySchema(Schema):
         metadata=described(
             "`true`: a rehearsal. The whole file is read, the answer says what an import of it would say, and nothing"
             " is stored."
+        ),
+    )
+    columns = fields.Enum(
+        Columns,
+        by_value=fields.String,
+        load_default=lambda: Columns.ANY,
+        metadata=enumerated(
+            "ImportColumns",
+            "What becomes of a column that is no field of a client: an attribute by its header, or, with `strict`, the"
+            " file is refused.",
         ),
     )
 
@@ -173,11 +193,17 @@ class ImportClients(MethodView):
     def post(self, query: Mapping[str, Any]) -> View:
         """Import a file of clients
 
-        As CSV, whose first line names the columns, or as NDJSON, a JSON object per line; UTF-8. The fields and their
-        rules are those of `POST /clients/`. A line about a phone that another client has changes that client, in the
-        fields that it has; what it leaves out stays, and gets its default where the client is new. In CSV an empty
-        `operator_code` or `timezone` is one that is left out. Of lines about the same phone the last one wins.
-        Attributes join those that are known, and none is taken away; a line that would leave more than 50 is refused.
+        As a table (CSV) whose first line names the columns, in the forms that spreadsheets and people give it, or as
+        NDJSON, a JSON object per line with the fields and rules of `POST /clients/`. A line about a phone that another
+        client has changes that client, in the fields that it has; what it leaves out stays, and gets its default where
+        the client is new. Of lines about the same phone the last one wins. Attributes join those that are known, and
+        none is taken away; a line that would leave more than 50 is refused.
+
+        Of a table the encoding is told by its byte order mark, by `charset=`, or by what is in it, else it is UTF-8;
+        the separator (comma, semicolon, tab, bar) by its first line. Columns are known by English and Russian names,
+        in any case (`phone`, `Телефон`, `тег`); each further one becomes an attribute. Blanks at the ends of a cell are
+        nothing, and so are empty cells, blank rows, and columns without a name. Phones may be spelled as people spell
+        them; one that has lost digits, or has an extension, is refused.
 
         A wrong line is refused and the others are taken. They are taken in batches while the file is still coming, each
         for good, and the answer comes after the last one; `GET /clients/imports/` shows the progress meanwhile, under
@@ -185,13 +211,13 @@ class ImportClients(MethodView):
         """
         content_type = _ALIASES.get(request.mimetype, request.mimetype)
         if content_type not in (*_FILES, _ANY):
-            raise WrongType(f"The content type must be {' or '.join(_FILES)}.")
+            raise WrongType(f"The content type must be {' or '.join(_FILES)}. {SAVE_AS_CSV}")
+        kind, charset = None if content_type == _ANY else content_type, request.mimetype_params.get("charset")
         importer = cast(Importer, current_app.extensions["importer"])
         with importer.place(), watched() as watch:
             pieces = decoded(request, upload.pieces(request), upload.MAX_BYTES)
-            if content_type == _ANY:
-                content_type, pieces = _recognised(pieces)
-            file = client_lines.read(content_type, watch.pieces(pieces) if watch else pieces)
+            watched_pieces = watch.pieces(pieces) if watch else pieces
+            file = client_lines.read(kind, watched_pieces, charset, strict=query["columns"] is Columns.STRICT)
             if query["dry_run"]:
                 return progress.shown(importer.rehearse(query["name"], file), clock.now())
             import_id = importer.begin(query["name"], file, working().actor)
@@ -248,8 +274,3 @@ class RefusedLines(MethodView):
 
 def _as_file(one: Import) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="refused-{one.id}.csv"'}
-
-
-def _recognised(pieces: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
-    first = next(pieces, b"")
-    return NDJSON if first.lstrip().startswith(b"{") else CSV, chain([first] if first else [], pieces)

@@ -85,7 +85,7 @@ def is_phone(cell: str) -> bool:
 
 def _at_length(cell: str) -> str:
     """Raises NotAPhone."""
-    if len(cell) > LONGEST:
+    if len(cell) > LONGEST or (cell.isdigit() and len(cell) < 10):
         raise NotAPhone(SHAPE)
     text = cell if cell.isascii() else cell.translate(_PLAINLY)
     text = text.strip()

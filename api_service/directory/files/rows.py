@@ -51,7 +51,7 @@ class Lines:
         self._end = 0  # of these
         self.number = 1
         """Of the next line."""
-        self.allowance = 2**20
+        self.allowance = 16 * MAX_LINE
         """Characters that may be looked at in vain, where quotes are not closed: else a file of nothing but such quotes
         would take far longer than its length says."""
 
@@ -156,7 +156,7 @@ def record(lines: Lines, separator: str, is_row: IsRow) -> Row | Broken | None:
     if (line := lines.look()) is None:
         return None
     number, line = lines.number, line.rstrip("\r\n")
-    lines.allow(len(line))
+    lines.allow(4 * len(line))
     try:
         cells, count = _cells(lines, line, separator, is_row)
     except _Unreadable as error:
