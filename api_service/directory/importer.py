@@ -7,6 +7,7 @@ that it has changed already.
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import count
@@ -63,14 +64,19 @@ class Importer:
             return one.id
 
     def take(self, import_id: int, file: ClientFile) -> Import:
-        """Takes all lines; the row of the import in the end. No transaction is open while the next line is waited for.
+        """Takes all lines; the row of the import in the end. No transaction waits for the next line.
 
-        Whatever the lines raise, and SQLAlchemyError, ends it: the import is broken then.
+        A batch is stored on a thread of its own, while the next one is read: one works where the other waits for the
+        database. Whatever the lines raise, and SQLAlchemyError, ends it: the import is broken then.
         """
-        kept = 0
+        kept, stored = 0, Future[int]()
+        stored.set_result(0)
         try:
-            for batch in batches(file.lines):
-                kept += self._store(import_id, file, batch, kept)
+            with ThreadPoolExecutor(1, "store") as storing:
+                for batch in batches(file.lines):
+                    kept += stored.result()
+                    stored = storing.submit(self._store, import_id, file, batch, kept)
+                stored.result()
         except BaseException as error:
             with suppress(SQLAlchemyError):  # if it cannot be written, the silence will tell
                 self.end(import_id, _reason(error))

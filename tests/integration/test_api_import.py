@@ -19,6 +19,7 @@ from shared.database.engine import make_engine
 from tests.services.api import Answer, Api
 from tests.services.files import COLUMNS, as_csv, as_ndjson
 from tests.services.superuser import superuser
+from tests.services.waiting import wait_until
 
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 PHONE = ["Must be 11 digits, the first of them 7."]
@@ -308,7 +309,8 @@ def test_what_comes_when_the_import_has_been_ended_is_not_taken(api: Api, monkey
 
     def lines() -> Iterator[Row]:
         for number in range(6):
-            if number == 3:
+            if number == 3:  # the first batch is stored meanwhile
+                wait_until(lambda: stored(api))
                 taking.end(import_id, "Its key is over.")
             yield Row(number, f"7912000000{number}")
 
