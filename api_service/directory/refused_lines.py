@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, exists, select, text
 from sqlalchemy.orm import Session
 
-from api_service.directory.files.lines import Refused
+from api_service.directory.files.lines import TOLD, Refused
 from api_service.web.problems import NotFound
 from api_service.web.work import Work
 from shared.database.models import Import, RefusedLines
@@ -83,7 +83,7 @@ def as_csv(work: Work, one: Import) -> Iterator[str]:
     """
     separator = one.separator or ","
     headers = [column["header"] for column in one.columns]
-    yield "\ufeff" + _written([["line", "reason", "value", *headers]], separator)
+    yield "\ufeff" + _written([[*TOLD, *headers]], separator)
     told = after = 0
     while page := _next(work, one.id, after):
         yield _written([_cells(*line) for line in page.lines], separator)

@@ -77,6 +77,25 @@ def test_every_refused_line_is_there_with_its_reason_its_value_and_its_cells(
     assert (shown["refused"], len(shown["errors"]), shown["errors"][0]["value"]) == (251, 100, "+7 3")
 
 
+def test_a_person_mends_the_file_and_sends_it_again(api: Api) -> None:
+    """The columns that say what was wrong are nothing then."""
+    lines = [f"x7912{number:07};друг;Омск" if number % 2 else f"7912{number:07};;" for number in range(500)]
+    sent = "\r\n".join(["Телефон;Тег;Город", *lines]).encode("cp1251")
+    answer = send(api, sent, content_type="text/csv; charset=windows-1251")
+    assert (answer["created"], answer["refused"]) == (250, 250)
+    file = refused(api, answer["id"])
+    head, *found = rows(file, ";")
+    assert head == ["line", "reason", "value", "Телефон", "Тег", "Город"]
+    assert [row[:1] + row[2:] for row in found] == [
+        [str(number + 2), *lines[number].split(";")[:1], *lines[number].split(";")] for number in range(1, 500, 2)
+    ]
+    again = send(api, file.body.replace(b";x7912", b";7912"))
+    assert (again["created"], again["refused"]) == (250, 0)
+    assert [column["taken_as"] for column in again["columns"]] == [None, None, None, "phone", "tag", "attributes.Город"]
+    [mended] = api.get("/clients/?phone=79120000001")
+    assert (mended["tag"], mended["attributes"]) == ("друг", {"Город": "Омск"})
+
+
 @pytest.mark.parametrize("separator", [";", "\t", ","])
 def test_it_has_the_separator_of_the_file(api: Api, separator: str) -> None:
     import_id = store(api, Refused(2, {"_schema": ["No; no,\tno"]}, "", ("a;b", "c\td")), separator=separator)

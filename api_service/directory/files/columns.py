@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from api_service.directory.files.encodings import UNDECODED
 from api_service.directory.files.faults import NotTable
-from api_service.directory.files.lines import Column
+from api_service.directory.files.lines import TOLD, Column
 from api_service.directory.files.phone_spellings import is_phone
 from api_service.directory.files.rows import MAX_LINE, TOO_LONG, Broken, Cells, Lines, record
 from shared.domain.attributes import name_fault
@@ -100,7 +100,8 @@ def _table(cells: Cells, separator: str, strict: bool) -> Table:
     if len(cells) > MAX:
         raise NotTable({"header": [f"Has {len(cells)} columns, and at most {MAX} are read."]})
     names = [label(cell) for cell in cells]
-    taken = [member(name) or (name and ATTRIBUTE + name) or None for name in names]
+    told = len(TOLD) if tuple(names[: len(TOLD)]) == TOLD else 0
+    taken = [None] * told + [member(name) or (name and ATTRIBUTE + name) or None for name in names[told:]]
     if faults := _faults(names, taken, strict):
         raise NotTable(faults)
     places = {one: place for place, one in enumerate(taken) if one}
@@ -111,7 +112,7 @@ def _table(cells: Cells, separator: str, strict: bool) -> Table:
         phone,
         {one: place for one, place in places.items() if not one.startswith(ATTRIBUTE)},
         {one.removeprefix(ATTRIBUTE): place for one, place in places.items() if one.startswith(ATTRIBUTE)},
-        tuple(place for place, one in enumerate(taken) if one is None and place > 0),
+        tuple(place for place, one in enumerate(taken) if one is None and place >= max(1, told)),
     )
 
 

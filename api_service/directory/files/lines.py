@@ -41,6 +41,9 @@ class Refused(NamedTuple):
 
 Line = Row | Refused
 
+TOLD = ("line", "reason", "value")
+"""Columns that a file of refused lines begins with. Whoever mends it and sends it again means nothing by them."""
+
 
 class Column(NamedTuple):
     """taken_as: `phone`, another member, `attributes.<name>`; None: nothing, it has no name."""
