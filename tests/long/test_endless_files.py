@@ -9,6 +9,7 @@ import psutil
 import pytest
 import requests
 
+from notification_client import ApiClient
 from sandbox.processes import Processes
 from shared import clock
 from tests.unit.test_client_files import ENDLESS
@@ -32,8 +33,11 @@ def worker(database_url: str) -> Iterator[tuple[str, psutil.Process]]:
     with Processes() as processes:
         processes.start("api", "api_service", env | {"API_AUTH": "off", "API_RATE": "0"})
         match = processes.wait_line("api", r'"port": (\d+), "pid": (\d+)')
+        url = f"http://127.0.0.1:{match[1]}"
+        with ApiClient(url) as client:
+            client.wait_until_ready(60)
         [process] = psutil.Process(int(match[2])).children()
-        yield f"http://127.0.0.1:{match[1]}", process
+        yield url, process
 
 
 def peak(process: psutil.Process) -> float:
