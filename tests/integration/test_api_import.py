@@ -20,6 +20,7 @@ from tests.services.api import Answer, Api
 from tests.services.files import COLUMNS, as_csv, as_ndjson
 from tests.services.superuser import superuser
 from tests.services.waiting import wait_until
+from tests.unit.test_client_files import FILES, WHAT_IS_RIGHT
 
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 PHONE = ["Must be 11 digits, the first of them 7."]
@@ -266,6 +267,25 @@ def test_what_programs_call_a_table(api: Api, content_type: str) -> None:
     ):
         assert take(api, data, content_type)["lines"] == 1
         assert stored(api)["79123456789"]["tag"] == "новый"
+
+
+def test_files_of_the_field_are_taken(api: Api) -> None:
+    """What each says is told in `tests/unit/test_client_files.py`."""
+    refused = {"a22_quote_unclosed": 1, "b01_stray_quote_1000": 1, "phone_spellings": 1}
+    for path in sorted(FILES.glob("*.csv")):
+        _empty(api.engine)
+        data = path.read_bytes()
+        rehearsed = send(api, data, query="?dry_run=true").json
+        answer = take(api, data)
+        assert counts(answer) == (
+            len(WHAT_IS_RIGHT[path.stem]) - refused.get(path.stem, 0),
+            0,
+            refused.get(path.stem, 0),
+        )
+        apart = {"id", "started_at", "ended_at"}
+        assert {name: rehearsed[name] for name in rehearsed.keys() - apart} == {
+            name: answer[name] for name in answer.keys() - apart
+        }
 
 
 def test_values_shortened_to_nothing_are_told(api: Api) -> None:

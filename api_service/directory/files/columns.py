@@ -62,12 +62,14 @@ class Table:
 def read(lines: Lines, *, strict: bool = False) -> Table:
     """Takes the lines up to the one that names the columns. strict: no attributes. Raises NotTable."""
     separators = SEPARATORS
+    lines.skip_empty()
     while (line := lines.look()) is not None:
         if found := _SEPARATOR_LINE.fullmatch(line):
             separators = found[1]
         elif len(line) > MAX_LINE or not _BLANK_LINE.fullmatch(line):
             return _table(*_header(lines, line, separators), strict)
         lines.skip()
+        lines.skip_empty()
     raise NotTable({"file": ["Is empty."]})
 
 

@@ -37,6 +37,7 @@ class Broken(NamedTuple):
     reason: str
 
 
+_ENDS = re.compile(r"[\r\n]*+")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 
@@ -73,6 +74,16 @@ class Lines:
         self._at += sum(map(len, self._ahead[:count]))
         del self._ahead[:count]
         self.number += count
+
+    def skip_empty(self) -> None:
+        """Takes empty lines, by the million at no cost."""
+        while self._at < len(self._text) or self._read():
+            end = _ENDS.match(self._text, self._at).end()  # type: ignore[union-attr]  # it matches nothing, too
+            self.number += len(self._text[self._at : end].replace("\r\n", "\n"))
+            self._at = self._end = end
+            self._ahead.clear()
+            if end < len(self._text):
+                return
 
     def plain(self) -> list[str] | None:
         """Takes the lines up to the next one with a quotation mark, without their ends: many at a time, which is much
