@@ -77,7 +77,7 @@ with job as materialized (
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
 -- shared.messages.create._LOCK_LAUNCH
-select id, operator_codes, tags, audience_cursor, ends_at <= now() as over,
+select id, operator_codes, tags, imports, audience_cursor, ends_at <= now() as over,
 coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
 coalesce(part, (select min(number) from parts where closed_at is null)) as part,
 window_from, window_until, now() as now
@@ -100,14 +100,46 @@ span as materialized (
         select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
     ) ids
 )
-, created as (
+,
+created as (
     insert into messages (part, mailing_id, client_id, phone, status, due_at)
     select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
-    coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)], now())
-    end
+    coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
+        now()) end
     from clients where id > :audience_cursor and id <= (select last from span)
     and (cast(:operator_codes as text[]) = '{}' or operator_code = any(cast(:operator_codes as text[])))
     and (cast(:tags as text[]) = '{}' or tag = any(cast(:tags as text[])))
+    order by id
+    returning id
+)
+select number, first_id, last_id, last, looked_at
+from span, (select count(*) as number, min(id) as first_id, max(id) as last_id from created) created;
+
+-- shared.messages.create._CREATE_OF_IMPORTS
+with
+span as materialized (
+    select max(id) as last, count(*) as looked_at from (
+        select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
+    ) ids
+)
+,
+taken as materialized (
+    select array_agg(distinct id) as ids from (
+        select (chunk << 15) | unnest(clients) as id from import_clients
+        where import_id = any(cast(:imports as bigint[])) and chunk between cast(:audience_cursor as bigint) >> 15 and (select last from span) >> 15
+    ) of_chunks
+    where id > cast(:audience_cursor as bigint) and id <= (select last from span)
+)
+,
+created as (
+    insert into messages (part, mailing_id, client_id, phone, status, due_at)
+    select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
+    coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
+        now()) end
+    from clients where id > :audience_cursor and id <= (select last from span)
+    and (cast(:operator_codes as text[]) = '{}' or operator_code = any(cast(:operator_codes as text[])))
+    and (cast(:tags as text[]) = '{}' or tag = any(cast(:tags as text[])))
+    and id = any(cast((select ids from taken) as bigint[]))
     order by id
     returning id
 )

@@ -83,23 +83,34 @@ class ApiClient:
                 yield from pool.map(lambda client: self._create("/clients/", client), some)
 
     def import_clients(
-        self, source: BinaryIO | Iterable[Mapping[str, Any]], *, content_type: str = "text/csv", name: str = ""
+        self,
+        source: BinaryIO | Iterable[Mapping[str, Any]],
+        *,
+        content_type: str = "text/csv",
+        name: str = "",
+        dry_run: bool = False,
     ) -> Json:
         """Adds and changes clients by the million, in one request that is sent as it is read; the import in the end.
 
         source: an open file, whose kind content_type says (also application/x-ndjson), or clients as `create_client`
-        takes them. name: to watch it by, with `imports`. After an error the same may be sent again.
+        takes them. name: to watch it by, with `imports`. dry_run: only says what it would do. After an error the same
+        may be sent again.
         """
         data: BinaryIO | Iterator[bytes]
         if isinstance(source, BinaryIO | io.IOBase):
             data = source
         else:
             data, content_type = _ndjson(source), "application/x-ndjson"
-        headers, params = {"Content-Type": content_type}, {"name": name} if name else {}
+        headers = {"Content-Type": content_type}
+        params = ({"name": name} if name else {}) | ({"dry_run": "true"} if dry_run else {})
         return self._object("POST", "/clients/import/", repeat=(), data=data, headers=headers, params=params)
 
     def client_import(self, import_id: int) -> Json:
         return self._object("GET", f"/clients/imports/{import_id}/")
+
+    def refused_lines(self, import_id: int) -> bytes:
+        """All of an import, as a CSV file for a spreadsheet."""
+        return self._call("GET", f"/clients/imports/{import_id}/refused/").content
 
     def imports(self, name: str | None = None) -> Iterator[Json]:
         """All of them, or those of that name, the newest first."""
@@ -128,6 +139,7 @@ class ApiClient:
         *,
         operator_codes: Iterable[str] = (),
         tags: Iterable[str] = (),
+        imports: Iterable[int] = (),
         send_window: tuple[str, str] | None = None,
         idempotency_key: str | None = None,
         **values: Any,
@@ -138,7 +150,7 @@ class ApiClient:
             "text": text,
             "starts_at": starts_at.isoformat(),
             "ends_at": ends_at.isoformat(),
-            "filter": {"operator_codes": list(operator_codes), "tags": list(tags)},
+            "filter": {"operator_codes": list(operator_codes), "tags": list(tags), "imports": list(imports)},
             "send_window": window,
             **values,
         }

@@ -1,18 +1,21 @@
 """/clients/import/ and /clients/imports/"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from enum import StrEnum
 from functools import partial
-from itertools import chain
 from typing import Any, cast
 
-from flask import current_app, request
+from flask import Response, current_app, request
 from flask.views import MethodView
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from api_service.directory import client_lines, progress
+from api_service.directory import client_lines, progress, refused_lines
 from api_service.directory.client_lines import CSV, NDJSON
-from api_service.directory.importer import LISTED, Importer
+from api_service.directory.files.kinds import SAVE_AS_CSV
+from api_service.directory.files.lines import EMPTIED
+from api_service.directory.importer import Importer
 from api_service.directory.progress import ImportState
+from api_service.directory.refused_lines import LISTED
 from api_service.web import upload
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.coding import decoded
@@ -25,6 +28,7 @@ from api_service.web.problems import NotFound, WrongType
 from api_service.web.schema import answer, described, enumerated
 from api_service.web.watch import ENDED
 from shared import clock
+from shared.database.models import Import
 
 blueprint = Blueprint("Imports", "Clients by the million, from a file.", "/clients")
 
@@ -34,7 +38,11 @@ _FILES = {
 }
 _ANY = "application/octet-stream"
 """One of both, by its first character: what programs send that know no other type of a file."""
-_ALIASES = {"application/ndjson": NDJSON, "application/jsonl": NDJSON, "application/csv": CSV}
+_ALIASES = {
+    **dict.fromkeys(("application/ndjson", "application/jsonl"), NDJSON),
+    **dict.fromkeys(("application/csv", "text/comma-separated-values", "text/tab-separated-values"), CSV),
+    "application/vnd.ms-excel": _ANY,  # what browsers on Windows call a CSV file
+}
 _GIVEN = {
     "id": 1,
     "name": "crm-2050-01-31",
@@ -46,8 +54,17 @@ _GIVEN = {
     "created": 1,
     "updated": 1,
     "refused": 1,
-    "errors": [{"line": 4, "errors": {"phone": ["Must be 11 digits, the first of them 7."]}}],
+    "errors": [{"line": 4, "errors": {"phone": ["Must be 11 digits, the first of them 7."]}, "value": "8926000"}],
+    "normalised": 0,
+    "emptied": 0,
+    "emptied_values": [],
+    "encoding": "utf-8",
+    "separator": ",",
+    "columns": [{"header": name, "taken_as": name} for name in ("phone", "operator_code", "tag", "timezone")],
 }
+_REFUSED = "\ufeffline,reason,value,phone,operator_code,tag,timezone\r\n" + (
+    '4,"phone: Must be 11 digits, the first of them 7.",8926000,8926000,,,\r\n'
+)
 
 View = dict[str, Any]
 
@@ -57,10 +74,24 @@ class LineErrorSchema(Schema):
     errors = fields.Dict(
         metadata=described("What is wrong with it: lists of sentences by field, `_schema` for the line as a whole.")
     )
+    value = fields.String(metadata=described("The first value that is wrong, or the line; its beginning."))
+
+
+class EmptiedValueSchema(Schema):
+    line = fields.Integer(metadata=described("Its number, counted from 1.", example=3))
+    header = fields.String(metadata=described("Of the column.", example="tag"))
+
+
+class ColumnSchema(Schema):
+    header = fields.String(metadata=described("As it stands in the file.", example="Телефон"))
+    taken_as = fields.String(
+        allow_none=True,
+        metadata=described("The field of a client; `attributes.city`: an attribute; null: nothing.", example="phone"),
+    )
 
 
 class ImportSchema(Schema):
-    id = fields.Integer(metadata=described("Given by the service.", example=1))
+    id = fields.Integer(allow_none=True, metadata=described("Given by the service; null: a rehearsal.", example=1))
     name = fields.String(metadata=described("The one it was given in the query, or empty.", example="crm-2050-01-31"))
     state = fields.Enum(
         ImportState,
@@ -86,13 +117,31 @@ class ImportSchema(Schema):
     refused = fields.Integer(metadata=described("Lines that were not valid.", example=1))
     errors = fields.List(
         fields.Nested(LineErrorSchema),
-        metadata=described(f"The first {LISTED} refused lines; `refused` counts all of them."),
+        metadata=described(
+            f"The first {LISTED} refused lines; `refused` counts all of them, and `/clients/imports/{{id}}/refused/`"
+            " has them."
+        ),
+    )
+    normalised = fields.Integer(metadata=described("Lines with a value that was spelled otherwise than it was taken."))
+    emptied = fields.Integer(metadata=described("Values of taken lines of which nothing that can be seen was left."))
+    emptied_values = fields.List(
+        fields.Nested(EmptiedValueSchema), metadata=described(f"Where the first {EMPTIED} of these stand.")
+    )
+    encoding = fields.String(allow_none=True, metadata=described("In which it was read.", example="utf-8"))
+    separator = fields.String(allow_none=True, metadata=described("Of its cells; null: NDJSON.", example=","))
+    columns = fields.List(
+        fields.Nested(ColumnSchema), metadata=described("What each column was taken for; none of NDJSON.")
     )
 
 
 class ImportName(Text):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(validate=validate.Length(1, 64), **kwargs)
+
+
+class Columns(StrEnum):
+    ANY = "any"  # what is no member of a client becomes an attribute
+    STRICT = "strict"  # it is a fault
 
 
 class ImportQuerySchema(Schema):
@@ -102,6 +151,25 @@ class ImportQuerySchema(Schema):
     name = ImportName(
         load_default="",
         metadata=described("Any name for this import, at most 64 characters, to find it by while it runs."),
+    )
+    dry_run = fields.Boolean(
+        truthy={"true"},
+        falsy={"false"},
+        load_default=False,
+        metadata=described(
+            "`true`: a rehearsal. The whole file is read, the answer says what an import of it would say, and nothing"
+            " is stored."
+        ),
+    )
+    columns = fields.Enum(
+        Columns,
+        by_value=fields.String,
+        load_default=lambda: Columns.ANY,
+        metadata=enumerated(
+            "ImportColumns",
+            "What becomes of a column that is no field of a client: an attribute by its header, or, with `strict`, the"
+            " file is refused.",
+        ),
     )
 
 
@@ -125,10 +193,17 @@ class ImportClients(MethodView):
     def post(self, query: Mapping[str, Any]) -> View:
         """Import a file of clients
 
-        As CSV, whose first line names the columns, or as NDJSON, a JSON object per line; UTF-8. The fields and their
-        rules are those of `POST /clients/`. A line about a phone that another client has changes that client, in the
-        fields that it has; what it leaves out stays, and gets its default where the client is new. In CSV an empty
-        `operator_code` or `timezone` is one that is left out. Of lines about the same phone the last one wins.
+        As a table (CSV) whose first line names the columns, in the forms that spreadsheets and people give it, or as
+        NDJSON, a JSON object per line with the fields and rules of `POST /clients/`. A line about a phone that another
+        client has changes that client, in the fields that it has; what it leaves out stays, and gets its default where
+        the client is new. Of lines about the same phone the last one wins. Attributes join those that are known, and
+        none is taken away; a line that would leave more than 50 is refused.
+
+        Of a table the encoding is told by its byte order mark, by `charset=`, or by what is in it, else it is UTF-8;
+        the separator (comma, semicolon, tab, bar) by its first line. Columns are known by English and Russian names,
+        in any case (`phone`, `Телефон`, `тег`); each further one becomes an attribute. Blanks at the ends of a cell are
+        nothing, and so are empty cells, blank rows, and columns without a name. Phones may be spelled as people spell
+        them; one that has lost digits, or has an extension, is refused.
 
         A wrong line is refused and the others are taken. They are taken in batches while the file is still coming, each
         for good, and the answer comes after the last one; `GET /clients/imports/` shows the progress meanwhile, under
@@ -136,18 +211,20 @@ class ImportClients(MethodView):
         """
         content_type = _ALIASES.get(request.mimetype, request.mimetype)
         if content_type not in (*_FILES, _ANY):
-            raise WrongType(f"The content type must be {' or '.join(_FILES)}.")
+            raise WrongType(f"The content type must be {' or '.join(_FILES)}. {SAVE_AS_CSV}")
+        kind, charset = None if content_type == _ANY else content_type, request.mimetype_params.get("charset")
         importer = cast(Importer, current_app.extensions["importer"])
         with importer.place(), watched() as watch:
             pieces = decoded(request, upload.pieces(request), upload.MAX_BYTES)
-            if content_type == _ANY:
-                content_type, pieces = _recognised(pieces)
-            lines = client_lines.read(content_type, watch.pieces(pieces) if watch else pieces)
-            import_id = importer.begin(query["name"], working().actor)
+            watched_pieces = watch.pieces(pieces) if watch else pieces
+            file = client_lines.read(kind, watched_pieces, charset, strict=query["columns"] is Columns.STRICT)
+            if query["dry_run"]:
+                return progress.shown(importer.rehearse(query["name"], file), clock.now())
+            import_id = importer.begin(query["name"], file, working().actor)
             about(import_id=import_id)
             if watch:
                 watch.when_over = partial(importer.end, import_id, ENDED)
-            return progress.shown(importer.take(import_id, lines), clock.now())
+            return progress.shown(importer.take(import_id, file), clock.now())
 
 
 @blueprint.route("/imports/")
@@ -176,6 +253,24 @@ class OneImport(MethodView):
             return progress.shown(progress.found(session, import_id), clock.now())
 
 
-def _recognised(pieces: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
-    first = next(pieces, b"")
-    return NDJSON if first.lstrip().startswith(b"{") else CSV, chain([first] if first else [], pieces)
+@blueprint.route("/imports/<id:import_id>/refused/", parameters=[path_id("import_id", "The id of the import.")])
+class RefusedLines(MethodView):
+    @blueprint.operation(
+        "getRefusedLines", answer={"type": "string"}, gives=_REFUSED, content_type=CSV, fails=[NotFound]
+    )
+    def get(self, import_id: int) -> Response:
+        """Look up refused lines
+
+        All of an import, as a CSV file for a spreadsheet: the number of each line, the reason, the value at fault, and
+        its cells as they stood in the file, whose separator it has. A cell that would be a formula begins with an
+        apostrophe. They are kept for 7 days, and of one import up to 24 MiB.
+        """
+        work = working()
+        with work.read() as session:
+            one = progress.found(session, import_id)
+            refused_lines.check_kept(session, one)
+        return Response(refused_lines.as_csv(work, one), content_type=f"{CSV}; charset=utf-8", headers=_as_file(one))
+
+
+def _as_file(one: Import) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="refused-{one.id}.csv"'}

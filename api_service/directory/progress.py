@@ -17,6 +17,8 @@ _SELDOM = 60.0  # seconds between two looks for imports that are silent
 VANISHED = "The process that read it is gone."
 SILENT = timedelta(minutes=2)
 """Without a sign of life for so long an import is broken: longer than the slowest client that is not given up."""
+_HIDDEN = ("heard_at", "failure", "by", "request_id")
+_SHOWN = [column.key for column in Import.__table__.columns if column.key not in _HIDDEN]
 
 
 class ImportState(StrEnum):
@@ -33,10 +35,9 @@ def state(one: Import, now: datetime) -> ImportState:
 
 def shown(one: Import, now: datetime) -> dict[str, Any]:
     """As `imports.ImportSchema` wants it."""
-    names = ("id", "name", "started_at", "ended_at", "lines", "created", "updated", "refused", "errors")
     found = state(one, now)
     vanished = VANISHED if found is ImportState.BROKEN else None
-    return {**{name: getattr(one, name) for name in names}, "state": found, "failure": one.failure or vanished}
+    return {**{name: getattr(one, name) for name in _SHOWN}, "state": found, "failure": one.failure or vanished}
 
 
 def end(session: Session, one: Import, failure: str | None) -> None:

@@ -4,11 +4,13 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
-from api_service.web.fields import OperatorCode, Phone, Text, Zone, operator_code
+from api_service.directory.attributes import Attributes
+from api_service.web.fields import Label, OperatorCode, Phone, Text, Zone, operator_code
 from api_service.web.page import PageSchema
 from api_service.web.parts import parts
 from api_service.web.reference import Reference
 from api_service.web.schema import ThingSchema, described
+from shared.domain.attributes import MAX, MAX_NAME, MAX_VALUE
 
 
 class ClientSchema(ThingSchema):
@@ -24,10 +26,12 @@ class ClientSchema(ThingSchema):
             example="912",
         )
     )
-    tag = Text(
+    tag = Label(
         load_default=lambda: "",
         validate=validate.Length(max=64),
-        metadata=described("Any label, at most 64 characters; empty where it is left out.", example="vip"),
+        metadata=described(
+            "Any label, at most 64 characters, without blanks at its ends; empty where it is left out.", example="vip"
+        ),
     )
     timezone = Zone(
         load_default=lambda: parts().default_timezone,
@@ -36,7 +40,14 @@ class ClientSchema(ThingSchema):
             example="Europe/Moscow",
         ),
     )
-
+    attributes = Attributes(
+        load_default=dict,
+        metadata=described(
+            f"What else is known of them, at most {MAX} strings, numbers and booleans by name. Names have at most"
+            f" {MAX_NAME} characters and strings {MAX_VALUE}; both are kept as tags are. Given whole.",
+            example={"city": "Omsk", "visits": 3, "is_member": True},
+        ),
+    )
     reference = Reference()
     revision = fields.Integer(
         dump_only=True,
@@ -52,7 +63,7 @@ class ClientSchema(ThingSchema):
 
 class ClientsQuerySchema(PageSchema):
     phone = Phone(metadata=described("Only the client who has it."))
-    tag = Text(validate=validate.Length(max=64), metadata=described("Only clients with this tag; empty: without one."))
+    tag = Label(validate=validate.Length(max=64), metadata=described("Only clients with this tag; empty: without one."))
     operator_code = OperatorCode(metadata=described("Only clients with this code."))
     timezone = Zone(metadata=described("Only clients of this zone."))
     reference = Text(validate=validate.Length(1, 64), metadata=described("Only the client whom you call so."))

@@ -1,5 +1,6 @@
 """The directory of clients, in the database."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from api_service.web.problems import NotFound
 from api_service.web.reference import unique
 from shared.audit import NOTE, Actor
 from shared.database.models import Client
+from shared.domain.attributes import are_same
 
 
 def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: str) -> Listing[Client]:
@@ -33,7 +35,8 @@ def create(connection: Connection, values: Mapping[str, Any], actor: Actor) -> d
     """What `ClientSchema` wants. Raises Taken."""
     with unique("client", "phone", "reference"):
         who = {"owner": actor.owner, "by": actor.by, "request_id": actor.request_id}
-        client_id = connection.execute(_CREATE, {**values, **who}).scalar_one()
+        attributes = json.dumps(values["attributes"])
+        client_id = connection.execute(_CREATE, {**values, **who, "attributes": attributes}).scalar_one()
     return {"id": client_id, "revision": 1, **values}
 
 
@@ -42,7 +45,7 @@ def change(session: Session, client: Client, values: Mapping[str, Any], owner: s
 
     owner: of the reference.
     """
-    changed = {name for name, value in values.items() if getattr(client, name) != value}
+    changed = {name for name, value in values.items() if not _is(getattr(client, name), value)}
     if not changed:
         return changed
     if "reference" in changed:
@@ -55,10 +58,15 @@ def change(session: Session, client: Client, values: Mapping[str, Any], owner: s
     return changed
 
 
+def _is(present: Any, value: Any) -> bool:
+    return are_same(present, value) if isinstance(present, dict) else present == value
+
+
 _CREATE = text(f"""
     with made as (
-        insert into clients (phone, operator_code, tag, timezone, reference, reference_owner)
-        values (:phone, :operator_code, :tag, :timezone, :reference, :owner) returning id
+        insert into clients (phone, operator_code, tag, timezone, attributes, reference, reference_owner) values
+            (:phone, :operator_code, :tag, :timezone, cast(:attributes as jsonb), :reference, :owner)
+        returning id
     ), {NOTE.format(action="create", thing="client", rows="made")}
     select id from made
 """)

@@ -4,9 +4,9 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
-from api_service.web.fields import Moment, OperatorCode, Text, TimeOfDay, Whole
+from api_service.web.fields import Label, Moment, OperatorCode, Text, TimeOfDay, Whole
 from api_service.web.figures import FiguresSchema
-from api_service.web.page import PageSchema
+from api_service.web.page import MAX_ID, PageSchema
 from api_service.web.reference import Reference
 from api_service.web.schema import BodySchema, ThingSchema, described, enumerated, settable
 from shared.domain.filter import Filter
@@ -16,10 +16,12 @@ from shared.domain.text import shows_something
 from shared.domain.window import Window
 
 MAX_FILTER = 1000
+MAX_IMPORTS = 100
+"""The launch reads all that these took of a part of the directory at a time."""
 
 
 class FilterSchema(BodySchema):
-    """Clients that match both lists; an empty one matches everybody."""
+    """Clients that match every list; an empty one matches everybody."""
 
     operator_codes = fields.List(
         OperatorCode(),
@@ -28,11 +30,21 @@ class FilterSchema(BodySchema):
         metadata=described("Clients with one of these operator codes.", example=["912", "926"]),
     )
     tags = fields.List(
-        Text(validate=validate.Length(max=64)),
+        Label(validate=validate.Length(max=64)),
         load_default=list,
         validate=validate.Length(max=MAX_FILTER),
         metadata=described(
             "Clients with one of these tags; the empty string is that of clients without.", example=["vip"]
+        ),
+    )
+    imports = fields.List(
+        fields.Integer(strict=True, validate=validate.Range(1, MAX_ID)),
+        load_default=list,
+        validate=validate.Length(max=MAX_IMPORTS),
+        metadata=described(
+            "Clients whom one of these imports took, by their ids: all whose lines were not refused, whether or not"
+            " those changed anything. An import is kept as long as a mailing that has not started names it.",
+            example=[],
         ),
     )
 

@@ -14,8 +14,10 @@ from api_service.web.figures import counts
 from api_service.web.page import After, Listing, Part, cut
 from api_service.web.problems import Frozen, Invalid, NotFound, TooLate
 from api_service.web.reference import unique
-from shared.database.models import Mailing
+from shared.database.models import Import, Mailing
+from shared.domain.filter import Filter
 from shared.domain.mailing import ENDED, MailingState, mailing_state, paused_because
+from shared.domain.retention import IMPORTS_DAYS
 from shared.ledger.figures import Figures, count_mailings, read_figures
 
 _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
@@ -70,6 +72,7 @@ def find(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
 def create(session: Session, values: Mapping[str, Any], owner: str, now: datetime) -> Mailing:
     """owner: of the reference. Raises Invalid, Taken."""
     _check_times(values["starts_at"], values["ends_at"], values, now)
+    _hold_imports(session, values["filter"])
     mailing = Mailing(**values, reference_owner=owner)
     with unique("mailing", "reference"):
         session.add(mailing)
@@ -89,6 +92,8 @@ def change(session: Session, mailing: Mailing, values: Mapping[str, Any], owner:
         raise Frozen(f"The mailing is {state}.", {name: [f"{why} {state}: {advice}"] for name in sorted(frozen)})
     times = {"starts_at": mailing.starts_at, "ends_at": mailing.ends_at, **values}
     _check_times(times["starts_at"], times["ends_at"], values, now)
+    if "filter" in changed:
+        _hold_imports(session, values["filter"])
     mailing.window_changed |= "send_window" in changed and rules.is_launched(mailing, now)
     if "reference" in changed:
         mailing.reference_owner = owner
@@ -125,3 +130,14 @@ def figures(session: Session, mailings: Sequence[Mailing]) -> dict[int, Figures]
 def _check_times(starts_at: datetime, ends_at: datetime, given: Mapping[str, Any], now: datetime) -> None:
     if faults := rules.faults(starts_at, ends_at, given.keys(), now):
         raise Invalid(faults)
+
+
+def _hold_imports(session: Session, wanted: Filter) -> None:
+    """Those of a filter stay until the end of the transaction, and then because it names them. Raises Invalid."""
+    if not wanted.imports:
+        return
+    held = select(Import.id).where(Import.id.in_(wanted.imports)).order_by(Import.id)
+    there = session.scalars(held.with_for_update(read=True, key_share=True)).all()
+    if gone := [one for one in wanted.imports if one not in there]:
+        sentences = [f"There is no import {one}; they are kept for {IMPORTS_DAYS} days." for one in gone]
+        raise Invalid({"filter": {"imports": sentences}})

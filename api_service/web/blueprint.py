@@ -104,7 +104,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         files: Mapping[str, str] | None = None,
         query: SchemaLike | None = None,
         status: int = 200,
-        answer: SchemaLike | None = None,
+        answer: SchemaLike | Mapping[str, str] | None = None,
         gives: object = None,
         content_type: str | None = None,
         fails: Iterable[type[Problem]] = (),

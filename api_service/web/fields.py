@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from shared.domain import timezones
+from shared.domain.text import label
 
 YEARS = range(2000, 2101)
 
@@ -34,6 +35,13 @@ class Text(fields.String):
         if "\0" in value or (not value.isascii() and _SURROGATE.search(value)):
             raise self.make_error("characters")
         return value
+
+
+class Label(Text):
+    """A word by which things are told apart, as it is kept: trimmed, in the Unicode form NFC."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return label(super()._deserialize(value, *args, **kwargs))
 
 
 class Shaped(Text):

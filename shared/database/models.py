@@ -4,6 +4,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     CheckConstraint,
     Enum,
@@ -21,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column
 
+from shared.domain.attributes import are_same
 from shared.domain.filter import Filter
 from shared.domain.message import OPEN_STATES, MessageState
 from shared.domain.priority import Priority
@@ -31,6 +33,13 @@ from shared.domain.window import Window
 Timestamp = TIMESTAMP(timezone=True)
 State = Enum(MessageState, name="message_state", values_callable=lambda states: [state.value for state in states])
 MailingPriority = Enum(Priority, name="mailing_priority", values_callable=lambda names: [name.value for name in names])
+
+
+class Attributes(JSONB):
+    """Of a client. To Python 1 is true; here it is not."""
+
+    def compare_values(self, x: Any, y: Any) -> bool:
+        return are_same(x, y)
 
 
 class Base(DeclarativeBase):
@@ -71,6 +80,8 @@ class Client(Base):
     operator_code: Mapped[str] = mapped_column(String(3))
     tag: Mapped[str] = mapped_column(String(64), server_default="")
     timezone: Mapped[str] = mapped_column(String(64))
+    # What else is known of them: strings, numbers and booleans by name.
+    attributes: Mapped[dict[str, str | float | bool]] = mapped_column(Attributes, server_default="{}")
     # Counts the changes of what users can set.
     revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
     reference: Mapped[str | None] = mapped_column(String(64))  # their own name for it; no two of an owner share one
@@ -98,6 +109,39 @@ class Import(Base):
     updated: Mapped[int] = mapped_column(BigInteger, server_default="0")
     refused: Mapped[int] = mapped_column(BigInteger, server_default="0")
     errors: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")  # of the first refused lines
+    normalised: Mapped[int] = mapped_column(BigInteger, server_default="0")  # lines taken otherwise than spelled
+    emptied: Mapped[int] = mapped_column(BigInteger, server_default="0")  # values of which nothing was left
+    emptied_values: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")  # where the first ones are
+    # How it was read. None: by a version that did not say so.
+    encoding: Mapped[str | None] = mapped_column(String(32))
+    separator: Mapped[str | None] = mapped_column(String(1))  # of its cells; None also of NDJSON
+    columns: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")  # and what each was taken for
+
+
+class ImportClients(Base):
+    """Clients of a chunk of ids whom a batch of an import took, as `shared.audience.imports` keeps them.
+
+    No foreign key: what belongs to an import that is gone is nobody's, and goes slice by slice.
+    """
+
+    __tablename__ = "import_clients"
+
+    import_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    chunk: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)  # a batch each
+    clients: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger))
+
+
+class RefusedLines(Base):
+    """Lines that a batch of an import refused, as they stood in the file; kept for some days."""
+
+    __tablename__ = "refused_lines"
+    __table_args__ = (Index("refused_lines_import_id_id_idx", "import_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    import_id: Mapped[int] = mapped_column(BigInteger)
+    made_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    lines: Mapped[list[list[Any]]] = mapped_column(JSON)  # of each number, errors, value, cells; in their order
 
 
 class Mailing(Base):
@@ -173,9 +217,10 @@ class Mailing(Base):
     ends_at: Mapped[datetime] = mapped_column(Timestamp)
     operator_codes: Mapped[list[str]] = mapped_column(ARRAY(String(3)), server_default="{}")
     tags: Mapped[list[str]] = mapped_column(ARRAY(String(64)), server_default="{}")
+    imports: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
     window_from: Mapped[time | None]
     window_until: Mapped[time | None]
-    filter: Mapped[Filter] = composite(Filter, "operator_codes", "tags")
+    filter: Mapped[Filter] = composite(Filter, "operator_codes", "tags", "imports")
     send_window: Mapped[Window | None] = composite(
         Window, "window_from", "window_until", return_none_on=lambda *times: None in times
     )

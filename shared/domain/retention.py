@@ -18,6 +18,10 @@ PART_MESSAGES = 10_000_000
 PART_LASTS = timedelta(days=1)
 """What a part takes: whichever comes first closes it, and launches go on in the next one."""
 
+IMPORTS_DAYS = 90
+REFUSED_LINES_DAYS = 7
+"""How long imports are kept after their end, and lines as they stood in the file: there is somebody's phone in them."""
+
 
 class Goes(StrEnum):
     NOTHING = "nothing"

@@ -12,3 +12,17 @@ _SHOWN = frozenset("LNPS")  # letters, numbers, punctuation, symbols; not marks,
 def shows_something(text: str) -> bool:
     """Whether there is anything to see but blanks, breaks and invisible marks."""
     return any(unicodedata.category(sign)[0] in _SHOWN and sign not in _BLANK for sign in text)
+
+
+_EDGES = "".join(map(chr, (
+    *range(0x09, 0x0E), *range(0x1C, 0x21), 0x85, 0xA0, 0xAD, 0x1680, 0x180E, *range(0x2000, 0x2010),
+    *range(0x2028, 0x2030), *range(0x205F, 0x2065), *range(0x2066, 0x206A), 0x3000, 0xFEFF,
+)))  # fmt: skip
+"""Blanks, breaks, and marks that nobody sees."""
+
+
+def label(text: str) -> str:
+    """A tag, a name or a value as it is kept and looked for: what looks the same is the same. Without blanks and
+    invisible marks at its ends, in the Unicode form NFC; case as given."""
+    text = text.strip(_EDGES)
+    return text if text.isascii() else unicodedata.normalize("NFC", text)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from shared.audience.imports import TAKEN
 from shared.domain.message import MessageState
 from shared.ledger.entries import Entries
 from shared.messages.fragments import AnyRow, openings_of
@@ -37,7 +38,8 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     state = MessageState.EXPIRED if mailing.over else MessageState.PENDING
     zones, openings = _openings(connection, mailing, span)
     created = {"state": state, "span": span, "zones": zones, "openings": openings}
-    row = connection.execute(_CREATE, {**mailing._mapping, **created}).one()
+    create = _CREATE_OF_IMPORTS if mailing.imports else _CREATE
+    row = connection.execute(create, {**mailing._mapping, **created}).one()
     complete = row.looked_at < span
     cursor = mailing.audience_limit if complete else row.last
     moved = {"cursor": cursor, "count": row.number, "complete": complete}
@@ -59,7 +61,7 @@ def _openings(connection: Connection, mailing: AnyRow, span: int) -> tuple[list[
 
 
 _LOCK_LAUNCH = text("""
-    select id, operator_codes, tags, audience_cursor, ends_at <= now() as over,
+    select id, operator_codes, tags, imports, audience_cursor, ends_at <= now() as over,
            coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
            coalesce(part, (select min(number) from parts where closed_at is null)) as part,
            window_from, window_until, now() as now
@@ -80,21 +82,37 @@ _OF_SPAN = "clients where id > :audience_cursor and id <= (select last from span
 
 _ZONES = text(f"with {_SPAN} select distinct timezone from {_OF_SPAN}")
 
-# array_position: of the few zones in which the window is closed. Where there are none it costs nothing.
-_CREATE = text(f"""
-    with {_SPAN}, created as (
-        insert into messages (part, mailing_id, client_id, phone, status, due_at)
-        select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
-            coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)], now())
-            end
-        from {_OF_SPAN}
-          and (cast(:operator_codes as text[]) = '{{}}' or operator_code = any(cast(:operator_codes as text[])))
-          and (cast(:tags as text[]) = '{{}}' or tag = any(cast(:tags as text[])))
-        order by id
-        returning id
-    )
-    select number, first_id, last_id, last, looked_at
-    from span, (select count(*) as number, min(id) as first_id, max(id) as last_id from created) created
+
+def _created(more: str = "") -> str:
+    """more: a further condition on clients.
+
+    array_position: of the few zones in which the window is closed. Where there are none it costs nothing.
+    """
+    return f"""
+        created as (
+            insert into messages (part, mailing_id, client_id, phone, status, due_at)
+            select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
+                coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
+                         now()) end
+            from {_OF_SPAN}
+              and (cast(:operator_codes as text[]) = '{{}}' or operator_code = any(cast(:operator_codes as text[])))
+              and (cast(:tags as text[]) = '{{}}' or tag = any(cast(:tags as text[])))
+              {more}
+            order by id
+            returning id
+        )
+        select number, first_id, last_id, last, looked_at
+        from span, (select count(*) as number, min(id) as first_id, max(id) as last_id from created) created
+    """
+
+
+_CREATE = text(f"with {_SPAN}, {_created()}")
+
+# Ids are kept in chunks, and a slice may begin or end in the middle of one: it reads what is beyond, too.
+_CREATE_OF_IMPORTS = text(f"""
+    with {_SPAN},
+    {TAKEN.format(after="cast(:audience_cursor as bigint)", last="(select last from span)")},
+    {_created("and id = any(cast((select ids from taken) as bigint[]))")}
 """)
 
 _MOVE_CURSOR = text("""

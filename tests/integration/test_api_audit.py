@@ -55,7 +55,7 @@ def test_a_mailing_leaves_the_values_before_and_after(api: Api) -> None:
     created, changed, *rest = lines(api)
     assert (created["action"], created["before"], created["after"]["text"]) == ("create", None, "Hello")
     assert changed["members"] == ["ends_at", "filter"]
-    assert changed["after"] == {"ends_at": until, "filter": {"operator_codes": [], "tags": ["vip"]}}
+    assert changed["after"] == {"ends_at": until, "filter": {"operator_codes": [], "tags": ["vip"], "imports": []}}
     assert changed["before"] == {name: created["after"][name] for name in changed["members"]}
     assert [one["action"] for one in rest] == ["pause", "resume", "cancel", "delete"]
     assert "crm-7" not in json.dumps(lines(api))

@@ -10,7 +10,13 @@ from tests.services.api import Answer, Api, running
 
 pytest_plugins = ("tests.services.api_fixture",)
 
-ANNA = {"phone": "79123456789", "operator_code": "926", "tag": "vip", "timezone": "Europe/Moscow"}
+ANNA: dict[str, Any] = {
+    "phone": "79123456789",
+    "operator_code": "926",
+    "tag": "vip",
+    "timezone": "Europe/Moscow",
+    "attributes": {"city": "Омск", "visits": 3, "rating": 4.5, "is_member": True},
+}
 
 
 def test_a_client_is_stored_as_it_was_sent(api: Api) -> None:
@@ -29,6 +35,7 @@ def test_what_is_left_out_gets_its_default(engine: Any) -> None:
         "operator_code": "912",
         "tag": "",
         "timezone": "Asia/Omsk",
+        "attributes": {},
         "reference": None,
         "revision": 1,
     }
@@ -44,6 +51,7 @@ def test_put_replaces_everything(api: Api) -> None:
         "operator_code": "926",
         "tag": "",
         "timezone": "UTC",
+        "attributes": {},
         "reference": None,
         "revision": 2,
     }

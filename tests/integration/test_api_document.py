@@ -18,6 +18,7 @@ EXPECTED = {
     "/clients/import/": {"post"},
     "/clients/imports/": {"get"},
     "/clients/imports/{import_id}/": {"get"},
+    "/clients/imports/{import_id}/refused/": {"get"},
     "/clients/{client_id}/": {"get", "put", "patch", "delete"},
     "/mailings/": {"get", "post"},
     "/mailings/{mailing_id}/": {"get", "put", "patch", "delete"},

@@ -5,7 +5,10 @@ from sqlalchemy import Engine
 
 from tests.services.api import Api, mailing
 
-THINGS = [("/clients/", {"phone": "79123456789", "tag": "vip"}), ("/mailings/", mailing(filter={"tags": ["vip"]}))]
+THINGS = [
+    ("/clients/", {"phone": "79123456789", "tag": "vip", "attributes": {"city": "Омск", "one": 1.0}}),
+    ("/mailings/", mailing(filter={"tags": ["vip"]})),
+]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 import requests
 from sqlalchemy import Engine, text
 
-from api_service.directory import importer
+from api_service.directory import batch, importer
 from api_service.directory.progress import Silence
 from api_service.web import upload
 from notification_client import ApiClient
@@ -52,7 +52,7 @@ def server(books_url: str) -> Iterator[Server]:
 @pytest.fixture
 def client(server: Server, books_engine: Engine) -> Iterator[ApiClient]:
     with superuser(books_engine) as connection:
-        connection.execute(text("truncate clients, imports restart identity"))
+        connection.execute(text("truncate clients, imports, import_clients, refused_lines restart identity"))
     with ApiClient(server.url) as client:
         client.wait_until_ready(20)
         yield client
@@ -72,6 +72,13 @@ def stored(engine: Engine) -> int:
         return int(connection.scalar(text("select count(*) from clients")) or 0)
 
 
+def taken(engine: Engine, import_id: int) -> int:
+    """How many clients it is known to have taken."""
+    with engine.connect() as connection:
+        of_import = text("select sum(cardinality(clients)) from import_clients where import_id = :id")
+        return int(connection.scalar(of_import, {"id": import_id}) or 0)
+
+
 def test_its_progress_shows_while_it_runs_and_it_holds_no_connection(client: ApiClient, books_engine: Engine) -> None:
     seen: list[dict[str, Any]] = []
 
@@ -82,7 +89,7 @@ def test_its_progress_shows_while_it_runs_and_it_holds_no_connection(client: Api
     def clients() -> Iterator[dict[str, str]]:
         for number in range(30_000):
             if number == 21_000:
-                seen.append(running(client, "slow", importer.BATCH))
+                seen.append(running(client, "slow", batch.LINES))
                 wait_until(holds_none)  # it has written what it got, and waits for the rest
             yield {"phone": f"7900{number:07}", "tag": "vip"}
 
@@ -90,7 +97,7 @@ def test_its_progress_shows_while_it_runs_and_it_holds_no_connection(client: Api
     [progress] = seen
     assert progress["state"] == "running"
     assert progress["ended_at"] is None
-    assert importer.BATCH <= progress["lines"] == progress["created"] < 30_000
+    assert batch.LINES <= progress["lines"] == progress["created"] < 30_000
     assert (answer["state"], answer["created"]) == ("finished", 30_000)
     assert client.client_import(progress["id"]) == answer
     assert [one["id"] for one in client.imports()] == [answer["id"]]
@@ -136,10 +143,12 @@ def test_memory_does_not_grow_with_the_file(client: ApiClient, server: Server) -
 
 
 def test_a_worker_that_is_killed_leaves_whole_batches(client: ApiClient, server: Server, books_engine: Engine) -> None:
-    """And the same file completes it. Somebody else gives the audit its line, once."""
+    """With whom each took and what it refused; and the same file completes it. Somebody else gives the audit its line,
+    once."""
+    wrong = b"8\n" * 3_000
 
     def file() -> Iterator[bytes]:
-        yield HEAD + phones(0, 25_000)
+        yield HEAD + phones(0, 5_000) + wrong + phones(5_000, 25_000)
         running(client, "killed", 10_000)
         victim = server.worker
         victim.kill()
@@ -151,7 +160,9 @@ def test_a_worker_that_is_killed_leaves_whole_batches(client: ApiClient, server:
         requests.post(f"{server.url}/clients/import/?name=killed", data=file(), headers=headers, timeout=30)
     client.wait_until_ready(20)
     left = client.client_import(1)
-    assert 10_000 <= left["lines"] == left["created"] == stored(books_engine) < 40_000
+    assert 10_000 <= left["lines"] == left["created"] + left["refused"] < 43_000
+    assert left["created"] == stored(books_engine) == taken(books_engine, 1)
+    assert left["refused"] == 3_000 == len(client.refused_lines(1).splitlines()) - 1
     with books_engine.begin() as connection:
         connection.execute(text("update imports set heard_at = now() - interval '3 min'"))
     for _ in range(2):
@@ -161,10 +172,10 @@ def test_a_worker_that_is_killed_leaves_whole_batches(client: ApiClient, server:
     assert (line["by"], line["thing"]) == ("anybody", "clients")
     assert line["after"]["created"] == left["created"]
     assert line["after"]["failure"] == client.client_import(1)["failure"] == "The process that read it is gone."
-    whole = iter([HEAD + phones(0, 25_000), phones(25_000, 40_000)])
+    whole = iter([HEAD + phones(0, 25_000), wrong, phones(25_000, 40_000)])
     again = requests.post(f"{server.url}/clients/import/", data=whole, headers=CSV, timeout=60).json()
-    assert (again["created"], again["updated"]) == (40_000 - left["lines"], left["lines"])
-    assert stored(books_engine) == 40_000
+    assert (again["created"], again["updated"]) == (40_000 - left["created"], left["created"])
+    assert stored(books_engine) == 40_000 == taken(books_engine, again["id"])
 
 
 def test_imports_never_take_all_threads(client: ApiClient, server: Server) -> None:

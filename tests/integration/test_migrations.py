@@ -1,5 +1,7 @@
 """The schema that the migrations make is the one that the models describe."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -87,6 +89,38 @@ _BEFORE = """
     insert into mailing_counters (mailing_id, slot, pending, sent) values
         (1, 0, 1, 0), (1, 7, 0, 0), (2, 0, 1, 0), (3, 1, 0, 1), (3, 2, 0, 2), (4, 3, 0, 1), (5, 0, 0, 1), (6, 0, 0, 1)
 """
+
+
+def test_a_column_of_clients_waits_for_those_who_read_them_and_nobody_waits_for_it(
+    database_url: str, engine: Engine
+) -> None:
+    with engine.connect() as connection:
+        connection.execute(text("set role none"))
+        connection.execute(
+            text("insert into clients (phone, operator_code, timezone) values (79120000001, '912', 'UTC')")
+        )
+        _migrate(connection, "down", "0020")
+        connection.commit()
+        file = connection.scalar(text("select relfilenode from pg_class where relname = 'clients'"))
+    reader = engine.connect()
+    reader.execute(text("select from clients"))  # and leaves its transaction open
+    with ThreadPoolExecutor(1) as pool:
+        upgrading = pool.submit(upgrade, database_url)
+        with engine.connect() as connection:
+            while not connection.scalar(text(_WAITS)):
+                assert not upgrading.done()
+            connection.execute(text("set statement_timeout = '5s'"))
+            connection.execute(text("update clients set tag = 'vip'"))
+            connection.commit()
+        assert not upgrading.done()
+        reader.close()
+        upgrading.result(60)
+    with engine.connect() as connection:
+        assert connection.execute(text("select tag, attributes from clients")).one() == ("vip", {})
+        assert connection.scalar(text("select relfilenode from pg_class where relname = 'clients'")) == file
+
+
+_WAITS = "select exists (select from pg_locks where not granted and relation = cast('clients' as regclass))"
 
 
 def _migrate(connection: Connection, direction: str, revision: str) -> None:

@@ -123,6 +123,7 @@ VALUES: dict[str, Any] = {
     "mosts": f"{{{SOME}}}",
     "operator_codes": "{}",
     "tags": "{}",
+    "imports": "{}",
     "audience_cursor": 0,
     "audience_limit": 10_000,
     "span": SOME,

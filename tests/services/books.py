@@ -25,6 +25,9 @@ from tests.services.superuser import superuser
 
 TABLES = (
     "clients",
+    "imports",
+    "import_clients",
+    "refused_lines",
     "mailings",
     "messages",
     "attempts",
@@ -90,15 +93,17 @@ class Books:
         window: tuple[str, str] | None = None,
         operator_codes: Sequence[str] = (),
         tags: Sequence[str] = (),
+        imports: Sequence[int] = (),
     ) -> int:
         """A mailing that starts and ends so long from now."""
         window_from, window_until = window or (None, None)
         rows = self.run(
-            """insert into mailings (text, starts_at, ends_at, window_from, window_until, operator_codes, tags)
-               values ('Hello', now() + :starts, now() + :ends, :window_from, :window_until, :operator_codes, :tags)
+            """insert into mailings
+               (text, starts_at, ends_at, window_from, window_until, operator_codes, tags, imports) values
+               ('Hello', now() + :starts, now() + :ends, :window_from, :window_until, :operator_codes, :tags, :imports)
                returning id""",
             starts=starts, ends=ends, window_from=window_from, window_until=window_until,
-            operator_codes=list(operator_codes), tags=list(tags),
+            operator_codes=list(operator_codes), tags=list(tags), imports=list(imports),
         )  # fmt: skip
         self.move(lambda _, entries: entries.shown(1))
         return int(rows[0].id)

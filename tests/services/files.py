@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 COLUMNS = ("phone", "operator_code", "tag", "timezone")
@@ -22,3 +22,12 @@ def as_csv(clients: Iterable[Client], columns: Sequence[str] = COLUMNS, end: str
 
 def as_ndjson(values: Iterable[Any]) -> bytes:
     return "".join(f"{json.dumps(value, ensure_ascii=False)}\n" for value in values).encode()
+
+
+def in_pieces(data: bytes, places: Iterable[int]) -> Iterator[bytes]:
+    """Cut at these places."""
+    before = 0
+    for place in [*sorted(places), len(data)]:
+        if place > before:
+            yield data[before:place]
+            before = place

@@ -21,7 +21,17 @@ FROZEN = {"text", "starts_at", "filter"}
 
 def mailing(**facts: Any) -> Mailing:
     times = {"starts_at": NOW - HOUR, "ends_at": NOW + HOUR}
-    return Mailing(**{"text": "Hello", "operator_codes": [], "tags": [], "priority": Priority.NORMAL, **times, **facts})
+    return Mailing(
+        **{
+            "text": "Hello",
+            "operator_codes": [],
+            "tags": [],
+            "imports": [],
+            "priority": Priority.NORMAL,
+            **times,
+            **facts,
+        }
+    )
 
 
 SCHEDULED = {"starts_at": NOW + HOUR, "ends_at": NOW + 2 * HOUR}

@@ -1,0 +1,48 @@
+"""The attributes of a client, in requests and answers."""
+
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+from shared.domain import attributes
+from shared.domain.attributes import MAX, MAX_NAME, MAX_NUMBER, MAX_VALUE, TOO_MANY
+
+_VALUE = {
+    "anyOf": [
+        {"type": "string", "minLength": 1, "maxLength": MAX_VALUE, "pattern": r"^[^\u0000]*$"},
+        {"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER},
+        {"type": "boolean"},
+    ]
+}
+
+
+class Attributes(fields.Dict):
+    """Values by name. Errors are by name as well, each cut to what a name may have."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"maxProperties": MAX, **kwargs.pop("metadata", {})}
+        super().__init__(values=fields.Raw(metadata=_VALUE), metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValidationError("Must be a JSON object.")
+        if len(value) > MAX:
+            raise ValidationError(TOO_MANY)
+        found: dict[str, attributes.Value] = {}
+        faults: dict[str, list[str]] = {}
+        for given_name, given in value.items():
+            name, kept = attributes.trimmed(given_name), attributes.trimmed(given)
+            if (
+                fault := attributes.name_fault(name)
+                or attributes.value_fault(kept)
+                or (_TWICE if name in found else None)
+            ):
+                faults[given_name[:MAX_NAME]] = [fault]
+            else:
+                found[name] = kept
+        if faults:
+            raise ValidationError(faults)
+        return found
+
+
+_TWICE = "Is given twice: names are the same but for blanks at their ends, or as they show."

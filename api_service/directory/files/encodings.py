@@ -1,0 +1,187 @@
+"""From bytes to text: by a byte order mark, by the `charset` that is declared, by what can be told, else UTF-8.
+
+What cannot be decoded becomes a lone surrogate, which no text has otherwise: whoever reads on finds it in its line, and
+the other lines are as good as ever.
+"""
+
+import codecs
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+
+from api_service.directory.files import kinds
+from api_service.directory.files.cyrillic import Telling
+from api_service.directory.files.faults import NotText
+
+UNDECODED = re.compile("[\ud800-\udfff]")
+"""What could not be decoded."""
+
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16le"), (codecs.BOM_UTF16_BE, "utf-16be"))
+_UNICODE = {"utf-8": "surrogateescape", "utf-16le": "surrogatepass", "utf-16be": "surrogatepass"}
+"""How each marks what it cannot decode."""
+_TABLES = {
+    **{f"windows-{number}": f"cp{number}" for number in range(1250, 1259)},
+    **{f"iso-8859-{number}": f"iso8859-{number}" for number in (*range(1, 12), *range(13, 17))},
+    "koi8-r": "koi8-r",
+    "koi8-u": "koi8-u",
+    "ibm866": "cp866",
+    "ibm855": "cp855",
+    "x-mac-cyrillic": "mac-cyrillic",
+    "macintosh": "mac-roman",
+}
+"""A character each byte. By the names that the web has for them: those of the codecs."""
+_ALIASES = {
+    **{f"cp{number}": f"windows-{number}" for number in range(1250, 1259)},
+    **{f"win-{number}": f"windows-{number}" for number in range(1250, 1259)},
+    **dict.fromkeys(("utf8", "utf-8-sig", "us-ascii", "ascii"), "utf-8"),
+    **dict.fromkeys(("utf-16", "utf16", "utf-16-le", "unicode"), "utf-16le"),
+    "utf-16-be": "utf-16be",
+    "latin1": "iso-8859-1",
+    "latin-1": "iso-8859-1",
+    "cp866": "ibm866",
+    "866": "ibm866",
+    "koi8": "koi8-r",
+}
+_UTF8_WORD = re.compile(b"(?:[\xd0\xd1][\x80-\xbf]){3,}")
+"""Cyrillic in UTF-8, which a table would read as capitals and signs in turn, as nobody writes."""
+_HAS_NO_98 = ("windows-1251", "koi8-r", "koi8-u")
+"""Tables in which this byte is nothing that anybody writes: it stands for what makes no sense."""
+_MARK = "\udc80"
+_HIGH = bytes(range(128, 256))
+_LONG = 128 * 1024
+
+_Decode = Callable[[bytes, bool], str]
+"""A piece, and whether it is the last one."""
+
+
+class Text:
+    """The text of a file. encoding: as far as it has been read; nothing but ASCII is called UTF-8.
+
+    Can be gone through once, in pieces of any length. Raises NotText, at once.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], charset: str | None = None) -> None:
+        """charset: as declared; None: it is not."""
+        declared = _known(charset) if charset else None
+        source = iter(pieces)
+        beginning = _beginning(source)
+        if words := kinds.foreign(beginning.removeprefix(codecs.BOM_UTF8)):
+            raise NotText(words)
+        mark, encoding = next((one for one in _MARKS if beginning.startswith(one[0])), (b"", declared))
+        if encoding is None:
+            encoding = _unmarked(beginning)
+        self.encoding = encoding or "utf-8"
+        self._is_told = encoding is not None
+        beginning = beginning.removeprefix(mark)
+        self._pieces = chain([beginning] if beginning else [], source)
+
+    def __iter__(self) -> Iterator[str]:
+        pieces = self._pieces
+        if not self._is_told:
+            held: list[bytes] = []
+            telling = Telling()
+            for piece in pieces:
+                found = telling.more(piece)
+                if not held and piece.isascii():
+                    yield piece.decode("ascii")
+                    continue
+                held.append(piece)
+                if found:
+                    self.encoding = found
+                    break
+            else:
+                self.encoding = telling.end()
+            pieces = chain([b"".join(held)], pieces)
+        decode = _decoder(self.encoding)
+        for piece in pieces:
+            if text := decode(piece, False):
+                yield text
+        if text := decode(b"", True):
+            yield text
+
+
+def _known(charset: str) -> str:
+    """Raises NotText."""
+    name = charset.strip().strip("\"'").lower().replace("_", "-")
+    name = _ALIASES.get(name, name)
+    if name not in _UNICODE and name not in _TABLES:
+        raise NotText(f"The charset is none of {', '.join((*_UNICODE, *_TABLES))}.")
+    return name
+
+
+def _beginning(source: Iterator[bytes]) -> bytes:
+    """As many bytes as it takes to tell what the file is."""
+    beginning = b""
+    while _is_undecided(beginning) and (piece := next(source, None)) is not None:
+        beginning += piece
+    return beginning
+
+
+def _is_undecided(beginning: bytes) -> bool:
+    return (
+        len(beginning) < 2
+        or (_has_gaps(beginning) and len(beginning) < 8)
+        or any(len(beginning) < len(mark) and mark.startswith(beginning) for mark, _ in _MARKS)
+        or kinds.is_undecided(beginning.removeprefix(codecs.BOM_UTF8))
+    )
+
+
+def _has_gaps(beginning: bytes) -> bool:
+    return any(byte in (0, 4) for byte in beginning[:2])
+
+
+def _unmarked(beginning: bytes) -> str | None:
+    """UTF-16 without a mark: of its first signs one byte each is that of Latin or of Cyrillic. None: something else."""
+    start = beginning[:8]
+    if not _has_gaps(start):
+        return None
+    for first, encoding in ((1, "utf-16le"), (0, "utf-16be")):
+        if all(byte in (0, 4) for byte in start[first::2]) and not any(
+            byte in (0, 4) for byte in start[1 - first :: 2]
+        ):
+            return encoding
+    return None
+
+
+def _decoder(encoding: str) -> _Decode:
+    if encoding in _UNICODE:
+        decode = codecs.getincrementaldecoder(encoding)(_UNICODE[encoding]).decode
+        return decode if encoding == "utf-8" else _even(decode)
+    return _by_table(encoding)
+
+
+def _even(decode: _Decode) -> _Decode:
+    """Of UTF-16, which may end with half a character."""
+
+    def decode_all(piece: bytes, final: bool) -> str:
+        try:
+            return decode(piece, final)
+        except UnicodeDecodeError:
+            return _MARK
+
+    return decode_all
+
+
+def _by_table(encoding: str) -> _Decode:
+    table = _table(encoding)
+    is_mixed = encoding in _HAS_NO_98
+    held = b""
+
+    def decode(piece: bytes, final: bool) -> str:
+        nonlocal held
+        if not held and piece.isascii():
+            return piece.decode("ascii")
+        piece = held + piece
+        end = len(piece) if final or len(piece) > _LONG else len(piece.rstrip(_HIGH))  # a word goes as a whole
+        piece, held = piece[:end], piece[end:]
+        return codecs.charmap_decode(_UTF8_WORD.sub(b"\x98", piece) if is_mixed else piece, "strict", table)[0]
+
+    return decode
+
+
+def _table(encoding: str) -> str:
+    """A character for each byte; what is none is marked."""
+    signs = [bytes([byte]).decode(_TABLES[encoding], "surrogateescape") for byte in range(256)]
+    if encoding in _HAS_NO_98:
+        signs[0x98] = _MARK
+    return "".join(signs)

@@ -1,0 +1,1 @@
+"""Whom a mailing is for, as the database answers it."""

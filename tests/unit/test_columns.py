@@ -1,0 +1,132 @@
+"""From the first row of a table to its columns, and to what separates them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from api_service.directory.files.columns import MAX, Table, member, read
+from api_service.directory.files.faults import NotTable
+from api_service.directory.files.rows import Lines
+
+
+def table(text: str | Iterable[str], *, strict: bool = False) -> Table:
+    return read(Lines([text] if isinstance(text, str) else text), strict=strict)
+
+
+def taken(text: str) -> list[str | None]:
+    return [column.taken_as for column in table(text).columns]
+
+
+SPELLINGS = {
+    "phone": [
+        *("phone", "Phone", "PHONE", " phone ", "\ufeffphone", "\u200bphone\xa0", "Phone number", "phone_number"),
+        *("Phone-Number", "PHONE NUMBER:", "tel", "Tel.", "Telephone", "mobile", "Mobile phone", "cell", "MSISDN"),
+        *("телефон", "Телефон", "ТЕЛЕФОН", "Номер телефона", "номер_телефона", "Тел.", "моб. тел."),
+        *("Мобильный телефон", "Сотовый", "Контактный телефон", "Телефон *", "номер"),
+    ],
+    "operator_code": ["operator_code", "Operator code", "код оператора", "DEF-код"],
+    "tag": ["tag", "Tag", " TAG ", "label", "тег", "Тэг", "Метка", "Ярлык"],
+    "timezone": ["timezone", "Time zone", "time_zone", "TZ", "часовой пояс", "Часовой  пояс", "таймзона"],
+    None: ["name", "Имя", "город", "phone 2", "телефон жены", "id", "тема", "оператор", ""],
+}
+
+
+@pytest.mark.parametrize(("taken_as", "header"), [(one, header) for one, some in SPELLINGS.items() for header in some])
+def test_names_are_known_however_they_are_spelled(taken_as: str | None, header: str) -> None:
+    assert member(header) == taken_as
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("phone", ["phone"]),
+        ("Phone, Tag ,Timezone", ["phone", "tag", "timezone"]),
+        ("Телефон;Тег;Часовой пояс", ["phone", "tag", "timezone"]),
+        ("phone\ttag", ["phone", "tag"]),
+        ("tag|phone", ["tag", "phone"]),
+        ('"phone","tag"', ["phone", "tag"]),
+        ('"Телефон";"Имя, фамилия";"тег"', ["phone", "attributes.Имя, фамилия", "tag"]),
+        ("Имя, отчество, фамилия;Телефон", ["attributes.Имя, отчество, фамилия", "phone"]),
+        ("phone, Name ,\xa0Город\u200b", ["phone", "attributes.Name", "attributes.Город"]),
+        ("phone,name,Name", ["phone", "attributes.name", "attributes.Name"]),
+        ("phone,Kafe\u0301", ["phone", "attributes.Kaf\xe9"]),
+        (",phone,,tag,", [None, "phone", None, "tag", None]),
+        ("phone,\u200b,\xa0,tag", ["phone", None, None, "tag"]),
+        ("sep=;\nphone;tag", ["phone", "tag"]),
+        ("sep=,\r\nphone;x,tag", ["attributes.phone;x", "tag"]),
+        ('"sep=\t"\nphone\ttag', ["phone", "tag"]),
+        ("\n\r\n,,,\n ; ;\nphone,tag", ["phone", "tag"]),
+        ('phone,"name\nand surname"', ["phone", "attributes.name\nand surname"]),
+        ("phone,tag" + "," * 5000, ["phone", "tag", *[None] * (MAX - 2)]),
+    ],
+)
+def test_what_columns_are_taken_for(header: str, expected: list[str | None]) -> None:
+    if "phone" in expected:
+        assert taken(header) == expected
+        assert taken(header + "\r\n79123456789\r\n") == expected
+    else:
+        with pytest.raises(NotTable):
+            table(header)
+
+
+def test_headers_are_told_as_they_stand_in_the_file() -> None:
+    assert table("ТЕЛЕФОН , Имя").columns == (("ТЕЛЕФОН ", "phone"), (" Имя", "attributes.Имя"))
+
+
+def test_the_lines_behind_the_header_are_left() -> None:
+    lines = Lines(['sep=;\n\n"phone";"a\nb"\n79123456789;c\n'])
+    read(lines)
+    assert (lines.number, lines.look()) == (5, "79123456789;c\n")
+
+
+MISSING = "Missing column. One column has to be called phone, or телефон."
+NO_HEADER = "Missing column. The first line has to name the columns, and there is a phone in it."
+FIRST = "The first line has to name the columns."
+RENAME = "Rename one of them, or leave it out."
+BOTH = f"phone and Телефон are both taken for phone. {RENAME}"
+
+
+@pytest.mark.parametrize(
+    ("header", "faults"),
+    [
+        ("", {"file": ["Is empty."]}),
+        ("\n\r\n\r", {"file": ["Is empty."]}),
+        (",,,\n;;\n", {"file": ["Is empty."]}),
+        ("sep=;\n", {"file": ["Is empty."]}),
+        ("tag\nvip", {"phone": [MISSING]}),
+        ("79123456789,vip", {"phone": [NO_HEADER]}),
+        ("Анна;8 (912) 345-67-89", {"phone": [NO_HEADER]}),
+        ("phone,phone", {"phone": [f"Is given twice. {RENAME}"]}),
+        ("phone,tag,tag", {"tag": [f"Is given twice. {RENAME}"]}),
+        ("phone,city, city ", {"city": [f"Is given twice. {RENAME}"]}),
+        ("phone,Kafe\u0301,Kaf\xe9", {"Kaf\xe9": [f"Is given twice. {RENAME}"]}),
+        ("phone,Телефон", {"phone": [BOTH], "Телефон": [BOTH]}),
+        ("phone," + "n" * 65, {"n" * 64: ["A name has at most 64 characters."]}),
+        ("phone,a\0b", {"a?b": ["Cannot be read: it is in another encoding, or holds NUL characters."]}),
+        ("phone,a\udcff", {"a?": ["Cannot be read: it is in another encoding, or holds NUL characters."]}),
+        ('"phone\n1,2', {"header": [f"{FIRST} A quotation mark opens a cell and is never closed."]}),
+        ("phone," + ",".join(map(str, range(1500))), {"header": ["Has 1501 columns, and at most 1000 are read."]}),
+        ("p" * 9000, {"header": [f"{FIRST} Has more than 8 KiB."]}),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_header(header: str, faults: dict[str, Any]) -> None:
+    with pytest.raises(NotTable) as refused:
+        table(header)
+    assert refused.value.errors == faults
+
+
+def test_strict() -> None:
+    assert table("phone,tag,", strict=True).columns
+    with pytest.raises(NotTable) as refused:
+        table("phone,name,tag,city", strict=True)
+    assert refused.value.errors == {name: ["Unknown column."] for name in ("name", "city")}
+
+
+def test_rows_are_told_from_other_lines() -> None:
+    found = table("tag;phone")
+    assert found.is_row("a;79123456789")
+    assert found.is_row('"a";"8 (912) 345-67-89"')
+    for other in ("79123456789", "79123456789;a", "a;b", "a;79123456789;b", ""):
+        assert not found.is_row(other)
+    assert not table("phone").is_row("79123456789")
