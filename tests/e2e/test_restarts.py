@@ -16,6 +16,8 @@ from tests.services.rabbitmq import Private
 CLIENTS = 2_000
 LATENCY = 0.1
 STEADY = Faults(latency_ms=LATENCY * 1000)
+SLOW = Faults(latency_ms=2000)
+"""So that a mailing outlives what is done meanwhile, on a busy machine as well."""
 CALLS = 32
 """A dispatcher's, at a time: two of them send 640 messages per second."""
 
@@ -27,8 +29,10 @@ def test_dispatchers_are_replaced_one_by_one(start_system: StartSystem, broker: 
     mailing_id = system.mail()
     for number, name in enumerate(system.dispatchers, start=1):
         system.until_sent(mailing_id, number * CLIENTS // 4)
+        system.simulator.set_faults(SLOW)
         assert system.processes.stop(name) == 0
         system.start_dispatcher(name)
+        system.simulator.set_faults(STEADY)
     assert system.figures(mailing_id)["sent"] < CLIENTS, "all was over before the last one was replaced"
 
     messages = system.until_over(mailing_id)
