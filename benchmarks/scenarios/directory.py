@@ -58,20 +58,21 @@ def _ndjson(clients: Iterator[Client]) -> Iterator[str]:
 
 
 def _spelled(clients: Iterator[Client]) -> Iterator[str]:
-    """As people write it: padded, with phones in four spellings."""
+    """As people write it: padded, with phones in four spellings and a column of their own."""
     spellings = itertools.cycle(["8 ({1}) {2}-{3}-{4}", "+7{0}", "8-{1}-{2}-{3}{4}", "7{0}.0"])
-    yield "Телефон, Метка ,Часовой пояс\r\n"
+    yield "Телефон, Метка ,Часовой пояс,Город\r\n"
     for one in clients:
         digits = str(one.phone)[1:]
         phone = next(spellings).format(digits, digits[:3], digits[3:6], digits[6:8], digits[8:])
-        yield f"{phone}, {one.tag} ,{one.timezone} \r\n"
+        yield f"{phone}, {one.tag} ,{one.timezone} ,Омск\r\n"
 
 
 def _semicolons(clients: Iterator[Client]) -> Iterator[str]:
     """As an Excel of Russia writes it."""
-    yield "телефон;метка;часовой пояс;город\r\n"
+    tags = dict(zip(numbering.TAGS, ("новый", "обычный", "верный", "важный", "спящий"), strict=True))
+    yield "телефон;метка;часовой пояс\r\n"
     for one in clients:
-        yield f"{one.phone};{one.tag};{one.timezone};Омск\r\n"
+        yield f"{one.phone};{tags[one.tag]};{one.timezone}\r\n"
 
 
 class Format(NamedTuple):
