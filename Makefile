@@ -51,7 +51,7 @@ fuzz-guided: setup ## bodies bred for the branches that they reach (GUIDED_RUNS=
 GUIDED_RUNS := 1000000
 FUZZ_CASES := 300
 FUZZ_SEED := $(shell date +%s)
-PROPERTIES = tests/fuzz $(addprefix tests/unit/test_, provider.py job.py settings.py retry.py api_fields.py)
+PROPERTIES = tests/fuzz tests/unit/sending/test_provider.py tests/unit/broker/test_job.py tests/unit/programs/test_settings.py tests/unit/domain/test_retry.py tests/unit/web/test_api_fields.py
 
 bench: setup ## how fast it is, beside a bare pipeline; minutes (PEERS=1: beside others, too; ARGS="--only launch")
 	@$(BENCH) $(ARGS)

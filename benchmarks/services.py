@@ -18,7 +18,7 @@ from sqlalchemy import make_url
 from benchmarks import nginx, usage
 from sandbox import debian, deployment, directory, numbering
 from sandbox.processes import Processes, free_port
-from tests.services import rabbitmq
+from tests.support import rabbitmq
 
 POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
 """Else a run of seconds measures checkpoints, whoever makes it."""

@@ -16,9 +16,9 @@ from sqlalchemy import Engine, make_url
 from shared import migrate
 from shared.database import embedded
 from shared.database.engine import make_engine
-from tests.services.rabbitmq import External, NoRabbitMQ, Private, running
+from tests.support.rabbitmq import External, NoRabbitMQ, Private, running
 
-pytest.register_assert_rewrite("tests.services.books")  # it asserts, and several conftests import it
+pytest.register_assert_rewrite("tests.support.books")  # it asserts, and several conftests import it
 
 hypothesis.settings.register_profile(
     "bounded by examples", deadline=None, print_blob=True, max_examples=int(os.environ.get("FUZZ_CASES") or 100)

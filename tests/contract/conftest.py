@@ -21,9 +21,9 @@ from shared.broker.table import TableBroker
 from shared.broker.topology import DEAD, retry_queue
 from shared.database.models import BrokerJob
 from shared.domain.errors import BrokerUnavailable
-from tests.services.rabbitmq import External, Private
-from tests.services.superuser import superuser
-from tests.services.waiting import patience
+from tests.support.rabbitmq import External, Private
+from tests.support.superuser import superuser
+from tests.support.waiting import patience
 
 LADDER = (timedelta(seconds=1), timedelta(seconds=2), timedelta(hours=1))
 ONE_SECOND, TWO_SECONDS, ONE_HOUR = map(retry_queue, LADDER)

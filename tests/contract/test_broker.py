@@ -23,7 +23,7 @@ from tests.contract.conftest import (
     receive,
     settle,
 )
-from tests.services.waiting import HANGING, patience
+from tests.support.waiting import HANGING, patience
 
 # ---------------------------------------------------------------- publish, receive, ack
 

@@ -22,7 +22,7 @@ from shared.broker.topology import DEAD, DISPATCH, WAKE
 from shared.domain.errors import BrokerUnavailable, SettingsError
 from shared.domain.retry import DEFAULT_LADDER
 from tests.contract.conftest import LADDER, ONE_SECOND, UnderTest, bodies, receive
-from tests.services.rabbitmq import External, Private
+from tests.support.rabbitmq import External, Private
 
 T = TypeVar("T")
 

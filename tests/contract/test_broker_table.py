@@ -9,7 +9,7 @@ from shared.broker.table import TableBroker
 from shared.broker.topology import DISPATCH
 from shared.domain.errors import BrokerUnavailable
 from tests.contract.conftest import LADDER, UnderTest, bodies, receive
-from tests.services.superuser import superuser
+from tests.support.superuser import superuser
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid"])

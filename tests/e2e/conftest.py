@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.e2e.system import Place, System
-from tests.services.wall_clock import WallClock
+from tests.support.wall_clock import WallClock
 
 BROKERS = ("table", "rabbitmq")
 

@@ -28,8 +28,8 @@ from sandbox.processes import Processes, free_port
 from sandbox.simulator.control import Received, Simulator, SimulatorError
 from shared import clock
 from shared.domain.message import OPEN_STATES, MessageState
-from tests.services.waiting import HANGING, patience
-from tests.services.wall_clock import WallClock
+from tests.support.waiting import HANGING, patience
+from tests.support.wall_clock import WallClock
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 import requests
 
-from tests.services.command import Command
+from tests.support.command import Command
 
 Start = Callable[..., Command]
 

@@ -17,8 +17,8 @@ from shared import clock
 from shared.domain.message import FINAL_STATES, MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import System, clients_of, is_over, with_status
-from tests.services.mailbox import Mailbox
-from tests.services.waiting import HANGING, patience
+from tests.support.mailbox import Mailbox
+from tests.support.waiting import HANGING, patience
 
 SLOW = Faults(latency_ms=500)
 """At two dispatchers with 32 calls each: 128 messages per second."""

@@ -11,7 +11,7 @@ from shared import clock
 from shared.domain.message import MessageState
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import with_status
-from tests.services.rabbitmq import Private
+from tests.support.rabbitmq import Private
 
 CLIENTS = 2_000
 LATENCY = 0.1
@@ -49,7 +49,7 @@ def test_a_dispatcher_is_killed(start_system: StartSystem, broker: str) -> None:
     constants = json.dumps({"dispatcher_service.pipeline.worker.LEASE_MARGIN": 10.0})
     system = start_system(
         broker,
-        module="tests.services.faulty_dispatcher",
+        module="tests.support.faulty_dispatcher",
         DISPATCH_CONCURRENCY=str(CALLS),
         PROVIDER_TIMEOUT="0.5",
         CONSTANTS=constants,

@@ -15,7 +15,7 @@ from shared.broker.rabbitmq import RabbitMQ
 from shared.domain.retry import DEFAULT_LADDER
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System
-from tests.services import backup
+from tests.support import backup
 
 pytestmark = pytest.mark.timeout(600)  # everything is started twice
 

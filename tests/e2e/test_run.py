@@ -13,7 +13,7 @@ import pytest
 from notification_client import ApiClient
 from sandbox.processes import free_port
 from shared import clock
-from tests.services.command import Command
+from tests.support.command import Command
 
 Start = Callable[..., Command]
 

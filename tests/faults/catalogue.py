@@ -19,9 +19,9 @@ from sandbox.simulator.faults import Fault, Faults
 from sandbox.simulator.outage import Mode
 from shared.broker.topology import DISPATCH
 from tests.faults.stage import Stage
-from tests.services.rabbitmq import Private
-from tests.services.waiting import patience
-from tests.services.wall_clock import WallClock
+from tests.support.rabbitmq import Private
+from tests.support.waiting import patience
+from tests.support.wall_clock import WallClock
 
 POISON = "poison"
 """A text with this in it the provider cannot stand."""

@@ -29,7 +29,7 @@ from shared import clock
 from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MessageState
 from tests.e2e.system import System, with_status
 from tests.faults.stage import HEALTHY_WITHIN
-from tests.services.waiting import patience
+from tests.support.waiting import patience
 
 PROMPT = 2.0
 """Seconds for an answer of the API that nothing stands in the way of."""

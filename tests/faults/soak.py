@@ -29,10 +29,10 @@ from tests.faults.memory import Course, Memory
 from tests.faults.stage import DISPATCHER, HEALTHY_WITHIN, Accounts, Fault, Stage, every
 from tests.faults.users import ALL, CLIENTS, FEW, MANY, POISONED, Kind, Users
 from tests.faults.witness import Witness
-from tests.services.rabbitmq import Private
-from tests.services.rabbitmq import running as running_rabbitmq
-from tests.services.waiting import patience
-from tests.services.wall_clock import WallClock
+from tests.support.rabbitmq import Private
+from tests.support.rabbitmq import running as running_rabbitmq
+from tests.support.waiting import patience
+from tests.support.wall_clock import WallClock
 
 WINDOW = 2.0
 """Seconds in which no more may be called than DISPATCH_RATE allows in them and one more: so much may come late."""

@@ -20,10 +20,10 @@ from shared import clock
 from shared.domain.message import OPEN_STATES, Error, MessageState
 from tests.e2e.system import System
 from tests.faults.witness import LostAnswer, Witness
-from tests.services.waiting import patience
-from tests.services.wall_clock import WallClock
+from tests.support.waiting import patience
+from tests.support.wall_clock import WallClock
 
-DISPATCHER = "tests.services.faulty_dispatcher"
+DISPATCHER = "tests.support.faulty_dispatcher"
 HEALTHY_WITHIN = 5.0
 
 WORKER_KILLED = "worker_ended"

@@ -15,8 +15,8 @@ from shared.domain.message import MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import System
 from tests.faults.flight import Flight, steady
-from tests.services.waiting import patience
-from tests.services.wall_clock import WallClock
+from tests.support.waiting import patience
+from tests.support.wall_clock import WallClock
 
 CALLS = 16
 PER_SECOND = 40

@@ -18,8 +18,8 @@ from tests.e2e.conftest import place, running
 from tests.e2e.system import with_status
 from tests.faults.stage import DISPATCHER, Stage
 from tests.faults.witness import Witness
-from tests.services.rabbitmq import Private
-from tests.services.waiting import patience
+from tests.support.rabbitmq import Private
+from tests.support.waiting import patience
 
 CLIENTS, NEW_CLIENTS = 1_500, 20
 CALLS = 32

@@ -12,8 +12,8 @@ from shared.domain.message import MessageState
 from tests.e2e.conftest import running
 from tests.e2e.system import Place, System
 from tests.faults.flight import Flight, lasting, steady, watch_final_states
-from tests.services import database_faults
-from tests.services.database_faults import Postgres
+from tests.support import database_faults
+from tests.support.database_faults import Postgres
 
 CLIENTS = 1_200
 CALLS = 32

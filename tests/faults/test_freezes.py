@@ -13,7 +13,7 @@ from tests.e2e.conftest import StartSystem
 from tests.e2e.system import is_over, with_status
 from tests.faults.stage import DISPATCHER, Stage
 from tests.faults.witness import Witness
-from tests.services.waiting import patience
+from tests.support.waiting import patience
 
 CLIENTS = 600
 MINUTE = 60

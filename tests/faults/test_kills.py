@@ -19,9 +19,9 @@ from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System, is_over, with_status
 from tests.faults.stage import DISPATCHER, Stage, every
 from tests.faults.witness import Witness
-from tests.services.faulty_dispatcher import DIES
-from tests.services.mailbox import Mailbox
-from tests.services.waiting import patience
+from tests.support.faulty_dispatcher import DIES
+from tests.support.mailbox import Mailbox
+from tests.support.waiting import patience
 
 MESSAGES = 20_000
 DISPATCHERS = 3

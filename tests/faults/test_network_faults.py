@@ -12,7 +12,7 @@ from shared.domain.message import AMBIGUOUS_ERRORS, Error, MessageState
 from tests.e2e.conftest import place, running
 from tests.e2e.system import Place, System
 from tests.faults.flight import Flight, Landed, User, lasting, steady, watch_final_states
-from tests.services.tcp_proxy import TcpProxy, by_way_of, socket_of
+from tests.support.tcp_proxy import TcpProxy, by_way_of, socket_of
 
 CLIENTS = 900
 CALLS = 32

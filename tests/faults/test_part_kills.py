@@ -26,10 +26,10 @@ from shared.retention.parts import turn
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System
 from tests.faults.stage import DISPATCHER
-from tests.services.backup import dump, restored_beside
-from tests.services.books import Books
-from tests.services.keeping import close_part, parts, standing, tables
-from tests.services.waiting import patience
+from tests.support.backup import dump, restored_beside
+from tests.support.books import Books
+from tests.support.keeping import close_part, parts, standing, tables
+from tests.support.waiting import patience
 
 CLIENTS = 6_000
 PACE = Faults(latency_ms=100)

@@ -1,6 +1,7 @@
 """The provider is down for longer than the ladder, flaps, hangs, answers late, refuses the token or cannot be found.
 
-What a single answer means is held in tests/integration/test_sender.py, all of them at once in tests/e2e/test_faults.py.
+What a single answer means is held in tests/integration/sending/test_sender.py, all of them at once in
+tests/e2e/test_faults.py.
 """
 
 import itertools

@@ -13,9 +13,9 @@ from sqlalchemy import Engine, text
 
 from sandbox.processes import Processes
 from shared import clock
-from tests.services.mailbox import Mailbox
-from tests.services.waiting import wait_until
-from tests.services.wall_clock import WallClock
+from tests.support.mailbox import Mailbox
+from tests.support.waiting import wait_until
+from tests.support.wall_clock import WallClock
 
 MODULE = "dispatcher_service.reporter"
 DAY = timedelta(days=1)

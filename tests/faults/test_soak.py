@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.soak import soak
-from tests.services.rabbitmq import Private
+from tests.support.rabbitmq import Private
 
 SECONDS, PAUSE = 10.0, 1.0
 

@@ -1,7 +1,7 @@
 """What the clocks show: edges to the second, changes of the clock, and clocks that are wrong.
 
 The whole system, with its database, lives by a clock that is set by hand. What a window means in every zone is held in
-tests/unit/test_window.py.
+tests/unit/domain/test_window.py.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ from shared.domain.message import MessageState
 from tests.e2e.conftest import StartSystem, running
 from tests.e2e.system import Place, System
 from tests.faults.flight import Flight, steady, watch_final_states
-from tests.services.database_faults import Postgres, locked
-from tests.services.waiting import patience
-from tests.services.wall_clock import WallClock
+from tests.support.database_faults import Postgres, locked
+from tests.support.waiting import patience
+from tests.support.wall_clock import WallClock
 
 CALLS = 32
 PER_SECOND = 160

@@ -19,8 +19,8 @@ from shared.domain.retry import DEFAULT_LADDER
 from tests.e2e.conftest import running
 from tests.e2e.system import Place
 from tests.faults.flight import Flight, watch_final_states
-from tests.services.database_faults import Postgres
-from tests.services.rabbitmq import External, Private
+from tests.support.database_faults import Postgres
+from tests.support.rabbitmq import External, Private
 
 CLIENTS = 1_200
 

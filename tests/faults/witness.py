@@ -16,8 +16,8 @@ from dispatcher_service.leading.lead import LEADER_LOCK
 from shared.database.engine import make_engine
 from shared.database.parts import table_of
 from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, OPEN_STATES, Error, MessageState
-from tests.services.books import Books
-from tests.services.keeping import close_part
+from tests.support.books import Books
+from tests.support.keeping import close_part
 
 _FINAL = ", ".join(f"'{state}'" for state in sorted(FINAL_STATES))
 _AMBIGUOUS = ", ".join(f"'{error}'" for error in sorted(AMBIGUOUS_ERRORS))

@@ -32,7 +32,7 @@ from sandbox.processes import SETTINGS, Processes
 from shared.domain.message import Error, MessageState
 from shared.domain.retry import Decision, Finish, Retry
 from tests.fuzz.bounds import SEED, cases
-from tests.services.books import FAILED, MINUTE, SENT, Books
+from tests.support.books import FAILED, MINUTE, SENT, Books
 
 pytestmark = pytest.mark.timeout(3600)  # they end by their counts
 

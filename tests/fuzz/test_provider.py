@@ -17,8 +17,8 @@ from shared.domain.retry import OutcomeKind, RetryPolicy
 from tests.fuzz import reader
 from tests.fuzz.answers import OK, Beginning, Ending, Saying, sayings
 from tests.fuzz.bounds import SEED, cases
-from tests.services.sending import Sending
-from tests.services.wire import Connection, Wire
+from tests.support.sending import Sending
+from tests.support.wire import Connection, Wire
 
 pytestmark = pytest.mark.timeout(3600)  # they end by their counts
 

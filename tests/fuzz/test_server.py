@@ -17,7 +17,7 @@ from hypothesis import example, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.bounds import SEED, cases
-from tests.services.listener import Connect, everything, listening
+from tests.support.listener import Connect, everything, listening
 
 pytestmark = pytest.mark.timeout(3600)  # they end by their counts
 

@@ -13,9 +13,9 @@ from dispatcher_service.leading.lead import Leader
 from shared.broker.base import Broker
 from shared.broker.table import TableBroker
 from shared.database.engine import make_engine
-from tests.services.api import Api
-from tests.services.books import Books
-from tests.services.leading import LADDER, Consumer, Start
+from tests.support.api import Api
+from tests.support.books import Books
+from tests.support.leading import LADDER, Consumer, Start
 
 _numbers = itertools.count(1)
 

@@ -13,9 +13,9 @@ from shared.domain.message import MessageState
 from shared.domain.retry import DEFAULT_LADDER
 from tests.e2e.system import System, with_status
 from tests.long.conftest import RunSystem, Sendings, now
-from tests.services import rabbitmq_4
-from tests.services.rabbitmq import server_program
-from tests.services.rabbitmq_cluster import Cluster, cluster
+from tests.support import rabbitmq_4
+from tests.support.rabbitmq import server_program
+from tests.support.rabbitmq_cluster import Cluster, cluster
 
 CLIENTS = 3_000
 STEADY = Faults(latency_ms=100)

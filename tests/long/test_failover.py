@@ -13,9 +13,9 @@ from shared.domain.message import MessageState
 from shared.retention.parts import turn
 from tests.e2e.system import System, with_status
 from tests.long.conftest import RunSystem, Sendings, now
-from tests.services.books import Books
-from tests.services.keeping import age, close_part, parts, standing, tables
-from tests.services.postgres_servers import PostgresServer, primary_and_standby
+from tests.support.books import Books
+from tests.support.keeping import age, close_part, parts, standing, tables
+from tests.support.postgres_servers import PostgresServer, primary_and_standby
 
 CLIENTS = 4_000
 STEADY = Faults(latency_ms=100)

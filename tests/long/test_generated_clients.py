@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from sandbox.processes import Processes
-from tests.services.server_process import program
+from tests.support.server_process import program
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = Path(__file__).with_name("clients")

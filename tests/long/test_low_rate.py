@@ -11,7 +11,7 @@ from shared import clock
 from tests.e2e.system import System
 from tests.faults.stage import DISPATCHER
 from tests.long.conftest import RunSystem
-from tests.services.postgres_servers import PostgresServer, one_server
+from tests.support.postgres_servers import PostgresServer, one_server
 
 RATE = 20
 WATCHED = 3.0

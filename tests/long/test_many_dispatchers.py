@@ -13,7 +13,7 @@ from shared.clock import ticks
 from shared.domain.message import MessageState
 from tests.e2e.system import System, is_over, with_status
 from tests.long.conftest import RunSystem, Sendings, now
-from tests.services.postgres_servers import PostgresServer, one_server
+from tests.support.postgres_servers import PostgresServer, one_server
 
 DISPATCHERS = 50
 FEW = 10

@@ -21,9 +21,9 @@ from shared.domain.message import MessageState
 from shared.migrate import upgrade
 from tests.e2e.system import with_status
 from tests.long.conftest import RunSystem
-from tests.services.api import Answer, Api
-from tests.services.pgbouncer import pgbouncer
-from tests.services.postgres_servers import PostgresServer, one_server
+from tests.support.api import Answer, Api
+from tests.support.pgbouncer import pgbouncer
+from tests.support.postgres_servers import PostgresServer, one_server
 
 CLIENTS = 3_000
 

@@ -16,9 +16,9 @@ from requests.adapters import HTTPAdapter
 from sandbox.processes import Processes
 from shared.clock import ticks
 from tests.e2e.conftest import empty_database
-from tests.services.api_server import Server
-from tests.services.nginx import Nginx, nginx
-from tests.services.waiting import wait_until
+from tests.support.api_server import Server
+from tests.support.nginx import Nginx, nginx
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -9,9 +9,9 @@ import psycopg2
 import pytest
 
 from shared.database.embedded_programs import MAJOR
-from tests.services.books import SENT, Books
-from tests.services.older_schema import before_parts, upgrade
-from tests.services.postgres_servers import one_server, programs_of
+from tests.support.books import SENT, Books
+from tests.support.older_schema import before_parts, upgrade
+from tests.support.postgres_servers import one_server, programs_of
 
 OLD, OF_EACH = 19, 50_000
 """Mailings that are finished, and messages of each; one more to as many runs."""

@@ -1,0 +1,189 @@
+"""Lists: what they are filtered by, and how one walks them while others change what is in them."""
+
+import re
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from api_service.mailings.store import in_state
+from shared.database.models import Mailing
+from shared.domain.mailing import MailingState, mailing_state
+from tests.support.api import Answer, Api, mailing, running
+
+pytest_plugins = ("tests.support.api_fixture",)
+
+PEOPLE = [
+    {"phone": "79120000001", "tag": "vip", "timezone": "Europe/Moscow", "reference": "a"},
+    {"phone": "79260000002", "tag": "vip", "timezone": "Asia/Omsk", "reference": "b"},
+    {"phone": "79260000003", "tag": "", "timezone": "Asia/Omsk"},
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("phone=79260000002", [2]),
+        ("phone=79990000000", []),
+        ("tag=vip", [1, 2]),
+        ("tag=", [3]),
+        ("tag=v%25", []),
+        ("tag=v*", []),
+        ("operator_code=926", [2, 3]),
+        ("timezone=Asia/Omsk&tag=vip", [2]),
+        ("reference=a", [1]),
+        ("phone=79260000002&tag=", []),
+    ],
+)
+def test_clients_are_filtered(api: Api, query: str, found: list[int]) -> None:
+    for one in PEOPLE:
+        api.make("/clients/", one)
+    answer = api("GET", f"/clients/?{query}")
+    assert ([one["id"] for one in answer.json], answer.total) == (found, len(found))
+    assert [one["id"] for one in api.get(f"/clients/?after_id=0&{query}")] == found
+
+
+LONG = "t" * 10_000
+"""Over HTTP such an address is 414 already: `test_api_server.py`."""
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        *(("clients", query) for query in ("phone=+79260000002", "phone=", "phone=a%00", "phone=7912*", "tag=%00")),
+        *(("clients", query) for query in (f"tag={'t' * 65}", f"tag={LONG}", f"phone={LONG}", "timezone=Mars")),
+        *(("clients", query) for query in ("operator_code=9%25", "operator_code=9__", "reference=%00", "reference=")),
+        *(
+            ("mailings", query)
+            for query in ("reference=%00", f"reference={LONG}", "state=%25", "state=", f"state={LONG}")
+        ),
+        *(("audit", query) for query in ("by=%00", f"by={LONG}", "action=", f"thing={LONG}", "thing_id=%00")),
+    ],
+)
+def test_filters_that_make_no_sense(api: Api, path: str, query: str) -> None:
+    answer = api("GET", f"/{path}/?{query}")
+    assert (answer.status, answer.at_fault) == (422, {query.partition("=")[0]})
+
+
+@pytest.mark.parametrize("query", ["by=%25", "by=any*", "action=creat_", "thing=.*", "thing_id='1' or 1=1"])
+def test_nothing_in_a_filter_stands_for_something_else(api: Api, query: str) -> None:
+    api.make("/clients/", PEOPLE[0])
+    assert api.get(f"/audit/?{query}") == []
+
+
+def test_the_state_of_a_mailing_is_the_same_to_the_database(engine: Engine) -> None:
+    facts = product(("past", "future"), ("past", "future"), *[(None, "past")] * 3)
+    moments = {None: "null", "past": "now() - interval '1 h'", "future": "now() + interval '1 h'"}
+    api = Api(engine)
+    for starts, ends, paused, cancelled, finished in facts:
+        start = f"least({moments[starts]}, {moments[ends]} - interval '1 min')"
+        values = ", ".join([start, *(moments[one] for one in (ends, paused, cancelled, finished))])
+        api.execute(
+            "insert into mailings (text, starts_at, ends_at, paused_at, cancelled_at, finished_at)"
+            f" values ('x', {values})"
+        )
+    with Session(engine) as session:
+        now = session.scalar(select(Mailing.created_at).limit(1))
+        assert now is not None
+        everybody = session.scalars(select(Mailing)).all()
+        assert {mailing_state(one, now) for one in everybody} == set(MailingState)
+        for state in MailingState:
+            found = {one.id for one in session.scalars(select(Mailing).where(in_state(state)))}
+            assert found == {one.id for one in everybody if mailing_state(one, now) is state}, state
+
+
+def test_mailings_are_filtered(api: Api) -> None:
+    scheduled = api.make("/mailings/", mailing(reference="spring"))["id"]
+    going = api.make("/mailings/", running())["id"]
+    api("DELETE", f"/mailings/{api.make('/mailings/', running())['id']}/")
+    for query, found in (
+        ("state=running", [going]),
+        ("state=scheduled", [scheduled]),
+        ("reference=spring", [scheduled]),
+    ):
+        answer = api("GET", f"/mailings/?{query}")
+        assert ([one["id"] for one in answer.json], answer.total) == (found, 1)
+    assert api("GET", "/mailings/?state=gone").status == 422
+
+
+def walk(api: Api, path: str, size: int) -> Iterator[Answer]:
+    answer = api("GET", f"{path}?after_id=0&page_size={size}")
+    yield answer
+    while "Link" in answer.headers:
+        (path,) = re.findall(r'^<([^>]+)>; rel="next"$', answer.headers["Link"])
+        answer = api("GET", path)
+        assert answer.json
+        yield answer
+
+
+def test_a_walk_sees_each_once_whatever_is_deleted(api: Api) -> None:
+    """By number, as many are skipped as were deleted on pages that are read already."""
+    ids = [api.make("/clients/", {"phone": f"7912000{number:04}"})["id"] for number in range(25)]
+    seen: list[int] = []
+    for answer in walk(api, "/clients/", 10):
+        assert "X-Pagination" not in answer.headers
+        seen += [one["id"] for one in answer.json]
+        for one in answer.json[:7]:  # the next page begins behind one that is gone
+            api("DELETE", f"/clients/{one['id']}/")
+        api("DELETE", f"/clients/{answer.json[-1]['id']}/")
+    assert seen == ids
+
+
+@pytest.mark.parametrize("path", ["/mailings/", "/mailings/general_statistics/", "/mailings/1/detail_statistics/"])
+def test_every_list_can_be_walked(api: Api, path: str) -> None:
+    for number in range(3):
+        api.make("/clients/", {"phone": f"7912000{number:04}"})
+        api.make("/mailings/", running())
+    api.launch(1)
+    key = {"/mailings/general_statistics/": "mailings", "/mailings/1/detail_statistics/": "messages"}.get(path)
+    parts: list[Any] = [answer.json if key is None else answer.json[key] for answer in walk(api, path, 2)]
+    assert [len(part) for part in parts] == [2, 1]
+    assert [one.get("id") or one["mailing_id"] for part in parts for one in part] == [1, 2, 3]
+
+
+def test_imports_are_walked_from_the_newest(api: Api) -> None:
+    for _ in range(3):
+        api("POST", "/clients/import/?name=a", data=b"phone\n79123456789\n", content_type="text/csv")
+    whole = api("GET", "/clients/imports/?after_id=0&name=a").json
+    assert [one["id"] for one in whole] == sorted((one["id"] for one in whole), reverse=True)
+    assert len(whole) > 1, "0 is the beginning here, too"
+    first = api("GET", "/clients/imports/?after_id=3&name=a&page_size=1")
+    assert [one["id"] for one in first.json] == [2]
+    assert first.headers["Link"] == '</clients/imports/?after_id=2&name=a&page_size=1>; rel="next"'
+
+
+def test_filters_and_prefix_stay_in_the_link(api: Api) -> None:
+    tag = "a&b=ü"
+    for number in range(3):
+        api.make("/clients/", {"phone": f"7912000{number:04}", "tag": tag})
+    answer = api(
+        "GET", f"/clients/?after_id=0&page_size=1&tag={quote(tag)}", environ_overrides={"SCRIPT_NAME": "/notify"}
+    )
+    assert answer.headers["Link"].startswith(f"</notify/clients/?after_id=1&page_size=1&tag={quote(tag)}>;")
+
+
+@pytest.mark.parametrize(
+    ("query", "at_fault"),
+    [
+        ("page=1&after_id=0", {"after_id"}),
+        ("after_id=-1", {"after_id"}),
+        ("after_id=", {"after_id"}),
+        ("after_id=x", {"after_id"}),
+        (f"after_id={2**63}", {"after_id"}),
+        ("after_id=0&page_size=0", {"page_size"}),
+    ],
+)
+def test_walks_that_make_no_sense(api: Api, query: str, at_fault: set[str]) -> None:
+    answer = api("GET", f"/clients/?{query}")
+    assert (answer.status, answer.at_fault) == (422, at_fault)
+
+
+def test_behind_the_end_there_is_nothing(api: Api) -> None:
+    api.make("/clients/", PEOPLE[0])
+    for last in (1, 99, 2**63 - 1):
+        answer = api("GET", f"/clients/?after_id={last}")
+        assert (answer.json, "Link" in answer.headers) == ([], False)
