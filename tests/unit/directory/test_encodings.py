@@ -132,7 +132,7 @@ FOREIGN = {
     "OpenDocument spreadsheet (.ods)": [archive("mimetype", first=b"application/vnd.oasis.opendocument.spreadsheet")],
     "ZIP archive": [archive("clients.csv"), b"PK\x03\x04", b"PK\x05\x06" + b"\0" * 18],
     "PDF document": [b"%PDF-1.7\n"],
-    "gzip": [gzip.compress(LATIN.encode())],
+    "gzip": [gzip.compress(LATIN.encode(), mtime=0)],
     "7-Zip": [b"7z\xbc\xaf\x27\x1c"],
     "RAR": [b"Rar!\x1a\x07"],
     "HTML": [b"<!DOCTYPE html><html>", b'\n\n <html xmlns:x="urn:schemas-microsoft-com:office:excel">', b"<table><tr>"],
