@@ -14,8 +14,9 @@ from shared.messages.wake import Woken, wake_waiting
 
 class WakeWaiting(Chore):
     """When a dispatcher has written down that the provider serves again (`shared.standing.provider_returned`), goes
-    through the mailings that have a hint once, nearest end first, slice by slice. A leader that has just taken the lead
-    does so as well, for what the one before it may have left."""
+    through the mailings that have a hint once, nearest end first, slice by slice; after those that an earlier outage
+    has left, if it was over only a moment ago. A leader that has just taken the lead does so as well, for what the one
+    before it may have left."""
 
     name = "wake_waiting"
     pause = 0.5
@@ -28,14 +29,13 @@ class WakeWaiting(Chore):
         self._left: dict[int, datetime | None] = {}  # mailings to go through, and where each of them goes on
 
     def work(self, step: Step) -> bool | None:
-        if not self._left:
-            returned_at = step.acts.run(self.name, None, lambda connection, _: connection.scalar(_RETURNED))
-            if returned_at is None or returned_at == self._returned_at:
-                return False
+        # Also while some are left: one that is in trouble may be for hours, and there may be another outage meanwhile.
+        returned_at = step.acts.run(self.name, None, lambda connection, _: connection.scalar(_RETURNED))
+        if returned_at not in (None, self._returned_at):
             found = step.acts.run(self.name, None, lambda connection, _: _hinted(connection, self._within))
             if found is None:
                 return None
-            self._returned_at, self._left = returned_at, dict.fromkeys(found)
+            self._returned_at, self._left = returned_at, dict.fromkeys([*self._left, *found])
         return self.in_turn(list(self._left), lambda mailing_id: self._wake(step.acts, mailing_id))
 
     def _wake(self, acts: Isolation, mailing_id: int) -> int | None:

@@ -17,10 +17,13 @@ from dispatcher_service.leading.isolation import LONGEST_PAUSE
 from dispatcher_service.leading.launch import Launcher
 from dispatcher_service.leading.lease_guard import LeaseGuard
 from dispatcher_service.leading.settled_ids import SettledIds
+from shared import standing
 from shared.broker.base import Broker
 from shared.broker.rabbitmq import RabbitMQ
 from shared.broker.table import TableBroker
 from shared.domain.job import Piece
+from shared.domain.message import Error
+from shared.domain.retry import Retry
 from shared.messages.create import create_messages
 from shared.messages.due import read_due
 from tests.support.books import HOUR, LEASE, MINUTE, Books
@@ -205,6 +208,25 @@ def test_what_is_locked_is_fed_as_ever_and_again_when_a_claim_may_have_passed_it
         assert books.claim(stuck, ids) == []
     assert job_of(consumer, stuck, within=REMEMBERED + SOON).message_ids == ids
     assert len(books.claim(stuck, ids)) == len(ids)
+
+
+def test_a_mailing_that_cannot_be_woken_lets_the_next_outage_end_for_the_others(
+    books: Books, books_url: str, start: Start
+) -> None:
+    stuck, other = books.launched(2), books.launched(2)
+    for mailing_id, ids in (stuck, other):
+        books.record(Retry(HOUR), books.claim(mailing_id, ids), Error.SERVER_ERROR, is_spent=False)
+    books.run(ALL_COUNTERS, id=stuck[0])
+    with held(books_url, OF_ITS_COUNTERS, id=stuck[0]):
+        start()
+        for _ in range(2):
+            with books.engine.begin() as connection:
+                standing.provider_returned(connection)
+            wait_until(lambda: sorted(books.due(other[0])) == other[1], patience(SOON))
+            assert metric("feeder_set_aside", chore="wake_waiting") == 1
+            books.record(Retry(HOUR), books.claim(*other), Error.SERVER_ERROR, is_spent=False)
+        assert not books.due(stuck[0])
+    wait_until(lambda: sorted(books.due(stuck[0])) == stuck[1], patience(SOON))
 
 
 def test_what_is_set_aside_is_forgotten_when_nobody_asks_for_it_any_more(
