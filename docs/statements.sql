@@ -425,8 +425,11 @@ with job as materialized (
     select m.id, m.status, job.claim_id
     from unnest(cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:calls as integer[]))
     as job (id, claim_id, calls)
-    cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
-    where m.status in ('pending', 'retrying') and m.calls <= job.calls
+    cross join lateral (
+        select id, status from messages
+        where part = :part and id = job.id and calls <= job.calls and status::text in ('pending', 'retrying')
+        limit 1 for update skip locked
+    ) m
 )
 update messages m set status = 'sending', claim_id = job.claim_id, due_at = now()
 from job where m.part = :part and m.id = job.id

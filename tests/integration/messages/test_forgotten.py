@@ -9,6 +9,7 @@ from dispatcher_service.pipeline.recent import KEPT_SECONDS, Recent
 from shared.domain.message import Error, MessageState
 from shared.domain.retry import Decision, Finish, HandBack, Retry
 from shared.ledger.entries import Entries
+from shared.ledger.names import REPEATED
 from shared.messages.claim import Claimed, claim_messages
 from shared.messages.record import Verdict
 from shared.messages.remember import record_called
@@ -63,6 +64,7 @@ def test_what_the_provider_may_have_taken_stays_known_for_that(books: Books) -> 
     assert again(books, *verdicts) == 0
     assert books.states(last.mailing_id) == {"unknown": 1, "retrying": 2}
     assert all(books.message(message.id).maybe_delivered for message in (last, repeated, before))
+    assert books.run("select sum(count) from tallies where name = :name", name=REPEATED) == [(1,)]
 
 
 def test_what_the_database_knows_is_not_written_twice(books: Books) -> None:
@@ -75,6 +77,17 @@ def test_what_the_database_knows_is_not_written_twice(books: Books) -> None:
     assert again(books, *known, verdict(lost, SENT)) == 3
     assert books.states(mailing_id) == {"sent": 1, "retrying": 1, "pending": 1}
     assert [books.message(message.id).calls for message in (sent, retried, lost)] == [1, 1, 1]
+
+
+def test_what_the_database_knows_is_not_even_locked(books: Books) -> None:
+    """After a connection that was lost it is told thousands again, and has forgotten none of them as a rule."""
+    mailing_id, ids = books.launched(2)
+    known = [verdict(message, SENT) for message in books.claim(mailing_id, ids)]
+    assert again(books, *known) == 0
+    rows = "select xmin::text, xmax::text from messages order by id"
+    before = books.run(rows)
+    assert again(books, *known) == 2
+    assert books.run(rows) == before
 
 
 def test_what_another_has_claimed_since_is_theirs(books: Books) -> None:
