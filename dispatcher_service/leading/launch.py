@@ -53,8 +53,7 @@ class _Turn(NamedTuple):
 
 
 class Launcher(OwnThread):
-    """For as long as the process leads; `offer` and `take_fresh` are for the leading
-    thread."""
+    """For as long as the process leads; `offer` and `take_fresh` are for the leading thread."""
 
     name, told_as = "launch", "launch_lost_database"
 
