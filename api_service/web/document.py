@@ -111,7 +111,7 @@ def register(app: Flask, blueprints: Sequence[Blueprint], *, with_keys: bool) ->
     description = _DESCRIPTION.format(access=_WITH_KEYS if with_keys else _WITHOUT_KEYS)
     api = Api(app, spec_kwargs={"marshmallow_plugin": plugin, "info": {"description": description}})
     if plugin.converter:  # there is one, since there is a document
-        plugin.converter.add_attribute_function(_names)
+        plugin.converter.add_attribute_function(_names)  # type: ignore[no-untyped-call]
     api.register_converter(
         IdConverter, lambda _: {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
     )

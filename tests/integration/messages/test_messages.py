@@ -1,8 +1,8 @@
 """Each move of a message, on a real database: what it changes, what it leaves alone, and who wins a race."""
 
+import re
 import threading
 import time
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
