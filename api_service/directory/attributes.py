@@ -7,6 +7,7 @@ from marshmallow import ValidationError, fields
 from shared.domain import attributes
 from shared.domain.attributes import MAX, MAX_NAME, MAX_NUMBER, MAX_VALUE, TOO_MANY
 
+_NAME = {"minLength": 1, "maxLength": MAX_NAME, "pattern": r"^[^\u0000]*$"}
 _VALUE = {
     "anyOf": [
         {"type": "string", "minLength": 1, "maxLength": MAX_VALUE, "pattern": r"^[^\u0000]*$"},
@@ -20,7 +21,7 @@ class Attributes(fields.Dict):
     """Values by name. Errors are by name as well, each cut to what a name may have."""
 
     def __init__(self, **kwargs: Any) -> None:
-        metadata = {"maxProperties": MAX, **kwargs.pop("metadata", {})}
+        metadata = {"maxProperties": MAX, "propertyNames": _NAME, **kwargs.pop("metadata", {})}
         super().__init__(values=fields.Raw(metadata=_VALUE), metadata=metadata, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:

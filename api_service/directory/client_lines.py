@@ -26,6 +26,7 @@ NDJSON = "application/x-ndjson"
 
 _FIELDS = 10  # of a line that are reported
 _CACHED = 10_000  # values of a field; beyond, each is looked at anew
+_BLANK_LINES = 100  # that may stand before what is not blank
 _MEMBERS = ("operator_code", "tag", "timezone")
 
 
@@ -59,7 +60,11 @@ def read(
 
 
 def _begins_object(lines: Lines) -> bool:
-    return (lines.look() or "").lstrip("\ufeff \t").startswith("{")
+    for place in range(_BLANK_LINES):
+        line = lines.look(place)
+        if line is None or line.strip("\ufeff \t\r\n"):
+            return (line or "").lstrip("\ufeff \t").startswith("{")
+    return False
 
 
 def _checks() -> dict[str, Check]:

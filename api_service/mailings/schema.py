@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
-from api_service.web.fields import Label, Moment, OperatorCode, Text, TimeOfDay, Whole
+from api_service.web.fields import Label, Moment, Number, OperatorCode, Text, TimeOfDay, Whole
 from api_service.web.figures import FiguresSchema
 from api_service.web.page import MAX_ID, PageSchema
 from api_service.web.reference import Reference
@@ -38,7 +38,7 @@ class FilterSchema(BodySchema):
         ),
     )
     imports = fields.List(
-        fields.Integer(strict=True, validate=validate.Range(1, MAX_ID)),
+        Number(strict=True, validate=validate.Range(1, MAX_ID)),
         load_default=list,
         validate=validate.Length(max=MAX_IMPORTS),
         metadata=described(

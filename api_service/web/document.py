@@ -9,6 +9,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import resolve_schema_cls
 from flask import Flask, Response, redirect
 from flask_swagger_ui import get_swaggerui_blueprint
+from marshmallow.fields import Field
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import BaseConverter, ValidationError
@@ -109,6 +110,8 @@ def register(app: Flask, blueprints: Sequence[Blueprint], *, with_keys: bool) ->
     plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
     description = _DESCRIPTION.format(access=_WITH_KEYS if with_keys else _WITHOUT_KEYS)
     api = Api(app, spec_kwargs={"marshmallow_plugin": plugin, "info": {"description": description}})
+    if plugin.converter:  # there is one, since there is a document
+        plugin.converter.add_attribute_function(_names)  # type: ignore[no-untyped-call]
     api.register_converter(
         IdConverter, lambda _: {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
     )
@@ -124,6 +127,11 @@ def register(app: Flask, blueprints: Sequence[Blueprint], *, with_keys: bool) ->
     app.register_blueprint(error_pages.blueprint)
     for path in ("/docs", "/docs/errors", "/docs/errors/<slug>"):  # by themselves, since these are open
         app.add_url_rule(path, "docs", _with_its_slash)
+
+
+def _names(_: Any, field: Field[Any], **__: Any) -> dict[str, Any]:
+    """What the names of an object's members may be: the library drops it."""
+    return {key: field.metadata[key] for key in ("propertyNames",) if key in field.metadata}
 
 
 def _failure(kinds: Failures) -> dict[str, Any]:

@@ -37,6 +37,15 @@ class Text(fields.String):
         return value
 
 
+class Number(fields.Integer):
+    """A whole number, also one that JSON gives a point, as in 7.0."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        return super()._deserialize(value, *args, **kwargs)
+
+
 class Label(Text):
     """A word by which things are told apart, as it is kept: trimmed, in the Unicode form NFC."""
 
