@@ -26,6 +26,7 @@ NDJSON = "application/x-ndjson"
 
 _FIELDS = 10  # of a line that are reported
 _CACHED = 10_000  # values of a field; beyond, each is looked at anew
+_SHORT = 64  # characters; what is longer hardly comes again
 _MEMBERS = ("operator_code", "tag", "timezone")
 
 
@@ -89,7 +90,7 @@ class _Checked(dict[Any, str]):
 
     def __missing__(self, value: Any) -> str:
         taken: str = self._field.deserialize(value)
-        if len(self) < _CACHED:
+        if len(self) < _CACHED and len(value) <= _SHORT:
             self[value] = taken
         return taken
 
