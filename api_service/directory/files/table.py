@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from api_service.directory.files.columns import ATTRIBUTE, Table, plain
 from api_service.directory.files.encodings import UNDECODED
-from api_service.directory.files.lines import Line, Refused, Row
+from api_service.directory.files.lines import BEGINS_FORMULA, Line, Refused, Row
 from api_service.directory.files.phone_spellings import EXACT, NotAPhone, normalised
 from api_service.directory.files.rows import MAX_LINE, Broken, Cells
 from api_service.directory.files.rows import Row as CellRow
@@ -49,6 +49,8 @@ class _Values(dict[str, Value]):
 
     def __missing__(self, cell: str) -> Value:
         text = label(cell)
+        if text.startswith("'") and text.startswith(BEGINS_FORMULA, 1):
+            text = label(text[1:])
         taken = self._check(text) if text else None
         found = Value(taken, (taken or "") != cell)
         if len(self) < self._most and len(cell) <= _SHORT:

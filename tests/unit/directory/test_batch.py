@@ -10,10 +10,11 @@ from api_service.directory.client_lines import CSV, NDJSON, read
 from api_service.directory.files.lines import EMPTIED
 
 _LINES = 4_000
+_COLUMNS = "".join(f",c{place}" for place in range(400))
 _NAMES = [f"{place:02}".ljust(64, "n") for place in range(40)]
 
 _FILES = {
-    "values of which nothing is left": (CSV, "phone" + "".join(f",c{place}" for place in range(400)), "{}" + ", " * 400),
+    "values of which nothing is left": (CSV, f"phone{_COLUMNS}", "{}" + ", " * 400),
     "empty cells of refused lines": (CSV, "phone,tag", "{}" + "," * 600 + "x"),
     "long names": (CSV, ",".join(["phone", *_NAMES]), "{}" + ",1" * 40),
     "long names of objects": (

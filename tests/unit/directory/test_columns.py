@@ -23,7 +23,9 @@ SPELLINGS = {
         *("phone", "Phone", "PHONE", " phone ", "\ufeffphone", "\u200bphone\xa0", "Phone number", "phone_number"),
         *("Phone-Number", "PHONE NUMBER:", "tel", "Tel.", "Telephone", "mobile", "Mobile phone", "cell", "MSISDN"),
         *("телефон", "Телефон", "ТЕЛЕФОН", "Номер телефона", "номер_телефона", "Тел.", "моб. тел."),
-        *("Мобильный телефон", "Сотовый", "Контактный телефон", "Телефон *", "номер"),
+        *("Мобильный телефон", "Сотовый", "Контактный телефон", "Телефон *", "номер", "№ телефона", "Телефон №"),
+        *("Номер телефона (моб.)", "Телефон (мобильный)", "Phone (mobile)", "Phone #", "Mobile No.", "Contact phone"),
+        *("Теле\xadфон", "Теле\u200bфон", "pho\ufeffne"),
     ],
     "operator_code": ["operator_code", "Operator code", "код оператора", "DEF-код"],
     "tag": ["tag", "Tag", " TAG ", "label", "тег", "Тэг", "Метка", "Ярлык"],
@@ -129,4 +131,5 @@ def test_rows_are_told_from_other_lines() -> None:
     assert found.is_row('"a";"8 (912) 345-67-89"')
     for other in ("79123456789", "79123456789;a", "a;b", "a;79123456789;b", ""):
         assert not found.is_row(other)
-    assert not table("phone").is_row("79123456789")
+    assert table("phone").is_row("79123456789")
+    assert not table("phone").is_row("")
