@@ -42,6 +42,7 @@ _UNSEEN = dict.fromkeys((0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF))
 """Marks within a word that nobody sees: where it may be broken, or not."""
 _SEPARATOR_LINE = re.compile(r'\ufeff*"?sep=([,;\t|])"?[\s,;]*', re.IGNORECASE)
 _BLANK_LINE = re.compile(r'[\s,;|"\ufeff\u200b]*')
+_HEADER_LINES = 20
 _NO_MORE = "Rename one of them, or leave it out."
 
 
@@ -84,12 +85,23 @@ def member(header: str) -> str | None:
 
 def _header(lines: Lines, line: str, separators: str) -> tuple[Cells, str]:
     """Split in the way that makes most sense: with a phone, else in as many cells as can be. Raises NotTable."""
-    separator = max(separators, key=lambda one: _sense(line, one))
+    whole = _whole(lines, line)
+    separator = max(separators, key=lambda one: _sense(whole, one))
     row = record(lines, separator, lambda _: False)
     if row is None or isinstance(row, Broken):
         reason = row.reason if row else TOO_LONG
         raise NotTable({"header": [f"The first line has to name the columns. {reason}"]})
     return row.cells, separator
+
+
+def _whole(lines: Lines, line: str) -> str:
+    """With the lines on which a name goes on that stands in quotes, as far as there are any."""
+    text = line
+    for place in range(1, _HEADER_LINES):
+        if len(text) > MAX_LINE or text.count('"') % 2 == 0 or (more := lines.look(place)) is None:
+            break
+        text += more
+    return text
 
 
 def _sense(line: str, separator: str) -> tuple[bool, int]:

@@ -59,6 +59,8 @@ def test_names_are_known_however_they_are_spelled(taken_as: str | None, header: 
         ("sep=,\r\nphone;x,tag", ["attributes.phone;x", "tag"]),
         ('"sep=\t"\nphone\ttag', ["phone", "tag"]),
         ("\n\r\n,,,\n ; ;\nphone,tag", ["phone", "tag"]),
+        ('"Номер\r\nтелефона";"Имя,\r\nфамилия";Тег', ["phone", "attributes.Имя,\r\nфамилия", "tag"]),
+        ('"Имя"\t"Номер\nтелефона"', ["attributes.Имя", "phone"]),
         ('phone,"name\nand surname"', ["phone", "attributes.name\nand surname"]),
         ("phone,tag" + "," * 5000, ["phone", "tag", *[None] * (MAX - 2)]),
     ],
