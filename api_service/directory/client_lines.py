@@ -60,6 +60,7 @@ def read(
 
 
 def _begins_object(lines: Lines) -> bool:
+    lines.skip_empty()
     return (lines.look() or "").lstrip("\ufeff \t").startswith("{")
 
 

@@ -399,6 +399,11 @@ def test_what_has_no_end_costs_neither_memory_nor_time(name: str) -> None:
     assert peaks[1] < 16 * 2**20
 
 
+def test_empty_lines_before_objects_are_nothing() -> None:
+    found = file(b'\r\n\n{"phone": "79123456789"}\n', content_type=None)
+    assert list(found.lines) == [Row(3, "79123456789")]
+
+
 @given(st.binary(max_size=300), st.sampled_from([CSV, NDJSON, None]), st.sampled_from([None, "utf-16", "windows-1251"]))
 def test_any_bytes_are_read_or_refused(data: bytes, content_type: str | None, charset: str | None) -> None:
     with suppress(Problem):
