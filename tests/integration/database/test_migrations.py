@@ -94,7 +94,11 @@ _BEFORE = """
 
 @pytest.mark.parametrize(
     ("table", "before", "change"),
-    [("imports", "0016", "update imports set name = 'new'"), ("clients", "0020", "update clients set tag = 'new'")],
+    [
+        ("clients", "0013", "update clients set tag = 'new'"),
+        ("imports", "0016", "update imports set name = 'new'"),
+        ("clients", "0020", "update clients set tag = 'new'"),
+    ],
 )
 def test_a_new_column_waits_for_those_who_read_and_nobody_waits_for_it(
     database_url: str, engine: Engine, table: str, before: str, change: str
