@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from api_service.directory.files.lines import Line, Refused, Row
+from api_service.directory.files.lines import EMPTIED, Line, Refused, Row
 from shared import clock
 from shared.domain.attributes import MAX, TOO_MANY
 
 LINES = 10_000
 CHARACTERS = 2**20
-"""Of attributes and of refused lines; of what else a line has there is little."""
+"""Of attributes, with their names, and of refused lines; of what else a line has there is little."""
+_CELL = 8
+"""Characters that a cell takes in memory beside its own: there may be thousands of empty ones in a line."""
 LINGER = 1.0
 """Seconds after which a batch is taken though it is not full, so that a slow file shows its progress, too."""
 
@@ -24,14 +26,16 @@ class Results:
 
 
 class Batch:
-    """rows: by phone, what its lines say together. emptied: line and header of values of which nothing was left."""
+    """rows: by phone, what its lines say together. emptied: how many values there are of which nothing was left.
+    emptied_values: line and header of the first of them."""
 
     def __init__(self) -> None:
         self.lines = 0
         self.normalised = 0
         self.rows: dict[str, Row] = {}
         self.refused: list[Refused] = []
-        self.emptied: list[tuple[int, str]] = []
+        self.emptied = 0
+        self.emptied_values: list[tuple[int, str]] = []
         self.characters = 0
         self._repeated: dict[str, list[int]] = {}  # numbers of earlier lines
 
@@ -40,16 +44,19 @@ class Batch:
         if isinstance(line, Refused):
             self._refuse(line)
             return
+        if line.emptied:
+            self.emptied += len(line.emptied)
+            room = EMPTIED - len(self.emptied_values)
+            self.emptied_values += [(line.line, header) for header in line.emptied[:room]]
+            line = line._replace(emptied=())
         if line.phone in self.rows:
             self._repeat(line)
         else:
             self.rows[line.phone] = line
         if line.attributes:
-            self.characters += sum(map(len, map(str, line.attributes.values())))
+            self.characters += sum(map(len, line.attributes)) + sum(map(len, map(str, line.attributes.values())))
         if line.is_normalised:
             self.normalised += 1
-        for header in line.emptied:
-            self.emptied.append((line.line, header))
 
     def _repeat(self, later: Row) -> None:
         earlier = self.rows[later.phone]
@@ -67,7 +74,7 @@ class Batch:
 
     def _refuse(self, line: Refused) -> None:
         self.refused.append(line)
-        self.characters += len(line.value) + sum(map(len, line.cells))
+        self.characters += len(line.value) + sum(map(len, line.cells)) + _CELL * len(line.cells)
 
     def results(self, created: int, refused: int) -> Results:
         """created: clients. refused: lines."""

@@ -27,6 +27,7 @@ NDJSON = "application/x-ndjson"
 _FIELDS = 10  # of a line that are reported
 _CACHED = 10_000  # values of a field; beyond, each is looked at anew
 _BLANK_LINES = 100  # that may stand before what is not blank
+_SHORT = 64  # characters; what is longer hardly comes again
 _MEMBERS = ("operator_code", "tag", "timezone")
 
 
@@ -60,6 +61,7 @@ def read(
 
 
 def _begins_object(lines: Lines) -> bool:
+    lines.skip_empty()
     for place in range(_BLANK_LINES):
         line = lines.look(place)
         if line is None or line.strip("\ufeff \t\r\n"):
@@ -94,7 +96,7 @@ class _Checked(dict[Any, str]):
 
     def __missing__(self, value: Any) -> str:
         taken: str = self._field.deserialize(value)
-        if len(self) < _CACHED:
+        if len(self) < _CACHED and len(value) <= _SHORT:
             self[value] = taken
         return taken
 

@@ -124,7 +124,7 @@ class Importer:
             counted = _counted(batch, batch.results(created, len(refused)), refused)
             for member, more in counted.items():
                 setattr(one, member, getattr(one, member) + more)
-        one.errors, one.emptied_values = one.errors[:LISTED], one.emptied_values[:EMPTIED]
+            one.errors, one.emptied_values = one.errors[:LISTED], one.emptied_values[:EMPTIED]
         one.ended_at, one.encoding = clock.now(), file.encoding()
         return one
 
@@ -151,8 +151,8 @@ def _counted(batch: Batch, results: Results, refused: list[Refused]) -> dict[str
         **asdict(results),
         "errors": [refused_lines.shown(line) for line in refused[:LISTED]],
         "normalised": batch.normalised,
-        "emptied": len(batch.emptied),
-        "emptied_values": [{"line": line, "header": plain(header)} for line, header in batch.emptied[:EMPTIED]],
+        "emptied": batch.emptied,
+        "emptied_values": [{"line": line, "header": plain(header)} for line, header in batch.emptied_values],
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, exists, select, text
 from sqlalchemy.orm import Session
 
-from api_service.directory.files.lines import TOLD, Refused
+from api_service.directory.files.lines import BEGINS_FORMULA, TOLD, Refused
 from api_service.web.problems import NotFound
 from api_service.web.work import Work
 from shared.database.models import Import, RefusedLines
@@ -26,8 +26,6 @@ _FIELDS = 10  # of a line that are told
 _MAX_NAME = 80
 _MAX_SHOWN = 200
 """Characters of a value in an answer."""
-
-_BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def shown(line: Refused) -> dict[str, Any]:
@@ -117,7 +115,7 @@ def _written(rows: Sequence[Sequence[str]], separator: str) -> str:
 
 def _defused(cell: str) -> str:
     """As a program that calculates shows it, in place of what it would make of it."""
-    return f"'{cell}" if cell.startswith(_BEGINS_FORMULA) else cell
+    return f"'{cell}" if cell.startswith(BEGINS_FORMULA) else cell
 
 
 _KEEP = text("insert into refused_lines (import_id, lines) values (:import_id, cast(:lines as json))")

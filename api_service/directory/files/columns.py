@@ -25,9 +25,11 @@ _NAMES: Mapping[str, Sequence[str]] = {
     PHONE: (
         *("phone", "phone number", "phone no", "tel", "telephone", "telephone number", "mobile", "mobile phone"),
         *("mobile number", "cell", "cell phone", "cellphone", "msisdn", "phonenumber", "mobilephone"),
+        *("mobile no", "phone mobile", "cell number", "cell phone number", "mobile phone number", "contact phone"),
         *("телефон", "номер телефона", "тел", "номер", "моб", "моб телефон", "мобильный", "мобильный телефон"),
         *("мобильный номер", "номер мобильного", "номер мобильного телефона", "сотовый", "сотовый телефон"),
         *("контактный телефон", "телефон клиента", "телефонный номер", "номер тел", "моб тел", "сот тел"),
+        *("телефоны", "телефона", "телефон мобильный", "телефон моб", "тел моб", "мобильный тел", "номер телефона моб"),
     ),
     "operator_code": ("operator code", "operatorcode", "код оператора", "def код"),
     "tag": ("tag", "label", "тег", "тэг", "метка", "ярлык"),
@@ -35,9 +37,12 @@ _NAMES: Mapping[str, Sequence[str]] = {
 }
 """English and Russian, in small letters, with single blanks between words, ё as е."""
 _MEMBERS = {name: member for member, names in _NAMES.items() for name in names}
-_BETWEEN_WORDS = re.compile(r"[\s_.:*-]+")
+_BETWEEN_WORDS = re.compile(r"[\s_.:*#№()/-]+")
+_UNSEEN = dict.fromkeys((0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF))
+"""Marks within a word that nobody sees: where it may be broken, or not."""
 _SEPARATOR_LINE = re.compile(r'\ufeff*"?sep=([,;\t|])"?[\s,;]*', re.IGNORECASE)
 _BLANK_LINE = re.compile(r'[\s,;|"\ufeff\u200b]*')
+_HEADER_LINES = 20
 _NO_MORE = "Rename one of them, or leave it out."
 
 
@@ -56,7 +61,7 @@ class Table:
     def is_row(self, line: str) -> bool:
         """Whether it looks like one: with as many cells, and a phone where that belongs."""
         cells = line.split(self.separator)
-        return len(cells) == len(self.columns) > 1 and is_phone(cells[self.phone].strip().strip('"'))
+        return len(cells) == len(self.columns) and is_phone(cells[self.phone].strip().strip('"'))
 
 
 def read(lines: Lines, *, strict: bool = False) -> Table:
@@ -75,17 +80,28 @@ def read(lines: Lines, *, strict: bool = False) -> Table:
 
 def member(header: str) -> str | None:
     """What a column of that name is taken for; None: for an attribute, or for nothing."""
-    return _MEMBERS.get(_BETWEEN_WORDS.sub(" ", label(header).casefold().replace("ё", "е")).strip())
+    return _MEMBERS.get(_BETWEEN_WORDS.sub(" ", label(header).translate(_UNSEEN).casefold().replace("ё", "е")).strip())
 
 
 def _header(lines: Lines, line: str, separators: str) -> tuple[Cells, str]:
     """Split in the way that makes most sense: with a phone, else in as many cells as can be. Raises NotTable."""
-    separator = max(separators, key=lambda one: _sense(line, one))
+    whole = _whole(lines, line)
+    separator = max(separators, key=lambda one: _sense(whole, one))
     row = record(lines, separator, lambda _: False)
     if row is None or isinstance(row, Broken):
         reason = row.reason if row else TOO_LONG
         raise NotTable({"header": [f"The first line has to name the columns. {reason}"]})
     return row.cells, separator
+
+
+def _whole(lines: Lines, line: str) -> str:
+    """With the lines on which a name goes on that stands in quotes, as far as there are any."""
+    text = line
+    for place in range(1, _HEADER_LINES):
+        if len(text) > MAX_LINE or text.count('"') % 2 == 0 or (more := lines.look(place)) is None:
+            break
+        text += more
+    return text
 
 
 def _sense(line: str, separator: str) -> tuple[bool, int]:

@@ -44,6 +44,9 @@ Line = Row | Refused
 TOLD = ("line", "reason", "value")
 """Columns that a file of refused lines begins with. Whoever mends it and sends it again means nothing by them."""
 
+BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""A cell that begins so gets an apostrophe in that file, and loses it when the file comes back."""
+
 
 class Column(NamedTuple):
     """taken_as: `phone`, another member, `attributes.<name>`; None: nothing, it has no name."""

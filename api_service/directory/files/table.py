@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from api_service.directory.files.columns import ATTRIBUTE, Table, plain
 from api_service.directory.files.encodings import UNDECODED
-from api_service.directory.files.lines import Line, Refused, Row
+from api_service.directory.files.lines import BEGINS_FORMULA, Line, Refused, Row
 from api_service.directory.files.phone_spellings import EXACT, NotAPhone, normalised
 from api_service.directory.files.rows import MAX_LINE, Broken, Cells
 from api_service.directory.files.rows import Row as CellRow
@@ -24,7 +24,8 @@ NOT_STORED = "Must not contain NUL characters or unpaired surrogates."
 _MEMBERS = ("operator_code", "tag", "timezone")
 _LINE = "_schema"
 _FAULTS = 10  # of a line that are reported
-_CACHED = 10_000  # values of a column; beyond, each is looked at anew
+_CACHED = 10_000  # values of all columns, each of which has its part; beyond, each is looked at anew
+_SHORT = 64  # characters; what is longer hardly comes again
 
 
 class Wrong(ValueError):
@@ -41,15 +42,18 @@ class Value(NamedTuple):
 class _Values(dict[str, Value]):
     """What the cells of a column say, by what stands in them. Raises Wrong."""
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: Check, most: int) -> None:
+        """most: that are kept."""
         super().__init__()
-        self._check = check
+        self._check, self._most = check, most
 
     def __missing__(self, cell: str) -> Value:
         text = label(cell)
+        if text.startswith("'") and text.startswith(BEGINS_FORMULA, 1):
+            text = label(text[1:])
         taken = self._check(text) if text else None
         found = Value(taken, (taken or "") != cell)
-        if len(self) < _CACHED:
+        if len(self) < self._most and len(cell) <= _SHORT:
             self[cell] = found
         return found
 
@@ -60,8 +64,12 @@ class Clients:
     def __init__(self, table: Table, checks: Mapping[str, Check], encoding: Callable[[], str]) -> None:
         """checks: of the members but the phone. encoding: of the file, for what cannot be decoded."""
         self._table, self._encoding = table, encoding
-        self._members = [(_MEMBERS.index(name), place, _Values(checks[name])) for name, place in table.members.items()]
-        self._attributes = [(name, place, _Values(_attribute)) for name, place in table.attributes.items()]
+        most = _CACHED // len(table.columns)
+        self._members = [
+            (_MEMBERS.index(name), place, _Values(checks[name], most)) for name, place in table.members.items()
+        ]
+        self._attributes = [(name, place, _Values(_attribute, most)) for name, place in table.attributes.items()]
+        self._headers = [plain(label(column.header)) for column in table.columns]
 
     def lines(self, rows: Iterable[CellRow | Broken]) -> Iterator[Line]:
         """Blank rows are nothing."""
@@ -100,7 +108,7 @@ class Clients:
             return self._faulty(number, cells)
         if len(attributes) > MAX:
             return self._refused(number, cells, {"attributes": TOO_MANY})
-        headers = tuple([plain(label(self._table.columns[place].header)) for place in emptied]) if emptied else ()
+        headers = tuple([self._headers[place] for place in emptied]) if emptied else ()
         code, tag, zone = members
         return Row(number, phone, code, tag, zone, attributes or None, is_changed, headers)
 

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -91,36 +92,47 @@ _BEFORE = """
 """
 
 
-def test_a_column_of_clients_waits_for_those_who_read_them_and_nobody_waits_for_it(
-    database_url: str, engine: Engine
+@pytest.mark.parametrize(
+    ("table", "before", "change"),
+    [
+        ("clients", "0013", "update clients set tag = 'new'"),
+        ("imports", "0016", "update imports set name = 'new'"),
+        ("clients", "0020", "update clients set tag = 'new'"),
+    ],
+)
+def test_a_new_column_waits_for_those_who_read_and_nobody_waits_for_it(
+    database_url: str, engine: Engine, table: str, before: str, change: str
 ) -> None:
     with engine.connect() as connection:
         connection.execute(text("set role none"))
         connection.execute(
             text("insert into clients (phone, operator_code, timezone) values (79120000001, '912', 'UTC')")
         )
-        _migrate(connection, "down", "0020")
+        connection.execute(text("insert into imports default values"))
+        _migrate(connection, "down", before)
         connection.commit()
-        file = connection.scalar(text("select relfilenode from pg_class where relname = 'clients'"))
+        file = connection.scalar(text(_FILE), {"table": table})
     reader = engine.connect()
-    reader.execute(text("select from clients"))  # and leaves its transaction open
+    reader.execute(text(f"select from {table}"))  # and leaves its transaction open
     with ThreadPoolExecutor(1) as pool:
         upgrading = pool.submit(upgrade, database_url)
         with engine.connect() as connection:
-            while not connection.scalar(text(_WAITS)):
+            while not connection.scalar(text(_WAITS), {"table": table}):
                 assert not upgrading.done()
             connection.execute(text("set statement_timeout = '5s'"))
-            connection.execute(text("update clients set tag = 'vip'"))
+            assert connection.execute(text(change)).rowcount == 1
             connection.commit()
         assert not upgrading.done()
         reader.close()
         upgrading.result(60)
     with engine.connect() as connection:
-        assert connection.execute(text("select tag, attributes from clients")).one() == ("vip", {})
-        assert connection.scalar(text("select relfilenode from pg_class where relname = 'clients'")) == file
+        assert connection.execute(text("select attributes from clients")).one() == ({},)
+        assert connection.execute(text("select by, columns from imports")).one() == (None, [])
+        assert connection.scalar(text(_FILE), {"table": table}) == file
 
 
-_WAITS = "select exists (select from pg_locks where not granted and relation = cast('clients' as regclass))"
+_WAITS = "select exists (select from pg_locks where not granted and relation = cast(cast(:table as text) as regclass))"
+_FILE = "select relfilenode from pg_class where relname = :table"
 
 
 def _migrate(connection: Connection, direction: str, revision: str) -> None:

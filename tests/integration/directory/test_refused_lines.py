@@ -102,11 +102,11 @@ def test_it_has_the_separator_of_the_file(api: Api, separator: str) -> None:
     assert rows(refused(api, import_id), separator)[1:] == [["2", "No; no,\tno", "", "a;b", "c\td"]]
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+7 912", "-5", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0"])
+@pytest.mark.parametrize("cell", ["=1+1", "+7 912", "-5", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "=cmd|' /C calc'!A0"])
 def test_no_cell_is_a_formula(api: Api, cell: str) -> None:
     import_id = store(api, Refused(2, {cell: [cell]}, cell, (cell,)), columns=(cell,))
     for row in rows(refused(api, import_id)):
-        assert all(one[:1] not in ("=", "+", "-", "@", "\t", "\r") for one in row)
+        assert all(one[:1] not in ("=", "+", "-", "@", "\t", "\r", "\n") for one in row)
         assert any(one == f"'{cell}" for one in row)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from api_service.directory.client_lines import CSV, NDJSON, read
 from api_service.directory.files.lines import ClientFile, Line, Refused, Row
 from api_service.directory.files.phone_spellings import DATE, EXTENSION, FORMULA, LOST_DIGITS, SHAPE
-from api_service.directory.files.rows import GOES_ON, NEVER_CLOSED, TOO_LONG
+from api_service.directory.files.rows import GOES_ON, HOLDS_ROWS, NEVER_CLOSED, TOO_LONG
 from api_service.web.problems import BrokenOff, Problem
 from tests.support.files import in_pieces
 
@@ -272,6 +272,21 @@ def test_one_table_in_any_form_says_the_same(clients: list[Client], form: Form, 
             "phone,tag\n79123456789,=1+1\n79123456780,@SUM(A1)\n",
             [*tagged(79123456789, "=1+1"), Row(3, "79123456780", tag="@SUM(A1)")],
         ),
+        (
+            'phone\n"79123456781\n79123456782\n79123456783"\n',
+            [
+                Refused(2, {"_schema": [HOLDS_ROWS]}, '"79123456781'),
+                Row(3, "79123456782"),
+                normal(Row(4, "79123456783")),
+            ],
+        ),
+        (
+            "phone,tag,city\n79123456789,'=1+1,'-5\n79123456780,'quoted','\n",
+            [
+                normal(Row(2, "79123456789", tag="=1+1", attributes={"city": "-5"})),
+                Row(3, "79123456780", tag="'quoted'", attributes={"city": "'"}),
+            ],
+        ),
         ("phone,city\n79123456789,\u200b\n", [Row(2, "79123456789", is_normalised=True, emptied=("city",))]),
         ("phone,tag\n79123456789,Kafe\u0301\n", [normal(Row(2, "79123456789", tag="Kaf\xe9"))]),
         (
@@ -382,6 +397,11 @@ def test_what_has_no_end_costs_neither_memory_nor_time(name: str) -> None:
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0] + 2**19
     assert peaks[1] < 16 * 2**20
+
+
+def test_empty_lines_before_objects_are_nothing() -> None:
+    found = file(b'\r\n\n{"phone": "79123456789"}\n', content_type=None)
+    assert list(found.lines) == [Row(3, "79123456789")]
 
 
 @given(st.binary(max_size=300), st.sampled_from([CSV, NDJSON, None]), st.sampled_from([None, "utf-16", "windows-1251"]))

@@ -23,7 +23,9 @@ SPELLINGS = {
         *("phone", "Phone", "PHONE", " phone ", "\ufeffphone", "\u200bphone\xa0", "Phone number", "phone_number"),
         *("Phone-Number", "PHONE NUMBER:", "tel", "Tel.", "Telephone", "mobile", "Mobile phone", "cell", "MSISDN"),
         *("телефон", "Телефон", "ТЕЛЕФОН", "Номер телефона", "номер_телефона", "Тел.", "моб. тел."),
-        *("Мобильный телефон", "Сотовый", "Контактный телефон", "Телефон *", "номер"),
+        *("Мобильный телефон", "Сотовый", "Контактный телефон", "Телефон *", "номер", "№ телефона", "Телефон №"),
+        *("Номер телефона (моб.)", "Телефон (мобильный)", "Phone (mobile)", "Phone #", "Mobile No.", "Contact phone"),
+        *("Теле\xadфон", "Теле\u200bфон", "pho\ufeffne"),
     ],
     "operator_code": ["operator_code", "Operator code", "код оператора", "DEF-код"],
     "tag": ["tag", "Tag", " TAG ", "label", "тег", "Тэг", "Метка", "Ярлык"],
@@ -57,6 +59,8 @@ def test_names_are_known_however_they_are_spelled(taken_as: str | None, header: 
         ("sep=,\r\nphone;x,tag", ["attributes.phone;x", "tag"]),
         ('"sep=\t"\nphone\ttag', ["phone", "tag"]),
         ("\n\r\n,,,\n ; ;\nphone,tag", ["phone", "tag"]),
+        ('"Номер\r\nтелефона";"Имя,\r\nфамилия";Тег', ["phone", "attributes.Имя,\r\nфамилия", "tag"]),
+        ('"Имя"\t"Номер\nтелефона"', ["attributes.Имя", "phone"]),
         ('phone,"name\nand surname"', ["phone", "attributes.name\nand surname"]),
         ("phone,tag" + "," * 5000, ["phone", "tag", *[None] * (MAX - 2)]),
     ],
@@ -129,4 +133,5 @@ def test_rows_are_told_from_other_lines() -> None:
     assert found.is_row('"a";"8 (912) 345-67-89"')
     for other in ("79123456789", "79123456789;a", "a;b", "a;79123456789;b", ""):
         assert not found.is_row(other)
-    assert not table("phone").is_row("79123456789")
+    assert table("phone").is_row("79123456789")
+    assert not table("phone").is_row("")

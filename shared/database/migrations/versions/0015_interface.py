@@ -1,30 +1,35 @@
 """What programs can rely on: revisions, references, answers that are kept, and who changed what.
 
-`audit` is only ever added to: a trigger holds it, whoever is connected.
+`audit` is only ever added to: a trigger holds it, whoever is connected. What joins tables that are there does so beside
+the traffic, outside a transaction, and may be repeated.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
+from shared.database.migrations.patience import alter
+
 revision = "0015"
 down_revision = "0013"
 
 _THINGS = ("clients", "mailings")
+_COLUMNS = (
+    "revision bigint not null default 1",
+    "reference varchar(64)",
+    "reference_owner varchar(64) not null default ''",
+)
 
 
 def upgrade() -> None:
-    for table in _THINGS:
-        op.add_column(table, sa.Column("revision", sa.BigInteger(), server_default="1", nullable=False))
-        op.add_column(table, sa.Column("reference", sa.String(64), nullable=True))
-        op.add_column(table, sa.Column("reference_owner", sa.String(64), server_default="", nullable=False))
-        op.create_index(
-            f"{table}_reference_key",
-            table,
-            ["reference", "reference_owner"],
-            unique=True,
-            postgresql_where=sa.text("reference is not null"),
-        )
+    with op.get_context().autocommit_block():
+        for table in _THINGS:
+            alter(table, ", ".join(f"add column if not exists {column}" for column in _COLUMNS))
+            op.execute(f"drop index concurrently if exists {table}_reference_key")
+            op.execute(f"""
+                create unique index concurrently {table}_reference_key on {table} (reference, reference_owner)
+                where reference is not null
+            """)
     op.create_table(
         "kept_answers",
         sa.Column("caller", sa.String(12), nullable=False),

@@ -7,6 +7,8 @@ nobody in its row, and leaves no line in the audit if that process dies.
 
 from alembic import op
 
+from shared.database.migrations.patience import alter
+
 revision = "0020"
 down_revision = "0016"
 
@@ -24,9 +26,7 @@ _INDEXES = {
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        op.execute("""
-            alter table imports add column if not exists by varchar(64), add column if not exists request_id varchar(64)
-        """)
+        alter("imports", "add column if not exists by varchar(64), add column if not exists request_id varchar(64)")
         for name, columns in _INDEXES.items():
             op.execute(f"drop index concurrently if exists {name}")
             op.execute(f"create index concurrently {name} on {columns}")

@@ -4,13 +4,11 @@ Made while the processes run: every column has a constant default or may be null
 table is asked for alone and given up after a moment, so that nobody stands in line behind a transaction that lasts.
 """
 
-import time
-
 import sqlalchemy as sa
 from alembic import op
-from psycopg2 import errorcodes
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
-from sqlalchemy.exc import OperationalError
+
+from shared.database.migrations.patience import alter
 
 revision = "0021"
 down_revision = "0020"
@@ -31,11 +29,9 @@ _COLUMNS = {
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        op.execute("set lock_timeout = '200ms'")
         for table, columns in _COLUMNS.items():
             added = ", ".join(f"add column if not exists {name} {kind}" for name, kind in columns.items())
-            _patiently(f"alter table {table} {added}")
-        op.execute("reset lock_timeout")
+            alter(table, added)
     op.create_table(
         "import_clients",
         sa.Column("import_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -53,17 +49,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="refused_lines_pkey"),
     )
     op.create_index("refused_lines_import_id_id_idx", "refused_lines", ["import_id", "id"])
-
-
-def _patiently(statement: str) -> None:
-    while True:
-        try:
-            op.execute(statement)
-            return
-        except OperationalError as error:
-            if getattr(error.orig, "pgcode", None) != errorcodes.LOCK_NOT_AVAILABLE:
-                raise
-        time.sleep(0.5)
 
 
 def downgrade() -> None:
