@@ -8,7 +8,7 @@ SOAK_MINUTES := 15
 
 export PYTHON
 
-.PHONY: help setup demo run test test-long test-faults soak fuzz fuzz-guided model bench bench-full lint audit fmt lock licences up down clean
+.PHONY: help setup demo run test test-again test-long test-faults soak fuzz fuzz-guided model bench bench-full lint audit fmt lock licences up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ run: setup ## API, dispatcher and reporter until Ctrl-C; the data stays in .loca
 # Files in their order: those that start everything come early, and the many small ones fill the end.
 test: setup ## the suite, four tests at a time (ARGS="-k window" is handed to pytest)
 	@$(PY) -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder $(addprefix --ignore ,$(LONG)) $(ARGS)
+
+test-again: setup ## what failed in the suite, one test at a time
+	@$(PY) -m pytest --last-failed --last-failed-no-failures none $(addprefix --ignore ,$(LONG)) $(ARGS)
 
 test-long: setup ## the rest, one test at a time: failovers, nodes, poolers, limits, restores; half an hour
 	@$(PY) -m pytest $(LONG) $(ARGS)
