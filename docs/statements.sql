@@ -60,6 +60,10 @@ where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pendi
 update messages m set phone = (select phone from clients where id = m.client_id limit 1)
 where part = :part and id = any(cast(:ids as bigint[]));
 
+-- shared.messages.claim._HOLD_WINDOW
+select id from mailings where id = :id and window_from = :window_from and window_until = :window_until
+for share skip locked;
+
 -- shared.messages.claim._PUT_BACK
 update messages set status = 'pending', due_at = now() + :due_in
 where part = :part and id = any(cast(:ids as bigint[]));

@@ -154,7 +154,11 @@ def _enter(entries: Entries, rows: Sequence[AnyRow]) -> None:
 
 def _put_off(connection: Connection, entries: Entries, group: Sequence[AnyRow], message_ids: Sequence[int]) -> None:
     """Those that were to be sent and may not now: they wait for the opening of the window; without a client they are
-    cancelled. Those that name another phone than the client's get it, and are due."""
+    cancelled. Those that name another phone than the client's get it, and are due.
+
+    Where the window has changed meanwhile, or somebody is about to change it, nothing waits for it any more: whoever
+    goes through the mailing to time its messages anew may have passed these.
+    """
     mailing, part = group[0], group[0].part
     rows = connection.execute(_LOCK_JOB, _job(group, message_ids)).all()
     if orphans := [row.id for row in rows if row.timezone is None]:
@@ -162,6 +166,8 @@ def _put_off(connection: Connection, entries: Entries, group: Sequence[AnyRow], 
         rows = [row for row in rows if row.timezone is not None]
     if misled := [row.id for row in rows if not row.is_addressed]:
         connection.execute(_READDRESS, {"part": part, "ids": array(misled)})
+    if rows and window_of(mailing) and not connection.execute(_HOLD_WINDOW, {**mailing._mapping}).first():
+        return
     openings = openings_of(mailing, {row.timezone for row in rows})
     waiting = defaultdict(list)
     for row in rows:
@@ -180,6 +186,12 @@ _LOCK_JOB = text(f"""
 _READDRESS = text("""
     update messages m set phone = (select phone from clients where id = m.client_id limit 1)
     where part = :part and id = any(cast(:ids as bigint[]))
+""")
+
+# Until the end of the transaction nobody changes it.
+_HOLD_WINDOW = text("""
+    select id from mailings where id = :id and window_from = :window_from and window_until = :window_until
+    for share skip locked
 """)
 
 _PUT_BACK = text("""

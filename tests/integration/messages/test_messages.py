@@ -371,6 +371,40 @@ def test_a_claim_outside_the_window_puts_the_message_off_until_the_opening(books
         assert abs(row.due_at - books.now() - HOUR) < MINUTE
 
 
+@pytest.mark.parametrize("moment", ["select distinct c.timezone", "set status = 'pending'"])
+def test_a_window_that_changes_while_a_claim_puts_off_leaves_nothing_to_wait_for_the_old_one(
+    books: Books, books_url: str, moment: str
+) -> None:
+    """It changes, and all messages are timed anew, before that statement of the claim, or after its end."""
+    mailing_id, ids = books.launched(2)
+    start, end = closed_window()
+    books.run("update mailings set window_from = :start, window_until = :end", start=start, end=end)
+    engine = make_engine(books_url, "changer", pool_size=1)
+    blocked = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+
+    def change() -> None:
+        changer = Books(engine, slot=2)
+        changer.run("update mailings set window_from = null, window_until = null")
+        changer.move(retime_messages, mailing_id, 100)
+
+    thread = threading.Thread(target=change)
+
+    def interfere(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if moment in statement and not thread.ident:
+            thread.start()
+            wait_until(lambda: not thread.is_alive() or books.run(blocked)[0][0])
+
+    event.listen(books.engine, "before_cursor_execute", interfere)
+    try:
+        assert books.claim(mailing_id, ids) == []
+    finally:
+        event.remove(books.engine, "before_cursor_execute", interfere)
+    thread.join(10)
+    assert not thread.is_alive()
+    engine.dispose()
+    assert books.due(mailing_id) == ids
+
+
 def test_the_deadline_is_the_closing_of_the_clients_window_or_the_end_of_the_mailing(books: Books) -> None:
     books.clients(1, timezone="Europe/Moscow")
     mailing_id = books.mailing(ends=2 * HOUR, window=open_window())
