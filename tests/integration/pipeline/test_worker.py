@@ -483,7 +483,7 @@ def test_a_result_that_comes_too_late_harms_no_bookkeeping(
 
 
 def lose_leases(connection: Any, entries: Any, mailing_id: int) -> None:
-    """As if they had run out and been rescued."""
+    """They are free again, as after a rescue, but for the call that a rescue would count."""
     rows = connection.exec_driver_sql(
         "update messages set status = 'pending', claim_id = null, due_at = now()"
         " where mailing_id = %s and status = 'sending' returning id",
