@@ -168,7 +168,7 @@ def held_until(mailing: str) -> str:
 
 def find_refused(connection: Connection, limit: int) -> Sequence[Halt]:
     """Mailings that are to be halted."""
-    return [Halt(row.id, row.words) for row in connection.execute(_REFUSED, {"most": REFUSALS, "limit": limit})]
+    return [Halt(row.id, row.words) for row in connection.execute(_REFUSED, {"limit": limit})]
 
 
 _REFUSED = text(f"""
