@@ -26,7 +26,7 @@ NDJSON = "application/x-ndjson"
 
 _FIELDS = 10  # of a line that are reported
 _CACHED = 10_000  # values of a field; beyond, each is looked at anew
-_BLANK_LINES = 100  # that may stand before what is not blank
+_BLANK = "\ufeff \t\r\n"
 _SHORT = 64  # characters; what is longer hardly comes again
 _MEMBERS = ("operator_code", "tag", "timezone")
 
@@ -61,12 +61,12 @@ def read(
 
 
 def _begins_object(lines: Lines) -> bool:
+    """By what comes behind blank lines, which are taken."""
     lines.skip_empty()
-    for place in range(_BLANK_LINES):
-        line = lines.look(place)
-        if line is None or line.strip("\ufeff \t\r\n"):
-            return (line or "").lstrip("\ufeff \t").startswith("{")
-    return False
+    while (line := lines.look()) is not None and not line.strip(_BLANK):
+        lines.skip()
+        lines.skip_empty()
+    return (line or "").lstrip(_BLANK).startswith("{")
 
 
 def _checks() -> dict[str, Check]:
