@@ -14,7 +14,7 @@ from marshmallow.fields import Field
 from api_service.directory.files import columns, rows
 from api_service.directory.files.encodings import UNDECODED, Text
 from api_service.directory.files.faults import NotTable, NotText
-from api_service.directory.files.lines import ClientFile, Line, Refused, Row
+from api_service.directory.files.lines import ClientFile, Line, Refused, Row, plain
 from api_service.directory.files.rows import MAX_LINE, TOO_LONG, Lines
 from api_service.directory.files.table import Check, Clients, Wrong
 from api_service.directory.schema import ClientSchema
@@ -25,6 +25,7 @@ CSV = "text/csv"
 NDJSON = "application/x-ndjson"
 
 _FIELDS = 10  # of a line that are reported
+_MAX_NAME = 64  # characters of the name of one
 _CACHED = 10_000  # values of a field; beyond, each is looked at anew
 _BLANK = "\ufeff \t\r\n"
 _SHORT = 64  # characters; what is longer hardly comes again
@@ -154,5 +155,5 @@ def _said(rules: _Rules, number: int, line: str, encoding: Callable[[], str]) ->
 
 def _refused(number: int, line: str, errors: Mapping[str, Any]) -> Refused:
     """With no more than a few of the fields, whose names are anybody's: as text that the database can hold."""
-    told = {columns.plain(name): sentences for name, sentences in islice(errors.items(), _FIELDS)}
-    return Refused(number, told, columns.plain(line, MAX_LINE))
+    told = {plain(name, _MAX_NAME): sentences for name, sentences in islice(errors.items(), _FIELDS)}
+    return Refused(number, told, plain(line, MAX_LINE))

@@ -21,10 +21,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from api_service.directory import refused_lines, staging
 from api_service.directory.batch import Batch, Results, batches
-from api_service.directory.files.lines import EMPTIED, ClientFile, Refused
+from api_service.directory.files.lines import EMPTIED, ClientFile, Refused, plain
 from api_service.directory.phones import Phones
 from api_service.directory.progress import end, found
-from api_service.directory.refused_lines import LISTED, plain
+from api_service.directory.refused_lines import LISTED
 from api_service.web.problems import Problem, TooManyImports
 from api_service.web.refusal import Refusal
 from shared import clock

@@ -41,6 +41,15 @@ class Refused(NamedTuple):
 
 Line = Row | Refused
 
+
+def plain(words: str, longest: int | None = None) -> str:
+    """Anybody's words, or their beginning, as text that answers and the database can hold."""
+    words = words[:longest]
+    if words.isascii() and "\0" not in words:
+        return words
+    return words.encode(errors="replace").decode().replace("\0", "?")
+
+
 TOLD = ("line", "reason", "value")
 """Columns that a file of refused lines begins with. Whoever mends it and sends it again means nothing by them."""
 

@@ -7,9 +7,9 @@ where something is.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from api_service.directory.files.columns import ATTRIBUTE, Table, plain
+from api_service.directory.files.columns import ATTRIBUTE, Table
 from api_service.directory.files.encodings import UNDECODED
-from api_service.directory.files.lines import BEGINS_FORMULA, Line, Refused, Row
+from api_service.directory.files.lines import BEGINS_FORMULA, Line, Refused, Row, plain
 from api_service.directory.files.phone_spellings import EXACT, NotAPhone, normalised
 from api_service.directory.files.rows import MAX_LINE, Broken, Cells
 from api_service.directory.files.rows import Row as CellRow
@@ -69,7 +69,7 @@ class Clients:
             (_MEMBERS.index(name), place, _Values(checks[name], most)) for name, place in table.members.items()
         ]
         self._attributes = [(name, place, _Values(_attribute, most)) for name, place in table.attributes.items()]
-        self._headers = [plain(label(column.header)) for column in table.columns]
+        self._headers = [label(column.header) for column in table.columns]
 
     def lines(self, rows: Iterable[CellRow | Broken]) -> Iterator[Line]:
         """Blank rows are nothing."""
@@ -156,7 +156,7 @@ class Clients:
     def _refused(self, number: int, cells: Iterable[str], errors: Mapping[str, str], value: str = "") -> Refused:
         return Refused(
             number,
-            {plain(name): [words] for name, words in errors.items()},
+            {name: [words] for name, words in errors.items()},
             plain(value, MAX_LINE),
             tuple([plain(cell, MAX_LINE) for cell in cells]),
         )
