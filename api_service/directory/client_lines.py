@@ -15,8 +15,9 @@ from api_service.directory.files import columns, rows
 from api_service.directory.files.encodings import UNDECODED, Text
 from api_service.directory.files.faults import NotTable, NotText
 from api_service.directory.files.lines import ClientFile, Line, Refused, Row, plain
-from api_service.directory.files.rows import MAX_LINE, TOO_LONG, Lines
+from api_service.directory.files.rows import TOO_LONG
 from api_service.directory.files.table import Check, Clients, Wrong
+from api_service.directory.files.text_lines import MAX_LINE, Lines
 from api_service.directory.schema import ClientSchema
 from api_service.web import body
 from api_service.web.problems import Invalid, WrongType

@@ -9,7 +9,8 @@ from api_service.directory.files.encodings import UNDECODED
 from api_service.directory.files.faults import NotTable
 from api_service.directory.files.lines import TOLD, Column, plain
 from api_service.directory.files.phone_spellings import is_phone
-from api_service.directory.files.rows import MAX_LINE, TOO_LONG, Broken, Cells, Lines, record
+from api_service.directory.files.rows import TOO_LONG, Broken, Cells, record
+from api_service.directory.files.text_lines import MAX_LINE, Lines
 from shared.domain.attributes import name_fault
 from shared.domain.text import label
 

@@ -11,8 +11,9 @@ from api_service.directory.files.columns import ATTRIBUTE, Table
 from api_service.directory.files.encodings import UNDECODED
 from api_service.directory.files.lines import BEGINS_FORMULA, Line, Refused, Row, plain
 from api_service.directory.files.phone_spellings import EXACT, NotAPhone, normalised
-from api_service.directory.files.rows import MAX_LINE, Broken, Cells
+from api_service.directory.files.rows import Broken, Cells
 from api_service.directory.files.rows import Row as CellRow
+from api_service.directory.files.text_lines import MAX_LINE
 from shared.domain.attributes import MAX, TOO_MANY, value_fault
 from shared.domain.text import label
 
