@@ -16,7 +16,7 @@ from api_service.directory.files.encodings import UNDECODED, Text
 from api_service.directory.files.faults import NotTable, NotText
 from api_service.directory.files.lines import ClientFile, Line, Refused, Row, plain
 from api_service.directory.files.rows import TOO_LONG
-from api_service.directory.files.table import Check, Clients, Wrong
+from api_service.directory.files.table import MEMBERS, Check, Clients, Wrong
 from api_service.directory.files.text_lines import MAX_LINE, Lines
 from api_service.directory.schema import ClientSchema
 from api_service.web import body
@@ -30,7 +30,6 @@ _MAX_NAME = 64  # characters of the name of one
 _CACHED = 10_000  # values of a field; beyond, each is looked at anew
 _BLANK = "\ufeff \t\r\n"
 _SHORT = 64  # characters; what is longer hardly comes again
-_MEMBERS = ("operator_code", "tag", "timezone")
 
 
 def read(
@@ -73,7 +72,7 @@ def _begins_object(lines: Lines) -> bool:
 
 def _checks() -> dict[str, Check]:
     schema = ClientSchema()
-    return {name: _check(schema.fields[name]) for name in _MEMBERS}
+    return {name: _check(schema.fields[name]) for name in MEMBERS}
 
 
 def _check(field: Field[Any]) -> Check:
@@ -109,7 +108,7 @@ class _Rules:
     def __init__(self) -> None:
         self._schema = ClientSchema(exclude=["reference"])
         self._phone = self._schema.fields["phone"].deserialize
-        self._checked = {name: _Checked(self._schema.fields[name]) for name in _MEMBERS}
+        self._checked = {name: _Checked(self._schema.fields[name]) for name in MEMBERS}
         self._attributes = self._schema.fields["attributes"].deserialize
         self._names = self._schema.load_fields.keys()
 

@@ -20,9 +20,9 @@ from shared.domain.text import label
 Check = Callable[[str], str]
 """A trimmed cell as it is kept. Raises Wrong."""
 
-NOT_STORED = "Must not contain NUL characters or unpaired surrogates."
+MEMBERS = ("operator_code", "tag", "timezone")
+"""Of a client, but the phone, as `Row` has them."""
 
-_MEMBERS = ("operator_code", "tag", "timezone")
 _LINE = "_schema"
 _FAULTS = 10  # of a line that are reported
 _CACHED = 10_000  # values of all columns, each of which has its part; beyond, each is looked at anew
@@ -67,7 +67,7 @@ class Clients:
         self._table, self._encoding = table, encoding
         most = _CACHED // len(table.columns)
         self._members = [
-            (_MEMBERS.index(name), place, _Values(checks[name], most)) for name, place in table.members.items()
+            (MEMBERS.index(name), place, _Values(checks[name], most)) for name, place in table.members.items()
         ]
         self._attributes = [(name, place, _Values(_attribute, most)) for name, place in table.attributes.items()]
         self._headers = [label(column.header) for column in table.columns]
@@ -164,8 +164,6 @@ class Clients:
 
 
 def _attribute(text: str) -> str:
-    if "\0" in text or UNDECODED.search(text):
-        raise Wrong(NOT_STORED)
     if fault := value_fault(text):
         raise Wrong(fault)
     return text
