@@ -1,13 +1,10 @@
 """What several of these tests need."""
 
-import itertools
-import os
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg2
 import pytest
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine
 
 from dispatcher_service.leading.lead import Leader
 from shared.broker.base import Broker
@@ -16,8 +13,7 @@ from shared.database.engine import make_engine
 from tests.support.api import Api
 from tests.support.books import Books
 from tests.support.leading import LADDER, Consumer, Start
-
-_numbers = itertools.count(1)
+from tests.support.new_database import MIGRATED, new_database
 
 
 @pytest.fixture
@@ -31,14 +27,8 @@ def api(engine: Engine) -> Iterator[Api]:
 @pytest.fixture(scope="module")
 def books_url(postgres: str) -> Iterator[str]:
     """The URL of a migrated database for all tests of a module: `books` empties it, which is faster than a new one."""
-    name = f"books_{os.getpid()}_{next(_numbers)}"
-    connection = psycopg2.connect(postgres)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"create database {name} template template strategy file_copy")
-        yield make_url(postgres).set(database=name).render_as_string(hide_password=False)
-        cursor.execute(f"drop database {name} with (force)")
-    connection.close()
+    with new_database(postgres, MIGRATED) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
