@@ -1,6 +1,7 @@
 """What several of these tests need."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from shared.broker.table import TableBroker
 from shared.database.engine import make_engine
 from tests.support.api import Api
 from tests.support.books import Books
-from tests.support.leading import LADDER, Consumer, Start
+from tests.support.leading import LADDER, Consumer, Start, serving
 from tests.support.new_database import MIGRATED, new_database
 
 
@@ -69,18 +70,12 @@ def consumer(broker: TableBroker) -> Iterator[Consumer]:
 @pytest.fixture
 def start(books: Books, broker: TableBroker, books_url: str) -> Iterator[Start]:
     """Starts one more feeder, as in a process of its own."""
-    feeders: list[tuple[Leader, Engine]] = []
+    with ExitStack() as stack:
 
-    def start(broker: Broker = broker, engine: Engine | None = None, rate: float = 0.0, **options: Any) -> Leader:
-        engine = engine or make_engine(books_url, "feeder", pool_size=4)
-        feeder = Leader(engine, broker, attempts=10, rate=rate, **options)
-        feeders.append((feeder, engine))
-        feeder.start()
-        return feeder
+        def start(broker: Broker = broker, engine: Engine | None = None, rate: float = 0.0, **options: Any) -> Leader:
+            engine = engine or make_engine(books_url, "feeder", pool_size=4)
+            feeder = Leader(engine, broker, attempts=10, rate=rate, **options)
+            stack.enter_context(serving(feeder, engine))
+            return feeder
 
-    yield start
-    for feeder, engine in feeders:
-        feeder.stop()
-        feeder.join(5)
-        assert not feeder.is_alive
-        engine.dispose()
+        yield start
