@@ -73,7 +73,8 @@ def create_app(
         default_timezone=default_timezone,
         slot=Slot("api"),
     )
-    app.extensions |= {"importer": Importer(sessions, default_timezone), "probes": probes}
+    importer = Importer(sessions, default_timezone)
+    app.extensions |= {"importer": importer, "probes": probes}
     log = app.extensions["request_log"] = log or RequestLog()
     behind = _engine_behind(engine)
     last_use, expiry = LastUse(behind), Expiry(behind)
@@ -81,7 +82,7 @@ def create_app(
     watch = Watch(keyring) if keyring else None
     if chores:
         of_keys = [watch.look, last_use.write, expiry.look] if watch else []
-        keep_doing([log.flush, Forgetting(behind).look, Silence(behind).look, *of_keys])
+        keep_doing([log.flush, Forgetting(behind).look, Silence(behind, importer.running).look, *of_keys])
     middleware.register(app, log)
     door.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch)
     answers.register(app, log)

@@ -14,9 +14,10 @@ from marshmallow.fields import Field
 from api_service.directory.files import columns, rows
 from api_service.directory.files.encodings import UNDECODED, Text
 from api_service.directory.files.faults import NotTable, NotText
-from api_service.directory.files.lines import ClientFile, Line, Refused, Row
-from api_service.directory.files.rows import MAX_LINE, TOO_LONG, Lines
-from api_service.directory.files.table import Check, Clients, Wrong
+from api_service.directory.files.lines import ClientFile, Line, Refused, Row, plain
+from api_service.directory.files.rows import TOO_LONG
+from api_service.directory.files.table import MEMBERS, Check, Clients, Wrong
+from api_service.directory.files.text_lines import MAX_LINE, Lines
 from api_service.directory.schema import ClientSchema
 from api_service.web import body
 from api_service.web.problems import Invalid, WrongType
@@ -25,10 +26,10 @@ CSV = "text/csv"
 NDJSON = "application/x-ndjson"
 
 _FIELDS = 10  # of a line that are reported
+_MAX_NAME = 64  # characters of the name of one
 _CACHED = 10_000  # values of a field; beyond, each is looked at anew
-_BLANK_LINES = 100  # that may stand before what is not blank
+_BLANK = "\ufeff \t\r\n"
 _SHORT = 64  # characters; what is longer hardly comes again
-_MEMBERS = ("operator_code", "tag", "timezone")
 
 
 def read(
@@ -61,17 +62,17 @@ def read(
 
 
 def _begins_object(lines: Lines) -> bool:
+    """By what comes behind blank lines, which are taken."""
     lines.skip_empty()
-    for place in range(_BLANK_LINES):
-        line = lines.look(place)
-        if line is None or line.strip("\ufeff \t\r\n"):
-            return (line or "").lstrip("\ufeff \t").startswith("{")
-    return False
+    while (line := lines.look()) is not None and not line.strip(_BLANK):
+        lines.skip()
+        lines.skip_empty()
+    return (line or "").lstrip(_BLANK).startswith("{")
 
 
 def _checks() -> dict[str, Check]:
     schema = ClientSchema()
-    return {name: _check(schema.fields[name]) for name in _MEMBERS}
+    return {name: _check(schema.fields[name]) for name in MEMBERS}
 
 
 def _check(field: Field[Any]) -> Check:
@@ -107,7 +108,7 @@ class _Rules:
     def __init__(self) -> None:
         self._schema = ClientSchema(exclude=["reference"])
         self._phone = self._schema.fields["phone"].deserialize
-        self._checked = {name: _Checked(self._schema.fields[name]) for name in _MEMBERS}
+        self._checked = {name: _Checked(self._schema.fields[name]) for name in MEMBERS}
         self._attributes = self._schema.fields["attributes"].deserialize
         self._names = self._schema.load_fields.keys()
 
@@ -154,5 +155,5 @@ def _said(rules: _Rules, number: int, line: str, encoding: Callable[[], str]) ->
 
 def _refused(number: int, line: str, errors: Mapping[str, Any]) -> Refused:
     """With no more than a few of the fields, whose names are anybody's: as text that the database can hold."""
-    told = {columns.plain(name): sentences for name, sentences in islice(errors.items(), _FIELDS)}
-    return Refused(number, told, columns.plain(line, MAX_LINE))
+    told = {plain(name, _MAX_NAME): sentences for name, sentences in islice(errors.items(), _FIELDS)}
+    return Refused(number, told, plain(line, MAX_LINE))

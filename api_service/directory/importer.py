@@ -21,10 +21,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from api_service.directory import refused_lines, staging
 from api_service.directory.batch import Batch, Results, batches
-from api_service.directory.files.lines import EMPTIED, ClientFile, Refused
+from api_service.directory.files.lines import EMPTIED, ClientFile, Refused, plain
 from api_service.directory.phones import Phones
 from api_service.directory.progress import end, found
-from api_service.directory.refused_lines import LISTED, plain
+from api_service.directory.refused_lines import LISTED
 from api_service.web.problems import Problem, TooManyImports
 from api_service.web.refusal import Refusal
 from shared import clock
@@ -44,6 +44,7 @@ class Importer:
     def __init__(self, sessions: sessionmaker[Session], default_timezone: str) -> None:
         self._sessions, self._default_timezone = sessions, default_timezone
         self._free = threading.Semaphore(AT_A_TIME)
+        self._running: set[int] = set()
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -63,6 +64,10 @@ class Importer:
             session.flush()
             return one.id
 
+    def running(self) -> set[int]:
+        """Imports of this process."""
+        return self._running.copy()
+
     def take(self, import_id: int, file: ClientFile) -> Import:
         """Takes all lines; the row of the import in the end. No transaction waits for the next line.
 
@@ -71,6 +76,7 @@ class Importer:
         """
         kept, stored = 0, Future[int]()
         stored.set_result(0)
+        self._running.add(import_id)
         try:
             with ThreadPoolExecutor(1, "store") as storing:
                 for batch in batches(file.lines):
@@ -81,6 +87,8 @@ class Importer:
             with suppress(SQLAlchemyError):  # if it cannot be written, the silence will tell
                 self.end(import_id, _reason(error))
             raise
+        finally:
+            self._running.discard(import_id)
         return self.end(import_id)
 
     def _store(self, import_id: int, file: ClientFile, batch: Batch, kept: int) -> int:

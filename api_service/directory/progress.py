@@ -1,10 +1,11 @@
 """How far the files of clients are on their way into the directory, and that each of them ends."""
 
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
 from sqlalchemy.orm import Session
 
 from api_service.web.page import Listing, Part, cut
@@ -13,7 +14,7 @@ from shared import clock
 from shared.audit import Actor, Change, write
 from shared.database.models import Import
 
-_SELDOM = 60.0  # seconds between two looks for imports that are silent
+_SELDOM = 30.0  # seconds between two looks: a few of them may fail before an import that lives is silent
 VANISHED = "The process that read it is gone."
 SILENT = timedelta(minutes=2)
 """Without a sign of life for so long an import is broken: longer than the slowest client that is not given up."""
@@ -53,17 +54,23 @@ def end(session: Session, one: Import, failure: str | None) -> None:
 
 
 class Silence:
-    """`look` is a chore of every process: an import whose process died is ended by one that lives."""
+    """`look` is a chore of every process: its own imports live, also while a file brings nothing but blank rows; one
+    whose process died is ended by one that lives."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, running: Callable[[], Collection[int]]) -> None:
+        """running: the ids of its own."""
+        self._engine, self._running = engine, running
         self._next_look = 0.0
 
     def look(self) -> None:
-        """Once a minute. Raises SQLAlchemyError."""
+        """Twice a minute. Raises SQLAlchemyError."""
         if clock.ticks() < self._next_look:
             return
         self._next_look = clock.ticks() + _SELDOM
+        if running := self._running():
+            alive = update(Import).where(Import.id.in_(running), Import.ended_at.is_(None))
+            with self._engine.begin() as connection:
+                connection.execute(alive.values(heard_at=func.now()))
         silent = select(Import).where(Import.ended_at.is_(None), Import.heard_at < func.now() - SILENT)
         with Session(self._engine) as session, session.begin():
             for one in session.scalars(silent.with_for_update(skip_locked=True)):

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, exists, select, text
 from sqlalchemy.orm import Session
 
-from api_service.directory.files.lines import BEGINS_FORMULA, TOLD, Refused
+from api_service.directory.files.lines import BEGINS_FORMULA, TOLD, Refused, plain
 from api_service.web.problems import NotFound
 from api_service.web.work import Work
 from shared.database.models import Import, RefusedLines
@@ -30,7 +30,7 @@ _MAX_SHOWN = 200
 
 def shown(line: Refused) -> dict[str, Any]:
     """As `imports.LineErrorSchema` wants it."""
-    return {"line": line.line, "errors": _errors(line), "value": plain(line.value[:_MAX_SHOWN])}
+    return {"line": line.line, "errors": _errors(line), "value": plain(line.value, _MAX_SHOWN)}
 
 
 def keep(connection: Connection, import_id: int, lines: Sequence[Refused], kept: int) -> int:
@@ -48,7 +48,7 @@ def keep(connection: Connection, import_id: int, lines: Sequence[Refused], kept:
 
 def _errors(line: Refused) -> dict[str, Sequence[str]]:
     """Of no more than a few members, whose names are anybody's."""
-    return {plain(name[:_MAX_NAME]): list(sentences) for name, sentences in islice(_flat(line.errors), _FIELDS)}
+    return {plain(name, _MAX_NAME): list(sentences) for name, sentences in islice(_flat(line.errors), _FIELDS)}
 
 
 def _flat(errors: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
@@ -58,13 +58,6 @@ def _flat(errors: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
             yield from ((f"{name}.{inner}", more) for inner, more in sentences.items())
         else:
             yield name, sentences
-
-
-def plain(words: str) -> str:
-    """Anybody's words as text that the database can hold."""
-    if words.isascii() and "\0" not in words:
-        return words
-    return words.encode(errors="replace").decode().replace("\0", "?")
 
 
 def check_kept(session: Session, one: Import) -> None:

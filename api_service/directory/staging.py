@@ -101,21 +101,24 @@ _CREATE = text(f"""
 """)
 
 # xmin: those that were made in this transaction are kept already.
+# revision: who is given other attributes over HTTP while the batch waits for them has those, as if the line had come
+# first, where both together are too many.
 _CHANGE = text(f"""
     with known as materialized (
-        select c.id, s.*, {_IS_FULL} as is_full,
+        select c.id, c.revision, s.*, {_IS_FULL} as is_full,
                (s.operator_code <> c.operator_code or s.tag <> c.tag or s.timezone <> c.timezone
                 or not c.attributes @> s.attributes) as differs
         from staged s join clients c on c.phone = s.phone
         where c.xmin <> cast(pg_current_xact_id() as xid)
     ), {KEEP.format(clients="known where not is_full")}, changed as (
         update clients c set
-            operator_code = coalesce(k.operator_code, c.operator_code),
-            tag = coalesce(k.tag, c.tag),
-            timezone = coalesce(k.timezone, c.timezone),
-            attributes = c.attributes || coalesce(k.attributes, '{{}}'),
+            operator_code = coalesce(s.operator_code, c.operator_code),
+            tag = coalesce(s.tag, c.tag),
+            timezone = coalesce(s.timezone, c.timezone),
+            attributes = case when c.revision <> s.revision and {_IS_FULL} then c.attributes
+                              else c.attributes || coalesce(s.attributes, '{{}}') end,
             revision = c.revision + 1
-        from known k where c.id = k.id and c.phone = k.phone and k.differs and not k.is_full
+        from known s where c.id = s.id and c.phone = s.phone and s.differs and not s.is_full
     )
     select cast(phone as text) from known where is_full
 """)

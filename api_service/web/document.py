@@ -131,7 +131,8 @@ def register(app: Flask, blueprints: Sequence[Blueprint], *, with_keys: bool) ->
 
 def _names(_: Any, field: Field[Any], **__: Any) -> dict[str, Any]:
     """What the names of an object's members may be: the library drops it."""
-    return {key: field.metadata[key] for key in ("propertyNames",) if key in field.metadata}
+    names = field.metadata.get("propertyNames")
+    return {"propertyNames": names} if names else {}
 
 
 def _failure(kinds: Failures) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Text(fields.String):
 
 
 class Number(fields.Integer):
-    """A whole number, also one that JSON gives a point, as in 7.0."""
+    """A whole number, also one with a point, as in 7.0: to JSON Schema, and so to the document, it is one."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(value, float) and value.is_integer():

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from api_service.directory.files.encodings import UNDECODED
 from api_service.directory.files.faults import NotTable
-from api_service.directory.files.lines import TOLD, Column
+from api_service.directory.files.lines import TOLD, Column, plain
 from api_service.directory.files.phone_spellings import is_phone
-from api_service.directory.files.rows import MAX_LINE, TOO_LONG, Broken, Cells, Lines, record
+from api_service.directory.files.rows import TOO_LONG, Broken, Cells, record
+from api_service.directory.files.text_lines import MAX_LINE, Lines
 from shared.domain.attributes import name_fault
 from shared.domain.text import label
 
@@ -43,6 +44,7 @@ _UNSEEN = dict.fromkeys((0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF))
 _SEPARATOR_LINE = re.compile(r'\ufeff*"?sep=([,;\t|])"?[\s,;]*', re.IGNORECASE)
 _BLANK_LINE = re.compile(r'[\s,;|"\ufeff\u200b]*')
 _HEADER_LINES = 20
+_MAX_SHOWN = 64  # characters of a name in an answer
 _NO_MORE = "Rename one of them, or leave it out."
 
 
@@ -124,7 +126,7 @@ def _table(cells: Cells, separator: str, strict: bool) -> Table:
     phone = places.pop(PHONE)
     return Table(
         separator,
-        tuple(Column(plain(cell), one) for cell, one in zip(cells, taken, strict=True)),
+        tuple(Column(_shown(cell), one) for cell, one in zip(cells, taken, strict=True)),
         phone,
         {one: place for one, place in places.items() if not one.startswith(ATTRIBUTE)},
         {one.removeprefix(ATTRIBUTE): place for one, place in places.items() if one.startswith(ATTRIBUTE)},
@@ -140,15 +142,15 @@ def _faults(names: Sequence[str], taken: Sequence[str | None], strict: bool) -> 
         if one is None:
             continue
         if UNDECODED.search(name) or "\0" in name:
-            faults[plain(name)] = ["Cannot be read: it is in another encoding, or holds NUL characters."]
+            faults[_shown(name)] = ["Cannot be read: it is in another encoding, or holds NUL characters."]
         elif times[one] > 1:
             others = dict.fromkeys(other for other, same in zip(names, taken, strict=True) if same == one)
-            faults[plain(name)] = [_twice(one, list(others))]
+            faults[_shown(name)] = [_twice(one, list(others))]
         elif one.startswith(ATTRIBUTE):
             if strict:
-                faults[plain(name)] = ["Unknown column."]
+                faults[_shown(name)] = ["Unknown column."]
             elif fault := name_fault(name):
-                faults[plain(name)] = [fault]
+                faults[_shown(name)] = [fault]
     if PHONE not in times:
         faults[PHONE] = [_missing(names)]
     return faults
@@ -157,7 +159,7 @@ def _faults(names: Sequence[str], taken: Sequence[str | None], strict: bool) -> 
 def _twice(one: str, names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"Is given twice. {_NO_MORE}"
-    return f"{' and '.join(map(plain, names))} are both taken for {one.removeprefix(ATTRIBUTE)}. {_NO_MORE}"
+    return f"{' and '.join(map(_shown, names))} are both taken for {one.removeprefix(ATTRIBUTE)}. {_NO_MORE}"
 
 
 def _missing(names: Sequence[str]) -> str:
@@ -166,6 +168,5 @@ def _missing(names: Sequence[str]) -> str:
     return "Missing column. One column has to be called phone, or телефон."
 
 
-def plain(text: str, longest: int = 64) -> str:
-    """As answers and the database can have it."""
-    return text[:longest].encode(errors="replace").decode().replace("\0", "?")
+def _shown(name: str) -> str:
+    return plain(name, _MAX_SHOWN)

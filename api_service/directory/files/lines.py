@@ -7,8 +7,7 @@ single line, so that a batch of lines can be counted in the transaction that sto
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-Value = str | int | float | bool
-"""Of an attribute. A cell of a table is always a string."""
+from shared.domain.attributes import Value
 
 EMPTIED = 100
 """Values shortened to nothing that an answer lists; all of them are counted."""
@@ -25,7 +24,7 @@ class Row(NamedTuple):
     operator_code: str | None = None
     tag: str | None = None
     timezone: str | None = None
-    attributes: Mapping[str, Value] | None = None
+    attributes: Mapping[str, Value] | None = None  # a cell of a table is always a string
     is_normalised: bool = False  # a value was spelled otherwise than it is taken
     emptied: tuple[str, ...] = ()  # headers of cells that had something in them, and nothing that can be seen
 
@@ -40,6 +39,15 @@ class Refused(NamedTuple):
 
 
 Line = Row | Refused
+
+
+def plain(words: str, longest: int | None = None) -> str:
+    """Anybody's words, or their beginning, as text that answers and the database can hold."""
+    words = words[:longest]
+    if words.isascii() and "\0" not in words:
+        return words
+    return words.encode(errors="replace").decode().replace("\0", "?")
+
 
 TOLD = ("line", "reason", "value")
 """Columns that a file of refused lines begins with. Whoever mends it and sends it again means nothing by them."""

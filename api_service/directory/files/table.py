@@ -7,21 +7,22 @@ where something is.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from api_service.directory.files.columns import ATTRIBUTE, Table, plain
+from api_service.directory.files.columns import ATTRIBUTE, Table
 from api_service.directory.files.encodings import UNDECODED
-from api_service.directory.files.lines import BEGINS_FORMULA, Line, Refused, Row
+from api_service.directory.files.lines import BEGINS_FORMULA, Line, Refused, Row, plain
 from api_service.directory.files.phone_spellings import EXACT, NotAPhone, normalised
-from api_service.directory.files.rows import MAX_LINE, Broken, Cells
+from api_service.directory.files.rows import Broken, Cells
 from api_service.directory.files.rows import Row as CellRow
+from api_service.directory.files.text_lines import MAX_LINE
 from shared.domain.attributes import MAX, TOO_MANY, value_fault
 from shared.domain.text import label
 
 Check = Callable[[str], str]
 """A trimmed cell as it is kept. Raises Wrong."""
 
-NOT_STORED = "Must not contain NUL characters or unpaired surrogates."
+MEMBERS = ("operator_code", "tag", "timezone")
+"""Of a client, but the phone, as `Row` has them."""
 
-_MEMBERS = ("operator_code", "tag", "timezone")
 _LINE = "_schema"
 _FAULTS = 10  # of a line that are reported
 _CACHED = 10_000  # values of all columns, each of which has its part; beyond, each is looked at anew
@@ -66,10 +67,10 @@ class Clients:
         self._table, self._encoding = table, encoding
         most = _CACHED // len(table.columns)
         self._members = [
-            (_MEMBERS.index(name), place, _Values(checks[name], most)) for name, place in table.members.items()
+            (MEMBERS.index(name), place, _Values(checks[name], most)) for name, place in table.members.items()
         ]
         self._attributes = [(name, place, _Values(_attribute, most)) for name, place in table.attributes.items()]
-        self._headers = [plain(label(column.header)) for column in table.columns]
+        self._headers = [label(column.header) for column in table.columns]
 
     def lines(self, rows: Iterable[CellRow | Broken]) -> Iterator[Line]:
         """Blank rows are nothing."""
@@ -156,15 +157,13 @@ class Clients:
     def _refused(self, number: int, cells: Iterable[str], errors: Mapping[str, str], value: str = "") -> Refused:
         return Refused(
             number,
-            {plain(name): [words] for name, words in errors.items()},
+            {name: [words] for name, words in errors.items()},
             plain(value, MAX_LINE),
             tuple([plain(cell, MAX_LINE) for cell in cells]),
         )
 
 
 def _attribute(text: str) -> str:
-    if "\0" in text or UNDECODED.search(text):
-        raise Wrong(NOT_STORED)
     if fault := value_fault(text):
         raise Wrong(fault)
     return text

@@ -316,10 +316,29 @@ def test_one_that_is_not_heard_of_any_more_is_broken(api: Api) -> None:
     assert (running["state"], running["failure"]) == ("running", None)
     assert (broken["state"], broken["failure"]) == ("broken", "The process that read it is gone.")
     for _ in range(2):
-        Silence(api.engine).look()
+        Silence(api.engine, set).look()
     ended, still = api.get("/clients/imports/")
     assert (ended["state"], ended["failure"], still["ended_at"]) == ("broken", broken["failure"], None)
     assert ended["ended_at"] is not None
+
+
+def test_one_that_brings_no_line_for_long_is_alive_while_its_process_is(api: Api) -> None:
+    """A slow file of blank rows, for example."""
+    taking = api.app.extensions["importer"]
+    look = Silence(api.engine, taking.running).look
+    states = []
+
+    def lines() -> Iterator[Row]:
+        api.execute("update imports set heard_at = now() - interval '3 min'")
+        states.append(api.get("/clients/imports/")[0]["state"])
+        look()
+        states.append(api.get("/clients/imports/")[0]["state"])
+        yield Row(9, "79120000000")
+
+    file = ClientFile(lines())
+    taken = taking.take(taking.begin("", file, Actor("anybody")), file)
+    assert (states, taken.failure, taken.created) == (["broken", "running"], None, 1)
+    assert taking.running() == set()
 
 
 def test_what_comes_when_the_import_has_been_ended_is_not_taken(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

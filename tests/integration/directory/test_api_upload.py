@@ -166,7 +166,7 @@ def test_a_worker_that_is_killed_leaves_whole_batches(client: ApiClient, server:
     with books_engine.begin() as connection:
         connection.execute(text("update imports set heard_at = now() - interval '3 min'"))
     for _ in range(2):
-        Silence(books_engine).look()
+        Silence(books_engine, set).look()
     told = requests.get(f"{server.url}/audit/?action=import&thing_id=1&page_size=100", timeout=30).json()
     [line] = [one for one in told if one["request_id"] == "killed-1"]
     assert (line["by"], line["thing"]) == ("anybody", "clients")

@@ -1,12 +1,18 @@
 """What is known of a client beside phone, tag and time zone: given over HTTP and in files."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from api_service.directory import store
+from shared.database.models import Client
 from shared.domain.attributes import MAX_NUMBER
 from tests.support.api import Api
+from tests.support.waiting import wait_until
 
 pytest_plugins = ("tests.support.api_fixture",)
 
@@ -146,6 +152,25 @@ def test_there_is_room_for_fifty_whoever_gives_them(api: Api) -> None:
     assert api.execute("select sum(cardinality(clients)) from import_clients") == 1  # whom it took
     assert send(api, [{"phone": PHONE, "attributes": {"b": 1, "a0": 7}}])["updated"] == 1
     assert api.get(f"/clients/?phone={PHONE}")[0]["attributes"] == many | {"b": 1, "a0": 7}
+
+
+def test_who_is_given_others_while_a_file_waits_for_them_has_no_more_than_fifty(api: Api) -> None:
+    """They have those, as if the line had come first; what else the line says is taken."""
+    make(api, city="Perm")
+    others = {f"a{number}": number for number in range(50)}
+    with ThreadPoolExecutor(1) as pool, Session(api.engine) as session:
+        client = session.scalars(select(Client).with_for_update()).one()
+        answer = pool.submit(send, api, [{"phone": PHONE, "tag": "vip", "attributes": {"visits": 4}}])
+        wait_until(lambda: answer.done() or api.execute(WAITING))
+        assert not answer.done()
+        store.change(session, client, {"attributes": others}, "")
+        session.commit()
+        assert (answer.result()["updated"], answer.result()["refused"]) == (1, 0)
+    [found] = api.get("/clients/")
+    assert (found["attributes"], found["tag"], found["revision"]) == (others, "vip", 3)
+
+
+WAITING = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 
 def test_what_is_wrong_with_one_in_a_file_is_said_by_its_name(api: Api) -> None:

@@ -91,6 +91,12 @@ def test_every_operation_is_explained(document: Any) -> None:
     assert len(set(names)) == len(names)
 
 
+def test_it_says_what_attributes_may_be_called(document: Any) -> None:
+    for name in ("NewClient", "ClientChanges", "ClientReplacement", "Client"):
+        names = document["components"]["schemas"][name]["properties"]["attributes"]["propertyNames"]
+        assert (names["minLength"], names["maxLength"]) == (1, 64), name
+
+
 def test_every_request_and_answer_has_an_example(document: Any) -> None:
     for name, operation in operations(document):
         bodies = [operation["requestBody"]] if "requestBody" in operation else []

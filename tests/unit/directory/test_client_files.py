@@ -335,6 +335,16 @@ def test_empty_lines_before_objects_are_nothing() -> None:
     assert list(found.lines) == [Row(3, "79123456789")]
 
 
+def test_a_file_of_no_type_is_told_by_what_comes_behind_however_many_blank_lines() -> None:
+    blank = b"\n \n\t\r\n" * 100
+    found = file(blank + b'{"phone": "79123456789"}\n8\n', content_type=None)
+    assert [line.line for line in found.lines] == [301, 302]
+    assert found.separator is None
+    found = file(blank + b"phone\n79123456789\n", content_type=None)
+    assert [line.line for line in found.lines] == [302]
+    assert [column.taken_as for column in found.columns] == ["phone"]
+
+
 @given(st.binary(max_size=300), st.sampled_from([CSV, NDJSON, None]), st.sampled_from([None, "utf-16", "windows-1251"]))
 def test_any_bytes_are_read_or_refused(data: bytes, content_type: str | None, charset: str | None) -> None:
     with suppress(Problem):

@@ -7,7 +7,7 @@ import pytest
 
 from api_service.directory.files.columns import MAX, Table, member, read
 from api_service.directory.files.faults import NotTable
-from api_service.directory.files.rows import Lines
+from api_service.directory.files.text_lines import Lines
 
 
 def table(text: str | Iterable[str], *, strict: bool = False) -> Table:

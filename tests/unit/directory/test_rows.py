@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 from api_service.directory.files.rows import (
     GOES_ON,
     HOLDS_ROWS,
-    MAX_LINE,
     MAX_LINES,
     NEVER_CLOSED,
     TOO_LONG,
     Broken,
     Cells,
-    Lines,
     Row,
     read,
 )
+from api_service.directory.files.text_lines import MAX_LINE, Lines
 
 Found = Row | Broken
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 from marshmallow.fields import Field
 
-from api_service.web.fields import Moment, OperatorCode, Phone, Text, TimeOfDay, Zone
+from api_service.web.fields import Moment, Number, OperatorCode, Phone, Text, TimeOfDay, Zone
 from shared.domain import timezones
 
 FIELDS: list[Field[Any]] = [Text(), Phone(), OperatorCode(), TimeOfDay(), Zone(), Moment()]
@@ -40,6 +40,18 @@ MOSCOW_NINE = datetime(2026, 1, 31, 6, tzinfo=UTC)
 )
 def test_understood(field: Field[Any], sent: str, understood: object) -> None:
     assert field.deserialize(sent) == understood
+
+
+@pytest.mark.parametrize("sent", [7, 7.0])
+def test_a_whole_number(sent: object) -> None:
+    understood = Number(strict=True).deserialize(sent)
+    assert (understood, type(understood)) == (7, int)
+
+
+@pytest.mark.parametrize("sent", [7.5, True, "7", "7.0", float("inf"), float("nan"), [7], None])
+def test_no_whole_number(sent: object) -> None:
+    with pytest.raises(ValidationError):
+        Number(strict=True).deserialize(sent)
 
 
 ARABIC_NINE, FULLWIDTH_NINE = "\u0669", "\uff19"
