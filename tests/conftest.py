@@ -1,10 +1,9 @@
 """Real parts for every test: one PostgreSQL per run, a new database for each test that asks for one."""
 
-import itertools
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +15,7 @@ from sqlalchemy import Engine, make_url
 from shared import migrate
 from shared.database import embedded
 from shared.database.engine import make_engine
+from tests.support.new_database import MIGRATED, new_database
 from tests.support.rabbitmq import External, NoRabbitMQ, Private, running
 
 pytest.register_assert_rewrite("tests.support.books")  # it asserts, and several conftests import it
@@ -29,20 +29,19 @@ _WITHOUT_THE_DISK = ("fsync", "full_page_writes")
 """The data need not outlive a crash of the machine; one of the server's processes they do. So a new database takes a
 tenth of the time."""
 
-_numbers = itertools.count(1)
-
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL with one migrated database, `template`."""
     with tempfile.TemporaryDirectory(prefix="notify-") as directory:
         url = embedded.start(Path(directory))
-        with _Admin(url) as cursor:
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
             for setting in _WITHOUT_THE_DISK:
                 cursor.execute(f"alter system set {setting} = off")
             cursor.execute("select pg_reload_conf()")
-            cursor.execute("create database template")
-        template = make_url(url).set(database="template").render_as_string(hide_password=False)
+            cursor.execute(f"create database {MIGRATED}")
+        template = make_url(url).set(database=MIGRATED).render_as_string(hide_password=False)
         migrate.upgrade(template)
         yield url
         embedded.release(Path(directory))
@@ -51,12 +50,8 @@ def postgres() -> Iterator[str]:
 @pytest.fixture
 def database_url(postgres: str) -> Iterator[str]:
     """The URL of a new, migrated database."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    with _Admin(postgres) as cursor:
-        cursor.execute(f"create database {name} template template strategy file_copy")
-    yield make_url(postgres).set(database=name).render_as_string(hide_password=False)
-    with _Admin(postgres) as cursor:
-        cursor.execute(f"drop database {name} with (force)")
+    with new_database(postgres, MIGRATED) as url:
+        yield url
 
 
 @pytest.fixture
@@ -98,17 +93,3 @@ def _do_without(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
-
-
-class _Admin:
-    """A cursor with autocommit on the server's own database."""
-
-    def __init__(self, url: str) -> None:
-        self._connection = psycopg2.connect(url)
-        self._connection.autocommit = True
-
-    def __enter__(self) -> psycopg2.extensions.cursor:
-        return self._connection.cursor()
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()

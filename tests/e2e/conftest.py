@@ -1,17 +1,14 @@
 """Systems for the tests: of their own, or one that those share which leave it whole."""
 
-import itertools
-import os
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
-from sqlalchemy import make_url
 
 from tests.e2e.system import Place, System
+from tests.support.new_database import new_database
 from tests.support.wall_clock import WallClock
 
 BROKERS = ("table", "rabbitmq")
@@ -19,7 +16,6 @@ BROKERS = ("table", "rabbitmq")
 StartSystem = Callable[..., System]
 
 _running: list[System] = []
-_numbers = itertools.count(1)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -41,7 +37,7 @@ def broker(request: pytest.FixtureRequest) -> str:
 def place(request: pytest.FixtureRequest, broker: str) -> Iterator[Place]:
     """An empty database, and an empty broker."""
     directory: Path = request.getfixturevalue("tmp_path_factory").mktemp("system")
-    with empty_database(request.getfixturevalue("postgres")) as database_url:
+    with new_database(request.getfixturevalue("postgres")) as database_url:
         if broker == "table":
             yield Place(database_url, None, directory)
             return
@@ -81,15 +77,3 @@ def start_system(request: pytest.FixtureRequest) -> Iterator[StartSystem]:
             return stack.enter_context(running(where, *options, **more))
 
         yield start
-
-
-@contextmanager
-def empty_database(server: str) -> Iterator[str]:
-    name = f"e2e_{os.getpid()}_{next(_numbers)}"
-    with closing(psycopg2.connect(server)) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-        cursor.execute(f"create database {name} template template0")
-        try:
-            yield make_url(server).set(database=name).render_as_string(hide_password=False)
-        finally:
-            cursor.execute(f"drop database {name} with (force)")

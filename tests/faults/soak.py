@@ -168,7 +168,7 @@ def soak(rabbitmq: Private, directory: Path, seed: int, seconds: float, pause: f
             accounts=accounts,
             lost={"unknown": len(accounts.lost)} if accounts.lost else {},
             repeated=_blame(stage, accounts.repeated),
-            memory=list(memory.courses(patience(LONG_LIFE))),  # the start of one does not count
+            memory=list(memory.courses(patience(LONG_LIFE, at_most=5 * LONG_LIFE))),  # the start of one does not count
             bound=busy,
             fastest=_fastest(one.first_at for one in system.simulator.received().values()),
         )

@@ -23,8 +23,11 @@ PER_SECOND = 40
 WRONG_BY = 30  # seconds
 SECOND = timedelta(seconds=1)
 
-ON_ITS_WAY = 1.0
-"""Seconds that a message may be in a dispatcher's hands when its mailing is stopped: half a second, and its call."""
+
+def on_its_way() -> float:
+    """Seconds that a message may be in a dispatcher's hands when its mailing is stopped: half a second, and its call.
+    Where nothing stops them, they go on for nearly five."""
+    return patience(1, at_most=4)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ def test_half_a_minute_ahead_a_mailing_near_its_end_can_be_stopped(
     received = system.simulator.received()
     assert set(rows.values()) == {MessageState.SENT, MessageState.CANCELLED}
     assert received.keys() == {message_id for message_id, status in rows.items() if status == MessageState.SENT}
-    assert _last(received) < stopped_at.timestamp() + patience(ON_ITS_WAY)
+    assert _last(received) < stopped_at.timestamp() + on_its_way()
     if action != "delete_mailing":
         ahead.delete_mailing(flight.mailing_id)  # out of the lists of the tests that follow
 
@@ -77,7 +80,7 @@ def test_half_a_minute_ahead_the_end_of_a_running_mailing_may_come_nearer(system
     assert ahead.change_mailing(flight.mailing_id, ends_at=ends_at)["state"] == "running"
     rows = _until_over(system, flight)
     assert set(rows.values()) == {MessageState.SENT, MessageState.EXPIRED}
-    assert _last(system.simulator.received()) < ends_at.timestamp() + patience(ON_ITS_WAY)
+    assert _last(system.simulator.received()) < ends_at.timestamp() + on_its_way()
     ahead.delete_mailing(flight.mailing_id)
 
 

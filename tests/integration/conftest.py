@@ -1,13 +1,11 @@
 """What several of these tests need."""
 
-import itertools
-import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
-import psycopg2
 import pytest
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine
 
 from dispatcher_service.leading.lead import Leader
 from shared.broker.base import Broker
@@ -15,9 +13,8 @@ from shared.broker.table import TableBroker
 from shared.database.engine import make_engine
 from tests.support.api import Api
 from tests.support.books import Books
-from tests.support.leading import LADDER, Consumer, Start
-
-_numbers = itertools.count(1)
+from tests.support.leading import LADDER, Consumer, Start, serving
+from tests.support.new_database import MIGRATED, new_database
 
 
 @pytest.fixture
@@ -31,14 +28,8 @@ def api(engine: Engine) -> Iterator[Api]:
 @pytest.fixture(scope="module")
 def books_url(postgres: str) -> Iterator[str]:
     """The URL of a migrated database for all tests of a module: `books` empties it, which is faster than a new one."""
-    name = f"books_{os.getpid()}_{next(_numbers)}"
-    connection = psycopg2.connect(postgres)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"create database {name} template template strategy file_copy")
-        yield make_url(postgres).set(database=name).render_as_string(hide_password=False)
-        cursor.execute(f"drop database {name} with (force)")
-    connection.close()
+    with new_database(postgres, MIGRATED) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +70,12 @@ def consumer(broker: TableBroker) -> Iterator[Consumer]:
 @pytest.fixture
 def start(books: Books, broker: TableBroker, books_url: str) -> Iterator[Start]:
     """Starts one more feeder, as in a process of its own."""
-    feeders: list[tuple[Leader, Engine]] = []
+    with ExitStack() as stack:
 
-    def start(broker: Broker = broker, engine: Engine | None = None, rate: float = 0.0, **options: Any) -> Leader:
-        engine = engine or make_engine(books_url, "feeder", pool_size=4)
-        feeder = Leader(engine, broker, attempts=10, rate=rate, **options)
-        feeders.append((feeder, engine))
-        feeder.start()
-        return feeder
+        def start(broker: Broker = broker, engine: Engine | None = None, rate: float = 0.0, **options: Any) -> Leader:
+            engine = engine or make_engine(books_url, "feeder", pool_size=4)
+            feeder = Leader(engine, broker, attempts=10, rate=rate, **options)
+            stack.enter_context(serving(feeder, engine))
+            return feeder
 
-    yield start
-    for feeder, engine in feeders:
-        feeder.stop()
-        feeder.join(5)
-        assert not feeder.is_alive
-        engine.dispose()
+        yield start

@@ -1,7 +1,7 @@
 """Providers that serve nobody, with as many messages, dispatchers and seconds as it takes to see what that costs.
 
 What a call is blamed on is held in tests/unit/sending/test_blame_laws.py, and with one dispatcher in
-tests/integration/sending/test_blame.py.
+tests/integration/pipeline/test_blame.py.
 """
 
 import time

@@ -12,7 +12,7 @@ import requests
 from notification_client import ApiClient
 from sandbox.processes import Processes
 from shared import clock
-from tests.unit.directory.test_client_files import ENDLESS
+from tests.support.client_files import ENDLESS
 
 GIGABYTE = 2**30
 PIECE = 256 * 1024

@@ -15,8 +15,8 @@ from requests.adapters import HTTPAdapter
 
 from sandbox.processes import Processes
 from shared.clock import ticks
-from tests.e2e.conftest import empty_database
 from tests.support.api_server import Server
+from tests.support.new_database import new_database
 from tests.support.nginx import Nginx, nginx
 from tests.support.waiting import wait_until
 
@@ -66,7 +66,7 @@ def site(postgres: str) -> Iterator[Site]:
     """An API of a database of its own that has one key."""
     lines: list[str] = []
     with ExitStack() as stack:
-        database_url = stack.enter_context(empty_database(postgres))
+        database_url = stack.enter_context(new_database(postgres))
         processes = stack.enter_context(Processes(lambda name, line: lines.append(line) if name == "api" else None))
         env = {"DATABASE_URL": database_url}
         processes.start("migrate", "shared.migrate", env)

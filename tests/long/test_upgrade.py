@@ -53,16 +53,16 @@ _FILL = f"""
 def test_a_million_messages_are_in_the_first_part_and_none_is_copied(
     major: int, record_property: Callable[[str, object], None]
 ) -> None:
-    with one_server(programs_of(major)) as server, before_parts(server.url(), "old") as engine:
-        books = Books(engine)
-        with closing(psycopg2.connect(server.url("old"))) as connection, connection.cursor() as cursor:
+    with one_server(programs_of(major)) as server, before_parts(server.url()) as engine:
+        books, url = Books(engine), engine.url.render_as_string(hide_password=False)
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
             cursor.execute(_FILL)
             connection.commit()
         [(file,)] = books.run("select pg_relation_filenode('messages')")
         engine.dispose()
 
         since = time.monotonic()
-        with longest_read(server.url("old")) as waited:
+        with longest_read(url) as waited:
             upgrade(engine)
         said = f"PostgreSQL {major}: {time.monotonic() - since:.1f} s, locked for {waited[0]:.2f} s"
         record_property("upgrade", said)

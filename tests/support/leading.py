@@ -2,8 +2,11 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from sqlalchemy import Engine
 
 from dispatcher_service.leading.lead import LEADER_LOCK, Leader
 from shared.broker import topology
@@ -16,6 +19,28 @@ LADDER = (5 * SECOND, HOUR)
 
 Start = Callable[..., Leader]
 """Starts one more leader, as in a process of its own."""
+
+
+class _Part(Protocol):
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def join(self, timeout: float) -> None: ...
+
+    @property
+    def is_alive(self) -> bool: ...
+
+
+@contextmanager
+def serving(part: _Part, engine: Engine) -> Iterator[None]:
+    """The part serves, as in a process of its own, of which this is the engine."""
+    part.start()
+    yield
+    part.stop()
+    part.join(5)
+    assert not part.is_alive
+    engine.dispose()
 
 
 class Consumer:

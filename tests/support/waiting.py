@@ -1,5 +1,6 @@
 """How long tests wait, on a machine of which others may want a part."""
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = HANGING) -> Any:
     return found
 
 
-def patience(seconds: float) -> float:
-    """As long as that takes on this machine, of which others may want a part."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+def patience(seconds: float, at_most: float = math.inf) -> float:
+    """How long that may take here and now: the seconds of an idle machine, times the processes that want a core for
+    each core there is. at_most: less than a faulty service would take, however busy the machine is."""
+    return min(seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), at_most)

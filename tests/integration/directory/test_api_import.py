@@ -17,10 +17,10 @@ from api_service.directory.progress import Silence
 from shared.audit import Actor
 from shared.database.engine import make_engine
 from tests.support.api import Answer, Api
+from tests.support.client_files import FILES, WHAT_IS_RIGHT
 from tests.support.files import COLUMNS, as_csv, as_ndjson
 from tests.support.superuser import superuser
 from tests.support.waiting import wait_until
-from tests.unit.directory.test_client_files import FILES, WHAT_IS_RIGHT
 
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 PHONE = ["Must be 11 digits, the first of them 7."]

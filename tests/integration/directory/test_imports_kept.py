@@ -19,10 +19,10 @@ from shared.broker.table import TableBroker
 from shared.domain.retention import Retention
 from shared.ledger.slot import Slot
 from shared.messages import create
-from tests.integration.messages.test_plans import touched
 from tests.support.api import Api, mailing, running
 from tests.support.books import Books
 from tests.support.leading import LADDER
+from tests.support.plans import explain, pages, touched
 
 
 @pytest.fixture
@@ -234,14 +234,12 @@ def test_a_slice_reads_what_the_imports_have_of_its_clients_and_those(books: Boo
     values = {"part": 1, "id": books.mailing(), "state": "pending", "zones": [], "openings": [], "span": 50_000}
     values |= {"operator_codes": [], "tags": [], "imports": [7], "audience_cursor": 0, "audience_limit": MANY}
     with books.engine.begin() as connection:
-        explained = f"explain (analyze, buffers, timing off, format json) {create._CREATE_OF_IMPORTS}"
-        [found] = connection.scalar(text(explained), values)
+        plan, said = explain(connection, create._CREATE_OF_IMPORTS, values)
         made = connection.scalar(text("select count(*) from messages"))
         connection.rollback()
-    plan, said = found["Plan"], json.dumps(found, indent=1)
     assert made == 500
     ways = {relation: way for relation, way in touched(plan) if relation != "messages"}
     assert ways.keys() == {"clients", "import_clients"}
     assert set(ways.values()) <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}, said
     # Each of the 500 has a page of the table and three of the index; a message writes about as many.
-    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 500 * 20, said
+    assert pages(plan) < 500 * 20, said

@@ -1,7 +1,5 @@
 """The table of an older version becomes the first part, and its mailings go on."""
 
-import itertools
-import os
 import threading
 from collections.abc import Iterator
 
@@ -14,13 +12,11 @@ from tests.support.books import SENT, Books
 from tests.support.older_schema import before_parts, upgrade
 from tests.support.waiting import wait_until
 
-_numbers = itertools.count(1)
-
 
 @pytest.fixture
 def old(postgres: str) -> Iterator[Engine]:
     """A database as the version before parts left it, with nothing in it."""
-    with before_parts(postgres, f"old_{os.getpid()}_{next(_numbers)}") as engine:
+    with before_parts(postgres) as engine:
         yield engine
 
 

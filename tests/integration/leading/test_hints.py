@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, TextClause, event, text
 
 from dispatcher_service.leading import walk
 from dispatcher_service.leading.chores import show_figures
@@ -24,6 +24,7 @@ from shared.messages.hints import RECHECK, mend_hints, settle_hints
 from shared.messages.record import Verdict, record_verdicts
 from shared.messages.retime import retime_messages
 from tests.support.books import HOUR, LEASE, SENT, Books
+from tests.support.plans import explain, pages
 from tests.support.waiting import wait_until
 
 
@@ -256,19 +257,16 @@ def test_nothing_that_is_asked_in_every_step_or_request_reads_the_mailings_that_
     ]  # fmt: skip
     with books.engine.connect() as connection:
         for statement, values in asked:
-            assert pages_read(connection, statement.text, **values) < 40, statement.text
+            assert pages_read(connection, statement, **values) < 40, statement.text
         # In turn, so many at a time.
-        assert pages_read(connection, hints._UNFINISHED.text, after=5000, limit=10) < 40
-        assert pages_read(connection, hints._LOST.text, part=1, mailing_ids=list(range(5001, 5011))) < 200
-        assert pages_read(connection, show_figures._COUNT.text, after=5000, limit=100) < 200
+        assert pages_read(connection, hints._UNFINISHED, after=5000, limit=10) < 40
+        assert pages_read(connection, hints._LOST, part=1, mailing_ids=list(range(5001, 5011))) < 200
+        assert pages_read(connection, show_figures._COUNT, after=5000, limit=100) < 200
     books.run("truncate mailings, messages, mailing_counters, ledger_totals, tallies")
     books.run("alter table mailings reset (autovacuum_enabled)")
     books.run("alter table mailing_counters reset (autovacuum_enabled)")
 
 
-def pages_read(connection: Connection, statement: str, **values: Any) -> int:
-    [(plan,)] = connection.execute(
-        text("explain (analyze, buffers, timing off, format json) " + statement), values
-    ).all()
-    top = plan[0]["Plan"]
-    return int(top["Shared Hit Blocks"] + top["Shared Read Blocks"])
+def pages_read(connection: Connection, statement: TextClause, **values: Any) -> int:
+    plan, _ = explain(connection, statement, values)
+    return pages(plan)

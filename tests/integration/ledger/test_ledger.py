@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from shared.ledger.repair import lock
 from shared.messages.close import close_messages
 from shared.messages.create import create_messages
 from tests.support.books import HOUR, SENT, Books
+from tests.support.leading import serving
 from tests.support.waiting import wait_until
 
 
@@ -116,23 +118,17 @@ Start = Callable[..., Auditor]
 @pytest.fixture
 def start(books_url: str) -> Iterator[Start]:
     """Starts an auditor whose process leads."""
-    auditors: list[tuple[Auditor, Engine]] = []
     leads = threading.Event()
     leads.set()
+    with ExitStack() as stack:
 
-    def start(leads: threading.Event = leads, round_pause: float = 0.1) -> Auditor:
-        engine = make_engine(books_url, "auditor", pool_size=1)
-        auditor = Auditor(engine, leads, round_pause)
-        auditors.append((auditor, engine))
-        auditor.start()
-        return auditor
+        def start(leads: threading.Event = leads, round_pause: float = 0.1) -> Auditor:
+            engine = make_engine(books_url, "auditor", pool_size=1)
+            auditor = Auditor(engine, leads, round_pause)
+            stack.enter_context(serving(auditor, engine))
+            return auditor
 
-    yield start
-    for auditor, engine in auditors:
-        auditor.stop()
-        auditor.join(5)
-        assert not auditor.is_alive
-        engine.dispose()
+        yield start
 
 
 Repair = Callable[..., int]

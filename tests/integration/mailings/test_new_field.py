@@ -5,12 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg2
-import pytest
-from sqlalchemy import make_url
+from tests.support.new_database import new_database
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,19 +29,7 @@ SCHEMA = """    note = Text(
 """
 
 
-@pytest.fixture
-def empty_url(postgres: str) -> Iterator[str]:
-    """The URL of a database without a schema."""
-    connection = psycopg2.connect(postgres)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute("create database one_more_field")
-        yield make_url(postgres).set(database="one_more_field").render_as_string(hide_password=False)
-        cursor.execute("drop database one_more_field with (force)")
-    connection.close()
-
-
-def test_a_field_that_three_places_know_is_known_everywhere(empty_url: str, tmp_path: Path) -> None:
+def test_a_field_that_three_places_know_is_known_everywhere(postgres: str, tmp_path: Path) -> None:
     for package in ("api_service", "notification_client", "shared", "tests"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     versions = tmp_path / "shared/database/migrations/versions"
@@ -52,10 +37,11 @@ def test_a_field_that_three_places_know_is_known_everywhere(empty_url: str, tmp_
     (versions / "9999_note.py").write_text(MIGRATION.format(newest=newest))
     _insert(tmp_path / "shared/database/models.py", r"(?<=\n)(?=    created_at: [^\n]+\n    paused_at)", MODEL)
     _insert(tmp_path / "api_service/mailings/schema.py", r"(?<=\n)(?=    state = fields\.Enum)", SCHEMA)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.one_more_field", empty_url],
-        cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
+    with new_database(postgres) as url:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.support.one_more_field", url],
+            cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {
         "left out": None,

@@ -15,8 +15,8 @@ from dispatcher_service import leading
 from dispatcher_service.statements import modules
 from shared import messages, rates, standing
 from shared.messages import probe
-from tests.integration.messages.test_plans import explain, touched
 from tests.support.books import Books
+from tests.support.plans import explain, pages, touched
 
 ENDED, OPEN, DUE = 50_000, 10_000, 50
 SOME = 100
@@ -116,12 +116,11 @@ def test_a_statement_reads_the_mailings_that_it_is_about(many: Engine, name: str
     missing = used.keys() - values.keys()
     assert not missing, f"a value for {missing} is to be given in VALUES, so that {name} can be looked at"
     with many.connect() as connection:
-        compiled = statement.compile(dialect=connection.dialect)
-        plan, said = explain(connection, str(compiled), {one: values[one] for one in used})
+        plan, said = explain(connection, statement, {one: values[one] for one in used})
         connection.rollback()
-    ways = {way for relation, way in touched(plan["Plan"]) if relation in LARGE}
+    ways = {way for relation, way in touched(plan) if relation in LARGE}
     assert "Seq Scan" not in ways, said
-    assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] <= MOST, said
+    assert pages(plan) <= MOST, said
 
 
 def test_a_probe_is_found_among_a_few_however_many_are_due(many: Engine) -> None:
@@ -130,9 +129,8 @@ def test_a_probe_is_found_among_a_few_however_many_are_due(many: Engine) -> None
         connection.exec_driver_sql(
             "update mailing_counters set due_at = now() - interval '1 h' where due_at is not null"
         )
-        statement = probe._MAILINGS.compile(dialect=connection.dialect)
         values = {"limit": probe.MAILINGS, "last": ENDED + 1, "hints": probe.HINTS}
-        plan, said = explain(connection, str(statement), values)
+        plan, said = explain(connection, probe._MAILINGS, values)
         connection.rollback()
-    assert plan["Plan"]["Actual Rows"] == probe.MAILINGS
-    assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] <= 10 * probe.HINTS, said
+    assert plan["Actual Rows"] == probe.MAILINGS
+    assert pages(plan) <= 10 * probe.HINTS, said

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from dispatcher_service.leading.walk import due_mailings
@@ -30,6 +30,7 @@ from shared.messages.record import Verdict, record_verdicts
 from shared.messages.rescue import Lost, find_lost, rescue_messages
 from shared.messages.retime import retime_messages
 from tests.support.books import FAILED, HOUR, LEASE, MINUTE, SECOND, SENT, Books
+from tests.support.plans import planned
 from tests.support.waiting import wait_until
 
 
@@ -817,20 +818,9 @@ def large(request: pytest.FixtureRequest, books: Books) -> Books:
 
 def plans(engine: Engine, move: Callable[[Connection, Entries], object]) -> str:
     """The plans of all statements of a move that touch messages."""
-    found: list[str] = []
-
-    def explain(_connection: object, cursor: Any, statement: str, values: Any, *_: object) -> None:
-        if "messages" in statement:
-            cursor.execute("explain " + statement, values)
-            found.extend(line for (line,) in cursor.fetchall())
-
-    event.listen(engine, "before_cursor_execute", explain)
-    try:
-        with engine.begin() as connection, open_entries(connection, 1) as entries:
-            move(connection, entries)
-    finally:
-        event.remove(engine, "before_cursor_execute", explain)
-    return "\n".join(found)
+    with planned(engine, "messages") as lines, engine.begin() as connection, open_entries(connection, 1) as entries:
+        move(connection, entries)
+    return "\n".join(lines)
 
 
 def test_no_move_reads_more_of_a_large_table_than_it_needs(large: Books) -> None:

@@ -4,36 +4,21 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import psycopg2
-import pytest
-from sqlalchemy import make_url
 
 from shared.domain.message import OPEN_STATES, Error, MessageState
 from tests.support import one_more_state
+from tests.support.new_database import new_database
 
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture
-def empty_url(postgres: str) -> Iterator[str]:
-    """The URL of a database without a schema."""
-    connection = psycopg2.connect(postgres)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute("create database one_more_state")
-        yield make_url(postgres).set(database="one_more_state").render_as_string(hide_password=False)
-        cursor.execute("drop database one_more_state with (force)")
-    connection.close()
-
-
-def test_a_state_that_is_added_to_the_list_is_found_everywhere(empty_url: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", one_more_state.__name__, empty_url],
-        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
+def test_a_state_that_is_added_to_the_list_is_found_everywhere(postgres: str) -> None:
+    with new_database(postgres) as url:
+        done = subprocess.run(
+            [sys.executable, "-m", one_more_state.__name__, url],
+            cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {
         "reached from every open state": True,

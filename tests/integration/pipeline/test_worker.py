@@ -6,22 +6,20 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
-from types import SimpleNamespace, TracebackType
-from typing import Any, Self
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 import requests
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 
-from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.in_hand import OUTDATED, PREFETCH, Held
-from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending.attempt import DatabaseClock
 from dispatcher_service.sending.pace import FIRST_CALLS
 from sandbox.processes import Processes
@@ -30,112 +28,17 @@ from sandbox.simulator.faults import Fault, Faults
 from sandbox.simulator.outage import Mode
 from shared.broker import topology
 from shared.broker.base import Session
-from shared.broker.table import TableBroker
 from shared.clock import ticks
-from shared.database.engine import make_engine
-from shared.domain.job import DispatchJob, Piece, Urgency
 from shared.domain.message import MessageState
-from shared.domain.retry import Finish, RetryPolicy
+from shared.domain.retry import Finish
 from shared.domain.standing import MOST_OPEN
 from shared.messages.follow import follow_phone
-from tests.support.books import MINUTE, Books
+from tests.support.books import MINUTE, SECOND, Books
+from tests.support.dispatching import TOKEN, Dispatcher, jobs, publish, settled
 from tests.support.superuser import superuser_alone
 from tests.support.waiting import patience, wait_until
 
 pytest_plugins = ("tests.support.provider",)
-
-LADDER = (timedelta(seconds=1), timedelta(seconds=2))
-TOKEN = "t0ken-that-nobody-may-see"
-SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def books(engine: Engine) -> Iterator[Books]:
-    """Its ledger must balance at the end."""
-    books = Books(engine)
-    yield books
-    books.check()
-
-
-@pytest.fixture
-def session(database_url: str) -> Iterator[Session]:
-    with TableBroker(database_url, LADDER).connect() as session:
-        yield session
-
-
-def publish(session: Session, mailing_id: int, ids: Sequence[int], chunk: int = 200) -> None:
-    pieces = [Piece(mailing_id, 0, Urgency(1, 0.0), tuple(ids[at : at + chunk])) for at in range(0, len(ids), chunk)]
-    jobs = [DispatchJob(time.time(), (piece,)).encode() for piece in pieces]
-    session.publish(topology.DISPATCH, jobs)
-
-
-def jobs(books: Books) -> list[tuple[str, str | None]]:
-    return [(row.queue, row.reason) for row in books.run("select queue, reason from broker_jobs order by id")]
-
-
-class Dispatcher:
-    """The threads of one dispatcher in this process. Where it does not feed, jobs come from the test alone."""
-
-    def __init__(
-        self,
-        url: str,
-        simulator: Simulator,
-        *,
-        feeds: bool = False,
-        ladder: Sequence[timedelta] = LADDER,
-        attempts: int = 10,
-        patience: timedelta = timedelta(hours=1),
-        timeout: float = 10.0,
-        concurrency: int = 50,
-        rate: float = 0.0,
-        waits_for_standby: bool = False,
-    ) -> None:
-        self._engine, self._leading = make_engine(url, "dispatcher"), make_engine(url, "dispatcher")
-        if waits_for_standby:
-            event.listen(self._engine, "connect", _wait_for_standby)
-            event.listen(self._leading, "connect", _wait_for_standby)
-        broker = TableBroker(url, ladder, lease=2.0)
-        self.worker = Worker(
-            self._engine,
-            broker,
-            RetryPolicy(ladder, attempts, patience),
-            provider_url=simulator.url,
-            provider_token=TOKEN,
-            timeout=timeout,
-            concurrency=concurrency,
-            rate=rate,
-        )
-        self._feeder = (
-            Leader(self._leading, broker, attempts=attempts, rate=rate, concurrency=concurrency) if feeds else None
-        )
-
-    def __enter__(self) -> Self:
-        self.worker.start()
-        if self._feeder:
-            self._feeder.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._feeder:
-            self._feeder.stop()
-            self._feeder.join(10)
-        assert self.worker.is_alive
-        assert self.worker.stop()
-        self._engine.dispose()
-        self._leading.dispose()
-
-
-def _wait_for_standby(connection: Any, _record: object) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("set synchronous_commit = on")
-    connection.commit()
-
-
-def settled(books: Books, mailing_id: int, **states: int) -> Callable[[], bool]:
-    """Whether the messages are in these states, and no job is left."""
-    return lambda: books.states(mailing_id) == states and not jobs(books)
 
 
 def assert_once(simulator: Simulator, ids: Sequence[int]) -> None:
@@ -441,7 +344,7 @@ def test_calls_that_hang_do_not_stop_the_others(
         hung = simulator.summary().faults["hang"]
         wait_until(settled(books, mailing_id, sent=1000))
     assert hung > 50
-    assert took < min(patience(10), 18)
+    assert took < patience(10, at_most=18)
     assert simulator.summary().overlapping == 0
     assert simulator.summary().resent == 0
 
@@ -457,7 +360,7 @@ def test_a_result_that_comes_too_late_harms_no_bookkeeping(
 ) -> None:
     """The lease is lost while the call hangs, and the same process claims the message anew."""
     before = held_jobs()
-    with Dispatcher(database_url, simulator, feeds=True, timeout=min(patience(2), 10)):
+    with Dispatcher(database_url, simulator, feeds=True, timeout=patience(2, at_most=10)):
         accepted, ids = books.launched(2 * FIRST_CALLS)  # so that more calls may be open than those that will hang
         publish(session, accepted, ids)
         wait_until(settled(books, accepted, sent=len(ids)))

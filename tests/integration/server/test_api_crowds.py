@@ -53,7 +53,7 @@ class Locked(Server):
                     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
                     connection.sendall(request.encode())
                     assert everything(connection).startswith(b"HTTP/1.1 200 "), path
-                assert time.monotonic() - began < min(patience(SOON), NOT_SOON), path
+                assert time.monotonic() - began < patience(SOON, at_most=NOT_SOON), path
             time.sleep(0.05)
 
     def connected(self, address: str = "127.0.0.1", buffer: int | None = None) -> socket.socket:

@@ -1,11 +1,8 @@
 """Which way leads to a page of a large mailing's messages, whatever the planner knows of the table."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from api_service.tracking import store
@@ -14,6 +11,7 @@ from shared.database.models import Mailing
 from shared.domain.message import MessageState
 from shared.ledger.figures import read_figures
 from tests.support.books import Books
+from tests.support.plans import planned
 
 MESSAGES = 60_000
 FIRST, SECOND = 1, 2
@@ -82,28 +80,11 @@ WAYS = [
 ]
 
 
-@contextmanager
-def explained(engine: Engine) -> Iterator[list[str]]:
-    """The lines of the plans of the statements that ask for messages."""
-    plan: list[str] = []
-
-    def explain(_connection: object, cursor: Any, statement: str, values: Any, *_: object) -> None:
-        if "FROM messages" in statement:
-            cursor.execute("explain " + statement, values)
-            plan.extend(line for (line,) in cursor.fetchall())
-
-    event.listen(engine, "before_cursor_execute", explain)
-    try:
-        yield plan
-    finally:
-        event.remove(engine, "before_cursor_execute", explain)
-
-
 def test_no_page_reads_more_of_a_large_mailing_than_it_needs(large: Books) -> None:
     for mailing_id, state, index, number in WAYS:
         with Session(large.engine) as session:
             figures = read_figures(session.connection(), [mailing_id])[mailing_id]
-            with explained(large.engine) as plan:
+            with planned(large.engine, "FROM messages") as plan:
                 mailing = session.get_one(Mailing, mailing_id)
                 listing = store.list_messages(session, mailing, state, figures, Page(1, 10))
                 found, total = listing.rows, listing.total or 0

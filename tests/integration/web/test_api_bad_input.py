@@ -1,19 +1,17 @@
 """Bad input: an answer that names the field, and nothing changed."""
 
 import json
-import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
-import psycopg2
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import make_url
 
 from shared.database.engine import make_engine
 from tests.support.api import HOUR, Api, from_now, mailing
+from tests.support.new_database import MIGRATED, new_database
 
 CLIENT = {"phone": "79123456789"}
 ARABIC = "".join(chr(0x660 + int(digit)) for digit in "79123456789")
@@ -99,17 +97,13 @@ CASES = [("/clients/", *case) for case in CLIENTS] + [("/mailings/", *case) for 
 @pytest.fixture(scope="module")
 def api(postgres: str) -> Iterator[Api]:
     """One for the whole module: none of its requests may change anything, so they may share a database."""
-    name = f"bad_input_{os.getpid()}"
-    with closing(psycopg2.connect(postgres)) as admin:
-        admin.autocommit = True
-        admin.cursor().execute(f"create database {name} template template strategy file_copy")
-        engine = make_engine(make_url(postgres).set(database=name).render_as_string(False), "test")
+    with new_database(postgres, MIGRATED) as url:
+        engine = make_engine(url, "test")
         api = Api(engine)
         api.make("/clients/", {"phone": "79000000001"})
         api.make("/mailings/", mailing())
         yield api
         engine.dispose()
-        admin.cursor().execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture(autouse=True)

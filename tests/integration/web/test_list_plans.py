@@ -3,7 +3,6 @@
 Before anybody has analysed anything, and afterwards.
 """
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from tests.support.api import Api
+from tests.support.plans import explain, pages
 from tests.support.superuser import superuser
 
 MANY = 100_000
@@ -94,18 +94,15 @@ def read(full: Engine) -> Iterator[list[tuple[int, str]]]:
     """What each query has read, in pages, and its plan."""
     plans: list[tuple[int, str]] = []
 
-    def explain(connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+    def look(connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
         if not statement.lower().startswith("select"):
             return
-        cursor = connection.connection.cursor()
-        cursor.execute(f"explain (analyze, buffers, timing off, format json) {statement}", values)
-        ((([plan]),),) = cursor.fetchall()
-        blocks = plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
-        plans.append((blocks, f"{statement}\n{json.dumps(plan, indent=1)}"))
+        plan, said = explain(connection, statement, values)
+        plans.append((pages(plan), f"{statement}\n{said}"))
 
-    event.listen(full, "before_cursor_execute", explain)
+    event.listen(full, "before_cursor_execute", look)
     yield plans
-    event.remove(full, "before_cursor_execute", explain)
+    event.remove(full, "before_cursor_execute", look)
 
 
 @pytest.mark.parametrize("query", QUERIES)

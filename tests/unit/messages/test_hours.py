@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.domain.hours import hours_of
 from shared.domain.window import Window
-from tests.unit.domain.test_window import places, windows
+from tests.support.windows import places, windows
 
 DAY = 86_400
 

@@ -22,6 +22,8 @@ FEW = "===== 2 failed, 3734 passed, 1 warning in 900.00s (0:15:00) ====="
         ("===== 12 failed, 3724 passed in 900.00s (0:15:00) =====", "test", "lint test", False),
         ("===== 1 failed, 3724 passed, 1 error in 900.00s (0:15:00) =====", "test", "lint test", False),
         (f"INTERNALERROR> KeyError\n{FEW}", "test", "lint test", False),
+        (f"! xdist.dsession.Interrupted: <WorkerController gw1> received it !\n{FEW}", "test", "lint test", False),
+        (f"!!!!! KeyboardInterrupt !!!!!\n{FEW}", "test", "lint test", False),
         ("!!!!! Interrupted !!!!!\n===== 2 errors in 28.77s =====", "test", "lint test", False),
         ("", "test", "lint test", False),
     ],

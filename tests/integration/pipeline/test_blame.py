@@ -4,12 +4,10 @@ The rule alone is held in tests/unit/sending/test_blame.py, and on a clock of it
 tests/unit/sending/test_blame_laws.py.
 """
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from prometheus_client import REGISTRY
-from sqlalchemy import Engine
 
 from dispatcher_service.sending import breaker
 from dispatcher_service.sending.blame import STUCK_AFTER
@@ -17,32 +15,17 @@ from sandbox.simulator.control import Simulator
 from sandbox.simulator.faults import Fault, Faults
 from sandbox.simulator.outage import Mode
 from shared.broker.base import Session
-from shared.broker.table import TableBroker
 from shared.domain.message import Error
 from shared.domain.retry import RetryPolicy
 from shared.domain.standing import MOST_OPEN, REFUSALS
-from tests.integration.pipeline.test_worker import LADDER, Dispatcher, publish, settled
 from tests.support.books import SECOND, Books
+from tests.support.dispatching import Dispatcher, publish, settled
 from tests.support.waiting import wait_until
 
 pytest_plugins = ("tests.support.provider",)
 
 ATTEMPTS = 4
 QUICK_LADDER = (timedelta(milliseconds=200),)
-
-
-@pytest.fixture
-def books(engine: Engine) -> Iterator[Books]:
-    """Its ledger must balance at the end."""
-    books = Books(engine)
-    yield books
-    books.check()
-
-
-@pytest.fixture
-def session(database_url: str) -> Iterator[Session]:
-    with TableBroker(database_url, LADDER).connect() as session:
-        yield session
 
 
 @pytest.fixture
