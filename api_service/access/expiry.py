@@ -1,28 +1,22 @@
 """Keys that are about to expire: a warning in the log, once a day for each, and a metric."""
 
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
-from shared import clock, logs
+from api_service.web.chore import Chore
+from shared import logs
 from shared.metrics import KEYS_EXPIRING
 
 AHEAD = 14  # days
-_SELDOM = 60.0  # seconds between two looks
 
 _log = logs.logger()
 
 
-class Expiry:
-    """`look` is a chore of every process. The row remembers the warning, so that one process gives it for all."""
+class Expiry(Chore):
+    """The row remembers the warning, so that one process gives it for all."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._next_look = 0.0
+    pause = 60.0
 
-    def look(self) -> None:
-        """Once a minute. Raises SQLAlchemyError."""
-        if clock.ticks() < self._next_look:
-            return
-        self._next_look = clock.ticks() + _SELDOM
+    def _work(self) -> bool:
         with self._engine.begin() as connection:
             expiring = connection.scalar(_EXPIRING, {"days": AHEAD})
             to_warn_of = connection.execute(_WARN, {"days": AHEAD}).all() if expiring else []
@@ -35,6 +29,7 @@ class Expiry:
                 expires_at=one.expires_at.isoformat(),
                 last_used_at=one.last_used_at and one.last_used_at.isoformat(),
             )
+        return False
 
 
 _SOON = "revoked_at is null and expires_at > now() and expires_at <= now() + make_interval(days => :days)"

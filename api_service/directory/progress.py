@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import Engine, func, select, update
 from sqlalchemy.orm import Session
 
+from api_service.web.chore import Chore
 from api_service.web.page import Listing, Part, cut
 from api_service.web.problems import NotFound
 from shared import clock
 from shared.audit import Actor, Change, write
 from shared.database.models import Import
 
-_SELDOM = 30.0  # seconds between two looks: a few of them may fail before an import that lives is silent
 VANISHED = "The process that read it is gone."
 SILENT = timedelta(minutes=2)
 """Without a sign of life for so long an import is broken: longer than the slowest client that is not given up."""
@@ -53,20 +53,19 @@ def end(session: Session, one: Import, failure: str | None) -> None:
         write(session.connection(), Actor(one.by, request_id=one.request_id), [change])
 
 
-class Silence:
-    """`look` is a chore of every process: its own imports live, also while a file brings nothing but blank rows; one
-    whose process died is ended by one that lives."""
+class Silence(Chore):
+    """Its own imports live, also while a file brings nothing but blank rows; one whose process died is ended by one
+    that lives."""
+
+    pause = 30.0
+    """A few looks may fail before an import that lives is silent."""
 
     def __init__(self, engine: Engine, running: Callable[[], Collection[int]]) -> None:
         """running: the ids of its own."""
-        self._engine, self._running = engine, running
-        self._next_look = 0.0
+        super().__init__(engine)
+        self._running = running
 
-    def look(self) -> None:
-        """Twice a minute. Raises SQLAlchemyError."""
-        if clock.ticks() < self._next_look:
-            return
-        self._next_look = clock.ticks() + _SELDOM
+    def _work(self) -> bool:
         if running := self._running():
             alive = update(Import).where(Import.id.in_(running), Import.ended_at.is_(None))
             with self._engine.begin() as connection:
@@ -75,6 +74,7 @@ class Silence:
         with Session(self._engine) as session, session.begin():
             for one in session.scalars(silent.with_for_update(skip_locked=True)):
                 end(session, one, VANISHED)
+        return False
 
 
 def list_part(session: Session, part: Part, name: str | None) -> Listing[Import]:

@@ -11,16 +11,16 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from flask import Response, g
-from sqlalchemy import Connection, Engine, TextClause, text
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.expression import bindparam
 
 from api_service.web import upload
+from api_service.web.chore import Chore
 from api_service.web.parts import asked, parts, working
 from api_service.web.problems import InProgress, Invalid, KeyReused
 from api_service.web.work import Act
-from shared import clock
 from shared.database.engine import one_statement
 from shared.database.short import short_transaction
 
@@ -31,7 +31,6 @@ KEPT = 24
 
 _SHAPE = re.compile(r"[\x21-\x7e]{1,255}")
 _LEFT_OUT = frozenset({"Content-Type", "Content-Length"})
-_SELDOM = 600.0  # seconds between two looks for what is old
 _AT_ONCE = 1000  # rows
 _BEGINNING = 64 * 1024
 
@@ -128,22 +127,14 @@ def caller() -> str:
     return "" if key is None else key.id
 
 
-class Forgetting:
-    """`look` is a chore of every process: what was kept long enough goes."""
+class Forgetting(Chore):
+    """What was kept long enough goes."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._next_look = 0.0
+    pause = 600.0
 
-    def look(self) -> None:
-        """Seldom, and as long as there is more. Raises SQLAlchemyError."""
-        if clock.ticks() < self._next_look:
-            return
-        self._next_look = clock.ticks() + _SELDOM  # also where it fails: no need to say that every second
+    def _work(self) -> bool:
         with self._engine.begin() as connection:
-            gone = connection.execute(_FORGET, {"hours": KEPT, "most": _AT_ONCE}).rowcount
-        if gone == _AT_ONCE:
-            self._next_look = 0.0
+            return connection.execute(_FORGET, {"hours": KEPT, "most": _AT_ONCE}).rowcount == _AT_ONCE
 
 
 # The lock is taken before the row is looked for, so a row without an answer belongs to nobody who still works: a
