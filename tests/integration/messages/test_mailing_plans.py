@@ -5,7 +5,7 @@ Nobody has analysed anything. Of 60 000 mailings 10 000 are not finished; nothin
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
@@ -85,6 +85,8 @@ VALUES: dict[str, Any] = {
     "complete": False,
     "first_id": 1,
     "last_id": 2,
+    "window_from": time(9),
+    "window_until": time(21),
 }
 """What is bound, by its name in any of the statements. A new name needs a value here."""
 
