@@ -173,7 +173,9 @@ def test_a_worker_that_is_killed_leaves_whole_batches(client: ApiClient, server:
     assert line["after"]["created"] == left["created"]
     assert line["after"]["failure"] == client.client_import(1)["failure"] == "The process that read it is gone."
     whole = iter([HEAD + phones(0, 25_000), wrong, phones(25_000, 40_000)])
-    again = requests.post(f"{server.url}/clients/import/", data=whole, headers=CSV, timeout=60).json()
+    answer = requests.post(f"{server.url}/clients/import/", data=whole, headers=CSV, timeout=60)
+    assert answer.status_code == 200, answer.text
+    again = answer.json()
     assert (again["created"], again["updated"]) == (40_000 - left["created"], left["created"])
     assert stored(books_engine) == 40_000 == taken(books_engine, again["id"])
 
