@@ -5,7 +5,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from datetime import timedelta
 from statistics import median
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from benchmarks import kept, usage
 from benchmarks.figure import Figure, Report, median_of
 from benchmarks.run import WARM_UP, Deployment, Run, deployed
 from benchmarks.scale import Scale
-from benchmarks.services import Services, asking, query
+from benchmarks.services import Addresses, Services, asking, query
 from shared.clock import now
 from shared.database.engine import make_engine
 from shared.domain.retention import Retention
@@ -35,17 +35,11 @@ MARGIN = 8 * 2**30
 def measure(services: Services, scale: Scale) -> Report:
     """A database with ten parts beside an empty one, in turn."""
     title = f"Years of rows: {scale.kept:,} messages in {scale.kept_mailings:,} mailings and {kept.PARTS} parts"
-    groups = WARM_UP | {"bench": scale.throughput, "many": scale.launch - scale.throughput}
-    with (
-        services.addresses(groups) as empty,
-        services.addresses(groups, keep=f"years_{scale.kept}") as full,
-    ):
-        missing = kept.missing(full.database_url) * scale.kept // kept.PARTS
-        free, needed = shutil.disk_usage(services.home).free, missing * kept.BYTES + MARGIN
-        room = Figure("free on the disk", free / 2**30, "GB", least=needed / 2**30)
-        if free < needed:
-            print(f"Years of rows are left out: they need {needed / 2**30:.0f} GB of the disk, of which are free"
-                  f" {free / 2**30:.0f} GB.")  # fmt: skip
+    with services.addresses(_groups(scale)) as empty, _full(services, scale) as full:
+        room = _room(services, full, scale)
+        if not room.passes:
+            print(f"Years of rows are left out: they need {room.least:.0f} GB of the disk, of which are free"
+                  f" {room.value:.0f} GB.")  # fmt: skip
             return Report(title, [room])
         since = time.monotonic()
         kept.fill(full.database_url, scale)
@@ -57,6 +51,28 @@ def measure(services: Services, scale: Scale) -> Report:
         figures += _look_up(full.database_url)
         figures += _drop(full.database_url, scale.held)
     return Report(title, figures)
+
+
+def prepare(services: Services, scale: Scale, most: int) -> int:
+    """Makes so many at most of the parts that are missing, for a run that keeps them. How many still are."""
+    with _full(services, scale) as full:
+        kept.fill(full.database_url, scale, most)
+        return kept.missing(full.database_url)
+
+
+def _groups(scale: Scale) -> dict[str, int]:
+    return WARM_UP | {"bench": scale.throughput, "many": scale.launch - scale.throughput}
+
+
+def _full(services: Services, scale: Scale) -> AbstractContextManager[Addresses]:
+    return services.addresses(_groups(scale), keep=f"years_{scale.kept}")
+
+
+def _room(services: Services, full: Addresses, scale: Scale) -> Figure:
+    """On the disk, for what is still missing."""
+    free = shutil.disk_usage(services.home).free
+    needed = kept.missing(full.database_url) * scale.kept // kept.PARTS * kept.BYTES + MARGIN
+    return Figure("free on the disk", free / 2**30, "GB", least=needed / 2**30)
 
 
 def _sizes(database_url: str, scale: Scale) -> Iterator[Figure]:
