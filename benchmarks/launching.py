@@ -1,8 +1,8 @@
 """What a message costs that a launch creates in one database beside another, slice by slice in turn.
 
 A launch takes seconds, and what else the machine does in a second moves its rate by a third: a few launches of each
-say nothing about a tenth. Slices of a tenth of a second that take turns meet the same machine. They are made as the
-leader makes them, on a connection like its own, in databases that nobody leads meanwhile.
+say nothing about a tenth. Slices of less than a tenth of a second that take turns meet the same machine. They are made
+as the leader makes them, on a connection like its own, in databases that nobody leads meanwhile.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,10 @@ from shared.ledger.slot import Slot
 from shared.messages.create import Slice, create_messages
 
 SLICES = 20
-"""Of a launch."""
+"""Of a launch, which then is cancelled."""
+
+LONGEST_SPAN = 10_000
+"""Clients of a slice."""
 
 Key = TypeVar("Key")
 
@@ -39,24 +42,22 @@ class Launches:
     costs: list[float] = field(default_factory=list)
 
 
-def launch_in_turn(database_urls: Mapping[Key, str], audience: int, times: int) -> Mapping[Key, Launches]:
-    """So many launches in each of the databases. audience: how many clients there are, to whom each mailing goes."""
+def launch_in_turn(database_urls: Mapping[Key, str], span: int, times: int) -> Mapping[Key, Launches]:
+    """So many launches in each of the databases. span: clients of a slice, of whom there are SLICES times as many."""
     done: dict[Key, Launches] = {key: Launches() for key in database_urls}
-    span = -(-audience // SLICES)
     for _ in range(times):
         with ExitStack() as stack:
             sides = {key: stack.enter_context(_launcher(url)) for key, url in database_urls.items()}
             for url in database_urls.values():
                 query(url, "checkpoint")
             order = list(sides)
-            while not all(side.complete for side in sides.values()):
+            for _ in range(SLICES):
                 for key in order:
-                    sides[key].make(span)
+                    done[key].rates.append(span / sides[key].make(span))
                 order.reverse()  # who comes first finds what the other left to be written
             for key, side in sides.items():
                 done[key].mailings.append(side.mailing_id)
-                done[key].rates.extend(side.rates)
-                done[key].costs.append(side.cpu() / side.count * 1e6)
+                done[key].costs.append(side.cpu() / (SLICES * span) * 1e6)
     return done
 
 
@@ -66,12 +67,12 @@ class _Launcher:
     def __init__(self, acts: Isolation, mailing_id: int, backend: int) -> None:
         """backend: the process that serves the connection."""
         self.mailing_id = mailing_id
-        self.count, self.complete = 0, False
-        self.rates: list[float] = []
         self._acts, self._backend = acts, backend
         self._before = self._cpu()
 
-    def make(self, span: int) -> None:
+    def make(self, span: int) -> float:
+        """A slice of so many messages; the seconds that it took."""
+
         def create(connection: Connection, entries: Entries) -> Slice:
             return create_messages(connection, entries, self.mailing_id, span)
 
@@ -79,10 +80,8 @@ class _Launcher:
         made = self._acts.run("launch", self.mailing_id, create)
         taken = perf_counter() - began
         assert made is not None
-        if made.count == span:
-            self.rates.append(made.count / taken)
-        self.count += made.count
-        self.complete = made.complete
+        assert made.count == span
+        return taken
 
     def cpu(self) -> float:
         """Seconds since the launch began."""

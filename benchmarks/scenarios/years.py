@@ -4,7 +4,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from datetime import timedelta
 from statistics import median
 
 import requests
@@ -12,15 +11,14 @@ import requests
 from benchmarks import kept
 from benchmarks.dropping import drop_one
 from benchmarks.figure import Figure, Report, median_of
-from benchmarks.launching import launch_in_turn
+from benchmarks.launching import LONGEST_SPAN, SLICES, launch_in_turn
 from benchmarks.run import WARM_UP, Deployment, Run, deployed
 from benchmarks.scale import Scale
-from benchmarks.services import Addresses, Services, asking, query
-from shared.clock import now
+from benchmarks.services import Addresses, Services, query
 from shared.database.engine import make_engine
 from shared.messages.find import find_message, read_history
 
-TIMES, ROUNDS = 3, 60
+TIMES, ROUNDS = 5, 60
 MARGIN = 8 * 2**30
 
 
@@ -70,7 +68,8 @@ def _sizes(database_url: str, scale: Scale) -> Iterator[Figure]:
 
 
 def _compare(services: Services, empty: Addresses, full: Addresses, scale: Scale) -> Iterator[Figure]:
-    launches = launch_in_turn({one: one.database_url for one in (empty, full)}, sum(_groups(scale).values()), TIMES)
+    span = min(scale.launch // SLICES, LONGEST_SPAN)
+    launches = launch_in_turn({one: one.database_url for one in (empty, full)}, span, TIMES)
     few, many = launches[empty], launches[full]
     yield from _beside("messages created per second, slice by slice", few.rates, many.rates, "1/s", least=0.9)
     yield from _beside("CPU of the session for a message created", few.costs, many.costs, "µs", most=1.1)
@@ -87,26 +86,16 @@ def _compare(services: Services, empty: Addresses, full: Addresses, scale: Scale
 def _compare_led(services: Services, empty: Deployment, full: Deployment) -> Iterator[Figure]:
     """In turn, and each time the other one first: what a machine does beside it comes and goes."""
     runs: dict[Deployment, list[Run]] = {empty: [], full: []}
-    launches: dict[Deployment, list[float]] = {empty: [], full: []}
-    logs: dict[Deployment, list[float]] = {empty: [], full: []}
     for turn in range(TIMES):
         for one in (empty, full) if turn % 2 else (full, empty):
             _calm(one)
-            launches[one].append(_launch(one))
-            _calm(one)
-            before = _written(one)
-            run = one.send("bench", {"postgres": services.pids["postgres"]})
-            logs[one].append((_written(one) - before) / run.messages)
-            runs[one].append(run)
+            runs[one].append(one.send("bench", {"postgres": services.pids["postgres"]}))
     rates = {one: [run.rate for run in some] for one, some in runs.items()}
+    logs = {one: [run.wal / run.messages for run in some] for one, some in runs.items()}
     costs = {one: [sum(run.cpu.values()) / run.messages * 1e6 for run in some] for one, some in runs.items()}
-    for name, values, unit, least, most in (
-        ("messages created per second, whole launches", launches, "1/s", None, None),
-        ("messages/s of a new mailing", rates, "1/s", 0.9, None),
-        ("log of the database for a message", logs, "bytes", None, 1.1),
-        ("CPU for a message", costs, "µs", None, 1.1),
-    ):
-        yield from _beside(name, values[empty], values[full], unit, least=least, most=most)
+    yield from _beside("messages/s of a new mailing", rates[empty], rates[full], "1/s", least=0.9)
+    yield from _beside("log of the database for a message", logs[empty], logs[full], "bytes", most=1.1)
+    yield from _beside("CPU for a message", costs[empty], costs[full], "µs", most=1.1)
     yield from _ask(empty, full)
 
 
@@ -128,31 +117,6 @@ def _calm(one: Deployment) -> None:
     """No vacuum and no checkpoint comes in between because of what was before."""
     query(one.database_url, "vacuum messages")
     query(one.database_url, "checkpoint")
-
-
-def _launch(one: Deployment) -> float:
-    """Messages a second of a mailing to everybody, of whom nobody may be written to now: from its first slice to its
-    last, so that nothing else is in it."""
-    closed = now() + timedelta(minutes=30)  # in every time zone here: they are whole hours apart
-    window = (f"{closed:%H:%M}", f"{closed + timedelta(minutes=1):%H:%M}")
-    mailing_id = one.create("", window=window)
-    with asking(one.database_url) as ask:
-        while not (begun := ask(_BEGUN, mailing_id)):
-            time.sleep(0.005)
-        while not (ended := ask(f"{_BEGUN} and launched_at is not null", mailing_id)):
-            time.sleep(0.005)
-    one.cancel(mailing_id)
-    one.wait("finished_at is not null", mailing_id)
-    [(since, some)], [(until, audience)] = begun, ended
-    return float((audience - some) / (until - since))
-
-
-_BEGUN = "select extract(epoch from clock_timestamp())::float, audience from mailings where id = %s and audience > 0"
-
-
-def _written(one: Deployment) -> int:
-    """Bytes of the log of the server so far."""
-    return int(query(one.database_url, "select pg_current_wal_lsn() - '0/0'")[0][0])
 
 
 def _ask(empty: Deployment, full: Deployment) -> Iterator[Figure]:
