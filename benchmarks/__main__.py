@@ -71,7 +71,7 @@ def _options() -> argparse.Namespace:
         "--home", type=Path, default=Path(".local/bench"), help="where data and results lie (%(default)s)"
     )
     parser.add_argument("--keep", type=Path, metavar="DIRECTORY",
-                        help="where the rows of years, made in half an hour, are kept for the next run")  # fmt: skip
+                        help="where the rows of years, made in ten minutes, are kept for the next run")  # fmt: skip
     parser.add_argument("--fill", type=int, metavar="PARTS",
                         help="makes so many of the parts that are missing in --keep, and measures nothing")  # fmt: skip
     parser.add_argument("--plots", type=Path, help="where the plots and the table go (default: beside the results)")
