@@ -22,7 +22,7 @@ FEW = 10
 TOGETHER = 10
 """So many start or stop at a time, as a deployment is rolled."""
 
-RATE, CLIENTS = 40, 30_000
+RATE, CLIENTS = 25, 30_000
 """Messages per second over all of them, so few that two processors have time for the starts of a hundred processes; and
 enough for as long as those may take on a busy machine."""
 
