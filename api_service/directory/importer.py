@@ -72,7 +72,8 @@ class Importer:
         """Takes all lines; the row of the import in the end. No transaction waits for the next line.
 
         A batch is stored on a thread of its own, while the next one is read: one works where the other waits for the
-        database. Whatever the lines raise, and SQLAlchemyError, ends it: the import is broken then.
+        database, and asks for little else. Whatever the lines raise, and SQLAlchemyError, ends it: the import is broken
+        then.
         """
         kept, stored = 0, Future[int]()
         stored.set_result(0)
@@ -80,8 +81,9 @@ class Importer:
         try:
             with ThreadPoolExecutor(1, "store") as storing:
                 for batch in batches(file.lines):
+                    rows = staging.copied(batch.rows)
                     kept += stored.result()
-                    stored = storing.submit(self._store, import_id, file, batch, kept)
+                    stored = storing.submit(self._store, import_id, file, batch, rows, kept)
                 stored.result()
         except BaseException as error:
             with suppress(SQLAlchemyError):  # if it cannot be written, the silence will tell
@@ -91,7 +93,7 @@ class Importer:
             self._running.discard(import_id)
         return self.end(import_id)
 
-    def _store(self, import_id: int, file: ClientFile, batch: Batch, kept: int) -> int:
+    def _store(self, import_id: int, file: ClientFile, batch: Batch, rows: staging.Copied, kept: int) -> int:
         """Nothing of it where the import has been ended meanwhile: its line of the audit has its counts already.
 
         kept: how much there is of refused lines. Returns how much joined it.
@@ -100,7 +102,7 @@ class Importer:
             try:
                 with self._sessions.begin() as session:
                     connection = session.connection()
-                    created, full = staging.store(connection, import_id, batch.rows, self._default_timezone)
+                    created, full = staging.store(connection, import_id, rows, self._default_timezone)
                     refused = batch.all_refused(full)
                     results = batch.results(created, len(refused))
                     counted = {"id": import_id, "encoding": file.encoding(), **_counted(batch, results, refused)}
@@ -125,7 +127,7 @@ class Importer:
         new = Phones()
         for batch in batches(file.lines):
             with self._sessions.begin() as session:
-                known, full = staging.look(session.connection(), batch.rows)
+                known, full = staging.look(session.connection(), staging.copied(batch.rows))
                 session.rollback()
             created = sum([new.add(int(phone)) for phone in batch.rows.keys() - known])
             refused = batch.all_refused(full)
