@@ -13,7 +13,7 @@ from dataclasses import asdict
 from itertools import count
 from typing import Any
 
-from psycopg2.errors import DeadlockDetected
+from psycopg2.errors import DeadlockDetected, QueryCanceled
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -35,7 +35,8 @@ from shared.metrics import IMPORTED_LINES
 AT_A_TIME = 2
 """Imports of one process, so that they never take all of its threads."""
 _RETRY_AFTER = 5  # seconds
-_ATTEMPTS = 3
+_ATTEMPTS = 5
+"""To store a batch."""
 
 
 class Importer:
@@ -80,7 +81,7 @@ class Importer:
         self._running.add(import_id)
         try:
             with ThreadPoolExecutor(1, "store") as storing:
-                for batch in batches(file.lines):
+                for batch in batches(file.lines, file.columns):
                     rows = staging.copied(batch.rows)
                     kept += stored.result()
                     stored = storing.submit(self._store, import_id, file, batch, rows, kept)
@@ -112,8 +113,9 @@ class Importer:
                     joined = refused_lines.keep(connection, import_id, refused, kept)
                 break
             except OperationalError as error:
-                # With a client that is just being given another one's phone. Nothing of the batch is stored then.
-                if not isinstance(error.orig, DeadlockDetected) or attempt == _ATTEMPTS:
+                # In a circle with a client that is just being given another one's phone; or too long in line behind the
+                # batches of many other imports. Nothing of the batch is stored then.
+                if not isinstance(error.orig, DeadlockDetected | QueryCanceled) or attempt == _ATTEMPTS:
                     raise
         for result, lines in asdict(results).items():
             IMPORTED_LINES.labels(result).inc(lines)
@@ -125,7 +127,7 @@ class Importer:
         one.lines = one.created = one.updated = one.refused = one.normalised = one.emptied = 0
         one.errors, one.emptied_values = [], []
         new = Phones()
-        for batch in batches(file.lines):
+        for batch in batches(file.lines, file.columns):
             with self._sessions.begin() as session:
                 known, full = staging.look(session.connection(), staging.copied(batch.rows))
                 session.rollback()

@@ -7,7 +7,7 @@ from json.encoder import encode_basestring as _string
 from typing import Any, NamedTuple
 
 import psycopg2
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
 from api_service.directory.files.lines import Row
@@ -40,8 +40,8 @@ def store(connection: Connection, import_id: int, rows: Copied, default_timezone
     First the new ones, then the others as they are by then: so a client who is created elsewhere at this moment is
     found by one of the two.
     """
-    _stage(connection, rows)
-    values = {"key": _LOCK, "import_id": import_id, "timezone": default_timezone, "most": MAX}
+    _stage(connection, rows, _STAGE_IN_TURN)
+    values = {"import_id": import_id, "timezone": default_timezone, "most": MAX}
     created = connection.execute(_CREATE, values).scalar_one()
     full = list(connection.scalars(_CHANGE, values)) if created < rows.clients else []
     return created, full
@@ -49,13 +49,13 @@ def store(connection: Connection, import_id: int, rows: Copied, default_timezone
 
 def look(connection: Connection, rows: Copied) -> tuple[set[str], list[str]]:
     """The phones of those who are known, and of those among them who have no room. Changes nothing."""
-    _stage(connection, rows)
+    _stage(connection, rows, _STAGE)
     known = connection.execute(_LOOK, {"most": MAX}).all()
     return {row.phone for row in known}, [row.phone for row in known if row.is_full]
 
 
-def _stage(connection: Connection, rows: Copied) -> None:
-    connection.execute(_STAGE)
+def _stage(connection: Connection, rows: Copied, statement: TextClause) -> None:
+    connection.execute(statement)
     cursor = connection.connection.cursor()
     try:
         cursor.copy_expert("copy staged from stdin", io.BytesIO(rows.lines), _PIECE)
@@ -92,8 +92,6 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _ABSENT = r"\N"
 _copied = _Copied({None: _ABSENT})
 
-_LOCK = 0x696D706F  # "impo": batches of imports wait for each other, else they might do so in a circle
-
 _PIECE = 2**20
 """Bytes. For each piece the interpreter is asked for, which may take longer than the piece does."""
 
@@ -103,6 +101,11 @@ _STAGE = text("""
     on commit drop;
     select set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
 """)
+LOCK = 0x696D706F  # "impo"
+# One batch at a time, of all imports: a batch is several statements about many rows, and two that have rows in common
+# would wait for each other in a circle. The lock comes first, so that whoever waits too long for it begins anew at no
+# cost; and the next statement sees what the batch before has committed.
+_STAGE_IN_TURN = text(f"select pg_advisory_xact_lock({LOCK}); {_STAGE.text}")
 
 _IS_FULL = """
     (s.attributes is not null and not c.attributes @> s.attributes
@@ -110,7 +113,6 @@ _IS_FULL = """
 """
 
 _CREATE = text(f"""
-    select pg_advisory_xact_lock(:key);
     with made as (
         insert into clients (phone, operator_code, tag, timezone, attributes)
         select phone, coalesce(operator_code, substr(cast(phone as text), 2, 3)), coalesce(tag, ''),
