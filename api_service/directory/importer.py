@@ -82,7 +82,7 @@ class Importer:
         try:
             with ThreadPoolExecutor(1, "store") as storing:
                 for batch in batches(file.lines, file.columns):
-                    rows = staging.copied(batch.rows)
+                    rows = staging.prepare(batch.rows)
                     kept += stored.result()
                     stored = storing.submit(self._store, import_id, file, batch, rows, kept)
                 stored.result()
@@ -94,7 +94,7 @@ class Importer:
             self._running.discard(import_id)
         return self.end(import_id)
 
-    def _store(self, import_id: int, file: ClientFile, batch: Batch, rows: staging.Copied, kept: int) -> int:
+    def _store(self, import_id: int, file: ClientFile, batch: Batch, rows: staging.Prepared, kept: int) -> int:
         """Nothing of it where the import has been ended meanwhile: its line of the audit has its counts already.
 
         kept: how much there is of refused lines. Returns how much joined it.
@@ -129,7 +129,7 @@ class Importer:
         new = Phones()
         for batch in batches(file.lines, file.columns):
             with self._sessions.begin() as session:
-                known, full = staging.look(session.connection(), staging.copied(batch.rows))
+                known, full = staging.look(session.connection(), staging.prepare(batch.rows))
                 session.rollback()
             created = sum([new.add(int(phone)) for phone in batch.rows.keys() - known])
             refused = batch.all_refused(full)

@@ -17,23 +17,23 @@ from shared.domain.attributes import MAX, Value
 _CACHED = 10_000  # values; beyond, each is looked at anew
 
 
-class Copied(NamedTuple):
+class Prepared(NamedTuple):
     """Rows of clients, each with a phone of its own, as COPY takes them."""
 
     clients: int
     lines: bytes
 
 
-def copied(rows: Mapping[str, Row]) -> Copied:
+def prepare(rows: Mapping[str, Row]) -> Prepared:
     """By phone. In the order of the index on phones, so that its pages are near.
 
     Apart from storing them, since it takes the interpreter, for which a thread that waits for the database has to stand
     in line: whoever reads the lines does it.
     """
-    return Copied(len(rows), "".join([_line(phone, rows[phone]) for phone in sorted(rows)]).encode())
+    return Prepared(len(rows), "".join([_line(phone, rows[phone]) for phone in sorted(rows)]).encode())
 
 
-def store(connection: Connection, import_id: int, rows: Copied, default_timezone: str) -> tuple[int, list[str]]:
+def store(connection: Connection, import_id: int, rows: Prepared, default_timezone: str) -> tuple[int, list[str]]:
     """How many of them are new clients, and the phones of those who were known and have no room for more attributes:
     of them nothing is stored. Whom the import took is kept with it.
 
@@ -47,14 +47,14 @@ def store(connection: Connection, import_id: int, rows: Copied, default_timezone
     return created, full
 
 
-def look(connection: Connection, rows: Copied) -> tuple[set[str], list[str]]:
+def look(connection: Connection, rows: Prepared) -> tuple[set[str], list[str]]:
     """The phones of those who are known, and of those among them who have no room. Changes nothing."""
     _stage(connection, rows, _STAGE)
     known = connection.execute(_LOOK, {"most": MAX}).all()
     return {row.phone for row in known}, [row.phone for row in known if row.is_full]
 
 
-def _stage(connection: Connection, rows: Copied, statement: TextClause) -> None:
+def _stage(connection: Connection, rows: Prepared, statement: TextClause) -> None:
     connection.execute(statement)
     cursor = connection.connection.cursor()
     try:
