@@ -54,7 +54,8 @@ def test_a_million_messages_are_in_the_first_part_and_none_is_copied(
     major: int, record_property: Callable[[str, object], None]
 ) -> None:
     with one_server(programs_of(major)) as server, before_parts(server.url()) as engine:
-        books, url = Books(engine), engine.url.render_as_string(hide_password=False)
+        books = Books(engine)
+        url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
             cursor.execute(_FILL)
             connection.commit()
