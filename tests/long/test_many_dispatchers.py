@@ -159,7 +159,7 @@ def test_they_come_and_go_under_load(
     print(f"messages a second with {FEW}: {rates[0]:.1f}; with {DISPATCHERS}: {rates[1]:.1f}")
     assert max(pauses.values()) < LONGEST_PAUSE
     assert few_at_rest.of_database / FEW < 0.02
-    assert one_more < 0.02
+    assert max(one_more_at_rest, one_more) < 0.02
     assert min(rates) > 0.8 * RATE
 
 
