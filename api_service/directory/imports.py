@@ -75,9 +75,8 @@ class ImportClients(MethodView):
         them; one that has lost digits, or has an extension, is refused.
 
         A wrong line is refused and the others are taken. They are taken in batches while the file is still coming, each
-        as a whole, and the answer comes when all of them are stored for good; `GET /clients/imports/` shows the
-        progress meanwhile, under the `name` of the query. If it breaks off, send the same file again: what has been
-        taken already stays as it is.
+        for good, and the answer comes after the last one; `GET /clients/imports/` shows the progress meanwhile, under
+        the `name` of the query. If it breaks off, send the same file again: what has been taken already stays as it is.
         """
         content_type = _ALIASES.get(request.mimetype, request.mimetype)
         if content_type not in (*_FILES, _ANY):

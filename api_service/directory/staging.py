@@ -105,11 +105,7 @@ LOCK = 0x696D706F  # "impo"
 # One batch at a time, of all imports: a batch is several statements about many rows, and two that have rows in common
 # would wait for each other in a circle. The lock comes first, so that whoever waits too long for it begins anew at no
 # cost; and the next statement sees what the batch before has committed.
-# The commit of a batch does not wait for the disk: the end of its import does, and for all that was written before.
-_STAGE_IN_TURN = text(f"""
-    select pg_advisory_xact_lock({LOCK}), set_config('synchronous_commit', 'off', true);
-    {_STAGE.text}
-""")
+_STAGE_IN_TURN = text(f"select pg_advisory_xact_lock({LOCK}); {_STAGE.text}")
 
 _IS_FULL = """
     (s.attributes is not null and not c.attributes @> s.attributes

@@ -46,6 +46,9 @@ _UTF8_WORD = re.compile(b"(?:[\xd0\xd1][\x80-\xbf]){3,}")
 """Cyrillic in UTF-8, which a table would read as capitals and signs in turn, as nobody writes."""
 _HAS_NO_98 = ("windows-1251", "koi8-r", "koi8-u")
 """Tables in which this byte is nothing that anybody writes: it stands for what makes no sense."""
+_NOT_RUSSIAN = "ЂЃѓЉЊЌЋЏђљњќћџЈјЅѕ"
+"""Letters of Windows-1251 that Russian, Ukrainian and Belarusian do not have: where the encoding was not declared, they
+stand for the capitals of another one, such as that of old Macs, whose small letters are the same."""
 _MARK = "\udc80"
 _HIGH = bytes(range(128, 256))
 _LONG = 128 * 1024
@@ -92,7 +95,7 @@ class Text:
             else:
                 self.encoding = telling.end()
             pieces = chain([b"".join(held)], pieces)
-        decode = _decoder(self.encoding)
+        decode = _decoder(self.encoding, is_guessed=not self._is_told)
         for piece in pieces:
             if text := decode(piece, False):
                 yield text
@@ -143,11 +146,12 @@ def _unmarked(beginning: bytes) -> str | None:
     return None
 
 
-def _decoder(encoding: str) -> _Decode:
+def _decoder(encoding: str, *, is_guessed: bool) -> _Decode:
+    """is_guessed: by what is in the text."""
     if encoding in _UNICODE:
         decode = codecs.getincrementaldecoder(encoding)(_UNICODE[encoding]).decode
         return decode if encoding == "utf-8" else _even(decode)
-    return _by_table(encoding)
+    return _by_table(encoding, is_guessed=is_guessed)
 
 
 def _even(decode: _Decode) -> _Decode:
@@ -162,8 +166,10 @@ def _even(decode: _Decode) -> _Decode:
     return decode_all
 
 
-def _by_table(encoding: str) -> _Decode:
+def _by_table(encoding: str, *, is_guessed: bool) -> _Decode:
     table = _table(encoding)
+    if is_guessed:
+        table = table.translate(dict.fromkeys(map(ord, _NOT_RUSSIAN), _MARK))
     is_mixed = encoding in _HAS_NO_98
     held = b""
 

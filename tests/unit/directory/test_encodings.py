@@ -96,6 +96,16 @@ def test_what_cannot_be_told_is_not_guessed(data: bytes) -> None:
     assert UNDECODED.search(text)
 
 
+def test_capitals_of_another_encoding_are_no_letters() -> None:
+    """Windows-1251 and old Macs have the same small letters: what is told from these must not make names of others."""
+    text, encoding = decoded("телефон;имя\r79123456789;Анна\r79123456788;Ольга Петровна\r".encode("mac-cyrillic"))
+    assert encoding == "windows-1251"
+    assert [bool(UNDECODED.search(line)) for line in text.split("\r")] == [False, True, True, False]
+    for said in ("windows-1251", None):
+        text, encoding = decoded("телефон;имя\n1;Ђорђе\n".encode("cp1251"), said)
+        assert (encoding, bool(UNDECODED.search(text))) == ("windows-1251", said is None)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "windows-1251", "koi8-r"])
 def test_an_encoding_that_changes_in_the_middle_is_marked(encoding: str) -> None:
     """In those lines that are in another one, and in no others."""
