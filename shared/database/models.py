@@ -111,6 +111,14 @@ class Client(Base):
         Index("clients_tag_id_idx", "tag", "id"),
         Index("clients_operator_code_id_idx", "operator_code", "id"),
         Index("clients_timezone_id_idx", "timezone", "id"),
+        # What segments are counted by. Who has no attributes costs it nothing.
+        Index(
+            "clients_attributes_idx",
+            "attributes",
+            postgresql_using="gin",
+            postgresql_ops={"attributes": "jsonb_path_ops"},
+            postgresql_where=text("attributes <> '{}'"),
+        ),
         Index(
             "clients_reference_key",
             "reference",

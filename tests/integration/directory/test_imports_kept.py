@@ -194,6 +194,23 @@ def test_an_import_stays_as_long_as_a_mailing_will_ask_for_it(
     assert other not in [row.import_id for row in books.run("select import_id from import_clients")]
 
 
+@pytest.mark.parametrize("wanted", [{"imports": [1]}, {"exclude": {"imports": [1]}}])
+def test_an_import_stays_as_long_as_a_segment_names_it(api: Api, books: Books, remove: Any, wanted: Any) -> None:
+    """And a mailing that goes by the segment as it was, when the segment names it no more."""
+    named = take(api, client(1))
+    segment = api.make("/segments/", {"name": "some", "filter": wanted})
+    books.run("update imports set ended_at = now() - interval '1 year'")
+    remove()
+    made = api.make("/mailings/", running(filter={"segments": [segment["id"]]}))
+    assert api("PATCH", f"/segments/{segment['id']}/", {"filter": {}}).status == 200
+    remove()
+    assert [one["id"] for one in api.get("/clients/imports/")] == [named]
+    assert books.launch(made["id"])
+    remove()
+    assert api.get("/clients/imports/") == []
+    assert len(books.run("select from messages")) == ("exclude" not in wanted)
+
+
 def test_an_import_that_is_named_at_this_moment_is_not_removed(api: Api, books: Books, remove: Any) -> None:
     """Whoever makes the mailing holds it, and the keeper passes it over; and the other way round it is gone."""
     import_id = take(api, client(1))
