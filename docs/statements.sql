@@ -189,10 +189,10 @@ taken as materialized (
     coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
         now()) end
     from clients left join taken on taken.client_id = clients.id
-    where id > :audience_cursor and id <= (select last from span) and operator_code = any(cast(:codes_1 as text[])) and tag = any(cast(:tags_2 as text[])) and timezone = any(cast(:zones_3 as text[])) and (attributes -> cast(:name_4 as text) = any(cast(:values_5 as jsonb[]))) and ((tag = any(cast(:tags_6 as text[])))) and clients.id = any(array(select client_id from taken where taken.imports && cast(:took_8 as bigint[]))) and (operator_code = any(cast(:codes_9 as text[])) or tag = any(cast(:tags_10 as text[])) or timezone = any(cast(:zones_11 as text[])) or (attributes -> cast(:name_12 as text) = any(cast(:values_13 as jsonb[]))) or ((tag = any(cast(:tags_14 as text[])))) or (
-            select true from messages m where m.part = any(cast(:parts_15 as int[])) and m.client_id = clients.id
-            and m.mailing_id = any(cast(:mailings_16 as bigint[])) and m.status not in ('failed', 'expired', 'cancelled')
-            limit 1) or taken.imports && cast(:took_17 as bigint[])) is not true
+    where id > :audience_cursor and id <= (select last from span) and operator_code = any(cast(:codes_1 as text[])) and tag = any(cast(:tags_2 as text[])) and timezone = any(cast(:zones_3 as text[])) and (attributes -> cast(:name_4 as text) = any(cast(:values_5 as jsonb[]))) and ((tag = any(cast(:tags_6 as text[])))) and clients.id = any(array(select client_id from taken where taken.imports && cast(:took_8 as bigint[]))) and (operator_code = any(cast(:codes_9 as text[]))) is not true and (tag = any(cast(:tags_10 as text[]))) is not true and (timezone = any(cast(:zones_11 as text[]))) is not true and ((attributes -> cast(:name_12 as text) = any(cast(:values_13 as jsonb[])))) is not true and (((tag = any(cast(:tags_14 as text[]))))) is not true and (taken.imports && cast(:took_15 as bigint[])) is not true and (
+        select true from messages m where m.part = any(cast(:parts_16 as int[])) and m.client_id = clients.id
+        and m.mailing_id = any(cast(:mailings_17 as bigint[])) and m.status not in ('failed', 'expired', 'cancelled')
+        limit 1) is not true
     order by id
     returning id
 )

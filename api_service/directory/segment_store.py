@@ -12,7 +12,7 @@ from api_service.directory.segment_schema import COUNT_SECONDS, UncountedBecause
 from api_service.web.page import Listing, Part, cut
 from api_service.web.problems import InUse, Invalid, NotFound
 from shared.audience import named
-from shared.audience.members import count_clients
+from shared.audience.counting import count_clients
 from shared.database.models import Segment
 from shared.domain import segments
 from shared.domain.filter import Filter

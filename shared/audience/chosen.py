@@ -5,14 +5,14 @@ stay what they are. A filter has to pay for what it uses: one that has tags alon
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from shared.audience.imports import TAKEN
-from shared.domain.filter import Criteria, Filter, ValuesByName
+from shared.domain.filter import Criteria, Exclusion, Filter, ValuesByName
 from shared.domain.message import UNDELIVERED_STATES
 from shared.domain.segments import Audience
 from shared.domain.state_sql import names
@@ -23,13 +23,17 @@ MAX_BY_INDEX = 20
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Pieces of a statement. parts: of its `with`. joins: behind `clients`. condition: true for those who are chosen,
-    else false or null. values: to be bound."""
+    """Pieces of a statement. parts: of its `with`. joins: behind `clients`. conditions: by the members of the filter,
+    as `tags` or `exclude.tags`; all are true for those who are chosen. values: to be bound."""
 
     parts: tuple[str, ...]
     joins: str
-    condition: str
+    conditions: Mapping[str, str]
     values: dict[str, Any]
+
+    @property
+    def condition(self) -> str:
+        return _all_of(self.conditions.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,11 @@ def chosen(audience: Audience, parts: Collection[int], span: Span | None = None)
             the best.
     """
     writer = _Writer(audience, parts, is_span=span is not None)
-    condition = " and ".join(writer.of_filter(audience.filter, is_outermost=True)) or "true"
+    conditions = dict(writer.of_filter(audience.filter, is_outermost=True))
     if "imports" not in writer.values:
-        return Chosen((), "", condition, writer.values)
+        return Chosen((), "", conditions, writer.values)
     taken = TAKEN.format(**asdict(span or _ALL))
-    return Chosen((taken,), _TAKEN_BY if writer.is_joined else "", condition, writer.values)
+    return Chosen((taken,), _TAKEN_BY if writer.is_joined else "", conditions, writer.values)
 
 
 _ALL = Span("cast(0 as bigint)", f"cast({2**63 - 1} as bigint)")
@@ -77,29 +81,32 @@ class _Writer:
         self.values: dict[str, Any] = {}
         self.is_joined = False
 
-    def of_filter(self, filter_: Filter, *, is_outermost: bool = False) -> Iterator[str]:
-        """All of these have to be true. What is null, as an attribute that a client does not have, is not."""
+    def of_filter(self, filter_: Filter, *, is_outermost: bool = False) -> Iterator[tuple[str, str]]:
+        """What has to be true, by member. What is null, as an attribute that a client does not have, is not."""
         yield from self._of_lists(filter_)
         if filter_.imports:
-            yield self._of_imports(filter_.imports, leads=is_outermost and self._is_span)
-        exclude = filter_.exclude
-        excluded = [*self._of_lists(exclude), *self._of_mailings(exclude.mailings)]
-        if exclude.imports:
-            excluded.append(self._of_imports(exclude.imports))
-        if excluded:
-            yield f"({' or '.join(excluded)}) is not true"
+            yield "imports", self._of_imports(filter_.imports, leads=is_outermost and self._is_span)
+        for name, excluded in self._of_exclusion(filter_.exclude):
+            yield f"exclude.{name}", f"({excluded}) is not true"
 
-    def _of_lists(self, lists: Criteria) -> Iterator[str]:
+    def _of_exclusion(self, exclude: Exclusion) -> Iterator[tuple[str, str]]:
+        yield from self._of_lists(exclude)
+        if exclude.imports:
+            yield "imports", self._of_imports(exclude.imports)
+        if exclude.mailings and self._parts:
+            yield "mailings", self._of_mailings(exclude.mailings)
+
+    def _of_lists(self, lists: Criteria) -> Iterator[tuple[str, str]]:
         if lists.operator_codes:
-            yield f"operator_code = any(cast({self._bind('codes', lists.operator_codes)} as text[]))"
+            yield "operator_codes", f"operator_code = any(cast({self._bind('codes', lists.operator_codes)} as text[]))"
         if lists.tags:
-            yield f"tag = any(cast({self._bind('tags', lists.tags)} as text[]))"
+            yield "tags", f"tag = any(cast({self._bind('tags', lists.tags)} as text[]))"
         if lists.timezones:
-            yield f"timezone = any(cast({self._bind('zones', lists.timezones)} as text[]))"
+            yield "timezones", f"timezone = any(cast({self._bind('zones', lists.timezones)} as text[]))"
         if lists.attributes:
-            yield f"({' and '.join(self._of_attributes(lists.attributes))})"
+            yield "attributes", f"({_all_of(self._of_attributes(lists.attributes))})"
         if lists.segments:
-            yield f"({' or '.join(map(self._of_segment, lists.segments))})"
+            yield "segments", f"({' or '.join(map(self._of_segment, lists.segments))})"
 
     def _of_imports(self, imports: Iterable[int], *, leads: bool = False) -> str:
         """leads: to the clients by their key, as an array does, whatever the statistics say."""
@@ -120,19 +127,22 @@ class _Writer:
                 yield f"attributes @> any(cast({self._bind('objects', objects)} as jsonb[])) and attributes <> '{{}}'"
 
     def _of_segment(self, segment_id: int) -> str:
-        return f"({' and '.join(self.of_filter(self._audience.segments[segment_id])) or 'true'})"
+        return f"({_all_of(dict(self.of_filter(self._audience.segments[segment_id])).values())})"
 
-    def _of_mailings(self, mailings: Iterable[int]) -> Iterator[str]:
+    def _of_mailings(self, mailings: Iterable[int]) -> str:
         """One look into the index of each part for each client, whatever the statistics say: so it is no `exists`."""
-        if mailings and self._parts:
-            parts, ids = self._bind("parts", self._parts), self._bind("mailings", mailings)
-            yield f"""(
-                select true from messages m where m.part = any(cast({parts} as int[])) and m.client_id = clients.id
-                  and m.mailing_id = any(cast({ids} as bigint[])) and m.status not in {names(UNDELIVERED_STATES)}
-                limit 1)"""
+        parts, ids = self._bind("parts", self._parts), self._bind("mailings", mailings)
+        return f"""
+            select true from messages m where m.part = any(cast({parts} as int[])) and m.client_id = clients.id
+              and m.mailing_id = any(cast({ids} as bigint[])) and m.status not in {names(UNDELIVERED_STATES)}
+            limit 1"""
 
     def _bind(self, name: str, value: Any) -> str:
         """The name under which it is bound, as it stands in the statement."""
         unique = f"{name}_{len(self.values) + 1}"
         self.values[unique] = value if isinstance(value, str) else list(value)
         return f":{unique}"
+
+
+def _all_of(conditions: Iterable[str]) -> str:
+    return " and ".join(conditions) or "true"

@@ -1,4 +1,6 @@
-"""Who is in an audience now: how many, and whether somebody is."""
+"""Which members of a mailing's filter a client does not match."""
+
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, TextClause, text
 
@@ -6,31 +8,20 @@ from shared.audience.chosen import Chosen, Span, chosen, read_parts
 from shared.domain.segments import Audience
 
 
-def count_clients(connection: Connection, audience: Audience) -> int:
-    """How many clients an audience has. In a transaction, which may bound how long it takes."""
-    wanted = chosen(audience, read_parts(connection, audience))
-    number: int = connection.execute(_count(wanted), wanted.values).scalar_one()
-    return number
+def unmatched(connection: Connection, audience: Audience, client_id: int) -> Sequence[str] | None:
+    """The names of the members, as `tags` or `exclude.tags`, because of which a client would not be chosen now.
 
-
-def is_chosen(connection: Connection, audience: Audience, client_id: int) -> bool:
-    """Whether a client is in an audience: as the launch would choose them now."""
+    Empty: they would be. None: there is no such client.
+    """
     wanted = chosen(audience, read_parts(connection, audience), _ONE)
-    return connection.execute(_is_chosen(wanted), {**wanted.values, "client_id": client_id}).one_or_none() is not None
+    row = connection.execute(_unmatched(wanted), {**wanted.values, "client_id": client_id}).one_or_none()
+    return None if row is None else [name for name, matches in zip(wanted.conditions, row, strict=True) if not matches]
 
 
-_ONE = Span("cast(:client_id - 1 as bigint)", "cast(:client_id as bigint)")
+_ONE = Span("cast(:client_id as bigint) - 1", "cast(:client_id as bigint)")
 
 
-def _count(wanted: Chosen) -> TextClause:
-    return text(f"{_with(wanted)} select count(*) from clients {wanted.joins} where {wanted.condition}")
-
-
-def _is_chosen(wanted: Chosen) -> TextClause:
-    return text(f"""
-        {_with(wanted)} select from clients {wanted.joins} where clients.id = :client_id and {wanted.condition}
-    """)
-
-
-def _with(wanted: Chosen) -> str:
-    return f"with {', '.join(wanted.parts)}" if wanted.parts else ""
+def _unmatched(wanted: Chosen) -> TextClause:
+    parts = f"with {', '.join(wanted.parts)}" if wanted.parts else ""
+    matches = ", ".join(f"({condition}) is true" for condition in wanted.conditions.values())
+    return text(f"{parts} select {matches} from clients {wanted.joins} where clients.id = :client_id")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, text
 
 from shared.audience.chosen import Chosen, Span, chosen, read_parts
-from shared.audience.members import count_clients, is_chosen
+from shared.audience.counting import count_clients
+from shared.audience.members import unmatched
 from shared.domain.filter import Filter
 from shared.domain.message import MessageState
 from shared.domain.segments import Audience, Segment
@@ -114,8 +115,8 @@ def agree(connection: Connection, wanted: Mapping[str, Any], world: World, lengt
     assert in_spans(connection, one, length) == meant
     assert count_clients(connection, one) == len(meant)
     for number in (1, 2, 30, CLIENTS):
-        assert is_chosen(connection, one, number) == (number in meant)
-    assert not is_chosen(connection, one, CLIENTS + 1)
+        assert (unmatched(connection, one, number) == []) == (number in meant)
+    assert unmatched(connection, one, CLIENTS + 1) is None
     return meant
 
 
@@ -203,6 +204,17 @@ def test_the_states_in_which_somebody_got_it_are_all_thought_of() -> None:
     assert {*MAILINGS.values(), "sending", "retrying"} == set(MessageState)
 
 
+def test_what_of_a_filter_a_client_does_not_match(connection: Connection) -> None:
+    lists: dict[str, Any] = {"operator_codes": ["926"], "tags": TAGS, "timezones": ZONES, "attributes": {"x": ["y"]}}
+    wanted = lists | {"segments": [5], "imports": [2], "exclude": lists | {"segments": [1], "mailings": [1, 2]}}
+    world = World(SEGMENTS, IMPORTS, MESSAGES)
+    assert unmatched(connection, audience(wanted, world.segments), 1) == [
+        *("attributes", "segments", "imports", "exclude.operator_codes", "exclude.tags", "exclude.timezones"),
+        "exclude.segments",
+    ]
+    assert unmatched(connection, audience({"exclude": {"mailings": [1]}}, {}), 2) == ["exclude.mailings"]
+
+
 # ---------------------------------------------------------------- any
 
 
@@ -267,4 +279,4 @@ def test_nothing_that_a_filter_says_is_read_as_sql() -> None:
 
     harmless = compiled(["a"], [f"name {n}" for n in range(len(NAMES))], ["a"])
     for one, other in zip(compiled(TAGS, NAMES, VALUES[:12]), harmless, strict=True):
-        assert (one.parts, one.joins, one.condition) == (other.parts, other.joins, other.condition)
+        assert (one.parts, one.joins, one.conditions) == (other.parts, other.joins, other.conditions)

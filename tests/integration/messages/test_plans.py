@@ -133,11 +133,13 @@ VALUES: dict[str, Any] = {
 }
 """What is bound, by its name in any of the statements. A new name needs a value here."""
 
+[_PARTS_OF_ALL] = (name for name in create._OF_ALL.values if name.startswith("parts"))
+
 OTHERWISE: dict[str, dict[str, Any]] = {
     "shared.messages.create._CREATE": {"id": 2, "state": "pending"},
     "shared.messages.create._CREATE_OF_TAGS": {"id": 2, "state": "pending", "tags_1": [""]},
     "shared.messages.create._CREATE_OF_IMPORTS": {"imports": [1], "took_2": [1]},
-    "shared.messages.create._CREATE_OF_ALL": create._OF_ALL.values | {"parts_15": [PARTS]},
+    "shared.messages.create._CREATE_OF_ALL": create._OF_ALL.values | {_PARTS_OF_ALL: [PARTS]},
     "shared.messages.find._HISTORY": {"mailing_id": 2**63 - 1},
     "shared.messages.retime._RETIME": {"ids": _WAITING},  # as it has read before
     "shared.messages.wake._WAKE": {"after": None},
