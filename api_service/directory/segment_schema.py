@@ -36,7 +36,10 @@ class ListedSegmentSchema(ThingSchema):
     filter = Whole(
         FilterSchema,
         required=True,
-        metadata=described("Who is in it: of those in the directory at the moment that it is asked. Given whole."),
+        metadata=described(
+            "Who is in it: of those in the directory at the moment that it is asked. Given whole.",
+            example={"attributes": {"city": ["Omsk", "Tomsk"]}, "exclude": {"tags": ["new"]}},
+        ),
     )
     revision = fields.Integer(
         dump_only=True,

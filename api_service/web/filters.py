@@ -145,7 +145,7 @@ class FilterSchema(CriteriaSchema):
         load_default=Exclusion,
         data_key="exclude",
         attribute="exclude",
-        metadata=described("Who is left out of these."),
+        metadata=described("Who is left out of these.", example={"tags": ["asleep"], "mailings": []}),
     )
 
     @post_load
