@@ -1,6 +1,7 @@
 """How the database finds whom a filter chooses: a slice of a launch by the key alone, a count by the index of
 attributes; whatever is known about the tables."""
 
+import re
 from typing import Any
 
 import pytest
@@ -17,6 +18,9 @@ from tests.support.plans import explain, pages, touched
 MANY = 100_000
 RARE = {"attributes": {"visits": [7]}}
 """A client in a thousand."""
+
+PENDING = 512
+"""Pages of `gin_pending_list_limit`."""
 
 
 @pytest.fixture(scope="module", params=["unknown", "analysed"])
@@ -50,19 +54,19 @@ def test_a_slice_goes_by_the_key(full: Engine, wanted: Any) -> None:
     values |= {"audience_cursor": 50_000, "audience_limit": MANY, **slice_.values}
     with full.connect() as connection:
         ways, _, said = looked_at(connection, create._create(slice_), values)
-    assert ways <= {"Index Scan", "Index Only Scan"}, said
-    assert "clients_attributes_idx" not in said
+    assert ways <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}, said
+    assert set(re.findall(r'"Index Name": "(clients_\w+)"', said)) == {"clients_pkey"}
 
 
 @pytest.mark.parametrize("wanted", [RARE, {"segments": [1]}, {**RARE, "exclude": {"tags": ["vip"]}}])
 def test_a_count_of_few_reads_them_and_no_others(full: Engine, wanted: Any) -> None:
-    """A hundred, each on a page of its own."""
+    """A hundred, each on a page of its own, and what is not in its place in the index yet."""
     all_of_them = chosen(Audience(Filter.of_json(wanted), {1: Filter.of_json(RARE)}), ())
     with full.connect() as connection:
         ways, number, said = looked_at(connection, counting._count(all_of_them), all_of_them.values)
         assert connection.scalar(counting._count(all_of_them), all_of_them.values) == MANY // 1000
     assert ways == {"Bitmap Heap Scan"}, said
-    assert number < 400, said
+    assert number < 200 + PENDING, said
 
 
 def test_who_has_no_attributes_costs_the_index_nothing(full: Engine) -> None:

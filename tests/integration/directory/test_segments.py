@@ -83,7 +83,7 @@ def test_changes_are_in_the_audit_without_values_that_may_be_somebodys(api: Api)
     assert api("PATCH", f"/segments/{one}/", {"name": "others"}).status == 200
     assert change(api, one, attributes={"name": ["Anna"]}).status == 200
     assert api("DELETE", f"/segments/{one}/").status == 204
-    lines = api.get("/audit/?thing=segment")[::-1]
+    lines = api.get("/audit/?thing=segment")
     assert [(line["action"], line["thing_id"], line["members"]) for line in lines] == [
         ("create", "1", ["filter", "name"]),
         ("change", "1", ["name"]),
@@ -215,7 +215,7 @@ def test_a_filter_that_is_given_again_takes_its_segments_up_as_they_are(api: Api
     assert (again["revision"], again["fixed_segments"][0]["revision"]) == (3, 2)
     assert api("PATCH", path, given).json == again
     assert api("PUT", path, api.get(path)).json == again
-    [line] = api.get("/audit/?thing=mailing&page_size=1")
+    line = api.get("/audit/?thing=mailing")[-1]
     assert line["members"] == ["filter", "fixed_segments"]
     assert [line[when]["fixed_segments"][0]["revision"] for when in ("before", "after")] == [1, 2]
 
