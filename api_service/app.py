@@ -15,7 +15,7 @@ from api_service.access import keys
 from api_service.access.expiry import Expiry
 from api_service.access.keyring import Keyring
 from api_service.access.last_use import LastUse
-from api_service.directory import clients, imports
+from api_service.directory import clients, imports, segments
 from api_service.directory.importer import Importer
 from api_service.directory.progress import Silence
 from api_service.mailings import controls, mailings
@@ -91,6 +91,7 @@ def create_app(
         [
             clients.blueprint,
             imports.blueprint,
+            segments.blueprint,
             mailings.blueprint,
             controls.blueprint,
             statistics.blueprint,

@@ -81,7 +81,8 @@ with job as materialized (
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
 -- shared.messages.create._LOCK_LAUNCH
-select id, operator_codes, tags, imports, audience_cursor, ends_at <= now() as over,
+select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
+audience_cursor, ends_at <= now() as over,
 coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
 coalesce(part, (select min(number) from parts where closed_at is null)) as part,
 window_from, window_until, now() as now
@@ -104,15 +105,33 @@ span as materialized (
         select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
     ) ids
 )
-,
-created as (
+, created as (
     insert into messages (part, mailing_id, client_id, phone, status, due_at)
     select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
     coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
         now()) end
-    from clients where id > :audience_cursor and id <= (select last from span)
-    and (cast(:operator_codes as text[]) = '{}' or operator_code = any(cast(:operator_codes as text[])))
-    and (cast(:tags as text[]) = '{}' or tag = any(cast(:tags as text[])))
+    from clients
+    where id > :audience_cursor and id <= (select last from span) and true
+    order by id
+    returning id
+)
+select number, first_id, last_id, last, looked_at
+from span, (select count(*) as number, min(id) as first_id, max(id) as last_id from created) created;
+
+-- shared.messages.create._CREATE_OF_TAGS
+with
+span as materialized (
+    select max(id) as last, count(*) as looked_at from (
+        select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
+    ) ids
+)
+, created as (
+    insert into messages (part, mailing_id, client_id, phone, status, due_at)
+    select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
+    coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
+        now()) end
+    from clients
+    where id > :audience_cursor and id <= (select last from span) and tag = any(cast(:tags_1 as text[]))
     order by id
     returning id
 )
@@ -128,22 +147,52 @@ span as materialized (
 )
 ,
 taken as materialized (
-    select array_agg(distinct id) as ids from (
-        select (chunk << 15) | unnest(clients) as id from import_clients
+    select client_id, array_agg(import_id) as imports from (
+        select (chunk << 15) | unnest(clients) as client_id, import_id from import_clients
         where import_id = any(cast(:imports as bigint[])) and chunk between cast(:audience_cursor as bigint) >> 15 and (select last from span) >> 15
     ) of_chunks
-    where id > cast(:audience_cursor as bigint) and id <= (select last from span)
+    where client_id > cast(:audience_cursor as bigint) and client_id <= (select last from span)
+    group by client_id
 )
-,
-created as (
+, created as (
     insert into messages (part, mailing_id, client_id, phone, status, due_at)
     select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
     coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
         now()) end
-    from clients where id > :audience_cursor and id <= (select last from span)
-    and (cast(:operator_codes as text[]) = '{}' or operator_code = any(cast(:operator_codes as text[])))
-    and (cast(:tags as text[]) = '{}' or tag = any(cast(:tags as text[])))
-    and id = any(cast((select ids from taken) as bigint[]))
+    from clients
+    where id > :audience_cursor and id <= (select last from span) and clients.id = any(array(select client_id from taken where taken.imports && cast(:took_2 as bigint[])))
+    order by id
+    returning id
+)
+select number, first_id, last_id, last, looked_at
+from span, (select count(*) as number, min(id) as first_id, max(id) as last_id from created) created;
+
+-- shared.messages.create._CREATE_OF_ALL
+with
+span as materialized (
+    select max(id) as last, count(*) as looked_at from (
+        select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
+    ) ids
+)
+,
+taken as materialized (
+    select client_id, array_agg(import_id) as imports from (
+        select (chunk << 15) | unnest(clients) as client_id, import_id from import_clients
+        where import_id = any(cast(:imports as bigint[])) and chunk between cast(:audience_cursor as bigint) >> 15 and (select last from span) >> 15
+    ) of_chunks
+    where client_id > cast(:audience_cursor as bigint) and client_id <= (select last from span)
+    group by client_id
+)
+, created as (
+    insert into messages (part, mailing_id, client_id, phone, status, due_at)
+    select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
+    coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
+        now()) end
+    from clients left join taken on taken.client_id = clients.id
+    where id > :audience_cursor and id <= (select last from span) and operator_code = any(cast(:codes_1 as text[])) and tag = any(cast(:tags_2 as text[])) and timezone = any(cast(:zones_3 as text[])) and (attributes -> cast(:name_4 as text) = any(cast(:values_5 as jsonb[]))) and ((tag = any(cast(:tags_6 as text[])))) and clients.id = any(array(select client_id from taken where taken.imports && cast(:took_8 as bigint[]))) and (operator_code = any(cast(:codes_9 as text[]))) is not true and (tag = any(cast(:tags_10 as text[]))) is not true and (timezone = any(cast(:zones_11 as text[]))) is not true and ((attributes -> cast(:name_12 as text) = any(cast(:values_13 as jsonb[])))) is not true and (((tag = any(cast(:tags_14 as text[]))))) is not true and (taken.imports && cast(:took_15 as bigint[])) is not true and (
+        select true from messages m where m.part = any(cast(:parts_16 as int[])) and m.client_id = clients.id
+        and m.mailing_id = any(cast(:mailings_17 as bigint[])) and m.status not in ('failed', 'expired', 'cancelled')
+        limit 1) is not true
     order by id
     returning id
 )
@@ -933,12 +982,17 @@ left join lateral (select id from messages where part = :number order by id desc
 left join lateral (select launched_at from mailings where id = first.mailing_id limit 1) g on true;
 
 -- shared.retention.parts._PARTS
-select p.number, p.closed_at, unfinished.id is not null as is_running, first.finished_at as first_finished_at,
-last.finished_at as last_finished_at
+with named (id) as materialized (select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null)
+select p.number, p.closed_at, coalesce(unfinished.id, held.id) is not null as is_running,
+first.finished_at as first_finished_at, last.finished_at as last_finished_at
 from parts p
 left join lateral (
     select id from mailings where part = p.number and messages_removed_at is null and finished_at is null
     limit 1) unfinished on true
+left join lateral (
+    select id from mailings
+    where id = any(array(select id from named)) and part = p.number and messages_removed_at is null
+    limit 1) held on true
 left join lateral (
     select finished_at from mailings
     where part = p.number and messages_removed_at is null and finished_at is not null
@@ -952,16 +1006,18 @@ order by p.number;
 -- shared.retention.parts._NOW
 select now();
 
+-- shared.retention.parts._LOCK_OLD
+select id from mailings
+where part = :number and messages_removed_at is null and finished_at <= now() - :kept
+and id not in (select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null)
+order by finished_at limit :slice for no key update skip locked;
+
 -- shared.retention.parts._GIVE_UP
-with old as materialized (
-    select id from mailings
-    where part = :number and messages_removed_at is null and finished_at <= now() - :kept
-    order by finished_at limit :slice for no key update skip locked
-)
-update mailings m set messages_removed_at = now(),
+update mailings set messages_removed_at = now(),
 first_message_id = case when :with_part then null else first_message_id end,
 last_message_id = case when :with_part then null else last_message_id end
-from old where m.id = old.id returning m.id, m.audience;
+where id = any(:ids) and id not in (select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null)
+returning id, audience;
 
 -- shared.retention.parts._NO_FINDINGS
 delete from ledger_findings where mailing_id = any(:ids);

@@ -129,6 +129,26 @@ class ApiClient:
         """All of them, each once, also where others are deleted meanwhile."""
         return self._items("/clients/")
 
+    # ------------------------------------------------------------ segments
+
+    def create_segment(self, name: str, filter_: Mapping[str, Any], *, idempotency_key: str | None = None) -> Json:
+        """filter_: as in JSON, such as {"attributes": {"city": ["Omsk"]}, "exclude": {"tags": ["new"]}}."""
+        return self._create("/segments/", {"name": name, "filter": filter_}, idempotency_key)
+
+    def segment(self, segment_id: int) -> Json:
+        """With its `count`, which is None where its clients cannot be counted in time."""
+        return self._object("GET", f"/segments/{segment_id}/")
+
+    def change_segment(self, segment_id: int, **values: Any) -> Json:
+        return self._object("PATCH", f"/segments/{segment_id}/", json=values)
+
+    def delete_segment(self, segment_id: int) -> None:
+        self._call("DELETE", f"/segments/{segment_id}/")
+
+    def segments(self, name: str | None = None) -> Iterator[Json]:
+        """All of them, or those of that name, each once, without their counts."""
+        return self._items("/segments/", name=name)
+
     # ------------------------------------------------------------ mailings
 
     def create_mailing(
@@ -139,18 +159,34 @@ class ApiClient:
         *,
         operator_codes: Iterable[str] = (),
         tags: Iterable[str] = (),
+        timezones: Iterable[str] = (),
+        attributes: Mapping[str, Iterable[str | float | bool]] | None = None,
+        segments: Iterable[int] = (),
         imports: Iterable[int] = (),
+        exclude: Mapping[str, Any] | None = None,
         send_window: tuple[str, str] | None = None,
         idempotency_key: str | None = None,
         **values: Any,
     ) -> Json:
-        """send_window: from, until, such as ("09:00", "21:00"). values: further fields as in JSON."""
+        """For clients who match every list, and none of those in `exclude`, which is as in JSON.
+
+        attributes: values by name. send_window: from, until, such as ("09:00", "21:00"). values: further fields as in
+        JSON.
+        """
         window = send_window and {"from": send_window[0], "until": send_window[1]}
         body = {
             "text": text,
             "starts_at": starts_at.isoformat(),
             "ends_at": ends_at.isoformat(),
-            "filter": {"operator_codes": list(operator_codes), "tags": list(tags), "imports": list(imports)},
+            "filter": {
+                "operator_codes": list(operator_codes),
+                "tags": list(tags),
+                "timezones": list(timezones),
+                "attributes": {name: list(some) for name, some in (attributes or {}).items()},
+                "segments": list(segments),
+                "imports": list(imports),
+                "exclude": exclude or {},
+            },
             "send_window": window,
             **values,
         }

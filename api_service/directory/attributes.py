@@ -4,25 +4,17 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
+from api_service.web.filters import NAME, TWICE, VALUE
 from shared.domain import attributes
-from shared.domain.attributes import MAX, MAX_NAME, MAX_NUMBER, MAX_VALUE, TOO_MANY
-
-_NAME = {"minLength": 1, "maxLength": MAX_NAME, "pattern": r"^[^\u0000]*$"}
-_VALUE = {
-    "anyOf": [
-        {"type": "string", "minLength": 1, "maxLength": MAX_VALUE, "pattern": r"^[^\u0000]*$"},
-        {"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER},
-        {"type": "boolean"},
-    ]
-}
+from shared.domain.attributes import MAX, MAX_NAME, TOO_MANY
 
 
 class Attributes(fields.Dict):
     """Values by name. Errors are by name as well, each cut to what a name may have."""
 
     def __init__(self, **kwargs: Any) -> None:
-        metadata = {"maxProperties": MAX, "propertyNames": _NAME, **kwargs.pop("metadata", {})}
-        super().__init__(values=fields.Raw(metadata=_VALUE), metadata=metadata, **kwargs)
+        metadata = {"maxProperties": MAX, "propertyNames": NAME, **kwargs.pop("metadata", {})}
+        super().__init__(values=fields.Raw(metadata=VALUE), metadata=metadata, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if not isinstance(value, dict):
@@ -36,7 +28,7 @@ class Attributes(fields.Dict):
             if (
                 fault := attributes.name_fault(name)
                 or attributes.value_fault(kept)
-                or (_TWICE if name in found else None)
+                or (TWICE if name in found else None)
             ):
                 faults[given_name[:MAX_NAME]] = [fault]
             else:
@@ -44,6 +36,3 @@ class Attributes(fields.Dict):
         if faults:
             raise ValidationError(faults)
         return found
-
-
-_TWICE = "Is given twice: names are the same but for blanks at their ends, or as they show."

@@ -7,6 +7,7 @@ from typing import Any
 from api_service.mailings import rules, store
 from api_service.mailings.rules import Action
 from api_service.mailings.schema import SETTABLE, MailingSchema
+from api_service.web.filters import for_audit
 from api_service.web.page import Listing, Part
 from api_service.web.parts import Announcer
 from api_service.web.work import Work, moment
@@ -16,7 +17,7 @@ from shared.ledger.figures import Figures
 
 View = dict[str, Any]
 
-_settable = MailingSchema(only=SETTABLE)
+_told = MailingSchema(only=SETTABLE | {"fixed_segments"})
 
 
 def list_part(work: Work, part: Part, filters: Mapping[str, Any]) -> Listing[View]:
@@ -98,7 +99,8 @@ def perform(work: Work, announcer: Announcer, action: Action, mailing_id: int) -
 
 def _values(mailing: Mailing) -> dict[str, Any]:
     """As in JSON. What a user calls it may be somebody's name, so it is left out."""
-    values: dict[str, Any] = _settable.dump(mailing)
+    values: dict[str, Any] = _told.dump(mailing)
+    values["filter"] = for_audit(values["filter"])
     return {name: value for name, value in values.items() if name != "reference"}
 
 

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
-from api_service.web.fields import Label, Moment, Number, OperatorCode, Text, TimeOfDay, Whole
+from api_service.web.fields import Moment, Text, TimeOfDay, Whole
 from api_service.web.figures import FiguresSchema
-from api_service.web.page import MAX_ID, PageSchema
+from api_service.web.filters import FilterSchema
+from api_service.web.page import PageSchema
 from api_service.web.reference import Reference
 from api_service.web.schema import BodySchema, ThingSchema, described, enumerated, settable
 from shared.domain.filter import Filter
@@ -15,42 +16,13 @@ from shared.domain.priority import Priority
 from shared.domain.text import shows_something
 from shared.domain.window import Window
 
-MAX_FILTER = 1000
-MAX_IMPORTS = 100
-"""The launch reads all that these took of a part of the directory at a time."""
 
+class FixedSegmentSchema(Schema):
+    """A segment as it was when the mailing was saved."""
 
-class FilterSchema(BodySchema):
-    """Clients that match every list; an empty one matches everybody."""
-
-    operator_codes = fields.List(
-        OperatorCode(),
-        load_default=list,
-        validate=validate.Length(max=MAX_FILTER),
-        metadata=described("Clients with one of these operator codes.", example=["912", "926"]),
-    )
-    tags = fields.List(
-        Label(validate=validate.Length(max=64)),
-        load_default=list,
-        validate=validate.Length(max=MAX_FILTER),
-        metadata=described(
-            "Clients with one of these tags; the empty string is that of clients without.", example=["vip"]
-        ),
-    )
-    imports = fields.List(
-        Number(strict=True, validate=validate.Range(1, MAX_ID)),
-        load_default=list,
-        validate=validate.Length(max=MAX_IMPORTS),
-        metadata=described(
-            "Clients whom one of these imports took, by their ids: all whose lines were not refused, whether or not"
-            " those changed anything. An import is kept as long as a mailing that has not started names it.",
-            example=[],
-        ),
-    )
-
-    @post_load
-    def _filter(self, data: dict[str, Any], **_: Any) -> Filter:
-        return Filter(**data)
+    id = fields.Integer(required=True, metadata=described("Of the segment.", example=1))
+    name = fields.String(required=True, metadata=described("The one that it had.", example="Regulars of Omsk"))
+    revision = fields.Integer(required=True, metadata=described("The one that it had.", example=3))
 
 
 class WindowSchema(BodySchema):
@@ -112,7 +84,19 @@ class MailingSchema(ThingSchema):
     filter = Whole(
         FilterSchema,
         load_default=Filter,
-        metadata=_frozen(f"Whom it is for; everybody where it is left out. {_GIVEN_WHOLE}"),
+        metadata=_frozen(
+            f"Whom it is for; everybody where it is left out. {_GIVEN_WHOLE} It is saved with its segments as they are"
+            " then: what is changed in one afterwards is taken up where the filter is given again, and not by itself."
+        ),
+    )
+    fixed_segments = fields.List(
+        fields.Nested(FixedSegmentSchema),
+        dump_only=True,
+        metadata=described(
+            "The segments that the filter is made of, those that segments name included, with the `revision` that each"
+            " had when it was saved.",
+            example=[],
+        ),
     )
     send_window = Whole(
         WindowSchema,

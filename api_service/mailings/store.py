@@ -14,10 +14,11 @@ from api_service.web.figures import counts
 from api_service.web.page import After, Listing, Part, cut
 from api_service.web.problems import Frozen, Invalid, NotFound, TooLate
 from api_service.web.reference import unique
-from shared.database.models import Import, Mailing
+from shared.audience import named
+from shared.database.models import Mailing
 from shared.domain.filter import Filter
 from shared.domain.mailing import ENDED, MailingState, mailing_state, paused_because
-from shared.domain.retention import IMPORTS_DAYS
+from shared.domain.segments import Audience, Segment
 from shared.ledger.figures import Figures, count_mailings, read_figures
 
 _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
@@ -72,8 +73,8 @@ def find(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
 def create(session: Session, values: Mapping[str, Any], owner: str, now: datetime) -> Mailing:
     """owner: of the reference. Raises Invalid, Taken."""
     _check_times(values["starts_at"], values["ends_at"], values, now)
-    _hold_imports(session, values["filter"])
-    mailing = Mailing(**values, reference_owner=owner)
+    wanted = values["filter"]
+    mailing = Mailing(**values, **_names(wanted, _look_up(session, wanted)), reference_owner=owner)
     with unique("mailing", "reference"):
         session.add(mailing)
         session.flush()
@@ -83,9 +84,12 @@ def create(session: Session, values: Mapping[str, Any], owner: str, now: datetim
 def change(session: Session, mailing: Mailing, values: Mapping[str, Any], owner: str, now: datetime) -> set[str]:
     """Sets the fields of a locked mailing and returns those that really changed. Raises Frozen, Invalid, Taken."""
     changed = rules.changed(mailing, values)
+    segments = _read_again(session, mailing, values, now)
+    if segments is not None and segments != mailing.fixed_segments:
+        changed |= {"filter", "fixed_segments"}
     if not changed:
         return changed
-    if frozen := rules.frozen(mailing, changed, FROZEN_AT_LAUNCH, now):
+    if frozen := rules.frozen(mailing, changed & values.keys(), FROZEN_AT_LAUNCH, now):
         state = mailing_state(mailing, now)
         why = "Is frozen: the mailing is" if state in ENDED else "Is frozen since the launch; the mailing is"
         advice = "create another one." if state in ENDED else "cancel it and create another one."
@@ -93,11 +97,13 @@ def change(session: Session, mailing: Mailing, values: Mapping[str, Any], owner:
     times = {"starts_at": mailing.starts_at, "ends_at": mailing.ends_at, **values}
     _check_times(times["starts_at"], times["ends_at"], values, now)
     if "filter" in changed:
-        _hold_imports(session, values["filter"])
+        wanted = values["filter"]
+        for name, value in _names(wanted, _look_up(session, wanted)).items():
+            setattr(mailing, name, value)
     mailing.window_changed |= "send_window" in changed and rules.is_launched(mailing, now)
     if "reference" in changed:
         mailing.reference_owner = owner
-    for name in changed:
+    for name in changed & values.keys():
         setattr(mailing, name, values[name])
     mailing.revision += 1
     with unique("mailing", "reference"):
@@ -132,12 +138,31 @@ def _check_times(starts_at: datetime, ends_at: datetime, given: Mapping[str, Any
         raise Invalid(faults)
 
 
-def _hold_imports(session: Session, wanted: Filter) -> None:
-    """Those of a filter stay until the end of the transaction, and then because it names them. Raises Invalid."""
-    if not wanted.imports:
-        return
-    held = select(Import.id).where(Import.id.in_(wanted.imports)).order_by(Import.id)
-    there = session.scalars(held.with_for_update(read=True, key_share=True)).all()
-    if gone := [one for one in wanted.imports if one not in there]:
-        sentences = [f"There is no import {one}; they are kept for {IMPORTS_DAYS} days." for one in gone]
-        raise Invalid({"filter": {"imports": sentences}})
+def _read_again(
+    session: Session, mailing: Mailing, values: Mapping[str, Any], now: datetime
+) -> tuple[Segment, ...] | None:
+    """The segments of a filter that is given, which is saved with them as they are now. None: it is not, or cannot be
+    saved any more."""
+    if "filter" not in values or rules.frozen(mailing, {"filter"}, FROZEN_AT_LAUNCH, now):
+        return None
+    return named.read_segments(session.connection(), values["filter"].named_segments)
+
+
+def _look_up(session: Session, wanted: Filter) -> tuple[Segment, ...]:
+    """The segments of a filter, as they are now; they and what else it names stay until the end of the transaction, and
+    then because it names them. Raises Invalid."""
+    try:
+        return named.look_up(session.connection(), wanted)
+    except named.Unknown as error:
+        raise Invalid({"filter": error.faults}) from error
+
+
+def _names(wanted: Filter, segments: tuple[Segment, ...]) -> dict[str, Any]:
+    """Columns that say what a mailing with this filter is made of."""
+    audience = Audience.of(wanted, segments)
+    return {
+        "fixed_segments": segments,
+        "named_segments": sorted(set(wanted.named_segments)),
+        "named_imports": sorted(audience.imports),
+        "named_mailings": sorted(audience.mailings),
+    }

@@ -288,6 +288,13 @@ class TooLate(Conflict):
     sample = "The mailing is finished: it is too late to pause it.", {}
 
 
+class InUse(Conflict):
+    type = "in-use"
+    meaning = "Something else names it, and would not know what is meant any more. Nothing was changed."
+    advice = "Change, cancel or delete first what the message names."
+    sample = "Segment 1 is named by segment 4, mailing 7.", {}
+
+
 class InProgress(Conflict):
     type = "in-progress"
     meaning = "The first request with this `Idempotency-Key` is still under way."

@@ -105,7 +105,9 @@ def given_example(kind: Kind, **more: Any) -> dict[str, Any]:
 
 
 def _example(field: fields.Field[Any]) -> Any:
-    return sent_example(type(field.schema)) if isinstance(field, fields.Nested) else field.metadata["example"]
+    if isinstance(field, fields.Nested) and "example" not in field.metadata:
+        return sent_example(type(field.schema))
+    return field.metadata["example"]
 
 
 def _always(field: fields.Field[Any]) -> fields.Field[Any]:

@@ -15,12 +15,13 @@ KEEP = """
 
 TAKEN = """
     taken as materialized (
-        select array_agg(distinct id) as ids from (
-            select (chunk << 15) | unnest(clients) as id from import_clients
+        select client_id, array_agg(import_id) as imports from (
+            select (chunk << 15) | unnest(clients) as client_id, import_id from import_clients
             where import_id = any(cast(:imports as bigint[])) and chunk between {after} >> 15 and {last} >> 15
         ) of_chunks
-        where id > {after} and id <= {last}
+        where client_id > {after} and client_id <= {last}
+        group by client_id
     )
 """
-"""A part of a statement: as one array, the ids after `after`, up to `last`, of all clients whom any of `:imports` took.
-As an array it leads to the clients by their key, whatever the statistics say."""
+"""A part of a statement: the clients with ids after `after`, up to `last`, whom any of `:imports` took, each with the
+imports that did. Chunks at the borders are read whole."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Text,
+    TypeDecorator,
     func,
     text,
 )  # fmt: skip
@@ -23,9 +24,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column
 
 from shared.domain.attributes import are_same
-from shared.domain.filter import Filter
+from shared.domain.filter import Exclusion, Filter, ValuesByName, by_name, values_of
 from shared.domain.message import OPEN_STATES, MessageState
 from shared.domain.priority import Priority
+from shared.domain.segments import Segment as FixedSegment
 from shared.domain.standing import REFUSALS
 from shared.domain.state_sql import IS_HELD, IS_RARE, IS_WAITING, names
 from shared.domain.window import Window
@@ -40,6 +42,49 @@ class Attributes(JSONB):
 
     def compare_values(self, x: Any, y: Any) -> bool:
         return are_same(x, y)
+
+
+class _AsJson(TypeDecorator[Any]):
+    """What writes itself as JSON, and is made of it."""
+
+    impl = JSONB
+    cache_ok = True
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: Any, _dialect: object) -> Any:
+        return None if value is None else value.as_json()
+
+    def process_result_value(self, value: Any, _dialect: object) -> Any:
+        return None if value is None else self.kind.of_json(value)
+
+
+class _ValuesByName(TypeDecorator[Any]):
+    """Of attributes, in a filter."""
+
+    impl = JSONB
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, _dialect: object) -> Any:
+        return None if value is None else values_of(value)
+
+    def process_result_value(self, value: Any, _dialect: object) -> Any:
+        return None if value is None else by_name(value)
+
+
+class _Fixed(TypeDecorator[Any]):
+    """Segments, as they were."""
+
+    impl = JSONB
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, _dialect: object) -> Any:
+        return None if value is None else [one.as_json() for one in value]
+
+    def process_result_value(self, value: Any, _dialect: object) -> Any:
+        return None if value is None else tuple(map(FixedSegment.of_json, value))
 
 
 class Base(DeclarativeBase):
@@ -66,6 +111,14 @@ class Client(Base):
         Index("clients_tag_id_idx", "tag", "id"),
         Index("clients_operator_code_id_idx", "operator_code", "id"),
         Index("clients_timezone_id_idx", "timezone", "id"),
+        # What segments are counted by. Who has no attributes costs it nothing.
+        Index(
+            "clients_attributes_idx",
+            "attributes",
+            postgresql_using="gin",
+            postgresql_ops={"attributes": "jsonb_path_ops"},
+            postgresql_where=text("attributes <> '{}'"),
+        ),
         Index(
             "clients_reference_key",
             "reference",
@@ -144,6 +197,26 @@ class RefusedLines(Base):
     lines: Mapped[list[list[Any]]] = mapped_column(JSON)  # of each number, errors, value, cells; in their order
 
 
+class Segment(Base):
+    """A saved filter."""
+
+    __tablename__ = "segments"
+    __table_args__ = (
+        Index("segments_name_id_idx", "name", "id"),
+        Index("segments_named_segments_idx", "named_segments", postgresql_using="gin"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    filter: Mapped[Filter] = mapped_column(_AsJson(Filter))
+    # Counts the changes of what users can set.
+    revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
+    created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    # What the filter names, and what therefore stays.
+    named_segments: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
+    named_imports: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
+
+
 class Mailing(Base):
     """What is to be sent, to whom, from when until when. Its state is computed: `shared.domain.mailing`."""
 
@@ -220,7 +293,19 @@ class Mailing(Base):
     imports: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
     window_from: Mapped[time | None]
     window_until: Mapped[time | None]
-    filter: Mapped[Filter] = composite(Filter, "operator_codes", "tags", "imports")
+    timezones: Mapped[list[str]] = mapped_column(ARRAY(String(64)), server_default="{}")
+    attributes: Mapped[ValuesByName] = mapped_column(_ValuesByName, server_default="{}")
+    segments: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
+    exclude: Mapped[Exclusion] = mapped_column(_AsJson(Exclusion), server_default="{}")
+    filter: Mapped[Filter] = composite(
+        Filter, "operator_codes", "tags", "imports", "timezones", "attributes", "segments", "exclude"
+    )
+    # The segments that the filter is made of, as they were when it was saved.
+    fixed_segments: Mapped[tuple[FixedSegment, ...]] = mapped_column(_Fixed, server_default="[]")
+    # What the filter names, and what therefore stays until the launch; of imports and mailings, with its segments.
+    named_segments: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
+    named_imports: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
+    named_mailings: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
     send_window: Mapped[Window | None] = composite(
         Window, "window_from", "window_until", return_none_on=lambda *times: None in times
     )

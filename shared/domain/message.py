@@ -50,6 +50,8 @@ OPEN_STATES = _of_kind(Kind.WAITING, Kind.HELD)
 FINAL_STATES = _of_kind(Kind.FINAL)
 RARE_STATES = FINAL_STATES - {MessageState.SENT}
 """The few among many that a user asks for."""
+UNDELIVERED_STATES = FINAL_STATES - {MessageState.SENT, MessageState.UNKNOWN}
+"""Certainly not delivered by us, and never to be."""
 
 _P, _S, _R = MessageState.PENDING, MessageState.SENDING, MessageState.RETRYING
 _OF_A_CALL = frozenset({MessageState.SENT, MessageState.FAILED})

@@ -33,7 +33,8 @@ class Goes(StrEnum):
 class Part:
     """A part with what is of interest here, as of one moment.
 
-    closed_at: None while mailings are launched into it. is_running: a mailing of it is not finished.
+    closed_at: None while mailings are launched into it. is_running: a mailing of it is not finished, or one that has
+    not started leaves out who got it.
     first_finished_at, last_finished_at: when the first and the last of those that are finished were; None: none is. All
     without mailings whose messages are given up already.
     """

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
-from shared.audience.imports import TAKEN
+from shared.audience.chosen import Chosen, Span, chosen, read_parts
+from shared.domain.filter import Exclusion, Filter, by_name
 from shared.domain.message import MessageState
+from shared.domain.segments import Audience, Segment
 from shared.ledger.entries import Entries
 from shared.messages.fragments import AnyRow, openings_of
 
@@ -38,8 +40,9 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     state = MessageState.EXPIRED if mailing.over else MessageState.PENDING
     zones, openings = _openings(connection, mailing, span)
     created = {"state": state, "span": span, "zones": zones, "openings": openings}
-    create = _CREATE_OF_IMPORTS if mailing.imports else _CREATE
-    row = connection.execute(create, {**mailing._mapping, **created}).one()
+    audience = _audience(mailing)
+    wanted = chosen(audience, read_parts(connection, audience), _SPAN_READ)
+    row = connection.execute(_create(wanted), {**mailing._mapping, **created, **wanted.values}).one()
     complete = row.looked_at < span
     cursor = mailing.audience_limit if complete else row.last
     moved = {"cursor": cursor, "count": row.number, "complete": complete}
@@ -49,6 +52,15 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     if complete:
         entries.look(mailing_id)  # it may be over already, if it is for nobody
     return Slice(row.number, complete, launched=complete, part=mailing.part)
+
+
+def _audience(mailing: AnyRow) -> Audience:
+    """As it was when the mailing was saved."""
+    criteria = Filter(
+        mailing.operator_codes, mailing.tags, mailing.imports, mailing.timezones, by_name(mailing.attributes),
+        mailing.segments, Exclusion.of_json(mailing.exclude),
+    )  # fmt: skip
+    return Audience.of(criteria, map(Segment.of_json, mailing.fixed_segments))
 
 
 def _openings(connection: Connection, mailing: AnyRow, span: int) -> tuple[list[str], list[datetime]]:
@@ -61,7 +73,8 @@ def _openings(connection: Connection, mailing: AnyRow, span: int) -> tuple[list[
 
 
 _LOCK_LAUNCH = text("""
-    select id, operator_codes, tags, imports, audience_cursor, ends_at <= now() as over,
+    select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
+           audience_cursor, ends_at <= now() as over,
            coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
            coalesce(part, (select min(number) from parts where closed_at is null)) as part,
            window_from, window_until, now() as now
@@ -83,37 +96,36 @@ _OF_SPAN = "clients where id > :audience_cursor and id <= (select last from span
 _ZONES = text(f"with {_SPAN} select distinct timezone from {_OF_SPAN}")
 
 
-def _created(more: str = "") -> str:
-    """more: a further condition on clients.
+_SPAN_READ = Span("cast(:audience_cursor as bigint)", "(select last from span)")
 
-    array_position: of the few zones in which the window is closed. Where there are none it costs nothing.
-    """
-    return f"""
-        created as (
+
+def _create(wanted: Chosen) -> TextClause:
+    """array_position: of the few zones in which the window is closed. Where there are none it costs nothing."""
+    return text(f"""
+        with {", ".join((_SPAN, *wanted.parts))}, created as (
             insert into messages (part, mailing_id, client_id, phone, status, due_at)
             select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
                 coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
                          now()) end
-            from {_OF_SPAN}
-              and (cast(:operator_codes as text[]) = '{{}}' or operator_code = any(cast(:operator_codes as text[])))
-              and (cast(:tags as text[]) = '{{}}' or tag = any(cast(:tags as text[])))
-              {more}
+            from clients {wanted.joins}
+            where id > :audience_cursor and id <= (select last from span) and {wanted.condition}
             order by id
             returning id
         )
         select number, first_id, last_id, last, looked_at
         from span, (select count(*) as number, min(id) as first_id, max(id) as last_id from created) created
-    """
+    """)
 
 
-_CREATE = text(f"with {_SPAN}, {_created()}")
-
-# Ids are kept in chunks, and a slice may begin or end in the middle of one: it reads what is beyond, too.
-_CREATE_OF_IMPORTS = text(f"""
-    with {_SPAN},
-    {TAKEN.format(after="cast(:audience_cursor as bigint)", last="(select last from span)")},
-    {_created("and id = any(cast((select ids from taken) as bigint[]))")}
-""")
+# For those who read statements: what a slice is of a filter that has everything, in a segment, too.
+_LISTS = {"operator_codes": ["9"], "tags": ["vip"], "imports": [1], "timezones": ["UTC"], "attributes": {"city": [""]}}
+_ALL_LISTS = Filter.of_json({**_LISTS, "segments": [1], "exclude": {**_LISTS, "segments": [1], "mailings": [1]}})
+_OF_TAGS = Filter(tags=["vip"])
+_CREATE = _create(chosen(Audience(Filter(), {}), (), _SPAN_READ))
+_CREATE_OF_TAGS = _create(chosen(Audience(_OF_TAGS, {}), (), _SPAN_READ))
+_CREATE_OF_IMPORTS = _create(chosen(Audience(Filter(imports=[1]), {}), (), _SPAN_READ))
+_OF_ALL = chosen(Audience(_ALL_LISTS, {1: _OF_TAGS}), (1,), _SPAN_READ)
+_CREATE_OF_ALL = _create(_OF_ALL)
 
 _MOVE_CURSOR = text("""
     update mailings set audience_limit = :audience_limit, audience_cursor = :cursor, audience = audience + :count,

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
+from shared.audience.named import NAMED_IMPORTS
 from shared.domain.retention import IMPORTS_DAYS, REFUSED_LINES_DAYS
 
 SLICE = 1_000
@@ -53,11 +54,6 @@ DEAD_JOBS = "dead_jobs"
 DEAD_JOBS_DAYS = 30
 """Of either broker, which removes them itself (`shared.broker.base.Session.forget_dead`)."""
 
-# Those that a mailing will ask for when it starts.
-_NAMED = """
-    select unnest(imports) from mailings where finished_at is null and launched_at is null and cancelled_at is null
-"""
-
 # One step of an index for each import that there is anything of: there are thousands of them, and millions of rows.
 _OF_NOBODY = """
     recursive listed (import_id) as (
@@ -77,7 +73,7 @@ KINDS = (
         "imports",
         IMPORTS_DAYS,
         "imports of clients",
-        f"coalesce(ended_at, heard_at) <= now() - :age and id not in ({_NAMED})",
+        f"coalesce(ended_at, heard_at) <= now() - :age and id not in ({NAMED_IMPORTS})",
     ),
     # An import goes first: whoever finds it finds all of this.
     Kind(

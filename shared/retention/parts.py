@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+from shared.audience.named import NAMED_MAILINGS
 from shared.database.parts import TABLES, make_part, table_of
 from shared.domain.retention import Part, is_full
 from shared.ledger.fold import fold_tallies
@@ -77,13 +78,18 @@ def read_parts(connection: Connection) -> tuple[Sequence[Part], datetime]:
 
 
 # In the index the mailings of a part stand in the order in which they finished, and behind them those that have not.
-_PARTS = text("""
-    select p.number, p.closed_at, unfinished.id is not null as is_running, first.finished_at as first_finished_at,
-           last.finished_at as last_finished_at
+_PARTS = text(f"""
+    with named (id) as materialized ({NAMED_MAILINGS})
+    select p.number, p.closed_at, coalesce(unfinished.id, held.id) is not null as is_running,
+           first.finished_at as first_finished_at, last.finished_at as last_finished_at
     from parts p
     left join lateral (
         select id from mailings where part = p.number and messages_removed_at is null and finished_at is null
         limit 1) unfinished on true
+    left join lateral (
+        select id from mailings
+        where id = any(array(select id from named)) and part = p.number and messages_removed_at is null
+        limit 1) held on true
     left join lateral (
         select finished_at from mailings
         where part = p.number and messages_removed_at is null and finished_at is not null
@@ -108,25 +114,31 @@ def give_up(connection: Connection, number: int, finished_before: timedelta, *, 
         finished_before: how long ago, at least.
         with_part: whether the part goes as a whole; else their messages are still to be deleted.
     """
-    given_up = {"number": number, "kept": finished_before, "slice": SLICE, "with_part": with_part}
-    audiences = {row.id: row.audience for row in connection.execute(_GIVE_UP, given_up)}
+    looked_for = {"number": number, "kept": finished_before, "slice": SLICE}
+    locked = connection.scalars(_LOCK_OLD, looked_for).all()
+    given_up = connection.execute(_GIVE_UP, {"ids": locked, "with_part": with_part}) if locked else ()
+    audiences = {row.id: row.audience for row in given_up}
     if audiences:
         fold_tallies(connection, sorted(audiences))
         connection.execute(_NO_FINDINGS, {"ids": list(audiences)})
     return audiences
 
 
-# Where a mailing's messages begin and end is forgotten with them: `leftovers` finds those that it still knows of.
-_GIVE_UP = text("""
-    with old as materialized (
-        select id from mailings
-        where part = :number and messages_removed_at is null and finished_at <= now() - :kept
-        order by finished_at limit :slice for no key update skip locked
-    )
-    update mailings m set messages_removed_at = now(),
+_LOCK_OLD = text(f"""
+    select id from mailings
+    where part = :number and messages_removed_at is null and finished_at <= now() - :kept
+      and id not in ({NAMED_MAILINGS})
+    order by finished_at limit :slice for no key update skip locked
+""")
+
+# By now it is seen who has named one before it was locked. Where a mailing's messages begin and end is forgotten with
+# them: `leftovers` finds those that it still knows of.
+_GIVE_UP = text(f"""
+    update mailings set messages_removed_at = now(),
         first_message_id = case when :with_part then null else first_message_id end,
         last_message_id = case when :with_part then null else last_message_id end
-    from old where m.id = old.id returning m.id, m.audience
+    where id = any(:ids) and id not in ({NAMED_MAILINGS})
+    returning id, audience
 """)
 _NO_FINDINGS = text("delete from ledger_findings where mailing_id = any(:ids)")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from shared.audience.named import NAMED_MAILINGS
 from shared.domain.retention import Goes, Retention
 from shared.retention.kinds import KINDS, Kind, count_old
 from shared.retention.parts import read_parts, size
@@ -34,9 +35,10 @@ def messages_to_go(connection: Connection, retention: Retention) -> Iterator[Goi
             yield Going(part.number, row.mailings, row.messages, bytes_)
 
 
-_TO_GO = text("""
+_TO_GO = text(f"""
     select count(*) as mailings, coalesce(sum(audience), 0)::bigint as messages from mailings
     where part = :number and (messages_removed_at is null and finished_at <= now() - :kept
+                              and id not in ({NAMED_MAILINGS})
                               or messages_removed_at is not null and (:whole or first_message_id is not null))
 """)
 

@@ -75,7 +75,7 @@ def _breaks_a_rule(method: str, body: Any, errors: Mapping[str, Any]) -> bool:
         body.get("timezone", "UTC") not in timezones.names()
         or not shows_something(body.get("text", "something"))
         or (errors.keys() == {"attributes"} and not _are_told_apart(body["attributes"]))
-        or _names_no_import(errors)
+        or _names_what_is_not_there(errors)
         or (method == "PUT" and errors.keys() == {"id"})
         or (bool(window) and window["from"] == window["until"])
         or not all(FIRST <= part <= LAST for time in times.values() for part in _readings(time))
@@ -92,12 +92,20 @@ def _are_told_apart(attributes: Mapping[str, Any]) -> bool:
     return all(names) and len(names) == len(set(names)) and all(strings)
 
 
-def _names_no_import(errors: Mapping[str, Any]) -> bool:
-    """Whether nothing is wrong with them but that an import is unknown."""
-    filters = errors.get("filter", {})
-    if errors.keys() != {"filter"} or filters.keys() != {"imports"} or not isinstance(filters["imports"], list):
-        return False
-    return all(fault.startswith("There is no import ") for fault in filters["imports"])
+def _names_what_is_not_there(errors: Mapping[str, Any]) -> bool:
+    """Whether a filter names what is unknown, or attributes that look the same or like nothing; and nothing else is
+    wrong with it."""
+    found = _sentences(errors["filter"]) if errors.keys() == {"filter"} else []
+    return bool(found) and all(sentence.startswith(_OF_FILTERS) for sentence in found)
+
+
+_OF_FILTERS = ("There is no ", "A name shows something.", "Must show something", "Is given twice", "Must be an IANA")
+
+
+def _sentences(faults: Any) -> list[str]:
+    if isinstance(faults, dict):
+        return [one for each in faults.values() for one in _sentences(each)]
+    return [str(one) for one in faults]
 
 
 def _readings(time: datetime) -> tuple[datetime, datetime]:

@@ -194,6 +194,8 @@ def test_no_sequence_of_requests_leads_astray(
 CHAINED = {
     *("POST /clients/", "GET /clients/"),
     *(f"{method} /clients/{{client_id}}/" for method in ("GET", "PUT", "PATCH", "DELETE")),
+    *("POST /segments/", "GET /segments/"),
+    *(f"{method} /segments/{{segment_id}}/" for method in ("GET", "PUT", "PATCH", "DELETE")),
     *("POST /mailings/", "GET /mailings/", "GET /mailings/general_statistics/"),
     *(f"{method} /mailings/{{mailing_id}}/" for method in ("GET", "PUT", "PATCH", "DELETE")),
     *(f"POST /mailings/{{mailing_id}}/{action}/" for action in ("pause", "resume", "cancel")),

@@ -23,6 +23,10 @@ Json = Any
 
 HOUR = timedelta(hours=1)
 
+_LISTS: Json = {"operator_codes": [], "tags": [], "timezones": [], "attributes": {}, "segments": [], "imports": []}
+EVERYONE: Json = _LISTS | {"exclude": _LISTS | {"mailings": []}}
+"""A filter that chooses everybody, as it is answered."""
+
 
 class Answer:
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
@@ -90,7 +94,7 @@ class Api:
     def contents(self) -> Json:
         """Everything that is stored."""
         with self.engine.connect() as connection:
-            return {table: _rows(connection, table) for table in ("clients", "mailings", "messages")}
+            return {table: _rows(connection, table) for table in ("clients", "segments", "mailings", "messages")}
 
     def assert_balanced(self) -> None:
         with self.engine.connect() as connection:

@@ -28,6 +28,7 @@ TABLES = (
     "imports",
     "import_clients",
     "refused_lines",
+    "segments",
     "mailings",
     "messages",
     "attempts",

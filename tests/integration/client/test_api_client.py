@@ -78,6 +78,8 @@ def client(script: Script) -> Iterator[ApiClient]:
 Call = Callable[[ApiClient], object]
 
 HARMLESS: list[Call] = [
+    lambda client: client.segment(1),
+    lambda client: client.change_segment(1, name="All"),
     lambda client: client.mailing(1),
     lambda client: client.statistics(),
     lambda client: client.change_client(1, tag="vip"),
@@ -89,6 +91,7 @@ HARMLESS: list[Call] = [
 CREATIONS: list[Call] = [
     lambda client: client.create_client("79120000001"),
     lambda client: list(client.create_clients([{"phone": "79120000001"}])),
+    lambda client: client.create_segment("All", {}),
     lambda client: client.create_mailing("Hello", clock.now(), clock.now()),
 ]
 

@@ -19,7 +19,7 @@ from shared.broker.table import TableBroker
 from shared.domain.retention import Retention
 from shared.ledger.slot import Slot
 from shared.messages import create
-from tests.support.api import Api, mailing, running
+from tests.support.api import EVERYONE, Api, mailing, running
 from tests.support.books import Books
 from tests.support.leading import LADDER
 from tests.support.plans import explain, pages, touched
@@ -134,7 +134,7 @@ def test_it_is_shown_as_the_set_that_it_is_and_frozen_as_all_of_the_filter(api: 
     one, two = take(api, client(1)), take(api, client(2))
     made = api.make("/mailings/", running(filter={"imports": [two, one, two]}))
     path = f"/mailings/{made['id']}/"
-    assert made["filter"] == {"operator_codes": [], "tags": [], "imports": [one, two]}
+    assert made["filter"] == EVERYONE | {"imports": [one, two]}
     books.launch(made["id"])
     books.run("delete from imports where id = :id", id=two)
     assert api("PUT", path, api.get(path)).status == 200  # nothing has changed, whether or not it is there
@@ -194,6 +194,23 @@ def test_an_import_stays_as_long_as_a_mailing_will_ask_for_it(
     assert other not in [row.import_id for row in books.run("select import_id from import_clients")]
 
 
+@pytest.mark.parametrize("wanted", [{"imports": [1]}, {"exclude": {"imports": [1]}}])
+def test_an_import_stays_as_long_as_a_segment_names_it(api: Api, books: Books, remove: Any, wanted: Any) -> None:
+    """And a mailing that goes by the segment as it was, when the segment names it no more."""
+    named = take(api, client(1))
+    segment = api.make("/segments/", {"name": "some", "filter": wanted})
+    books.run("update imports set ended_at = now() - interval '1 year'")
+    remove()
+    made = api.make("/mailings/", running(filter={"segments": [segment["id"]]}))
+    assert api("PATCH", f"/segments/{segment['id']}/", {"filter": {}}).status == 200
+    remove()
+    assert [one["id"] for one in api.get("/clients/imports/")] == [named]
+    assert books.launch(made["id"])
+    remove()
+    assert api.get("/clients/imports/") == []
+    assert len(books.run("select from messages")) == ("exclude" not in wanted)
+
+
 def test_an_import_that_is_named_at_this_moment_is_not_removed(api: Api, books: Books, remove: Any) -> None:
     """Whoever makes the mailing holds it, and the keeper passes it over; and the other way round it is gone."""
     import_id = take(api, client(1))
@@ -232,7 +249,7 @@ def test_a_slice_reads_what_the_imports_have_of_its_clients_and_those(books: Boo
     if is_analyzed:
         books.run("analyze clients, import_clients")
     values = {"part": 1, "id": books.mailing(), "state": "pending", "zones": [], "openings": [], "span": 50_000}
-    values |= {"operator_codes": [], "tags": [], "imports": [7], "audience_cursor": 0, "audience_limit": MANY}
+    values |= {"imports": [7], "took_2": [7], "audience_cursor": 0, "audience_limit": MANY}
     with books.engine.begin() as connection:
         plan, said = explain(connection, create._CREATE_OF_IMPORTS, values)
         made = connection.scalar(text("select count(*) from messages"))

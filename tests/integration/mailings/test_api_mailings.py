@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from tests.support.api import HOUR, Answer, Api, from_now, mailing, running
+from tests.support.api import EVERYONE, HOUR, Answer, Api, from_now, mailing, running
 
 pytest_plugins = ("tests.support.api_fixture",)
 
-EVERYONE: dict[str, list[str]] = {"operator_codes": [], "tags": [], "imports": []}
 NIGHT = {"from": "22:00", "until": "06:00"}
 
 
@@ -74,7 +73,8 @@ def test_a_mailing_is_stored_as_it_was_sent(api: Api) -> None:
         "text": "Привет 👋",
         "starts_at": "2090-01-31T06:00:00.250000+00:00",
         "ends_at": "2090-01-31T21:00:00+00:00",
-        "filter": {"operator_codes": ["912", "926"], "tags": ["", "vip"], "imports": []},
+        "filter": EVERYONE | {"operator_codes": ["912", "926"], "tags": ["", "vip"]},
+        "fixed_segments": [],
         "send_window": NIGHT,
         "reference": None,
         "revision": 1,

@@ -22,6 +22,7 @@ from shared.database.parts import TABLES, make_part, table_of
 from shared.domain.message import MessageState
 from shared.ledger.entries import Entries
 from shared.ledger.figures import Figures
+from shared.messages import create
 from shared.messages.cancel import cancel_client
 from shared.messages.find import find_message, read_history
 from shared.messages.follow import follow_phone
@@ -121,9 +122,6 @@ VALUES: dict[str, Any] = {
     "afters": "{500000}",
     "lasts": "{1000000}",
     "mosts": f"{{{SOME}}}",
-    "operator_codes": "{}",
-    "tags": "{}",
-    "imports": "{}",
     "audience_cursor": 0,
     "audience_limit": 10_000,
     "span": SOME,
@@ -135,8 +133,13 @@ VALUES: dict[str, Any] = {
 }
 """What is bound, by its name in any of the statements. A new name needs a value here."""
 
+[_PARTS_OF_ALL] = (name for name in create._OF_ALL.values if name.startswith("parts"))
+
 OTHERWISE: dict[str, dict[str, Any]] = {
     "shared.messages.create._CREATE": {"id": 2, "state": "pending"},
+    "shared.messages.create._CREATE_OF_TAGS": {"id": 2, "state": "pending", "tags_1": [""]},
+    "shared.messages.create._CREATE_OF_IMPORTS": {"imports": [1], "took_2": [1]},
+    "shared.messages.create._CREATE_OF_ALL": create._OF_ALL.values | {_PARTS_OF_ALL: [PARTS]},
     "shared.messages.find._HISTORY": {"mailing_id": 2**63 - 1},
     "shared.messages.retime._RETIME": {"ids": _WAITING},  # as it has read before
     "shared.messages.wake._WAKE": {"after": None},

@@ -35,9 +35,21 @@ def test_a_mailing_from_its_creation_to_its_end(client: ApiClient, engine: Engin
     assert client.change_client(made[0]["id"], tag="")["tag"] == ""
     assert client.client(made[0]["id"])["tag"] == ""
 
+    segment_id = client.create_segment("Reachable", {"exclude": {"attributes": {"left": [True]}}})["id"]
+    assert client.segment(segment_id)["count"] == len(phones)
+    assert client.change_segment(segment_id, name="Here")["name"] == "Here"
+    assert [one["id"] for one in client.segments("Here")] == [segment_id]
+
     now = clock.now()
-    mailing = client.create_mailing("Hello", now, now + HOUR, tags=["vip"], send_window=("00:00", "23:59"))
+    mailing = client.create_mailing(
+        *("Hello", now, now + HOUR),
+        tags=["vip"],
+        segments=[segment_id],
+        exclude={"tags": ["new"]},
+        send_window=("00:00", "23:59"),
+    )
     mailing_id = mailing["id"]
+    assert mailing["fixed_segments"] == [{"id": segment_id, "name": "Here", "revision": 2}]
     assert (mailing["state"], mailing["send_window"]) == ("running", {"from": "00:00", "until": "23:59"})
     assert _announced(engine) == [mailing_id]
     assert client.pause(mailing_id)["state"] == "paused"
@@ -50,6 +62,7 @@ def test_a_mailing_from_its_creation_to_its_end(client: ApiClient, engine: Engin
     assert list(client.messages(mailing_id)) == []
     assert client.cancel(mailing_id) == client.mailing(mailing_id)
     client.delete_mailing(mailing_id)
+    client.delete_segment(segment_id)
     client.delete_client(made[0]["id"])
     with pytest.raises(ApiError) as error:
         client.mailing(mailing_id)

@@ -50,6 +50,61 @@ CLIENTS: list[Case] = [
 NO_FILTERS: list[Any] = [None, [], "everyone", 5, {"phones": []}, {"tags": "vip"}]
 NO_TAGS: list[Any] = [None, [None], [5], ["t" * 65], [NUL], [HIGH], ["t"] * 1001, [["vip"]], [{}], {"0": "vip"}]
 NO_CODES: list[Any] = [["91"], [912], ["abc"], [ARABIC[:3]]]
+NO_VALUES: list[Any] = [
+    *(
+        None,
+        [],
+        "Omsk",
+        1,
+        {"a": 1},
+        [None],
+        [[]],
+        [["Omsk"]],
+        [{}],
+        [{"a": 1}],
+        [""],
+        ["\u200b"],
+        [NUL],
+        [HIGH],
+        [LOW],
+    ),
+    *(["v" * 1001], [2**53], [-(2**53)], ["v"] * 1001, ["Omsk", None]),
+]
+NO_IDS: list[Any] = [None, 1, "1", ["1"], [1.5], [True], [0], [-1], [2**63], [None], [[1]], {}, [1] * 101, [404]]
+LISTS: list[Any] = [
+    *({"tags": tags} for tags in NO_TAGS),
+    *(
+        {"timezones": zones}
+        for zones in (None, "UTC", [None], ["Mars"], [""], ["../UTC"], [NUL], [HIGH], ["UTC"] * 1001)
+    ),
+    *(
+        {"attributes": values}
+        for values in (None, [], "city", {"": ["a"]}, {"n" * 65: ["a"]}, {NUL: ["a"]}, {HIGH: ["a"]})
+    ),
+    *({"attributes": {"city": values}} for values in NO_VALUES),
+    {"attributes": {"city": ["a"], " city": ["b"]}},
+    {"attributes": {str(n): ["a"] for n in range(51)}},
+    *({name: ids} for name in ("segments", "imports") for ids in NO_IDS),
+]
+FILTERS: list[Any] = [
+    *LISTS,
+    *({"exclude": lists} for lists in (*LISTS, None, [], "nobody", {"exclude": {}}, {"colour": []})),
+    *({"exclude": {"mailings": ids}} for ids in NO_IDS),
+    {"mailings": [1]},
+]
+"""That are none, of mailings and of segments."""
+
+SEGMENTS: list[Case] = [
+    ({}, {"name", "filter"}),
+    (None, {"_schema"}),
+    *(({"name": name, "filter": {}}, {"name"}) for name in (None, 5, "", " \u200b", "n" * 65, NUL, HIGH, ["a"])),
+    *(({"name": "a", "filter": chosen}, {"filter"}) for chosen in (*NO_FILTERS, *FILTERS)),
+    *(
+        ({"name": "a", "filter": {}, name: 1}, {name})
+        for name in ("id", "revision", "count", "uncounted_because", "created_at", "size")
+    ),
+]
+
 NO_WINDOWS: list[Any] = [{}, [], "09:00-21:00", 9, False]
 
 MAILINGS: list[Case] = [
@@ -76,6 +131,7 @@ MAILINGS: list[Case] = [
     *((mailing(filter=chosen), {"filter"}) for chosen in NO_FILTERS),
     *((mailing(filter={"tags": tags}), {"filter"}) for tags in NO_TAGS),
     *((mailing(filter={"operator_codes": codes}), {"filter"}) for codes in NO_CODES),
+    *((mailing(filter=chosen), {"filter"}) for chosen in FILTERS),
     *((mailing(send_window=window), {"send_window"}) for window in NO_WINDOWS),
     *(
         (mailing(send_window={"from": start, "until": until}), {"send_window"})
@@ -89,9 +145,13 @@ MAILINGS: list[Case] = [
     (mailing(send_window={"from": "09:00", "until": "21:00", "zone": "UTC"}), {"send_window"}),
 ]
 
-READ_ONLY = {"id", "state", "statistics", "created_at"}
+READ_ONLY = {"id", "state", "statistics", "created_at", "revision", "count", "uncounted_because"}
 
-CASES = [("/clients/", *case) for case in CLIENTS] + [("/mailings/", *case) for case in MAILINGS]
+CASES = [
+    (path, *case)
+    for path, cases in (("/clients/", CLIENTS), ("/segments/", SEGMENTS), ("/mailings/", MAILINGS))
+    for case in cases
+]
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +161,7 @@ def api(postgres: str) -> Iterator[Api]:
         engine = make_engine(url, "test")
         api = Api(engine)
         api.make("/clients/", {"phone": "79000000001"})
+        api.make("/segments/", {"name": "All", "filter": {}})
         api.make("/mailings/", mailing())
         yield api
         engine.dispose()
@@ -221,7 +282,8 @@ NAMES = st.sampled_from(
         "state",
     ]
 )
-INNER = st.dictionaries(st.sampled_from(["operator_codes", "tags", "from", "until"]), ANYTHING, max_size=3)
+MEMBERS = ["operator_codes", "tags", "timezones", "attributes", "segments", "imports", "exclude", "from", "until"]
+INNER = st.dictionaries(st.sampled_from(MEMBERS), ANYTHING, max_size=3)
 FIELDS = st.dictionaries(NAMES, ANYTHING | INNER, max_size=6)
 NEARLY_GOOD = st.builds(lambda good, bad: good | bad, st.sampled_from([CLIENT, mailing()]), FIELDS)
 BODIES = ANYTHING | FIELDS | NEARLY_GOOD

@@ -32,7 +32,10 @@ def keyed(api: Api, key: str, path: str = "/clients/", body: Json = ANNA, **more
     return api("POST", path, body, headers={"Idempotency-Key": key}, **more)
 
 
-@pytest.mark.parametrize(("path", "body"), [("/clients/", ANNA), ("/mailings/", mailing())])
+THINGS = [("/clients/", ANNA), ("/segments/", {"name": "All", "filter": {}}), ("/mailings/", mailing())]
+
+
+@pytest.mark.parametrize(("path", "body"), THINGS)
 def test_the_same_again_is_answered_the_same(api: Api, path: str, body: Json) -> None:
     first, second = keyed(api, "k", path, body), keyed(api, "k", path, body)
     assert (first.status, "Idempotency-Replayed" in first.headers) == (201, False)

@@ -133,10 +133,13 @@ def test_a_walk_sees_each_once_whatever_is_deleted(api: Api) -> None:
     assert seen == ids
 
 
-@pytest.mark.parametrize("path", ["/mailings/", "/mailings/general_statistics/", "/mailings/1/detail_statistics/"])
+@pytest.mark.parametrize(
+    "path", ["/segments/", "/mailings/", "/mailings/general_statistics/", "/mailings/1/detail_statistics/"]
+)
 def test_every_list_can_be_walked(api: Api, path: str) -> None:
     for number in range(3):
         api.make("/clients/", {"phone": f"7912000{number:04}"})
+        api.make("/segments/", {"name": "All", "filter": {}})
         api.make("/mailings/", running())
     api.launch(1)
     key = {"/mailings/general_statistics/": "mailings", "/mailings/1/detail_statistics/": "messages"}.get(path)

@@ -7,7 +7,11 @@ from sqlalchemy import Engine, text
 
 from tests.support.api import Answer, Api, Json, mailing, running
 
-THINGS = [("/clients/", {"phone": "79123456789"}, {"tag": "vip"}), ("/mailings/", mailing(), {"text": "Other"})]
+THINGS = [
+    ("/clients/", {"phone": "79123456789"}, {"tag": "vip"}),
+    ("/segments/", {"name": "All", "filter": {}}, {"name": "Everybody"}),
+    ("/mailings/", mailing(), {"text": "Other"}),
+]
 
 
 @pytest.fixture
@@ -82,7 +86,7 @@ def test_what_a_condition_may_look_like(api: Api, tag: str, status: int) -> None
 @pytest.mark.parametrize(
     ("path", "body", "name"),
     [*((path, body, next(iter(change))) for path, body, change in THINGS), ("/mailings/", running(), "reference")],
-    ids=["a client", "a mailing", "one that is running"],
+    ids=["a client", "a segment", "a mailing", "one that is running"],
 )
 def test_of_two_changes_at_once_one_is_made(api: Api, path: str, body: Json, name: str) -> None:
     """Both have seen the same. Somebody holds the row until both wait for it."""

@@ -37,12 +37,16 @@ MAILINGS = f"""
         case when n % 25000 = 7 then now() end
     from generate_series(1, {MANY // 2}) n
 """
+SEGMENTS = f"""
+    insert into segments (name, filter)
+    select case when n % 50000 = 7 then 'rare' else 'often' end, '{{}}' from generate_series(1, {MANY}) n
+"""
 
 
 @pytest.fixture(scope="module")
 def full(books_engine: Engine) -> Engine:
     with superuser(books_engine) as connection:
-        for table, fill in (("clients", CLIENTS), ("audit", AUDIT), ("mailings", MAILINGS)):
+        for table, fill in (("clients", CLIENTS), ("audit", AUDIT), ("mailings", MAILINGS), ("segments", SEGMENTS)):
             connection.execute(text(f"alter table {table} set (autovacuum_enabled = off)"))
             connection.execute(text(fill))
     return books_engine
@@ -51,7 +55,7 @@ def full(books_engine: Engine) -> Engine:
 @pytest.fixture(scope="module")
 def analysed(full: Engine) -> Engine:
     with superuser(full) as connection:
-        connection.execute(text("analyze clients, audit, mailings"))
+        connection.execute(text("analyze clients, audit, mailings, segments"))
     return full
 
 
@@ -77,6 +81,8 @@ QUERIES = {
     "/audit/?thing=client&after_id=50000": 10,
     "/audit/?thing=client&thing_id=42": 1,
     "/audit/?thing=mailing&thing_id=42": 0,
+    "/segments/?name=rare&after_id=0": 2,
+    "/segments/?name=nobody": 0,
     "/mailings/?state=cancelled&after_id=0": 2,
     "/mailings/?state=running&after_id=0": 0,
     "/mailings/?reference=mine": 0,

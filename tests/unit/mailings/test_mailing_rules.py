@@ -24,9 +24,7 @@ def mailing(**facts: Any) -> Mailing:
     return Mailing(
         **{
             "text": "Hello",
-            "operator_codes": [],
-            "tags": [],
-            "imports": [],
+            "filter": Filter(),
             "priority": Priority.NORMAL,
             **times,
             **facts,

@@ -1,0 +1,82 @@
+"""How the database finds whom a filter chooses: a slice of a launch by the key alone, a count by the index of
+attributes; whatever is known about the tables."""
+
+import re
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, TextClause, text
+
+from shared.audience import counting
+from shared.audience.chosen import chosen
+from shared.domain.filter import Filter
+from shared.domain.segments import Audience
+from shared.messages import create
+from tests.support.books import Books
+from tests.support.plans import explain, pages, touched
+
+MANY = 100_000
+RARE = {"attributes": {"visits": [7]}}
+"""A client in a thousand."""
+
+PENDING = 512
+"""Pages of `gin_pending_list_limit`."""
+
+
+@pytest.fixture(scope="module", params=["unknown", "analysed"])
+def full(request: pytest.FixtureRequest, books_engine: Engine) -> Engine:
+    books = Books(books_engine)
+    books.empty()
+    books.run("alter table clients set (autovacuum_enabled = off)")
+    books.clients(MANY)
+    books.run("""
+        update clients set attributes = jsonb_build_object('visits', id % 1000, 'city', 'City ' || id % 2)
+        where id % 4 <> 0
+    """)
+    books.mailing()
+    if request.param == "analysed":
+        books.run("analyze clients")
+    return books_engine
+
+
+def looked_at(connection: Connection, statement: TextClause, values: Any) -> tuple[set[str], int, str]:
+    """The ways to clients, how many pages were touched, and the plan."""
+    plan, said = explain(connection, statement, values)
+    connection.rollback()
+    return {way for relation, way in touched(plan) if relation == "clients"}, pages(plan), said
+
+
+@pytest.mark.parametrize("wanted", [RARE, {"segments": [1]}, {"exclude": {"attributes": {"city": ["City 1"]}}}])
+def test_a_slice_goes_by_the_key(full: Engine, wanted: Any) -> None:
+    audience = Audience(Filter.of_json(wanted), {1: Filter.of_json(RARE)})
+    slice_ = chosen(audience, (), create._SPAN_READ)
+    values = {"part": 1, "id": 1, "state": "pending", "zones": [], "openings": [], "span": 1_000}
+    values |= {"audience_cursor": 50_000, "audience_limit": MANY, **slice_.values}
+    with full.connect() as connection:
+        ways, _, said = looked_at(connection, create._create(slice_), values)
+    assert ways <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}, said
+    assert set(re.findall(r'"Index Name": "(clients_\w+)"', said)) == {"clients_pkey"}
+
+
+@pytest.mark.parametrize("wanted", [RARE, {"segments": [1]}, {**RARE, "exclude": {"tags": ["vip"]}}])
+def test_a_count_of_few_reads_them_and_no_others(full: Engine, wanted: Any) -> None:
+    """A hundred, each on a page of its own, and what is not in its place in the index yet."""
+    all_of_them = chosen(Audience(Filter.of_json(wanted), {1: Filter.of_json(RARE)}), ())
+    with full.connect() as connection:
+        ways, number, said = looked_at(connection, counting._count(all_of_them), all_of_them.values)
+        assert connection.scalar(counting._count(all_of_them), all_of_them.values) == MANY // 1000
+    assert ways == {"Bitmap Heap Scan"}, said
+    assert number < 200 + PENDING, said
+
+
+def test_who_has_no_attributes_costs_the_index_nothing(full: Engine) -> None:
+    with full.connect() as connection:
+        before = connection.scalar(text("select pg_relation_size('clients_attributes_idx')"))
+        connection.execute(
+            text("""
+            insert into clients (phone, operator_code, timezone)
+            select 78000000000 + n, '900', 'UTC' from generate_series(1, 20000) n
+        """)
+        )
+        assert connection.scalar(text("select pg_relation_size('clients_attributes_idx')")) == before
+        connection.rollback()
