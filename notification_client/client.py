@@ -122,12 +122,30 @@ class ApiClient:
     def change_client(self, client_id: int, **values: Any) -> Json:
         return self._object("PATCH", f"/clients/{client_id}/", json=values)
 
-    def delete_client(self, client_id: int) -> None:
-        self._call("DELETE", f"/clients/{client_id}/")
+    def delete_client(self, client_id: int, *, erase: bool = False) -> None:
+        """erase: with all that is known of them, everywhere."""
+        self._call("DELETE", f"/clients/{client_id}/", params={"erase": "true"} if erase else None)
 
     def clients(self) -> Iterator[Json]:
         """All of them, each once, also where others are deleted meanwhile."""
         return self._items("/clients/")
+
+    # ------------------------------------------------------------ suppressions
+
+    def suppress(self, phone: str, *, reason: str = "", source: str = "", idempotency_key: str | None = None) -> Json:
+        """From now on nothing is sent to it. One that is suppressed already stays as it is."""
+        return self._create("/suppressions/", {"phone": phone, "reason": reason, "source": source}, idempotency_key)
+
+    def suppression(self, phone: str) -> Json | None:
+        """That of a phone; None: it may be written to."""
+        return next(self._items("/suppressions/", phone=phone), None)
+
+    def suppressions(self) -> Iterator[Json]:
+        """All of them, each once, also where others are lifted meanwhile."""
+        return self._items("/suppressions/")
+
+    def lift_suppression(self, suppression_id: int) -> None:
+        self._call("DELETE", f"/suppressions/{suppression_id}/")
 
     # ------------------------------------------------------------ mailings
 

@@ -4,11 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from api_service.directory import store
+from api_service.directory.comparing import find_suppression
 from api_service.web.page import Listing, Part
-from api_service.web.work import Work
+from api_service.web.problems import NotFound
+from api_service.web.work import Act, Work
 from shared.database.models import Client
+from shared.domain.digests import Digests
+from shared.domain.message import Reason
 from shared.messages.cancel import cancel_client
+from shared.messages.erase import erase_messages
 from shared.messages.follow import follow_phone
+from shared.messages.retime import retime_clients
+from shared.messages.skip import skip_client
+from shared.suppression import hold
 
 
 def list_part(work: Work, part: Part, filters: Mapping[str, Any]) -> Listing[Client]:
@@ -23,22 +31,56 @@ def find(work: Work, client_id: int) -> Client:
         return store.find(session, client_id)
 
 
-def create(work: Work, values: Mapping[str, Any]) -> dict[str, Any]:
-    """One statement, its line of the audit included. Raises Taken."""
+def create(work: Work, digests: Digests, values: Mapping[str, Any]) -> dict[str, Any]:
+    """One round trip, its line of the audit included. Raises Taken, KeyMissing."""
     with work.statement() as connection:
-        return store.create(connection, values, work.actor)
+        return store.create(connection, values, work.actor, digests)
 
 
-def change(work: Work, client_id: int, values: Mapping[str, Any]) -> Client:
-    """With their phone, that of their messages which were never called. Raises NotFound, Changed, Taken."""
+def change(work: Work, digests: Digests, client_id: int, values: Mapping[str, Any]) -> Client:
+    """With their phone, that of their messages which were never called; with their zone, when what waits is due. Raises
+    NotFound, Changed, Taken, KeyMissing."""
     with work.act() as act:
+        if "phone" in values:
+            hold(act.connection)
         client = store.find(act.session, client_id, lock=True)
         act.expect(client.revision)
         if changed := store.change(act.session, client, values, work.actor.owner):
             if "phone" in changed:
+                _compare(act, digests, client)
                 follow_phone(act.connection, client_id, client.phone)
+            if "timezone" in changed:
+                retime_clients(act.connection, act.entries, [client_id])
             act.note("change", "client", client_id, changed)
     return client
+
+
+def _compare(act: Act, digests: Digests, client: Client) -> None:
+    """What was called is repeated to the phone that they had: neither that one nor the new one may be suppressed."""
+    suppression_id = find_suppression(act.connection, digests, client.phone)
+    if suppression_id is not None or client.suppression_id is not None:
+        skip_client(act.connection, act.entries, client.id, Reason.OPTED_OUT)
+    client.suppression_id = suppression_id
+
+
+def erase(work: Work, client_id: int) -> None:
+    """Deletes them with all that is known of them; harmless when repeated, and where they were deleted before. What
+    became of their messages stays. Raises NotFound, Changed."""
+    with work.act() as act:
+        client = act.session.get(Client, client_id, with_for_update=True)
+        if client is not None:
+            act.expect(client.revision)
+            phone: int | None = client.phone
+            act.session.delete(client)
+            act.session.flush()
+            cancel_client(act.connection, act.entries, client_id)
+        elif store.was_there(act.session, client_id):
+            phone = None
+        else:
+            raise NotFound(f"There is no client {client_id}.")
+        known = erase_messages(act.connection, client_id)
+        store.note_erasure(act.session, client_id, phone or known)
+        act.note("erase", "client", client_id)
 
 
 def delete(work: Work, client_id: int) -> None:

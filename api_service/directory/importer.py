@@ -30,6 +30,10 @@ from api_service.web.refusal import Refusal
 from shared import clock
 from shared.audit import Actor
 from shared.database.models import Import
+from shared.domain.digests import Digests
+from shared.ledger.entries import open_entries
+from shared.ledger.slot import Slot
+from shared.messages.retime import retime_clients
 from shared.metrics import IMPORTED_LINES
 
 AT_A_TIME = 2
@@ -41,8 +45,9 @@ _ATTEMPTS = 3
 class Importer:
     """Takes files, so many at a time."""
 
-    def __init__(self, sessions: sessionmaker[Session], default_timezone: str) -> None:
+    def __init__(self, sessions: sessionmaker[Session], default_timezone: str, digests: Digests, slot: Slot) -> None:
         self._sessions, self._default_timezone = sessions, default_timezone
+        self._digests, self._slot = digests, slot
         self._free = threading.Semaphore(AT_A_TIME)
         self._running: set[int] = set()
 
@@ -98,9 +103,11 @@ class Importer:
         """
         for attempt in count(1):
             try:
-                with self._sessions.begin() as session:
+                with self._sessions.begin() as session, open_entries(session.connection(), self._slot) as entries:
                     connection = session.connection()
-                    created, full = staging.store(connection, import_id, batch.rows, self._default_timezone)
+                    created, full, moved = staging.store(
+                        connection, import_id, batch.rows, self._default_timezone, self._digests
+                    )
                     refused = batch.all_refused(full)
                     results = batch.results(created, len(refused))
                     counted = {"id": import_id, "encoding": file.encoding(), **_counted(batch, results, refused)}
@@ -108,6 +115,8 @@ class Importer:
                         session.rollback()
                         return 0
                     joined = refused_lines.keep(connection, import_id, refused, kept)
+                    if moved:
+                        retime_clients(connection, entries, moved)
                 break
             except OperationalError as error:
                 # With a client that is just being given another one's phone. Nothing of the batch is stored then.

@@ -3,15 +3,18 @@
 import io
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg2
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from api_service.directory.comparing import find_suppressions
 from api_service.directory.files.lines import Row
 from shared.audience.imports import KEEP
 from shared.domain.attributes import MAX
+from shared.domain.digests import Digests
+from shared.suppression import flag, hold
 
 Rows = Mapping[str, Row]
 """By phone."""
@@ -21,19 +24,32 @@ _json = json.JSONEncoder(ensure_ascii=False).encode  # made once: `json.dumps` m
 _CACHED = 10_000  # values; beyond, each is looked at anew
 
 
-def store(connection: Connection, import_id: int, rows: Rows, default_timezone: str) -> tuple[int, list[str]]:
-    """How many of them are new clients, and the phones of those who were known and have no room for more attributes:
-    of them nothing is stored. Whom the import took is kept with it.
+class Stored(NamedTuple):
+    """created: how many are new clients. full: the phones of those who were known and have no room for more attributes:
+    of them nothing is stored. moved: the ids of those who have another time zone now."""
+
+    created: int
+    full: list[str]
+    moved: list[int]
+
+
+def store(connection: Connection, import_id: int, rows: Rows, default_timezone: str, digests: Digests) -> Stored:
+    """Whom the import took is kept with it, and who is suppressed is flagged. Raises KeyMissing.
 
     First the new ones, then the others as they are by then: so a client who is created elsewhere at this moment is
     found by one of the two.
     """
     _stage(connection, rows)
     connection.execute(_IN_TURN, {"key": _LOCK})
+    hold(connection)
+    suppressed = find_suppressions(connection, digests, [int(phone) for phone in rows])
     values = {"import_id": import_id, "timezone": default_timezone, "most": MAX}
     created = connection.execute(_CREATE, values).scalar_one()
-    full = list(connection.scalars(_CHANGE, values)) if created < len(rows) else []
-    return created, full
+    told = connection.execute(_CHANGE, values).all() if created < len(rows) else []
+    if suppressed:
+        flag(connection, suppressed)
+    full, moved = [row.phone for row in told if row.phone], [row.id for row in told if row.id]
+    return Stored(created, full, moved)
 
 
 def look(connection: Connection, rows: Rows) -> tuple[set[str], list[str]]:
@@ -105,7 +121,7 @@ _CREATE = text(f"""
 # first, where both together are too many.
 _CHANGE = text(f"""
     with known as materialized (
-        select c.id, c.revision, s.*, {_IS_FULL} as is_full,
+        select c.id, c.revision, c.timezone as old_timezone, s.*, {_IS_FULL} as is_full,
                (s.operator_code <> c.operator_code or s.tag <> c.tag or s.timezone <> c.timezone
                 or not c.attributes @> s.attributes) as differs
         from staged s join clients c on c.phone = s.phone
@@ -119,8 +135,11 @@ _CHANGE = text(f"""
                               else c.attributes || coalesce(s.attributes, '{{}}') end,
             revision = c.revision + 1
         from known s where c.id = s.id and c.phone = s.phone and s.differs and not s.is_full
+        returning c.id, c.timezone <> s.old_timezone as has_moved
     )
-    select cast(phone as text) from known where is_full
+    select cast(phone as text) as phone, null as id from known where is_full
+    union all
+    select null, id from changed where has_moved
 """)
 _LOOK = text(f"""
     select cast(s.phone as text) as phone, {_IS_FULL} as is_full from staged s join clients c on c.phone = s.phone

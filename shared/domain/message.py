@@ -38,6 +38,7 @@ class MessageState(StrEnum):
     UNKNOWN = "unknown", Kind.FINAL, "ended without success after a call that may have delivered it"
     EXPIRED = "expired", Kind.FINAL, "not delivered before the mailing ended"
     CANCELLED = "cancelled", Kind.FINAL, "not delivered: the mailing was cancelled or deleted, or the client removed"
+    SKIPPED = "skipped", Kind.FINAL, "left out for a reason that is kept with it; not delivered"
 
 
 def _of_kind(*kinds: Kind) -> frozenset[MessageState]:
@@ -98,3 +99,17 @@ class Error(StrEnum):
 
 
 AMBIGUOUS_ERRORS = frozenset(error for error in Error if error.is_ambiguous)
+
+
+class Reason(StrEnum):
+    """Why a message is `skipped`: kept with it in the place of an error, and counted by mailing."""
+
+    meaning: str
+
+    def __new__(cls, name: str, *row: Any) -> Self:
+        reason = str.__new__(cls, name)
+        reason._value_ = name
+        (reason.meaning,) = row
+        return reason
+
+    OPTED_OUT = "opted_out", "the phone is suppressed: it must not be written to"

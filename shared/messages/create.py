@@ -6,9 +6,11 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from shared.audience.imports import TAKEN
-from shared.domain.message import MessageState
+from shared.domain.message import MessageState, Reason
 from shared.ledger.entries import Entries
 from shared.messages.fragments import AnyRow, openings_of
+from shared.messages.skip import count_skipped
+from shared.messages.zones import hold_zones
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +31,26 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     What a slice costs is bounded by the clients that it looks at, and not by those who match: it may be none of them.
     Ids that nobody has any more cost nothing. The snapshot covers the clients that exist when the first slice is made.
     A mailing that is over by then is launched all the same, so that everybody can see what was not sent: its messages
-    are `expired` from the start. Those whose window is closed are due at its opening. All of them are in one part, the
-    one that is filled when the first slice is made.
+    are `expired` from the start. Those to a suppressed phone are `skipped` from the start. Those whose window is closed
+    are due at its opening. All of them are in one part, the one that is filled when the first slice is made.
     """
     mailing = connection.execute(_LOCK_LAUNCH, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None:
         return Slice(0, complete=True)
     state = MessageState.EXPIRED if mailing.over else MessageState.PENDING
     zones, openings = _openings(connection, mailing, span)
-    created = {"state": state, "span": span, "zones": zones, "openings": openings}
+    created = {"state": state, "span": span, "zones": zones, "openings": openings, "reason": Reason.OPTED_OUT}
     create = _CREATE_OF_IMPORTS if mailing.imports else _CREATE
     row = connection.execute(create, {**mailing._mapping, **created}).one()
     complete = row.looked_at < span
     cursor = mailing.audience_limit if complete else row.last
     moved = {"cursor": cursor, "count": row.number, "complete": complete}
     connection.execute(_MOVE_CURSOR, {**mailing._mapping, **moved, "first_id": row.first_id, "last_id": row.last_id})
-    if row.number:
-        entries.created(mailing_id, state, row.number)
+    if row.number > row.skipped:
+        entries.created(mailing_id, state, row.number - row.skipped)
+    if row.skipped:
+        entries.created(mailing_id, MessageState.SKIPPED, row.skipped, Reason.OPTED_OUT)
+        count_skipped(Reason.OPTED_OUT, row.skipped)
     if complete:
         entries.look(mailing_id)  # it may be over already, if it is for nobody
     return Slice(row.number, complete, launched=complete, part=mailing.part)
@@ -55,6 +60,7 @@ def _openings(connection: Connection, mailing: AnyRow, span: int) -> tuple[list[
     """The time zones of the clients of a span in which the window is closed now, and when it opens in each."""
     if mailing.window_from is None:
         return [], []
+    hold_zones(connection)
     zones = connection.scalars(_ZONES, {**mailing._mapping, "span": span}).all()
     openings = openings_of(mailing, zones)
     return list(openings), list(openings.values())
@@ -90,19 +96,23 @@ def _created(more: str = "") -> str:
     """
     return f"""
         created as (
-            insert into messages (part, mailing_id, client_id, phone, status, due_at)
-            select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
+            insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+            select :part, :id, id, phone,
+                case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
+                case when :state = 'pending' and suppression_id is null then
                 coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
-                         now()) end
+                         now()) end,
+                case when suppression_id is not null then :reason end
             from {_OF_SPAN}
               and (cast(:operator_codes as text[]) = '{{}}' or operator_code = any(cast(:operator_codes as text[])))
               and (cast(:tags as text[]) = '{{}}' or tag = any(cast(:tags as text[])))
               {more}
             order by id
-            returning id
+            returning id, status
         )
-        select number, first_id, last_id, last, looked_at
-        from span, (select count(*) as number, min(id) as first_id, max(id) as last_id from created) created
+        select number, skipped, first_id, last_id, last, looked_at
+        from span, (select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+                           min(id) as first_id, max(id) as last_id from created) created
     """
 
 

@@ -25,6 +25,9 @@ from tests.support.superuser import superuser
 
 TABLES = (
     "clients",
+    "suppressions",
+    "erasures",
+    "suppression_keys",
     "imports",
     "import_clients",
     "refused_lines",

@@ -20,6 +20,8 @@ EXPECTED = {
     "/clients/imports/{import_id}/": {"get"},
     "/clients/imports/{import_id}/refused/": {"get"},
     "/clients/{client_id}/": {"get", "put", "patch", "delete"},
+    "/suppressions/": {"get", "post"},
+    "/suppressions/{suppression_id}/": {"delete"},
     "/mailings/": {"get", "post"},
     "/mailings/{mailing_id}/": {"get", "put", "patch", "delete"},
     "/mailings/{mailing_id}/pause/": {"post"},
