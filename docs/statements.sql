@@ -521,13 +521,12 @@ cross join lateral (
 cross join lateral (select * from mailings where id = m.mailing_id and window_from is not null limit 1) g
 cross join lateral (select timezone from clients where id = client.id limit 1) c;
 
--- shared.messages.skip._SKIP_CLIENT
+-- shared.messages.skip._SKIP_CLIENTS
 with job as materialized (
-    select m.id, m.status from mailings g cross join lateral (
-        select * from messages where part = :part and client_id = :client_id and mailing_id = g.id
+    select m.id, m.status from unnest(cast(:client_ids as bigint[])) as client (id) cross join lateral (
+        select * from messages where part = :part and client_id = client.id
         and status::text in ('pending', 'retrying')
         for update skip locked) m
-    where g.part = :part and g.finished_at is null
 ), moved as (
     update messages m set due_at = null,
     status = case when m.maybe_delivered then 'unknown'::message_state else 'skipped' end,

@@ -136,6 +136,12 @@ class ApiClient:
         """From now on nothing is sent to it. One that is suppressed already stays as it is."""
         return self._create("/suppressions/", {"phone": phone, "reason": reason, "source": source}, idempotency_key)
 
+    def import_suppressions(self, source: BinaryIO, *, content_type: str = "text/csv") -> Json:
+        """By the million, from an open file in any form that files of clients may have; what became of its lines. After
+        an error the same may be sent again."""
+        headers = {"Content-Type": content_type}
+        return self._object("POST", "/suppressions/import/", repeat=(), data=source, headers=headers)
+
     def suppression(self, phone: str) -> Json | None:
         """That of a phone; None: it may be written to."""
         return next(self._items("/suppressions/", phone=phone), None)

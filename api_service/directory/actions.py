@@ -15,7 +15,7 @@ from shared.messages.cancel import cancel_client
 from shared.messages.erase import erase_messages
 from shared.messages.follow import follow_phone
 from shared.messages.retime import retime_clients
-from shared.messages.skip import skip_client
+from shared.messages.skip import skip_clients
 from shared.suppression import hold
 
 
@@ -59,7 +59,7 @@ def _compare(act: Act, digests: Digests, client: Client) -> None:
     """What was called is repeated to the phone that they had: neither that one nor the new one may be suppressed."""
     suppression_id = find_suppression(act.connection, digests, client.phone)
     if suppression_id is not None or client.suppression_id is not None:
-        skip_client(act.connection, act.entries, client.id, Reason.OPTED_OUT)
+        skip_clients(act.connection, act.entries, [client.id], Reason.OPTED_OUT)
     client.suppression_id = suppression_id
 
 

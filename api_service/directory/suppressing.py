@@ -8,14 +8,14 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from api_service.directory.comparing import KeyMissing, find_suppression
+from api_service.directory.comparing import KeyMissing, find_suppression, find_suppressions
 from api_service.web.page import Listing, Part, cut
 from api_service.web.problems import NotFound
 from api_service.web.work import Work
 from shared.database.models import Client, Suppression, SuppressionKey
 from shared.domain.digests import Digests
 from shared.domain.message import Reason
-from shared.messages.skip import skip_client
+from shared.messages.skip import skip_clients
 from shared.suppression import flag, hold_alone, unflag
 
 
@@ -57,20 +57,46 @@ def create(work: Work, digests: Digests, values: Mapping[str, Any]) -> Shown:
         hold_alone(connection)
         known = find_suppression(connection, digests, phone)
         if known is None:
-            [known] = add(connection, digests, [values])
+            known = _add(connection, digests, [values])[phone]
             act.note("create", "suppression", known)
-        for client_id in flag(connection, {phone: known}):
-            skip_client(connection, act.entries, client_id, Reason.OPTED_OUT)
+        skip_clients(connection, act.entries, flag(connection, {phone: known}), Reason.OPTED_OUT)
         return _shown(act.session.get_one(Suppression, known), _clients(act.session, [known]))
 
 
-def add(connection: Connection, digests: Digests, new: list[Mapping[str, Any]]) -> list[int]:
-    """Their ids, in that order. For who has the list alone, and has looked that they are not on it."""
+def create_all(work: Work, digests: Digests, some: Sequence[Mapping[str, Any]]) -> int:
+    """Of many phones, each once, in one transaction; how many were not on the list. Raises KeyMissing."""
+    if not some:
+        return 0
+    with work.act() as act:
+        connection = act.connection
+        hold_alone(connection)
+        known = find_suppressions(connection, digests, [values["phone"] for values in some])
+        new = [values for values in some if values["phone"] not in known]
+        added = _add(connection, digests, new)
+        skip_clients(connection, act.entries, flag(connection, {**known, **added}), Reason.OPTED_OUT)
+    return len(new)
+
+
+def _add(connection: Connection, digests: Digests, new: Sequence[Mapping[str, Any]]) -> Mapping[int, int]:
+    """Their ids, by phone. For who has the list alone, and has looked that they are not on it."""
     version = key_in_use(connection, digests)
-    rows = [{**values, "digest": digests.of(values["phone"], version), "key_version": version} for values in new]
-    stored = insert(Suppression).returning(Suppression.digest, Suppression.id)
-    ids = {bytes(row.digest): row.id for row in connection.execute(stored.values(rows))}
-    return [ids[row["digest"]] for row in rows]
+    rows = {
+        "version": version,
+        "phones": [values["phone"] for values in new],
+        "digests": [digests.of(values["phone"], version) for values in new],
+        "reasons": [values["reason"] for values in new],
+        "sources": [values["source"] for values in new],
+    }
+    return {row.phone: row.id for row in connection.execute(_ADD, rows)} if new else {}
+
+
+_ADD = text("""
+    insert into suppressions (phone, digest, key_version, reason, source)
+    select phone, digest, cast(:version as smallint), reason, source
+    from unnest(cast(:phones as bigint[]), cast(:digests as bytea[]), cast(:reasons as text[]),
+                cast(:sources as text[])) as given (phone, digest, reason, source)
+    returning phone, id
+""")
 
 
 def key_in_use(connection: Connection, digests: Digests) -> int:

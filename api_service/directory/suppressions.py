@@ -4,54 +4,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask.views import MethodView
-from marshmallow import fields, validate
 
-from api_service.directory import suppressing
+from api_service.directory import imports, suppressing, suppression_file
+from api_service.directory.suppression_schema import (
+    SuppressionImportSchema,
+    SuppressionSchema,
+    SuppressionsQuerySchema,
+)
 from api_service.web.blueprint import Blueprint, path_id
-from api_service.web.fields import Label, Moment, Phone
 from api_service.web.middleware import about
-from api_service.web.page import PageSchema
 from api_service.web.parts import parts, working
 from api_service.web.problems import NotFound
-from api_service.web.schema import ThingSchema, answer, described, given_example, new, sent_example
+from api_service.web.schema import answer, given_example, new, sent_example
 
 blueprint = Blueprint("Suppressions", "Phones that must not be written to.", "/suppressions")
 
 
-class SuppressionSchema(ThingSchema):
-    id = fields.Integer(dump_only=True, metadata=described("Given by the service, never given again.", example=1))
-    phone = Phone(
-        required=True,
-        load_only=True,
-        metadata=described(
-            "11 digits, the first of them 7. It is kept as a digest, and shown by no answer.", example="79123456789"
-        ),
-    )
-    reason = Label(
-        load_default=lambda: "",
-        validate=validate.Length(max=200),
-        metadata=described("Why, in your words; nothing about the person.", example="STOP by SMS"),
-    )
-    source = Label(
-        load_default=lambda: "",
-        validate=validate.Length(max=64),
-        metadata=described("Where it comes from.", example="crm"),
-    )
-    since = Moment(
-        dump_only=True, metadata=described("When it was put on the list.", example="2050-01-31T06:00:00.218374+00:00")
-    )
-    client_id = fields.Integer(
-        dump_only=True,
-        allow_none=True,
-        metadata=described("The client who has the phone now; null: nobody.", example=1),
-    )
-
-
-class SuppressionsQuerySchema(PageSchema):
-    phone = Phone(metadata=described("Only the suppression of this phone."))
-
-
 _ANSWER, _ANSWER_LIST = answer(SuppressionSchema), answer(SuppressionSchema, many=True)
+_IMPORTED = {
+    "lines": 3,
+    "created": 1,
+    "known": 1,
+    "refused": 1,
+    "errors": [{"line": 4, "errors": {"phone": ["Must be 11 digits, the first of them 7."]}, "value": "8926000"}],
+    "encoding": "utf-8",
+    "separator": ",",
+    "columns": [{"header": name, "taken_as": name} for name in ("phone", "reason")],
+}
 _GIVEN = {name: value for name, value in given_example(SuppressionSchema).items() if name != "phone"}
 
 
@@ -86,6 +65,28 @@ class Suppressions(MethodView):
         suppression = suppressing.create(working(), parts().digests, values)
         about(suppression_id=suppression.id)
         return suppression
+
+
+@blueprint.route("/import/")
+class ImportSuppressions(MethodView):
+    @blueprint.operation(
+        "importSuppressions",
+        files=imports.FILES_OF_SUPPRESSIONS,
+        answer=answer(SuppressionImportSchema),
+        gives=_IMPORTED,
+        is_idempotent=True,
+    )
+    def post(self) -> suppression_file.Taken:
+        """Suppress the phones of a file
+
+        In all the forms that `POST /clients/import/` takes; of its columns the phone, and `reason` and `source` if
+        there are such. All others are ignored, whatever stands in them: a file of clients will do. Lines of NDJSON are
+        as the body of `POST /suppressions/`. The phones are suppressed in batches while the file is still coming, each
+        for good; if it breaks off, send the same file again.
+        """
+        with imports.coming() as coming:
+            file = suppression_file.read(coming.kind, coming.pieces, coming.charset)
+            return suppression_file.take(working(), parts().digests, file)
 
 
 @blueprint.route("/<id:suppression_id>/", parameters=[path_id("suppression_id", "The id of the suppression.")])

@@ -48,6 +48,15 @@ OF_CLIENT = f"""
 """
 
 
+# The same of several, by all that each of them has in the part.
+OF_CLIENTS = f"""
+    select m.id, m.status from unnest(cast(:client_ids as bigint[])) as client (id) cross join lateral (
+        select * from messages where part = :part and client_id = client.id
+          and status::text in {names(WAITING_STATES)}
+        for update skip locked) m
+"""
+
+
 def next_due(columns: str, mailing: str, condition: str = "true") -> str:
     """Messages of a mailing that wait, the nearest first: in the order of the index, which so is the only way to read
     them, whatever the statistics promise."""

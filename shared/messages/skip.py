@@ -1,24 +1,26 @@
 """Messages that wait are skipped: there is a reason not to send them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection
 
 from shared import metrics
 from shared.domain.message import Reason
 from shared.ledger.entries import Entries
-from shared.messages.fragments import OF_CLIENT, AnyRow, array, enter_counts, skipping
+from shared.messages.fragments import OF_CLIENTS, AnyRow, array, enter_counts, skipping
 from shared.messages.parts import open_parts
 
 
-def skip_client(connection: Connection, entries: Entries, client_id: int, reason: Reason) -> None:
-    """Those of a client; one on the wire is left to its dispatcher."""
+def skip_clients(connection: Connection, entries: Entries, client_ids: Collection[int], reason: Reason) -> None:
+    """Those of clients; one on the wire is left to its dispatcher."""
+    if not client_ids:
+        return
     for part in open_parts(connection):
-        job = {"part": part, "client_id": client_id, "reason": reason}
-        _enter(entries, connection.execute(_SKIP_CLIENT, job).all(), reason)
+        job = {"part": part, "client_ids": array(client_ids), "reason": reason}
+        _enter(entries, connection.execute(_SKIP_CLIENTS, job).all(), reason)
 
 
-_SKIP_CLIENT = skipping(OF_CLIENT)
+_SKIP_CLIENTS = skipping(OF_CLIENTS)
 
 
 def skip_locked(

@@ -7,7 +7,7 @@ from shared import metrics
 from shared.domain.message import Reason
 from shared.ledger.entries import Entries
 from shared.logs import logger
-from shared.messages.skip import skip_client
+from shared.messages.skip import skip_clients
 from shared.suppression import Again, apply_again
 
 SUPPRESS_SLICE = 1_000
@@ -31,6 +31,5 @@ class SuppressAgain(Chore):
 
 def _apply(connection: Connection, entries: Entries) -> Again:
     done = apply_again(connection, SUPPRESS_SLICE)
-    for client_id in done.late:
-        skip_client(connection, entries, client_id, Reason.OPTED_OUT)
+    skip_clients(connection, entries, done.late, Reason.OPTED_OUT)
     return done

@@ -215,6 +215,63 @@ def test_lifted_it_holds_no_more_and_what_was_skipped_stays_so(api: Api) -> None
     assert suppress(api)["id"] > made["id"]
 
 
+# ---------------------------------------------------------------- files
+
+
+def suppress_file(api: Api, data: str | bytes, content_type: str = "text/csv") -> Any:
+    answer = api("POST", "/suppressions/import/", data=data, content_type=content_type)
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+def test_a_file_of_them(api: Api) -> None:
+    client(api)
+    mailing_id = mailing_to(api)
+    known = suppress(api, "79990000000", reason="before")
+    file = (
+        "\ufeffТелефон;Причина;Source;Timezone\r\n8 (912) 345-67-89;STOP;crm;Nowhere\r\n89990000000;now;;\r\n;;;x\r\n"
+    )
+    answer = suppress_file(api, file.encode())
+    assert {name: answer[name] for name in ("lines", "created", "known", "refused")} == {
+        "lines": 3, "created": 1, "known": 1, "refused": 1,
+    }  # fmt: skip
+    assert [one["taken_as"] for one in answer["columns"]] == ["phone", "reason", "source", None]
+    assert [one["line"] for one in answer["errors"]] == [4]
+    [new] = api.get(f"/suppressions/?phone={PHONE}")
+    assert (new["reason"], new["source"]) == ("STOP", "crm")
+    assert api.get("/suppressions/?phone=79990000000") == [known]
+    assert detail(api, mailing_id)["skipped_because"] == {"opted_out": 1}
+    again = suppress_file(api, file.encode())
+    assert (again["created"], again["known"]) == (0, 2)
+    assert [line["after"]["created"] for line in api.get("/audit/?thing=suppressions")] == [1, 0]
+
+
+def test_the_same_as_ndjson(api: Api) -> None:
+    lines = [{"phone": PHONE, "reason": "STOP", "source": "s" * 65}, {"phone": OTHER}, {"phone": OTHER, "tag": "x"}]
+    data = "".join(f"{json.dumps(line)}\n" for line in lines)
+    answer = suppress_file(api, data, "application/x-ndjson")
+    assert (answer["created"], answer["refused"]) == (1, 2)
+    assert [sorted(one["errors"]) for one in answer["errors"]] == [["source"], ["tag"]]
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "status"),
+    [("name\nAnna\n", "text/csv", 422), ("", "text/csv", 422), ("phone\n", "image/png", 415)],
+)
+def test_a_file_that_is_none(api: Api, data: str, content_type: str, status: int) -> None:
+    assert api("POST", "/suppressions/import/", data=data, content_type=content_type).status == status
+    assert api.get("/suppressions/") == []
+
+
+def test_a_file_of_many(api: Api) -> None:
+    phones = [79000000000 + number for number in range(25_000)]
+    answer = suppress_file(api, "phone\n" + "".join(f"{phone}\n" for phone in phones))
+    assert (answer["lines"], answer["created"]) == (25_000, 25_000)
+    assert api.execute("select count(distinct digest) from suppressions") == 25_000
+    imported(api, [{"phone": str(phone)} for phone in phones[::5000]])
+    assert api.execute("select count(suppression_id) from clients") == 5
+
+
 # ---------------------------------------------------------------- at the same moment
 
 

@@ -21,6 +21,7 @@ EXPECTED = {
     "/clients/imports/{import_id}/refused/": {"get"},
     "/clients/{client_id}/": {"get", "put", "patch", "delete"},
     "/suppressions/": {"get", "post"},
+    "/suppressions/import/": {"post"},
     "/suppressions/{suppression_id}/": {"delete"},
     "/mailings/": {"get", "post"},
     "/mailings/{mailing_id}/": {"get", "put", "patch", "delete"},
