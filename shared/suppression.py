@@ -35,6 +35,8 @@ _HOLD_ALONE = text(f"select pg_advisory_xact_lock({_LOCK})")
 
 def flag(connection: Connection, suppressions: Mapping[int, int]) -> Sequence[int]:
     """Flags the clients who have these phones; the ids of those who were not flagged so. suppressions: ids by phone."""
+    if not suppressions:
+        return []
     connection.execute(_ROW_BY_ROW)
     given = {"phones": list(suppressions), "ids": list(suppressions.values())}
     return connection.scalars(_FLAG, given).all()

@@ -10,7 +10,7 @@ from api_service.web.problems import NotFound
 from api_service.web.work import Act, Work
 from shared.database.models import Client
 from shared.domain.digests import Digests
-from shared.domain.message import Reason
+from shared.domain.reason import Reason
 from shared.messages.cancel import cancel_client
 from shared.messages.erase import erase_messages
 from shared.messages.follow import follow_phone

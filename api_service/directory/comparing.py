@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 
 from api_service.web.problems import Unavailable
 from shared.domain.digests import Digests
-from shared.suppression import KEYS_ARE_KNOWN
+from shared.suppression import KEYS_ARE_KNOWN, hold
 
 
 class KeyMissing(Unavailable):
@@ -39,6 +39,13 @@ def find_suppression(connection: Connection, digests: Digests, phone: int) -> in
 
 
 _FIND = text(f"select {LISTED} as id, {KEYS_ARE_KNOWN} as is_known")
+
+
+def compare(connection: Connection, digests: Digests, phones: Collection[str]) -> dict[int, int]:
+    """Of clients who are about to be written: the suppressions of those who are on the list, which stands still until
+    the end of the transaction. Raises KeyMissing."""
+    hold(connection)
+    return find_suppressions(connection, digests, [int(phone) for phone in phones])
 
 
 def find_suppressions(connection: Connection, digests: Digests, phones: Collection[int]) -> dict[int, int]:

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from api_service.directory import refused_lines, staging
 from api_service.directory.batch import Batch, Results, batches
+from api_service.directory.comparing import compare
 from api_service.directory.files.lines import EMPTIED, ClientFile, Refused, plain
 from api_service.directory.phones import Phones
 from api_service.directory.progress import end, found
@@ -35,6 +36,7 @@ from shared.ledger.entries import open_entries
 from shared.ledger.slot import Slot
 from shared.messages.retime import retime_clients
 from shared.metrics import IMPORTED_LINES
+from shared.suppression import flag
 
 AT_A_TIME = 2
 """Imports of one process, so that they never take all of its threads."""
@@ -105,9 +107,9 @@ class Importer:
             try:
                 with self._sessions.begin() as session, open_entries(session.connection(), self._slot) as entries:
                     connection = session.connection()
-                    created, full, moved = staging.store(
-                        connection, import_id, batch.rows, self._default_timezone, self._digests
-                    )
+                    suppressed = compare(connection, self._digests, batch.rows)
+                    created, full, moved = staging.store(connection, import_id, batch.rows, self._default_timezone)
+                    flag(connection, suppressed)
                     refused = batch.all_refused(full)
                     results = batch.results(created, len(refused))
                     counted = {"id": import_id, "encoding": file.encoding(), **_counted(batch, results, refused)}

@@ -9,12 +9,9 @@ import psycopg2
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from api_service.directory.comparing import find_suppressions
 from api_service.directory.files.lines import Row
 from shared.audience.imports import KEEP
 from shared.domain.attributes import MAX
-from shared.domain.digests import Digests
-from shared.suppression import flag, hold
 
 Rows = Mapping[str, Row]
 """By phone."""
@@ -33,21 +30,17 @@ class Stored(NamedTuple):
     moved: list[int]
 
 
-def store(connection: Connection, import_id: int, rows: Rows, default_timezone: str, digests: Digests) -> Stored:
-    """Whom the import took is kept with it, and who is suppressed is flagged. Raises KeyMissing.
+def store(connection: Connection, import_id: int, rows: Rows, default_timezone: str) -> Stored:
+    """Whom the import took is kept with it.
 
     First the new ones, then the others as they are by then: so a client who is created elsewhere at this moment is
     found by one of the two.
     """
     _stage(connection, rows)
     connection.execute(_IN_TURN, {"key": _LOCK})
-    hold(connection)
-    suppressed = find_suppressions(connection, digests, [int(phone) for phone in rows])
     values = {"import_id": import_id, "timezone": default_timezone, "most": MAX}
     created = connection.execute(_CREATE, values).scalar_one()
     told = connection.execute(_CHANGE, values).all() if created < len(rows) else []
-    if suppressed:
-        flag(connection, suppressed)
     full, moved = [row.phone for row in told if row.phone], [row.id for row in told if row.id]
     return Stored(created, full, moved)
 

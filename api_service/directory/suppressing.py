@@ -14,7 +14,7 @@ from api_service.web.problems import NotFound
 from api_service.web.work import Work
 from shared.database.models import Client, Suppression, SuppressionKey
 from shared.domain.digests import Digests
-from shared.domain.message import Reason
+from shared.domain.reason import Reason
 from shared.messages.skip import skip_clients
 from shared.suppression import flag, hold_alone, unflag
 

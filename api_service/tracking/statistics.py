@@ -17,7 +17,8 @@ from api_service.web.problems import NotFound
 from api_service.web.schema import described, enumerated
 from api_service.web.work import moment
 from shared.domain.mailing import MailingState, mailing_state
-from shared.domain.message import Error, MessageState, Reason
+from shared.domain.message import Error, MessageState
+from shared.domain.reason import Reason
 from shared.ledger.figures import read_errors, read_reasons, read_repeated, read_totals
 
 blueprint = Blueprint("Statistics", "Where the messages stand.", "/mailings")

@@ -99,17 +99,3 @@ class Error(StrEnum):
 
 
 AMBIGUOUS_ERRORS = frozenset(error for error in Error if error.is_ambiguous)
-
-
-class Reason(StrEnum):
-    """Why a message is `skipped`: kept with it in the place of an error, and counted by mailing."""
-
-    meaning: str
-
-    def __new__(cls, name: str, *row: Any) -> Self:
-        reason = str.__new__(cls, name)
-        reason._value_ = name
-        (reason.meaning,) = row
-        return reason
-
-    OPTED_OUT = "opted_out", "the phone is suppressed: it must not be written to"

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from shared.domain.message import FINAL_STATES, Error, MessageState, Reason
+from shared.domain.message import FINAL_STATES, Error, MessageState
+from shared.domain.reason import Reason
 from shared.ledger.figures import Figures
 from shared.ledger.names import ERROR_PREFIX, QUARTER, REASON_PREFIX, REPEATED, STATES
 from shared.ledger.slot import Slot

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, text
 
-from shared.domain.message import FINAL_STATES, Error, MessageState, Reason
+from shared.domain.message import FINAL_STATES, Error, MessageState
+from shared.domain.reason import Reason
 from shared.domain.state_sql import total
 from shared.ledger.names import ERROR_PREFIX, IS_FINAL, REASON_PREFIX, REPEATED, STATES
 

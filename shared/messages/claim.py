@@ -9,7 +9,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from shared.domain.hours import hours_of
-from shared.domain.message import MessageState, Reason
+from shared.domain.message import MessageState
+from shared.domain.reason import Reason
 from shared.ledger.entries import Entries
 from shared.messages.cancel import cancel_locked
 from shared.messages.fragments import (

@@ -6,7 +6,8 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from shared.audience.imports import TAKEN
-from shared.domain.message import MessageState, Reason
+from shared.domain.message import MessageState
+from shared.domain.reason import Reason
 from shared.ledger.entries import Entries
 from shared.messages.fragments import AnyRow, openings_of
 from shared.messages.skip import count_skipped

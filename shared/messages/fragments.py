@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Row, TextClause, text
 
 from shared.domain.hours import hours_of
-from shared.domain.message import WAITING_STATES, Error, MessageState, Reason
+from shared.domain.message import WAITING_STATES, Error, MessageState
+from shared.domain.reason import Reason
 from shared.domain.state_sql import IS_WAITING, names
 from shared.domain.window import Window
 from shared.ledger.entries import Entries

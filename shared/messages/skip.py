@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection
 
 from shared import metrics
-from shared.domain.message import Reason
+from shared.domain.reason import Reason
 from shared.ledger.entries import Entries
 from shared.messages.fragments import OF_CLIENTS, AnyRow, array, enter_counts, skipping
 from shared.messages.parts import open_parts

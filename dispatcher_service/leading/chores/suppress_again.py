@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from dispatcher_service.leading.chores.chore import Chore, Step
 from shared import metrics
-from shared.domain.message import Reason
+from shared.domain.reason import Reason
 from shared.ledger.entries import Entries
 from shared.logs import logger
 from shared.messages.skip import skip_clients

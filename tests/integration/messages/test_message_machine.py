@@ -31,7 +31,8 @@ from dispatcher_service.leading.chores.close_ended import close_slice
 from dispatcher_service.leading.walk import due_mailings
 from dispatcher_service.sending.attempt import Attempt, DatabaseClock, Result
 from dispatcher_service.sending.blame import Blame, blame
-from shared.domain.message import FINAL_STATES, MOVES, Error, MessageState, Reason
+from shared.domain.message import FINAL_STATES, MOVES, Error, MessageState
+from shared.domain.reason import Reason
 from shared.domain.retry import ACCEPTED, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
 from shared.domain.window import Window
 from shared.messages.cancel import cancel_client
