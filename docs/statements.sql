@@ -35,7 +35,9 @@ with job as materialized (
     from unnest(cast(:ids as bigint[])) as job (id)
     cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
     left join lateral (select phone, timezone, suppression_id from clients where id = m.client_id limit 1) c on true
-    where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now() and c.timezone is not null and c.suppression_id is null and (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered))
+    where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now() and c.timezone is not null and not (c.suppression_id is not null or m.phone <> c.phone and exists (
+            select from former_phones f
+            where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) and (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered))
     and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
 ), moved as (
     update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease
@@ -50,7 +52,9 @@ cross join lateral (select client_id from messages where part = :part and id = j
 cross join lateral (select timezone from clients where id = m.client_id limit 1) c;
 
 -- shared.messages.claim._LOCK_JOB
-select m.id, m.mailing_id, m.status, c.timezone, c.suppression_id is not null as is_suppressed,
+select m.id, m.mailing_id, m.status, c.timezone, (c.suppression_id is not null or m.phone <> c.phone and exists (
+        select from former_phones f
+        where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) as is_suppressed,
 (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered)) as is_addressed
 from unnest(cast(:ids as bigint[])) as job (id)
 cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
@@ -191,8 +195,8 @@ union all
 -- shared.messages.erase._PARTS
 select number from parts order by number;
 
--- shared.messages.erase._PHONE_OF
-select phone from messages where part = :part and client_id = :client_id and phone is not null order by mailing_id desc limit 1;
+-- shared.messages.erase._PHONES_OF
+select distinct phone from messages where part = :part and client_id = :client_id and phone is not null;
 
 -- shared.messages.erase._ERASE
 update messages set phone = null where part = :part and client_id = :client_id and phone is not null;
@@ -995,8 +999,26 @@ from unnest(cast(:phones as bigint[]), cast(:ids as bigint[])) as given (phone, 
 where c.phone = given.phone and c.suppression_id is distinct from given.id
 returning c.id;
 
+-- shared.suppression._FLAG_FORMER
+update former_phones f set suppression_id = given.id
+from unnest(cast(:phones as bigint[]), cast(:ids as bigint[])) as given (phone, id)
+where f.phone = given.phone;
+
+-- shared.suppression._REMEMBER
+insert into former_phones as f (client_id, phone, suppression_id) values (:client_id, :phone, :suppression_id)
+on conflict (client_id, phone) do update set suppression_id = excluded.suppression_id, until = now();
+
+-- shared.suppression._HAVE_AGAIN
+delete from former_phones where client_id = :client_id and phone = :phone;
+
+-- shared.suppression._FORGET_PHONES
+delete from former_phones where client_id = :client_id;
+
 -- shared.suppression._UNFLAG
 update clients set suppression_id = null where suppression_id = :id;
+
+-- shared.suppression._UNFLAG_FORMER
+update former_phones set suppression_id = null where suppression_id = :id;
 
 -- shared.suppression._AGAIN
 select id, phone from suppressions

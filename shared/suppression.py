@@ -39,6 +39,7 @@ def flag(connection: Connection, suppressions: Mapping[int, int]) -> Sequence[in
         return []
     connection.execute(_ROW_BY_ROW)
     given = {"phones": list(suppressions), "ids": list(suppressions.values())}
+    connection.execute(_FLAG_FORMER, given)
     return connection.scalars(_FLAG, given).all()
 
 
@@ -52,11 +53,42 @@ _FLAG = text("""
 """)
 
 
+# Of who had the phone before, nothing but what was called under it is meant.
+_FLAG_FORMER = text("""
+    update former_phones f set suppression_id = given.id
+    from unnest(cast(:phones as bigint[]), cast(:ids as bigint[])) as given (phone, id)
+    where f.phone = given.phone
+""")
+
+
+def remember_phone(connection: Connection, client_id: int, old: int, new: int, suppression_id: int | None) -> None:
+    """A client has another phone. suppression_id: of the old one, under which messages may have been called."""
+    connection.execute(_REMEMBER, {"client_id": client_id, "phone": old, "suppression_id": suppression_id})
+    connection.execute(_HAVE_AGAIN, {"client_id": client_id, "phone": new})
+
+
+_REMEMBER = text("""
+    insert into former_phones as f (client_id, phone, suppression_id) values (:client_id, :phone, :suppression_id)
+    on conflict (client_id, phone) do update set suppression_id = excluded.suppression_id, until = now()
+""")
+_HAVE_AGAIN = text("delete from former_phones where client_id = :client_id and phone = :phone")
+
+
+def forget_phones(connection: Connection, client_id: int) -> None:
+    """Of a client who is deleted."""
+    connection.execute(_FORGET_PHONES, {"client_id": client_id})
+
+
+_FORGET_PHONES = text("delete from former_phones where client_id = :client_id")
+
+
 def unflag(connection: Connection, suppression_id: int) -> None:
-    connection.execute(_UNFLAG, {"id": suppression_id})
+    for statement in (_UNFLAG, _UNFLAG_FORMER):
+        connection.execute(statement, {"id": suppression_id})
 
 
 _UNFLAG = text("update clients set suppression_id = null where suppression_id = :id")
+_UNFLAG_FORMER = text("update former_phones set suppression_id = null where suppression_id = :id")
 
 AGAIN_AFTER = 15
 """Seconds after which a suppression is applied the second time."""

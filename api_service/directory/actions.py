@@ -16,7 +16,7 @@ from shared.messages.erase import erase_messages
 from shared.messages.follow import follow_phone
 from shared.messages.retime import retime_clients
 from shared.messages.skip import skip_clients
-from shared.suppression import hold
+from shared.suppression import forget_phones, hold, remember_phone
 
 
 def list_part(work: Work, part: Part, filters: Mapping[str, Any]) -> Listing[Client]:
@@ -45,9 +45,10 @@ def change(work: Work, digests: Digests, client_id: int, values: Mapping[str, An
             hold(act.connection)
         client = store.find(act.session, client_id, lock=True)
         act.expect(client.revision)
+        before = client.phone
         if changed := store.change(act.session, client, values, work.actor.owner):
             if "phone" in changed:
-                _compare(act, digests, client)
+                _compare(act, digests, client, before)
                 follow_phone(act.connection, client_id, client.phone)
             if "timezone" in changed:
                 retime_clients(act.connection, act.entries, [client_id])
@@ -55,12 +56,12 @@ def change(work: Work, digests: Digests, client_id: int, values: Mapping[str, An
     return client
 
 
-def _compare(act: Act, digests: Digests, client: Client) -> None:
-    """What was called is repeated to the phone that they had: neither that one nor the new one may be suppressed."""
-    suppression_id = find_suppression(act.connection, digests, client.phone)
-    if suppression_id is not None or client.suppression_id is not None:
+def _compare(act: Act, digests: Digests, client: Client, before: int) -> None:
+    """With the list. What was called is repeated to the phone that they had before."""
+    remember_phone(act.connection, client.id, before, client.phone, client.suppression_id)
+    client.suppression_id = find_suppression(act.connection, digests, client.phone)
+    if client.suppression_id is not None:
         skip_clients(act.connection, act.entries, [client.id], Reason.OPTED_OUT)
-    client.suppression_id = suppression_id
 
 
 def erase(work: Work, client_id: int) -> None:
@@ -68,18 +69,15 @@ def erase(work: Work, client_id: int) -> None:
     became of their messages stays. Raises NotFound, Changed."""
     with work.act() as act:
         client = act.session.get(Client, client_id, with_for_update=True)
+        phones = store.former_phones(act.session, client_id)
         if client is not None:
             act.expect(client.revision)
-            phone: int | None = client.phone
-            act.session.delete(client)
-            act.session.flush()
-            cancel_client(act.connection, act.entries, client_id)
-        elif store.was_there(act.session, client_id):
-            phone = None
-        else:
+            phones.add(client.phone)
+            _remove(act, client)
+        elif not store.was_there(act.session, client_id):
             raise NotFound(f"There is no client {client_id}.")
-        known = erase_messages(act.connection, client_id)
-        store.note_erasure(act.session, client_id, phone or known)
+        phones |= erase_messages(act.connection, client_id)
+        store.note_erasure(act.session, client_id, phones)
         act.note("erase", "client", client_id)
 
 
@@ -88,7 +86,12 @@ def delete(work: Work, client_id: int) -> None:
     with work.act() as act:
         client = store.find(act.session, client_id, lock=True)
         act.expect(client.revision)
-        act.session.delete(client)
-        act.session.flush()
-        cancel_client(act.connection, act.entries, client_id)
+        _remove(act, client)
         act.note("delete", "client", client_id)
+
+
+def _remove(act: Act, client: Client) -> None:
+    act.session.delete(client)
+    act.session.flush()
+    forget_phones(act.connection, client.id)
+    cancel_client(act.connection, act.entries, client.id)

@@ -1,7 +1,7 @@
 """The directory of clients, in the database."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, exists, select, text, update
@@ -12,7 +12,7 @@ from api_service.web.page import Listing, Part, cut
 from api_service.web.problems import NotFound
 from api_service.web.reference import unique
 from shared.audit import NOTE, Actor
-from shared.database.models import Audit, Client, Erasure, Suppression
+from shared.database.models import Audit, Client, Erasure, FormerPhone, Suppression
 from shared.domain.attributes import are_same
 from shared.domain.digests import Digests
 from shared.suppression import HOLD, KEYS_ARE_KNOWN
@@ -73,10 +73,15 @@ def was_there(session: Session, client_id: int) -> bool:
     return bool(session.scalar(select(exists(lines))))
 
 
-def note_erasure(session: Session, client_id: int, phone: int | None) -> None:
-    """For who erases what is left of them elsewhere."""
-    session.add(Erasure(client_id=client_id, phone=phone))
-    session.execute(update(Suppression).where(Suppression.phone == phone).values(phone=None))
+def former_phones(session: Session, client_id: int) -> set[int]:
+    return set(session.scalars(select(FormerPhone.phone).where(FormerPhone.client_id == client_id)))
+
+
+def note_erasure(session: Session, client_id: int, phones: Collection[int]) -> None:
+    """For who erases what is left of them elsewhere. phones: as far as they are known."""
+    known: Collection[int | None] = phones or [None]
+    session.add_all([Erasure(client_id=client_id, phone=phone) for phone in known])
+    session.execute(update(Suppression).where(Suppression.phone.in_(phones)).values(phone=None))
 
 
 def _is(present: Any, value: Any) -> bool:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Text,
+    UniqueConstraint,
     func,
     text,
 )  # fmt: skip
@@ -118,6 +119,19 @@ class SuppressionKey(Base):
     version: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     mark: Mapped[bytes]
     since: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+
+
+class FormerPhone(Base):
+    """A phone that a client had: messages that were called under it are repeated to it, and it may be suppressed."""
+
+    __tablename__ = "former_phones"
+    __table_args__ = (UniqueConstraint("client_id", "phone"), Index("former_phones_phone_idx", "phone"))
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    client_id: Mapped[int] = mapped_column(BigInteger)
+    phone: Mapped[int] = mapped_column(BigInteger)
+    suppression_id: Mapped[int | None] = mapped_column(BigInteger)
+    until: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
 
 
 class Erasure(Base):

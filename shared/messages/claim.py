@@ -15,6 +15,7 @@ from shared.ledger.entries import Entries
 from shared.messages.cancel import cancel_locked
 from shared.messages.fragments import (
     IS_ADDRESSED,
+    IS_SUPPRESSED,
     JOB,
     MAY_BE_SENT,
     AnyRow,
@@ -131,7 +132,7 @@ _MOVE_TO_SENDING = text(f"""
     with job as materialized (
         select m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
                m.first_called_at, m.last_called_at, m.phone, c.timezone {JOB}
-        where {MAY_BE_SENT} and c.timezone is not null and c.suppression_id is null and {IS_ADDRESSED}
+        where {MAY_BE_SENT} and c.timezone is not null and not {IS_SUPPRESSED} and {IS_ADDRESSED}
           and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
     ), moved as (
         update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease
@@ -189,7 +190,7 @@ def _put_off(connection: Connection, entries: Entries, group: Sequence[AnyRow], 
 
 
 _LOCK_JOB = text(f"""
-    select m.id, m.mailing_id, m.status, c.timezone, c.suppression_id is not null as is_suppressed,
+    select m.id, m.mailing_id, m.status, c.timezone, {IS_SUPPRESSED} as is_suppressed,
            {IS_ADDRESSED} as is_addressed {JOB}
     where {MAY_BE_SENT}
 """)

@@ -3,24 +3,23 @@
 from sqlalchemy import Connection, text
 
 
-def erase_messages(connection: Connection, client_id: int) -> int | None:
-    """In all parts, whatever state they are in; one of the phones that were there, if there was any.
+def erase_messages(connection: Connection, client_id: int) -> set[int]:
+    """In all parts, whatever state they are in; the phones that were there.
 
     One that is on the wire is called with the phone that its dispatcher has; what is written afterwards has none.
     """
-    phone: int | None = None
+    phones: set[int] = set()
     for part in connection.scalars(_PARTS).all():
         job = {"part": part, "client_id": client_id}
-        known = connection.scalar(_PHONE_OF, job)
+        phones.update(connection.scalars(_PHONES_OF, job))
         connection.execute(_ERASE_WORDS, job)
         connection.execute(_ERASE, job)
-        phone = known or phone
-    return phone
+    return phones
 
 
 _PARTS = text("select number from parts order by number")
 _OF_CLIENT = "messages where part = :part and client_id = :client_id"
-_PHONE_OF = text(f"select phone from {_OF_CLIENT} and phone is not null order by mailing_id desc limit 1")
+_PHONES_OF = text(f"select distinct phone from {_OF_CLIENT} and phone is not null")
 _ERASE = text("update messages set phone = null where part = :part and client_id = :client_id and phone is not null")
 
 # By their key, whatever the statistics promise.

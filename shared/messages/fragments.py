@@ -37,6 +37,12 @@ IS_CALLED = "(m.calls > 0 or m.maybe_delivered)"
 IS_ADDRESSED = f"(m.phone = c.phone or m.phone is not null and {IS_CALLED})"
 
 
+# A message goes to a phone that is suppressed: that of its client, or the one that they had when it was called first.
+IS_SUPPRESSED = """(c.suppression_id is not null or m.phone <> c.phone and exists (
+    select from former_phones f
+    where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null))"""
+
+
 # What waits for a client in a part, locked: a look for each mailing that is under way there. The status as text, so
 # that the index of what waits, which would lead through all of a mailing, is no way to it, whatever the statistics
 # promise.

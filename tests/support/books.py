@@ -27,6 +27,7 @@ TABLES = (
     "clients",
     "suppressions",
     "erasures",
+    "former_phones",
     "suppression_keys",
     "imports",
     "import_clients",

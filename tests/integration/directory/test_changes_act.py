@@ -183,14 +183,38 @@ def test_a_call_that_may_have_been_written_fixes_phone_and_bytes(api: Api) -> No
     assert repeat.repeat
 
 
-def test_a_suppression_of_the_new_phone_ends_what_was_called_under_the_old_one(api: Api) -> None:
+@pytest.mark.parametrize("suppressed", [FIRST, SECOND])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_suppression_of_either_phone_ends_what_was_called(api: Api, suppressed: str, is_first: bool) -> None:
+    """That of the client, and that which the first call went to; before the change or after it."""
     client, mailing_id = launched(api)
     [claimed] = claim(api, mailing_id)
-    record(api, Verdict(claimed, Retry(timedelta(0)), Error.SERVER_ERROR))
+    if is_first:
+        api.make("/suppressions/", {"phone": suppressed})
     assert api("PATCH", f"/clients/{client['id']}/", {"phone": SECOND}).status == 200
-    api.make("/suppressions/", {"phone": SECOND})
+    record(api, Verdict(claimed, Retry(timedelta(0)), Error.SERVER_ERROR))
+    if not is_first:
+        api.make("/suppressions/", {"phone": suppressed})
     assert claim(api, mailing_id) == []
     assert api.get(f"/mailings/{mailing_id}/detail_statistics/")["skipped_because"] == {"opted_out": 1}
+
+
+def test_a_suppression_of_the_old_phone_ends_nothing_else(api: Api) -> None:
+    client, mailing_id = launched(api)
+    assert api("PATCH", f"/clients/{client['id']}/", {"phone": SECOND}).status == 200
+    made = api.make("/suppressions/", {"phone": FIRST})
+    assert made["client_id"] is None
+    assert [str(one.phone) for one in claim(api, mailing_id)] == [SECOND]
+
+
+def test_once_it_is_lifted_the_repeat_goes_out(api: Api) -> None:
+    client, mailing_id = launched(api)
+    [claimed] = claim(api, mailing_id)
+    assert api("PATCH", f"/clients/{client['id']}/", {"phone": SECOND}).status == 200
+    made = api.make("/suppressions/", {"phone": FIRST})
+    assert api("DELETE", f"/suppressions/{made['id']}/").status == 204
+    record(api, Verdict(claimed, Retry(timedelta(0)), Error.TIMED_OUT, ambiguous=True))
+    assert [str(one.phone) for one in claim(api, mailing_id)] == [FIRST]
 
 
 def test_a_client_who_is_gone_gets_nothing_more(api: Api) -> None:

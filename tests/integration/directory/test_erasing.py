@@ -121,6 +121,15 @@ def test_who_was_deleted_before_is_erased_as_well(api: Api, anna: Any) -> None:
     assert traces(api, PHONE) == []
 
 
+def test_a_phone_that_they_had_goes_as_well(api: Api, anna: Any) -> None:
+    assert api("PATCH", f"/clients/{anna['id']}/", {"phone": "79161112233"}).status == 200
+    imported(api, {"phone": PHONE, "timezone": "Nowhere"})
+    assert set(traces(api, PHONE)) == {"former_phones", "imports", "refused_lines"}
+    assert erase(api, anna["id"]) == 204
+    later(api)
+    assert traces(api, PHONE, "79161112233") == []
+
+
 def test_only_who_has_the_revision(api: Api, anna: Any) -> None:
     assert erase(api, anna["id"], headers={"If-Match": '"7"'}) == 412
     assert api.get(f"/clients/{anna['id']}/") == anna

@@ -51,6 +51,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("version", name="suppression_keys_pkey"),
     )
     op.create_table(
+        "former_phones",
+        sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
+        sa.Column("client_id", sa.BigInteger(), nullable=False),
+        sa.Column("phone", sa.BigInteger(), nullable=False),
+        sa.Column("suppression_id", sa.BigInteger(), nullable=True),
+        sa.Column("until", TIMESTAMP(timezone=True), server_default=sa.func.now(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="former_phones_pkey"),
+        sa.UniqueConstraint("client_id", "phone", name="former_phones_client_id_phone_key"),
+    )
+    op.create_index("former_phones_phone_idx", "former_phones", ["phone"])
+    op.create_table(
         "erasures",
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
         sa.Column("client_id", sa.BigInteger(), nullable=False),
@@ -112,5 +123,6 @@ def downgrade() -> None:
     op.drop_index("clients_suppression_id_idx", "clients")
     op.drop_column("clients", "suppression_id")
     op.drop_table("erasures")
+    op.drop_table("former_phones")
     op.drop_table("suppression_keys")
     op.drop_table("suppressions")
