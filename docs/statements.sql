@@ -195,11 +195,13 @@ union all
 -- shared.messages.erase._PARTS
 select number from parts order by number;
 
--- shared.messages.erase._PHONES_OF
-select distinct phone from messages where part = :part and client_id = :client_id and phone is not null;
+-- shared.messages.erase._HAS_PHONE
+select exists (select from messages where part = :part and client_id = :client_id and phone is not null);
 
 -- shared.messages.erase._ERASE
-update messages set phone = null where part = :part and client_id = :client_id and phone is not null;
+with job as materialized (select id, phone from messages where part = :part and client_id = :client_id and phone is not null for update skip locked),
+erased as (update messages m set phone = null from job where m.part = :part and m.id = job.id)
+select distinct phone from job;
 
 -- shared.messages.erase._ERASE_WORDS
 update attempts set words = null

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 from shared.domain.masking import has_phone
-from shared.messages.erase import erase_messages
+from shared.messages.erase import erase_messages, is_erased
 
 LATER = timedelta(minutes=15)
 SLICE = 20
@@ -72,10 +72,14 @@ def _is_about(said: Any, phones: Collection[int]) -> bool:
 
 
 def finish(connection: Connection, done: Sequence[Due]) -> int:
-    """What was written meanwhile goes, and the erasures with their phones; how many."""
+    """What was written meanwhile goes, and the erasures with their phones; how many.
+
+    Where somebody has a message locked it stays for the next time.
+    """
     for one in done:
         erase_messages(connection, one.client_id)
-    return connection.execute(_FORGET, {"ids": [one.id for one in done]}).rowcount
+    through = [one.id for one in done if is_erased(connection, one.client_id)]
+    return connection.execute(_FORGET, {"ids": through}).rowcount
 
 
 _FORGET = text("delete from erasures where id = any(:ids)")

@@ -55,13 +55,14 @@ def find_suppressions(connection: Connection, digests: Digests, phones: Collecti
     if not connection.scalar(_ARE_KNOWN, {"marks": list(digests.marks.values())}):
         raise KeyMissing
     phone_of = {digest: phone for phone in phones for digest in digests.all_of(phone)}
-    rows = connection.execute(_FIND_ALL, {"digests": list(phone_of)})
+    rows = connection.execute(_FIND_ALL, {"digests": ",".join(map(bytes.hex, phone_of))})
     return {phone_of[bytes(row.digest)]: row.id for row in rows}
 
 
 _ARE_THERE_ANY = text("select exists (select from suppressions)")
 _ARE_KNOWN = text(f"select {KEYS_ARE_KNOWN}")
+# As one literal, which the server reads in a fraction of the time.
 _FIND_ALL = text("""
-    select s.digest, s.id from unnest(cast(:digests as bytea[])) as given (digest)
-    cross join lateral (select id, digest from suppressions where digest = given.digest limit 1) s
+    select s.digest, s.id from unnest(string_to_array(:digests, ',')) as given (hex)
+    cross join lateral (select id, digest from suppressions where digest = decode(given.hex, 'hex') limit 1) s
 """)

@@ -18,6 +18,7 @@ from shared.ledger.slot import Slot
 from shared.messages.claim import Claimed, claim_messages
 from shared.messages.record import Verdict, record_verdicts
 from tests.support.api import Api, running
+from tests.support.superuser import superuser
 
 pytest_plugins = ("tests.support.api_fixture",)
 
@@ -163,6 +164,19 @@ def test_of_who_is_on_the_wire_nothing_is_written_afterwards(api: Api, anna: Any
         claim_messages(connection, entries, {second: [retried.id]}, lease=timedelta(minutes=1))
     assert api.get(f"/mailings/{first}/detail_statistics/")["failed"] == 1
     assert api.get(f"/mailings/{second}/detail_statistics/")["unknown"] == 1
+
+
+def test_one_that_somebody_has_locked_holds_nobody_up_and_goes_the_next_time(api: Api, anna: Any) -> None:
+    launched(api)
+    with superuser(api.engine) as holder:
+        holder.execute(text("select from messages for update"))
+        assert erase(api, anna["id"]) == 204
+        api.execute("update erasures set at = at - interval '15 min'")
+        with api.engine.connect() as connection:
+            assert EraseTraces().run(Step(Isolation(connection, Slot("keeper")), ())) is False
+        assert set(traces(api, PHONE)) == {"messages", "erasures"}
+    later(api)
+    assert traces(api, PHONE) == []
 
 
 def test_a_message_that_a_launch_writes_meanwhile_is_erased_later(api: Api, anna: Any) -> None:
