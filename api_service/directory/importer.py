@@ -13,7 +13,7 @@ from dataclasses import asdict
 from itertools import count
 from typing import Any
 
-from psycopg2.errors import DeadlockDetected
+from psycopg2.errors import DeadlockDetected, QueryCanceled
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -41,7 +41,8 @@ from shared.suppression import flag
 AT_A_TIME = 2
 """Imports of one process, so that they never take all of its threads."""
 _RETRY_AFTER = 5  # seconds
-_ATTEMPTS = 3
+_ATTEMPTS = 5
+"""To store a batch."""
 
 
 class Importer:
@@ -79,16 +80,18 @@ class Importer:
         """Takes all lines; the row of the import in the end. No transaction waits for the next line.
 
         A batch is stored on a thread of its own, while the next one is read: one works where the other waits for the
-        database. Whatever the lines raise, and SQLAlchemyError, ends it: the import is broken then.
+        database, and asks for little else. Whatever the lines raise, and SQLAlchemyError, ends it: the import is broken
+        then.
         """
         kept, stored = 0, Future[int]()
         stored.set_result(0)
         self._running.add(import_id)
         try:
             with ThreadPoolExecutor(1, "store") as storing:
-                for batch in batches(file.lines):
+                for batch in batches(file.lines, file.columns):
+                    rows = staging.prepare(batch.rows)
                     kept += stored.result()
-                    stored = storing.submit(self._store, import_id, file, batch, kept)
+                    stored = storing.submit(self._store, import_id, file, batch, rows, kept)
                 stored.result()
         except BaseException as error:
             with suppress(SQLAlchemyError):  # if it cannot be written, the silence will tell
@@ -98,7 +101,7 @@ class Importer:
             self._running.discard(import_id)
         return self.end(import_id)
 
-    def _store(self, import_id: int, file: ClientFile, batch: Batch, kept: int) -> int:
+    def _store(self, import_id: int, file: ClientFile, batch: Batch, rows: staging.Prepared, kept: int) -> int:
         """Nothing of it where the import has been ended meanwhile: its line of the audit has its counts already.
 
         kept: how much there is of refused lines. Returns how much joined it.
@@ -107,8 +110,9 @@ class Importer:
             try:
                 with self._sessions.begin() as session, open_entries(session.connection(), self._slot) as entries:
                     connection = session.connection()
+                    staging.stage(connection, rows)
                     suppressed = compare(connection, self._digests, batch.rows)
-                    created, full, moved = staging.store(connection, import_id, batch.rows, self._default_timezone)
+                    created, full, moved = staging.store(connection, import_id, rows, self._default_timezone)
                     flag(connection, suppressed)
                     refused = batch.all_refused(full)
                     results = batch.results(created, len(refused))
@@ -121,8 +125,9 @@ class Importer:
                         retime_clients(connection, entries, moved)
                 break
             except OperationalError as error:
-                # With a client that is just being given another one's phone. Nothing of the batch is stored then.
-                if not isinstance(error.orig, DeadlockDetected) or attempt == _ATTEMPTS:
+                # In a circle with a client that is just being given another one's phone; or too long in line behind the
+                # batches of many other imports. Nothing of the batch is stored then.
+                if not isinstance(error.orig, DeadlockDetected | QueryCanceled) or attempt == _ATTEMPTS:
                     raise
         for result, lines in asdict(results).items():
             IMPORTED_LINES.labels(result).inc(lines)
@@ -134,9 +139,9 @@ class Importer:
         one.lines = one.created = one.updated = one.refused = one.normalised = one.emptied = 0
         one.errors, one.emptied_values = [], []
         new = Phones()
-        for batch in batches(file.lines):
+        for batch in batches(file.lines, file.columns):
             with self._sessions.begin() as session:
-                known, full = staging.look(session.connection(), batch.rows)
+                known, full = staging.look(session.connection(), staging.prepare(batch.rows))
                 session.rollback()
             created = sum([new.add(int(phone)) for phone in batch.rows.keys() - known])
             refused = batch.all_refused(full)

@@ -64,7 +64,7 @@ def take(work: Work, digests: Digests, file: ClientFile) -> Taken:
     counts = {"lines": 0, "created": 0, "known": 0, "refused": 0}
     errors: list[dict[str, Any]] = []
     try:
-        for batch in batches(file.lines):
+        for batch in batches(file.lines, file.columns):
             created = suppressing.create_all(work, digests, [_values(row) for row in batch.rows.values()])
             _count(counts, batch.lines, created, batch.refused)
             errors += [refused_lines.shown(line) for line in batch.refused[: LISTED - len(errors)]]

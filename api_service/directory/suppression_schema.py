@@ -2,6 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
+from api_service.directory.import_schema import ColumnSchema, LineErrorSchema
 from api_service.web.fields import Label, Moment, Phone
 from api_service.web.page import PageSchema
 from api_service.web.schema import ThingSchema, described
@@ -45,9 +46,9 @@ class SuppressionImportSchema(Schema):
     created = fields.Integer(metadata=described("Phones that are suppressed now and were not.", example=1))
     known = fields.Integer(metadata=described("Lines about a phone that was there, or came before.", example=1))
     refused = fields.Integer(metadata=described("Lines without a phone that can be read.", example=1))
-    errors = fields.List(fields.Nested("LineErrorSchema"), metadata=described("The first 100 refused lines."))
+    errors = fields.List(fields.Nested(LineErrorSchema), metadata=described("The first 100 refused lines."))
     encoding = fields.String(metadata=described("In which it was read.", example="utf-8"))
     separator = fields.String(allow_none=True, metadata=described("Of its cells; null: NDJSON.", example=","))
     columns = fields.List(
-        fields.Nested("ColumnSchema"), metadata=described("What each column was taken for; none of NDJSON.")
+        fields.Nested(ColumnSchema), metadata=described("What each column was taken for; none of NDJSON.")
     )
