@@ -32,14 +32,15 @@ SAID = (PHONE, PHONE[1:], SPELLED, "123-76-04", *VALUES.values(), "crm-anna-7604
 
 
 class Echo(BaseHTTPRequestHandler):
-    """A provider that says in its answers whom they are about: it refuses what is said to be refused."""
+    """A provider that says in its answers whom they are about, as far as it is told: by the phone. It refuses what is
+    said to be refused."""
 
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         status = 400 if asked["text"] == "refuse" else 503 if asked["text"] == "wait" else 200
-        words = f"{status}: +{asked['phone']} of {VALUES['town']} in Moscow"
+        words = f"{status}: +{asked['phone']} of Moscow"
         body = json.dumps({"code": 0 if status == 200 else 7, "message": words}).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
