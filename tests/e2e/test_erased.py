@@ -75,8 +75,9 @@ def test_nothing_is_found_anywhere(start_system: StartSystem, tmp_path: Path) ->
         assert sum(one["sent"] for one in after) == sum(one["sent"] for one in before) > 0
         for place in PUT_BACK:
             execute(system.database_url, place)
-            assert said(looked_at(system, tmp_path)["database"]), place
+            assert said(dump(system, tmp_path)), place
             execute(system.database_url, TAKEN_AGAIN)
+            assert not said(dump(system, tmp_path))
 
 
 def happens_to_her(system: System) -> int:
@@ -126,11 +127,9 @@ def a_day_passes(system: System) -> None:
 
 def looked_at(system: System, directory: Path) -> dict[str, str]:
     """All there is, by where it is."""
-    file = directory / "dump"
-    backup.dump_as_text(system.database_url, file)
     server = Path(make_url(system.database_url).query["host"])  # type: ignore[arg-type]
     return {
-        "database": file.read_text("utf-8"),
+        "database": dump(system, directory),
         "log": system._log.path.read_text("utf-8"),
         "log of PostgreSQL": (server / "log").read_text("utf-8", "replace"),
         "queues": queues(system.env["BROKER_URL"]),
@@ -138,6 +137,12 @@ def looked_at(system: System, directory: Path) -> dict[str, str]:
         "metrics": metrics(system),
         "report": report(system),
     }
+
+
+def dump(system: System, directory: Path) -> str:
+    file = directory / "dump"
+    backup.dump_as_text(system.database_url, file)
+    return file.read_text("utf-8")
 
 
 def said(text: str) -> set[str]:
