@@ -1,6 +1,7 @@
 """The API service: `python -m api_service`. Stops on SIGTERM, after the requests under way.
 
-`python -m api_service keys …` sees to the keys of the API.
+`python -m api_service keys …` sees to the keys of the API, `python -m api_service suppressions rotate` to those of the
+digests of suppressed phones.
 """
 
 import sys
@@ -11,6 +12,7 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from api_service.access import command
 from api_service.access.keyring import Keyring
+from api_service.directory import suppression_keys
 from api_service.server.metrics_directory import metrics_directory
 from api_service.web.loopback import is_loopback
 from shared import logs, migrate, settings
@@ -18,6 +20,7 @@ from shared.broker.base import Broker
 from shared.broker.memory import recall
 from shared.database.access import Database, ensure_database
 from shared.database.ids import GivenIds, why_behind
+from shared.domain.digests import Digests
 from shared.domain.errors import SettingsError
 from shared.settings import Settings
 
@@ -27,8 +30,12 @@ def main() -> None:
     try:
         if arguments[:1] == ["keys"]:
             sys.exit(_see_to_keys(arguments[1:]))
+        if arguments[:1] == ["suppressions"]:
+            sys.exit(_see_to_suppressions(arguments[1:]))
         if arguments:
-            sys.exit(f"python -m api_service takes no arguments but `keys …`, and not {arguments[0]!r}.")
+            sys.exit(
+                f"python -m api_service takes no arguments but `keys …` and `suppressions …`, and not {arguments[0]!r}."
+            )
         configuration = settings.load()
         _check_door(configuration)
         logs.setup("api", configuration.log_level, configuration.log_format)
@@ -48,6 +55,15 @@ def _see_to_keys(arguments: Sequence[str]) -> int:
     return command.run(options, configuration)
 
 
+def _see_to_suppressions(arguments: Sequence[str]) -> int:
+    from api_service.directory import suppression_command  # noqa: PLC0415 - declares metrics, too
+
+    suppression_command.check_options(arguments)
+    configuration = settings.load()
+    logs.setup("suppressions", configuration.log_level, configuration.log_format, sys.stderr)
+    return suppression_command.run(configuration)
+
+
 def _serve(configuration: Settings, directory: Path) -> None:
     # What declares metrics must not be imported before their directory is known.
     from api_service import app  # noqa: PLC0415
@@ -61,13 +77,15 @@ def _serve(configuration: Settings, directory: Path) -> None:
         migrate.upgrade(database.direct_url)
     if configuration.api_auth:
         _check_keys(database)
+    digests = suppression_keys.digests_of(configuration)
+    _check_suppressions(database, digests)
     broker = choose(configuration.broker_url, database.direct_url, configuration.retry_ladder)
     _check_ids(database, broker)
     announcer = BackgroundAnnouncer(broker)
     serve(
         configuration,
         directory,
-        lambda log: app.deployed(configuration, database, broker, announcer, threads=THREADS, log=log),
+        lambda log: app.deployed(configuration, database, broker, announcer, digests=digests, threads=THREADS, log=log),
         lambda: announcer.close(timeout=2.0),
     )
 
@@ -88,6 +106,15 @@ def _check_ids(database: Database, broker: Broker) -> None:
     try:
         if why := why_behind(engine, ids):
             raise SettingsError(why)
+    finally:
+        engine.dispose()
+
+
+def _check_suppressions(database: Database, digests: Digests) -> None:
+    """Raises SettingsError where nobody could tell who is suppressed."""
+    engine = database.engine("api-suppressions", pool_size=1)
+    try:
+        suppression_keys.check(engine, digests)
     finally:
         engine.dispose()
 

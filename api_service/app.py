@@ -15,7 +15,7 @@ from api_service.access import keys
 from api_service.access.expiry import Expiry
 from api_service.access.keyring import Keyring
 from api_service.access.last_use import LastUse
-from api_service.directory import clients, imports, segments
+from api_service.directory import clients, imports, segments, suppressions
 from api_service.directory.importer import Importer
 from api_service.directory.progress import Silence
 from api_service.mailings import controls, mailings
@@ -35,6 +35,7 @@ from shared.broker import topology
 from shared.broker.base import Broker
 from shared.database.access import Database
 from shared.database.engine import another_engine, takes_writes
+from shared.domain.digests import NO_KEYS, Digests
 from shared.ledger.slot import Slot
 from shared.settings import Settings
 
@@ -46,6 +47,7 @@ def create_app(
     *,
     direct: Engine | None = None,
     default_timezone: str = "UTC",
+    digests: Digests = NO_KEYS,
     auth: bool = False,
     rate: int = 0,
     threads: int = 8,
@@ -56,6 +58,7 @@ def create_app(
 
     Args:
         direct: another one, for what needs a session of its own (`shared.database.access`).
+        digests: of phones that must not be written to.
         auth: whether requests need a key.
         rate: how many requests a second one key may make; 0: no limit.
         threads: on which requests are answered in this process.
@@ -66,14 +69,16 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # one more than `BodyParser` takes, so that it sees too much
     app.json = _Json(app)
     sessions = sessionmaker(engine, expire_on_commit=False)
+    slot = Slot("api")
     app.extensions["parts"] = Parts(
         engine=engine,
         direct=direct or engine,
         announcer=announcer,
         default_timezone=default_timezone,
-        slot=Slot("api"),
+        slot=slot,
+        digests=digests,
     )
-    importer = Importer(sessions, default_timezone)
+    importer = Importer(sessions, default_timezone, digests, slot)
     app.extensions |= {"importer": importer, "probes": probes}
     log = app.extensions["request_log"] = log or RequestLog()
     behind = _engine_behind(engine)
@@ -92,6 +97,7 @@ def create_app(
             clients.blueprint,
             imports.blueprint,
             segments.blueprint,
+            suppressions.blueprint,
             mailings.blueprint,
             controls.blueprint,
             statistics.blueprint,
@@ -106,11 +112,19 @@ def create_app(
 
 
 def deployed(
-    settings: Settings, database: Database, broker: Broker, announcer: Announcer, *, threads: int, log: RequestLog
+    settings: Settings,
+    database: Database,
+    broker: Broker,
+    announcer: Announcer,
+    *,
+    digests: Digests,
+    threads: int,
+    log: RequestLog,
 ) -> Flask:
     """The application of a process that serves.
 
     Args:
+        digests: of phones that must not be written to.
         threads: on which requests are answered in this process.
         log: that of this process.
     """
@@ -122,6 +136,7 @@ def deployed(
         probes(for_probe, broker),
         direct=database.direct_engine("api-files", pool_size=threads),
         default_timezone=settings.default_timezone,
+        digests=digests,
         auth=settings.api_auth,
         rate=settings.api_rate,
         threads=threads,

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the passwords of the bundled PostgreSQL and RabbitMQ, of each service in the former, and the first key of the
-# API, at the first start, in the directory $1. They are random and stay there; later runs change none of them. Every run
+# Makes the passwords of the bundled PostgreSQL and RabbitMQ, of each service in the former, the first key of the API,
+# and that of suppressed phones' digests, at the first start, in the directory $1. They are random and stay there; later runs change none of them. Every run
 # then gives each service what it needs of them and no more, in the directory $2/SERVICE, as files of mode 0400 that are
 # its user's.
 set -eu
@@ -40,6 +40,7 @@ random 24 | make erlang-cookie
 for service in api dispatcher reporter; do
     random 24 | make "$service-password"
 done
+random 33 | make suppression-key
 id=$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')
 printf 'nsk_%s_%s\n' "$id" "$(random 33)" | make api-key
 # What once was made here for all services alike.
@@ -71,3 +72,4 @@ done
 for service in migrate api; do
     give $service $product api-key "$key"
 done
+give api $product SUPPRESSION_KEYS "1:$(cat "$store/suppression-key")"

@@ -14,11 +14,11 @@ from types import ModuleType
 from sqlalchemy import TextClause
 
 from dispatcher_service import leading
-from shared import ledger, messages, rates, standing
+from shared import erasing, ledger, messages, rates, standing, suppression
 from shared.retention import leftovers, parts
 
 _PACKAGES = (messages, ledger, rates, leading)
-_MODULES = (standing, leftovers, parts)
+_MODULES = (erasing, standing, suppression, leftovers, parts)
 
 
 def modules() -> Iterator[ModuleType]:

@@ -34,8 +34,10 @@ with job as materialized (
     m.first_called_at, m.last_called_at, m.phone, c.timezone
     from unnest(cast(:ids as bigint[])) as job (id)
     cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
-    left join lateral (select phone, timezone from clients where id = m.client_id limit 1) c on true
-    where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now() and c.timezone is not null and (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered))
+    left join lateral (select phone, timezone, suppression_id from clients where id = m.client_id limit 1) c on true
+    where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now() and c.timezone is not null and not (c.suppression_id is not null or m.phone <> c.phone and exists (
+            select from former_phones f
+            where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) and (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered))
     and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
 ), moved as (
     update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease
@@ -50,10 +52,13 @@ cross join lateral (select client_id from messages where part = :part and id = j
 cross join lateral (select timezone from clients where id = m.client_id limit 1) c;
 
 -- shared.messages.claim._LOCK_JOB
-select m.id, m.mailing_id, m.status, c.timezone, (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered)) as is_addressed
+select m.id, m.mailing_id, m.status, c.timezone, (c.suppression_id is not null or m.phone <> c.phone and exists (
+        select from former_phones f
+        where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) as is_suppressed,
+(m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered)) as is_addressed
 from unnest(cast(:ids as bigint[])) as job (id)
 cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
-left join lateral (select phone, timezone from clients where id = m.client_id limit 1) c on true
+left join lateral (select phone, timezone, suppression_id from clients where id = m.client_id limit 1) c on true
 where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now();
 
 -- shared.messages.claim._READDRESS
@@ -106,17 +111,21 @@ span as materialized (
     ) ids
 )
 , created as (
-    insert into messages (part, mailing_id, client_id, phone, status, due_at)
-    select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
+    insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+    select :part, :id, id, phone,
+    case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
+    case when :state = 'pending' and suppression_id is null then
     coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
-        now()) end
+        now()) end,
+    case when suppression_id is not null then :reason end
     from clients
     where id > :audience_cursor and id <= (select last from span) and true
     order by id
-    returning id
+    returning id, status
 )
-select number, first_id, last_id, last, looked_at
-from span, (select count(*) as number, min(id) as first_id, max(id) as last_id from created) created;
+select number, skipped, first_id, last_id, last, looked_at
+from span, (select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+    min(id) as first_id, max(id) as last_id from created) created;
 
 -- shared.messages.create._CREATE_OF_TAGS
 with
@@ -126,17 +135,21 @@ span as materialized (
     ) ids
 )
 , created as (
-    insert into messages (part, mailing_id, client_id, phone, status, due_at)
-    select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
+    insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+    select :part, :id, id, phone,
+    case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
+    case when :state = 'pending' and suppression_id is null then
     coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
-        now()) end
+        now()) end,
+    case when suppression_id is not null then :reason end
     from clients
     where id > :audience_cursor and id <= (select last from span) and tag = any(cast(:tags_1 as text[]))
     order by id
-    returning id
+    returning id, status
 )
-select number, first_id, last_id, last, looked_at
-from span, (select count(*) as number, min(id) as first_id, max(id) as last_id from created) created;
+select number, skipped, first_id, last_id, last, looked_at
+from span, (select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+    min(id) as first_id, max(id) as last_id from created) created;
 
 -- shared.messages.create._CREATE_OF_IMPORTS
 with
@@ -155,17 +168,21 @@ taken as materialized (
     group by client_id
 )
 , created as (
-    insert into messages (part, mailing_id, client_id, phone, status, due_at)
-    select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
+    insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+    select :part, :id, id, phone,
+    case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
+    case when :state = 'pending' and suppression_id is null then
     coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
-        now()) end
+        now()) end,
+    case when suppression_id is not null then :reason end
     from clients
     where id > :audience_cursor and id <= (select last from span) and clients.id = any(array(select client_id from taken where taken.imports && cast(:took_2 as bigint[])))
     order by id
-    returning id
+    returning id, status
 )
-select number, first_id, last_id, last, looked_at
-from span, (select count(*) as number, min(id) as first_id, max(id) as last_id from created) created;
+select number, skipped, first_id, last_id, last, looked_at
+from span, (select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+    min(id) as first_id, max(id) as last_id from created) created;
 
 -- shared.messages.create._CREATE_OF_ALL
 with
@@ -184,20 +201,24 @@ taken as materialized (
     group by client_id
 )
 , created as (
-    insert into messages (part, mailing_id, client_id, phone, status, due_at)
-    select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
+    insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+    select :part, :id, id, phone,
+    case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
+    case when :state = 'pending' and suppression_id is null then
     coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
-        now()) end
+        now()) end,
+    case when suppression_id is not null then :reason end
     from clients left join taken on taken.client_id = clients.id
     where id > :audience_cursor and id <= (select last from span) and operator_code = any(cast(:codes_1 as text[])) and tag = any(cast(:tags_2 as text[])) and timezone = any(cast(:zones_3 as text[])) and (attributes -> cast(:name_4 as text) = any(cast(:values_5 as jsonb[]))) and ((tag = any(cast(:tags_6 as text[])))) and clients.id = any(array(select client_id from taken where taken.imports && cast(:took_8 as bigint[]))) and (operator_code = any(cast(:codes_9 as text[]))) is not true and (tag = any(cast(:tags_10 as text[]))) is not true and (timezone = any(cast(:zones_11 as text[]))) is not true and ((attributes -> cast(:name_12 as text) = any(cast(:values_13 as jsonb[])))) is not true and (((tag = any(cast(:tags_14 as text[]))))) is not true and (taken.imports && cast(:took_15 as bigint[])) is not true and (
         select true from messages m where m.part = any(cast(:parts_16 as int[])) and m.client_id = clients.id
-        and m.mailing_id = any(cast(:mailings_17 as bigint[])) and m.status not in ('failed', 'expired', 'cancelled')
+        and m.mailing_id = any(cast(:mailings_17 as bigint[])) and m.status not in ('failed', 'expired', 'cancelled', 'skipped')
         limit 1) is not true
     order by id
-    returning id
+    returning id, status
 )
-select number, first_id, last_id, last, looked_at
-from span, (select count(*) as number, min(id) as first_id, max(id) as last_id from created) created;
+select number, skipped, first_id, last_id, last, looked_at
+from span, (select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+    min(id) as first_id, max(id) as last_id from created) created;
 
 -- shared.messages.create._MOVE_CURSOR
 update mailings set audience_limit = :audience_limit, audience_cursor = :cursor, audience = audience + :count,
@@ -227,6 +248,21 @@ with due as materialized (
 select now() as now, null as number, null as due_at, null as ids
 union all
 (select null, number, due_at, array_agg(id) from due group by number, due_at order by number, due_at);
+
+-- shared.messages.erase._PARTS
+select number from parts order by number;
+
+-- shared.messages.erase._HAS_PHONE
+select exists (select from messages where part = :part and client_id = :client_id and phone is not null);
+
+-- shared.messages.erase._ERASE
+with job as materialized (select id, phone from messages where part = :part and client_id = :client_id and phone is not null for update skip locked),
+erased as (update messages m set phone = null from job where m.part = :part and m.id = job.id)
+select distinct phone from job;
+
+-- shared.messages.erase._ERASE_WORDS
+update attempts set words = null
+where part = :part and words is not null and message_id = any(array(select id from messages where part = :part and client_id = :client_id));
 
 -- shared.messages.find._PARTS
 select distinct part from mailings
@@ -275,7 +311,7 @@ end as hint
 from mailings g cross join lateral (
     select g.cancelled_at is not null or g.ends_at <= now() as has_ended,
     g.finished_at is null and (g.launched_at is not null or g.cancelled_at is not null) and g.audience = (
-        select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0)
+        select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled + c.skipped), 0)
         from mailing_counters c where c.mailing_id = g.id) as is_complete
 ) s
 where g.id = any(:mailing_ids);
@@ -308,7 +344,7 @@ select look.id from (
     from mailings g cross join lateral (
         select g.cancelled_at is not null or g.ends_at <= now() as has_ended,
         g.finished_at is null and (g.launched_at is not null or g.cancelled_at is not null) and g.audience = (
-            select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0)
+            select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled + c.skipped), 0)
             from mailing_counters c where c.mailing_id = g.id) as is_complete
     ) s
     where g.finished_at is null and g.id = any(:mailing_ids) offset 0) look
@@ -533,6 +569,44 @@ update messages m set due_at = job.due_at
 from unnest(cast(:ids as bigint[]), cast(:times as timestamptz[])) as job (id, due_at)
 where m.part = :part and m.id = job.id;
 
+-- shared.messages.retime._WITH_WINDOWS
+select distinct part from mailings
+where finished_at is null and part is not null and window_from is not null order by part;
+
+-- shared.messages.retime._OF_CLIENTS
+select m.id, m.mailing_id, m.due_at, c.timezone, g.window_from, g.window_until, now() as now
+from unnest(cast(:client_ids as bigint[])) as client (id)
+cross join lateral (
+    select id, mailing_id, due_at from messages
+    where part = :part and client_id = client.id and status::text = 'pending' and due_at > now()
+    for update skip locked
+) m
+cross join lateral (select * from mailings where id = m.mailing_id and window_from is not null limit 1) g
+cross join lateral (select timezone from clients where id = client.id limit 1) c;
+
+-- shared.messages.skip._SKIP_CLIENTS
+with job as materialized (
+    select m.id, m.status from unnest(cast(:client_ids as bigint[])) as client (id) cross join lateral (
+        select * from messages where part = :part and client_id = client.id
+        and status::text in ('pending', 'retrying')
+        for update skip locked) m
+), moved as (
+    update messages m set due_at = null,
+    status = case when m.maybe_delivered then 'unknown'::message_state else 'skipped' end,
+    error = case when m.maybe_delivered then m.error else :reason end from job where m.part = :part and m.id = job.id
+    returning m.mailing_id, m.id, m.attempts, job.status as before, m.status as after
+)
+select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
+
+-- shared.messages.skip._SKIP_LOCKED
+with job as materialized (select id, status from messages where part = :part and id = any(cast(:ids as bigint[]))), moved as (
+    update messages m set due_at = null,
+    status = case when m.maybe_delivered then 'unknown'::message_state else 'skipped' end,
+    error = case when m.maybe_delivered then m.error else :reason end from job where m.part = :part and m.id = job.id
+    returning m.mailing_id, m.id, m.attempts, job.status as before, m.status as after
+)
+select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
+
 -- shared.messages.waiting._WAITING
 select job.id, next.due_at <= now() from unnest(cast(:mailing_ids as bigint[])) as job (id)
 cross join lateral (
@@ -551,6 +625,12 @@ with job as materialized (
     update messages m set due_at = now() from job where m.part = :part and m.id = job.id
 )
 select count(*), max(due_at) from job;
+
+-- shared.messages.zones._HOLD
+select pg_advisory_xact_lock_shared(2054123109);
+
+-- shared.messages.zones._HOLD_ALONE
+select pg_advisory_xact_lock(2054123109);
 
 -- shared.ledger.check._BY_INDEX
 select set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false), set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false);
@@ -575,16 +655,16 @@ cross join lateral (
 group by job.id, m.status;
 
 -- shared.ledger.entries._COUNT
-insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, first_sent_at, last_sent_at, due_at)
-select mailing_id, :slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled,
+insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, first_sent_at, last_sent_at, due_at)
+select mailing_id, :slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped,
 case when sent > 0 then coalesce(first, now()) end, case when sent > 0 then coalesce(last, now()) end,
 now() + look * interval '1 microsecond'
 from unnest(cast(:mailing_ids as bigint[]), cast(:looks as bigint[]),
     cast(:firsts as timestamptz[]), cast(:lasts as timestamptz[]),
-    cast(:pending as bigint[]), cast(:sending as bigint[]), cast(:retrying as bigint[]), cast(:sent as bigint[]), cast(:failed as bigint[]), cast(:unknown as bigint[]), cast(:expired as bigint[]), cast(:cancelled as bigint[]))
-as moved (mailing_id, look, first, last, pending, sending, retrying, sent, failed, unknown, expired, cancelled)
+    cast(:pending as bigint[]), cast(:sending as bigint[]), cast(:retrying as bigint[]), cast(:sent as bigint[]), cast(:failed as bigint[]), cast(:unknown as bigint[]), cast(:expired as bigint[]), cast(:cancelled as bigint[]), cast(:skipped as bigint[]))
+as moved (mailing_id, look, first, last, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped)
 on conflict (mailing_id, slot) do update
-set pending = c.pending + excluded.pending, sending = c.sending + excluded.sending, retrying = c.retrying + excluded.retrying, sent = c.sent + excluded.sent, failed = c.failed + excluded.failed, unknown = c.unknown + excluded.unknown, expired = c.expired + excluded.expired, cancelled = c.cancelled + excluded.cancelled,
+set pending = c.pending + excluded.pending, sending = c.sending + excluded.sending, retrying = c.retrying + excluded.retrying, sent = c.sent + excluded.sent, failed = c.failed + excluded.failed, unknown = c.unknown + excluded.unknown, expired = c.expired + excluded.expired, cancelled = c.cancelled + excluded.cancelled, skipped = c.skipped + excluded.skipped,
 first_sent_at = least(c.first_sent_at, excluded.first_sent_at),
 last_sent_at = greatest(c.last_sent_at, excluded.last_sent_at),
 due_at = least(c.due_at, excluded.due_at);
@@ -601,35 +681,39 @@ group by mailing_id, quarter, name order by mailing_id, quarter, name
 on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count;
 
 -- shared.ledger.entries._TOTAL
-insert into ledger_totals as t (slot, mailings, audience, pending, sending, retrying, sent, failed, unknown, expired, cancelled)
-values (:slot, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled)
-on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled;
+insert into ledger_totals as t (slot, mailings, audience, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped)
+values (:slot, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped)
+on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped;
 
 -- shared.ledger.figures._TOTALS
 with hidden as (select id, audience from mailings where deleted_at is not null and finished_at is null),
 counted as (
-    select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
+    select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
     from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
-), total as (select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(audience), 0)::bigint as audience from ledger_totals c)
-select total.audience - counted.audience as audience, total.pending - counted.pending as pending, total.sending - counted.sending as sending, total.retrying - counted.retrying as retrying, total.sent - counted.sent as sent, total.failed - counted.failed as failed, total.unknown - counted.unknown as unknown, total.expired - counted.expired as expired, total.cancelled - counted.cancelled as cancelled,
+), total as (select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, coalesce(sum(audience), 0)::bigint as audience from ledger_totals c)
+select total.audience - counted.audience as audience, total.pending - counted.pending as pending, total.sending - counted.sending as sending, total.retrying - counted.retrying as retrying, total.sent - counted.sent as sent, total.failed - counted.failed as failed, total.unknown - counted.unknown as unknown, total.expired - counted.expired as expired, total.cancelled - counted.cancelled as cancelled, total.skipped - counted.skipped as skipped,
 null as first_sent_at, null as last_sent_at
 from total, counted;
 
 -- shared.ledger.figures._ALL
-select coalesce(sum(audience), 0)::bigint as audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, null as first_sent_at, null as last_sent_at
+select coalesce(sum(audience), 0)::bigint as audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, null as first_sent_at, null as last_sent_at
 from ledger_totals c;
 
 -- shared.ledger.figures._MAILINGS
 select coalesce(sum(mailings), 0)::bigint from ledger_totals;
 
 -- shared.ledger.figures._BY_MAILING
-select m.id, m.audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
+select m.id, m.audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
 from mailings m left join mailing_counters c on c.mailing_id = m.id
 where m.id = any(:ids) group by m.id;
 
 -- shared.ledger.figures._ERRORS
 select name, sum(count)::bigint as number from tallies
 where mailing_id = :mailing_id and name like 'error.%' group by name order by name;
+
+-- shared.ledger.figures._REASONS
+select name, sum(count)::bigint as number from tallies
+where mailing_id = :mailing_id and name like 'skipped.%' group by name order by name;
 
 -- shared.ledger.figures._REPEATED
 select coalesce(sum(count), 0)::bigint from tallies where mailing_id = :mailing_id and name = 'repeated';
@@ -640,12 +724,12 @@ where quarter >= :start and quarter < :end group by name;
 
 -- shared.ledger.figures._DAY_MAILINGS
 select count(distinct mailing_id) from tallies
-where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled');
+where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped');
 
 -- shared.ledger.figures._DAY_LARGEST
 with counts as (
     select mailing_id, name, sum(count)::bigint as number from tallies
-    where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled') group by mailing_id, name
+    where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped') group by mailing_id, name
 ), largest as (
     select mailing_id, sum(number) as total from counts
     group by mailing_id order by total desc, mailing_id limit :limit
@@ -659,7 +743,7 @@ select mailing_id as id from ledger_findings
 union
 select m.id from mailings m
 where finished_at is null and audience <> (
-    select coalesce(sum(c.pending + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0) from mailing_counters c where c.mailing_id = m.id)
+    select coalesce(sum(c.pending + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled + c.skipped), 0) from mailing_counters c where c.mailing_id = m.id)
 order by id;
 
 -- shared.ledger.findings._KEEP
@@ -671,8 +755,8 @@ delete from ledger_findings where mailing_id = :mailing_id;
 
 -- shared.ledger.fold._FOLD
 with gone as (delete from mailing_counters where mailing_id = :mailing_id returning *)
-insert into mailing_counters (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, first_sent_at, last_sent_at)
-select mailing_id, -1, sum(pending), sum(sending), sum(retrying), sum(sent), sum(failed), sum(unknown), sum(expired), sum(cancelled), min(first_sent_at), max(last_sent_at)
+insert into mailing_counters (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, first_sent_at, last_sent_at)
+select mailing_id, -1, sum(pending), sum(sending), sum(retrying), sum(sent), sum(failed), sum(unknown), sum(expired), sum(cancelled), sum(skipped), min(first_sent_at), max(last_sent_at)
 from gone group by mailing_id;
 
 -- shared.ledger.fold._FOLD_TALLIES
@@ -687,7 +771,7 @@ on conflict (mailing_id, quarter, slot, name) do update set count = t.count + ex
 -- shared.ledger.repair._TO_BE_LOOKED_AT
 select id from mailings m
 where finished_at is null and audience_limit is not null or audience <> (
-    select coalesce(sum(c.pending + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0) from mailing_counters c where c.mailing_id = m.id)
+    select coalesce(sum(c.pending + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled + c.skipped), 0) from mailing_counters c where c.mailing_id = m.id)
 order by id;
 
 -- shared.ledger.repair._WITH_ROWS
@@ -697,9 +781,9 @@ select id from mailings where id = any(:ids) and messages_removed_at is null ord
 select id from mailings where id = :mailing_id and messages_removed_at is null for share;
 
 -- shared.ledger.repair._MEND_COUNTERS
-insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled)
-values (:mailing_id, :slot, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled)
-on conflict (mailing_id, slot) do update set pending = c.pending + excluded.pending, sending = c.sending + excluded.sending, retrying = c.retrying + excluded.retrying, sent = c.sent + excluded.sent, failed = c.failed + excluded.failed, unknown = c.unknown + excluded.unknown, expired = c.expired + excluded.expired, cancelled = c.cancelled + excluded.cancelled;
+insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped)
+values (:mailing_id, :slot, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped)
+on conflict (mailing_id, slot) do update set pending = c.pending + excluded.pending, sending = c.sending + excluded.sending, retrying = c.retrying + excluded.retrying, sent = c.sent + excluded.sent, failed = c.failed + excluded.failed, unknown = c.unknown + excluded.unknown, expired = c.expired + excluded.expired, cancelled = c.cancelled + excluded.cancelled, skipped = c.skipped + excluded.skipped;
 
 -- shared.ledger.repair._MEND_AUDIENCE
 update mailings set audience = audience - :more where id = :mailing_id;
@@ -723,14 +807,14 @@ with kept as (select * from mailings where deleted_at is null or finished_at is 
 counted as (
     select (select count(*) from kept where deleted_at is null) as mailings,
     (select coalesce(sum(audience), 0) from kept) as audience,
-    coalesce(sum(c.pending), 0) as pending, coalesce(sum(c.sending), 0) as sending, coalesce(sum(c.retrying), 0) as retrying, coalesce(sum(c.sent), 0) as sent, coalesce(sum(c.failed), 0) as failed, coalesce(sum(c.unknown), 0) as unknown, coalesce(sum(c.expired), 0) as expired, coalesce(sum(c.cancelled), 0) as cancelled
+    coalesce(sum(c.pending), 0) as pending, coalesce(sum(c.sending), 0) as sending, coalesce(sum(c.retrying), 0) as retrying, coalesce(sum(c.sent), 0) as sent, coalesce(sum(c.failed), 0) as failed, coalesce(sum(c.unknown), 0) as unknown, coalesce(sum(c.expired), 0) as expired, coalesce(sum(c.cancelled), 0) as cancelled, coalesce(sum(c.skipped), 0) as skipped
     from kept join mailing_counters c on c.mailing_id = kept.id
-), total as (select coalesce(sum(mailings), 0) as mailings, coalesce(sum(audience), 0) as audience, coalesce(sum(pending), 0) as pending, coalesce(sum(sending), 0) as sending, coalesce(sum(retrying), 0) as retrying, coalesce(sum(sent), 0) as sent, coalesce(sum(failed), 0) as failed, coalesce(sum(unknown), 0) as unknown, coalesce(sum(expired), 0) as expired, coalesce(sum(cancelled), 0) as cancelled from ledger_totals)
-select (total.mailings - counted.mailings)::bigint as mailings, (total.audience - counted.audience)::bigint as audience, (total.pending - counted.pending)::bigint as pending, (total.sending - counted.sending)::bigint as sending, (total.retrying - counted.retrying)::bigint as retrying, (total.sent - counted.sent)::bigint as sent, (total.failed - counted.failed)::bigint as failed, (total.unknown - counted.unknown)::bigint as unknown, (total.expired - counted.expired)::bigint as expired, (total.cancelled - counted.cancelled)::bigint as cancelled from total, counted;
+), total as (select coalesce(sum(mailings), 0) as mailings, coalesce(sum(audience), 0) as audience, coalesce(sum(pending), 0) as pending, coalesce(sum(sending), 0) as sending, coalesce(sum(retrying), 0) as retrying, coalesce(sum(sent), 0) as sent, coalesce(sum(failed), 0) as failed, coalesce(sum(unknown), 0) as unknown, coalesce(sum(expired), 0) as expired, coalesce(sum(cancelled), 0) as cancelled, coalesce(sum(skipped), 0) as skipped from ledger_totals)
+select (total.mailings - counted.mailings)::bigint as mailings, (total.audience - counted.audience)::bigint as audience, (total.pending - counted.pending)::bigint as pending, (total.sending - counted.sending)::bigint as sending, (total.retrying - counted.retrying)::bigint as retrying, (total.sent - counted.sent)::bigint as sent, (total.failed - counted.failed)::bigint as failed, (total.unknown - counted.unknown)::bigint as unknown, (total.expired - counted.expired)::bigint as expired, (total.cancelled - counted.cancelled)::bigint as cancelled, (total.skipped - counted.skipped)::bigint as skipped from total, counted;
 
 -- shared.ledger.totals._MEND
-insert into ledger_totals as t (slot, mailings, audience, pending, sending, retrying, sent, failed, unknown, expired, cancelled) values (0, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled)
-on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled;
+insert into ledger_totals as t (slot, mailings, audience, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped) values (0, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped)
+on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped;
 
 -- shared.rates.limits._RESERVE
 with limited as materialized (
@@ -791,7 +875,7 @@ with free as materialized (
     for no key update skip locked
 )
 update mailings m set finished_at = now() from free where m.id = free.id
-and audience = (select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled), 0)
+and audience = (select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled + c.skipped), 0)
     from mailing_counters c where c.mailing_id = m.id)
 and 0 = (select coalesce(sum(c.pending + c.sending + c.retrying), 0) from mailing_counters c where c.mailing_id = m.id)
 returning m.deleted_at is not null as is_deleted;
@@ -870,6 +954,27 @@ select extract(epoch from min(starts_at) - clock_timestamp())::float from mailin
 where starts_at > now()
 and launched_at is null and finished_at is null and cancelled_at is null and paused_at is null;
 
+-- shared.erasing._DUE
+select id, client_id, phone from erasures where at <= now() - :later order by id limit :limit;
+
+-- shared.erasing._BATCHES
+select id, lines from refused_lines where id > :after order by id limit :limit for update;
+
+-- shared.erasing._SET_LINES
+update refused_lines set lines = cast(:lines as json) where id = :id;
+
+-- shared.erasing._DROP_LINES
+delete from refused_lines where id = :id and cast(:lines as text) is not null;
+
+-- shared.erasing._IMPORTS
+select id, errors from imports where id > :after and errors <> '[]' order by id limit :limit for update;
+
+-- shared.erasing._SET_ERRORS
+update imports set errors = cast(:errors as jsonb) where id = :id;
+
+-- shared.erasing._FORGET
+delete from erasures where id = any(:ids);
+
 -- shared.standing._TURNS
 select id from unnest(cast(:mailing_ids as bigint[])) as asked (id)
 where pg_try_advisory_xact_lock(hashtext('standing'), hashint8(id));
@@ -937,6 +1042,50 @@ delete from mailing_standings where mailing_id = :mailing_id;
 -- shared.standing._RETURNED
 update provider_returns set returned_at = now()
 where lane in (select lane from provider_returns where lane = 0 for update skip locked);
+
+-- shared.suppression._HOLD
+select pg_advisory_xact_lock_shared(1668247155);
+
+-- shared.suppression._HOLD_ALONE
+select pg_advisory_xact_lock(1668247155);
+
+-- shared.suppression._ROW_BY_ROW
+select set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true);
+
+-- shared.suppression._FLAG
+update clients c set suppression_id = given.id
+from unnest(cast(:phones as bigint[]), cast(:ids as bigint[])) as given (phone, id)
+where c.phone = given.phone and c.suppression_id is distinct from given.id
+returning c.id;
+
+-- shared.suppression._FLAG_FORMER
+update former_phones f set suppression_id = given.id
+from unnest(cast(:phones as bigint[]), cast(:ids as bigint[])) as given (phone, id)
+where f.phone = given.phone;
+
+-- shared.suppression._REMEMBER
+insert into former_phones as f (client_id, phone, suppression_id) values (:client_id, :phone, :suppression_id)
+on conflict (client_id, phone) do update set suppression_id = excluded.suppression_id, until = now();
+
+-- shared.suppression._HAVE_AGAIN
+delete from former_phones where client_id = :client_id and phone = :phone;
+
+-- shared.suppression._FORGET_PHONES
+delete from former_phones where client_id = :client_id;
+
+-- shared.suppression._UNFLAG
+update clients set suppression_id = null where suppression_id = :id;
+
+-- shared.suppression._UNFLAG_FORMER
+update former_phones set suppression_id = null where suppression_id = :id;
+
+-- shared.suppression._AGAIN
+select id, phone from suppressions
+where phone is not null and since <= now() - :after * interval '1 second'
+order by id limit :limit for update skip locked;
+
+-- shared.suppression._FORGET
+update suppressions set phone = null where id = any(:ids);
 
 -- shared.retention.leftovers._NEXT
 select id, part, first_message_id, last_message_id from mailings

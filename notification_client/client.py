@@ -122,8 +122,9 @@ class ApiClient:
     def change_client(self, client_id: int, **values: Any) -> Json:
         return self._object("PATCH", f"/clients/{client_id}/", json=values)
 
-    def delete_client(self, client_id: int) -> None:
-        self._call("DELETE", f"/clients/{client_id}/")
+    def delete_client(self, client_id: int, *, erase: bool = False) -> None:
+        """erase: with all that is known of them, everywhere."""
+        self._call("DELETE", f"/clients/{client_id}/", params={"erase": "true"} if erase else None)
 
     def clients(self) -> Iterator[Json]:
         """All of them, each once, also where others are deleted meanwhile."""
@@ -148,6 +149,29 @@ class ApiClient:
     def segments(self, name: str | None = None) -> Iterator[Json]:
         """All of them, or those of that name, each once, without their counts."""
         return self._items("/segments/", name=name)
+
+    # ------------------------------------------------------------ suppressions
+
+    def suppress(self, phone: str, *, reason: str = "", source: str = "", idempotency_key: str | None = None) -> Json:
+        """From now on nothing is sent to it. One that is suppressed already stays as it is."""
+        return self._create("/suppressions/", {"phone": phone, "reason": reason, "source": source}, idempotency_key)
+
+    def import_suppressions(self, source: BinaryIO, *, content_type: str = "text/csv") -> Json:
+        """By the million, from an open file in any form that files of clients may have; what became of its lines. After
+        an error the same may be sent again."""
+        headers = {"Content-Type": content_type}
+        return self._object("POST", "/suppressions/import/", repeat=(), data=source, headers=headers)
+
+    def suppression(self, phone: str) -> Json | None:
+        """That of a phone; None: it may be written to."""
+        return next(self._items("/suppressions/", phone=phone), None)
+
+    def suppressions(self) -> Iterator[Json]:
+        """All of them, each once, also where others are lifted meanwhile."""
+        return self._items("/suppressions/")
+
+    def lift_suppression(self, suppression_id: int) -> None:
+        self._call("DELETE", f"/suppressions/{suppression_id}/")
 
     # ------------------------------------------------------------ mailings
 

@@ -150,6 +150,7 @@ class _Demo:
         simulator = deployment.start_simulator(self.processes)
         env = {
             "DATABASE_URL": database,
+            "DATA_DIR": str(self.home),
             "PROVIDER_URL": simulator.url,
             "API_PORT": str(self.port),
             "LOG_FORMAT": "json",

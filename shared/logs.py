@@ -8,8 +8,9 @@ from typing import Any, TextIO
 
 import structlog
 
+from shared.domain.masking import PHONE, masked
+
 _PHONES = range(70_000_000_000, 80_000_000_000)
-_PHONE = re.compile(r"(?<![0-9])7[0-9]{10}(?![0-9])")
 _KEY = re.compile(r"(nsk_[0-9a-f]{12}_)[A-Za-z0-9_-]+")
 _PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)")
 
@@ -60,15 +61,9 @@ def logger(**ids: object) -> structlog.stdlib.BoundLogger:
     return bound
 
 
-def masked(phone: int | str) -> str:
-    """A phone number as it may be logged: `7912*****67`."""
-    digits = str(phone)
-    return f"{digits[:4]}*****{digits[-2:]}" if len(digits) > 8 else "*" * len(digits)
-
-
 def without_secrets(text: str) -> str:
     """The text with what looks like a phone number, an API key, or a password in a URL masked."""
-    text = _PHONE.sub(lambda match: masked(match[0]), text)
+    text = PHONE.sub(lambda match: masked(match[0]), text)
     return _PASSWORD.sub(r"\1***", _KEY.sub(r"\1***", text))
 
 

@@ -45,6 +45,9 @@ BROKER_RECONNECTS = Counter("dispatcher_broker_reconnects_total", "Connections t
 KNOWN_ID = Gauge("dispatcher_known_id", "The highest id of a message that this process knows to have been given")
 STORE_RETRIES = Counter("dispatcher_store_retries_total", "Transactions tried again after the database failed")
 
+# Whoever is the first to see it: a launch, a claim, or the API
+MESSAGES_LEFT_OUT = Counter("messages_left_out_total", "Messages that ended as `skipped`, by reason", ["reason"])
+
 # The dispatcher: the feeder
 LEADER = Gauge("feeder_leader", "1 in the process that feeds")
 MAILINGS_HALTED = Counter("feeder_mailings_halted_total", "Mailings paused: the provider refused all of their messages")
@@ -63,6 +66,9 @@ LEDGER_DIFFERENCE = Gauge(
 )
 TOTALS_DIFFERENCE = Gauge(
     "feeder_totals_difference", "Audience minus messages in the totals; anything but 0 is a defect"
+)
+SUPPRESSED_LATE = Counter(
+    "feeder_suppressed_late_total", "Clients who were flagged only when their suppression was applied the second time"
 )
 HINTS_MENDED = Counter("feeder_hints_mended_total", "Mailings with something to do that nobody would have looked at")
 BACKLOG = Gauge("feeder_backlog_jobs", "Jobs waiting on the broker")

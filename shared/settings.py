@@ -53,6 +53,7 @@ class Settings:
     retry_attempts: int
     retention_days: int  # after a mailing has finished; 0: nothing is ever removed
     default_timezone: str
+    suppression_keys: Mapping[int, bytes]  # secrets by version; none: one is kept under data_dir
     smtp_url: str | None
     report_from: str | None
     report_to: tuple[str, ...]
@@ -94,6 +95,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         retry_attempts=read("RETRY_ATTEMPTS", _integer(1, 1000), 10),
         retention_days=read("RETENTION_DAYS", _integer(0, 36_500), 90),
         default_timezone=read("DEFAULT_TIMEZONE", zone, ZoneInfo("UTC")).key,
+        suppression_keys=read("SUPPRESSION_KEYS", _versions, {}),
         smtp_url=read("SMTP_URL", _url("smtp", "smtps"), None),
         report_from=read("REPORT_FROM", _address, None),
         report_to=read("REPORT_TO", _addresses, ()),
@@ -141,7 +143,7 @@ class _Reader:
         try:
             return parse(text)
         except ValueError as error:
-            shown = "" if name.endswith(("_URL", "_TOKEN")) else f" (it is {text!r})"
+            shown = "" if name.endswith(("_URL", "_TOKEN", "_KEYS")) else f" (it is {text!r})"
             raise SettingsError(f"{name} {error}{shown}.") from error
 
 
@@ -203,6 +205,17 @@ def _token(text: str) -> str:
     if not re.fullmatch(r"[\x21-\x7e]+", text):
         raise ValueError("must be printable ASCII without spaces")
     return text
+
+
+def _versions(text: str) -> Mapping[int, bytes]:
+    """What must stay secret, and is never changed: only joined by a higher version."""
+    found: dict[int, bytes] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"([1-9][0-9]{0,3}):([\x21-\x2b\x2d-\x7e]{32,})", part.strip())
+        if not match or int(match[1]) in found:
+            raise ValueError("must be secrets by version, such as 1:…,2:…, of 32 characters or more each")
+        found[int(match[1])] = match[2].encode()
+    return found
 
 
 def _authorities(text: str) -> Path:

@@ -6,7 +6,7 @@ Memory does not depend on the length of a file, nor on that of a line.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from marshmallow import ValidationError
 from marshmallow.fields import Field
@@ -32,8 +32,23 @@ _BLANK = "\ufeff \t\r\n"
 _SHORT = 64  # characters; what is longer hardly comes again
 
 
+class Rules(Protocol):
+    """What is taken of a line. checks: of the cells of a table, but the phone."""
+
+    @property
+    def checks(self) -> Mapping[str, Check]: ...
+
+    def row(self, number: int, values: Mapping[str, Any]) -> Row | Mapping[str, Any]:
+        """Of an object of NDJSON; or what is wrong with it, by member."""
+
+
 def read(
-    content_type: str | None, pieces: Iterable[bytes], charset: str | None = None, *, strict: bool = False
+    content_type: str | None,
+    pieces: Iterable[bytes],
+    charset: str | None = None,
+    *,
+    strict: bool = False,
+    rules: Callable[[], Rules] | None = None,
 ) -> ClientFile:
     """Reads as far as the first line.
 
@@ -42,22 +57,24 @@ def read(
         pieces: of the file.
         charset: as declared.
         strict: a column that is no member of a client is a fault, in place of an attribute.
+        rules: other ones than those of clients.
 
     Raises WrongType and Invalid where the file as a whole makes no sense.
     """
+    wanted = (rules or _Rules)()
     try:
         text = Text(pieces, charset)
         lines = Lines(text)
         if content_type == NDJSON or (content_type is None and _begins_object(lines)):
             if lines.look() is None:
                 raise NotTable({"file": ["Is empty."]})
-            return ClientFile(_ndjson(lines, lambda: text.encoding), encoding=lambda: text.encoding)
+            return ClientFile(_ndjson(wanted, lines, lambda: text.encoding), encoding=lambda: text.encoding)
         table = columns.read(lines, strict=strict)
     except NotText as error:
         raise WrongType(str(error)) from error
     except NotTable as error:
         raise Invalid(error.errors, place="body" if "file" in error.errors else "header") from error
-    said = Clients(table, _checks(), lambda: text.encoding).lines(rows.read(lines, table.separator, table.is_row))
+    said = Clients(table, wanted.checks, lambda: text.encoding).lines(rows.read(lines, table.separator, table.is_row))
     return ClientFile(said, table.columns, lambda: text.encoding, table.separator)
 
 
@@ -68,11 +85,6 @@ def _begins_object(lines: Lines) -> bool:
         lines.skip()
         lines.skip_empty()
     return (line or "").lstrip(_BLANK).startswith("{")
-
-
-def _checks() -> dict[str, Check]:
-    schema = ClientSchema()
-    return {name: _check(schema.fields[name]) for name in MEMBERS}
 
 
 def _check(field: Field[Any]) -> Check:
@@ -112,6 +124,10 @@ class _Rules:
         self._attributes = self._schema.fields["attributes"].deserialize
         self._names = self._schema.load_fields.keys()
 
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        return {name: _check(self._schema.fields[name]) for name in MEMBERS}
+
     def row(self, number: int, values: Mapping[str, Any]) -> Row | Mapping[str, Any]:
         """Or what is wrong with them, by member."""
         try:
@@ -131,15 +147,14 @@ class _Rules:
         return self._schema.validate(values)
 
 
-def _ndjson(lines: Lines, encoding: Callable[[], str]) -> Iterator[Line]:
-    rules = _Rules()
+def _ndjson(rules: Rules, lines: Lines, encoding: Callable[[], str]) -> Iterator[Line]:
     for number, line in lines.rest():
         if line and not line.isspace():
             found = _said(rules, number, line, encoding)
             yield found if isinstance(found, Row) else _refused(number, line, found)
 
 
-def _said(rules: _Rules, number: int, line: str, encoding: Callable[[], str]) -> Row | Mapping[str, Any]:
+def _said(rules: Rules, number: int, line: str, encoding: Callable[[], str]) -> Row | Mapping[str, Any]:
     """Or what is wrong."""
     if len(line) > MAX_LINE:
         return {"_schema": [TOO_LONG]}

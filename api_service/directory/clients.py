@@ -6,11 +6,11 @@ from typing import Any
 from flask.views import MethodView
 
 from api_service.directory import actions
-from api_service.directory.schema import ClientSchema, ClientsQuerySchema
+from api_service.directory.schema import ClientSchema, ClientsQuerySchema, DeletionQuerySchema
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.middleware import about
 from api_service.web.page import chosen
-from api_service.web.parts import working
+from api_service.web.parts import parts, working
 from api_service.web.problems import NotFound, Taken
 from api_service.web.schema import answer, changes, given_example, new, replacement, sent_example
 from shared.database.models import Client
@@ -52,7 +52,7 @@ class Clients(MethodView):
 
         Mailings that have started already are not for him. 409 if another client has the phone.
         """
-        client = actions.create(working(), values)
+        client = actions.create(working(), parts().digests, values)
         about(client_id=client["id"])
         return client
 
@@ -83,7 +83,7 @@ class OneClient(MethodView):
         Everything is set: a field that is left out gets its default, as at the creation. 409 if another client has the
         phone.
         """
-        return actions.change(working(), client_id, values)
+        return actions.change(working(), parts().digests, client_id, values)
 
     @blueprint.operation(
         "changeClient",
@@ -101,13 +101,15 @@ class OneClient(MethodView):
         Only the fields that are given. A new phone does not change the operator code; give both where both change.
         Messages that are still to be sent go to the new phone. 409 if another client has it.
         """
-        return actions.change(working(), client_id, values)
+        return actions.change(working(), parts().digests, client_id, values)
 
-    @blueprint.operation("deleteClient", status=204, fails=[NotFound], is_conditional=True)
-    def delete(self, client_id: int) -> None:
+    @blueprint.operation("deleteClient", query=DeletionQuerySchema, status=204, fails=[NotFound], is_conditional=True)
+    def delete(self, query: Mapping[str, Any], client_id: int) -> None:
         """Delete a client
 
         His messages that are not sent yet are cancelled; one that is being handed to the provider just now may still
-        arrive. What was sent stays in the statistics.
+        arrive. What was sent stays in the statistics. With `erase=true` his phone, attributes and all values go from
+        everywhere, also where he was deleted before: most at once, lines of files and answers that are kept for a key
+        within a day. Every figure stays.
         """
-        actions.delete(working(), client_id)
+        (actions.erase if query["erase"] else actions.delete)(working(), client_id)

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from api_service.directory import refused_lines, staging
 from api_service.directory.batch import Batch, Results, batches
+from api_service.directory.comparing import compare
 from api_service.directory.files.lines import EMPTIED, ClientFile, Refused, plain
 from api_service.directory.phones import Phones
 from api_service.directory.progress import end, found
@@ -30,7 +31,12 @@ from api_service.web.refusal import Refusal
 from shared import clock
 from shared.audit import Actor
 from shared.database.models import Import
+from shared.domain.digests import Digests
+from shared.ledger.entries import open_entries
+from shared.ledger.slot import Slot
+from shared.messages.retime import retime_clients
 from shared.metrics import IMPORTED_LINES
+from shared.suppression import flag
 
 AT_A_TIME = 2
 """Imports of one process, so that they never take all of its threads."""
@@ -42,8 +48,9 @@ _ATTEMPTS = 5
 class Importer:
     """Takes files, so many at a time."""
 
-    def __init__(self, sessions: sessionmaker[Session], default_timezone: str) -> None:
+    def __init__(self, sessions: sessionmaker[Session], default_timezone: str, digests: Digests, slot: Slot) -> None:
         self._sessions, self._default_timezone = sessions, default_timezone
+        self._digests, self._slot = digests, slot
         self._free = threading.Semaphore(AT_A_TIME)
         self._running: set[int] = set()
 
@@ -101,9 +108,12 @@ class Importer:
         """
         for attempt in count(1):
             try:
-                with self._sessions.begin() as session:
+                with self._sessions.begin() as session, open_entries(session.connection(), self._slot) as entries:
                     connection = session.connection()
-                    created, full = staging.store(connection, import_id, rows, self._default_timezone)
+                    staging.stage(connection, rows)
+                    suppressed = compare(connection, self._digests, batch.rows)
+                    created, full, moved = staging.store(connection, import_id, rows, self._default_timezone)
+                    flag(connection, suppressed)
                     refused = batch.all_refused(full)
                     results = batch.results(created, len(refused))
                     counted = {"id": import_id, "encoding": file.encoding(), **_counted(batch, results, refused)}
@@ -111,6 +121,8 @@ class Importer:
                         session.rollback()
                         return 0
                     joined = refused_lines.keep(connection, import_id, refused, kept)
+                    if moved:
+                        retime_clients(connection, entries, moved)
                 break
             except OperationalError as error:
                 # In a circle with a client that is just being given another one's phone; or too long in line behind the

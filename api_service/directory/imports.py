@@ -1,8 +1,9 @@
 """/clients/import/ and /clients/imports/"""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from flask import Response, current_app, request
 from flask.views import MethodView
@@ -27,7 +28,7 @@ from api_service.web.middleware import about
 from api_service.web.parts import working
 from api_service.web.problems import NotFound, WrongType
 from api_service.web.schema import answer
-from api_service.web.watch import ENDED
+from api_service.web.watch import ENDED, Watched
 from shared import clock
 from shared.database.models import Import
 
@@ -39,12 +40,42 @@ _FILES = {
 }
 _ANY = "application/octet-stream"
 """One of both, by its first character: what programs send that know no other type of a file."""
+FILES_OF_SUPPRESSIONS = {
+    CSV: "phone,reason\n79123456789,STOP\n79123456789,\n8926000,\n",
+    NDJSON: '{"phone": "79123456789", "reason": "STOP", "source": "crm"}\n',
+    _ANY: "phone,reason\n79123456789,STOP\n",
+}
 _ALIASES = {
     **dict.fromkeys(("application/ndjson", "application/jsonl"), NDJSON),
     **dict.fromkeys(("application/csv", "text/comma-separated-values", "text/tab-separated-values"), CSV),
     "application/vnd.ms-excel": _ANY,  # what browsers on Windows call a CSV file
 }
 View = dict[str, Any]
+
+
+class Coming(NamedTuple):
+    """The file of the present request. kind: CSV or NDJSON; None: whichever it is. watch: over its key, if it needs
+    one."""
+
+    kind: str | None
+    pieces: Iterable[bytes]
+    charset: str | None
+    watch: Watched | None
+
+
+@contextmanager
+def coming() -> Iterator[Coming]:
+    """It has a place among the imports of this process for as long as the block lasts. Raises WrongType,
+    TooManyImports."""
+    content_type = _ALIASES.get(request.mimetype, request.mimetype)
+    if content_type not in (*_FILES, _ANY):
+        raise WrongType(f"The content type must be {' or '.join(_FILES)}. {SAVE_AS_CSV}")
+    kind, charset = None if content_type == _ANY else content_type, request.mimetype_params.get("charset")
+    importer = cast(Importer, current_app.extensions["importer"])
+    with importer.place(), watched() as watch:
+        pieces = decoded(request, upload.pieces(request), upload.MAX_BYTES)
+        yield Coming(kind, watch.pieces(pieces) if watch else pieces, charset, watch)
+
 
 _ANSWER, _ANSWER_LIST = answer(ImportSchema), answer(ImportSchema, many=True)
 
@@ -78,15 +109,10 @@ class ImportClients(MethodView):
         for good, and the answer comes after the last one; `GET /clients/imports/` shows the progress meanwhile, under
         the `name` of the query. If it breaks off, send the same file again: what has been taken already stays as it is.
         """
-        content_type = _ALIASES.get(request.mimetype, request.mimetype)
-        if content_type not in (*_FILES, _ANY):
-            raise WrongType(f"The content type must be {' or '.join(_FILES)}. {SAVE_AS_CSV}")
-        kind, charset = None if content_type == _ANY else content_type, request.mimetype_params.get("charset")
         importer = cast(Importer, current_app.extensions["importer"])
-        with importer.place(), watched() as watch:
-            pieces = decoded(request, upload.pieces(request), upload.MAX_BYTES)
-            watched_pieces = watch.pieces(pieces) if watch else pieces
-            file = client_lines.read(kind, watched_pieces, charset, strict=query["columns"] is Columns.STRICT)
+        with coming() as file_coming:
+            kind, pieces, charset, watch = file_coming
+            file = client_lines.read(kind, pieces, charset, strict=query["columns"] is Columns.STRICT)
             if query["dry_run"]:
                 return progress.shown(importer.rehearse(query["name"], file), clock.now())
             import_id = importer.begin(query["name"], file, working().actor)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import fields, post_load, validate
+from marshmallow import EXCLUDE, Schema, fields, post_load, validate
 
 from api_service.directory.attributes import Attributes
 from api_service.web.fields import Label, OperatorCode, Phone, Text, Zone, operator_code
@@ -67,3 +67,15 @@ class ClientsQuerySchema(PageSchema):
     operator_code = OperatorCode(metadata=described("Only clients with this code."))
     timezone = Zone(metadata=described("Only clients of this zone."))
     reference = Text(validate=validate.Length(1, 64), metadata=described("Only the client whom you call so."))
+
+
+class DeletionQuerySchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    erase = fields.Boolean(
+        truthy={"true"},
+        falsy={"false"},
+        load_default=False,
+        metadata=described("`true`: with all that is known of them, everywhere."),
+    )

@@ -33,18 +33,31 @@ def prepare(rows: Mapping[str, Row]) -> Prepared:
     return Prepared(len(rows), "".join([_line(phone, rows[phone]) for phone in sorted(rows)]).encode())
 
 
-def store(connection: Connection, import_id: int, rows: Prepared, default_timezone: str) -> tuple[int, list[str]]:
-    """How many of them are new clients, and the phones of those who were known and have no room for more attributes:
-    of them nothing is stored. Whom the import took is kept with it.
+def stage(connection: Connection, rows: Prepared) -> None:
+    """When it is their turn."""
+    _stage(connection, rows, _STAGE_IN_TURN)
+
+
+class Stored(NamedTuple):
+    """created: how many are new clients. full: the phones of those who were known and have no room for more attributes:
+    of them nothing is stored. moved: the ids of those who have another time zone now."""
+
+    created: int
+    full: list[str]
+    moved: list[int]
+
+
+def store(connection: Connection, import_id: int, rows: Prepared, default_timezone: str) -> Stored:
+    """Of rows that are staged. Whom the import took is kept with it.
 
     First the new ones, then the others as they are by then: so a client who is created elsewhere at this moment is
     found by one of the two.
     """
-    _stage(connection, rows, _STAGE_IN_TURN)
     values = {"import_id": import_id, "timezone": default_timezone, "most": MAX}
     created = connection.execute(_CREATE, values).scalar_one()
-    full = list(connection.scalars(_CHANGE, values)) if created < rows.clients else []
-    return created, full
+    told = connection.execute(_CHANGE, values).all() if created < rows.clients else []
+    full, moved = [row.phone for row in told if row.phone], [row.id for row in told if row.id]
+    return Stored(created, full, moved)
 
 
 def look(connection: Connection, rows: Prepared) -> tuple[set[str], list[str]]:
@@ -128,7 +141,7 @@ _CREATE = text(f"""
 # first, where both together are too many.
 _CHANGE = text(f"""
     with known as materialized (
-        select c.id, c.revision, s.*, {_IS_FULL} as is_full,
+        select c.id, c.revision, c.timezone as old_timezone, s.*, {_IS_FULL} as is_full,
                (s.operator_code <> c.operator_code or s.tag <> c.tag or s.timezone <> c.timezone
                 or not c.attributes @> s.attributes) as differs
         from staged s join clients c on c.phone = s.phone
@@ -142,8 +155,11 @@ _CHANGE = text(f"""
                               else c.attributes || coalesce(s.attributes, '{{}}') end,
             revision = c.revision + 1
         from known s where c.id = s.id and c.phone = s.phone and s.differs and not s.is_full
+        returning c.id, c.timezone <> s.old_timezone as has_moved
     )
-    select cast(phone as text) from known where is_full
+    select cast(phone as text) as phone, null as id from known where is_full
+    union all
+    select null, id from changed where has_moved
 """)
 _LOOK = text(f"""
     select cast(s.phone as text) as phone, {_IS_FULL} as is_full from staged s join clients c on c.phone = s.phone

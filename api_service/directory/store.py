@@ -1,18 +1,21 @@
 """The directory of clients, in the database."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, exists, select, text, update
 from sqlalchemy.orm import Session
 
+from api_service.directory.comparing import LISTED, KeyMissing, asked
 from api_service.web.page import Listing, Part, cut
 from api_service.web.problems import NotFound
 from api_service.web.reference import unique
 from shared.audit import NOTE, Actor
-from shared.database.models import Client
+from shared.database.models import Audit, Client, Erasure, FormerPhone, Suppression
 from shared.domain.attributes import are_same
+from shared.domain.digests import Digests
+from shared.suppression import HOLD, KEYS_ARE_KNOWN
 
 
 def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: str) -> Listing[Client]:
@@ -31,12 +34,16 @@ def find(session: Session, client_id: int, *, lock: bool = False) -> Client:
     return client
 
 
-def create(connection: Connection, values: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
-    """What `ClientSchema` wants. Raises Taken."""
+def create(connection: Connection, values: Mapping[str, Any], actor: Actor, digests: Digests) -> dict[str, Any]:
+    """What `ClientSchema` wants. Raises Taken, KeyMissing."""
     with unique("client", "phone", "reference"):
         who = {"owner": actor.owner, "by": actor.by, "request_id": actor.request_id}
         attributes = json.dumps(values["attributes"])
-        client_id = connection.execute(_CREATE, {**values, **who, "attributes": attributes}).scalar_one()
+        compared = asked(digests, values["phone"])
+        made = {**values, **who, **compared, "attributes": attributes}
+        client_id = connection.execute(_CREATE, made).scalar_one_or_none()
+    if client_id is None:
+        raise KeyMissing
     return {"id": client_id, "revision": 1, **values}
 
 
@@ -58,14 +65,36 @@ def change(session: Session, client: Client, values: Mapping[str, Any], owner: s
     return changed
 
 
+def was_there(session: Session, client_id: int) -> bool:
+    """Whether a client who is not there any more was deleted."""
+    lines = select(Audit).where(
+        Audit.thing == "client", Audit.thing_id == str(client_id), Audit.action.in_(("delete", "erase"))
+    )
+    return bool(session.scalar(select(exists(lines))))
+
+
+def former_phones(session: Session, client_id: int) -> set[int]:
+    return set(session.scalars(select(FormerPhone.phone).where(FormerPhone.client_id == client_id)))
+
+
+def note_erasure(session: Session, client_id: int, phones: Collection[int]) -> None:
+    """For who erases what is left of them elsewhere. phones: as far as they are known."""
+    known: Collection[int | None] = phones or [None]
+    session.add_all([Erasure(client_id=client_id, phone=phone) for phone in known])
+    session.execute(update(Suppression).where(Suppression.phone.in_(phones)).values(phone=None))
+
+
 def _is(present: Any, value: Any) -> bool:
     return are_same(present, value) if isinstance(present, dict) else present == value
 
 
 _CREATE = text(f"""
+    {HOLD};
     with made as (
-        insert into clients (phone, operator_code, tag, timezone, attributes, reference, reference_owner) values
-            (:phone, :operator_code, :tag, :timezone, cast(:attributes as jsonb), :reference, :owner)
+        insert into clients (phone, operator_code, tag, timezone, attributes, reference, reference_owner,
+                             suppression_id)
+        select :phone, :operator_code, :tag, :timezone, cast(:attributes as jsonb), :reference, :owner, {LISTED}
+        where {KEYS_ARE_KNOWN}
         returning id
     ), {NOTE.format(action="create", thing="client", rows="made")}
     select id from made

@@ -18,7 +18,8 @@ from api_service.web.schema import described, enumerated
 from api_service.web.work import moment
 from shared.domain.mailing import MailingState, mailing_state
 from shared.domain.message import Error, MessageState
-from shared.ledger.figures import read_errors, read_repeated, read_totals
+from shared.domain.reason import Reason
+from shared.ledger.figures import read_errors, read_reasons, read_repeated, read_totals
 
 blueprint = Blueprint("Statistics", "Where the messages stand.", "/mailings")
 
@@ -92,7 +93,9 @@ class MessageSchema(Schema):
         required=True,
         allow_none=True,
         metadata=enumerated(
-            "MessageError", "Why the last attempt did not succeed; null if it did.", enum=[*map(str, Error), None]
+            "MessageError",
+            "Why the last attempt did not succeed, or why it is skipped; null if it did.",
+            enum=[*map(str, Error), *map(str, Reason), None],
         ),
     )
     sent_at = Moment(
@@ -114,6 +117,12 @@ DetailStatisticsSchema = Schema.from_dict(
             values=fields.Integer(),
             required=True,
             metadata=described("Attempts that did not succeed, by kind.", example={"server_error": 2}),
+        ),
+        "skipped_because": fields.Dict(
+            keys=fields.String(),
+            values=fields.Integer(),
+            required=True,
+            metadata=described("Messages that were skipped, by reason.", example={"opted_out": 1}),
         ),
         "repeated": fields.Integer(
             required=True,
@@ -191,6 +200,7 @@ class DetailStatistics(MethodView):
         | _COUNTS
         | {
             "errors": {"server_error": 1},
+            "skipped_because": {},
             "repeated": 0,
             "first_sent_at": "2050-01-31T06:00:00.218374+00:00",
             "last_sent_at": "2050-01-31T06:00:01.004127+00:00",
@@ -202,7 +212,8 @@ class DetailStatistics(MethodView):
     def get(self, query: Mapping[str, Any], mailing_id: int) -> Answer:
         """Show the statistics of a mailing
 
-        How many messages are in each state, attempts that did not succeed by kind of error, calls that were repeated
+        How many messages are in each state, attempts that did not succeed by kind of error, what was skipped by
+        reason, calls that were repeated
         because an answer was lost, first and last success; and one page of the messages, all or those in the state
         `status`, in the order of their ids, which is that of their clients. Messages that are removed are in no page
         and in no total of pages, and in every count.
@@ -212,6 +223,7 @@ class DetailStatistics(MethodView):
             mailing = mailings.find(session, mailing_id)
             figures = mailings.figures(session, [mailing])[mailing_id]
             errors = read_errors(session.connection(), mailing_id)
+            reasons = read_reasons(session.connection(), mailing_id)
             repeated = read_repeated(session.connection(), mailing_id)
             messages = store.list_messages(session, mailing, status, figures, query["part"])
             state = mailing_state(mailing, moment(session.connection()))
@@ -220,6 +232,7 @@ class DetailStatistics(MethodView):
             "state": state,
             **counts(figures),
             "errors": errors,
+            "skipped_because": reasons,
             "repeated": repeated,
             "first_sent_at": figures.first_sent_at,
             "last_sent_at": figures.last_sent_at,

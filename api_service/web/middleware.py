@@ -12,6 +12,7 @@ from api_service.web.parts import asked
 from api_service.web.request_id import request_id
 from api_service.web.request_log import RequestLog
 from shared import clock
+from shared.domain.masking import without_phones
 from shared.metrics import REFUSED, REQUEST_SECONDS, REQUESTS
 
 if TYPE_CHECKING:
@@ -83,7 +84,12 @@ def _end(response: Response, log: RequestLog) -> Response:
 
 def _write(log: RequestLog, method: str, rule: str, status: int, seconds: float) -> None:
     request = asked()
-    fields = {"method": method, "path": quote(request.path)[:200], "status": status, "ms": round(seconds * 1000, 1)}
+    fields = {
+        "method": method,
+        "path": quote(without_phones(request.path))[:200],
+        "status": status,
+        "ms": round(seconds * 1000, 1),
+    }
     if refusal := g.get("refusal"):
         REFUSED.labels(refusal).inc()
         fields["reason"] = str(refusal)

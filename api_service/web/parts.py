@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from api_service.web.work import Work
 from shared.audit import Actor
+from shared.domain.digests import Digests
 from shared.ledger.slot import Slot
 
 
@@ -21,13 +22,14 @@ class Announcer(Protocol):
 @dataclass(frozen=True, slots=True)
 class Parts:
     """direct: for what needs a session of its own, see `shared.database.access`. slot: where this process counts
-    (`shared.ledger`)."""
+    (`shared.ledger`). digests: of phones."""
 
     engine: Engine
     direct: Engine
     announcer: Announcer
     default_timezone: str
     slot: Slot
+    digests: Digests
 
 
 def parts() -> Parts:

@@ -320,7 +320,7 @@ class Defect(Problem):
 class Unavailable(Problem):
     type = "unavailable"
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    meaning = "The database does not answer, or not in time, or there are too many connections."
+    meaning = "The database does not answer, or not in time, or there are too many connections, or a key is missing."
     advice = "Try again when `Retry-After` says; a `POST` that creates something under the same `Idempotency-Key`."
     sample = "The database is not available.", {}
     answer_headers = _AGAIN

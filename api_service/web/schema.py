@@ -5,7 +5,7 @@ class ClientSchema(ThingSchema)      every field; what users cannot set is `dump
 new(ClientSchema)           POST     "NewClient"          no read-only members: they are refused
 replacement(ClientSchema)   PUT      "ClientReplacement"  takes what GET gave: read-only members are ignored
 changes(ClientSchema)       PATCH    "ClientChanges"      nothing is required
-answer(ClientSchema)        answers  "Client"             every member is there
+answer(ClientSchema)        answers  "Client"             every member is there, but what is only taken (`load_only`)
 """
 
 import copy
@@ -70,7 +70,7 @@ def answer(kind: type[Schema], **options: Any) -> Schema:
     """options: of the schema, such as `many`."""
     answering = _ANSWERS.get(kind)
     if answering is None:
-        members = {one: _always(field) for one, field in kind._declared_fields.items()}
+        members = {one: _always(field) for one, field in kind._declared_fields.items() if not field.load_only}
         answering = _ANSWERS[kind] = type(kind.__name__, (Schema,), members | {"__doc__": kind.__doc__})
     return answering(**options)
 

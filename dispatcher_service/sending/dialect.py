@@ -5,6 +5,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
+from shared.domain.masking import without_phones
 from shared.domain.message import Error
 from shared.domain.retry import ACCEPTED, MAX_WORDS, Outcome, OutcomeKind
 
@@ -82,10 +83,11 @@ def _by_class(status: int) -> tuple[OutcomeKind, Error]:
 
 
 def words(body: bytes) -> str:
-    """What the provider said, for people: its printable characters, at most MAX_WORDS bytes of them."""
+    """What the provider said, for people: its printable characters, at most MAX_WORDS bytes of them. A phone in them is
+    masked: they are kept for longer than a client may be."""
     said = body[: 4 * MAX_WORDS].decode("utf-8", "replace")
     said = " ".join("".join(each if each.isprintable() else " " for each in said).split())
-    return said.encode()[:MAX_WORDS].decode("utf-8", "ignore")
+    return without_phones(said).encode()[:MAX_WORDS].decode("utf-8", "ignore")
 
 
 def _meaning(body: bytes) -> Outcome:

@@ -28,8 +28,12 @@ _SOCKET = ".s.PGSQL.5432"
 _LONGEST_PATH = 103
 """Bytes that the path of a socket may have on every system: 108 on Linux, 104 on macOS, with a NUL at the end."""
 
-_OPTIONS = "-p 5432 -k . -c listen_addresses='' -c unix_socket_permissions=0700"
-"""The socket's directory is the server's working directory, the data directory: that name is never too long."""
+_OPTIONS = (
+    "-p 5432 -k . -c listen_addresses='' -c unix_socket_permissions=0700"
+    " -c log_error_verbosity=terse -c log_min_error_statement=panic"
+)
+"""The socket's directory is the server's working directory, the data directory: that name is never too long. What it
+logs of an error must not hold a statement's values, nor a row's: phone numbers are among them."""
 
 
 def start(data_dir: Path) -> str:

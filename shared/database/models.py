@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     func,
     text,
 )  # fmt: skip
@@ -126,6 +127,7 @@ class Client(Base):
             unique=True,
             postgresql_where=text("reference is not null"),
         ),
+        Index("clients_suppression_id_idx", "suppression_id", postgresql_where=text("suppression_id is not null")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -140,6 +142,60 @@ class Client(Base):
     reference: Mapped[str | None] = mapped_column(String(64))  # their own name for it; no two of an owner share one
     reference_owner: Mapped[str] = mapped_column(String(64), server_default="")
     created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    suppression_id: Mapped[int | None] = mapped_column(BigInteger)  # their phone must not be written to
+
+
+class Suppression(Base):
+    """A phone that must not be written to, whether or not a client has it: `shared.suppression`."""
+
+    __tablename__ = "suppressions"
+    __table_args__ = (
+        Index("suppressions_phone_idx", "id", postgresql_where=text("phone is not null")),
+        Index("suppressions_key_version_idx", "key_version", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    key_version: Mapped[int] = mapped_column(SmallInteger)  # under which it was made
+    reason: Mapped[str] = mapped_column(String(200), server_default="")
+    source: Mapped[str] = mapped_column(String(64), server_default="")
+    since: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    phone: Mapped[int | None] = mapped_column(BigInteger)  # until it is applied the second time, seconds later
+
+
+class SuppressionKey(Base):
+    """A key that digests are made with: the highest version makes new ones, the others are those that rows need. The
+    key itself is not stored, only what tells it from every other one."""
+
+    __tablename__ = "suppression_keys"
+
+    version: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    mark: Mapped[bytes]
+    since: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+
+
+class FormerPhone(Base):
+    """A phone that a client had: messages that were called under it are repeated to it, and it may be suppressed."""
+
+    __tablename__ = "former_phones"
+    __table_args__ = (UniqueConstraint("client_id", "phone"), Index("former_phones_phone_idx", "phone"))
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    client_id: Mapped[int] = mapped_column(BigInteger)
+    phone: Mapped[int] = mapped_column(BigInteger)
+    suppression_id: Mapped[int | None] = mapped_column(BigInteger)
+    until: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+
+
+class Erasure(Base):
+    """A client who was erased, until all that is left of them elsewhere has gone as well: `shared.erasing`."""
+
+    __tablename__ = "erasures"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    client_id: Mapped[int] = mapped_column(BigInteger)
+    phone: Mapped[int | None] = mapped_column(BigInteger)  # None: it was not known any more
+    at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
 
 
 class Import(Base):

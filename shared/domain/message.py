@@ -38,6 +38,7 @@ class MessageState(StrEnum):
     UNKNOWN = "unknown", Kind.FINAL, "ended without success after a call that may have delivered it"
     EXPIRED = "expired", Kind.FINAL, "not delivered before the mailing ended"
     CANCELLED = "cancelled", Kind.FINAL, "not delivered: the mailing was cancelled or deleted, or the client removed"
+    SKIPPED = "skipped", Kind.FINAL, "left out for a reason that is kept with it; not delivered"
 
 
 def _of_kind(*kinds: Kind) -> frozenset[MessageState]:

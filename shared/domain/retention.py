@@ -22,6 +22,9 @@ IMPORTS_DAYS = 90
 REFUSED_LINES_DAYS = 7
 """How long imports are kept after their end, and lines as they stood in the file: there is somebody's phone in them."""
 
+FORMER_PHONES_DAYS = 90
+"""No message is called for longer under the phone that its client had."""
+
 
 class Goes(StrEnum):
     NOTHING = "nothing"

@@ -15,8 +15,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from shared.domain.message import FINAL_STATES, Error, MessageState
+from shared.domain.reason import Reason
 from shared.ledger.figures import Figures
-from shared.ledger.names import ERROR_PREFIX, QUARTER, REPEATED, STATES
+from shared.ledger.names import ERROR_PREFIX, QUARTER, REASON_PREFIX, REPEATED, STATES
 from shared.ledger.slot import Slot
 from shared.ledger.totals import NAMES
 
@@ -50,9 +51,10 @@ class Entries:
     def __bool__(self) -> bool:
         return bool(self._states or self._looks or self._tallies or any(self._totals.values()))
 
-    def created(self, mailing_id: int, state: MessageState, count: int) -> None:
+    def created(self, mailing_id: int, state: MessageState, count: int, reason: Reason | None = None) -> None:
+        """reason: why they are skipped, if they are."""
         self._totals["audience"] += count
-        self._add(mailing_id, state, count, AT_ONCE)
+        self._add(mailing_id, state, count, AT_ONCE, reason=reason)
 
     def moved(
         self,
@@ -62,15 +64,16 @@ class Entries:
         count: int = 1,
         error: Error | None = None,
         *,
+        reason: Reason | None = None,
         due_in: timedelta = AT_ONCE,
         when: When | None = None,
     ) -> None:
-        """error: of the attempt that led to the move, if it failed. due_in: how long after now() the first of the
-        messages is to be looked at; where it is not said the mailing is looked at once, which is never too late. when:
-        None: in this transaction."""
+        """error: of the attempt that led to the move, if it failed. reason: why they are skipped, if they are. due_in:
+        how long after now() the first of the messages is to be looked at; where it is not said the mailing is looked at
+        once, which is never too late. when: None: in this transaction."""
         self._totals[before] -= count
         self._states.setdefault(mailing_id, Counter())[before] -= count
-        self._add(mailing_id, after, count, due_in, when)
+        self._add(mailing_id, after, count, due_in, when=when, reason=reason)
         if error:
             self._tallies[mailing_id, ERROR_PREFIX + error, when and when.quarter] += count
 
@@ -92,12 +95,21 @@ class Entries:
         self._totals.subtract(figures.states)
 
     def _add(
-        self, mailing_id: int, state: MessageState, count: int, due_in: timedelta, when: When | None = None
+        self,
+        mailing_id: int,
+        state: MessageState,
+        count: int,
+        due_in: timedelta,
+        *,
+        when: When | None = None,
+        reason: Reason | None = None,
     ) -> None:
         self._totals[state] += count
         self._states.setdefault(mailing_id, Counter())[state] += count
         if state in FINAL_STATES:
             self._tallies[mailing_id, state, when and when.quarter] += count
+        if reason and state is MessageState.SKIPPED:
+            self._tallies[mailing_id, REASON_PREFIX + reason, None] += count
         if state is MessageState.SENT and when:
             known = self._sent.get(mailing_id, when)
             self._sent[mailing_id] = When(when.quarter, min(known.first, when.first), max(known.last, when.last))

@@ -7,8 +7,9 @@ from datetime import datetime
 from sqlalchemy import Connection, RowMapping, text
 
 from shared.domain.message import FINAL_STATES, Error, MessageState
+from shared.domain.reason import Reason
 from shared.domain.state_sql import total
-from shared.ledger.names import ERROR_PREFIX, IS_FINAL, REPEATED, STATES
+from shared.ledger.names import ERROR_PREFIX, IS_FINAL, REASON_PREFIX, REPEATED, STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,18 @@ def read_errors(connection: Connection, mailing_id: int) -> dict[Error, int]:
 _ERRORS = text("""
     select name, sum(count)::bigint as number from tallies
     where mailing_id = :mailing_id and name like 'error.%' group by name order by name
+""")
+
+
+def read_reasons(connection: Connection, mailing_id: int) -> dict[Reason, int]:
+    """Messages of a mailing that were skipped, by reason."""
+    rows = connection.execute(_REASONS, {"mailing_id": mailing_id})
+    return {Reason(name.removeprefix(REASON_PREFIX)): count for name, count in rows}
+
+
+_REASONS = text("""
+    select name, sum(count)::bigint as number from tallies
+    where mailing_id = :mailing_id and name like 'skipped.%' group by name order by name
 """)
 
 

@@ -1,6 +1,6 @@
 """The names under which the ledger counts.
 
-A tally's name is a final state, REPEATED, or ERROR_PREFIX and an error's name.
+A tally's name is a final state, REPEATED, ERROR_PREFIX and an error's name, or REASON_PREFIX and a reason's.
 """
 
 from shared.domain.message import FINAL_STATES, MessageState
@@ -10,6 +10,7 @@ STATES = tuple(str(state) for state in MessageState)
 """The columns of `mailing_counters`, one for each state."""
 
 ERROR_PREFIX = "error."
+REASON_PREFIX = "skipped."
 REPEATED = "repeated"
 
 QUARTER = "date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00')"

@@ -10,10 +10,12 @@ from sqlalchemy import Connection, text
 
 from shared.domain.hours import hours_of
 from shared.domain.message import MessageState
+from shared.domain.reason import Reason
 from shared.ledger.entries import Entries
 from shared.messages.cancel import cancel_locked
 from shared.messages.fragments import (
     IS_ADDRESSED,
+    IS_SUPPRESSED,
     JOB,
     MAY_BE_SENT,
     AnyRow,
@@ -21,6 +23,8 @@ from shared.messages.fragments import (
     openings_of,
     window_of,
 )
+from shared.messages.skip import skip_locked
+from shared.messages.zones import hold_zones
 
 
 class Claimed(NamedTuple):
@@ -63,8 +67,8 @@ def claim_messages(
     *,
     lease: timedelta,
 ) -> Claim | None:
-    """Decides about messages, by mailing: those that may be sent now are taken, those without a client cancelled, and
-    those outside their window put off.
+    """Decides about messages, by mailing: those that may be sent now are taken, those without a client cancelled, those
+    to a suppressed phone skipped, and those outside their window put off.
 
     Left alone is what is final, leased, not due yet, locked, or belongs to a mailing that is paused, cancelled or over.
     None where there is no such mailing.
@@ -128,7 +132,7 @@ _MOVE_TO_SENDING = text(f"""
     with job as materialized (
         select m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
                m.first_called_at, m.last_called_at, m.phone, c.timezone {JOB}
-        where {MAY_BE_SENT} and c.timezone is not null and {IS_ADDRESSED}
+        where {MAY_BE_SENT} and c.timezone is not null and not {IS_SUPPRESSED} and {IS_ADDRESSED}
           and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
     ), moved as (
         update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease
@@ -154,16 +158,22 @@ def _enter(entries: Entries, rows: Sequence[AnyRow]) -> None:
 
 def _put_off(connection: Connection, entries: Entries, group: Sequence[AnyRow], message_ids: Sequence[int]) -> None:
     """Those that were to be sent and may not now: they wait for the opening of the window; without a client they are
-    cancelled. Those that name another phone than the client's get it, and are due.
+    cancelled, and skipped where the client is suppressed. Those that name another phone than the client's get it, and
+    are due.
 
     Where the window has changed meanwhile, or somebody is about to change it, nothing waits for it any more: whoever
     goes through the mailing to time its messages anew may have passed these.
     """
     mailing, part = group[0], group[0].part
+    if window_of(mailing):
+        hold_zones(connection)
     rows = connection.execute(_LOCK_JOB, _job(group, message_ids)).all()
     if orphans := [row.id for row in rows if row.timezone is None]:
         cancel_locked(connection, entries, part, orphans)
         rows = [row for row in rows if row.timezone is not None]
+    if suppressed := [row.id for row in rows if row.is_suppressed]:
+        skip_locked(connection, entries, part, suppressed, Reason.OPTED_OUT)
+        rows = [row for row in rows if not row.is_suppressed]
     if misled := [row.id for row in rows if not row.is_addressed]:
         connection.execute(_READDRESS, {"part": part, "ids": array(misled)})
     if rows and window_of(mailing) and not connection.execute(_HOLD_WINDOW, {**mailing._mapping}).first():
@@ -180,7 +190,9 @@ def _put_off(connection: Connection, entries: Entries, group: Sequence[AnyRow], 
 
 
 _LOCK_JOB = text(f"""
-    select m.id, m.mailing_id, m.status, c.timezone, {IS_ADDRESSED} as is_addressed {JOB} where {MAY_BE_SENT}
+    select m.id, m.mailing_id, m.status, c.timezone, {IS_SUPPRESSED} as is_suppressed,
+           {IS_ADDRESSED} as is_addressed {JOB}
+    where {MAY_BE_SENT}
 """)
 
 _READDRESS = text("""

@@ -8,9 +8,12 @@ from sqlalchemy import Connection, TextClause, text
 from shared.audience.chosen import Chosen, Span, chosen, read_parts
 from shared.domain.filter import Exclusion, Filter, by_name
 from shared.domain.message import MessageState
+from shared.domain.reason import Reason
 from shared.domain.segments import Audience, Segment
 from shared.ledger.entries import Entries
 from shared.messages.fragments import AnyRow, openings_of
+from shared.messages.skip import count_skipped
+from shared.messages.zones import hold_zones
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +34,15 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     What a slice costs is bounded by the clients that it looks at, and not by those who match: it may be none of them.
     Ids that nobody has any more cost nothing. The snapshot covers the clients that exist when the first slice is made.
     A mailing that is over by then is launched all the same, so that everybody can see what was not sent: its messages
-    are `expired` from the start. Those whose window is closed are due at its opening. All of them are in one part, the
-    one that is filled when the first slice is made.
+    are `expired` from the start. Those to a suppressed phone are `skipped` from the start. Those whose window is closed
+    are due at its opening. All of them are in one part, the one that is filled when the first slice is made.
     """
     mailing = connection.execute(_LOCK_LAUNCH, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None:
         return Slice(0, complete=True)
     state = MessageState.EXPIRED if mailing.over else MessageState.PENDING
     zones, openings = _openings(connection, mailing, span)
-    created = {"state": state, "span": span, "zones": zones, "openings": openings}
+    created = {"state": state, "span": span, "zones": zones, "openings": openings, "reason": Reason.OPTED_OUT}
     audience = _audience(mailing)
     wanted = chosen(audience, read_parts(connection, audience), _SPAN_READ)
     row = connection.execute(_create(wanted), {**mailing._mapping, **created, **wanted.values}).one()
@@ -47,8 +50,11 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     cursor = mailing.audience_limit if complete else row.last
     moved = {"cursor": cursor, "count": row.number, "complete": complete}
     connection.execute(_MOVE_CURSOR, {**mailing._mapping, **moved, "first_id": row.first_id, "last_id": row.last_id})
-    if row.number:
-        entries.created(mailing_id, state, row.number)
+    if row.number > row.skipped:
+        entries.created(mailing_id, state, row.number - row.skipped)
+    if row.skipped:
+        entries.created(mailing_id, MessageState.SKIPPED, row.skipped, Reason.OPTED_OUT)
+        count_skipped(Reason.OPTED_OUT, row.skipped)
     if complete:
         entries.look(mailing_id)  # it may be over already, if it is for nobody
     return Slice(row.number, complete, launched=complete, part=mailing.part)
@@ -67,6 +73,7 @@ def _openings(connection: Connection, mailing: AnyRow, span: int) -> tuple[list[
     """The time zones of the clients of a span in which the window is closed now, and when it opens in each."""
     if mailing.window_from is None:
         return [], []
+    hold_zones(connection)
     zones = connection.scalars(_ZONES, {**mailing._mapping, "span": span}).all()
     openings = openings_of(mailing, zones)
     return list(openings), list(openings.values())
@@ -103,17 +110,21 @@ def _create(wanted: Chosen) -> TextClause:
     """array_position: of the few zones in which the window is closed. Where there are none it costs nothing."""
     return text(f"""
         with {", ".join((_SPAN, *wanted.parts))}, created as (
-            insert into messages (part, mailing_id, client_id, phone, status, due_at)
-            select :part, :id, id, phone, cast(:state as message_state), case when :state = 'pending' then
+            insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+            select :part, :id, id, phone,
+                case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
+                case when :state = 'pending' and suppression_id is null then
                 coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
-                         now()) end
+                         now()) end,
+                case when suppression_id is not null then :reason end
             from clients {wanted.joins}
             where id > :audience_cursor and id <= (select last from span) and {wanted.condition}
             order by id
-            returning id
+            returning id, status
         )
-        select number, first_id, last_id, last, looked_at
-        from span, (select count(*) as number, min(id) as first_id, max(id) as last_id from created) created
+        select number, skipped, first_id, last_id, last, looked_at
+        from span, (select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+                           min(id) as first_id, max(id) as last_id from created) created
     """)
 
 

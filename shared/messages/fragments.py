@@ -8,6 +8,7 @@ from sqlalchemy import Row, TextClause, text
 
 from shared.domain.hours import hours_of
 from shared.domain.message import WAITING_STATES, Error, MessageState
+from shared.domain.reason import Reason
 from shared.domain.state_sql import IS_WAITING, names
 from shared.domain.window import Window
 from shared.ledger.entries import Entries
@@ -26,7 +27,7 @@ def array(values: Iterable[object]) -> str:
 JOB = """
     from unnest(cast(:ids as bigint[])) as job (id)
     cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
-    left join lateral (select phone, timezone from clients where id = m.client_id limit 1) c on true
+    left join lateral (select phone, timezone, suppression_id from clients where id = m.client_id limit 1) c on true
 """
 MAY_BE_SENT = f"m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.{IS_WAITING} and m.due_at <= now()"
 
@@ -34,6 +35,12 @@ MAY_BE_SENT = f"m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.{IS_WAI
 # The phone stands in the row, and follows the client's until a call was made: from then on every repeat goes there.
 IS_CALLED = "(m.calls > 0 or m.maybe_delivered)"
 IS_ADDRESSED = f"(m.phone = c.phone or m.phone is not null and {IS_CALLED})"
+
+
+# A message goes to a phone that is suppressed: that of its client, or the one that they had when it was called first.
+IS_SUPPRESSED = """(c.suppression_id is not null or m.phone <> c.phone and exists (
+    select from former_phones f
+    where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null))"""
 
 
 # What waits for a client in a part, locked: a look for each mailing that is under way there. The status as text, so
@@ -45,6 +52,15 @@ OF_CLIENT = f"""
           and status::text in {names(WAITING_STATES)}
         for update skip locked) m
     where g.part = :part and g.finished_at is null
+"""
+
+
+# The same of several, by all that each of them has in the part.
+OF_CLIENTS = f"""
+    select m.id, m.status from unnest(cast(:client_ids as bigint[])) as client (id) cross join lateral (
+        select * from messages where part = :part and client_id = client.id
+          and status::text in {names(WAITING_STATES)}
+        for update skip locked) m
 """
 
 
@@ -69,6 +85,16 @@ def closing(job: str) -> TextClause:
     )
 
 
+def skipping(job: str) -> TextClause:
+    """The same for messages that are left out for a `:reason`, which stands in the place of their error."""
+    return counted(
+        job,
+        """due_at = null,
+            status = case when m.maybe_delivered then 'unknown'::message_state else 'skipped' end,
+            error = case when m.maybe_delivered then m.error else :reason end""",
+    )
+
+
 def counted(job: str, assignments: str, then: str = "") -> TextClause:
     """A statement that moves the messages of a part which `job` gives as (id, status), and says how many went from
     where to where. then: what else is to be done with those that were `moved`, as (id, attempts)."""
@@ -81,11 +107,15 @@ def counted(job: str, assignments: str, then: str = "") -> TextClause:
     """)
 
 
-def enter_counts(entries: Entries, rows: Iterable[AnyRow], error: Error | None = None) -> int:
-    """How many there are."""
+def enter_counts(
+    entries: Entries, rows: Iterable[AnyRow], error: Error | None = None, *, reason: Reason | None = None
+) -> int:
+    """How many there are. reason: of those among them that are skipped."""
     total = 0
     for row in rows:
-        entries.moved(row.mailing_id, MessageState(row.before), MessageState(row.after), row.number, error)
+        entries.moved(
+            row.mailing_id, MessageState(row.before), MessageState(row.after), row.number, error, reason=reason
+        )
         total += row.number
     return total
 

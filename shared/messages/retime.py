@@ -1,14 +1,15 @@
-"""Messages that wait are timed anew after a change of the send window."""
+"""Messages that wait are timed anew: after a change of the send window, or of their client's time zone."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
 from shared.domain.window import Window
 from shared.ledger.entries import Entries
 from shared.messages.fragments import AnyRow, array, openings_of, window_of
+from shared.messages.zones import hold_zones, hold_zones_alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ def retime_messages(
     mailing = connection.execute(_LOCK, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None or mailing.first_message_id is None:
         return Retimed(None, 0, 0, complete=True)
+    hold_zones(connection)
     window = window_of(mailing)
     goes_on = before is not None and before.window == window
     first = before.last + 1 if before and goes_on else mailing.first_message_id
@@ -76,4 +78,42 @@ _RETIME = text("""
     update messages m set due_at = job.due_at
     from unnest(cast(:ids as bigint[]), cast(:times as timestamptz[])) as job (id, due_at)
     where m.part = :part and m.id = job.id
+""")
+
+
+def retime_clients(connection: Connection, entries: Entries, client_ids: Collection[int]) -> None:
+    """Clients have other time zones now, written in this transaction: what waits for an opening waits for that of the
+    zone which they have, or is due where the window is open there. What is due already is put off by its claim."""
+    hold_zones_alone(connection)
+    for part in connection.scalars(_WITH_WINDOWS).all():
+        rows = connection.execute(_OF_CLIENTS, {"part": part, "client_ids": array(client_ids)}).all()
+        times: dict[int, datetime] = {}
+        looks: dict[int, timedelta] = {}
+        for row in rows:
+            moment = openings_of(row, [row.timezone]).get(row.timezone, row.now)
+            if moment != row.due_at:
+                times[row.id] = moment
+                looks[row.mailing_id] = min(moment - row.now, looks.get(row.mailing_id, moment - row.now))
+        if times:
+            connection.execute(_RETIME, {"part": part, "ids": array(times), "times": list(times.values())})
+        for mailing_id, due_in in looks.items():
+            entries.look(mailing_id, due_in)
+
+
+_WITH_WINDOWS = text("""
+    select distinct part from mailings
+    where finished_at is null and part is not null and window_from is not null order by part
+""")
+
+# All that a client has in a part, which are few, by the unique index. The status as text: see above.
+_OF_CLIENTS = text("""
+    select m.id, m.mailing_id, m.due_at, c.timezone, g.window_from, g.window_until, now() as now
+    from unnest(cast(:client_ids as bigint[])) as client (id)
+    cross join lateral (
+        select id, mailing_id, due_at from messages
+        where part = :part and client_id = client.id and status::text = 'pending' and due_at > now()
+        for update skip locked
+    ) m
+    cross join lateral (select * from mailings where id = m.mailing_id and window_from is not null limit 1) g
+    cross join lateral (select timezone from clients where id = client.id limit 1) c
 """)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, text
 
 from shared.audience.named import NAMED_IMPORTS
-from shared.domain.retention import IMPORTS_DAYS, REFUSED_LINES_DAYS
+from shared.domain.retention import FORMER_PHONES_DAYS, IMPORTS_DAYS, REFUSED_LINES_DAYS
 
 SLICE = 1_000
 
@@ -91,6 +91,7 @@ KINDS = (
         """),
     ),
     _kind("refused_lines", REFUSED_LINES_DAYS, "refused lines of imports", "made_at <= now() - :age"),
+    _kind("former_phones", FORMER_PHONES_DAYS, "phones that clients had before", "until <= now() - :age"),
     _kind("keys", 365, "keys revoked or expired", "least(revoked_at, expires_at) <= now() - :age", "api_keys"),
 )
 

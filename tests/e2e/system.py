@@ -36,6 +36,8 @@ T = TypeVar("T")
 OPEN = {"API_AUTH": "off", "API_RATE": "0"}
 """An API that listens on this machine alone, and whose keys have tests of their own."""
 
+KEYS = {"SUPPRESSION_KEYS": f"1:{'t' * 32}"}
+
 QUICK = {"PROVIDER_TIMEOUT": "2", "RETRY_LADDER": "1s,2s", "RETRY_ATTEMPTS": "30", "LOG_FORMAT": "json"}
 """Settings under which nothing takes long. The attempts are so many that none of the faults uses them up."""
 
@@ -83,6 +85,7 @@ class System:
         self.env = {
             **QUICK,
             **OPEN,
+            **KEYS,
             "DATABASE_URL": place.database_url,
             "API_PORT": str(free_port()),
             **(settings or {}),

@@ -39,7 +39,7 @@ def filter_failure(
     context: schemathesis.HookContext, failure: Failure, case: schemathesis.Case[Any], response: schemathesis.Response
 ) -> bool:
     """Drops the failure "Schema-valid request rejected" where the request breaks one of these rules."""
-    if case.operation.label == "POST /clients/import/" and failure.code in ("ST201", "ST202"):
+    if case.operation.label.endswith("/import/") and failure.code in ("ST201", "ST202"):
         return response.status_code not in (200, 415, 422)  # to the document a file is any text
     if failure.code != "ST202" or response.status_code != 422:
         return True

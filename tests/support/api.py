@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, text
 
 from api_service.app import create_app
 from api_service.operations.probe import Probe
+from shared.domain.digests import Digests
 from shared.ledger.entries import open_entries
 from shared.ledger.figures import find_unbalanced
 from shared.messages.create import create_messages
@@ -22,6 +23,7 @@ from tests.support.superuser import superuser
 Json = Any
 
 HOUR = timedelta(hours=1)
+DIGESTS = Digests({1: b"a key that only these tests have, and nobody else"})
 
 _LISTS: Json = {"operator_codes": [], "tags": [], "timezones": [], "attributes": {}, "segments": [], "imports": []}
 EVERYONE: Json = _LISTS | {"exclude": _LISTS | {"mailings": []}}
@@ -53,7 +55,7 @@ class Api:
         self.engine = engine
         self.announced: list[int] = []
         probes = more.pop("probes", {"database": Probe("d", bool)})
-        self.app: Flask = create_app(engine, self, probes, **{"chores": False, **more})
+        self.app: Flask = create_app(engine, self, probes, **{"chores": False, "digests": DIGESTS, **more})
         self._document: Json = None
 
     def announce(self, mailing_id: int) -> None:

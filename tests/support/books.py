@@ -25,6 +25,10 @@ from tests.support.superuser import superuser
 
 TABLES = (
     "clients",
+    "suppressions",
+    "erasures",
+    "former_phones",
+    "suppression_keys",
     "imports",
     "import_clients",
     "refused_lines",

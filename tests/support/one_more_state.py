@@ -19,12 +19,12 @@ from zoneinfo import ZoneInfo
 import shared.domain
 
 LIST = Path(shared.domain.__file__).with_name("message.py")
-LINE = '    SKIPPED = "skipped", Kind.FINAL, "left out on purpose"\n'
+LINE = '    PARKED = "parked", Kind.FINAL, "left out on purpose"\n'
 
 
 def add_the_line() -> None:
     """Before anything has read the list."""
-    source, found = re.subn(r"(?m)^    CANCELLED = .*\n", lambda match: match[0] + LINE, LIST.read_text("utf-8"))
+    source, found = re.subn(r"(?m)^    SKIPPED = .*\n", lambda match: match[0] + LINE, LIST.read_text("utf-8"))
     assert found == 1
     name = "shared.domain.message"
     spec = importlib.util.spec_from_loader(name, loader=None)
@@ -55,8 +55,8 @@ def look(url: str) -> dict[str, Any]:
         make_part(connection)
     books = Books(engine)
     mailing_id, ids = books.launched(3)
-    skipped = MessageState("skipped")
-    assert books.move(close_messages, mailing_id, skipped, 2) == 2
+    parked = MessageState("parked")
+    assert books.move(close_messages, mailing_id, parked, 2) == 2
     assert books.finish([mailing_id]) == []
     books.move(close_messages, mailing_id, MessageState.EXPIRED, 2)
     books.check()
@@ -68,22 +68,22 @@ def look(url: str) -> dict[str, Any]:
         days = [report.read(connection, today - timedelta(days=age), ZoneInfo("UTC")) for age in (0, 1)]
     day = max(days, key=lambda one: one.finished)
     api = Api(engine)
-    detail = api.get(f"/mailings/{mailing_id}/detail_statistics/?status=skipped")
+    detail = api.get(f"/mailings/{mailing_id}/detail_statistics/?status=parked")
     service = Service(3, figures.states, {state: set() for state in MessageState} | {
-        skipped: set(ids[:2]), MessageState.EXPIRED: {ids[2]}
+        parked: set(ids[:2]), MessageState.EXPIRED: {ids[2]}
     })  # fmt: skip
     return {
-        "reached from every open state": all(skipped in MOVES[state] for state in OPEN_STATES),
-        "left for none": sorted(MOVES[skipped]),
+        "reached from every open state": all(parked in MOVES[state] for state in OPEN_STATES),
+        "left for none": sorted(MOVES[parked]),
         "ready to be finished": ready == [mailing_id],
         "finished": books.finish([mailing_id]) == [mailing_id],
-        "figures": figures.states[skipped],
-        "statistics": api.get("/mailings/general_statistics/")["skipped"],
-        "statistics of the mailing": detail["skipped"],
+        "figures": figures.states[parked],
+        "statistics": api.get("/mailings/general_statistics/")["parked"],
+        "statistics of the mailing": detail["parked"],
         "its messages": [message["status"] for message in detail["messages"]],
-        "document": api.document()["components"]["schemas"]["Figures"]["properties"]["skipped"]["description"],
-        "report": day.figures.states[skipped],
-        "letter": [line.split() for line in letter.plain(day).splitlines() if "skipped" in line],
+        "document": api.document()["components"]["schemas"]["Figures"]["properties"]["parked"]["description"],
+        "report": day.figures.states[parked],
+        "letter": [line.split() for line in letter.plain(day).splitlines() if "parked" in line],
         "page": "left out on purpose" in letter.html(day),
         "reckoning": problems(3, service, Provider(set(), 0, 0, 0, lambda _: True)),
         "progress": shown(Progress, figures.states),

@@ -9,6 +9,7 @@ from dispatcher_service.leading.chores.chore import Chore
 from dispatcher_service.leading.chores.close_ended import CloseEnded
 from dispatcher_service.leading.chores.delete_leftovers import DeleteLeftovers
 from dispatcher_service.leading.chores.drop_parts import DropParts
+from dispatcher_service.leading.chores.erase_traces import EraseTraces
 from dispatcher_service.leading.chores.halt_refused import HaltRefused
 from dispatcher_service.leading.chores.mend_hints import MendHints
 from dispatcher_service.leading.chores.remember_ids import RememberIds
@@ -17,6 +18,7 @@ from dispatcher_service.leading.chores.rescue_leases import RescueLeases
 from dispatcher_service.leading.chores.retime_windows import RetimeWindows
 from dispatcher_service.leading.chores.settle_hints import Offer, SettleHints
 from dispatcher_service.leading.chores.show_figures import ShowFigures
+from dispatcher_service.leading.chores.suppress_again import SuppressAgain
 from dispatcher_service.leading.chores.turn_parts import TurnParts
 from dispatcher_service.leading.chores.wake_waiting import WakeWaiting
 from dispatcher_service.leading.lease_guard import LeaseGuard
@@ -42,6 +44,7 @@ def all_chores(
         RetimeWindows(),
         HaltRefused(),
         WakeWaiting(longest_rung),
+        SuppressAgain(),
         SettleHints(offer),
         MendHints(),
         ShowFigures(),
@@ -57,5 +60,6 @@ def keeping_chores(
     return (
         DropParts(engine, retention, is_over),
         DeleteLeftovers(),
+        EraseTraces(),
         RemoveOld(broker, retention),
     )

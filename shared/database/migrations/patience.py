@@ -8,11 +8,16 @@ from sqlalchemy.exc import OperationalError
 
 
 def alter(table: str, actions: str) -> None:
+    """`patiently`, of a table."""
+    patiently(f"alter table {table} {actions}")
+
+
+def patiently(statement: str) -> None:
     """For what takes a moment once nobody is at the table, outside a transaction, and may be repeated. The table is
     asked for again and again, each time for a moment: else everybody would stand in line behind one who waits for a
     transaction that lasts, such as a backup."""
     op.execute("set lock_timeout = '200ms'")
-    while not _is_done(f"alter table {table} {actions}"):
+    while not _is_done(statement):
         time.sleep(0.5)
     op.execute("reset lock_timeout")
 

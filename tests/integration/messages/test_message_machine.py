@@ -32,6 +32,7 @@ from dispatcher_service.leading.walk import due_mailings
 from dispatcher_service.sending.attempt import Attempt, DatabaseClock, Result
 from dispatcher_service.sending.blame import Blame, blame
 from shared.domain.message import FINAL_STATES, MOVES, Error, MessageState
+from shared.domain.reason import Reason
 from shared.domain.retry import ACCEPTED, Finish, HandBack, Outcome, OutcomeKind, Retry, RetryPolicy
 from shared.domain.window import Window
 from shared.messages.cancel import cancel_client
@@ -40,7 +41,8 @@ from shared.messages.close import close_messages
 from shared.messages.create import create_messages
 from shared.messages.hints import settle_hints
 from shared.messages.record import Verdict, record_verdicts
-from shared.messages.retime import retime_messages
+from shared.messages.retime import retime_clients, retime_messages
+from shared.messages.skip import skip_clients
 from tests.support.books import HOUR, LEASE, MINUTE, Books
 from tests.support.superuser import superuser
 
@@ -60,7 +62,10 @@ OUTCOMES: Sequence[Outcome | None] = (
     Outcome(OutcomeKind.LIMITED, Error.RATE_LIMITED, retry_after=5),
     None,  # the call was not made
 )
-USERS_ACTS = ("add client", "delete client", "add mailing", "pause", "resume", "change window", "end")
+USERS_ACTS = (
+    *("add client", "delete client", "add mailing", "pause", "resume", "change window", "end"),
+    *("suppress", "lift", "move client"),
+)
 FEEDERS_ACTS = ("launch", "rescue", "rescue", "close", "time anew")
 AFTERMATHS = NOTHING, RESCUED, TAKEN_OVER = "nothing", "rescued", "taken over"
 OPEN_IN_MOSCOW, CLOSED = "open in Moscow, closed in New York", "closed in both"
@@ -139,6 +144,12 @@ class Machine(RuleBasedStateMachine):
                 self.resume(mailing_id)
             case "change window":
                 self.set_window(mailing_id, kind)
+            case "suppress":
+                self.suppress(which, 20 - which)
+            case "lift":
+                self.books.run("update clients set suppression_id = null where id % 3 = :third", third=which % 3)
+            case "move client":
+                self.move_client(which)
             case "end" if which % 3 == 0:  # not too often
                 column = "cancelled_at" if kind else "ends_at"
                 self.books.run(f"update mailings set {column} = now() where id = :id", id=mailing_id)
@@ -155,6 +166,24 @@ class Machine(RuleBasedStateMachine):
             self.books.run("delete from clients where id = :id", id=client_id)
             with self.somebody_locks(locked):
                 self.books.move(cancel_client, client_id)
+
+    def suppress(self, which: int, locked: int) -> None:
+        """A flag alone, as it stands while what waits is not looked at; or with all of it."""
+        clients = [row.id for row in self.books.run("select id from clients order by id")]
+        if clients:
+            client_id = clients[which % len(clients)]
+            self.books.run("update clients set suppression_id = 1 where id = :id", id=client_id)
+            if which % 2:
+                with self.somebody_locks(locked):
+                    self.books.move(skip_clients, [client_id], Reason.OPTED_OUT)
+
+    def move_client(self, which: int) -> None:
+        """Into the other zone."""
+        clients = [row.id for row in self.books.run("select id from clients order by id")]
+        if clients:
+            client_id, zone = clients[which % len(clients)], ZONES[which % 2]
+            self.books.run("update clients set timezone = :zone where id = :id", zone=zone, id=client_id)
+            self.books.move(retime_clients, [client_id])
 
     # ---------------------------------------------------------------- the feeder
 
@@ -320,7 +349,8 @@ class Machine(RuleBasedStateMachine):
         for row in kept:
             in_vain = row.attempts - (row.status == MessageState.SENT)
             assert (row.numbers or []) == list(range(1, in_vain + 1))
-            assert not in_vain or row.error in (row.errors[-1], None, Error.PROVIDER_DOWN, Error.RATE_LIMITED)
+            shown = (None, Error.PROVIDER_DOWN, Error.RATE_LIMITED, Reason.OPTED_OUT)
+            assert not in_vain or row.error in (row.errors[-1], *shown)
 
     @invariant()
     def messages_move_as_they_may(self) -> None:
@@ -338,13 +368,14 @@ class Machine(RuleBasedStateMachine):
             assert row.maybe_delivered == (message_id in self.doubtful)
             if row.status == MessageState.UNKNOWN:
                 assert row.maybe_delivered
-            if row.status in (MessageState.FAILED, MessageState.EXPIRED, MessageState.CANCELLED):
+            if row.status in FINAL_STATES - {MessageState.SENT, MessageState.UNKNOWN}:
                 assert not row.maybe_delivered  # certainly not delivered by us
+            assert (row.error == Reason.OPTED_OUT) == (row.status == MessageState.SKIPPED)
             if row.status in (MessageState.SENT, MessageState.FAILED):
                 assert self.verdicts[message_id] == {row.status}  # of whoever had the message, and of nobody else
             before = self.before.get(message_id)
             if before is None:
-                assert row.status in (MessageState.PENDING, MessageState.EXPIRED)
+                assert row.status in (MessageState.PENDING, MessageState.EXPIRED, MessageState.SKIPPED)
                 continue
             if before.status in FINAL_STATES:
                 assert row == before
@@ -431,7 +462,7 @@ class Machine(RuleBasedStateMachine):
         if claim:
             self.leases_begin_with_it(claim)
         assert running or not claimed
-        clients = {row.id for row in self.books.run("select id from clients")}
+        clients = {row.id for row in self.books.run("select id from clients where suppression_id is null")}
         assert len({message.id for message in claimed}) == len(claimed)
         for message in claimed:
             before = self.before[message.id]

@@ -28,16 +28,16 @@ def test_a_state_that_is_added_to_the_list_is_found_everywhere(postgres: str) ->
         "figures": 2,
         "statistics": 2,
         "statistics of the mailing": 2,
-        "its messages": ["skipped", "skipped"],
+        "its messages": ["parked", "parked"],
         "document": "Messages left out on purpose.",
         "report": 2,
         "letter": [
-            ["skipped", "2", "left", "out", "on", "purpose"],
-            ["id", "audience", "sent", "failed", "unknown", "expired", "cancelled", "skipped", "text"],
+            ["parked", "2", "left", "out", "on", "purpose"],
+            ["id", "audience", "sent", "failed", "unknown", "expired", "cancelled", "skipped", "parked", "text"],
         ],
         "page": True,
         "reckoning": [],
-        "progress": "   1 s  pending 0  sending 0  retrying 0  sent 0  expired 1  skipped 2  0/s\n",
+        "progress": "   1 s  pending 0  sending 0  retrying 0  sent 0  expired 1  parked 2  0/s\n",
     }
 
 

@@ -96,6 +96,8 @@ VALUES: dict[str, Any] = {
     "id": 77,
     "ids": _IDS,
     "client_id": 1001,
+    "client_ids": _IDS,
+    "reason": "opted_out",
     "phone": 79999999999,
     "limit": SOME,
     "state": "expired",

@@ -84,7 +84,7 @@ GIVEN = {
     "postgres": {"postgres-password"},
     "rabbitmq": {"rabbitmq.conf", "erlang-cookie"},
     "migrate": {"DATABASE_URL", "api-key", "logins"},
-    "api": {"DATABASE_URL", "BROKER_URL", "api-key"},
+    "api": {"DATABASE_URL", "BROKER_URL", "SUPPRESSION_KEYS", "api-key"},
     "dispatcher": {"DATABASE_URL", "BROKER_URL"},
     "reporter": {"DATABASE_URL"},
 }
@@ -103,6 +103,7 @@ ENVIRONMENT = {
     "DATABASE_URL": {"migrate", "api", "dispatcher", "reporter"},
     "DATABASE_DIRECT_URL": {"migrate", "api", "dispatcher", "reporter"},
     "BROKER_URL": {"api", "dispatcher"},
+    "SUPPRESSION_KEYS": {"api"},
 }
 """Who is told what may hold a secret of the user's own."""
 
@@ -196,7 +197,7 @@ def test_secrets_that_were_made_for_all_services_alike_are_kept(tmp_path: Path) 
     assert given["postgres"]["postgres-password"] == "p0stgres\n"
     assert given["dispatcher"]["BROKER_URL"] == "amqp://notify:r4bbit@rabbitmq:5672/%2F\n"
     assert given["api"]["api-key"] == old["api-key"]
-    new = {"api-password", "dispatcher-password", "reporter-password", "erlang-cookie"}
+    new = {"api-password", "dispatcher-password", "reporter-password", "erlang-cookie", "suppression-key"}
     assert {file.name for file in store.iterdir()} == set(old) | new
 
 

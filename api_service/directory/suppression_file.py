@@ -1,0 +1,97 @@
+"""Files of phones that must not be written to: read as files of clients are, of which they take the phone, and of what
+else there is a reason and a source."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from marshmallow import ValidationError
+
+from api_service.directory import client_lines, refused_lines, suppressing
+from api_service.directory.batch import batches
+from api_service.directory.files.lines import ClientFile, Refused, Row, plain
+from api_service.directory.files.table import MEMBERS, Check
+from api_service.directory.refused_lines import LISTED
+from api_service.directory.suppression_schema import SuppressionSchema
+from api_service.web.schema import read_only
+from api_service.web.work import Work
+from shared.domain.digests import Digests
+from shared.domain.text import label
+
+_COLUMNS = {"reason": "reason", "причина": "reason", "source": "source", "источник": "source"}
+_LONGEST = {"reason": 200, "source": 64}
+
+
+class _Rules:
+    """A cell that would be wrong of a client is no reason to write to them: all is taken but a phone that is none."""
+
+    def __init__(self) -> None:
+        self._schema = SuppressionSchema(exclude=read_only(SuppressionSchema))
+
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        return dict.fromkeys(MEMBERS, str)
+
+    def row(self, number: int, values: Mapping[str, Any]) -> Row | Mapping[str, Any]:
+        try:
+            taken = self._schema.load(values)
+        except ValidationError as error:
+            return error.messages_dict
+        said = {name: taken[name] for name in ("reason", "source") if taken[name]}
+        return Row(number, str(taken["phone"]), attributes=said or None)
+
+
+def read(content_type: str | None, pieces: Iterable[bytes], charset: str | None) -> ClientFile:
+    """As far as the first line. Raises WrongType, Invalid."""
+    return client_lines.read(content_type, pieces, charset, rules=_Rules)
+
+
+class Taken(NamedTuple):
+    """What became of the lines of a file: the last three are all of them."""
+
+    lines: int = 0
+    created: int = 0
+    known: int = 0
+    refused: int = 0
+    errors: Sequence[Mapping[str, Any]] = ()
+    encoding: str = ""
+    separator: str | None = None
+    columns: Sequence[Mapping[str, Any]] = ()
+
+
+def take(work: Work, digests: Digests, file: ClientFile) -> Taken:
+    """In batches, each for good, so that the same file may be sent again. Raises KeyMissing, and what the lines raise;
+    what has been taken by then stays, and is noted."""
+    counts = {"lines": 0, "created": 0, "known": 0, "refused": 0}
+    errors: list[dict[str, Any]] = []
+    try:
+        for batch in batches(file.lines, file.columns):
+            created = suppressing.create_all(work, digests, [_values(row) for row in batch.rows.values()])
+            _count(counts, batch.lines, created, batch.refused)
+            errors += [refused_lines.shown(line) for line in batch.refused[: LISTED - len(errors)]]
+    finally:
+        with work.act() as act:
+            act.note("import", "suppressions", "", after=counts)
+    columns = [{"header": plain(one.header), "taken_as": _taken_as(one.taken_as)} for one in file.columns]
+    return Taken(**counts, errors=errors, encoding=file.encoding(), separator=file.separator, columns=columns)
+
+
+def _count(counts: dict[str, int], lines: int, created: int, refused: Sequence[Refused]) -> None:
+    counts["lines"] += lines
+    counts["created"] += created
+    counts["refused"] += len(refused)
+    counts["known"] += lines - created - len(refused)
+
+
+def _values(row: Row) -> dict[str, Any]:
+    said: dict[str, str] = {"reason": "", "source": ""}
+    for name, value in (row.attributes or {}).items():
+        if member := _COLUMNS.get(name.casefold()):
+            said[member] = label(str(value)[: _LONGEST[member]])
+    return {"phone": int(row.phone), **said}
+
+
+def _taken_as(member: str | None) -> str | None:
+    """Nothing, but for the phone and what is said of it."""
+    if member == "phone":
+        return member
+    return _COLUMNS.get((member or "").removeprefix("attributes.").casefold())

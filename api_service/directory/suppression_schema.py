@@ -1,0 +1,54 @@
+"""A suppression as requests and answers have it."""
+
+from marshmallow import Schema, fields, validate
+
+from api_service.directory.import_schema import ColumnSchema, LineErrorSchema
+from api_service.web.fields import Label, Moment, Phone
+from api_service.web.page import PageSchema
+from api_service.web.schema import ThingSchema, described
+
+
+class SuppressionSchema(ThingSchema):
+    id = fields.Integer(dump_only=True, metadata=described("Given by the service, never given again.", example=1))
+    phone = Phone(
+        required=True,
+        load_only=True,
+        metadata=described(
+            "11 digits, the first of them 7. It is kept as a digest, and shown by no answer.", example="79123456789"
+        ),
+    )
+    reason = Label(
+        load_default=lambda: "",
+        validate=validate.Length(max=200),
+        metadata=described("Why, in your words; nothing about the person.", example="STOP by SMS"),
+    )
+    source = Label(
+        load_default=lambda: "",
+        validate=validate.Length(max=64),
+        metadata=described("Where it comes from.", example="crm"),
+    )
+    since = Moment(
+        dump_only=True, metadata=described("When it was put on the list.", example="2050-01-31T06:00:00.218374+00:00")
+    )
+    client_id = fields.Integer(
+        dump_only=True,
+        allow_none=True,
+        metadata=described("The client who has the phone now; null: nobody.", example=1),
+    )
+
+
+class SuppressionsQuerySchema(PageSchema):
+    phone = Phone(metadata=described("Only the suppression of this phone."))
+
+
+class SuppressionImportSchema(Schema):
+    lines = fields.Integer(metadata=described("Lines of the file; the sum of the following three.", example=3))
+    created = fields.Integer(metadata=described("Phones that are suppressed now and were not.", example=1))
+    known = fields.Integer(metadata=described("Lines about a phone that was there, or came before.", example=1))
+    refused = fields.Integer(metadata=described("Lines without a phone that can be read.", example=1))
+    errors = fields.List(fields.Nested(LineErrorSchema), metadata=described("The first 100 refused lines."))
+    encoding = fields.String(metadata=described("In which it was read.", example="utf-8"))
+    separator = fields.String(allow_none=True, metadata=described("Of its cells; null: NDJSON.", example=","))
+    columns = fields.List(
+        fields.Nested(ColumnSchema), metadata=described("What each column was taken for; none of NDJSON.")
+    )

@@ -1,0 +1,39 @@
+"""Phones and the provider's words leave the messages of a client who is erased; what became of these messages stays."""
+
+from sqlalchemy import Connection, text
+
+
+def erase_messages(connection: Connection, client_id: int) -> set[int]:
+    """In all parts, whatever state they are in; the phones that were there.
+
+    One that is on the wire is called with the phone that its dispatcher has; what is written afterwards has none. One
+    that somebody has locked is left for the next time: whoever calls asks `is_erased` in the end.
+    """
+    phones: set[int] = set()
+    for part in connection.scalars(_PARTS).all():
+        job = {"part": part, "client_id": client_id}
+        connection.execute(_ERASE_WORDS, job)
+        phones.update(connection.scalars(_ERASE, job))
+    return phones
+
+
+def is_erased(connection: Connection, client_id: int) -> bool:
+    """Whether no message of theirs has a phone."""
+    parts = connection.scalars(_PARTS).all()
+    return not any(connection.scalar(_HAS_PHONE, {"part": part, "client_id": client_id}) for part in parts)
+
+
+_PARTS = text("select number from parts order by number")
+_OF_CLIENT = "messages where part = :part and client_id = :client_id"
+_HAS_PHONE = text(f"select exists (select from {_OF_CLIENT} and phone is not null)")
+_ERASE = text(f"""
+    with job as materialized (select id, phone from {_OF_CLIENT} and phone is not null for update skip locked),
+    erased as (update messages m set phone = null from job where m.part = :part and m.id = job.id)
+    select distinct phone from job
+""")
+
+# By their key, whatever the statistics promise.
+_ERASE_WORDS = text(f"""
+    update attempts set words = null
+    where part = :part and words is not null and message_id = any(array(select id from {_OF_CLIENT}))
+""")
