@@ -1,5 +1,14 @@
 -- Printed by `python -m dispatcher_service.statements`. What stands behind a colon is bound.
 
+-- shared.messages.attempts._ATTEMPTS
+select number, at, error, words from attempts where part = :part and message_id = :message_id order by number;
+
+-- shared.messages.attempts._WORDS
+select job.id, a.words from unnest(cast(:ids as bigint[])) as job (id)
+cross join lateral (
+    select words from attempts where part = :part and message_id = job.id order by number desc limit 1
+) a;
+
 -- shared.messages.cancel._CANCEL_CLIENT
 with job as materialized (
     select m.id, m.status from mailings g cross join lateral (
@@ -179,12 +188,59 @@ select now() as now, null as number, null as due_at, null as ids
 union all
 (select null, number, due_at, array_agg(id) from due group by number, due_at order by number, due_at);
 
+-- shared.messages.export._PARTS
+select number from parts order by number desc;
+
+-- shared.messages.export._OF_MAILING
+with rows as materialized (
+    select * from messages where part = :part and id > :after and id <= :last order by id limit :limit
+)
+select (select string_agg(line, :between) from (
+        select case :format when 'csv' then concat_ws(',', coalesce(cast(r."id" as text), ''), coalesce(cast(r."client_id" as text), ''), coalesce(cast(r."phone" as text), ''), coalesce(cast(r."status" as text), ''), coalesce(cast(r."error" as text), ''),
+            case when r."provider_words" is null or r."provider_words" = '' then ''
+            when left(ltrim(r."provider_words", ''''), 1) in (chr(61), chr(43), chr(45), chr(64), chr(9), chr(13), chr(10)) then '"''' || replace(r."provider_words", '"', '""') || '"'
+            else '"' || replace(r."provider_words", '"', '""') || '"' end, coalesce(cast(r."attempts" as text), ''), coalesce(cast(r."calls" as text), ''), coalesce(cast(to_json(r."sent_at") as text), ''), coalesce(cast(r."receipt" as text), ''), coalesce(cast(to_json(r."receipt_at") as text), '')) else cast(row_to_json(r) as text) end as line from rows m
+        left join lateral (
+            select words from attempts
+            where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
+        ) a on true
+        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r
+        where
+        m.mailing_id = :mailing_id and (cast(:status as text) is null or cast(m.status as text) = :status)
+        order by m.id asc
+    ) page) as lines,
+max(id) as last, count(*) as seen
+from rows;
+
+-- shared.messages.export._OF_CLIENT
+with rows as materialized (
+    select * from messages where part = :part and client_id = :client_id and mailing_id < :mailing_id
+    order by mailing_id desc limit :limit
+)
+select (select string_agg(line, :between) from (
+        select case :format when 'csv' then concat_ws(',', coalesce(cast(r."id" as text), ''), coalesce(cast(r."client_id" as text), ''), coalesce(cast(r."phone" as text), ''), coalesce(cast(r."status" as text), ''), coalesce(cast(r."error" as text), ''),
+            case when r."provider_words" is null or r."provider_words" = '' then ''
+            when left(ltrim(r."provider_words", ''''), 1) in (chr(61), chr(43), chr(45), chr(64), chr(9), chr(13), chr(10)) then '"''' || replace(r."provider_words", '"', '""') || '"'
+            else '"' || replace(r."provider_words", '"', '""') || '"' end, coalesce(cast(r."attempts" as text), ''), coalesce(cast(r."calls" as text), ''), coalesce(cast(to_json(r."sent_at") as text), ''), coalesce(cast(r."receipt" as text), ''), coalesce(cast(to_json(r."receipt_at") as text), '')) else cast(row_to_json(r) as text) end as line from rows m
+        left join lateral (
+            select words from attempts
+            where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
+        ) a on true
+        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r
+        where true order by m.mailing_id desc
+    ) page) as lines,
+min(mailing_id) as last, count(*) as seen
+from rows;
+
 -- shared.messages.find._PARTS
 select distinct part from mailings
 where int8range(first_message_id, last_message_id, '[]') @> cast(:id as bigint) and first_message_id is not null;
 
 -- shared.messages.find._MESSAGE
 select * from messages where part = any(cast(:parts as integer[])) and id = :id;
+
+-- shared.messages.find._OF_CLIENT
+select * from messages where part = :part and client_id = :client_id and mailing_id = :mailing_id limit 1;
 
 -- shared.messages.find._FROM
 select number from parts where number <= coalesce(cast(:part as integer), number) order by number desc;
@@ -193,6 +249,13 @@ select number from parts where number <= coalesce(cast(:part as integer), number
 select * from messages
 where part = :part and client_id = :client_id and mailing_id < :mailing_id
 order by mailing_id desc limit :limit;
+
+-- shared.messages.find._COUNT
+select count(*) from messages where part = :part and client_id = :client_id;
+
+-- shared.messages.find._LAST
+select mailing_id from messages where part = :part and client_id = :client_id
+order by mailing_id desc offset :offset limit 1;
 
 -- shared.messages.follow._FOLLOW
 with job as materialized (

@@ -195,6 +195,24 @@ class ApiClient:
         """All messages of a mailing; what moves from state to state meanwhile may be missed."""
         return self._items(f"/mailings/{mailing_id}/detail_statistics/", "messages", status=status)
 
+    # ------------------------------------------------------------ single messages
+
+    def message(self, message_id: int) -> Json:
+        """With every attempt and the provider's own words."""
+        return self._object("GET", f"/messages/{message_id}/")
+
+    def client_messages(self, client_id: int) -> Iterator[Json]:
+        """What a client was ever sent, the latest mailings first."""
+        return self._items(f"/clients/{client_id}/messages/")
+
+    def messages_to(self, phone: str) -> Iterator[Json]:
+        """The same of the client who has this phone now; none where nobody has it."""
+        return self._items("/messages/", phone=phone)
+
+    def client_of_mailing(self, mailing_id: int, client_id: int) -> Json:
+        """The `message` of a client and why it stands where it does, or the `reason` why there is none."""
+        return self._object("GET", f"/mailings/{mailing_id}/clients/{client_id}/")
+
     # ------------------------------------------------------------ operation
 
     def ready(self) -> bool:

@@ -199,6 +199,12 @@ class TooManyImports(TooMany):
     sample = "2 imports are running here already.", {}
 
 
+class TooManyExports(TooMany):
+    type = "too-many-exports"
+    meaning = "Too many lists are being taken as files here."
+    sample = "2 exports are running here already.", {}
+
+
 # ---------------------------------------------------------------- what is asked for is not there, or not like this
 
 

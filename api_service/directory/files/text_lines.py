@@ -7,7 +7,7 @@ text, or of a line.
 import re
 from collections.abc import Iterable, Iterator
 
-MAX_LINE = 8 * 1024
+MAX_LINE = 64 * 1024
 """Characters of a line, and of a cell in quotes."""
 
 _ENDS = re.compile(r"[\r\n]*+")
