@@ -21,7 +21,7 @@ from api_service.directory.progress import Silence
 from api_service.mailings import controls, mailings
 from api_service.operations import audit, health
 from api_service.operations.probe import Probe
-from api_service.tracking import messages, statistics
+from api_service.tracking import breakdown, messages, statistics
 from api_service.web import answers, document, door, middleware
 from api_service.web.body import MAX_BYTES
 from api_service.web.chores import keep_doing
@@ -95,6 +95,7 @@ def create_app(
             mailings.blueprint,
             controls.blueprint,
             statistics.blueprint,
+            breakdown.blueprint,
             messages.blueprint,
             keys.blueprint,
             audit.blueprint,

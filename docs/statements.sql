@@ -566,6 +566,35 @@ with job as materialized (
 )
 select count(*), max(due_at) from job;
 
+-- shared.ledger.breakdown._PLACE
+select id as mailing_id, part, first_message_id - 1 as after, last_message_id as last from mailings
+where id = :mailing_id and part is not null and first_message_id is not null and messages_removed_at is null;
+
+-- shared.ledger.breakdown._COUNT
+with rows as materialized (
+    select id, mailing_id, client_id, phone, status, error from messages
+    where part = :part and id > :after and id <= :last order by id limit :limit
+)
+select coalesce(c.operator_code, substr(cast(m.phone as text), 2, 3), '') as code, m.status,
+case when m.status = 'sent' then '' else coalesce(m.error, '') end as error,
+count(*) filter (where m.mailing_id = :mailing_id) as number, count(*) as read, max(m.id) as last
+from rows m left join lateral (select operator_code from clients where id = m.client_id limit 1) c on true
+group by 1, 2, 3;
+
+-- shared.ledger.breakdown._KEEP
+insert into mailing_breakdowns (mailing_id, counts) values (:mailing_id, cast(:counts as jsonb))
+on conflict (mailing_id) do update set counts = excluded.counts;
+
+-- shared.ledger.breakdown._READ
+select counts, counted_at from mailing_breakdowns where mailing_id = :mailing_id;
+
+-- shared.ledger.breakdown._FINISHED
+select g.code, g.status, g.error, sum(g.number)::bigint as number
+from mailing_breakdowns b
+cross join lateral jsonb_to_recordset(b.counts) as g (code text, status text, error text, number bigint)
+where b.counted_at >= :start and b.counted_at < :end
+group by g.code, g.status, g.error;
+
 -- shared.ledger.check._BY_INDEX
 select set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false), set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false);
 
@@ -587,6 +616,25 @@ cross join lateral (
     order by id limit job.most
 ) m
 group by job.id, m.status;
+
+-- shared.ledger.day._QUARTERS
+select quarter, coalesce(sum(count) filter (where name = 'sent'), 0)::bigint as accepted,
+coalesce(sum(count) filter (where name <> 'sent'), 0)::bigint as others
+from tallies where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled') group by quarter order by quarter;
+
+-- shared.ledger.day._REPEATS
+select coalesce(sum(count), 0)::bigint from tallies
+where quarter >= :start and quarter < :end and name = 'repeated';
+
+-- shared.ledger.day._FAILED
+select mailing_id, count(*) over () as all_of_them
+from (
+    select mailing_id, sum(count) as number from tallies
+    where quarter >= :start and quarter < :end and name in ('failed', 'unknown', 'expired') group by mailing_id
+) lost
+where number > 0
+and 0 = (select coalesce(sum(c.sent), 0) from mailing_counters c where c.mailing_id = lost.mailing_id)
+order by number desc, mailing_id limit :limit;
 
 -- shared.ledger.entries._COUNT
 insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, first_sent_at, last_sent_at, due_at)

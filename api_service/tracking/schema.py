@@ -14,7 +14,7 @@ _REASONS = "Why there is none. " + "; ".join(f"`{reason}`: {reason.meaning}" for
 _WORDS = "What the provider said with the last attempt that did not succeed, at most 300 bytes; null: nothing."
 
 
-def _error(description: str) -> fields.String:
+def error_field(description: str) -> fields.String:
     values = [*map(str, Error), None]
     return fields.String(required=True, allow_none=True, metadata=enumerated("MessageError", description, enum=values))
 
@@ -44,7 +44,7 @@ class MessageSchema(Schema):
             example=1,
         ),
     )
-    error = _error("Why the last attempt did not succeed; null if it did.")
+    error = error_field("Why the last attempt did not succeed; null if it did.")
     provider_words = fields.String(required=True, allow_none=True, metadata=described(_WORDS))
     sent_at = Moment(
         required=True, allow_none=True, metadata=described("When the provider had accepted it; null if it has not.")
@@ -59,7 +59,7 @@ class MessageSchema(Schema):
 class AttemptSchema(Schema):
     number = fields.Integer(required=True, metadata=described("Of the attempt, counted from 1.", example=1))
     at = Moment(required=True, metadata=described("When the provider had answered, or was given up."))
-    error = _error("Why it did not succeed; null: the provider accepted the message.")
+    error = error_field("Why it did not succeed; null: the provider accepted the message.")
     provider_words = fields.String(
         required=True, allow_none=True, metadata=described("What the provider said with it; null: nothing.")
     )

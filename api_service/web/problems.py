@@ -294,6 +294,13 @@ class TooLate(Conflict):
     sample = "The mailing is finished: it is too late to pause it.", {}
 
 
+class TooEarly(Conflict):
+    type = "too-early"
+    meaning = "It is not over: this is known when it is."
+    advice = "Ask again when the mailing is finished."
+    sample = "The mailing has more than 500,000 messages: they are counted when it is finished.", {}
+
+
 class InProgress(Conflict):
     type = "in-progress"
     meaning = "The first request with this `Idempotency-Key` is still under way."

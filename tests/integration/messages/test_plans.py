@@ -142,6 +142,7 @@ VALUES: dict[str, Any] = {
 
 OTHERWISE: dict[str, dict[str, Any]] = {
     "shared.messages.create._CREATE": {"id": 2, "state": "pending"},
+    "shared.ledger.breakdown._COUNT": {"after": 1_000},
     "shared.messages.export._OF_CLIENT": {"mailing_id": 2**63 - 1},
     "shared.messages.export._OF_MAILING": {"after": 1_000},
     "shared.messages.find._HISTORY": {"mailing_id": 2**63 - 1},
