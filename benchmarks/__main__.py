@@ -17,6 +17,7 @@ from benchmarks.scale import FULL, SMALL, TINY
 from benchmarks.scenarios import (
     crowd,
     directory,
+    exporting,
     fairness,
     growth,
     latency,
@@ -46,6 +47,7 @@ SCENARIOS = {
     "reading": reading.measure,
     "directory": directory.measure,
     "searching": searching.measure,
+    "exporting": exporting.measure,
     "growth": growth.measure,
     "waiting": waiting.measure,
     "years": years.measure,

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select, text
 
 from api_service.directory import store
-from api_service.web.export import ROWS
+from api_service.web import export
 from api_service.web.work import Work
 from shared.database.lines import Cell, Column, Style, as_line, as_row
 from shared.database.models import Client
@@ -22,18 +22,18 @@ COLUMNS = {
 and nobody gets half of what was known of them."""
 
 
-def pages(work: Work, filters: Mapping[str, Any], style: Style, rows: int = ROWS) -> Iterator[str]:
-    """The lines of all clients that match, in the order of ids; `rows` clients in a page. filters: as those of a list.
+def pages(work: Work, filters: Mapping[str, Any], style: Style) -> Iterator[str]:
+    """The lines of all clients that match, in the order of ids, page by page. filters: as those of a list.
 
     Who is changed or added while it is read is in it as they were, or as they are.
     """
-    chosen = store.matching(filters, work.actor.owner).order_by(Client.id).limit(rows)
+    chosen = store.matching(filters, work.actor.owner).order_by(Client.id).limit(export.ROWS)
     last: int | None = 0
     while last is not None:
         page = chosen.where(Client.id > last).cte("c")
         with work.read() as session:
             found = session.execute(select(_LINES, _LAST, _SEEN).select_from(page), style._asdict()).one()
-        last = found.last if found.seen == rows else None
+        last = found.last if found.seen == export.ROWS else None
         if found.lines is not None:
             yield found.lines
 

@@ -14,7 +14,7 @@ from api_service.web.page import Listing, Part
 from api_service.web.problems import NotFound
 from api_service.web.work import Work, moment
 from shared.audience.members import unmatched
-from shared.database.models import Client, Message
+from shared.database.models import Client
 from shared.domain.message import Error, MessageState
 from shared.messages.attempts import last_words, read_attempts
 from shared.messages.find import find_message, find_of_client
@@ -100,7 +100,7 @@ def _words(connection: Connection, rows: Iterable[Any]) -> Mapping[int, str]:
     return words
 
 
-def _view(row: Message | Row[Any], words: str | None) -> View:
+def _view(row: Any, words: str | None) -> View:
     view = {name: getattr(row, name) for name in _SHOWN}
     phone = None if row.phone is None else str(row.phone)
     return view | {"status": MessageState(row.status), "phone": phone, "provider_words": words}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from api_service.mailings import store as mailings
 from api_service.tracking import history
-from api_service.web.export import ROWS
+from api_service.web import export
 from api_service.web.work import Work
 from shared.database.lines import Style
 from shared.domain.message import MessageState
@@ -13,9 +13,7 @@ from shared.messages.export import Stretch, history_lines, parts_of_history, rea
 _NO_END = 2**63 - 1
 
 
-def of_mailing(
-    work: Work, mailing_id: int, status: MessageState | None, style: Style, rows: int = ROWS
-) -> Iterator[str]:
+def of_mailing(work: Work, mailing_id: int, status: MessageState | None, style: Style) -> Iterator[str]:
     """The lines of a mailing's messages, all or those in one state, page by page. Raises NotFound."""
     with work.read() as session:
         mailing = mailings.find(session, mailing_id)
@@ -26,13 +24,13 @@ def of_mailing(
     after: int | None = 0
     while after is not None:
         with work.read() as session:
-            lines = read_lines(session.connection(), stretch, style, after, rows)
+            lines = read_lines(session.connection(), stretch, style, after, export.ROWS)
         if lines.text is not None:
             yield lines.text
         after = lines.last
 
 
-def of_client(work: Work, client_id: int, style: Style, rows: int = ROWS) -> Iterator[str]:
+def of_client(work: Work, client_id: int, style: Style) -> Iterator[str]:
     """What a client was ever sent, the latest mailings first. Raises NotFound."""
     with work.read() as session:
         parts = parts_of_history(session.connection())
@@ -41,7 +39,7 @@ def of_client(work: Work, client_id: int, style: Style, rows: int = ROWS) -> Ite
         before: int | None = _NO_END
         while before is not None:
             with work.read() as session:
-                lines = history_lines(session.connection(), client_id, (part, before), style, rows)
+                lines = history_lines(session.connection(), client_id, (part, before), style, export.ROWS)
             if lines.text is not None:
                 is_known = True
                 yield lines.text

@@ -106,7 +106,7 @@ def test_a_file_has_no_pages(api: Api, query: str) -> None:
 
 
 def test_it_has_those_who_match_and_all_of_them(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clients_export.pages, "__defaults__", (3,))  # rows of a page
+    monkeypatch.setattr(export, "ROWS", 3)
     add(api, *({"tag": "odd" if number % 2 else "even"} for number in range(10)))
     for form in TYPES:
         assert len(exported(api, form).body.splitlines()) == 10 + (form == "csv")
