@@ -30,6 +30,8 @@ class Words:
     repeated_note: str
     by_hour: str
     plot_alternative: str
+    plot_accepted: str
+    plot_others: str
     by_status: str
     by_kind: str
     by_reason: str
@@ -65,7 +67,7 @@ class Words:
         return self.states.get(state, ("", state.meaning))[1]
 
     def error(self, error: str) -> str:
-        return self.errors.get(error, (error.replace("_", " "), ""))[0]
+        return self.errors.get(error, (error, ""))[0]
 
     def of_error(self, error: Error) -> str:
         return self.errors.get(error, ("", error.meaning))[1]
@@ -94,6 +96,8 @@ ENGLISH = Words(
     repeated_note="of messages that the provider may have had already: so many clients, at most, got one twice",
     by_hour="Messages by hour",
     plot_alternative="Messages by hour, at most {most} in one: accepted, and ended otherwise",
+    plot_accepted="accepted",
+    plot_others="ended otherwise; at most {most} in an hour together",
     by_status="Messages by status",
     by_kind="Attempts that were not accepted, by kind",
     by_reason="Why messages were not accepted",
@@ -141,6 +145,8 @@ RUSSIAN = Words(
     repeated_note="по сообщениям, которые провайдер мог уже получить: не больше стольких клиентов получили одно дважды",
     by_hour="Сообщения по часам",
     plot_alternative="Сообщения по часам, не больше {most} за час: принятые и завершённые иначе",
+    plot_accepted="принято",
+    plot_others="завершено иначе; вместе не больше {most} за час",
     by_status="Сообщения по статусам",
     by_kind="Непринятые попытки по видам",
     by_reason="Почему сообщения не приняты",

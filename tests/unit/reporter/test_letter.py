@@ -87,7 +87,7 @@ def test_reasons_and_operators_are_told_with_their_rates() -> None:
         " ".join(line.split())
         for line in letter.plain(replace(_report({sent: 5}), breakdown=Breakdown(counts))).splitlines()
     ]
-    for line in ("6 failed, rejected", "2 failed, timed out", "90 cancelled", "912 100 50.0 %", "unknown 3 0.0 %"):
+    for line in ("6 failed, rejected", "2 failed, timed_out", "90 cancelled", "912 100 50.0 %", "unknown 3 0.0 %"):
         assert line in lines
 
 
@@ -105,6 +105,20 @@ def test_the_plot_stands_in_the_letter_and_is_a_picture() -> None:
     nothing = message_from_bytes(letter.compose(_report(), ENVELOPE, "name", NOW).as_bytes(), policy=default)
     assert not [part for part in nothing.walk() if part.get_content_maintype() == "image"]
     assert "<img" not in letter.html(_report())
+
+
+def test_no_row_is_wider_than_a_phone() -> None:
+    """A name, which breaks where it has to, and a number: a table of more columns would have to be scrolled."""
+    report = replace(
+        _report(dict.fromkeys(FINAL_STATES, 10**9), dict.fromkeys(Error, 10**9), ["x" * 60] * 3), hours=[(1, 1)]
+    )
+    page = letter.html(report)
+    for table in re.findall(r"<table(?![^>]*table-layout:fixed)[^>]*>", page):
+        assert 'width="100%"' in table
+    rows = re.findall(r"<tr>(?:(?!<tr>|<table).)*?</tr>", page, re.DOTALL)
+    assert len(rows) > len(FINAL_STATES) + len(Error)
+    assert {len(re.findall("<td", row)) for row in rows if 'width="25%"' not in row} <= {1, 2}
+    assert page.count("white-space:nowrap") == page.count("padding-left:12px;font-weight:600;white-space:nowrap") + 3
 
 
 def _drawn(png: bytes) -> tuple[int, int, set[tuple[int, ...]]]:
