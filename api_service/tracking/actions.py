@@ -15,7 +15,7 @@ from api_service.web.problems import NotFound
 from api_service.web.work import Work, moment
 from shared.audience.members import unmatched
 from shared.database.models import Client
-from shared.domain.message import Error, MessageState
+from shared.domain.message import MessageState
 from shared.messages.attempts import last_words, read_attempts
 from shared.messages.find import find_message, find_of_client
 
@@ -118,5 +118,4 @@ def _one(connection: Connection, row: Row[Any]) -> View:
 
 
 def _standing(view: View) -> Standing:
-    error = None if view["error"] is None else Error(view["error"])
-    return Standing(view["status"], error, view["provider_words"], view["due_at"], view["sent_at"])
+    return Standing(view["status"], view["error"], view["provider_words"], view["due_at"], view["sent_at"])

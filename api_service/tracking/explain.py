@@ -33,10 +33,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """words: of the provider, with the last attempt."""
+    """error: of the last attempt, or why it was skipped. words: of the provider, with the last attempt."""
 
     status: MessageState
-    error: Error | None
+    error: str | None
     words: str | None
     due_at: datetime | None
     sent_at: datetime | None
@@ -85,10 +85,17 @@ def _paused(facts: Facts) -> str:
 
 
 def _trouble(message: Standing) -> str:
+    if message.error in _REASONS:
+        return f" Why: {_REASONS[message.error]}."
     if message.error is None:
         return ""
+    meaning = f": {_ERRORS[message.error]}" if message.error in _ERRORS else ""
     words = f" The provider said “{message.words}”." if message.words else ""
-    return f" Its last attempt did not succeed ({message.error}): {message.error.meaning}.{words}"
+    return f" Its last attempt did not succeed ({message.error}){meaning}.{words}"
+
+
+_ERRORS = {str(error): error.meaning for error in Error}
+_REASONS = {str(reason): reason.meaning for reason in Reason}
 
 
 def of_none(facts: Facts, client_id: int) -> tuple[Reason, str]:

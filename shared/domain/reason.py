@@ -1,11 +1,11 @@
-"""Why a client has no message of a mailing. Pure."""
+"""Why a client has no message of a mailing, or one that is `skipped`. Pure."""
 
 from enum import StrEnum
 from typing import Self
 
 
 class Reason(StrEnum):
-    """Each with what it says of the client."""
+    """Each with what it says of the client. Of a skipped message it is kept in the place of an error."""
 
     meaning: str
 
@@ -20,3 +20,4 @@ class Reason(StrEnum):
     JOINED_LATER = "joined_later", "they joined the directory when the launch had begun"
     DELETED = "deleted", "they were deleted from the directory"
     ROWS_GONE = "rows_gone", "the messages of the mailing are not kept any more"
+    OPTED_OUT = "opted_out", "their phone is suppressed: it must not be written to"

@@ -1,10 +1,12 @@
 """Lists as files, from a server as it is deployed: what whoever takes them slowly costs, and how a cut one is told."""
 
+import io
 import os
 import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import psutil
 import pytest
@@ -12,6 +14,7 @@ import requests
 from sqlalchemy import Engine, text
 
 from api_service.web.export import AT_A_TIME
+from notification_client import ApiClient, ApiError
 from sandbox.processes import Processes
 from tests.support.api_server import OPEN, Server
 from tests.support.superuser import superuser
@@ -113,17 +116,34 @@ def test_one_whose_server_dies_has_no_end(server: Server) -> None:
             number, tail = 0, b""
         assert not tail.endswith(END)
         assert number < CLIENTS * 100
-        with pytest.raises(requests.RequestException):  # as any library tells
-            _killed_in_the_middle(server)
+    wait_until(lambda: requests.get(f"{server.url}/health/ready", timeout=10).ok)
+    with ApiClient(server.url) as client, pytest.raises(ApiError, match="broke off"):  # as any library tells
+        client.export_clients(_Killing(server), "ndjson")
     wait_until(lambda: requests.get(f"{server.url}/health/ready", timeout=10).ok)
 
 
-def _killed_in_the_middle(server: Server) -> None:
-    wait_until(lambda: requests.get(f"{server.url}/health/ready", timeout=10).ok)
-    with requests.get(f"{server.url}/clients/?format=ndjson", stream=True, timeout=30) as answer:
-        pieces = answer.iter_content(65536)
-        next(pieces)
-        [worker] = workers(server)
-        os.kill(worker.pid, signal.SIGKILL)
-        for _ in pieces:
-            pass
+class _Killing(io.BytesIO):
+    """Whoever writes to it has their server killed."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__()
+        self._workers = workers(server)
+
+    def write(self, data: Any) -> int:
+        while self._workers:
+            os.kill(self._workers.pop().pid, signal.SIGKILL)
+        return super().write(data)
+
+
+def test_the_typed_client_takes_a_file_and_gives_it_back(server: Server) -> None:
+    file = io.BytesIO()
+    with ApiClient(server.url) as client:
+        client.export_clients(file, phone="79000000001")
+        assert file.getvalue().count(b"\r\n") == 2
+        file.seek(0)
+        answer = client.import_clients(file)
+        assert (answer["updated"], answer["refused"]) == (1, 0)
+        file = io.BytesIO()
+        with pytest.raises(ApiError) as raised:
+            client.export_messages(77, file)
+        assert (raised.value.status, file.getvalue()) == (404, b"")
