@@ -196,15 +196,17 @@ with rows as materialized (
     select * from messages where part = :part and id > :after and id <= :last order by id limit :limit
 )
 select (select string_agg(line, :between) from (
-        select case :format when 'csv' then concat_ws(',', coalesce(cast(r."id" as text), ''), coalesce(cast(r."client_id" as text), ''), coalesce(cast(r."phone" as text), ''), coalesce(cast(r."status" as text), ''), coalesce(cast(r."error" as text), ''),
+        select
+        case :format when 'csv' then concat_ws(',', coalesce(cast(r."id" as text), ''), coalesce(cast(r."client_id" as text), ''), coalesce(cast(r."phone" as text), ''), coalesce(cast(r."status" as text), ''), coalesce(cast(r."error" as text), ''),
             case when r."provider_words" is null or r."provider_words" = '' then ''
             when left(ltrim(r."provider_words", ''''), 1) in (chr(61), chr(43), chr(45), chr(64), chr(9), chr(13), chr(10)) then '"''' || replace(r."provider_words", '"', '""') || '"'
-            else '"' || replace(r."provider_words", '"', '""') || '"' end, coalesce(cast(r."attempts" as text), ''), coalesce(cast(r."calls" as text), ''), coalesce(cast(to_json(r."sent_at") as text), ''), coalesce(cast(r."receipt" as text), ''), coalesce(cast(to_json(r."receipt_at") as text), '')) else cast(row_to_json(r) as text) end as line from rows m
+            else '"' || replace(r."provider_words", '"', '""') || '"' end, coalesce(cast(r."attempts" as text), ''), coalesce(cast(r."calls" as text), ''), coalesce(cast(to_json(r."sent_at") as text), ''), coalesce(cast(r."receipt" as text), ''), coalesce(cast(to_json(r."receipt_at") as text), ''))
+        when 'json' then cast(row_to_json(whole) as text) else cast(row_to_json(r) as text) end as line from rows m
         left join lateral (
             select words from attempts
             where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
         ) a on true
-        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r
+        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
         where
         m.mailing_id = :mailing_id and (cast(:status as text) is null or cast(m.status as text) = :status)
         order by m.id asc
@@ -218,15 +220,17 @@ with rows as materialized (
     order by mailing_id desc limit :limit
 )
 select (select string_agg(line, :between) from (
-        select case :format when 'csv' then concat_ws(',', coalesce(cast(r."id" as text), ''), coalesce(cast(r."client_id" as text), ''), coalesce(cast(r."phone" as text), ''), coalesce(cast(r."status" as text), ''), coalesce(cast(r."error" as text), ''),
+        select
+        case :format when 'csv' then concat_ws(',', coalesce(cast(r."id" as text), ''), coalesce(cast(r."client_id" as text), ''), coalesce(cast(r."phone" as text), ''), coalesce(cast(r."status" as text), ''), coalesce(cast(r."error" as text), ''),
             case when r."provider_words" is null or r."provider_words" = '' then ''
             when left(ltrim(r."provider_words", ''''), 1) in (chr(61), chr(43), chr(45), chr(64), chr(9), chr(13), chr(10)) then '"''' || replace(r."provider_words", '"', '""') || '"'
-            else '"' || replace(r."provider_words", '"', '""') || '"' end, coalesce(cast(r."attempts" as text), ''), coalesce(cast(r."calls" as text), ''), coalesce(cast(to_json(r."sent_at") as text), ''), coalesce(cast(r."receipt" as text), ''), coalesce(cast(to_json(r."receipt_at") as text), '')) else cast(row_to_json(r) as text) end as line from rows m
+            else '"' || replace(r."provider_words", '"', '""') || '"' end, coalesce(cast(r."attempts" as text), ''), coalesce(cast(r."calls" as text), ''), coalesce(cast(to_json(r."sent_at") as text), ''), coalesce(cast(r."receipt" as text), ''), coalesce(cast(to_json(r."receipt_at") as text), ''))
+        when 'json' then cast(row_to_json(whole) as text) else cast(row_to_json(r) as text) end as line from rows m
         left join lateral (
             select words from attempts
             where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
         ) a on true
-        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r
+        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
         where true order by m.mailing_id desc
     ) page) as lines,
 min(mailing_id) as last, count(*) as seen

@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from api_service.directory import store
 from api_service.web import export
 from api_service.web.work import Work
-from shared.database.lines import Cell, Column, Style, as_line, as_row
+from shared.database.lines import Cell, Column, Style, as_line, as_rows
 from shared.database.models import Client
 
 COLUMNS = {
@@ -20,6 +20,8 @@ COLUMNS = {
 }
 """The phone comes last, and what may be long is in quotes: so a line that is cut off anywhere is refused by an import,
 and nobody gets half of what was known of them."""
+
+_WHOLE = {"id": Column("c.id")} | COLUMNS | {"reference": Column("c.reference"), "revision": Column("c.revision")}
 
 
 def pages(work: Work, filters: Mapping[str, Any], style: Style) -> Iterator[str]:
@@ -40,7 +42,7 @@ def pages(work: Work, filters: Mapping[str, Any], style: Style) -> Iterator[str]
 
 _LINES = text(f"""
     (select string_agg(line, :between) from (
-        select {as_line(COLUMNS)} as line from c {as_row(COLUMNS)} order by c.id
+        select {as_line(COLUMNS)} as line from c {as_rows(COLUMNS, _WHOLE)} order by c.id
     ) page) as lines
 """)
 _LAST, _SEEN = text("max(c.id) as last"), text("count(*) as seen")

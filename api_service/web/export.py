@@ -2,7 +2,7 @@
 
 ?format=csv         or `Accept: text/csv`: for a spreadsheet
 ?format=ndjson      or `Accept: application/x-ndjson`: an object a line
-?format=json        one array
+?format=json        one array, of the objects that pages have
 
 Pages are read one after the other, each by a statement of its own, so no transaction waits for whoever takes the file.
 A file that is cut off anywhere can be told from a whole one: its last chunk is missing.

@@ -12,7 +12,8 @@ from shared.domain.text import BEGINS_FORMULA
 
 
 class Style(NamedTuple):
-    """format: `csv`; anything else is JSON. between: what separates the lines."""
+    """format: `csv`; `json`: objects with all that an answer has of them; anything else: with the same members as CSV.
+    between: what separates the lines."""
 
     format: str
     between: str
@@ -35,15 +36,20 @@ class Column(NamedTuple):
 
 
 def as_line(columns: Mapping[str, Column]) -> str:
-    """A line, in SQL, with the columns as members or cells; to be selected from what `as_row` adds."""
+    """A line, in SQL, with the columns as cells or members; to be selected from what `as_rows` adds."""
     cells = ", ".join(_CELLS[column.cell].format(f'r."{name}"') for name, column in columns.items())
-    return f"case :format when 'csv' then concat_ws(',', {cells}) else cast(row_to_json(r) as text) end"
+    return f"""
+        case :format when 'csv' then concat_ws(',', {cells})
+                     when 'json' then cast(row_to_json(whole) as text) else cast(row_to_json(r) as text) end"""
 
 
-def as_row(columns: Mapping[str, Column]) -> str:
-    """What `as_line` reads, in SQL: joined to the rows."""
-    members = ", ".join(f'{column.expression} as "{name}"' for name, column in columns.items())
-    return f"cross join lateral (select {members}) r"
+def as_rows(columns: Mapping[str, Column], whole: Mapping[str, Column]) -> str:
+    """What `as_line` reads, in SQL: joined to the rows. whole: all members that an answer has."""
+    return f"cross join lateral ({_select(columns)}) r cross join lateral ({_select(whole)}) whole"
+
+
+def _select(columns: Mapping[str, Column]) -> str:
+    return "select " + ", ".join(f'{column.expression} as "{name}"' for name, column in columns.items())
 
 
 _SIGNS = ", ".join(f"chr({ord(sign)})" for sign in BEGINS_FORMULA)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from shared.database.lines import Cell, Column, Style, as_line, as_row
+from shared.database.lines import Cell, Column, Style, as_line, as_rows
 from shared.domain.message import MessageState
 from shared.messages.fragments import AnyRow
 
@@ -24,6 +24,8 @@ COLUMNS = {
     "receipt_at": Column("cast(null as timestamptz)", Cell.MOMENT),
 }
 """Of a line, as `shared.database.lines` writes it."""
+
+_WHOLE = COLUMNS | {"mailing_id": Column("m.mailing_id"), "due_at": Column("m.due_at", Cell.MOMENT)}
 
 
 class Lines(NamedTuple):
@@ -79,7 +81,7 @@ def _page(rows: str, key: str, last: str, order: str, condition: str = "true") -
                         select words from attempts
                         where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
                     ) a on true
-                    {as_row(COLUMNS)}
+                    {as_rows(COLUMNS, _WHOLE)}
                     where {condition} order by m.{key} {order}
                ) page) as lines,
                {last}({key}) as last, count(*) as seen
