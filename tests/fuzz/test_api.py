@@ -197,7 +197,7 @@ CHAINED = {
     *("POST /mailings/", "GET /mailings/", "GET /mailings/general_statistics/"),
     *(f"{method} /mailings/{{mailing_id}}/" for method in ("GET", "PUT", "PATCH", "DELETE")),
     *(f"POST /mailings/{{mailing_id}}/{action}/" for action in ("pause", "resume", "cancel")),
-    *("GET /mailings/{mailing_id}/detail_statistics/", "GET /mailings/{mailing_id}/breakdown/"),
+    "GET /mailings/{mailing_id}/detail_statistics/",
     *("POST /clients/import/", "GET /clients/imports/"),
     "GET /keys/",
 }
