@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Engine
 
 from api_service.directory import export as clients_export
 from api_service.web import export
+from api_service.web.key import Scope
+from api_service.web.problems import Unauthorized
+from shared import clock
 from shared.domain.text import BEGINS_FORMULA
-from tests.support.api import Answer, Api
+from tests.support.api import HOUR, Answer, Api
+from tests.support.locked_server import bearer, make_key
 
 pytest_plugins = ("tests.support.api_fixture",)
 
@@ -132,6 +137,26 @@ def test_only_so_many_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> No
         assert api("GET", "/clients/?format=csv").status == 500
     monkeypatch.undo()
     assert exported(api, "csv").status == 200
+
+
+def test_it_has_a_share_of_its_key_and_ends_with_it(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    api, begun, ticks = Api(engine, auth=True, threads=2), clock.now(), clock.ticks()
+    token = make_key(engine, Scope.READ, begun + HOUR)
+    api.execute("insert into clients (phone, operator_code, timezone) select 79160000000 + n, '916', 'UTC'"
+                " from generate_series(1, 9) n")  # fmt: skip
+    monkeypatch.setattr(export, "ROWS", 1)
+    answer = api.app.test_client().get("/clients/?format=csv", headers=bearer(token))
+    pieces = answer.iter_encoded()
+    assert next(pieces)
+    assert api("GET", "/clients/", headers=bearer(token)).status == 429  # one thread is half of them
+    monkeypatch.setattr(clock, "now", lambda: begun + HOUR)
+    monkeypatch.setattr(clock, "ticks", lambda: ticks + HOUR.total_seconds())
+    api.app.extensions["watch"].look()
+    with pytest.raises(Unauthorized):
+        list(pieces)
+    answer.close()
+    monkeypatch.undo()
+    assert api("GET", "/clients/", headers=bearer(token)).status == 200
 
 
 # ---------------------------------------------------------------- there and back
