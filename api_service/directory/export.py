@@ -34,10 +34,10 @@ def pages(work: Work, filters: Mapping[str, Any], style: Style) -> Iterator[str]
     while last is not None:
         page = chosen.where(Client.id > last).cte("c")
         with work.read() as session:
-            found = session.execute(select(_LINES, _LAST, _SEEN).select_from(page), style._asdict()).one()
-        last = found.last if found.seen == export.ROWS else None
-        if found.lines is not None:
-            yield found.lines
+            lines, end, seen = session.execute(select(_LINES, _LAST, _SEEN).select_from(page), style._asdict()).one()
+        last = end if seen == export.ROWS else None
+        if lines is not None:
+            yield lines
 
 
 _LINES = text(f"""
