@@ -79,9 +79,11 @@ def test_a_mailings_messages_say_whom_to_call_and_why(api: Api, two: tuple[int, 
 def test_every_form_says_the_same(api: Api, two: tuple[int, int], path: str) -> None:
     objects: list[dict[str, Any]] = api.get(f"{path}format=json")
     page = api.get(path)
-    assert [{name: one[name] for name in page[0] if name != "sent_at"} for one in objects] == [
-        {name: value for name, value in one.items() if name != "sent_at"} for one in page
+    same = page[0].keys() - {"sent_at", "due_at"}  # of which fractions are written with fewer zeros
+    assert [{name: one[name] for name in same} for one in objects] == [
+        {name: one[name] for name in same} for one in page
     ]
+    assert objects[0].keys() > page[0].keys()
     lines = [json.loads(line) for line in api("GET", f"{path}format=ndjson").body.splitlines()]
     table = rows(api, f"{path}format=csv")
     assert lines == [{name: one[name] for name in HEADER.split(",")} for one in objects]
