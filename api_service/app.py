@@ -21,10 +21,11 @@ from api_service.directory.progress import Silence
 from api_service.mailings import controls, mailings
 from api_service.operations import audit, health
 from api_service.operations.probe import Probe
-from api_service.tracking import statistics
+from api_service.tracking import breakdown, messages, statistics
 from api_service.web import answers, document, door, middleware
 from api_service.web.body import MAX_BYTES
 from api_service.web.chores import keep_doing
+from api_service.web.export import Exports
 from api_service.web.idempotency import Forgetting
 from api_service.web.parts import Announcer, Parts, asked
 from api_service.web.rate import Rate
@@ -79,7 +80,7 @@ def create_app(
         digests=digests,
     )
     importer = Importer(sessions, default_timezone, digests, slot)
-    app.extensions |= {"importer": importer, "probes": probes}
+    app.extensions |= {"importer": importer, "exports": Exports(), "probes": probes}
     log = app.extensions["request_log"] = log or RequestLog()
     behind = _engine_behind(engine)
     last_use, expiry = LastUse(behind), Expiry(behind)
@@ -101,6 +102,8 @@ def create_app(
             mailings.blueprint,
             controls.blueprint,
             statistics.blueprint,
+            breakdown.blueprint,
+            messages.blueprint,
             keys.blueprint,
             audit.blueprint,
             health.blueprint,

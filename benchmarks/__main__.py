@@ -17,6 +17,7 @@ from benchmarks.scale import FULL, SMALL, TINY
 from benchmarks.scenarios import (
     crowd,
     directory,
+    exporting,
     fairness,
     growth,
     latency,
@@ -50,6 +51,7 @@ SCENARIOS = {
     "searching": searching.measure,
     "segments": segments.measure,
     "suppressed": suppressed.measure,
+    "exporting": exporting.measure,
     "growth": growth.measure,
     "waiting": waiting.measure,
     "years": years.measure,

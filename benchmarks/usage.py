@@ -22,6 +22,11 @@ def peak_memory(pids: Iterable[int]) -> float:
     return max(peaks)
 
 
+def memory(pids: Iterable[int]) -> float:
+    """The largest of the peak resident sets of these and of their children, in MB."""
+    return max(peak_memory([process.pid]) for pid in pids for process in _family(pid))
+
+
 def listener(url: str) -> int:
     """The process on this machine that listens on the port of a URL. Raises LookupError."""
     port = urlsplit(url).port

@@ -1,5 +1,14 @@
 -- Printed by `python -m dispatcher_service.statements`. What stands behind a colon is bound.
 
+-- shared.messages.attempts._ATTEMPTS
+select number, at, error, words from attempts where part = :part and message_id = :message_id order by number;
+
+-- shared.messages.attempts._WORDS
+select job.id, a.words from unnest(cast(:ids as bigint[])) as job (id)
+cross join lateral (
+    select words from attempts where part = :part and message_id = job.id order by number desc limit 1
+) a;
+
 -- shared.messages.cancel._CANCEL_CLIENT
 with job as materialized (
     select m.id, m.status from mailings g cross join lateral (
@@ -264,12 +273,63 @@ select distinct phone from job;
 update attempts set words = null
 where part = :part and words is not null and message_id = any(array(select id from messages where part = :part and client_id = :client_id));
 
+-- shared.messages.export._PARTS
+select number from parts order by number desc;
+
+-- shared.messages.export._OF_MAILING
+with rows as materialized (
+    select * from messages where part = :part and id > :after and id <= :last order by id limit :limit
+)
+select (select string_agg(line, :between) from (
+        select
+        case :format when 'csv' then concat_ws(',', coalesce(cast(r."id" as text), ''), coalesce(cast(r."client_id" as text), ''), coalesce(cast(r."phone" as text), ''), coalesce(cast(r."status" as text), ''), coalesce(cast(r."error" as text), ''),
+            case when r."provider_words" is null or r."provider_words" = '' then ''
+            when left(ltrim(r."provider_words", ''''), 1) in (chr(61), chr(43), chr(45), chr(64), chr(9), chr(13), chr(10)) then '"''' || replace(r."provider_words", '"', '""') || '"'
+            else '"' || replace(r."provider_words", '"', '""') || '"' end, coalesce(cast(r."attempts" as text), ''), coalesce(cast(r."calls" as text), ''), coalesce(cast(to_json(r."sent_at") as text), ''), coalesce(cast(r."receipt" as text), ''), coalesce(cast(to_json(r."receipt_at") as text), ''))
+        when 'json' then cast(row_to_json(whole) as text) else cast(row_to_json(r) as text) end as line from rows m
+        left join lateral (
+            select words from attempts
+            where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
+        ) a on true
+        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
+        where
+        m.mailing_id = :mailing_id and (cast(:status as text) is null or cast(m.status as text) = :status)
+        order by m.id asc
+    ) page) as lines,
+max(id) as last, count(*) as seen
+from rows;
+
+-- shared.messages.export._OF_CLIENT
+with rows as materialized (
+    select * from messages where part = :part and client_id = :client_id and mailing_id < :mailing_id
+    order by mailing_id desc limit :limit
+)
+select (select string_agg(line, :between) from (
+        select
+        case :format when 'csv' then concat_ws(',', coalesce(cast(r."id" as text), ''), coalesce(cast(r."client_id" as text), ''), coalesce(cast(r."phone" as text), ''), coalesce(cast(r."status" as text), ''), coalesce(cast(r."error" as text), ''),
+            case when r."provider_words" is null or r."provider_words" = '' then ''
+            when left(ltrim(r."provider_words", ''''), 1) in (chr(61), chr(43), chr(45), chr(64), chr(9), chr(13), chr(10)) then '"''' || replace(r."provider_words", '"', '""') || '"'
+            else '"' || replace(r."provider_words", '"', '""') || '"' end, coalesce(cast(r."attempts" as text), ''), coalesce(cast(r."calls" as text), ''), coalesce(cast(to_json(r."sent_at") as text), ''), coalesce(cast(r."receipt" as text), ''), coalesce(cast(to_json(r."receipt_at") as text), ''))
+        when 'json' then cast(row_to_json(whole) as text) else cast(row_to_json(r) as text) end as line from rows m
+        left join lateral (
+            select words from attempts
+            where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
+        ) a on true
+        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
+        where true order by m.mailing_id desc
+    ) page) as lines,
+min(mailing_id) as last, count(*) as seen
+from rows;
+
 -- shared.messages.find._PARTS
 select distinct part from mailings
 where int8range(first_message_id, last_message_id, '[]') @> cast(:id as bigint) and first_message_id is not null;
 
 -- shared.messages.find._MESSAGE
 select * from messages where part = any(cast(:parts as integer[])) and id = :id;
+
+-- shared.messages.find._OF_CLIENT
+select * from messages where part = :part and client_id = :client_id and mailing_id = :mailing_id limit 1;
 
 -- shared.messages.find._FROM
 select number from parts where number <= coalesce(cast(:part as integer), number) order by number desc;
@@ -278,6 +338,13 @@ select number from parts where number <= coalesce(cast(:part as integer), number
 select * from messages
 where part = :part and client_id = :client_id and mailing_id < :mailing_id
 order by mailing_id desc limit :limit;
+
+-- shared.messages.find._COUNT
+select count(*) from messages where part = :part and client_id = :client_id;
+
+-- shared.messages.find._LAST
+select mailing_id from messages where part = :part and client_id = :client_id
+order by mailing_id desc offset :offset limit 1;
 
 -- shared.messages.follow._FOLLOW
 with job as materialized (
@@ -632,6 +699,35 @@ select pg_advisory_xact_lock_shared(2054123109);
 -- shared.messages.zones._HOLD_ALONE
 select pg_advisory_xact_lock(2054123109);
 
+-- shared.ledger.breakdown._PLACE
+select id as mailing_id, part, first_message_id - 1 as after, last_message_id as last from mailings
+where id = :mailing_id and part is not null and first_message_id is not null and messages_removed_at is null;
+
+-- shared.ledger.breakdown._COUNT
+with rows as materialized (
+    select id, mailing_id, client_id, phone, status, error from messages
+    where part = :part and id > :after and id <= :last order by id limit :limit
+)
+select coalesce(c.operator_code, substr(cast(m.phone as text), 2, 3), '') as code, m.status,
+case when m.status = 'sent' then '' else coalesce(m.error, '') end as error,
+count(*) filter (where m.mailing_id = :mailing_id) as number, count(*) as read, max(m.id) as last
+from rows m left join lateral (select operator_code from clients where id = m.client_id limit 1) c on true
+group by 1, 2, 3;
+
+-- shared.ledger.breakdown._KEEP
+insert into mailing_breakdowns (mailing_id, counts) values (:mailing_id, cast(:counts as jsonb))
+on conflict (mailing_id) do update set counts = excluded.counts;
+
+-- shared.ledger.breakdown._READ
+select counts, counted_at from mailing_breakdowns where mailing_id = :mailing_id;
+
+-- shared.ledger.breakdown._FINISHED
+select g.code, g.status, g.error, sum(g.number)::bigint as number
+from mailing_breakdowns b
+cross join lateral jsonb_to_recordset(b.counts) as g (code text, status text, error text, number bigint)
+where b.counted_at >= :start and b.counted_at < :end
+group by g.code, g.status, g.error;
+
 -- shared.ledger.check._BY_INDEX
 select set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false), set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false);
 
@@ -653,6 +749,25 @@ cross join lateral (
     order by id limit job.most
 ) m
 group by job.id, m.status;
+
+-- shared.ledger.day._QUARTERS
+select quarter, coalesce(sum(count) filter (where name = 'sent'), 0)::bigint as accepted,
+coalesce(sum(count) filter (where name <> 'sent'), 0)::bigint as others
+from tallies where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped') group by quarter order by quarter;
+
+-- shared.ledger.day._REPEATS
+select coalesce(sum(count), 0)::bigint from tallies
+where quarter >= :start and quarter < :end and name = 'repeated';
+
+-- shared.ledger.day._FAILED
+select mailing_id, count(*) over () as all_of_them
+from (
+    select mailing_id, sum(count) as number from tallies
+    where quarter >= :start and quarter < :end and name in ('failed', 'unknown', 'expired') group by mailing_id
+) lost
+where number > 0
+and 0 = (select coalesce(sum(c.sent), 0) from mailing_counters c where c.mailing_id = lost.mailing_id)
+order by number desc, mailing_id limit :limit;
 
 -- shared.ledger.entries._COUNT
 insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, first_sent_at, last_sent_at, due_at)

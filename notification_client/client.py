@@ -23,6 +23,7 @@ Json = dict[str, Any]
 CONNECT_TIMEOUT = 5.0
 PAGE_SIZE = 100
 THREADS = 4
+_PIECE = 64 * 1024
 
 _REFUSED = (429,)  # statuses after which nothing was done
 _HARMLESS = (0, 429, 503)  # after which what can be repeated without harm is worth another try
@@ -104,6 +105,11 @@ class ApiClient:
         headers = {"Content-Type": content_type}
         params = ({"name": name} if name else {}) | ({"dry_run": "true"} if dry_run else {})
         return self._object("POST", "/clients/import/", repeat=(), data=data, headers=headers, params=params)
+
+    def export_clients(self, file: BinaryIO, form: str = "csv", **filters: Any) -> None:
+        """Writes all clients, or those who match the filters of the list, into an open file that `import_clients` takes
+        again. form: csv, ndjson, json. After an error the file is not whole."""
+        self._export("/clients/", file, {"format": form, **filters})
 
     def client_import(self, import_id: int) -> Json:
         return self._object("GET", f"/clients/imports/{import_id}/")
@@ -255,6 +261,33 @@ class ApiClient:
         """All messages of a mailing; what moves from state to state meanwhile may be missed."""
         return self._items(f"/mailings/{mailing_id}/detail_statistics/", "messages", status=status)
 
+    # ------------------------------------------------------------ single messages
+
+    def message(self, message_id: int) -> Json:
+        """With every attempt and the provider's own words."""
+        return self._object("GET", f"/messages/{message_id}/")
+
+    def client_messages(self, client_id: int) -> Iterator[Json]:
+        """What a client was ever sent, the latest mailings first."""
+        return self._items(f"/clients/{client_id}/messages/")
+
+    def messages_to(self, phone: str) -> Iterator[Json]:
+        """The same of the client who has this phone now; none where nobody has it."""
+        return self._items("/messages/", phone=phone)
+
+    def export_messages(self, mailing_id: int, file: BinaryIO, form: str = "csv", *, status: str | None = None) -> None:
+        """Writes all messages of a mailing, or those in one state, into an open file, with phones and the provider's
+        words. form: csv, ndjson, json. After an error the file is not whole."""
+        self._export("/messages/", file, {"format": form, "mailing_id": mailing_id, "status": status})
+
+    def breakdown(self, mailing_id: int) -> Json:
+        """A mailing by reason and by operator code."""
+        return self._object("GET", f"/mailings/{mailing_id}/breakdown/")
+
+    def client_of_mailing(self, mailing_id: int, client_id: int) -> Json:
+        """The `message` of a client and why it stands where it does, or the `reason` why there is none."""
+        return self._object("GET", f"/mailings/{mailing_id}/clients/{client_id}/")
+
     # ------------------------------------------------------------ operation
 
     def ready(self) -> bool:
@@ -288,6 +321,14 @@ class ApiClient:
             if following is None:
                 return
             answer = self._call("GET", path, params=dict(parse_qsl(urlsplit(following["url"]).query)))
+
+    def _export(self, path: str, file: BinaryIO, params: Mapping[str, Any]) -> None:
+        with self._call("GET", path, params=params, stream=True) as answer:
+            try:
+                for piece in answer.iter_content(_PIECE):
+                    file.write(piece)
+            except requests.RequestException as error:
+                raise ApiError(f"GET {path}: broke off: {error}") from error
 
     def _object(self, method: str, path: str, **request: Any) -> Json:
         answer: Json = _json(self._call(method, path, **request))

@@ -59,6 +59,7 @@ class Settings:
     report_to: tuple[str, ...]
     report_at: time
     report_timezone: ZoneInfo
+    report_language: str  # en, ru
     ssl_cert_file: Path | None  # the authorities to trust; None: the machine's. Read by Python's ssl, too
     metrics_host: str
     metrics_port: int  # 0: any free one, named in the log
@@ -101,6 +102,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         report_to=read("REPORT_TO", _addresses, ()),
         report_at=read("REPORT_AT", _time_of_day, time(9)),
         report_timezone=read("REPORT_TIMEZONE", zone, ZoneInfo("UTC")),
+        report_language=read("REPORT_LANGUAGE", _choice("en", "ru"), "en"),
         ssl_cert_file=read("SSL_CERT_FILE", _authorities, None),
         metrics_host=read("METRICS_HOST", str, "127.0.0.1"),
         metrics_port=read("METRICS_PORT", _integer(0, 65535), 0),

@@ -21,6 +21,7 @@ from api_service.directory.files.text_lines import MAX_LINE, Lines
 from api_service.directory.schema import ClientSchema
 from api_service.web import body
 from api_service.web.problems import Invalid, WrongType
+from shared.domain.attributes import Value
 
 CSV = "text/csv"
 NDJSON = "application/x-ndjson"
@@ -74,7 +75,9 @@ def read(
         raise WrongType(str(error)) from error
     except NotTable as error:
         raise Invalid(error.errors, place="body" if "file" in error.errors else "header") from error
-    said = Clients(table, wanted.checks, lambda: text.encoding).lines(rows.read(lines, table.separator, table.is_row))
+    said = Clients(table, wanted.checks, _unpacked, lambda: text.encoding).lines(
+        rows.read(lines, table.separator, table.is_row)
+    )
     return ClientFile(said, table.columns, lambda: text.encoding, table.separator)
 
 
@@ -95,6 +98,28 @@ def _check(field: Field[Any]) -> Check:
             raise Wrong(" ".join(map(str, error.messages))) from error
 
     return check
+
+
+_attributes = ClientSchema().fields["attributes"]
+
+
+def _unpacked(cell: str) -> dict[str, Value]:
+    """Attributes, of a cell that has all of them as JSON."""
+    try:
+        found: dict[str, Value] = _attributes.deserialize(body.strict_json(cell))
+    except ValidationError as error:
+        raise Wrong(_sentences(error.messages)) from error
+    except (ValueError, RecursionError) as error:
+        raise Wrong("Must be a JSON object.") from error
+    return found
+
+
+def _sentences(messages: Any) -> str:
+    if isinstance(messages, Mapping):
+        return " ".join(
+            f"{plain(name, _MAX_NAME)}: {' '.join(some)}" for name, some in islice(messages.items(), _FIELDS)
+        )
+    return " ".join(map(str, messages))
 
 
 # ---------------------------------------------------------------- NDJSON

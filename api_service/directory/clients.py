@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from flask import Response
 from flask.views import MethodView
 
 from api_service.directory import actions
+from api_service.directory import export as list_as_file
 from api_service.directory.schema import ClientSchema, ClientsQuerySchema, DeletionQuerySchema
+from api_service.web import export
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.middleware import about
 from api_service.web.page import chosen
@@ -20,19 +23,31 @@ blueprint = Blueprint("Clients", "The directory of people who can be reached.", 
 _SENT = sent_example(ClientSchema)
 _ANSWER, _ANSWER_LIST = answer(ClientSchema), answer(ClientSchema, many=True)
 _GIVEN = given_example(ClientSchema)
+_EXPORTS = {
+    "text/csv": "\ufeffoperator_code,tag,timezone,attributes,phone\r\n"
+    '912,"vip","Europe/Moscow","{""city"": ""Omsk"", ""visits"": 3}",79123456789\r\n',
+    "application/x-ndjson": '{"operator_code":"912","tag":"vip","timezone":"Europe/Moscow","attributes":'
+    '{"city": "Omsk", "visits": 3},"phone":"79123456789"}\n',
+}
 
 Answer = tuple[Any, dict[str, str]]
 
 
 @blueprint.route("/")
 class Clients(MethodView):
-    @blueprint.operation("listClients", query=ClientsQuerySchema, answer=_ANSWER_LIST, gives=[_GIVEN])
-    def get(self, query: dict[str, Any]) -> Answer:
+    @blueprint.operation("listClients", query=ClientsQuerySchema, answer=_ANSWER_LIST, gives=[_GIVEN], exports=_EXPORTS)
+    def get(self, query: dict[str, Any]) -> Answer | Response:
         """List clients
 
         In the order of ids: all, or those that match every filter. `phone` and `reference` are found at once, however
         many clients there are; for the others the list is walked.
+
+        As a file (`format`) it has what an import takes, and an import of it changes nothing: operator code, tag, time
+        zone, as JSON the attributes, and the phone. A cell of CSV that would be a formula begins with an apostrophe.
         """
+        if form := export.wanted(query):
+            pages = list_as_file.pages(working(), chosen(query), export.style(form))
+            return export.as_file(form, "clients", list(list_as_file.COLUMNS), pages)
         listing = actions.list_part(working(), query["part"], chosen(query))
         return listing.rows, listing.headers()
 

@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, exists, select, text
 from sqlalchemy.orm import Session
 
-from api_service.directory.files.lines import BEGINS_FORMULA, TOLD, Refused, plain
+from api_service.directory.files.lines import TOLD, Refused, plain
 from api_service.web.problems import NotFound
 from api_service.web.work import Work
 from shared.database.models import Import, RefusedLines
 from shared.domain.retention import REFUSED_LINES_DAYS
+from shared.domain.text import BEGINS_FORMULA
 
 LISTED = 100
 """Of them are in the answer."""

@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, fields, post_load, validate
 
 from api_service.directory.attributes import Attributes
+from api_service.web.export import ExportSchema
 from api_service.web.fields import Label, OperatorCode, Phone, Text, Zone, operator_code
 from api_service.web.page import PageSchema
 from api_service.web.parts import parts
@@ -61,7 +62,7 @@ class ClientSchema(ThingSchema):
         return data
 
 
-class ClientsQuerySchema(PageSchema):
+class ClientsQuerySchema(ExportSchema, PageSchema):
     phone = Phone(metadata=described("Only the client who has it."))
     tag = Label(validate=validate.Length(max=64), metadata=described("Only clients with this tag; empty: without one."))
     operator_code = OperatorCode(metadata=described("Only clients with this code."))

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, exists, select, text, update
+from sqlalchemy import Connection, Select, exists, select, text, update
 from sqlalchemy.orm import Session
 
 from api_service.directory.comparing import LISTED, KeyMissing, asked
@@ -19,11 +19,14 @@ from shared.suppression import HOLD, KEYS_ARE_KNOWN
 
 
 def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: str) -> Listing[Client]:
-    """In the order of ids, as of one moment. filters: values by member. owner: of a reference."""
+    """In the order of ids, as of one moment. filters, owner: see `matching`."""
+    return cut(session, matching(filters, owner), Client.id, part)
+
+
+def matching(filters: Mapping[str, Any], owner: str) -> Select[Client]:
+    """filters: values by member. owner: of a reference."""
     query = select(Client).filter_by(**filters)
-    if "reference" in filters:
-        query = query.where(Client.reference_owner == owner)
-    return cut(session, query, Client.id, part)
+    return query.where(Client.reference_owner == owner) if "reference" in filters else query
 
 
 def find(session: Session, client_id: int, *, lock: bool = False) -> Client:

@@ -22,6 +22,8 @@ KEEPALIVE = 75.0
 """Seconds between two requests. Longer than clients keep an idle connection, so that it is they who close it."""
 PATIENCE = 10.0
 """Seconds that a client has to take its answer …"""
+LONGEST = 3600.0
+"""… and never more than these, however much of it they have taken."""
 UPLOAD_PATIENCE = 30.0
 """… or may keep the thread waiting that reads its file; with each, a second more for every `upload.SLOWEST` bytes."""
 
@@ -34,5 +36,8 @@ RECEIVED = 64 * 1024
 """Bytes that are taken from a connection at a time."""
 AHEAD = 512 * 1024
 """Bytes of a file that wait for the thread that reads it."""
+UNREAD = 32 * 2**20
+"""Bytes of an answer that wait for its client in a file. Only an export has more, of which there are few
+(`web.export.AT_A_TIME`): its thread waits for the client then."""
 UNSENT = 256 * 1024
 """Bytes of an answer that the kernel keeps for a client."""

@@ -13,7 +13,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
 from api_service.server.connection import Connection
-from api_service.server.limits import CONNECTIONS, MAX_HEAD, RECEIVED, SPARE, THREADS
+from api_service.server.limits import CONNECTIONS, MAX_HEAD, RECEIVED, SPARE, THREADS, UNREAD
 from api_service.server.phase import Phase
 from api_service.server.proxies import Proxies
 from api_service.server.refusal import FULL, TOO_MANY, Refusal
@@ -49,7 +49,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the library has no types
             recv_bytes=RECEIVED,
             max_request_header_size=MAX_HEAD,
             max_request_body_size=_NO_LIMIT,
-            outbuf_high_watermark=_NO_LIMIT,  # a thread never waits for a client
+            outbuf_high_watermark=UNREAD,
             clear_untrusted_proxy_headers=False,
             log_socket_errors=False,
             ident=None,

@@ -7,7 +7,7 @@ import sys
 import termios
 from enum import Enum
 
-from api_service.server.limits import KEEPALIVE, LINGER, PATIENCE, TIMEOUT
+from api_service.server.limits import KEEPALIVE, LINGER, LONGEST, PATIENCE, TIMEOUT
 from api_service.web.upload import SLOWEST
 
 
@@ -29,7 +29,7 @@ def patience(phase: Phase, taken: int) -> float:
         case Phase.THREAD:
             return math.inf  # the application has limits of its own
         case Phase.CLIENT:
-            return PATIENCE + taken / SLOWEST
+            return min(PATIENCE + taken / SLOWEST, LONGEST)
         case Phase.END:
             return LINGER
 

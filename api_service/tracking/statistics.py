@@ -7,7 +7,8 @@ from flask.views import MethodView
 from marshmallow import Schema, fields
 
 from api_service.mailings import store as mailings
-from api_service.tracking import store
+from api_service.tracking import actions, store
+from api_service.tracking.schema import MESSAGE, MessageSchema
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.fields import Moment
 from api_service.web.figures import COUNTS, counts
@@ -17,25 +18,13 @@ from api_service.web.problems import NotFound
 from api_service.web.schema import described, enumerated
 from api_service.web.work import moment
 from shared.domain.mailing import MailingState, mailing_state
-from shared.domain.message import Error, MessageState
-from shared.domain.reason import Reason
+from shared.domain.message import MessageState
 from shared.ledger.figures import read_errors, read_reasons, read_repeated, read_totals
 
 blueprint = Blueprint("Statistics", "Where the messages stand.", "/mailings")
 
 _STARTS_AT, _ENDS_AT = "2050-01-31T06:00:00+00:00", "2050-01-31T18:00:00+00:00"
 _COUNTS = {"audience": 3} | {str(state): 0 for state in MessageState} | {"sent": 2, "retrying": 1}
-_MESSAGE = {
-    "id": 1,
-    "client_id": 1,
-    "status": "retrying",
-    "calls": 1,
-    "attempts": 1,
-    "error": "server_error",
-    "sent_at": None,
-    "due_at": "2050-01-31T06:00:35.412003+00:00",
-}
-
 Answer = tuple[dict[str, Any], dict[str, str]]
 
 
@@ -68,44 +57,6 @@ GeneralStatisticsSchema = Schema.from_dict(
     },
     name="GeneralStatistics",
 )
-
-
-_MEANINGS = "Where it stands. " + "; ".join(f"`{state}`: {state.meaning}" for state in MessageState) + "."
-
-
-class MessageSchema(Schema):
-    id = fields.Integer(required=True, metadata=described("The provider knows the message by this number.", example=1))
-    client_id = fields.Integer(
-        required=True, metadata=described("The client; he may have been deleted since.", example=1)
-    )
-    status = fields.Enum(
-        MessageState, by_value=fields.String, required=True, metadata=enumerated("MessageState", _MEANINGS)
-    )
-    calls = fields.Integer(required=True, metadata=described("Calls of the provider.", example=1))
-    attempts = fields.Integer(
-        required=True,
-        metadata=described(
-            "Those of them that are spent: the provider may have taken the message, or served others and not this one.",
-            example=1,
-        ),
-    )
-    error = fields.String(
-        required=True,
-        allow_none=True,
-        metadata=enumerated(
-            "MessageError",
-            "Why the last attempt did not succeed, or why it is skipped; null if it did.",
-            enum=[*map(str, Error), *map(str, Reason), None],
-        ),
-    )
-    sent_at = Moment(
-        required=True, allow_none=True, metadata=described("When the provider had accepted it; null if it has not.")
-    )
-    due_at = Moment(
-        required=True,
-        allow_none=True,
-        metadata=described("When it is looked at again if nothing else happens; null once it is final."),
-    )
 
 
 DetailStatisticsSchema = Schema.from_dict(
@@ -205,7 +156,7 @@ class DetailStatistics(MethodView):
             "first_sent_at": "2050-01-31T06:00:00.218374+00:00",
             "last_sent_at": "2050-01-31T06:00:01.004127+00:00",
             "messages_removed_at": None,
-            "messages": [_MESSAGE],
+            "messages": [MESSAGE],
         },
         fails=[NotFound],
     )
@@ -225,7 +176,7 @@ class DetailStatistics(MethodView):
             errors = read_errors(session.connection(), mailing_id)
             reasons = read_reasons(session.connection(), mailing_id)
             repeated = read_repeated(session.connection(), mailing_id)
-            messages = store.list_messages(session, mailing, status, figures, query["part"])
+            messages = actions.shown(session, store.list_messages(session, mailing, status, figures, query["part"]))
             state = mailing_state(mailing, moment(session.connection()))
         view = {
             "mailing_id": mailing_id,

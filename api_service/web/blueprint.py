@@ -107,6 +107,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         answer: SchemaLike | Mapping[str, str] | None = None,
         gives: object = None,
         content_type: str | None = None,
+        exports: Mapping[str, str] | None = None,
         fails: Iterable[type[Problem]] = (),
         is_tagged: bool = False,
         is_conditional: bool = False,
@@ -119,11 +120,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         files: examples by content type of a body that the view reads by itself.
         fails: beyond what follows from the rest. A query without files makes the answer, if there is one, a page of a
         list.
+        exports: examples by content type of the list as a file, which the view writes by itself.
         is_tagged: the answer has an `ETag`, of its revision. is_conditional: it takes `If-Match`. is_idempotent: it
         takes an `Idempotency-Key`, and what it does is an action, which joins the transaction that keeps the answer.
         """
         kinds = {*fails, *_ALWAYS, *(() if self._is_open else _OF_THE_DOOR)}
         kinds |= {*(_OF_A_BODY if body else ()), *(_OF_A_FILE if files else ()), *(_OF_A_QUERY if query else ())}
+        kinds |= {problems.TooManyExports} if exports else set()
         kinds |= {problems.Changed} if is_conditional else set()
         kinds |= {problems.InProgress, problems.KeyReused} if is_idempotent else set()
         answer_headers: dict[str, Any] = dict(
@@ -145,6 +148,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             decorated = self.response(
                 status, answer, example=gives, content_type=content_type, headers=answer_headers or None
             )(decorated)
+            for kind, example in (exports or {}).items():
+                decorated = self.alt_response(status, schema={"type": "string"}, content_type=kind, example=example)(
+                    decorated
+                )
             if is_tagged:
                 decorated = _tagged(decorated)
             # Instances: of a class the library would make one for every request.

@@ -148,4 +148,4 @@ class PageSchema(Schema):
 
 def chosen(query: dict[str, Any]) -> dict[str, Any]:
     """The filters among the parameters of a list: those that are given."""
-    return {name: value for name, value in query.items() if name != "part"}
+    return {name: value for name, value in query.items() if name not in ("part", "format")}

@@ -199,6 +199,12 @@ class TooManyImports(TooMany):
     sample = "2 imports are running here already.", {}
 
 
+class TooManyExports(TooMany):
+    type = "too-many-exports"
+    meaning = "Too many lists are being taken as files here."
+    sample = "2 exports are running here already.", {}
+
+
 # ---------------------------------------------------------------- what is asked for is not there, or not like this
 
 
@@ -293,6 +299,13 @@ class InUse(Conflict):
     meaning = "Something else names it, and would not know what is meant any more. Nothing was changed."
     advice = "Change, cancel or delete first what the message names."
     sample = "Segment 1 is named by segment 4, mailing 7.", {}
+
+
+class TooEarly(Conflict):
+    type = "too-early"
+    meaning = "It is not over: this is known when it is."
+    advice = "Ask again when the mailing is finished."
+    sample = "The mailing has more than 500,000 messages: they are counted when it is finished.", {}
 
 
 class InProgress(Conflict):

@@ -15,3 +15,4 @@ class Refusal(StrEnum):
     RATE = "rate"  # 429: more requests a second than API_RATE
     SHARE = "share"  # 429: the key has its share of the threads
     IMPORTS = "imports"  # 429: all places for imports are taken
+    EXPORTS = "exports"  # 429: all places for exports are taken

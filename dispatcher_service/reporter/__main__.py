@@ -20,6 +20,7 @@ from dispatcher_service.reporter.letter import Envelope
 from dispatcher_service.reporter.mail import MailError, MailServer
 from dispatcher_service.reporter.post import Post, Posting
 from dispatcher_service.reporter.reporter import Reporter
+from dispatcher_service.reporter.words import LANGUAGES
 from shared import clock, logs, migrate
 from shared.database.access import ensure_database
 from shared.database.roles import Role
@@ -84,7 +85,7 @@ def _one_day(options: argparse.Namespace, settings: Settings) -> int:
         return 2
     if options.print:
         with _engine(settings, Role.READER).connect() as connection:
-            print(letter.plain(report.read(connection, day, zone)), end="")
+            print(letter.plain(report.read(connection, day, zone), LANGUAGES[settings.report_language]), end="")
         return 0
     if missing := _missing(settings):
         raise SettingsError(f"{missing[0]} must be set for a report to be sent.")
@@ -152,7 +153,9 @@ def _engine(settings: Settings, role: Role = Role.SERVICE) -> Engine:
 
 def _post(engine: Engine, settings: Settings) -> Post:
     server = MailServer.from_url(settings.smtp_url or "")
-    return Post(engine, server, Envelope(settings.report_from or "", settings.report_to), settings.report_timezone)
+    words = LANGUAGES[settings.report_language]
+    envelope = Envelope(settings.report_from or "", settings.report_to, words)
+    return Post(engine, server, envelope, settings.report_timezone)
 
 
 def _missing(settings: Settings) -> list[str]:

@@ -1,7 +1,7 @@
-"""The letter: a report as an e-mail, with an HTML part and a plain one."""
+"""The letter: a report as an e-mail, with an HTML part, which has a plot, and a plain one."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from email.headerregistry import Address
@@ -11,8 +11,11 @@ from email.utils import format_datetime, parseaddr
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from dispatcher_service.reporter.plot import bars
 from dispatcher_service.reporter.report import Report
+from dispatcher_service.reporter.words import ENGLISH, Words
 from shared.domain.message import FINAL_STATES, Error, MessageState
+from shared.ledger.day import UNTRIED
 
 STATES = [state for state in MessageState if state in FINAL_STATES]
 """The states that a message can end in, in the order of the letter."""
@@ -24,17 +27,22 @@ _COLOURS = {
     MessageState.EXPIRED: "#8a94a6",
 }
 _OTHER_COLOUR = "#c3cad5"
+_BARS = ((0x1F, 0x8A, 0x5B), (0xC8, 0x45, 0x3B))
 
 _SHOWN_IDS = 50
 _SHOWN_TEXT = 60
+_SHOWN_CODES = 20
+_PLOT = "plot.{}@report"
+"""The address of the plot within the mail."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """From whom, to whom; addresses as in a header, with or without a name."""
+    """From whom, to whom; addresses as in a header, with or without a name. words: its language."""
 
     sender: str
     recipients: Sequence[str]
+    words: Words = ENGLISH
 
 
 def compose(report: Report, envelope: Envelope, deployment: str, now: datetime) -> EmailMessage:
@@ -43,14 +51,17 @@ def compose(report: Report, envelope: Envelope, deployment: str, now: datetime) 
     So a mail that goes out twice because of a crash can be told for what it is.
     """
     message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
-    message["Subject"] = subject(report)
+    message["Subject"] = subject(report, envelope.words)
     message["From"] = _address(envelope.sender)
     message["To"] = [_address(recipient) for recipient in envelope.recipients]
     message["Date"] = format_datetime(now)
     message["Message-ID"] = message_id(report.day, envelope.sender, deployment)
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(plain(report))
-    message.add_alternative(html(report), subtype="html")
+    message.set_content(plain(report, envelope.words))
+    message.add_alternative(html(report, envelope.words), subtype="html")
+    if report.finished:
+        page = message.get_payload()[1]  # type: ignore[index]  # of two parts this is the second
+        page.add_related(bars(report.hours, _BARS), "image", "png", cid=f"<{plot(report)}>")  # type: ignore[union-attr]
     return message
 
 
@@ -58,20 +69,42 @@ def message_id(day: date, sender: str, deployment: str) -> str:
     return f"<report.{day.isoformat()}.{deployment}@{_address(sender).domain}>"
 
 
-def subject(report: Report) -> str:
+def plot(report: Report) -> str:
+    """Where the plot of a report stands in its mail."""
+    return _PLOT.format(report.day.isoformat())
+
+
+def subject(report: Report, words: Words = ENGLISH) -> str:
     """Short enough for one line of a mail's header, which not every program unfolds well."""
-    warning = "Ledger unbalanced! " if report.figures.unbalanced else ""
-    if not report.finished:
-        return f"{warning}Mailings on {_long(report.day)}: no messages"
-    return f"{warning}Mailings on {_long(report.day)}: {_percent(report.delivered_permille)} delivered"
+    parts = [words.warns_ledger] if report.figures.unbalanced else []
+    if report.failed.number:
+        parts.append(words.warns_failed.format(number=report.failed.number))
+    rate = words.accepted_rate.format(rate=_percent(report.accepted_permille, words))
+    said = rate if report.finished else words.no_messages
+    return " ".join([*parts, f"{words.title.format(day=words.day(report.day))}: {said}"])
 
 
-def plain(report: Report) -> str:
-    return _templates.get_template("report.txt").render(report=report)
+def plain(report: Report, words: Words = ENGLISH) -> str:
+    return _rendered("report.txt", report, words)
 
 
-def html(report: Report) -> str:
-    return _templates.get_template("report.html").render(report=report)
+def html(report: Report, words: Words = ENGLISH) -> str:
+    return _rendered("report.html", report, words)
+
+
+def _rendered(template: str, report: Report, words: Words) -> str:
+    operators = list(report.breakdown.by_operator.items())
+    return _templates.get_template(template).render(
+        report=report,
+        words=words,
+        plot=plot(report),
+        most=max(map(sum, report.hours), default=0),
+        operators=operators[:_SHOWN_CODES],
+        more_operators=max(0, len(operators) - _SHOWN_CODES),
+        percent=lambda permille: _percent(permille, words),
+        number=lambda value: _number(value, words),
+        ids=lambda ids, number=0: _ids(ids, number or len(ids), words),
+    )
 
 
 def _address(text: str) -> Address:
@@ -79,17 +112,12 @@ def _address(text: str) -> Address:
     return Address(name, addr_spec=address)
 
 
-def _long(day: date) -> str:
-    """Independent of the locale of the process: `30 January 2026`."""
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+def _percent(permille: int | None, words: Words) -> str:
+    return "—" if permille is None else f"{permille // 10}{words.comma}{permille % 10} %"
 
 
-def _percent(permille: int | None) -> str:
-    return "—" if permille is None else f"{permille // 10}.{permille % 10} %"
-
-
-def _number(value: int) -> str:
-    return f"{value:,}"
+def _number(value: int, words: Words) -> str:
+    return f"{value:,}".replace(",", words.thousands)
 
 
 def _excerpt(text: str) -> str:
@@ -106,15 +134,16 @@ def _colour(state: MessageState) -> str:
     return _COLOURS.get(state, _OTHER_COLOUR)
 
 
-def _ids(ids: Sequence[int]) -> str:
-    more = len(ids) - _SHOWN_IDS
-    return ", ".join(map(str, ids[:_SHOWN_IDS])) + (f" and {more} more" if more > 0 else "")
+def _ids(ids: Sequence[int], number: int, words: Words) -> str:
+    """number: of all of them."""
+    shown, more = ", ".join(map(str, ids[:_SHOWN_IDS])), number - min(len(ids), _SHOWN_IDS)
+    return words.more.format(ids=shown, more=more) if more > 0 else shown
 
 
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
+def _permille(states: Mapping[MessageState, int]) -> int | None:
+    tried = sum(number for state, number in states.items() if state not in UNTRIED)
+    return states.get(MessageState.SENT, 0) * 1000 // tried if tried else None
+
 
 _templates = Environment(
     loader=PackageLoader("dispatcher_service.reporter"),
@@ -124,5 +153,5 @@ _templates = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-_templates.filters.update(long=_long, percent=_percent, number=_number, excerpt=_excerpt, ids=_ids, colour=_colour)
+_templates.filters.update(excerpt=_excerpt, colour=_colour, permille=_permille)
 _templates.globals.update(STATES=STATES, ERRORS=list(Error))

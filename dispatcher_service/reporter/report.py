@@ -1,28 +1,39 @@
 """The report of one day: what it says, not how it looks."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
 from dispatcher_service.reporter.days import bounds
 from shared.domain.message import MessageState
+from shared.ledger.breakdown import Breakdown, read_finished
+from shared.ledger.day import UNTRIED, Failed, Quarter, read_failed, read_quarters, read_repeats
 from shared.ledger.figures import Day, MailingDay, read_day, read_day_mailings
 
 LARGEST = 50
+_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`start` and `end`: the day's bounds, aware, in its zone. `largest`: the day's mailings with the most messages."""
+    """`start` and `end`: the day's bounds, aware, in its zone. `largest`: the day's mailings with the most messages.
+
+    repeats: calls that were repeated because an answer was lost. hours: messages accepted, and ended otherwise, in each
+    hour of the day. breakdown: of the mailings that were finished on that day.
+    """
 
     day: date
     start: datetime
     end: datetime
     figures: Day
     largest: Sequence[MailingDay]
+    repeats: int = 0
+    failed: Failed = field(default_factory=Failed)
+    hours: Sequence[tuple[int, int]] = ()
+    breakdown: Breakdown = field(default_factory=lambda: Breakdown({}))
 
     @property
     def finished(self) -> int:
@@ -34,9 +45,11 @@ class Report:
         return self.figures.states.get(MessageState.SENT, 0)
 
     @property
-    def delivered_permille(self) -> int | None:
-        """Sent out of all that were finished, rounded down, so that only a day without a loss shows 1000."""
-        return self.sent * 1000 // self.finished if self.finished else None
+    def accepted_permille(self) -> int | None:
+        """Accepted by the provider out of all that were to be sent, rounded down, so that only a day without a loss
+        shows 1000. None: nothing was to be sent; what was cancelled was not."""
+        tried = sum(number for state, number in self.figures.states.items() if state not in UNTRIED)
+        return self.sent * 1000 // tried if tried else None
 
     @property
     def others(self) -> int:
@@ -52,4 +65,18 @@ def read(connection: Connection, day: date, zone: ZoneInfo) -> Report:
         end=end.astimezone(zone),
         figures=read_day(connection, start, end),
         largest=read_day_mailings(connection, start, end, LARGEST),
+        repeats=read_repeats(connection, start, end),
+        failed=read_failed(connection, start, end, LARGEST),
+        hours=_hours(read_quarters(connection, start, end), start, end),
+        breakdown=read_finished(connection, start, end),
     )
+
+
+def _hours(quarters: Iterable[Quarter], start: datetime, end: datetime) -> list[tuple[int, int]]:
+    """As many as the day has: where clocks are changed, one more or one less than usual."""
+    hours = [(0, 0)] * -((start - end) // _HOUR)
+    for quarter in quarters:
+        place = (quarter.at - start) // _HOUR
+        accepted, others = hours[place]
+        hours[place] = (accepted + quarter.accepted, others + quarter.others)
+    return hours

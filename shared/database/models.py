@@ -558,6 +558,17 @@ class Tally(Base):
     count: Mapped[int] = mapped_column(BigInteger)
 
 
+class MailingBreakdown(Base):
+    """The messages of a finished mailing by operator code, status and error: `shared.ledger.breakdown`."""
+
+    __tablename__ = "mailing_breakdowns"
+    __table_args__ = (Index("mailing_breakdowns_counted_at_idx", "counted_at"),)
+
+    mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    counted_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    counts: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+
+
 class LedgerFinding(Base):
     """A mailing whose counters say something else than its rows, as the last check of the ledger saw it.
 

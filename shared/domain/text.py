@@ -26,3 +26,8 @@ def label(text: str) -> str:
     invisible marks at its ends, in the Unicode form NFC; case as given."""
     text = text.strip(_EDGES)
     return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""A cell of CSV that begins so, behind any number of apostrophes, gets one apostrophe more; whoever reads the file back
+takes one away from such a cell. So no program that calculates takes it for a formula, and nothing is lost."""

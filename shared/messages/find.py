@@ -26,6 +26,16 @@ _PARTS = text("""
 _MESSAGE = text("select * from messages where part = any(cast(:parts as integer[])) and id = :id")
 
 
+def find_of_client(connection: Connection, part: int, mailing_id: int, client_id: int) -> AnyRow | None:
+    """The row of the one message that a client has of a mailing; None: they have none, or not any more."""
+    return connection.execute(_OF_CLIENT, {"part": part, "mailing_id": mailing_id, "client_id": client_id}).first()
+
+
+_OF_CLIENT = text("""
+    select * from messages where part = :part and client_id = :client_id and mailing_id = :mailing_id limit 1
+""")
+
+
 def read_history(
     connection: Connection, client_id: int, limit: int, before: tuple[int, int] | None = None
 ) -> Sequence[AnyRow]:
@@ -43,6 +53,19 @@ def read_history(
     return found
 
 
+def skip_history(connection: Connection, client_id: int, number: int) -> tuple[int, tuple[int, int] | None]:
+    """How many messages a client has, and the part and mailing of the last one of the first `number` of them, behind
+    which `read_history` goes on; None: it begins at the beginning."""
+    total, last = 0, None
+    for part in connection.scalars(_FROM, {"part": None}).all():
+        here = connection.scalar(_COUNT, {"part": part, "client_id": client_id}) or 0
+        if total < number and here:
+            skipped = {"part": part, "client_id": client_id, "offset": min(number - total, here) - 1}
+            last = (part, connection.execute(_LAST, skipped).scalar_one())
+        total += here
+    return total, last
+
+
 _NO_END = 2**63 - 1
 _FROM = text("""
     select number from parts where number <= coalesce(cast(:part as integer), number) order by number desc
@@ -53,4 +76,9 @@ _HISTORY = text("""
     select * from messages
     where part = :part and client_id = :client_id and mailing_id < :mailing_id
     order by mailing_id desc limit :limit
+""")
+_COUNT = text("select count(*) from messages where part = :part and client_id = :client_id")
+_LAST = text("""
+    select mailing_id from messages where part = :part and client_id = :client_id
+    order by mailing_id desc offset :offset limit 1
 """)

@@ -51,8 +51,21 @@ def filter_failure(
         query = case.query or {}
         allowed = {"after_id"} if {"page", "after_id"} <= query.keys() else set()
         allowed |= set() if query.get("timezone", "UTC") in timezones.names() else {"timezone"}
+        allowed |= {"page", "page_size", "after_id"} if "format" in query else set()  # a file has no pages
+        allowed |= _of_messages(case.operation.label, query)
         return not errors["query"].keys() <= allowed
     return not _breaks_a_rule(case.method, case.body, errors.get("json", {}))
+
+
+def _of_messages(operation: str, query: Mapping[str, Any]) -> set[str]:
+    """Parameters of a list of messages that do not go together, or lead on from a message that is not there."""
+    if operation == "GET /clients/{client_id}/messages/":
+        return {"after_id"}
+    if operation != "GET /messages/":
+        return set()
+    if ("phone" in query) == ("mailing_id" in query):
+        return {"phone", "status"}
+    return {"after_id", "status"} if "phone" in query else set()
 
 
 def _has_sense(headers: Mapping[str, Any], blamed: Mapping[str, Any]) -> bool:

@@ -39,6 +39,7 @@ TABLES = (
     "mailing_counters",
     "ledger_totals",
     "ledger_findings",
+    "mailing_breakdowns",
     "mailing_standings",
     "tallies",
     "broker_jobs",

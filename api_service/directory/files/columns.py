@@ -17,6 +17,8 @@ from shared.domain.text import label
 MAX = 1000
 """Columns of a table."""
 PHONE = "phone"
+ATTRIBUTES = "attributes"
+"""A column of that name has all of them, as an object in JSON."""
 SEPARATORS = ",;\t|"
 
 _NAMES: Mapping[str, Sequence[str]] = {
@@ -33,6 +35,7 @@ _NAMES: Mapping[str, Sequence[str]] = {
     ),
     "operator_code": ("operator code", "operatorcode", "код оператора", "def код"),
     "tag": ("tag", "label", "тег", "тэг", "метка", "ярлык"),
+    ATTRIBUTES: (ATTRIBUTES,),
     "timezone": ("timezone", "time zone", "tz", "часовой пояс", "часовая зона", "временная зона", "таймзона"),
 }
 """English and Russian, in small letters, with single blanks between words, ё as е."""
@@ -56,6 +59,8 @@ class Table:
     phone: int
     members: Mapping[str, int]
     attributes: Mapping[str, int]
+    bundle: int | None
+    """The column that has all attributes."""
     nameless: tuple[int, ...]
     """Those in which nothing may stand. The very first one may: it numbers the rows."""
 
@@ -123,13 +128,14 @@ def _table(cells: Cells, separator: str, strict: bool, below: Lines) -> Table:
     if faults := _faults(names, taken, strict, below):
         raise NotTable(faults)
     places = {one: place for place, one in enumerate(taken) if one}
-    phone = places.pop(PHONE)
+    phone, bundle = places.pop(PHONE), places.pop(ATTRIBUTES, None)
     return Table(
         separator,
         tuple(Column(_shown(cell), one) for cell, one in zip(cells, taken, strict=True)),
         phone,
         {one: place for one, place in places.items() if not one.startswith(ATTRIBUTE)},
         {one.removeprefix(ATTRIBUTE): place for one, place in places.items() if one.startswith(ATTRIBUTE)},
+        bundle,
         tuple(place for place, one in enumerate(taken) if one is None and place >= max(1, told)),
     )
 

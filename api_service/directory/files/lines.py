@@ -5,10 +5,12 @@ single line, so that a batch of lines can be counted in the transaction that sto
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from shared.domain.attributes import Value
+from shared.domain.text import BEGINS_FORMULA
 
 EMPTIED = 100
 """Values shortened to nothing that an answer lists; all of them are counted."""
@@ -53,8 +55,9 @@ def plain(words: str, longest: int | None = None) -> str:
 TOLD = ("line", "reason", "value")
 """Columns that a file of refused lines begins with. Whoever mends it and sends it again means nothing by them."""
 
-BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A cell that begins so gets an apostrophe in that file, and loses it when the file comes back."""
+IS_DEFUSED = re.compile(f"'+[{re.escape(''.join(BEGINS_FORMULA))}]")
+"""The beginning of a cell that got an apostrophe, so that no spreadsheet takes it for a formula: by a file of refused
+lines, by an export, by a person. It loses one when the file comes back."""
 
 
 ATTRIBUTE = "attributes."

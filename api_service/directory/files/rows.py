@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from api_service.directory.files.text_lines import MAX_LINE, Lines
+from api_service.directory.files.text_lines import MAX_AHEAD, MAX_LINE, Lines
 
 MAX_LINES = 200
 """That a row may stand on."""
@@ -140,7 +140,7 @@ class _Record:
         """Goes on there. The end of the line before."""
         before = self._lines.look(self._count - 1) or ""
         line = self._lines.look(self._count)
-        too_far = self._ahead + len(line or "") > min(MAX_LINE, self._lines.allowance) or self._count >= MAX_LINES
+        too_far = self._ahead + len(line or "") > min(MAX_AHEAD, self._lines.allowance) or self._count >= MAX_LINES
         if line is None or too_far:
             raise self._fault(NEVER_CLOSED)
         self._ahead += len(line)

@@ -9,16 +9,20 @@ from typing import NamedTuple
 
 from api_service.directory.files.columns import Table
 from api_service.directory.files.encodings import UNDECODED
-from api_service.directory.files.lines import ATTRIBUTE, BEGINS_FORMULA, Line, Refused, Row, plain
+from api_service.directory.files.lines import ATTRIBUTE, IS_DEFUSED, Line, Refused, Row, plain
 from api_service.directory.files.phone_spellings import EXACT, NotAPhone, normalised
 from api_service.directory.files.rows import Broken, Cells
 from api_service.directory.files.rows import Row as CellRow
 from api_service.directory.files.text_lines import MAX_LINE
 from shared.domain.attributes import MAX, TOO_MANY, value_fault
+from shared.domain.attributes import Value as Attribute
 from shared.domain.text import label
 
 Check = Callable[[str], str]
 """A trimmed cell as it is kept. Raises Wrong."""
+
+Unpack = Callable[[str], Mapping[str, Attribute]]
+"""All attributes, of a cell that has them. Raises Wrong."""
 
 MEMBERS = ("operator_code", "tag", "timezone")
 """Of a client, but the phone, as `Row` has them."""
@@ -50,7 +54,7 @@ class _Values(dict[str, Value]):
 
     def __missing__(self, cell: str) -> Value:
         text = label(cell)
-        if text.startswith("'") and text.startswith(BEGINS_FORMULA, 1):
+        if text.startswith("'") and IS_DEFUSED.match(text):
             text = label(text[1:])
         taken = self._check(text) if text else None
         found = Value(taken, (taken or "") != cell)
@@ -62,7 +66,7 @@ class _Values(dict[str, Value]):
 class Clients:
     """What the rows of a table say."""
 
-    def __init__(self, table: Table, checks: Mapping[str, Check], encoding: Callable[[], str]) -> None:
+    def __init__(self, table: Table, checks: Mapping[str, Check], unpack: Unpack, encoding: Callable[[], str]) -> None:
         """checks: of the members but the phone. encoding: of the file, for what cannot be decoded."""
         self._table, self._encoding = table, encoding
         most = _CACHED // len(table.columns)
@@ -70,6 +74,7 @@ class Clients:
             (MEMBERS.index(name), place, _Values(checks[name], most)) for name, place in table.members.items()
         ]
         self._attributes = [(name, place, _Values(_attribute, most)) for name, place in table.attributes.items()]
+        self._unpack = unpack
         self._headers = [label(column.header) for column in table.columns]
 
     def lines(self, rows: Iterable[CellRow | Broken]) -> Iterator[Line]:
@@ -88,9 +93,11 @@ class Clients:
     def _said(self, number: int, cells: Cells, phone: str, is_changed: bool) -> Line:
         """By a row with a phone, and nothing beside its columns."""
         members: list[str | None] = [None, None, None]
-        attributes: dict[str, str] = {}
+        attributes: dict[str, Attribute] = {}
         emptied: list[int] = []
         try:
+            if self._table.bundle is not None and (bundle := label(cells[self._table.bundle])):
+                attributes.update(self._unpack(bundle))
             for member, place, values in self._members:
                 members[member], is_other = values[cells[place]]
                 if is_other:
@@ -149,6 +156,11 @@ class Clients:
                 values[cells[place]]
             except Wrong as error:
                 faults[place] = str(error)
+        if (place_of_all := self._table.bundle) is not None and (bundle := label(cells[place_of_all])):
+            try:
+                self._unpack(bundle)
+            except Wrong as error:
+                faults[place_of_all] = str(error)
         names = {place: (self._table.columns[place].taken_as or "").removeprefix(ATTRIBUTE) for place in faults}
         first = min(faults)
         errors = {names[place]: faults[place] for place in sorted(faults)[:_FAULTS]}

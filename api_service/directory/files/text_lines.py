@@ -7,8 +7,10 @@ text, or of a line.
 import re
 from collections.abc import Iterable, Iterator
 
-MAX_LINE = 8 * 1024
-"""Characters of a line, and of a cell in quotes."""
+MAX_LINE = 64 * 1024
+"""Characters of a line. A client with all the attributes that they may have takes most of it."""
+MAX_AHEAD = 8 * 1024
+"""Characters of the lines on which a cell in quotes goes on."""
 
 _ENDS = re.compile(r"[\r\n]*+")
 _ANY_END = re.compile(r"\r\n|\r|\n")
@@ -26,7 +28,7 @@ class Lines:
         self._end = 0  # of these
         self.number = 1
         """Of the next line."""
-        self.allowance = 16 * MAX_LINE
+        self.allowance = 16 * MAX_AHEAD
         """Characters that may be looked at in vain, where quotes are not closed: else a file of nothing but such quotes
         would take far longer than its length says."""
 

@@ -9,6 +9,7 @@ from dispatcher_service.leading.isolation import Isolation
 from shared import standing
 from shared.domain.message import FINAL_STATES, OPEN_STATES
 from shared.domain.state_sql import total
+from shared.ledger import breakdown
 from shared.ledger.check import Account
 from shared.ledger.entries import Entries
 from shared.ledger.fold import close_account
@@ -23,10 +24,16 @@ def finish_mailings(acts: Isolation, accounts: Iterable[Account]) -> list[int]:
     """
     finished = []
     for mailing_id in sorted(account.mailing_id for account in accounts if account.may_finish):
+        # Whoever dies behind this counts again, to the same end; one that cannot be counted is finished all the same.
+        acts.run("break_down", mailing_id, partial(_break_down, mailing_id))
         if acts.run("finish_mailings", mailing_id, partial(_finish, mailing_id)):
             logger().info("mailing_finished", mailing_id=mailing_id)
             finished.append(mailing_id)
     return finished
+
+
+def _break_down(mailing_id: int, connection: Connection, _: Entries) -> bool:
+    return breakdown.keep(connection, mailing_id)
 
 
 def _finish(mailing_id: int, connection: Connection, entries: Entries) -> bool:

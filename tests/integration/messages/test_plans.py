@@ -24,7 +24,7 @@ from shared.ledger.entries import Entries
 from shared.ledger.figures import Figures
 from shared.messages import create
 from shared.messages.cancel import cancel_client
-from shared.messages.find import find_message, read_history
+from shared.messages.find import find_message, read_history, skip_history
 from shared.messages.follow import follow_phone
 from shared.messages.rescue import find_lost
 from shared.retention import leftovers
@@ -130,6 +130,11 @@ VALUES: dict[str, Any] = {
     "first": 1_001,
     "last": 1_000 + SOME,
     "slice": SOME,
+    "message_id": 77,
+    "offset": 0,
+    "format": "csv",
+    "between": "\r\n",
+    "status": None,
     "times": ["2030-01-01"] * SOME,
     **dict.fromkeys(("due_in", "wait", "lease", "delay", "pause"), timedelta(seconds=1)),
 }
@@ -142,6 +147,9 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "shared.messages.create._CREATE_OF_TAGS": {"id": 2, "state": "pending", "tags_1": [""]},
     "shared.messages.create._CREATE_OF_IMPORTS": {"imports": [1], "took_2": [1]},
     "shared.messages.create._CREATE_OF_ALL": create._OF_ALL.values | {_PARTS_OF_ALL: [PARTS]},
+    "shared.ledger.breakdown._COUNT": {"after": 1_000},
+    "shared.messages.export._OF_CLIENT": {"mailing_id": 2**63 - 1},
+    "shared.messages.export._OF_MAILING": {"after": 1_000},
     "shared.messages.find._HISTORY": {"mailing_id": 2**63 - 1},
     "shared.messages.retime._RETIME": {"ids": _WAITING},  # as it has read before
     "shared.messages.wake._WAKE": {"after": None},
@@ -240,6 +248,7 @@ def _page(status: MessageState | None, number: int) -> Call:
 CALLS: dict[str, Call] = {
     "one message": lambda connection: find_message(connection, 777_777),
     "a client's history": lambda connection: read_history(connection, 777_777, 1),
+    "how long a client's history is": lambda connection: skip_history(connection, 777_777, 1)[0],
     "leases that ran out": lambda connection: find_lost(connection, SOME),
     "a phone that changes": lambda connection: follow_phone(connection, 1_002, 79999999999) or True,
     "a client who goes": lambda connection: cancel_client(connection, Entries(), 1_002) or True,

@@ -14,6 +14,7 @@ from api_service.directory.client_lines import CSV, NDJSON, read
 from api_service.directory.files.lines import ClientFile, Line, Refused, Row
 from api_service.directory.files.phone_spellings import DATE, FORMULA, LOST_DIGITS, SHAPE
 from api_service.directory.files.rows import HOLDS_ROWS, TOO_LONG
+from api_service.directory.files.text_lines import MAX_LINE
 from api_service.web.problems import BrokenOff, Problem
 from tests.support.client_files import ENDLESS, FILES, WHAT_IS_RIGHT, normal, tagged
 from tests.support.files import in_pieces
@@ -257,18 +258,18 @@ def test_one_table_in_any_form_says_the_same(clients: list[Client], form: Form, 
             [Refused(2, {"city": ["Must have at most 1000 characters."]}, "c" * 1001, ("79123456789", "c" * 1001))],
         ),
         (
-            "phone,tag\n79123456789," + "t" * 8192 + "\n79123456780,vip\n",
+            "phone,tag\n79123456789," + "t" * MAX_LINE + "\n79123456780,vip\n",
             [
-                Refused(2, {"_schema": [TOO_LONG]}, ("79123456789," + "t" * 8192)[:8192]),
+                Refused(2, {"_schema": [TOO_LONG]}, ("79123456789," + "t" * MAX_LINE)[:MAX_LINE]),
                 Row(3, "79123456780", tag="vip"),
             ],
         ),
         (
-            "phone,tag\n1,x\n79123456789,b\n" + "8" * 8192,
+            "phone,tag\n1,x\n79123456789,b\n" + "8" * MAX_LINE,
             [
                 Refused(2, {"phone": [SHAPE]}, "1", ("1", "x")),
                 Row(3, "79123456789", tag="b"),
-                Refused(4, {"phone": [SHAPE]}, "8" * 8192, ("8" * 8192, "")),
+                Refused(4, {"phone": [SHAPE]}, "8" * MAX_LINE, ("8" * MAX_LINE, "")),
             ],
         ),
     ],

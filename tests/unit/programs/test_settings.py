@@ -54,7 +54,8 @@ def test_without_an_environment_the_defaults_hold(value: str) -> None:
         dispatch_concurrency=256, dispatch_rate=0.0, retry_ladder=DEFAULT_LADDER, retry_attempts=10,
         retention_days=90,
         default_timezone="UTC", suppression_keys={}, smtp_url=None, report_from=None, report_to=(), report_at=time(9),
-        report_timezone=ZoneInfo("UTC"), ssl_cert_file=None, metrics_host="127.0.0.1", metrics_port=0,
+        report_timezone=ZoneInfo("UTC"), report_language="en", ssl_cert_file=None,
+        metrics_host="127.0.0.1", metrics_port=0,
         log_level="info", log_format="console",
     )  # fmt: skip
     assert settings.load({}) == defaults
@@ -90,6 +91,7 @@ def test_every_setting_can_be_set(authorities: Path) -> None:
         "REPORT_TO": "a@shop.example, B <b@shop.example>",
         "REPORT_AT": "23:59",
         "REPORT_TIMEZONE": "Europe/Moscow",
+        "REPORT_LANGUAGE": "ru",
         "SSL_CERT_FILE": str(authorities),
         "METRICS_HOST": "0.0.0.0",
         "METRICS_PORT": "9100",
@@ -109,7 +111,8 @@ def test_every_setting_can_be_set(authorities: Path) -> None:
         retry_attempts=3, retention_days=30, default_timezone="Asia/Vladivostok",
         suppression_keys={1: b"a" * 32, 3: b"b" * 40}, smtp_url=values["SMTP_URL"],
         report_from=values["REPORT_FROM"], report_to=("a@shop.example", "B <b@shop.example>"),
-        report_at=time(23, 59), report_timezone=ZoneInfo("Europe/Moscow"), ssl_cert_file=authorities,
+        report_at=time(23, 59), report_timezone=ZoneInfo("Europe/Moscow"), report_language="ru",
+        ssl_cert_file=authorities,
         metrics_host="0.0.0.0", metrics_port=9100, log_level="debug", log_format="json",
     )  # fmt: skip
     assert found.retry_policy == RetryPolicy(found.retry_ladder, 3)
@@ -182,6 +185,7 @@ def test_every_setting_can_be_set(authorities: Path) -> None:
         ("DEFAULT_TIMEZONE", "Europe"),
         ("DEFAULT_TIMEZONE", "europe/moscow"),
         ("REPORT_TIMEZONE", "UTC+3"),
+        ("REPORT_LANGUAGE", "de"),
         ("SMTP_URL", "mail.example:587"),
         ("SMTP_URL", "https://mail.example"),
         ("REPORT_FROM", "reports"),

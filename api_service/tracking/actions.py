@@ -1,0 +1,123 @@
+"""What is asked of single messages: a function is a question."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+from sqlalchemy.orm import Session
+
+from api_service.mailings import store as mailings
+from api_service.tracking import explain, history, store
+from api_service.tracking.explain import Facts, Standing
+from api_service.web.page import Listing, Part
+from api_service.web.problems import NotFound
+from api_service.web.work import Work, moment
+from shared.audience.members import unmatched
+from shared.database.models import Client
+from shared.domain.message import MessageState
+from shared.domain.segments import Audience
+from shared.messages.attempts import last_words, read_attempts
+from shared.messages.find import find_message, find_of_client
+
+View = dict[str, Any]
+
+_SHOWN = ("id", "mailing_id", "client_id", "status", "calls", "attempts", "error", "sent_at", "due_at")
+
+
+def list_of_mailing(work: Work, mailing_id: int, status: MessageState | None, part: Part) -> Listing[View]:
+    """In the order of ids. Raises NotFound."""
+    with work.look() as session:
+        mailing = mailings.find(session, mailing_id)
+        figures = mailings.figures(session, [mailing])[mailing_id]
+        return shown(session, store.list_messages(session, mailing, status, figures, part))
+
+
+def list_of_client(work: Work, client_id: int, part: Part) -> Listing[View]:
+    """The latest mailings first. Raises NotFound, Invalid."""
+    with work.look() as session:
+        listing = history.list_history(session, client_id, part)
+        if not listing.rows:
+            history.check_known(session, client_id)
+        return shown(session, listing)
+
+
+def list_of_phone(work: Work, phone: int, part: Part) -> Listing[View]:
+    """Of the client who has it now; none where nobody has. Raises Invalid."""
+    with work.look() as session:
+        client_id = history.client_with(session, phone)
+        if client_id is None:
+            return Listing([], part, 0)
+        return shown(session, history.list_history(session, client_id, part))
+
+
+def find(work: Work, message_id: int) -> View:
+    """With its attempts. Raises NotFound."""
+    with work.look() as session:
+        message = find_message(session.connection(), message_id)
+        if message is None:
+            raise NotFound(f"There is no message {message_id}, or not any more.")
+        return _one(session.connection(), message)
+
+
+def standing(work: Work, mailing_id: int, client_id: int) -> View:
+    """Where a client stands with a mailing. Raises NotFound."""
+    with work.look() as session:
+        connection = session.connection()
+        mailing = mailings.find(session, mailing_id)
+        client = session.get(Client, client_id)
+        audience = Audience.of(mailing.filter, mailing.fixed_segments)
+        facts = Facts(mailing, client, unmatched(connection, audience, client_id) or [], moment(connection))
+        found = None if mailing.part is None else find_of_client(connection, mailing.part, mailing_id, client_id)
+        view: View = {"mailing_id": mailing_id, "client_id": client_id, "message": None, "reason": None}
+        if found is not None:
+            message = view["message"] = _one(connection, found)
+            return view | {"unmatched": [], "explanation": explain.of_message(facts, _standing(message))}
+        if client is None and not connection.scalar(_WAS_DELETED, {"client_id": str(client_id)}):
+            raise NotFound(f"There is no client {client_id}.")
+    reason, explanation = explain.of_none(facts, client_id)
+    return view | {"reason": reason, "unmatched": facts.unmatched, "explanation": explanation}
+
+
+_WAS_DELETED = text("""
+    select exists (select from audit where thing = 'client' and thing_id = :client_id and action = 'delete')
+""")
+
+
+def shown(session: Session, listing: Listing[Any]) -> Listing[View]:
+    """As `MessageSchema` wants them."""
+    words = _words(session.connection(), listing.rows)
+    return listing.of(lambda row: _view(row, words.get(row.id)))
+
+
+def _words(connection: Connection, rows: Iterable[Any]) -> Mapping[int, str]:
+    """Of the provider, by message: what did not fail has no attempt that did."""
+    failed = defaultdict(list)
+    for row in rows:
+        if row.error is not None:
+            failed[row.part].append(row.id)
+    words: dict[int, str] = {}
+    for part, ids in failed.items():
+        words |= last_words(connection, part, ids)
+    return words
+
+
+def _view(row: Any, words: str | None) -> View:
+    view = {name: getattr(row, name) for name in _SHOWN}
+    phone = None if row.phone is None else str(row.phone)
+    return view | {"status": MessageState(row.status), "phone": phone, "provider_words": words}
+
+
+def _one(connection: Connection, row: Row[Any]) -> View:
+    made = [
+        {"number": one.number, "at": one.at, "error": one.error, "provider_words": one.words}
+        for one in read_attempts(connection, row.part, row.id)
+    ]
+    words = made[-1]["provider_words"] if made and row.error is not None else None
+    if row.sent_at is not None:
+        made.append({"number": row.attempts, "at": row.sent_at, "error": None, "provider_words": None})
+    return _view(row, words) | {"attempts_made": made}
+
+
+def _standing(view: View) -> Standing:
+    return Standing(view["status"], view["error"], view["provider_words"], view["due_at"], view["sent_at"])

@@ -1,0 +1,57 @@
+"""Messages as a file."""
+
+from collections.abc import Iterator
+
+from api_service.mailings import store as mailings
+from api_service.tracking import history
+from api_service.web import export
+from api_service.web.work import Work
+from shared.database.lines import Style
+from shared.domain.message import MessageState
+from shared.messages.export import Stretch, history_lines, parts_of_history, read_lines
+
+_NO_END = 2**63 - 1
+
+
+def of_mailing(work: Work, mailing_id: int, status: MessageState | None, style: Style) -> Iterator[str]:
+    """The lines of a mailing's messages, all or those in one state, page by page. Raises NotFound."""
+    with work.read() as session:
+        mailing = mailings.find(session, mailing_id)
+    part, first, last = mailing.part, mailing.first_message_id, mailing.last_message_id
+    if part is None or first is None or last is None or mailing.messages_removed_at is not None:
+        return
+    stretch = Stretch(part, mailing_id, first, last, status)
+    after: int | None = 0
+    while after is not None:
+        with work.read() as session:
+            lines = read_lines(session.connection(), stretch, style, after, export.ROWS)
+        if lines.text is not None:
+            yield lines.text
+        after = lines.last
+
+
+def of_client(work: Work, client_id: int, style: Style) -> Iterator[str]:
+    """What a client was ever sent, the latest mailings first. Raises NotFound."""
+    with work.read() as session:
+        parts = parts_of_history(session.connection())
+    is_known = False
+    for part in parts:
+        before: int | None = _NO_END
+        while before is not None:
+            with work.read() as session:
+                lines = history_lines(session.connection(), client_id, (part, before), style, export.ROWS)
+            if lines.text is not None:
+                is_known = True
+                yield lines.text
+            before = lines.last
+    if not is_known:
+        with work.read() as session:
+            history.check_known(session, client_id)
+
+
+def of_phone(work: Work, phone: int, style: Style) -> Iterator[str]:
+    """Of the client who has it now; nothing where nobody has."""
+    with work.read() as session:
+        client_id = history.client_with(session, phone)
+    if client_id is not None:
+        yield from of_client(work, client_id, style)

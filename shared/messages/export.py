@@ -1,0 +1,101 @@
+"""Messages as lines of a file, a page in each statement: none of them lasts longer than it takes to read some thousand
+rows, whoever waits for the file."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from shared.database.lines import Cell, Column, Style, as_line, as_rows
+from shared.domain.message import MessageState
+from shared.messages.fragments import AnyRow
+
+COLUMNS = {
+    "id": Column("m.id"),
+    "client_id": Column("m.client_id"),
+    "phone": Column("cast(m.phone as text)"),
+    "status": Column("m.status"),
+    "error": Column("m.error"),
+    "provider_words": Column("a.words", Cell.WORDS),
+    "attempts": Column("m.attempts"),
+    "calls": Column("m.calls"),
+    "sent_at": Column("m.sent_at", Cell.MOMENT),
+    "receipt": Column("cast(null as text)"),  # providers send none yet
+    "receipt_at": Column("cast(null as timestamptz)", Cell.MOMENT),
+}
+"""Of a line, as `shared.database.lines` writes it."""
+
+_WHOLE = COLUMNS | {"mailing_id": Column("m.mailing_id"), "due_at": Column("m.due_at", Cell.MOMENT)}
+
+
+class Lines(NamedTuple):
+    """text: of a page; None: there is none on it. last: what the next page begins behind; None: this is the last."""
+
+    text: str | None
+    last: int | None
+
+
+class Stretch(NamedTuple):
+    """The messages of a mailing: in a part, among these ids, in one state or in any."""
+
+    part: int
+    mailing_id: int
+    first: int
+    last: int
+    status: MessageState | None = None
+
+
+def read_lines(connection: Connection, stretch: Stretch, style: Style, after: int, limit: int) -> Lines:
+    """Those of a mailing whose ids follow `after`, in their order; `limit` rows of the part are looked at."""
+    page = {**style._asdict(), "after": max(after, stretch.first - 1), "limit": limit}
+    return _lines(connection.execute(_OF_MAILING, {**stretch._asdict(), **page}).one(), limit)
+
+
+def parts_of_history(connection: Connection) -> Sequence[int]:
+    """Those in which a client may have messages, the latest first."""
+    return connection.scalars(_PARTS).all()
+
+
+def history_lines(connection: Connection, client_id: int, before: tuple[int, int], style: Style, limit: int) -> Lines:
+    """A client's, of a part and of mailings before one of them, the latest first. before: part, mailing."""
+    part, mailing_id = before
+    page = {**style._asdict(), "part": part, "client_id": client_id, "mailing_id": mailing_id, "limit": limit}
+    return _lines(connection.execute(_OF_CLIENT, page).one(), limit)
+
+
+def _lines(row: AnyRow, limit: int) -> Lines:
+    return Lines(row.lines, row.last if row.seen == limit else None)
+
+
+_PARTS = text("select number from parts order by number desc")
+
+
+def _page(rows: str, key: str, last: str, order: str, condition: str = "true") -> str:
+    """rows: in the order of an index, which so is the only way to read them. Only what failed is looked up among the
+    attempts."""
+    return f"""
+        with rows as materialized ({rows})
+        select (select string_agg(line, :between) from (
+                    select {as_line(COLUMNS)} as line from rows m
+                    left join lateral (
+                        select words from attempts
+                        where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
+                    ) a on true
+                    {as_rows(COLUMNS, _WHOLE)}
+                    where {condition} order by m.{key} {order}
+               ) page) as lines,
+               {last}({key}) as last, count(*) as seen
+        from rows
+    """
+
+
+_OF_MAILING = text(_page("""
+    select * from messages where part = :part and id > :after and id <= :last order by id limit :limit
+""", "id", "max", "asc", """
+    m.mailing_id = :mailing_id and (cast(:status as text) is null or cast(m.status as text) = :status)
+"""))  # fmt: skip
+
+_OF_CLIENT = text(_page("""
+    select * from messages where part = :part and client_id = :client_id and mailing_id < :mailing_id
+    order by mailing_id desc limit :limit
+""", "mailing_id", "min", "desc"))  # fmt: skip
