@@ -71,9 +71,14 @@ def _options() -> argparse.Namespace:
         "--home", type=Path, default=Path(".local/bench"), help="where data and results lie (%(default)s)"
     )
     parser.add_argument("--keep", type=Path, metavar="DIRECTORY",
-                        help="where the rows of years, made in half an hour, are kept for the next run")  # fmt: skip
+                        help="where the rows of years, made in ten minutes, are kept for the next run")  # fmt: skip
+    parser.add_argument("--fill", type=int, metavar="PARTS",
+                        help="makes so many of the parts that are missing in --keep, and measures nothing")  # fmt: skip
     parser.add_argument("--plots", type=Path, help="where the plots and the table go (default: beside the results)")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.fill and not options.keep:
+        parser.error("--fill needs --keep")
+    return options
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -91,6 +96,9 @@ def _run(options: argparse.Namespace) -> int:
         Processes(lambda name, line: print(f"{name}: {line}", file=log)) as processes,
         services.started(directory, processes, options.keep and options.keep.resolve()) as found,
     ):
+        if options.fill:
+            print(f"still missing: {years.prepare(found, SCALES[options.scale], options.fill)} parts")
+            return os.EX_OK
         facts = dict(machine.facts(found))
         show(*(f"{name:<14}{fact}" for name, fact in facts.items()))
         for name in options.only:

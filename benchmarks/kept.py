@@ -38,10 +38,11 @@ _PARTS = """
 """
 
 
-def fill(database_url: str, scale: Scale) -> None:
-    """Makes what is missing of ten parts, and one into which the next mailing is launched."""
+def fill(database_url: str, scale: Scale, most: int = PARTS) -> None:
+    """Makes what is missing of ten parts, but so many at most, and after the last one into which the next mailing is
+    launched."""
     query(database_url, "update parts set closed_at = now() where number = 1 and closed_at is null")
-    numbers = [_make_part(database_url) for _ in range(missing(database_url))]
+    numbers = [_make_part(database_url) for _ in range(min(most, missing(database_url)))]
     # Autovacuum would begin in the middle, and again in the middle of what is measured.
     query(database_url, "alter system set autovacuum = off")
     query(database_url, "select pg_reload_conf()")
@@ -49,8 +50,9 @@ def fill(database_url: str, scale: Scale) -> None:
         list(pool.map(lambda number: _fill(database_url, number, scale), numbers))
     query(database_url, "alter system reset autovacuum")
     query(database_url, "select pg_reload_conf()")
-    query(database_url, "update parts set closed_at = now() where closed_at is null")
-    _make_part(database_url, "null")
+    if not missing(database_url):
+        query(database_url, "update parts set closed_at = now() where closed_at is null")
+        _make_part(database_url, "null")
 
 
 def _make_part(database_url: str, closed: str = "now() - interval '80 days'") -> int:

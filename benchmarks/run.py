@@ -49,20 +49,11 @@ class Deployment:
         self.database_url, self.url, self._client = addresses.database_url, url, client
         self._pids = {"api": [api], "dispatcher": dispatchers}
 
-    def create(
-        self,
-        tag: str,
-        *,
-        starts_at: datetime | None = None,
-        lasts: timedelta = timedelta(hours=1),
-        window: tuple[str, str] | None = None,
-    ) -> int:
-        """A mailing to the clients of that tag; empty for everyone. window: from, until, such as ("09:00", "21:00").
-        Its id."""
+    def create(self, tag: str, *, starts_at: datetime | None = None, lasts: timedelta = timedelta(hours=1)) -> int:
+        """A mailing to the clients of that tag; empty for everyone. Its id."""
         starts_at = starts_at or clock.now()
         tags = [tag] if tag else []
-        made = self._client.create_mailing(TEXT, starts_at, starts_at + lasts, tags=tags, send_window=window)
-        return int(made["id"])
+        return int(self._client.create_mailing(TEXT, starts_at, starts_at + lasts, tags=tags)["id"])
 
     def wait(self, condition: str, mailing_id: int, limit: float = LIMIT) -> None:
         """Until an SQL condition on the mailing's row holds. Raises TooSlow."""
