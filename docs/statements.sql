@@ -1107,10 +1107,13 @@ select mailing_id from before where holds > 0;
 
 -- shared.standing._REFUSE
 insert into mailing_standings as s (mailing_id, refusals, words)
-select id, number, words
+select id, number + (
+    select cast(coalesce(sum(count), 0) as integer) from tallies
+    where mailing_id = refused.id and name = 'error.rejected'
+), words
 from unnest(cast(:mailing_ids as bigint[]), cast(:numbers as integer[]), cast(:words as text[]))
 as refused (id, number, words)
-on conflict (mailing_id) do update set refusals = s.refusals + excluded.refusals, words = excluded.words
+on conflict (mailing_id) do update set refusals = greatest(s.refusals, excluded.refusals), words = excluded.words
 where s.proven_at is null;
 
 -- shared.standing._HOLD
@@ -1139,6 +1142,20 @@ select m.id, coalesce((
         from mailing_standings s where s.mailing_id = m.id), false) as is_blocked, (
     select cast(coalesce(sum(sending), 0) as bigint) from mailing_counters where mailing_id = m.id) as open_calls
 from mailings m where m.id = any(:mailing_ids);
+
+-- shared.standing._CATCH_UP
+with refused as (
+    select id, (
+        select cast(coalesce(sum(count), 0) as integer) from tallies
+        where mailing_id = refused.id and name = 'error.rejected'
+    ) as number from mailings refused where id = any(:mailing_ids) and halted_at is null
+), counted as (
+    insert into mailing_standings as s (mailing_id, refusals) select id, number from refused where number > 0
+    on conflict (mailing_id) do update set refusals = excluded.refusals
+    where s.proven_at is null and s.refusals < excluded.refusals
+    returning mailing_id, refusals
+)
+select mailing_id from counted where refusals >= 50;
 
 -- shared.standing._REFUSED
 select m.id, s.words from mailing_standings s

@@ -12,6 +12,7 @@ def now() -> datetime:
 def ticks() -> float:
     """Seconds on a clock that never steps back; it goes on while the process is stopped and, on Linux, while the
     machine sleeps, so that a lease measured with it is never believed to be longer than it is."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
+    return time.clock_gettime(_STEADY)
+
+
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # asked several times for each call

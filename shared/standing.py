@@ -15,14 +15,17 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from shared.domain.message import Error
 from shared.domain.standing import MOST_OPEN, REFUSALS
+from shared.ledger.names import ERROR_PREFIX
 
 FIRST_HOLD, LONGEST_HOLD = 2.0, 300.0
 """Seconds that a mailing is held back; doubled every time until it is served."""
 
 
 class Refused(NamedTuple):
-    """How many messages of a mailing were refused, and the words that came with the last."""
+    """How many messages of a mailing are refused in this transaction, which may be none, and the words that came with
+    the last."""
 
     mailing_id: int
     number: int
@@ -30,10 +33,10 @@ class Refused(NamedTuple):
 
 
 class Halt(NamedTuple):
-    """A mailing that is to be halted, and the provider's words."""
+    """A mailing that is to be halted, and the provider's words, unless they are lost with a dispatcher."""
 
     mailing_id: int
-    words: str
+    words: str | None
 
 
 class Room(NamedTuple):
@@ -76,17 +79,25 @@ _PROVE = text("""
 
 
 def count_refusals(connection: Connection, refused: Sequence[Refused]) -> None:
-    """Of mailings of which nothing was accepted yet; of others it changes nothing."""
+    """Of mailings of which nothing was accepted yet; of others it changes nothing.
+
+    What was refused before is known from the tallies, as most of it was recorded when it was somebody else's turn.
+    """
     ids, numbers, words = zip(*sorted(refused), strict=True)
     connection.execute(_REFUSE, {"mailing_ids": list(ids), "numbers": list(numbers), "words": list(words)})
 
 
-_REFUSE = text("""
+_TALLIED = f"""(
+    select cast(coalesce(sum(count), 0) as integer) from tallies
+    where mailing_id = refused.id and name = '{ERROR_PREFIX}{Error.REJECTED}'
+)"""
+
+_REFUSE = text(f"""
     insert into mailing_standings as s (mailing_id, refusals, words)
-    select id, number, words
+    select id, number + {_TALLIED}, words
     from unnest(cast(:mailing_ids as bigint[]), cast(:numbers as integer[]), cast(:words as text[]))
         as refused (id, number, words)
-    on conflict (mailing_id) do update set refusals = s.refusals + excluded.refusals, words = excluded.words
+    on conflict (mailing_id) do update set refusals = greatest(s.refusals, excluded.refusals), words = excluded.words
     where s.proven_at is null
 """)
 
@@ -136,10 +147,15 @@ _ASK = text("""
 
 def room(connection: Connection, mailing_ids: Collection[int]) -> Room:
     """Of mailings that are not trusted, and whose turn this transaction has: what others have claimed of them by then
-    is committed, and so is seen."""
-    rows = connection.execute(_ROOM, {"mailing_ids": sorted(mailing_ids)}).all()
-    some = {row.id: max(0, MOST_OPEN - row.open_calls) for row in rows if not row.is_blocked}
-    return Room(some, {row.id for row in rows if row.is_blocked})
+    is committed, and so is seen.
+
+    A call that was refused is open no more, so it must be counted by the time that its place is given away: the
+    refusals are looked at after the calls.
+    """
+    values = {"mailing_ids": sorted(mailing_ids)}
+    rows = connection.execute(_ROOM, values).all()
+    blocked = {row.id for row in rows if row.is_blocked} | set(connection.scalars(_CATCH_UP, values))
+    return Room({row.id: max(0, MOST_OPEN - row.open_calls) for row in rows if row.id not in blocked}, blocked)
 
 
 def is_blocked(mailing: str) -> str:
@@ -158,6 +174,20 @@ _ROOM = text(f"""
     select m.id, {is_blocked("m")} as is_blocked, (
         select cast(coalesce(sum(sending), 0) as bigint) from mailing_counters where mailing_id = m.id) as open_calls
     from mailings m where m.id = any(:mailing_ids)
+""")
+
+
+# The count of those refusals that others have recorded. Gives the mailings of which it is enough.
+_CATCH_UP = text(f"""
+    with refused as (
+        select id, {_TALLIED} as number from mailings refused where id = any(:mailing_ids) and halted_at is null
+    ), counted as (
+        insert into mailing_standings as s (mailing_id, refusals) select id, number from refused where number > 0
+        on conflict (mailing_id) do update set refusals = excluded.refusals
+        where s.proven_at is null and s.refusals < excluded.refusals
+        returning mailing_id, refusals
+    )
+    select mailing_id from counted where refusals >= {REFUSALS}
 """)
 
 

@@ -262,6 +262,8 @@ class Recorder:
             moments = self._allowance.use(claimed) if self._limits else ()
             self._sender.offer(attempts(claim, since, self._own_lease, moments))
         self._in_hand.take(picks, self._sender.offered)
+        if self._allowance.left(ticks()):
+            self._woken.set()  # what was reserved for messages that are not to be sent goes out with others, at once
 
     def _hand_back(self, claim: Claim | None, since: float) -> None:
         """A claim of which nobody knows whether it was committed. If it was not, this moves nothing."""

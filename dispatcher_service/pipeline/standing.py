@@ -4,8 +4,8 @@ A mailing that is proven and not held back costs one look a second.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
@@ -25,19 +25,18 @@ _MOST_KNOWN = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """What results say of mailings. words: of the provider, with a refusal of each."""
+    """What results say of mailings. refused: the provider's words, with a refusal of each."""
 
     accepted: frozenset[int] = frozenset()
-    refused: Counter[int] = field(default_factory=Counter)
-    words: dict[int, str] = field(default_factory=dict)
+    refused: Mapping[int, str] = field(default_factory=dict)
 
     def without(self, mailing_ids: Collection[int]) -> "_News":
-        refused = Counter({one: number for one, number in self.refused.items() if one not in mailing_ids})
-        return replace(self, accepted=self.accepted.difference(mailing_ids), refused=refused)
+        refused = {one: words for one, words in self.refused.items() if one not in mailing_ids}
+        return _News(self.accepted.difference(mailing_ids), refused)
 
     @property
     def mailing_ids(self) -> set[int]:
-        return set(self.accepted) | set(self.refused)
+        return {*self.accepted, *self.refused}
 
 
 class Standing:
@@ -65,8 +64,9 @@ class Standing:
             for mailing_id in standing.prove(connection, accepted):
                 entries.look(mailing_id)  # nobody did while it was held back
             self._accepted = accepted
-        if refused := [Refused(each, news.refused[each], news.words[each]) for each in news.refused if each in ours]:
-            standing.count_refusals(connection, refused)
+        if refused := news.refused.keys() & ours:
+            numbers = Counter(result.attempt.message.mailing_id for result in results if _is_refused(result))
+            standing.count_refusals(connection, [Refused(each, numbers[each], news.refused[each]) for each in refused])
         if held := ours.intersection(stuck) - news.accepted:
             self._held = dict(standing.hold(connection, held))
         self._left = news.without(ours)
@@ -103,16 +103,19 @@ class Standing:
             return self._news
         if len(self._proven) > _MOST_KNOWN:
             self._proven.clear()
-        accepted, refused, words = set(self._news.accepted), Counter(self._news.refused), dict(self._news.words)
+        accepted, refused = set(self._news.accepted), dict(self._news.refused)
         for result in results:
             mailing_id, outcome = result.attempt.message.mailing_id, result.outcome
             if outcome is None or mailing_id in self._proven:
                 continue
             if outcome.kind is OutcomeKind.ACCEPTED:
                 accepted.add(mailing_id)
-            elif outcome.kind is OutcomeKind.REFUSED:
-                refused[mailing_id] += 1
-                words[mailing_id] = outcome.words
+            elif _is_refused(result):
+                refused[mailing_id] = outcome.words
         for mailing_id in accepted:
             refused.pop(mailing_id, None)
-        return _News(frozenset(accepted), refused, words)
+        return _News(frozenset(accepted), refused)
+
+
+def _is_refused(result: Result) -> bool:
+    return result.outcome is not None and result.outcome.kind is OutcomeKind.REFUSED

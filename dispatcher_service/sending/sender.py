@@ -79,6 +79,7 @@ class Sender:
         self._kept = Kept(self._sockets)
         self._pace = pace or Pace()
         self._throughput = Throughput(ticks())
+        self._lasted = 0.0  # how long the last call that ended took
         self._too_much = Complaints()
         self._door = Lock()  # nothing is taken in after the stop, or the loop might leave it behind
         self._stop_at: float | None = None  # calls still in flight then are given up
@@ -256,7 +257,7 @@ class Sender:
             if not answered and not broken:
                 break
         if results:
-            self._throughput.count(len(results), now)
+            self._throughput.count(len(results), now, self._lasted)
             self._deliver(results)
 
     def _finish(self, handle: pycurl.Curl, answer: Answer | Failure, now: float) -> Result:
@@ -265,7 +266,8 @@ class Sender:
         self._idle.append(call)
         outcome = dialect.outcome(answer)
         self._observe(outcome, call.started, now)
-        metrics.CALL_SECONDS.observe(now - call.started)
+        self._lasted = now - call.started
+        metrics.CALL_SECONDS.observe(self._lasted)
         mailing_id = call.attempt.message.mailing_id
         self._serving.observe(mailing_id, outcome, now)
         if outcome.is_served:

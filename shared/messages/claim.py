@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
@@ -149,8 +150,11 @@ _ZONES = text("""
 """)
 
 
+_MAILING_AND_STATUS = itemgetter(1, 2)  # by their names they take as long as all the rest
+
+
 def _enter(entries: Entries, rows: Sequence[AnyRow]) -> None:
-    for (mailing_id, status), count in Counter((row.mailing_id, row.status) for row in rows).items():
+    for (mailing_id, status), count in Counter(map(_MAILING_AND_STATUS, rows)).items():
         entries.moved(mailing_id, MessageState(status), MessageState.SENDING, count)
     for mailing_id, count in Counter(row.mailing_id for row in rows if row.maybe_delivered).items():
         entries.repeated(mailing_id, count)

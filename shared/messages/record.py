@@ -1,7 +1,7 @@
 """What a call led to is written, while the claim is still held."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -47,6 +47,11 @@ class Verdict(NamedTuple):
         return self.error is not None or not isinstance(self.decision, HandBack)
 
     @property
+    def kind(self) -> Hashable:
+        """Those of one kind are written by one statement: they differ in message, moment and words only."""
+        return self.message.part, self.decision, self.error, self.ambiguous, self.is_spent, self.message.repeat
+
+    @property
     def leaves_attempt(self) -> bool:
         """Whether the table of attempts gets a row: of what was spent in vain, or ended the message in vain."""
         return self.error is not None and (self.is_spent or isinstance(self.decision, Finish))
@@ -57,30 +62,31 @@ def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence
 
     pause: how long a message waits that is handed back without a call. No message may occur twice.
     """
-    groups: dict[_Kind, list[Verdict]] = defaultdict(list)
+    groups: dict[Hashable, list[Verdict]] = defaultdict(list)
     for verdict in sorted(verdicts, key=lambda verdict: verdict.message.id):
-        groups[_kind(verdict)].append(verdict)
+        groups[verdict.kind].append(verdict)
     recorded = 0
-    for kind, group in groups.items():
-        decision, error = kind.decision, kind.error
+    for group in groups.values():
+        first = group[0]
+        part, decision, error = first.message.part, first.decision, first.error
         values: dict[str, object] = {
-            "part": kind.part,
+            "part": part,
             "ids": array(verdict.message.id for verdict in group),
             "claims": array(verdict.message.claim_id for verdict in group),
             "moments": array(_moment(verdict.at) for verdict in group),
         }
         if error or not isinstance(decision, HandBack):
-            values |= {"shown": kind.shown_error, "ambiguous": kind.ambiguous, "spent": int(kind.is_spent)}
-        if kind.leaves_attempt:
+            values |= {"shown": first.shown_error, "ambiguous": first.ambiguous, "spent": int(first.is_spent)}
+        if first.leaves_attempt:
             values |= {"error": error, "words": [verdict.words or None for verdict in group]}
         due_in = AT_ONCE
         if isinstance(decision, Finish):
             after = decision.state
-            statement = _FINISH_IN_VAIN if kind.leaves_attempt else _FINISH
+            statement = _FINISH_IN_VAIN if first.leaves_attempt else _FINISH
             rows = connection.execute(statement, {**values, "after": after}).all()
         elif isinstance(decision, Retry):
             after, due_in = MessageState.RETRYING, decision.delay
-            statement = _RETRY if kind.leaves_attempt else _SPARE
+            statement = _RETRY if first.leaves_attempt else _SPARE
             rows = connection.execute(statement, {**values, "delay": decision.delay}).all()
         else:
             after, due_in = MessageState.PENDING, pause if decision.delay is None else decision.delay
@@ -88,7 +94,7 @@ def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence
         for row in rows:
             when = When(row.quarter, row.first, row.last)
             entries.moved(row.mailing_id, MessageState.SENDING, after, row.number, error, due_in=due_in, when=when)
-            if kind.repeat and after is MessageState.PENDING and error is None:
+            if first.message.repeat and after is MessageState.PENDING and error is None:
                 entries.repeated(row.mailing_id, -row.number)  # the call was not made
             recorded += row.number
     return len(verdicts) - recorded
@@ -98,27 +104,6 @@ def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence
 def _moment(at: datetime | None) -> str:
     """As PostgreSQL reads it. Many answers come in at the same moment."""
     return at.isoformat() if at else "null"
-
-
-class _Kind(NamedTuple):
-    """What verdicts have in common that are written by one statement."""
-
-    part: int
-    decision: Decision
-    error: Error | None
-    shown_error: Error | None
-    ambiguous: bool
-    is_spent: bool
-    leaves_attempt: bool
-    repeat: bool
-
-
-def _kind(verdict: Verdict) -> _Kind:
-    message = verdict.message
-    return _Kind(
-        message.part, verdict.decision, verdict.error, verdict.shown_error, verdict.ambiguous, verdict.is_spent,
-        verdict.leaves_attempt, message.repeat,
-    )  # fmt: skip
 
 
 # Whoever moves a message out of `sending` takes the token off it. So the token says it all, and the state need not be
