@@ -49,7 +49,7 @@ class Serving:
 
     def __init__(self) -> None:
         self._calls: deque[tuple[float, int, bool]] = deque()  # when it ended, of which mailing, whether it was served
-        self._made: defaultdict[int, int] = defaultdict(int)  # of these calls, by mailing; a Counter takes twice as long
+        self._made: defaultdict[int, int] = defaultdict(int)  # of these, by mailing; a Counter takes twice as long
         self._served: defaultdict[int, int] = defaultdict(int)
         self._all_served = 0
         self._served_at = float("-inf")
