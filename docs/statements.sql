@@ -1106,14 +1106,15 @@ proven as (
 select mailing_id from before where holds > 0;
 
 -- shared.standing._REFUSE
-insert into mailing_standings as s (mailing_id, refusals, words)
-select id, number + (
-    select cast(coalesce(sum(count), 0) as integer) from tallies
-    where mailing_id = refused.id and name = 'error.rejected'
-), words
+insert into mailing_standings as s (mailing_id, words, refusals)
+select id, words, number + greatest(
+    (
+        select cast(coalesce(sum(count), 0) as integer) from tallies
+        where mailing_id = refused.id and name = 'error.rejected'
+    ), (select refusals from mailing_standings where mailing_id = refused.id))
 from unnest(cast(:mailing_ids as bigint[]), cast(:numbers as integer[]), cast(:words as text[]))
 as refused (id, number, words)
-on conflict (mailing_id) do update set refusals = greatest(s.refusals, excluded.refusals), words = excluded.words
+on conflict (mailing_id) do update set refusals = excluded.refusals, words = excluded.words
 where s.proven_at is null;
 
 -- shared.standing._HOLD

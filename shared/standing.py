@@ -93,11 +93,12 @@ _TALLIED = f"""(
 )"""
 
 _REFUSE = text(f"""
-    insert into mailing_standings as s (mailing_id, refusals, words)
-    select id, number + {_TALLIED}, words
+    insert into mailing_standings as s (mailing_id, words, refusals)
+    select id, words, number + greatest(
+        {_TALLIED}, (select refusals from mailing_standings where mailing_id = refused.id))
     from unnest(cast(:mailing_ids as bigint[]), cast(:numbers as integer[]), cast(:words as text[]))
         as refused (id, number, words)
-    on conflict (mailing_id) do update set refusals = greatest(s.refusals, excluded.refusals), words = excluded.words
+    on conflict (mailing_id) do update set refusals = excluded.refusals, words = excluded.words
     where s.proven_at is null
 """)
 

@@ -5,7 +5,7 @@ message, or with one mailing, would be asked about it for ever. What tells the t
 others at the same time.
 """
 
-from collections import Counter, deque
+from collections import defaultdict, deque
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -49,8 +49,8 @@ class Serving:
 
     def __init__(self) -> None:
         self._calls: deque[tuple[float, int, bool]] = deque()  # when it ended, of which mailing, whether it was served
-        self._made: Counter[int] = Counter()  # of these calls, by mailing
-        self._served: Counter[int] = Counter()
+        self._made: defaultdict[int, int] = defaultdict(int)  # of these, by mailing; a Counter takes twice as long
+        self._served: defaultdict[int, int] = defaultdict(int)
         self._all_served = 0
         self._served_at = float("-inf")
         self._in_vain: dict[int, _InVain] = {}  # by mailing
@@ -79,7 +79,7 @@ class Serving:
         """
         made, served = self._others(mailing_id, now)
         if not made:
-            made, served = self._made[mailing_id], self._served[mailing_id]
+            made, served = self._made.get(mailing_id, 0), self._served.get(mailing_id, 0)
         return 2 * served >= made > 0 and (since is None or self._served_at > since)
 
     def is_stuck(self, mailing_id: int, now: float) -> bool:
@@ -97,7 +97,8 @@ class Serving:
     def _others(self, mailing_id: int, now: float) -> tuple[int, int]:
         """Calls of other mailings, and how many of them were served."""
         self._forget_old(now)
-        return len(self._calls) - self._made[mailing_id], self._all_served - self._served[mailing_id]
+        made, served = self._made.get(mailing_id, 0), self._served.get(mailing_id, 0)
+        return len(self._calls) - made, self._all_served - served
 
     def _forget_old(self, now: float) -> None:
         while self._calls and self._calls[0][0] < now - SECONDS:

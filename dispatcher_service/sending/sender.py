@@ -168,6 +168,8 @@ class Sender:
     # ---- the loop
 
     def run(self) -> None:
+        metrics.CALLS_OPEN.set_function(lambda: len(self._calls))  # asked when somebody looks, not at every turn
+        metrics.PROVIDER_PACE.set_function(lambda: self._pace.per_second if self._pace.per_second < inf else 0.0)
         try:
             while not self._is_finished():
                 rested_since = None if self._calls or self._waiting else ticks()
@@ -226,9 +228,6 @@ class Sender:
             returned.extend(self._give_up(now))
         if returned:
             self._deliver(returned)
-        metrics.CALLS_OPEN.set(len(self._calls))
-        if self._pace.per_second < inf:
-            metrics.PROVIDER_PACE.set(self._pace.per_second)
 
     def _begin(self, attempt: Attempt, now: float) -> None:
         call = self._idle.pop() if self._idle else Call(self._url, self._token, self._timeout, self._opened, self._kept)
