@@ -26,7 +26,7 @@ run: setup ## API, dispatcher and reporter until Ctrl-C; the data stays in .loca
 test: setup ## the suite, four tests at a time (ARGS="-k window" is handed to pytest)
 	@$(PY) -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder $(addprefix --ignore ,$(LONG)) $(ARGS)
 
-test-long: setup ## the rest, one test at a time: failovers, nodes, poolers, limits, restores; half an hour
+test-long: setup ## the rest, one test at a time: failovers, nodes, poolers, limits, restores; 35 to 40 minutes
 	@$(PY) -m pytest $(LONG) $(ARGS)
 
 test-again: setup ## what failed in one of the two, one test at a time
