@@ -11,8 +11,8 @@ _LOCK = 0x7A6F6E65  # "zone"
 
 
 def hold_zones(connection: Connection) -> None:
-    """Until the end of the transaction no zone changes. Without rows that others wait for, but those of mailings and
-    messages, which who changes zones takes later or leaves alone."""
+    """Until the end of the transaction no zone changes. Rows of mailings and messages may be locked before: whoever
+    changes zones waits for none of them."""
     connection.execute(_HOLD)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from api_service.directory import suppression_command
 from api_service.directory.comparing import KeyMissing
 from api_service.directory.rotating import rotate
 from api_service.directory.suppression_keys import check, digests_of
@@ -397,6 +398,21 @@ def test_another_key_is_taken_into_use(api: Api) -> None:
     without_old = Api(api.engine, digests=Digests({2: b"another one"}))
     assert [one["id"] for one in without_old.get(f"/suppressions/?phone={OTHER}")] == [2]
     assert len(without_old.get("/audit/?thing=suppression_keys")) == 1
+
+
+def test_the_command_says_what_is_left_to_do(api: Api, database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    first = {"DATABASE_URL": database_url, "SUPPRESSION_KEYS": f"1:{'a' * 32}"}
+    both = load(first | {"SUPPRESSION_KEYS": f"1:{'a' * 32},2:{'b' * 32}"})
+    before = Api(api.engine, digests=digests_of(load(first)))
+    suppress(before)
+    api.execute("update suppressions set phone = null")
+    assert suppression_command.run(both) == 0
+    assert "Key 1 is still needed by 1: nobody in the directory has their phones." in capsys.readouterr().out
+    client(Api(api.engine, digests=digests_of(both)))
+    assert suppression_command.run(both) == 0
+    assert "No older key is needed any more." in capsys.readouterr().out
+    assert suppression_command.run(load(first)) == 1  # which has not the key that is in use
+    assert "SUPPRESSION_KEYS" in capsys.readouterr().err
 
 
 def test_under_load_no_comparison_misses(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
