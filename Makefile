@@ -26,11 +26,11 @@ run: setup ## API, dispatcher and reporter until Ctrl-C; the data stays in .loca
 test: setup ## the suite, four tests at a time (ARGS="-k window" is handed to pytest)
 	@$(PY) -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder $(addprefix --ignore ,$(LONG)) $(ARGS)
 
-test-again: setup ## what failed in the suite, one test at a time
-	@$(PY) -m pytest --last-failed --last-failed-no-failures none $(addprefix --ignore ,$(LONG)) $(ARGS)
-
 test-long: setup ## the rest, one test at a time: failovers, nodes, poolers, limits, restores; half an hour
 	@$(PY) -m pytest $(LONG) $(ARGS)
+
+test-again: setup ## what failed in one of the two, one test at a time
+	@$(PY) -m pytest --last-failed --last-failed-no-failures none $(ARGS)
 
 LONG = tests/long tests/e2e/test_limits.py tests/e2e/test_restore.py tests/faults/test_part_kills.py
 

@@ -1,9 +1,9 @@
 """Lines of a file of clients, some thousands at a time, and what they say together."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from api_service.directory.files.lines import EMPTIED, Line, Refused, Row
+from api_service.directory.files.lines import EMPTIED, Column, Line, Refused, Row, cells_of
 from shared import clock
 from shared.domain.attributes import MAX, TOO_MANY
 
@@ -29,7 +29,9 @@ class Batch:
     """rows: by phone, what its lines say together. emptied: how many values there are of which nothing was left.
     emptied_values: line and header of the first of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Sequence[Column]) -> None:
+        """columns: of the file; none of NDJSON."""
+        self._columns = columns
         self.lines = 0
         self.normalised = 0
         self.rows: dict[str, Row] = {}
@@ -37,7 +39,7 @@ class Batch:
         self.emptied = 0
         self.emptied_values: list[tuple[int, str]] = []
         self.characters = 0
-        self._repeated: dict[str, list[int]] = {}  # numbers of earlier lines
+        self._repeated: dict[str, list[Row]] = {}  # earlier and later ones, where there are several
 
     def add(self, line: Line) -> None:
         self.lines += 1
@@ -62,9 +64,9 @@ class Batch:
         earlier = self.rows[later.phone]
         attributes = {**(earlier.attributes or {}), **(later.attributes or {})} or None
         if attributes and len(attributes) > MAX:
-            self._refuse(_too_many(later.line, later.phone))
+            self._refuse(self._too_many(later))
             return
-        self._repeated.setdefault(later.phone, []).append(earlier.line)
+        self._repeated.setdefault(later.phone, [earlier]).append(later)
         self.rows[later.phone] = later._replace(
             operator_code=later.operator_code or earlier.operator_code,
             tag=earlier.tag if later.tag is None else later.tag,
@@ -82,24 +84,19 @@ class Batch:
 
     def all_refused(self, full: Iterable[str]) -> list[Refused]:
         """In the order of the file. full: phones of clients who have no room for what is said of them."""
-        of_full = [
-            _too_many(number, phone)
-            for phone in full
-            for number in [*self._repeated.get(phone, []), self.rows[phone].line]
-        ]
+        of_full = [self._too_many(row) for phone in full for row in self._repeated.get(phone, [self.rows[phone]])]
         return sorted([*self.refused, *of_full], key=lambda line: line.line) if of_full else self.refused
 
+    def _too_many(self, row: Row) -> Refused:
+        return Refused(row.line, {"attributes": [TOO_MANY]}, row.phone, cells_of(row, self._columns))
 
-def _too_many(line: int, phone: str) -> Refused:
-    return Refused(line, {"attributes": [TOO_MANY]}, phone)
 
-
-def batches(lines: Iterable[Line]) -> Iterator[Batch]:
-    batch, begun = Batch(), clock.ticks()
+def batches(lines: Iterable[Line], columns: Sequence[Column] = ()) -> Iterator[Batch]:
+    batch, begun = Batch(columns), clock.ticks()
     for line in lines:
         batch.add(line)
         if batch.lines == LINES or batch.characters > CHARACTERS or clock.ticks() - begun > LINGER:
             yield batch
-            batch, begun = Batch(), clock.ticks()
+            batch, begun = Batch(columns), clock.ticks()
     if batch.lines:
         yield batch

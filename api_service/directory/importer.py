@@ -13,7 +13,7 @@ from dataclasses import asdict
 from itertools import count
 from typing import Any
 
-from psycopg2.errors import DeadlockDetected
+from psycopg2.errors import DeadlockDetected, QueryCanceled
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -35,7 +35,8 @@ from shared.metrics import IMPORTED_LINES
 AT_A_TIME = 2
 """Imports of one process, so that they never take all of its threads."""
 _RETRY_AFTER = 5  # seconds
-_ATTEMPTS = 3
+_ATTEMPTS = 5
+"""To store a batch."""
 
 
 class Importer:
@@ -72,16 +73,18 @@ class Importer:
         """Takes all lines; the row of the import in the end. No transaction waits for the next line.
 
         A batch is stored on a thread of its own, while the next one is read: one works where the other waits for the
-        database. Whatever the lines raise, and SQLAlchemyError, ends it: the import is broken then.
+        database, and asks for little else. Whatever the lines raise, and SQLAlchemyError, ends it: the import is broken
+        then.
         """
         kept, stored = 0, Future[int]()
         stored.set_result(0)
         self._running.add(import_id)
         try:
             with ThreadPoolExecutor(1, "store") as storing:
-                for batch in batches(file.lines):
+                for batch in batches(file.lines, file.columns):
+                    rows = staging.prepare(batch.rows)
                     kept += stored.result()
-                    stored = storing.submit(self._store, import_id, file, batch, kept)
+                    stored = storing.submit(self._store, import_id, file, batch, rows, kept)
                 stored.result()
         except BaseException as error:
             with suppress(SQLAlchemyError):  # if it cannot be written, the silence will tell
@@ -91,7 +94,7 @@ class Importer:
             self._running.discard(import_id)
         return self.end(import_id)
 
-    def _store(self, import_id: int, file: ClientFile, batch: Batch, kept: int) -> int:
+    def _store(self, import_id: int, file: ClientFile, batch: Batch, rows: staging.Prepared, kept: int) -> int:
         """Nothing of it where the import has been ended meanwhile: its line of the audit has its counts already.
 
         kept: how much there is of refused lines. Returns how much joined it.
@@ -100,7 +103,7 @@ class Importer:
             try:
                 with self._sessions.begin() as session:
                     connection = session.connection()
-                    created, full = staging.store(connection, import_id, batch.rows, self._default_timezone)
+                    created, full = staging.store(connection, import_id, rows, self._default_timezone)
                     refused = batch.all_refused(full)
                     results = batch.results(created, len(refused))
                     counted = {"id": import_id, "encoding": file.encoding(), **_counted(batch, results, refused)}
@@ -110,8 +113,9 @@ class Importer:
                     joined = refused_lines.keep(connection, import_id, refused, kept)
                 break
             except OperationalError as error:
-                # With a client that is just being given another one's phone. Nothing of the batch is stored then.
-                if not isinstance(error.orig, DeadlockDetected) or attempt == _ATTEMPTS:
+                # In a circle with a client that is just being given another one's phone; or too long in line behind the
+                # batches of many other imports. Nothing of the batch is stored then.
+                if not isinstance(error.orig, DeadlockDetected | QueryCanceled) or attempt == _ATTEMPTS:
                     raise
         for result, lines in asdict(results).items():
             IMPORTED_LINES.labels(result).inc(lines)
@@ -123,9 +127,9 @@ class Importer:
         one.lines = one.created = one.updated = one.refused = one.normalised = one.emptied = 0
         one.errors, one.emptied_values = [], []
         new = Phones()
-        for batch in batches(file.lines):
+        for batch in batches(file.lines, file.columns):
             with self._sessions.begin() as session:
-                known, full = staging.look(session.connection(), batch.rows)
+                known, full = staging.look(session.connection(), staging.prepare(batch.rows))
                 session.rollback()
             created = sum([new.add(int(phone)) for phone in batch.rows.keys() - known])
             refused = batch.all_refused(full)

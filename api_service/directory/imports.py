@@ -1,31 +1,32 @@
 """/clients/import/ and /clients/imports/"""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from functools import partial
 from typing import Any, cast
 
 from flask import Response, current_app, request
 from flask.views import MethodView
-from marshmallow import EXCLUDE, Schema, fields, validate
 
 from api_service.directory import client_lines, progress, refused_lines
 from api_service.directory.client_lines import CSV, NDJSON
 from api_service.directory.files.kinds import SAVE_AS_CSV
-from api_service.directory.files.lines import EMPTIED
+from api_service.directory.import_schema import (
+    GIVEN,
+    REFUSED,
+    Columns,
+    ImportQuerySchema,
+    ImportSchema,
+    ImportsQuerySchema,
+)
 from api_service.directory.importer import Importer
-from api_service.directory.progress import ImportState
-from api_service.directory.refused_lines import LISTED
 from api_service.web import upload
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.coding import decoded
 from api_service.web.door import watched
-from api_service.web.fields import Moment, Text
 from api_service.web.middleware import about
-from api_service.web.page import PageSchema
 from api_service.web.parts import working
 from api_service.web.problems import NotFound, WrongType
-from api_service.web.schema import answer, described, enumerated
+from api_service.web.schema import answer
 from api_service.web.watch import ENDED
 from shared import clock
 from shared.database.models import Import
@@ -43,139 +44,7 @@ _ALIASES = {
     **dict.fromkeys(("application/csv", "text/comma-separated-values", "text/tab-separated-values"), CSV),
     "application/vnd.ms-excel": _ANY,  # what browsers on Windows call a CSV file
 }
-_GIVEN = {
-    "id": 1,
-    "name": "crm-2050-01-31",
-    "state": "finished",
-    "started_at": "2050-01-31T06:00:00.218374+00:00",
-    "ended_at": "2050-01-31T06:00:01.004127+00:00",
-    "failure": None,
-    "lines": 3,
-    "created": 1,
-    "updated": 1,
-    "refused": 1,
-    "errors": [{"line": 4, "errors": {"phone": ["Must be 11 digits, the first of them 7."]}, "value": "8926000"}],
-    "normalised": 0,
-    "emptied": 0,
-    "emptied_values": [],
-    "encoding": "utf-8",
-    "separator": ",",
-    "columns": [{"header": name, "taken_as": name} for name in ("phone", "operator_code", "tag", "timezone")],
-}
-_REFUSED = "\ufeffline,reason,value,phone,operator_code,tag,timezone\r\n" + (
-    '4,"phone: Must be 11 digits, the first of them 7.",8926000,8926000,,,\r\n'
-)
-
 View = dict[str, Any]
-
-
-class LineErrorSchema(Schema):
-    line = fields.Integer(metadata=described("Its number, counted from 1.", example=3))
-    errors = fields.Dict(
-        metadata=described("What is wrong with it: lists of sentences by field, `_schema` for the line as a whole.")
-    )
-    value = fields.String(metadata=described("The first value that is wrong, or the line; its beginning."))
-
-
-class EmptiedValueSchema(Schema):
-    line = fields.Integer(metadata=described("Its number, counted from 1.", example=3))
-    header = fields.String(metadata=described("Of the column.", example="tag"))
-
-
-class ColumnSchema(Schema):
-    header = fields.String(metadata=described("As it stands in the file.", example="Телефон"))
-    taken_as = fields.String(
-        allow_none=True,
-        metadata=described("The field of a client; `attributes.city`: an attribute; null: nothing.", example="phone"),
-    )
-
-
-class ImportSchema(Schema):
-    id = fields.Integer(allow_none=True, metadata=described("Given by the service; null: a rehearsal.", example=1))
-    name = fields.String(metadata=described("The one it was given in the query, or empty.", example="crm-2050-01-31"))
-    state = fields.Enum(
-        ImportState,
-        by_value=fields.String,
-        metadata=enumerated(
-            "ImportState",
-            "`running`; `finished`: the whole file was read; `broken`: it ended before the file did, and what had been"
-            " taken stays. One whose process died is broken after two minutes.",
-        ),
-    )
-    started_at = Moment(metadata=described("When its first line was there."))
-    ended_at = Moment(allow_none=True, metadata=described("Null while it runs. If its process died, minutes later."))
-    failure = fields.String(allow_none=True, metadata=described("Why it is broken; null otherwise."))
-    lines = fields.Integer(
-        metadata=described("Lines taken or refused by now; the sum of the following three.", example=3)
-    )
-    created = fields.Integer(metadata=described("Lines that added a client.", example=1))
-    updated = fields.Integer(
-        metadata=described(
-            "Lines about a client who was there already, whether or not they changed anything.", example=1
-        )
-    )
-    refused = fields.Integer(metadata=described("Lines that were not valid.", example=1))
-    errors = fields.List(
-        fields.Nested(LineErrorSchema),
-        metadata=described(
-            f"The first {LISTED} refused lines; `refused` counts all of them, and `/clients/imports/{{id}}/refused/`"
-            " has them."
-        ),
-    )
-    normalised = fields.Integer(metadata=described("Lines with a value that was spelled otherwise than it was taken."))
-    emptied = fields.Integer(metadata=described("Values of taken lines of which nothing that can be seen was left."))
-    emptied_values = fields.List(
-        fields.Nested(EmptiedValueSchema), metadata=described(f"Where the first {EMPTIED} of these stand.")
-    )
-    encoding = fields.String(allow_none=True, metadata=described("In which it was read.", example="utf-8"))
-    separator = fields.String(allow_none=True, metadata=described("Of its cells; null: NDJSON.", example=","))
-    columns = fields.List(
-        fields.Nested(ColumnSchema), metadata=described("What each column was taken for; none of NDJSON.")
-    )
-
-
-class ImportName(Text):
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(validate=validate.Length(1, 64), **kwargs)
-
-
-class Columns(StrEnum):
-    ANY = "any"  # what is no member of a client becomes an attribute
-    STRICT = "strict"  # it is a fault
-
-
-class ImportQuerySchema(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-    name = ImportName(
-        load_default="",
-        metadata=described("Any name for this import, at most 64 characters, to find it by while it runs."),
-    )
-    dry_run = fields.Boolean(
-        truthy={"true"},
-        falsy={"false"},
-        load_default=False,
-        metadata=described(
-            "`true`: a rehearsal. The whole file is read, the answer says what an import of it would say, and nothing"
-            " is stored."
-        ),
-    )
-    columns = fields.Enum(
-        Columns,
-        by_value=fields.String,
-        load_default=lambda: Columns.ANY,
-        metadata=enumerated(
-            "ImportColumns",
-            "What becomes of a column that is no field of a client: an attribute by its header, or, with `strict`, the"
-            " file is refused.",
-        ),
-    )
-
-
-class ImportsQuerySchema(PageSchema):
-    name = ImportName(metadata=described("Only imports that were given this name."))
-
 
 _ANSWER, _ANSWER_LIST = answer(ImportSchema), answer(ImportSchema, many=True)
 
@@ -187,7 +56,7 @@ class ImportClients(MethodView):
         query=ImportQuerySchema,
         files={**_FILES, _ANY: _FILES[CSV]},
         answer=_ANSWER,
-        gives=_GIVEN,
+        gives=GIVEN,
         is_idempotent=True,
     )
     def post(self, query: Mapping[str, Any]) -> View:
@@ -206,8 +75,9 @@ class ImportClients(MethodView):
         them; one that has lost digits, or has an extension, is refused.
 
         A wrong line is refused and the others are taken. They are taken in batches while the file is still coming, each
-        for good, and the answer comes after the last one; `GET /clients/imports/` shows the progress meanwhile, under
-        the `name` of the query. If it breaks off, send the same file again: what has been taken already stays as it is.
+        as a whole, and the answer comes when all of them are stored for good; `GET /clients/imports/` shows the
+        progress meanwhile, under the `name` of the query. If it breaks off, send the same file again: what has been
+        taken already stays as it is.
         """
         content_type = _ALIASES.get(request.mimetype, request.mimetype)
         if content_type not in (*_FILES, _ANY):
@@ -229,7 +99,7 @@ class ImportClients(MethodView):
 
 @blueprint.route("/imports/")
 class Imports(MethodView):
-    @blueprint.operation("listImports", query=ImportsQuerySchema, answer=_ANSWER_LIST, gives=[_GIVEN])
+    @blueprint.operation("listImports", query=ImportsQuerySchema, answer=_ANSWER_LIST, gives=[GIVEN])
     def get(self, query: Mapping[str, Any]) -> tuple[list[View], dict[str, str]]:
         """List imports
 
@@ -243,7 +113,7 @@ class Imports(MethodView):
 
 @blueprint.route("/imports/<id:import_id>/", parameters=[path_id("import_id", "The id of the import.")])
 class OneImport(MethodView):
-    @blueprint.operation("getImport", answer=_ANSWER, gives=_GIVEN, fails=[NotFound])
+    @blueprint.operation("getImport", answer=_ANSWER, gives=GIVEN, fails=[NotFound])
     def get(self, import_id: int) -> View:
         """Look up an import
 
@@ -256,7 +126,7 @@ class OneImport(MethodView):
 @blueprint.route("/imports/<id:import_id>/refused/", parameters=[path_id("import_id", "The id of the import.")])
 class RefusedLines(MethodView):
     @blueprint.operation(
-        "getRefusedLines", answer={"type": "string"}, gives=_REFUSED, content_type=CSV, fails=[NotFound]
+        "getRefusedLines", answer={"type": "string"}, gives=REFUSED, content_type=CSV, fails=[NotFound]
     )
     def get(self, import_id: int) -> Response:
         """Look up refused lines

@@ -150,7 +150,7 @@ class System:
                     getattr(self, client).close()
             self.processes.close(timeout=5)
             self._log.close()
-        assert codes == dict.fromkeys(running, 0), "a process did not end well"
+        assert codes == dict.fromkeys(running, 0), f"a process did not end well: {codes}"
         assert not self._log.complaints, "\n".join(self._log.complaints)
 
     # ---------------------------------------------------------------- what users do

@@ -61,6 +61,10 @@ class Sendings:
         times = [at for at in self.times if since <= at <= until]
         return max((after - before for before, after in itertools.pairwise(times)), default=0.0)
 
+    def rate(self, since: float, until: float) -> float:
+        """Messages per second."""
+        return sum(since <= at < until for at in self.times) / (until - since)
+
 
 def now() -> float:
     """Unix time, as the provider has it."""

@@ -22,7 +22,7 @@ FEW = 10
 TOGETHER = 10
 """So many start or stop at a time, as a deployment is rolled."""
 
-RATE, CLIENTS = 40, 30_000
+RATE, CLIENTS = 25, 30_000
 """Messages per second over all of them, so few that two processors have time for the starts of a hundred processes; and
 enough for as long as those may take on a busy machine."""
 
@@ -106,7 +106,6 @@ def test_they_come_and_go_under_load(
     mailing_id = system.mail(lasts=3600)
     system.until_sent(mailing_id, RATE, within=120)
     few = cost(system, server, leads)
-
     began_at = now()
     grow(system, names[FEW:])
     assert len(system.dispatchers) == DISPATCHERS
@@ -117,7 +116,10 @@ def test_they_come_and_go_under_load(
     assert taken.pop(leads) <= MOST_OF_LEADER
     assert max(taken.values()) <= MOST
     many = cost(system, server, leads)
+    system.api.pause(mailing_id)
+    many_at_rest = cost(system, server, leads)
     memory = max(psutil.Process(system.processes.pid(name)).memory_info().rss for name in taken) / 2**20
+    system.api.resume(mailing_id)
 
     rolling_at = now()
     for start in range(0, DISPATCHERS, TOGETHER):
@@ -143,25 +145,29 @@ def test_they_come_and_go_under_load(
     sendings = Sendings(system)
     pauses = {
         "starting": sendings.longest_pause(began_at, all_at),
-        "all there": sendings.longest_pause(all_at, rolling_at),
+        "all there": sendings.longest_pause(all_at, many.until),
         "rolling": sendings.longest_pause(rolling_at, rolled_at),
         "stopping": sendings.longest_pause(rolled_at, stopped_at),
     }
     print(f"{len(received)} sent; {all_at - began_at:.0f} s to start, {rolled_at - rolling_at:.0f} to roll; {pauses}")
-    print(f"CPU a second at rest with {FEW}: {few_at_rest}")
-    print(
-        f"CPU a second at {RATE} messages a second with {FEW}: {few}; with {DISPATCHERS}: {many}; {memory:.0f} MiB each"
-    )
+    print(f"CPU a second at rest with {FEW}: {few_at_rest}; with {DISPATCHERS}: {many_at_rest}; {memory:.0f} MiB each")
+    print(f"CPU a second at {RATE} messages a second with {FEW}: {few}; with {DISPATCHERS}: {many}")
+    one_more_at_rest = (many_at_rest.of_database - few_at_rest.of_database) / (DISPATCHERS - FEW)
     one_more = (many.of_database - few.of_database) / (DISPATCHERS - FEW)
-    print(f"one more: {one_more * 1000:.1f} ms of the database's")
+    print(f"one more: {one_more_at_rest * 1000:.1f} ms of the database's at rest, {one_more * 1000:.1f} while it sends")
+    rates = [sendings.rate(one.since, one.until) for one in (few, many)]
+    print(f"messages a second with {FEW}: {rates[0]:.1f}; with {DISPATCHERS}: {rates[1]:.1f}")
     assert max(pauses.values()) < LONGEST_PAUSE
     assert few_at_rest.of_database / FEW < 0.02
     assert one_more < 0.02
+    assert min(rates) > 0.8 * RATE
 
 
 class Cost(NamedTuple):
-    """Seconds of CPU a second. of_one: a dispatcher that does not lead."""
+    """Seconds of CPU a second. of_one: a dispatcher that does not lead. since, until: Unix times."""
 
+    since: float
+    until: float
     of_database: float
     of_leader: float
     of_one: float
@@ -176,12 +182,12 @@ def cost(system: System, server: PostgresServer, leads: str) -> Cost:
     time.sleep(3)  # what a start brings with it is over
     processes = {name: psutil.Process(system.processes.pid(name)) for name in system.dispatchers}
 
-    def seconds() -> Cost:
+    def seconds() -> tuple[float, float, float]:
         used = {name: sum(process.cpu_times()[:2]) for name, process in processes.items()}
         leaders = used.pop(leads)
-        return Cost(server.cpu_seconds(), leaders, sum(used.values()) / len(used))
+        return server.cpu_seconds(), leaders, sum(used.values()) / len(used)
 
-    before, began = seconds(), ticks()
+    since, before, began = now(), seconds(), ticks()
     time.sleep(MEASURED)
-    after, lasted = seconds(), ticks() - began
-    return Cost(*((late - early) / lasted for early, late in zip(before, after, strict=True)))
+    after, lasted, until = seconds(), ticks() - began, now()
+    return Cost(since, until, *((late - early) / lasted for early, late in zip(before, after, strict=True)))

@@ -16,6 +16,7 @@ from tests.support.rabbitmq import NoRabbitMQ
 from tests.support.server_process import program
 
 TREE = Path(__file__).parents[2] / ".local" / "debian-13"
+PROGRAMS = TREE.with_name("rabbitmq-4")
 DEBIAN, SUITE = 13, "trixie"
 MAKING_SECONDS = 900
 
@@ -44,14 +45,14 @@ def server_program() -> Path:
     except (debian.NotInstalled, subprocess.SubprocessError, OSError) as error:
         said = getattr(error, "stderr", None) or error
         raise NoRabbitMQ(f"RabbitMQ 4 is not to be had from Debian 13: {said}") from error
-    scripts = Path(tempfile.mkdtemp(prefix="rabbitmq-4-"))
+    PROGRAMS.mkdir(exist_ok=True)
     temporary = Path(tempfile.gettempdir()).resolve()
     (TREE / temporary.relative_to("/")).mkdir(parents=True, exist_ok=True)
     for name in ("rabbitmq-server", "rabbitmqctl"):
         text = _SCRIPT.format(name=name, tree=TREE, temporary=temporary)
-        (scripts / name).write_text(text, encoding="utf-8")
-        (scripts / name).chmod(0o755)
-    return scripts / "rabbitmq-server"
+        (PROGRAMS / name).write_text(text, encoding="utf-8")
+        (PROGRAMS / name).chmod(0o755)
+    return PROGRAMS / "rabbitmq-server"
 
 
 def _make() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from api_service.directory.files.encodings import UNDECODED
 from api_service.directory.files.faults import NotTable
-from api_service.directory.files.lines import TOLD, Column, plain
+from api_service.directory.files.lines import ATTRIBUTE, TOLD, Column, plain
 from api_service.directory.files.phone_spellings import is_phone
 from api_service.directory.files.rows import TOO_LONG, Broken, Cells, record
 from api_service.directory.files.text_lines import MAX_LINE, Lines
@@ -17,9 +17,6 @@ from shared.domain.text import label
 MAX = 1000
 """Columns of a table."""
 PHONE = "phone"
-ATTRIBUTE = "attributes."
-"""And the name of one."""
-
 SEPARATORS = ",;\t|"
 
 _NAMES: Mapping[str, Sequence[str]] = {
@@ -27,10 +24,12 @@ _NAMES: Mapping[str, Sequence[str]] = {
         *("phone", "phone number", "phone no", "tel", "telephone", "telephone number", "mobile", "mobile phone"),
         *("mobile number", "cell", "cell phone", "cellphone", "msisdn", "phonenumber", "mobilephone"),
         *("mobile no", "phone mobile", "cell number", "cell phone number", "mobile phone number", "contact phone"),
+        *("contact number", "primary phone", "phone 1", "phone1", "phone 1 value", "whatsapp"),
         *("телефон", "номер телефона", "тел", "номер", "моб", "моб телефон", "мобильный", "мобильный телефон"),
         *("мобильный номер", "номер мобильного", "номер мобильного телефона", "сотовый", "сотовый телефон"),
         *("контактный телефон", "телефон клиента", "телефонный номер", "номер тел", "моб тел", "сот тел"),
         *("телефоны", "телефона", "телефон мобильный", "телефон моб", "тел моб", "мобильный тел", "номер телефона моб"),
+        *("номер телефона клиента", "телефон 1", "телефон1", "основной телефон", "номер моб", "номер сотового"),
     ),
     "operator_code": ("operator code", "operatorcode", "код оператора", "def код"),
     "tag": ("tag", "label", "тег", "тэг", "метка", "ярлык"),
@@ -74,7 +73,8 @@ def read(lines: Lines, *, strict: bool = False) -> Table:
         if found := _SEPARATOR_LINE.fullmatch(line):
             separators = found[1]
         elif len(line) > MAX_LINE or not _BLANK_LINE.fullmatch(line):
-            return _table(*_header(lines, line, separators), strict)
+            cells, separator = _header(lines, line, separators)
+            return _table(cells, separator, strict, lines)
         lines.skip()
         lines.skip_empty()
     raise NotTable({"file": ["Is empty."]})
@@ -111,7 +111,7 @@ def _sense(line: str, separator: str) -> tuple[bool, int]:
     return any(member(cell.strip().strip('"')) == PHONE for cell in cells[:MAX]), len(cells)
 
 
-def _table(cells: Cells, separator: str, strict: bool) -> Table:
+def _table(cells: Cells, separator: str, strict: bool, below: Lines) -> Table:
     """Raises NotTable."""
     while len(cells) > MAX and not label(cells[-1]):
         cells.pop()
@@ -120,7 +120,7 @@ def _table(cells: Cells, separator: str, strict: bool) -> Table:
     names = [label(cell) for cell in cells]
     told = len(TOLD) if tuple(names[: len(TOLD)]) == TOLD else 0
     taken = [None] * told + [member(name) or (name and ATTRIBUTE + name) or None for name in names[told:]]
-    if faults := _faults(names, taken, strict):
+    if faults := _faults(names, taken, strict, below):
         raise NotTable(faults)
     places = {one: place for place, one in enumerate(taken) if one}
     phone = places.pop(PHONE)
@@ -134,7 +134,7 @@ def _table(cells: Cells, separator: str, strict: bool) -> Table:
     )
 
 
-def _faults(names: Sequence[str], taken: Sequence[str | None], strict: bool) -> dict[str, list[str]]:
+def _faults(names: Sequence[str], taken: Sequence[str | None], strict: bool, below: Lines) -> dict[str, list[str]]:
     """What is wrong with the names of the columns, by column."""
     faults: dict[str, list[str]] = {}
     times = Counter(one for one in taken if one)
@@ -152,7 +152,7 @@ def _faults(names: Sequence[str], taken: Sequence[str | None], strict: bool) -> 
             elif fault := name_fault(name):
                 faults[_shown(name)] = [fault]
     if PHONE not in times:
-        faults[PHONE] = [_missing(names)]
+        faults[PHONE] = [_missing(names, below)]
     return faults
 
 
@@ -162,9 +162,12 @@ def _twice(one: str, names: Sequence[str]) -> str:
     return f"{' and '.join(map(_shown, names))} are both taken for {one.removeprefix(ATTRIBUTE)}. {_NO_MORE}"
 
 
-def _missing(names: Sequence[str]) -> str:
+def _missing(names: Sequence[str], below: Lines) -> str:
     if any(map(is_phone, names)):
         return "Missing column. The first line has to name the columns, and there is a phone in it."
+    for number, line in enumerate(below.at_hand(_HEADER_LINES), below.number):
+        if any(_sense(line, separator)[0] for separator in SEPARATORS):
+            return f"Missing column. The columns seem to be named on line {number}: remove what stands above it."
     return "Missing column. One column has to be called phone, or телефон."
 
 

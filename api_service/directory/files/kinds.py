@@ -40,6 +40,7 @@ _MARKED = (  # texts that programs write in place of a table; in any case, behin
     (b"<table", "a web page (HTML)"),
     (b"<?xml", "an XML document"),
     (b"mime-version:", "a web archive (MHTML)"),
+    (b"begin:vcard", "an address book (vCard)"),
 )
 
 _UNPACK = "Unpack it, and send the CSV file that is in it"

@@ -4,6 +4,7 @@ Plain values throughout: what COPY, JSON or an answer make of them is their own 
 single line, so that a batch of lines can be counted in the transaction that stores it.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -56,6 +57,10 @@ BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """A cell that begins so gets an apostrophe in that file, and loses it when the file comes back."""
 
 
+ATTRIBUTE = "attributes."
+"""And the name of one: what a column is taken for that is no member."""
+
+
 class Column(NamedTuple):
     """taken_as: `phone`, another member, `attributes.<name>`; None: nothing, it has no name."""
 
@@ -70,3 +75,11 @@ class ClientFile(NamedTuple):
     columns: tuple[Column, ...] = ()  # none of NDJSON
     encoding: Callable[[], str] = lambda: "utf-8"  # as far as it has been read: for certain once the lines are through
     separator: str | None = None  # None: NDJSON
+
+
+def cells_of(row: Row, columns: Sequence[Column]) -> tuple[str, ...]:
+    """What a line says, by column, as it was taken: for one that is refused when its cells are not at hand any more.
+    Of NDJSON none."""
+    said = row._asdict() | {f"{ATTRIBUTE}{name}": value for name, value in (row.attributes or {}).items()}
+    values = [said.get(column.taken_as or "") or "" for column in columns]
+    return tuple([value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in values])

@@ -41,6 +41,8 @@ _PLAINLY = {
     **dict.fromkeys(map(ord, "\u00b7\u2022\u2219\u2024\u30fb"), "."),
 }
 _QUOTES = "'`\""
+_ENDS = " ,;"
+"""What a list of one ends with."""
 
 _CONSTANT = re.compile(r"""=\s*(?:"([^"]*)"|'([^']*)'|([+]?[0-9][0-9\s.()-]*))""")
 _SCHEME = re.compile(
@@ -89,7 +91,7 @@ def _at_length(cell: str) -> str:
         raise NotAPhone(SHAPE)
     text = cell if cell.isascii() else cell.translate(_PLAINLY)
     text = text.strip()
-    text = _value(text) if text.startswith("=") else text.strip(_QUOTES).strip()
+    text = _value(text) if text.startswith("=") else text.strip(_QUOTES).strip().rstrip(_ENDS)
     text = _SCHEME.sub("", text, count=1) if _SCHEME.match(text) else text
     _refuse_what_is_something_else(text)
     return _digits(_exact(text))
@@ -110,7 +112,8 @@ def _refuse_what_is_something_else(text: str) -> None:
         raise NotAPhone(FORMULA)
     if _DATE.fullmatch(text):
         raise NotAPhone(DATE)
-    if sum(len(_NO_DIGIT.sub("", part)) >= 10 for part in _SEPARATORS.split(text)) > 1:
+    digits = [len(_NO_DIGIT.sub("", part)) for part in _SEPARATORS.split(text)]
+    if sum(count >= 10 for count in digits) > 1 or max(digits) >= 20:
         raise NotAPhone(SEVERAL)
     if _EXTENSION.search(text):
         raise NotAPhone(EXTENSION)

@@ -7,9 +7,9 @@ where something is.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from api_service.directory.files.columns import ATTRIBUTE, Table
+from api_service.directory.files.columns import Table
 from api_service.directory.files.encodings import UNDECODED
-from api_service.directory.files.lines import BEGINS_FORMULA, Line, Refused, Row, plain
+from api_service.directory.files.lines import ATTRIBUTE, BEGINS_FORMULA, Line, Refused, Row, plain
 from api_service.directory.files.phone_spellings import EXACT, NotAPhone, normalised
 from api_service.directory.files.rows import Broken, Cells
 from api_service.directory.files.rows import Row as CellRow

@@ -11,6 +11,7 @@ MAX_LINE = 8 * 1024
 """Characters of a line, and of a cell in quotes."""
 
 _ENDS = re.compile(r"[\r\n]*+")
+_ANY_END = re.compile(r"\r\n|\r|\n")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 
@@ -47,6 +48,10 @@ class Lines:
         self._at += sum(map(len, self._ahead[:count]))
         del self._ahead[:count]
         self.number += count
+
+    def at_hand(self, count: int) -> list[str]:
+        """The next lines, no more than so many, as far as they have come already; without their ends."""
+        return _ANY_END.split(self._text[self._at : self._at + count * MAX_LINE], count)[:count]
 
     def skip_empty(self) -> None:
         """Takes empty lines, by the million at no cost."""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from api_service.directory import batch
+from api_service.directory import batch, staging
 from api_service.directory.files.lines import ClientFile, Row
 from api_service.directory.progress import Silence
 from shared.audit import Actor
@@ -419,6 +419,24 @@ def test_a_phone_that_changes_hands_meanwhile_costs_the_import_nothing(api: Api,
         ANNA["phone"]: "old",
     }
 
+
+def test_to_be_long_in_line_behind_other_imports_breaks_none(api: Api, books_url: str) -> None:
+    importing = Api(make_engine(books_url, "importing", statement_timeout=0.5))
+    tries = set()
+    with ThreadPoolExecutor(1) as pool, api.engine.begin() as connection:
+        connection.execute(text(f"select pg_advisory_xact_lock({staging.LOCK})"))
+        answer = pool.submit(take, importing, as_csv([ANNA]))
+        while len(tries) < 3:
+            assert not answer.done()
+            tries.add(api.execute(f"select min(xact_start) {_IN_LINE}"))
+            tries.discard(None)
+        connection.commit()
+        assert counts(answer.result(60)) == (1, 0, 0)
+    importing.engine.dispose()
+    assert list(stored(api)) == [ANNA["phone"]]
+
+
+_IN_LINE = "from pg_stat_activity where application_name = 'importing' and wait_event = 'advisory'"
 
 ANY_PHONE = st.sampled_from([f"7912000000{number}" for number in range(6)])
 ANY_VALUE = {

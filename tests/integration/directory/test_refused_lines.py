@@ -96,6 +96,24 @@ def test_a_person_mends_the_file_and_sends_it_again(api: Api) -> None:
     assert (mended["tag"], mended["attributes"]) == ("друг", {"Город": "Омск"})
 
 
+def test_the_lines_of_a_client_who_has_no_room_have_their_cells(api: Api) -> None:
+    """As they were taken, since it is known only when all of them are stored."""
+    api.make("/clients/", {"phone": "79120000001", "attributes": {f"a{one}": one for one in range(49)}})
+    lines = [
+        "phone,Tag,Town,Pet,,Colour",
+        "+79120000001, vip ,Omsk,cat,,",
+        "79120000001,,,,,red",
+        "79120000002,,,,,red",
+    ]
+    answer = send(api, "\n".join(lines).encode())
+    assert (answer["created"], answer["refused"]) == (1, 2)
+    reason = "attributes: Has more than 50 attributes."
+    assert rows(refused(api, answer["id"]))[1:] == [
+        ["2", reason, "79120000001", "79120000001", "vip", "Omsk", "cat", "", ""],
+        ["3", reason, "79120000001", "79120000001", "", "", "", "", "red"],
+    ]
+
+
 @pytest.mark.parametrize("separator", [";", "\t", ","])
 def test_it_has_the_separator_of_the_file(api: Api, separator: str) -> None:
     import_id = store(api, Refused(2, {"_schema": ["No; no,\tno"]}, "", ("a;b", "c\td")), separator=separator)

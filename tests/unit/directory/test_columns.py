@@ -25,12 +25,25 @@ SPELLINGS = {
         *("телефон", "Телефон", "ТЕЛЕФОН", "Номер телефона", "номер_телефона", "Тел.", "моб. тел."),
         *("Мобильный телефон", "Сотовый", "Контактный телефон", "Телефон *", "номер", "№ телефона", "Телефон №"),
         *("Номер телефона (моб.)", "Телефон (мобильный)", "Phone (mobile)", "Phone #", "Mobile No.", "Contact phone"),
+        *("Phone 1 - Value", "Phone1", "Contact number", "WhatsApp", "Телефон 1", "Номер телефона клиента"),
         *("Теле\xadфон", "Теле\u200bфон", "pho\ufeffne"),
     ],
     "operator_code": ["operator_code", "Operator code", "код оператора", "DEF-код"],
     "tag": ["tag", "Tag", " TAG ", "label", "тег", "Тэг", "Метка", "Ярлык"],
     "timezone": ["timezone", "Time zone", "time_zone", "TZ", "часовой пояс", "Часовой  пояс", "таймзона"],
-    None: ["name", "Имя", "город", "phone 2", "телефон жены", "id", "тема", "оператор", ""],
+    None: [
+        "name",
+        "Имя",
+        "город",
+        "phone 2",
+        "Phone 1 - Type",
+        "Phone 2 - Value",
+        "телефон жены",
+        "id",
+        "тема",
+        "оператор",
+        "",
+    ],
 }
 
 
@@ -86,6 +99,7 @@ def test_the_lines_behind_the_header_are_left() -> None:
 
 MISSING = "Missing column. One column has to be called phone, or телефон."
 NO_HEADER = "Missing column. The first line has to name the columns, and there is a phone in it."
+BELOW = "Missing column. The columns seem to be named on line {}: remove what stands above it."
 FIRST = "The first line has to name the columns."
 RENAME = "Rename one of them, or leave it out."
 BOTH = f"phone and Телефон are both taken for phone. {RENAME}"
@@ -99,6 +113,9 @@ BOTH = f"phone and Телефон are both taken for phone. {RENAME}"
         (",,,\n;;\n", {"file": ["Is empty."]}),
         ("sep=;\n", {"file": ["Is empty."]}),
         ("tag\nvip", {"phone": [MISSING]}),
+        ("Clients of May;;\n;;\nName;Телефон\nA;79123456789", {"phone": [BELOW.format(3)]}),
+        ('# export\r"name",\n"name","phone"\n', {"phone": [BELOW.format(3)]}),
+        ("a\n" * 21 + "phone\n", {"phone": [MISSING]}),
         ("79123456789,vip", {"phone": [NO_HEADER]}),
         ("Анна;8 (912) 345-67-89", {"phone": [NO_HEADER]}),
         ("phone,phone", {"phone": [f"Is given twice. {RENAME}"]}),

@@ -135,6 +135,7 @@ FOREIGN = {
     "gzip": [gzip.compress(LATIN.encode(), mtime=0)],
     "7-Zip": [b"7z\xbc\xaf\x27\x1c"],
     "RAR": [b"Rar!\x1a\x07"],
+    "vCard": [b"BEGIN:VCARD\r\nVERSION:3.0\r\n"],
     "HTML": [b"<!DOCTYPE html><html>", b'\n\n <html xmlns:x="urn:schemas-microsoft-com:office:excel">', b"<table><tr>"],
     "XML": [b'<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>', codecs.BOM_UTF8 + b"<?xml "],
     "RTF": [b"{\\rtf1\\ansi"],

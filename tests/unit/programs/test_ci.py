@@ -8,6 +8,8 @@ import pytest
 
 RUN = Path(__file__).parents[3] / ".ci/run"
 PASSED = "===== 3736 passed in 900.00s (0:15:00) ====="
+LONG_PASSED = "===== 61 passed in 1900.00s (0:31:40) ====="
+LONG_FEW = "===== 1 failed, 60 passed in 1900.00s (0:31:40) ====="
 FEW = "===== 2 failed, 3734 passed, 1 warning in 900.00s (0:15:00) ====="
 
 
@@ -29,14 +31,39 @@ FEW = "===== 2 failed, 3734 passed, 1 warning in 900.00s (0:15:00) ====="
     ],
 )
 def test_what_fails_alone_too_is_a_failure(tmp_path: Path, said: str, failing: str, done: str, is_taken: bool) -> None:
-    (tmp_path / "said").write_text(f"{said}\nmake: *** [test] Error 1\n" if failing else f"{said}\n")
-    make = tmp_path / "make"
+    assert run(tmp_path, {"test": said}, failing) == (done, is_taken)
+
+
+@pytest.mark.parametrize(
+    ("said", "failing", "done", "is_taken"),
+    [
+        (LONG_PASSED, "", "lint test test-long", True),
+        (LONG_PASSED, "lint", "lint test test-long", False),
+        (LONG_PASSED, "test", "lint test test-again test-long", True),
+        (LONG_PASSED, "test test-again", "lint test test-again test-long", False),
+        (LONG_FEW, "test-long", "lint test test-long test-again", True),
+        (LONG_FEW, "test-long test-again", "lint test test-long test-again", False),
+        ("", "test-long", "lint test test-long", False),
+    ],
+)
+def test_the_long_tests_are_taken_in_the_same_way(
+    tmp_path: Path, said: str, failing: str, done: str, is_taken: bool
+) -> None:
+    suite = FEW if "test" in failing.split() else PASSED
+    assert run(tmp_path, {"test": suite, "test-long": said}, failing, WITH_LONG="yes") == (done, is_taken)
+
+
+def run(directory: Path, said: dict[str, str], failing: str, **env: str) -> tuple[str, bool]:
+    """What CI had done, in its order, and whether it takes the change. said: by the target that says it."""
+    for target, words in said.items():
+        complaint = f"make: *** [{target}] Error 1\n" if target in failing.split() else ""
+        (directory / f"said-{target}").write_text(f"{words}\n{complaint}")
+    make = directory / "make"
     make.write_text(
-        f'#!/bin/bash\necho "$1" >> {tmp_path}/done\n[ "$1" != test ] || cat {tmp_path}/said\n'
+        f'#!/bin/bash\necho "$1" >> {directory}/done\n[ ! -e {directory}/said-$1 ] || cat {directory}/said-$1\n'
         f'for one in {failing}; do [ "$1" != "$one" ] || exit 2; done\n'
     )
     make.chmod(0o755)
-    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "WITH_LONG": "no"}
+    env = {**os.environ, "WITH_LONG": "no", **env, "PATH": f"{directory}:{os.environ['PATH']}"}
     ended = subprocess.run([RUN], env=env, capture_output=True, check=False, timeout=60)
-    assert (tmp_path / "done").read_text().split() == done.split()
-    assert (ended.returncode == 0) == is_taken
+    return " ".join((directory / "done").read_text().split()), ended.returncode == 0
