@@ -186,12 +186,18 @@ def metrics(system: System) -> str:
 
 def report(system: System) -> str:
     day = clock.now().date() - timedelta(days=1)
-    execute(
-        system.database_url, "update tallies set quarter = quarter - interval '1 day' where quarter >= current_date"
-    )
+    execute(system.database_url, YESTERDAY)
     system.processes.start("print", "dispatcher_service.reporter", system.env, "--once", "--print", "--date", str(day))
     assert system.processes.wait("print", HANGING) == 0
     return "\n".join(system.processes.output("print"))
+
+
+YESTERDAY = """
+    with moved as (delete from tallies where quarter >= current_date returning *)
+    insert into tallies as t (mailing_id, quarter, slot, name, count)
+    select mailing_id, quarter - interval '1 day', slot, name, count from moved
+    on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count
+"""
 
 
 def figures(system: System) -> list[Any]:

@@ -28,8 +28,8 @@ VALUES: list[Any] = [
     *(1, 0, -1, 0.5, 1e-7, 5e-324, 2**53 - 1, True, False),
 ]
 CLIENTS = 120
-MAILINGS = {1: "sent", 2: "failed", 3: "pending", 4: "unknown", 5: "cancelled", 6: "expired"}
-"""And what became of the messages of each; 7 has none yet."""
+MAILINGS = {1: "sent", 2: "failed", 3: "pending", 4: "unknown", 5: "cancelled", 6: "expired", 7: "skipped"}
+"""And what became of the messages of each; 8 has none yet."""
 
 
 def client(number: int) -> dict[str, Any]:
@@ -186,7 +186,7 @@ TABLE: list[tuple[dict[str, Any], set[int]]] = [
     ({"exclude": {"imports": [1]}}, EVERYBODY - IMPORTS[1]),
     ({"imports": [1], "exclude": {"imports": [2]}}, IMPORTS[1] - IMPORTS[2]),
     ({"exclude": {"mailings": [1]}}, EVERYBODY - MESSAGES[1].keys()),
-    ({"exclude": {"mailings": [2, 5, 6, 7]}}, EVERYBODY),
+    ({"exclude": {"mailings": [2, 5, 6, 7, 8]}}, EVERYBODY),
     ({"exclude": {"mailings": [1, 2, 3, 4]}}, EVERYBODY - MESSAGES[1].keys() - MESSAGES[3].keys() - MESSAGES[4].keys()),
     ({"segments": [9]}, EVERYBODY - MESSAGES[1].keys()),
     ({"exclude": {"segments": [9]}}, EVERYBODY & MESSAGES[1].keys()),
@@ -238,7 +238,7 @@ def lists(segments: list[int]) -> st.SearchStrategy[dict[str, Any]]:
 
 def filters(segments: list[int]) -> st.SearchStrategy[dict[str, Any]]:
     """segments: that may be named."""
-    mailings = st.fixed_dictionaries({}, optional={"mailings": some([*MAILINGS, 7])})
+    mailings = st.fixed_dictionaries({}, optional={"mailings": some([*MAILINGS, 8])})
     exclude = st.builds(dict.__or__, lists(segments), mailings)
     return st.builds(lambda own, left_out: own | {"exclude": left_out}, lists(segments), exclude)
 

@@ -50,7 +50,7 @@ def looked_at(connection: Connection, statement: TextClause, values: Any) -> tup
 def test_a_slice_goes_by_the_key(full: Engine, wanted: Any) -> None:
     audience = Audience(Filter.of_json(wanted), {1: Filter.of_json(RARE)})
     slice_ = chosen(audience, (), create._SPAN_READ)
-    values = {"part": 1, "id": 1, "state": "pending", "zones": [], "openings": [], "span": 1_000}
+    values = {"part": 1, "id": 1, "state": "pending", "zones": [], "openings": [], "span": 1_000, "reason": "opted_out"}
     values |= {"audience_cursor": 50_000, "audience_limit": MANY, **slice_.values}
     with full.connect() as connection:
         ways, _, said = looked_at(connection, create._create(slice_), values)

@@ -93,6 +93,9 @@ def test_nothing_is_left_in_any_table(api: Api, anna: Any) -> None:
     later(api)
     assert traces(api, PHONE, CITY, "345-67-89", "crm-anna") == []
     after = {one: api.get(f"/mailings/{one}/detail_statistics/") for one in (done, waits)}
+    of_anna = before[done]["messages"][1]
+    assert (of_anna["phone"], of_anna["provider_words"]) == (PHONE, words)
+    of_anna["phone"] = of_anna["provider_words"] = None
     assert after[done] == before[done]
     assert (after[waits]["audience"], after[waits]["cancelled"], after[waits]["pending"]) == (2, 1, 1)
     assert api.get("/clients/imports/")[0]["refused"] == 1
