@@ -2,11 +2,21 @@
 
 from typing import Any
 
+from waitress.channel import ClientDisconnected
 from waitress.task import WSGITask
+
+from api_service.web.problems import Problem
 
 
 class Task(WSGITask):  # type: ignore[misc]  # the library has no types
     """channel: a Connection."""
+
+    def execute(self) -> None:
+        """What goes wrong when the answer has begun leaves it without its last chunk, which tells the client."""
+        try:
+            super().execute()
+        except Problem as problem:
+            raise ClientDisconnected from problem
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()

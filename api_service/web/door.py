@@ -3,7 +3,7 @@
 Whatever does not say that it is open needs a key, also a place that there is not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -63,7 +63,14 @@ def register(
 
     app.before_request(admit)
     app.teardown_request(leave)
-    app.extensions["watch"] = watch
+    app.extensions |= {"watch": watch, "share": share}
+
+
+def kept_share() -> Callable[[], None]:
+    """The present request has its share until what is returned is called: its answer is written when it is over."""
+    share: Share = current_app.extensions["share"]
+    entered: str | None = g.pop("entered", None)
+    return (lambda: None) if entered is None else (lambda: share.leave(entered))
 
 
 @contextmanager

@@ -16,18 +16,23 @@ from typing import Any, NamedTuple
 
 from flask import Response, current_app, stream_with_context
 from marshmallow import Schema, ValidationError, fields, validates_schema
+from sqlalchemy.exc import DBAPIError
 
-from api_service.web.door import watched
+from api_service.web.door import kept_share, watched
 from api_service.web.parts import asked
-from api_service.web.problems import Invalid, TooManyExports
+from api_service.web.problems import Invalid, TooManyExports, Unavailable
 from api_service.web.refusal import Refusal
 from api_service.web.schema import enumerated
+from shared import logs
+from shared.database.engine import first_line
 from shared.database.lines import Style
 
 AT_A_TIME = 2
 """Exports in a process: each has a thread for as long as it goes on, and whoever takes it may be slow."""
 ROWS = 10_000
 """Of a page."""
+
+BROKEN_OFF = "The database went away before the file was whole."
 
 _RETRY_AFTER = 30  # seconds
 
@@ -86,13 +91,18 @@ class Exports:
         """Takes a place; what gives it back, once however often it is called. Raises TooManyExports."""
         if not self._free.acquire(blocking=False):
             raise TooManyExports(Refusal.EXPORTS, f"{AT_A_TIME} exports are running here already.", _RETRY_AFTER)
-        left = threading.Lock()
+        return _once(self._free.release)
 
-        def leave() -> None:
-            if left.acquire(blocking=False):
-                self._free.release()
 
-        return leave
+def _once(do: Callable[[], object]) -> Callable[[], None]:
+    """An answer may be closed more than once."""
+    done = threading.Lock()
+
+    def once() -> None:
+        if done.acquire(blocking=False):
+            do()
+
+    return once
 
 
 def wanted(query: Mapping[str, Any]) -> Format | None:
@@ -126,15 +136,20 @@ def as_file(form: Format, name: str, columns: Sequence[str], pages: Pages) -> Re
     content = stream_with_context(_written(_FORMS[form], begun))
     response = Response(content, content_type=_FORMS[form].content_type, headers=headers)
     response.call_on_close(leave)
+    response.call_on_close(_once(kept_share()))
     return response
 
 
 def _written(form: _Form, items: Iterable[str]) -> Iterator[bytes]:
     lead = form.begin
-    with watched() as watch:
-        for item in watch.pieces(items) if watch else items:
-            yield f"{lead}{item}".encode()
-            lead = form.between
+    try:
+        with watched() as watch:
+            for item in watch.pieces(items) if watch else items:
+                yield f"{lead}{item}".encode()
+                lead = form.between
+    except DBAPIError as error:
+        logs.logger().warning("export_broken_off", error=first_line(error))
+        raise Unavailable(BROKEN_OFF) from error
     if lead is form.between:
         yield form.end.encode()
     elif lead:  # an array of nothing
