@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from api_service.directory import segment_store as store
-from api_service.directory.segment_schema import ListedSegmentSchema
+from api_service.directory.segment_schema import SegmentSchema
 from api_service.web.filters import for_audit
 from api_service.web.page import Listing, Part
 from api_service.web.schema import settable
 from api_service.web.work import Work
 from shared.database.models import Segment
 
-_told = ListedSegmentSchema(only=settable(ListedSegmentSchema))
+_told = SegmentSchema(only=settable(SegmentSchema))
 
 
 def list_part(work: Work, part: Part, filters: Mapping[str, Any]) -> Listing[Segment]:
@@ -25,7 +25,7 @@ def find(work: Work, segment_id: int) -> dict[str, Any]:
     with work.look() as session:
         segment = store.find(session, segment_id)
         count, because = store.count(session, segment)
-    members = {name: getattr(segment, name) for name in ListedSegmentSchema._declared_fields}
+    members = {name: getattr(segment, name) for name in SegmentSchema._declared_fields}
     return {**members, "count": count, "uncounted_because": because}
 
 

@@ -23,7 +23,7 @@ def _name(**more: Any) -> Label:
     return Label(validate=validate.Length(1, 64), **more)
 
 
-class ListedSegmentSchema(ThingSchema):
+class SegmentSchema(ThingSchema):
     """A segment without its count."""
 
     id = fields.Integer(dump_only=True, metadata=described("Given by the service, never given again.", example=1))
@@ -50,7 +50,7 @@ class ListedSegmentSchema(ThingSchema):
     )
 
 
-class SegmentSchema(ListedSegmentSchema):
+class CountedSegmentSchema(SegmentSchema):
     count = fields.Integer(
         dump_only=True,
         allow_none=True,

@@ -6,7 +6,7 @@ from typing import Any
 from flask.views import MethodView
 
 from api_service.directory import segment_actions as actions
-from api_service.directory.segment_schema import ListedSegmentSchema, SegmentSchema, SegmentsQuerySchema
+from api_service.directory.segment_schema import CountedSegmentSchema, SegmentSchema, SegmentsQuerySchema
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.page import chosen
 from api_service.web.parts import working
@@ -18,9 +18,9 @@ blueprint = Blueprint("Segments", "Saved filters, by which mailings choose their
 
 _SENT = sent_example(SegmentSchema)
 _COUNTED, _ANSWER, _ANSWER_LIST = (
-    answer(SegmentSchema), answer(ListedSegmentSchema), answer(ListedSegmentSchema, many=True),
+    answer(CountedSegmentSchema), answer(SegmentSchema), answer(SegmentSchema, many=True),
 )  # fmt: skip
-_GIVEN = given_example(ListedSegmentSchema)
+_GIVEN = given_example(SegmentSchema)
 
 
 @blueprint.route("/")
@@ -55,7 +55,7 @@ class Segments(MethodView):
 @blueprint.route("/<id:segment_id>/", parameters=[path_id("segment_id", "The id of the segment.")])
 class OneSegment(MethodView):
     @blueprint.operation(
-        "getSegment", answer=_COUNTED, gives=given_example(SegmentSchema), fails=[NotFound], is_tagged=True
+        "getSegment", answer=_COUNTED, gives=given_example(CountedSegmentSchema), fails=[NotFound], is_tagged=True
     )
     def get(self, segment_id: int) -> dict[str, Any]:
         """Look up a segment
@@ -66,7 +66,7 @@ class OneSegment(MethodView):
 
     @blueprint.operation(
         "replaceSegment",
-        body=replacement(SegmentSchema),
+        body=replacement(CountedSegmentSchema),
         sends=_SENT,
         answer=_ANSWER,
         gives=_GIVEN,
