@@ -142,13 +142,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                 content = {kind: {"schema": _file(kind), "example": example} for kind, example in files.items()}
                 notes["requestBody"] = {"required": True, "content": content}
             decorated: Any = self.doc(operationId=name, **notes)(view)
-            decorated = self.response(
-                status, answer, example=gives, content_type=content_type, headers=answer_headers or None
-            )(decorated)
-            for kind, example in (exports or {}).items():
+            for kind, example in (exports or {}).items():  # what is declared last comes first in the document
                 decorated = self.alt_response(status, schema={"type": "string"}, content_type=kind, example=example)(
                     decorated
                 )
+            decorated = self.response(
+                status, answer, example=gives, content_type=content_type, headers=answer_headers or None
+            )(decorated)
             if is_tagged:
                 decorated = _tagged(decorated)
             # Instances: of a class the library would make one for every request.
