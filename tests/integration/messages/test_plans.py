@@ -24,7 +24,7 @@ from shared.ledger.entries import Entries
 from shared.ledger.figures import Figures
 from shared.messages import create
 from shared.messages.cancel import cancel_client
-from shared.messages.find import find_message, read_history, skip_history
+from shared.messages.find import find_message, read_history
 from shared.messages.follow import follow_phone
 from shared.messages.rescue import find_lost
 from shared.retention import leftovers
@@ -248,7 +248,6 @@ def _page(status: MessageState | None, number: int) -> Call:
 CALLS: dict[str, Call] = {
     "one message": lambda connection: find_message(connection, 777_777),
     "a client's history": lambda connection: read_history(connection, 777_777, 1),
-    "how long a client's history is": lambda connection: skip_history(connection, 777_777, 1)[0],
     "leases that ran out": lambda connection: find_lost(connection, SOME),
     "a phone that changes": lambda connection: follow_phone(connection, 1_002, 79999999999) or True,
     "a client who goes": lambda connection: cancel_client(connection, Entries(), 1_002) or True,
