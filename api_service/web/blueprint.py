@@ -118,7 +118,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         scope: what a key must allow; by default `read` for a GET and `write` for everything else.
         body, query: handed to the view in this order, loaded. sends, gives: examples of the request and the answer.
         files: examples by content type of a body that the view reads by itself.
-        fails: beyond what follows from the rest. A query without files makes the answer one page of a list.
+        fails: beyond what follows from the rest. A query without files makes the answer, if there is one, a page of a
+        list.
         exports: examples by content type of the list as a file, which the view writes by itself.
         is_tagged: the answer has an `ETag`, of its revision. is_conditional: it takes `If-Match`. is_idempotent: it
         takes an `Idempotency-Key`, and what it does is an action, which joins the transaction that keeps the answer.
@@ -128,7 +129,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         kinds |= {problems.TooManyExports} if exports else set()
         kinds |= {problems.Changed} if is_conditional else set()
         kinds |= {problems.InProgress, problems.KeyReused} if is_idempotent else set()
-        answer_headers: dict[str, Any] = dict(_PAGINATION if query is not None and not files else {})
+        answer_headers: dict[str, Any] = dict(
+            _PAGINATION if query is not None and answer is not None and not files else {}
+        )
         answer_headers |= (_ETAG if is_tagged else {}) | (_REPLAYED if is_idempotent else {})
         request_headers = [*([_IF_MATCH] if is_conditional else []), *([_IDEMPOTENCY_KEY] if is_idempotent else [])]
         known = frozenset(resolve_schema_instance(query).fields) if query else frozenset()
