@@ -18,7 +18,7 @@ FIRST, SECOND = 1, 2
 """The mailings: of the second one a few failed, a few are open, and the others are sent; of the first, nothing is."""
 
 RARE, OPEN, LEASE, IDS = (
-    "messages_1_mailing_id_status_id_idx",
+    "messages_1_skipped_idx",
     "messages_1_mailing_id_lane_due_at_id_idx",
     "messages_1_due_at_idx",
     "messages_1_pkey",
