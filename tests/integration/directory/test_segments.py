@@ -35,7 +35,7 @@ def audited(api: Api, thing: str, last: int) -> list[Any]:
     """The last lines: nothing empties the audit, not even between two tests."""
     lines = f"select id from audit where thing = '{thing}' order by id desc limit {last}"
     before = f"select coalesce(min(id), 1) - 1 from ({lines}) lines"
-    return api.get(f"/audit/?thing={thing}&after_id={api.execute(before)}")
+    return list(api.get(f"/audit/?thing={thing}&after_id={api.execute(before)}"))
 
 
 @pytest.fixture
