@@ -291,7 +291,7 @@ select (select string_agg(line, :between) from (
             select words from attempts
             where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
         ) a on true
-        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
+        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
         where
         m.mailing_id = :mailing_id and (cast(:status as text) is null or cast(m.status as text) = :status)
         order by m.id asc
@@ -315,7 +315,7 @@ select (select string_agg(line, :between) from (
             select words from attempts
             where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
         ) a on true
-        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
+        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
         where true order by m.mailing_id desc
     ) page) as lines,
 min(mailing_id) as last, count(*) as seen

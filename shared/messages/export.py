@@ -25,7 +25,11 @@ COLUMNS = {
 }
 """Of a line, as `shared.database.lines` writes it."""
 
-_WHOLE = COLUMNS | {"mailing_id": Column("m.mailing_id"), "due_at": Column("m.due_at", Cell.MOMENT)}
+_WHOLE = {name: column for name, column in COLUMNS.items() if not name.startswith("receipt")} | {
+    "mailing_id": Column("m.mailing_id"),
+    "due_at": Column("m.due_at", Cell.MOMENT),
+}
+"""Of the objects of pages, as `MessageSchema` has them."""
 
 
 class Lines(NamedTuple):

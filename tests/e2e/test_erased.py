@@ -210,14 +210,14 @@ PUT_BACK = (
     f'update imports set errors = \'[{{"line": 1, "errors": {{}}, "value": "{SPELLED}"}}]\'',
     f"insert into refused_lines (import_id, lines) values (1, '[[1, {{}}, \"{PHONE}\"]]')",
     f"insert into erasures (client_id, phone) values (1, {PHONE})",
-    f"update mailing_standings set words = '{PHONE}'",
+    f"insert into mailing_standings (mailing_id, words) values (0, '{PHONE}')",
     f"insert into broker_jobs (queue, body) values ('message.dead', '{PHONE}')",
     f"insert into suppressions (digest, key_version, phone) values ('x', 1, {PHONE})",
 )
 TAKEN_AGAIN = """
     update messages set phone = null where id = (select min(id) from messages);
     update attempts set words = null; update imports set errors = '[]'; delete from refused_lines;
-    delete from erasures; update mailing_standings set words = null; delete from broker_jobs;
+    delete from erasures; delete from mailing_standings where mailing_id = 0; delete from broker_jobs;
     delete from suppressions where digest = 'x'
 """
 

@@ -53,9 +53,12 @@ def test_a_slice_goes_by_the_key(full: Engine, wanted: Any) -> None:
     values = {"part": 1, "id": 1, "state": "pending", "zones": [], "openings": [], "span": 1_000, "reason": "opted_out"}
     values |= {"audience_cursor": 50_000, "audience_limit": MANY, **slice_.values}
     with full.connect() as connection:
-        ways, _, said = looked_at(connection, create._create(slice_), values)
+        ways, number, said = looked_at(connection, create._create(slice_), values)
     assert ways <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}, said
-    assert set(re.findall(r'"Index Name": "(clients_\w+)"', said)) == {"clients_pkey"}
+    used = set(re.findall(r'"Index Name": "(clients_\w+)"', said))
+    # PostgreSQL 18 may go through the few codes of an index that has ids behind them: that is by the key as well.
+    assert {"clients_pkey"} <= used <= {"clients_pkey", "clients_operator_code_id_idx"}, said
+    assert number < 6_000, said
 
 
 @pytest.mark.parametrize("wanted", [RARE, {"segments": [1]}, {**RARE, "exclude": {"tags": ["vip"]}}])
