@@ -51,6 +51,8 @@ def of_message(facts: Facts, message: Standing) -> str:
     match message.status:
         case MessageState.SENT if message.sent_at:
             return f"The provider accepted the message at {_at(message.sent_at)}."
+        case MessageState.SKIPPED if message.error in _REASONS:
+            return f"The message was left out: {_REASONS[message.error]}."
         case MessageState.CANCELLED if facts.mailing.cancelled_at is None and facts.client is None:
             return "The message was cancelled, because the client was deleted before it was sent."
         case MessageState.CANCELLED if facts.mailing.cancelled_at is not None:
@@ -86,8 +88,6 @@ def _paused(facts: Facts) -> str:
 
 
 def _trouble(message: Standing) -> str:
-    if message.error in _REASONS:
-        return f" Why: {_REASONS[message.error]}."
     if message.error is None:
         return ""
     meaning = f": {_ERRORS[message.error]}" if message.error in _ERRORS else ""

@@ -243,3 +243,12 @@ def test_why_a_message_waits_for_its_next_call_and_why_one_failed(api: Api, book
     called(books, mailing_id, Finish(MessageState.UNKNOWN), Error.TIMED_OUT, "gateway says maybe")
     state, words = why(api, mailing_id)
     assert (state, "The provider said “gateway says maybe”" in words) == ("unknown", True), words
+
+
+def test_why_a_message_was_left_out(api: Api) -> None:
+    client(api)
+    api.make("/suppressions/", {"phone": "79160000001"})
+    state, words = why(api, launched(api))
+    assert (state, words) == (
+        "skipped", "The message was left out: their phone is suppressed: it must not be written to."
+    )  # fmt: skip
