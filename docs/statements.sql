@@ -1176,6 +1176,9 @@ delete from mailing_standings where mailing_id = :mailing_id;
 update provider_returns set returned_at = now()
 where lane in (select lane from provider_returns where lane = 0 for update skip locked);
 
+-- shared.suppression._MARKS
+select version, mark from suppression_keys;
+
 -- shared.suppression._HOLD
 select pg_advisory_xact_lock_shared(1668247155);
 

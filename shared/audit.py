@@ -49,6 +49,17 @@ def last_complete(connection: Connection) -> int:
     return last
 
 
+def was_deleted(connection: Connection, thing: str, thing_id: int | str) -> bool:
+    """Whether something that is not there any more was deleted, or erased."""
+    return bool(connection.scalar(_WAS_DELETED, {"thing": thing, "thing_id": str(thing_id)}))
+
+
+_WAS_DELETED = text("""
+    select exists (
+        select from audit where thing = :thing and thing_id = :thing_id and action in ('delete', 'erase'))
+""")
+
+
 def _row(actor: Actor, change: Change) -> dict[str, Any]:
     return {
         "by": actor.by,

@@ -19,6 +19,14 @@ KEYS_ARE_KNOWN = "not exists (select from suppression_keys where mark <> all(cas
 """A condition: whoever asks has every key that rows were made with, and so would find a phone if it was there."""
 
 
+def read_marks(connection: Connection) -> Mapping[int, bytes]:
+    """By version, the marks of the keys that rows were made with."""
+    return {row.version: bytes(row.mark) for row in connection.execute(_MARKS)}
+
+
+_MARKS = text("select version, mark from suppression_keys")
+
+
 def hold(connection: Connection) -> None:
     """Until the end of the transaction nobody is suppressed."""
     connection.execute(_HOLD)

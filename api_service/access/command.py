@@ -6,17 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from api_service.access import actions, keyring
 from api_service.web import key
+from api_service.web.command import carried_out
 from api_service.web.key import Scope, Token
-from api_service.web.problems import Problem
 from api_service.web.work import Work
-from shared import clock, logs, migrate
-from shared.audit import Actor
-from shared.database.access import ensure_database
-from shared.database.engine import first_line
+from shared import clock, logs
 from shared.database.models import ApiKey
 from shared.settings import Settings
 
@@ -25,20 +20,9 @@ _log = logs.logger()
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """The exit code: 0, or 1 when the database or the user was wrong. Raises SettingsError."""
-    database = ensure_database(settings, needs_session=False)
-    if settings.database_url is None:
-        migrate.upgrade(database.direct_url)
-    engine = database.engine("keys", pool_size=1)
-    try:
-        answer = _ACTIONS[options.action](options, Work(engine, Actor("command")))
-    except Problem as error:
-        print(error.message, file=sys.stderr)
+    answer = carried_out(settings, "keys", lambda work: _ACTIONS[options.action](options, work))
+    if answer is None:
         return 1
-    except SQLAlchemyError as error:
-        print(f"The database did not do it: {first_line(error)}", file=sys.stderr)
-        return 1
-    finally:
-        engine.dispose()
     # Only now: a key that could not be stored must not look as if it were one.
     if answer.event:
         _log.info(answer.event, **answer.about)

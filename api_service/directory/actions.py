@@ -8,6 +8,7 @@ from api_service.directory.comparing import find_suppression
 from api_service.web.page import Listing, Part
 from api_service.web.problems import NotFound
 from api_service.web.work import Act, Work
+from shared.audit import was_deleted
 from shared.database.models import Client
 from shared.domain.digests import Digests
 from shared.domain.reason import Reason
@@ -74,7 +75,7 @@ def erase(work: Work, client_id: int) -> None:
             act.expect(client.revision)
             phones.add(client.phone)
             _remove(act, client)
-        elif not store.was_there(act.session, client_id):
+        elif not was_deleted(act.connection, "client", client_id):
             raise NotFound(f"There is no client {client_id}.")
         phones |= erase_messages(act.connection, client_id)
         store.note_erasure(act.session, client_id, phones)

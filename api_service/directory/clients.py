@@ -65,7 +65,7 @@ class Clients(MethodView):
     def post(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Add a client
 
-        Mailings that have started already are not for him. 409 if another client has the phone.
+        Mailings that have started already are not for them. 409 if another client has the phone.
         """
         client = actions.create(working(), parts().digests, values)
         about(client_id=client["id"])
@@ -78,7 +78,7 @@ class OneClient(MethodView):
     def get(self, client_id: int) -> Client:
         """Look up a client
 
-        By the id that was given at his creation.
+        By the id that was given at their creation.
         """
         return actions.find(working(), client_id)
 
@@ -122,9 +122,9 @@ class OneClient(MethodView):
     def delete(self, query: Mapping[str, Any], client_id: int) -> None:
         """Delete a client
 
-        His messages that are not sent yet are cancelled; one that is being handed to the provider just now may still
-        arrive. What was sent stays in the statistics. With `erase=true` his phone, attributes and all values go from
-        everywhere, also where he was deleted before: most at once, lines of files and answers that are kept for a key
-        within a day. Every figure stays.
+        Their messages that are not sent yet are cancelled; one that is being handed to the provider just now may still
+        arrive. What was sent stays in the statistics. With `erase=true` their phone, attributes and all values go from
+        everywhere, also where they were deleted before: most at once, lines of files and answers that are kept for a
+        key within a day. Every figure stays.
         """
         (actions.erase if query["erase"] else actions.delete)(working(), client_id)

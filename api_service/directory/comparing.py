@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 
 from api_service.web.problems import Unavailable
 from shared.domain.digests import Digests
-from shared.suppression import KEYS_ARE_KNOWN, hold
+from shared.suppression import KEYS_ARE_KNOWN, hold, read_marks
 
 
 class KeyMissing(Unavailable):
@@ -18,6 +18,22 @@ class KeyMissing(Unavailable):
             "A key that suppressions were made with is missing: SUPPRESSION_KEYS of this process must name it.",
             Retry_After="60",
         )
+
+
+def versions_in_use(connection: Connection, digests: Digests) -> Collection[int]:
+    """Of the keys that rows were made with, all of which are at hand; none: there are no rows. Raises KeyMissing."""
+    marks = read_marks(connection)
+    if digests.missing(marks):
+        raise KeyMissing
+    return marks.keys()
+
+
+def take_into_use(connection: Connection, digests: Digests, version: int) -> None:
+    """A key that was not. For who has the list alone."""
+    connection.execute(_USE, {"version": version, "mark": digests.marks[version]})
+
+
+_USE = text("insert into suppression_keys (version, mark) values (:version, :mark)")
 
 
 def asked(digests: Digests, phone: int) -> dict[str, Any]:

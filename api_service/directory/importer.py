@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg2.errors import DeadlockDetected, QueryCanceled
 from sqlalchemy import bindparam, text
@@ -26,7 +26,7 @@ from api_service.directory.files.lines import EMPTIED, ClientFile, Refused, plai
 from api_service.directory.phones import Phones
 from api_service.directory.progress import end, found
 from api_service.directory.refused_lines import LISTED
-from api_service.web.problems import Problem, TooManyImports
+from api_service.web.problems import Problem, TooManyImports, Unavailable
 from api_service.web.refusal import Refusal
 from shared import clock
 from shared.audit import Actor
@@ -43,6 +43,13 @@ AT_A_TIME = 2
 _RETRY_AFTER = 5  # seconds
 _ATTEMPTS = 5
 """To store a batch."""
+
+
+class Before(NamedTuple):
+    """What is stored of an import when a batch joins it. kept: how much there is of refused lines."""
+
+    lines: int
+    kept: int
 
 
 class Importer:
@@ -83,7 +90,7 @@ class Importer:
         database, and asks for little else. Whatever the lines raise, and SQLAlchemyError, ends it: the import is broken
         then.
         """
-        kept, stored = 0, Future[int]()
+        lines, kept, stored = 0, 0, Future[int]()
         stored.set_result(0)
         self._running.add(import_id)
         try:
@@ -91,7 +98,8 @@ class Importer:
                 for batch in batches(file.lines, file.columns):
                     rows = staging.prepare(batch.rows)
                     kept += stored.result()
-                    stored = storing.submit(self._store, import_id, file, batch, rows, kept)
+                    stored = storing.submit(self._store, import_id, file, batch, rows, Before(lines, kept))
+                    lines += batch.lines
                 stored.result()
         except BaseException as error:
             with suppress(SQLAlchemyError):  # if it cannot be written, the silence will tell
@@ -101,10 +109,11 @@ class Importer:
             self._running.discard(import_id)
         return self.end(import_id)
 
-    def _store(self, import_id: int, file: ClientFile, batch: Batch, rows: staging.Prepared, kept: int) -> int:
+    def _store(self, import_id: int, file: ClientFile, batch: Batch, rows: staging.Prepared, before: Before) -> int:
         """Nothing of it where the import has been ended meanwhile: its line of the audit has its counts already.
 
-        kept: how much there is of refused lines. Returns how much joined it.
+        Returns how much joined the refused lines that are kept. Raises Unavailable where the database has lost some of
+        what was stored before, as a standby may that takes over.
         """
         for attempt in count(1):
             try:
@@ -117,10 +126,12 @@ class Importer:
                     refused = batch.all_refused(full)
                     results = batch.results(created, len(refused))
                     counted = {"id": import_id, "encoding": file.encoding(), **_counted(batch, results, refused)}
-                    if not session.scalars(_COUNT, counted).first():
+                    if not session.scalars(_COUNT, {**counted, "before": before.lines}).first():
+                        if found(session, import_id).ended_at is None:
+                            raise Unavailable("The database has lost lines of this file. Send it again.")
                         session.rollback()
                         return 0
-                    joined = refused_lines.keep(connection, import_id, refused, kept)
+                    joined = refused_lines.keep(connection, import_id, refused, before.kept)
                     if moved:
                         retime_clients(connection, entries, moved)
                 break
@@ -194,6 +205,6 @@ _COUNT = text(f"""
         errors = jsonb_path_query_array(errors || :errors, '$[0 to {LISTED - 1}]'),
         emptied_values = jsonb_path_query_array(emptied_values || :emptied_values, '$[0 to {EMPTIED - 1}]'),
         encoding = :encoding, heard_at = now()
-    where id = :id and ended_at is null
+    where id = :id and ended_at is null and lines = :before
     returning id
 """).bindparams(bindparam("errors", type_=JSONB), bindparam("emptied_values", type_=JSONB))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
-from api_service.directory.comparing import KeyMissing
+from api_service.directory.comparing import KeyMissing, take_into_use, versions_in_use
 from api_service.web.work import Work
 from shared.domain.digests import Digests
 from shared.suppression import hold_alone
@@ -51,18 +51,16 @@ def rotate(work: Work, digests: Digests) -> Rotated:
 def _take_into_use(work: Work, digests: Digests) -> int:
     with work.act() as act:
         hold_alone(act.connection)
-        known = {row.version: bytes(row.mark) for row in act.connection.execute(_KEYS)}
-        version = max(digests.versions, default=0)
-        if not version or any(digests.marks.get(one) != mark for one, mark in known.items()):
+        in_use = versions_in_use(act.connection, digests)
+        version = max(digests.versions, default=None)
+        if version is None:
             raise KeyMissing
-        if version not in known:
-            act.connection.execute(_USE, {"version": version, "mark": digests.marks[version]})
+        if version not in in_use:
+            take_into_use(act.connection, digests, version)
             act.note("rotate", "suppression_keys", version)
     return version
 
 
-_KEYS = text("select version, mark from suppression_keys")
-_USE = text("insert into suppression_keys (version, mark) values (:version, :mark)")
 _OLD = text("""
     select s.id, coalesce(c.phone, s.phone) as phone from suppressions s
     left join lateral (select phone from clients where suppression_id = s.id limit 1) c on true

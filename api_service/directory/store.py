@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Select, exists, select, text, update
+from sqlalchemy import Connection, Select, select, text, update
 from sqlalchemy.orm import Session
 
 from api_service.directory.comparing import LISTED, KeyMissing, asked
@@ -12,7 +12,7 @@ from api_service.web.page import Listing, Part, cut
 from api_service.web.problems import NotFound
 from api_service.web.reference import unique
 from shared.audit import NOTE, Actor
-from shared.database.models import Audit, Client, Erasure, FormerPhone, Suppression
+from shared.database.models import Client, Erasure, FormerPhone, Suppression
 from shared.domain.attributes import are_same
 from shared.domain.digests import Digests
 from shared.suppression import HOLD, KEYS_ARE_KNOWN
@@ -66,14 +66,6 @@ def change(session: Session, client: Client, values: Mapping[str, Any], owner: s
     with unique("client", "phone", "reference"):
         session.flush()
     return changed
-
-
-def was_there(session: Session, client_id: int) -> bool:
-    """Whether a client who is not there any more was deleted."""
-    lines = select(Audit).where(
-        Audit.thing == "client", Audit.thing_id == str(client_id), Audit.action.in_(("delete", "erase"))
-    )
-    return bool(session.scalar(select(exists(lines))))
 
 
 def former_phones(session: Session, client_id: int) -> set[int]:

@@ -5,14 +5,19 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from api_service.directory.comparing import KeyMissing, find_suppression, find_suppressions
+from api_service.directory.comparing import (
+    KeyMissing,
+    find_suppression,
+    find_suppressions,
+    take_into_use,
+    versions_in_use,
+)
 from api_service.web.page import Listing, Part, cut
 from api_service.web.problems import NotFound
 from api_service.web.work import Work
-from shared.database.models import Client, Suppression, SuppressionKey
+from shared.database.models import Client, Suppression
 from shared.domain.digests import Digests
 from shared.domain.reason import Reason
 from shared.messages.skip import skip_clients
@@ -74,6 +79,7 @@ def create_all(work: Work, digests: Digests, some: Sequence[Mapping[str, Any]]) 
         new = [values for values in some if values["phone"] not in known]
         added = _add(connection, digests, new)
         skip_clients(connection, act.entries, flag(connection, {**known, **added}), Reason.OPTED_OUT)
+        act.note("import", "suppressions", "", after={"created": len(new), "known": len(known)})
     return len(new)
 
 
@@ -102,16 +108,13 @@ _ADD = text("""
 def key_in_use(connection: Connection, digests: Digests) -> int:
     """The version that new rows are made with: the highest that any were, until `rotate` takes another one into use.
     Raises KeyMissing."""
-    known = {row.version: bytes(row.mark) for row in connection.execute(_KEYS)}
-    version = max(known) if known else max(digests.versions, default=0)
-    if not version or any(digests.marks.get(one) != mark for one, mark in known.items()):
+    in_use = versions_in_use(connection, digests)
+    version = max(in_use or digests.versions, default=None)
+    if version is None:
         raise KeyMissing
-    if not known:
-        connection.execute(insert(SuppressionKey).values(version=version, mark=digests.marks[version]))
+    if not in_use:
+        take_into_use(connection, digests, version)
     return version
-
-
-_KEYS = text("select version, mark from suppression_keys")
 
 
 def delete(work: Work, suppression_id: int) -> None:

@@ -1,38 +1,20 @@
 """`python -m api_service suppressions rotate`: another key for the digests of suppressed phones."""
 
 import argparse
-import sys
 from collections.abc import Sequence
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from api_service.directory.rotating import Rotated, rotate
 from api_service.directory.suppression_keys import digests_of
-from api_service.web.problems import Problem
-from api_service.web.work import Work
-from shared import migrate
-from shared.audit import Actor
-from shared.database.access import ensure_database
-from shared.database.engine import first_line
+from api_service.web.command import carried_out
 from shared.settings import Settings
 
 
 def run(settings: Settings) -> int:
     """The exit code: 0, or 1 when the database or the keys were wrong. Raises SettingsError."""
-    database = ensure_database(settings, needs_session=False)
-    if settings.database_url is None:
-        migrate.upgrade(database.direct_url)
-    engine = database.engine("suppressions", pool_size=1)
-    try:
-        done = rotate(Work(engine, Actor("command")), digests_of(settings))
-    except Problem as error:
-        print(error.message, file=sys.stderr)
+    digests = digests_of(settings)
+    done = carried_out(settings, "suppressions", lambda work: rotate(work, digests))
+    if done is None:
         return 1
-    except SQLAlchemyError as error:
-        print(f"The database did not do it: {first_line(error)}", file=sys.stderr)
-        return 1
-    finally:
-        engine.dispose()
     print(_said(done))
     return 0
 

@@ -59,18 +59,14 @@ class Taken(NamedTuple):
 
 
 def take(work: Work, digests: Digests, file: ClientFile) -> Taken:
-    """In batches, each for good, so that the same file may be sent again. Raises KeyMissing, and what the lines raise;
-    what has been taken by then stays, and is noted."""
+    """In batches, each for good with its line of the audit, so that the same file may be sent again. Raises KeyMissing,
+    and what the lines raise; what has been taken by then stays."""
     counts = {"lines": 0, "created": 0, "known": 0, "refused": 0}
     errors: list[dict[str, Any]] = []
-    try:
-        for batch in batches(file.lines, file.columns):
-            created = suppressing.create_all(work, digests, [_values(row) for row in batch.rows.values()])
-            _count(counts, batch.lines, created, batch.refused)
-            errors += [refused_lines.shown(line) for line in batch.refused[: LISTED - len(errors)]]
-    finally:
-        with work.act() as act:
-            act.note("import", "suppressions", "", after=counts)
+    for batch in batches(file.lines, file.columns):
+        created = suppressing.create_all(work, digests, [_values(row) for row in batch.rows.values()])
+        _count(counts, batch.lines, created, batch.refused)
+        errors += [refused_lines.shown(line) for line in batch.refused[: LISTED - len(errors)]]
     columns = [{"header": plain(one.header), "taken_as": _taken_as(one.taken_as)} for one in file.columns]
     return Taken(**counts, errors=errors, encoding=file.encoding(), separator=file.separator, columns=columns)
 

@@ -5,12 +5,13 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from shared.domain.digests import Digests
 from shared.domain.errors import SettingsError
 from shared.settings import Settings
+from shared.suppression import read_marks
 
 FILE = "suppression-key"
 
@@ -47,17 +48,13 @@ def check(engine: Engine, digests: Digests) -> None:
     A database that cannot be asked now is left to the requests, which look as well."""
     try:
         with engine.connect() as connection:
-            needed = {version: bytes(mark) for version, mark in connection.execute(_NEEDED)}
+            missing = digests.missing(read_marks(connection))
     except ProgrammingError:
         return  # there are no tables yet, and nobody is suppressed
     except SQLAlchemyError:
         return
-    missing = sorted(version for version, mark in needed.items() if digests.marks.get(version) != mark)
     if missing:
         raise SettingsError(
             "SUPPRESSION_KEYS must have the key that suppressions were made with, of version"
             f" {' and '.join(map(str, missing))}; it is missing here, or another one."
         )
-
-
-_NEEDED = text("select version, mark from suppression_keys order by version")

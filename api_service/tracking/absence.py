@@ -1,19 +1,10 @@
 """Why a client has no message of a mailing. Pure."""
 
-from enum import StrEnum
-from typing import Any, Self
+from shared.domain.meaning import Meaning
 
 
-class Absence(StrEnum):
+class Absence(Meaning):
     """Each with what it says of the client."""
-
-    meaning: str
-
-    def __new__(cls, name: str, *row: Any) -> Self:
-        absence = str.__new__(cls, name)
-        absence._value_ = name
-        (absence.meaning,) = row
-        return absence
 
     NOT_LAUNCHED = "not_launched", "the launch has not come to them: it lies ahead, goes on, or was cancelled before"
     NOT_MATCHED = "not_matched", "they did not match the filter at the launch"

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 from sqlalchemy.orm import Session
 
 from api_service.mailings import store as mailings
@@ -14,6 +14,7 @@ from api_service.web.page import Listing, Part
 from api_service.web.problems import NotFound
 from api_service.web.work import Work, moment
 from shared.audience.members import unmatched
+from shared.audit import was_deleted
 from shared.database.models import Client
 from shared.domain.message import MessageState
 from shared.domain.segments import Audience
@@ -73,15 +74,10 @@ def standing(work: Work, mailing_id: int, client_id: int) -> View:
         if found is not None:
             message = view["message"] = _one(connection, found)
             return view | {"unmatched": [], "explanation": explain.of_message(facts, _standing(message))}
-        if client is None and not connection.scalar(_WAS_DELETED, {"client_id": str(client_id)}):
+        if client is None and not was_deleted(connection, "client", client_id):
             raise NotFound(f"There is no client {client_id}.")
     reason, explanation = explain.of_none(facts, client_id)
     return view | {"reason": reason, "unmatched": facts.unmatched, "explanation": explanation}
-
-
-_WAS_DELETED = text("""
-    select exists (select from audit where thing = 'client' and thing_id = :client_id and action = 'delete')
-""")
 
 
 def shown(session: Session, listing: Listing[Any]) -> Listing[View]:

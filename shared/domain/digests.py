@@ -3,12 +3,11 @@
 A phone has ten digits that may be anything, so that a digest without a key is undone in an hour.
 """
 
-import hashlib
+import hmac
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 _MARKED = b"the key itself"  # no phone is written so
-_BLOCK = 64  # bytes of SHA-256
 
 
 class Digests:
@@ -16,42 +15,36 @@ class Digests:
     nothing in common."""
 
     def __init__(self, keys: Mapping[int, bytes]) -> None:
-        self._keys = {version: _Hmac(key) for version, key in sorted(keys.items())}
+        # Begun once for each key: of a million phones in a file each takes half as long so.
+        self._begun = {version: hmac.new(key, digestmod="sha256") for version, key in sorted(keys.items())}
 
     @property
     def versions(self) -> Sequence[int]:
         """Ascending."""
-        return list(self._keys)
+        return list(self._begun)
 
     def of(self, phone: int, version: int) -> bytes:
-        return self._keys[version](str(phone).encode())
+        return _ended(self._begun[version], str(phone).encode())
 
     def all_of(self, phone: int) -> list[bytes]:
         """Under every key."""
         said = str(phone).encode()
-        return [key(said) for key in self._keys.values()]
+        return [_ended(begun, said) for begun in self._begun.values()]
 
     @cached_property
     def marks(self) -> Mapping[int, bytes]:
         """By version, what tells a key from every other one, and says nothing of it."""
-        return {version: key(_MARKED) for version, key in self._keys.items()}
+        return {version: _ended(begun, _MARKED) for version, begun in self._begun.items()}
+
+    def missing(self, marks: Mapping[int, bytes]) -> Sequence[int]:
+        """Versions of which another key has this mark than the one that is at hand, or none is; ascending."""
+        return sorted(version for version, mark in marks.items() if self.marks.get(version) != mark)
 
 
-class _Hmac:
-    """HMAC-SHA256 (RFC 2104) under one key, whose two blocks are hashed once: of a million phones in a file each costs
-    1.2 µs, and 3.0 by the function of the standard library."""
-
-    def __init__(self, key: bytes) -> None:
-        key = hashlib.sha256(key).digest() if len(key) > _BLOCK else key
-        block = key.ljust(_BLOCK, b"\0")
-        self._inner = hashlib.sha256(bytes(each ^ 0x36 for each in block))
-        self._outer = hashlib.sha256(bytes(each ^ 0x5C for each in block))
-
-    def __call__(self, said: bytes) -> bytes:
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(said)
-        outer.update(inner.digest())
-        return outer.digest()
+def _ended(begun: hmac.HMAC, said: bytes) -> bytes:
+    digest = begun.copy()
+    digest.update(said)
+    return digest.digest()
 
 
 NO_KEYS = Digests({})

@@ -13,7 +13,9 @@ from sqlalchemy import Engine, text
 
 from api_service.directory import batch, staging
 from api_service.directory.files.lines import ClientFile, Row
+from api_service.directory.importer import Importer
 from api_service.directory.progress import Silence
+from api_service.web.problems import Unavailable
 from shared.audit import Actor
 from shared.database.engine import make_engine
 from tests.support.api import Answer, Api
@@ -389,6 +391,28 @@ def test_a_database_that_goes_away_leaves_whole_batches(api: Api, monkeypatch: p
     assert set(stored(api)) == {client["phone"] for client in clients[:30]}
     assert counts(take(api, as_csv(clients))) == (70, 30, 0)
     assert len(stored(api)) == 100
+
+
+def test_a_database_that_has_lost_a_batch_breaks_the_import(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a standby may that takes over without the last commits. Else nobody would know what is missing."""
+    monkeypatch.setattr(batch, "LINES", 10)
+    importer: Importer = api.app.extensions["importer"]
+
+    def lines() -> Iterator[Row]:
+        for number in range(40):
+            if number == 25:
+                wait_until(lambda: len(stored(api)) == 20)
+                api.execute("update imports set lines = 10, created = 10")
+                api.execute("delete from clients where phone >= 79120000010")
+            yield Row(number, f"7912{number:07}")
+
+    file = ClientFile(lines())
+    import_id = importer.begin("", file, Actor("anybody"))
+    with pytest.raises(Unavailable):
+        importer.take(import_id, file)
+    left = api.get(f"/clients/imports/{import_id}/")
+    assert (left["state"], left["lines"], left["created"], len(stored(api))) == ("broken", 10, 10, 10)
+    assert left["failure"] == "The database has lost lines of this file. Send it again."
 
 
 def test_a_phone_that_changes_hands_meanwhile_costs_the_import_nothing(api: Api, books_url: str) -> None:

@@ -1,6 +1,7 @@
 """A phone that is suppressed gets nothing any more, whoever has it, and whatever is being written at that moment."""
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api_service.directory import suppression_command
+from api_service.directory import batch, suppression_command, suppression_file
 from api_service.directory.comparing import KeyMissing
 from api_service.directory.rotating import rotate
 from api_service.directory.suppression_keys import check, digests_of
@@ -262,6 +263,25 @@ def test_the_same_as_ndjson(api: Api) -> None:
 def test_a_file_that_is_none(api: Api, data: str, content_type: str, status: int) -> None:
     assert api("POST", "/suppressions/import/", data=data, content_type=content_type).status == status
     assert api.get("/suppressions/") == []
+
+
+def test_a_file_that_breaks_off_leaves_batches_with_their_lines_of_the_audit(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever dies after a batch has nothing left to write."""
+    monkeypatch.setattr(batch, "LINES", 10)
+    before = len(api.get("/audit/?thing=suppressions&page_size=100"))
+
+    def file() -> Iterator[bytes]:
+        yield b"phone\n" + b"".join(b"7900000%04d\n" % number for number in range(25))
+        raise ConnectionError
+
+    work = Work(api.engine, Actor("anybody"))
+    with pytest.raises(ConnectionError):
+        suppression_file.take(work, DIGESTS, suppression_file.read("text/csv", file(), None))
+    kept = api.execute("select count(*) from suppressions")
+    told = api.get("/audit/?thing=suppressions&page_size=100")[before:]
+    assert kept == sum(line["after"]["created"] for line in told) == 10 * len(told) > 0
 
 
 def test_a_file_of_many(api: Api) -> None:

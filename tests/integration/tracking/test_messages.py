@@ -197,6 +197,8 @@ def test_why_those_who_came_later_and_those_who_went(api: Api) -> None:
     later = launched(api, filter={"tags": ["vip"]})
     api("DELETE", "/clients/1/")
     assert why(api, later, 1)[0] == "deleted"
+    assert api("DELETE", "/clients/2/?erase=true").status == 204
+    assert why(api, later, 2)[0] == "deleted"
     state, words = why(api, mailing_id, 1)
     assert (state, "the client was deleted" in words) == ("cancelled", True)
     assert api("GET", f"/mailings/{later}/clients/99/").status == 404

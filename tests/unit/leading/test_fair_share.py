@@ -108,18 +108,21 @@ def test_a_lane_that_is_held_back_stands_in_nobodys_way() -> None:
 
 
 def test_ten_thousand_mailings_cost_little() -> None:
-    """A look, and twenty steps after it: the bound is many times what they take."""
+    """A look, and twenty steps after it: the bound is ten times what they take. The best of three, since others on the
+    machine cost time of the processor, too."""
     mailings = [Mailing(10**6, 1_000.0 + number % 97, list(Priority)[number % 3]) for number in range(10_000)]
     feed = Feed(mailings)
     feed.step(1_000)
     due = list(feed.due())
-    since = process_time()
-    feed.share.see(due)
-    look = process_time() - since
-    since = process_time()
-    for _ in range(20):
-        assert feed.share.feed(1_000, feed.take) == 1_000
-    step = (process_time() - since) / 20
-    print(f"look {look * 1e3:.1f} ms, step {step * 1e3:.2f} ms")
-    assert look < 1.0
-    assert step < 0.05
+    looks, steps = [], []
+    for _ in range(3):
+        since = process_time()
+        feed.share.see(due)
+        looks.append(process_time() - since)
+        since = process_time()
+        for _ in range(20):
+            assert feed.share.feed(1_000, feed.take) == 1_000
+        steps.append((process_time() - since) / 20)
+    print(f"look {min(looks) * 1e3:.1f} ms, step {min(steps) * 1e3:.2f} ms")
+    assert min(looks) < 0.3
+    assert min(steps) < 0.02
