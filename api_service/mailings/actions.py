@@ -1,16 +1,18 @@
 """What can be done with mailings: a function is a use case, and one transaction."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-from api_service.mailings import rules, store
+from api_service.mailings import rules, starting, store
 from api_service.mailings.rules import Action
 from api_service.mailings.schema import SETTABLE, MailingSchema
 from api_service.web.filters import for_audit
 from api_service.web.page import Listing, Part
 from api_service.web.parts import Announcer
-from api_service.web.work import Work, moment
+from api_service.web.problems import Gone, Invalid
+from api_service.web.work import Act, Work, moment
 from shared.database.models import Mailing
 from shared.domain.mailing import ENDED, mailing_state
 from shared.ledger.figures import Figures
@@ -43,11 +45,34 @@ def create(work: Work, announcer: Announcer, values: Mapping[str, Any]) -> View:
     """Raises Invalid, Taken."""
     with work.act() as act:
         now = moment(act.connection)
-        mailing = store.create(act.session, values, work.actor.owner, now)
-        act.entries.shown(1)
-        act.note("create", "mailing", mailing.id, values.keys(), after=_values(mailing))
-        act.afterwards(partial(announcer.announce, mailing.id))
+        mailing = _create(act, values, now)
+        if not mailing.draft:
+            act.afterwards(partial(announcer.announce, mailing.id))
     return store.shown(mailing, Figures(), now)
+
+
+def clone(work: Work, mailing_id: int) -> View:
+    """A draft with all that users can set of a mailing, but what belongs to that one alone: its times, and what they
+    call it in their own system. Raises NotFound, Gone."""
+    with work.act() as act:
+        source, now = store.find(act.session, mailing_id), moment(act.connection)
+        values = {name: getattr(source, name) for name in SETTABLE}
+        try:
+            mailing = _create(act, values | _OF_A_CLONE, now)
+        except Invalid as error:
+            gone = "something that its filter names is not there any more"
+            raise Gone(f"Mailing {mailing_id} cannot be cloned: {gone}.", error.errors["json"]) from error
+    return store.shown(mailing, Figures(), now)
+
+
+_OF_A_CLONE = {"draft": True, "starts_at": None, "ends_at": None, "reference": None}
+
+
+def _create(act: Act, values: Mapping[str, Any], now: datetime) -> Mailing:
+    mailing = store.create(act.session, values, act.actor.owner, now)
+    act.entries.shown(1)
+    act.note("create", "mailing", mailing.id, values.keys(), after=_values(mailing))
+    return mailing
 
 
 def change(work: Work, announcer: Announcer, mailing_id: int, values: Mapping[str, Any]) -> View:
@@ -73,7 +98,7 @@ def delete(work: Work, mailing_id: int) -> None:
         act.expect(mailing.revision)
         now = moment(act.connection)
         if mailing_state(mailing, now) not in ENDED:
-            mailing.cancelled_at = now
+            rules.perform(Action.CANCEL, mailing, now)
         mailing.deleted_at, mailing.reference = now, None
         act.entries.shown(-1)
         if mailing.finished_at is not None:  # else it is taken out of the totals when it is finished
@@ -82,17 +107,20 @@ def delete(work: Work, mailing_id: int) -> None:
 
 
 def perform(work: Work, announcer: Announcer, action: Action, mailing_id: int) -> View:
-    """Pause, resume, cancel. Repeating one is harmless. Raises NotFound, TooLate."""
+    """Pause, resume, start, cancel. Repeating one is harmless. Raises NotFound, Changed, TooLate, IsDraft, Blocked."""
     with work.act() as act:
         mailing = store.find(act.session, mailing_id, lock=True)
+        act.expect(mailing.revision)
         now = moment(act.connection)
         store.check_possible(mailing, action, now)
+        if action is Action.START and mailing.draft:
+            starting.check(act.session, mailing, now)
         if action is Action.RESUME and mailing.paused_at and mailing.audience_limit is not None:
             act.entries.look(mailing_id)  # nobody looked while it was paused
         if rules.perform(action, mailing, now):
             act.note(action, "mailing", mailing_id)
         figures = store.figures(act.session, [mailing])
-        if action is Action.RESUME and rules.is_due(mailing, now):
+        if action in (Action.RESUME, Action.START) and rules.is_due(mailing, now):
             act.afterwards(partial(announcer.announce, mailing_id))
     return store.shown(mailing, figures[mailing_id], now)
 

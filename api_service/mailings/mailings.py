@@ -12,7 +12,7 @@ from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.middleware import about
 from api_service.web.page import chosen
 from api_service.web.parts import parts, working
-from api_service.web.problems import Frozen, NotFound, Taken
+from api_service.web.problems import Frozen, Gone, NotFound, Taken
 from api_service.web.schema import answer, changes, given_example, new, replacement, sent_example
 from shared.domain.message import MessageState
 
@@ -50,9 +50,32 @@ class Mailings(MethodView):
         """Create a mailing
 
         It launches by itself at `starts_at`, or at once if that has passed: every client that matches the filter then
-        gets one message. Whoever joins the directory later gets none.
+        gets one message. Whoever joins the directory later gets none. With `draft` nothing happens until it is started.
         """
         mailing = actions.create(working(), parts().announcer, values)
+        about(mailing_id=mailing["id"])
+        return mailing
+
+
+@blueprint.route("/<id:mailing_id>/clone/", parameters=[ID])
+class Clone(MethodView):
+    @blueprint.operation(
+        "cloneMailing",
+        status=201,
+        answer=ANSWER,
+        gives=GIVEN | {"id": 2, "draft": True, "state": "draft", "starts_at": None, "ends_at": None, "reference": None},
+        fails=[NotFound, Gone],
+        is_tagged=True,
+        is_idempotent=True,
+    )
+    def post(self, mailing_id: int) -> View:
+        """Clone a mailing
+
+        A draft with its name, text, filter, window and priority, whatever became of it. Times are to be given, and so
+        is a `reference`. Its filter is saved anew, with its segments as they are now; 409 if it names what is not there
+        any more. A body is not needed.
+        """
+        mailing = actions.clone(working(), mailing_id)
         about(mailing_id=mailing["id"])
         return mailing
 

@@ -4,12 +4,12 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
-from api_service.web.fields import Moment, Text, TimeOfDay, Whole
+from api_service.web.fields import Flag, Label, Moment, Text, TimeOfDay, Whole
 from api_service.web.figures import FiguresSchema
 from api_service.web.filters import FilterSchema
 from api_service.web.page import PageSchema
 from api_service.web.reference import Reference
-from api_service.web.schema import BodySchema, ThingSchema, described, enumerated, settable
+from api_service.web.schema import BodySchema, ThingSchema, described, enumerated, set_once, settable
 from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState, PausedBecause
 from shared.domain.priority import Priority
@@ -55,10 +55,20 @@ def _shows_something(text: str) -> None:
         raise ValidationError("Shows nothing: there are only blanks and invisible marks.")
 
 
+MAX_NAME = 100
+
+
 class MailingSchema(ThingSchema):
     """The list of its fields: what users can set, and what is frozen when, is asked here."""
 
     id = fields.Integer(dump_only=True, metadata=described("Given by the service.", example=1))
+    name = Label(
+        load_default=lambda: "",
+        validate=validate.Length(0, MAX_NAME),
+        metadata=described(
+            f"What people call it, at most {MAX_NAME} characters; several may have one name.", example="Spring sale"
+        ),
+    )
     text = Text(
         required=True,
         validate=[validate.Length(1, 2000), _shows_something],
@@ -67,17 +77,28 @@ class MailingSchema(ThingSchema):
             example="The doors open at noon.",
         ),
     )
+    draft = Flag(
+        load_default=lambda: False,
+        metadata=set_once(
+            "Whether it is one: nothing happens until it is started. Times may be left out in a draft, or have passed;"
+            " they are checked when it is started.",
+            example=False,
+        ),
+    )
     starts_at = Moment(
-        required=True,
+        allow_none=True,
+        load_default=lambda: None,
         metadata=_frozen(
-            "When it is launched; at once where that has passed. With an offset from UTC.",
+            "When it is launched; at once where that has passed. With an offset from UTC. Only a draft may be without.",
             example="2050-01-31T09:00:00+03:00",
         ),
     )
     ends_at = Moment(
-        required=True,
+        allow_none=True,
+        load_default=lambda: None,
         metadata=described(
-            "Nothing is sent from this moment on. Later than `starts_at` and in the future.",
+            "Nothing is sent from this moment on. Later than `starts_at` and in the future. Only a draft may be"
+            " without.",
             example="2050-01-31T21:00:00+03:00",
         ),
     )
@@ -156,6 +177,10 @@ class MailingsQuerySchema(PageSchema):
         metadata=enumerated("MailingState", "Only mailings in this state."),
     )
     reference = Text(validate=validate.Length(1, 64), metadata=described("Only the mailing that you call so."))
+    name = Text(
+        validate=validate.Length(1, MAX_NAME),
+        metadata=described("Only mailings whose name begins so; capital letters and small ones are the same."),
+    )
 
 
 SETTABLE = settable(MailingSchema)

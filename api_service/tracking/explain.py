@@ -126,6 +126,8 @@ def _before_launch(facts: Facts) -> str:
     match facts.state:
         case MailingState.CANCELLED:
             return "The mailing was cancelled before its launch came to them."
+        case MailingState.DRAFT:
+            return "The mailing is a draft: nobody gets anything of it before it is started."
         case MailingState.SCHEDULED:
             return f"The mailing is launched at {_at(facts.mailing.starts_at)}."
         case MailingState.PAUSED:
@@ -172,5 +174,5 @@ def _quoted(word: str) -> str:
     return f"“{word}”"
 
 
-def _at(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
+def _at(moment: datetime | None) -> str:
+    return "a moment that is still open" if moment is None else moment.isoformat(timespec="seconds")

@@ -41,8 +41,16 @@ _OF_MAILING: dict[str, fields.Field[Any]] = {
 MailingFiguresSchema = Schema.from_dict(
     {
         **_OF_MAILING,
-        "starts_at": Moment(required=True, metadata=described("When it was, or will be, launched.")),
-        "ends_at": Moment(required=True, metadata=described("Nothing is sent from this moment on.")),
+        "starts_at": Moment(
+            required=True,
+            allow_none=True,
+            metadata=described("When it was, or will be, launched; null: a draft that does not say."),
+        ),
+        "ends_at": Moment(
+            required=True,
+            allow_none=True,
+            metadata=described("Nothing is sent from this moment on; null: a draft that does not say."),
+        ),
         **COUNTS,
     },
     name="MailingFigures",

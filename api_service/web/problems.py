@@ -294,6 +294,30 @@ class TooLate(Conflict):
     sample = "The mailing is finished: it is too late to pause it.", {}
 
 
+class IsDraft(Conflict):
+    type = "draft"
+    meaning = "The mailing is a draft: nothing happens until it is started. Nothing was changed."
+    advice = "Start it first; a draft that nobody wants can be cancelled, or deleted."
+    sample = "The mailing is a draft: start it before you pause it.", {}
+
+
+class Blocked(Conflict):
+    type = "blocked"
+    meaning = "The mailing cannot start as it is: `errors` says what stands in its way. Nothing was changed."
+    advice = "Change what `errors` names, and start it again."
+    sample = "The mailing cannot start as it is.", {"json": {"ends_at": ["Is missing: a mailing has an end."]}}
+
+
+class Gone(Conflict):
+    type = "gone"
+    meaning = "What this would be made of is not kept any more. Nothing was changed."
+    advice = "Make one from what there is now."
+    sample = (
+        "Mailing 1 cannot be repeated: something that its filter names is not there any more.",
+        {"json": {"filter": {"imports": ["There is no import 7; they are kept for 90 days."]}}},
+    )
+
+
 class InUse(Conflict):
     type = "in-use"
     meaning = "Something else names it, and would not know what is meant any more. Nothing was changed."

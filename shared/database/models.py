@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
-from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column, validates
 
 from shared.domain.attributes import are_same
 from shared.domain.filter import Exclusion, Filter, ValuesByName, by_name, values_of
@@ -279,6 +279,9 @@ class Mailing(Base):
     __tablename__ = "mailings"
     __table_args__ = (
         CheckConstraint("starts_at < ends_at", name="period"),
+        CheckConstraint("draft or starts_at is not null and ends_at is not null", name="times"),
+        # A draft is set aside: so none of the indexes by which the leader looks for work has it.
+        CheckConstraint("not draft or paused_at is not null and closed_at is not null", name="draft"),
         CheckConstraint("(window_from is null) = (window_until is null)", name="window"),
         # What comes up by time or by a user's change, each found by a look at what is due and at nothing else.
         Index(
@@ -300,7 +303,7 @@ class Mailing(Base):
             postgresql_where=text("window_changed and paused_at is null and finished_at is null"),
         ),
         # What is gone through in turn.
-        Index("mailings_unfinished_idx", "id", postgresql_where=text("finished_at is null")),
+        Index("mailings_unfinished_idx", "id", postgresql_where=text("finished_at is null and not draft")),
         Index("mailings_begun_idx", "id", postgresql_where=text("finished_at is null and audience_limit is not null")),
         # Whose messages are to go, in the order in which they may; and those that are deleted one by one.
         Index(
@@ -331,6 +334,8 @@ class Mailing(Base):
             "id",
             postgresql_where=text("cancelled_at is not null and deleted_at is null"),
         ),
+        Index("mailings_drafts_idx", "id", postgresql_where=text("draft and finished_at is null")),
+        Index("mailings_name_key_id_idx", "name_key", "id", postgresql_ops={"name_key": "text_pattern_ops"}),
         Index(
             "mailings_reference_key",
             "reference",
@@ -341,9 +346,12 @@ class Mailing(Base):
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), server_default="")  # what people call it
+    name_key: Mapped[str] = mapped_column(Text, server_default="")  # the same for whoever looks for it, in any case
     text: Mapped[str] = mapped_column(Text)
-    starts_at: Mapped[datetime] = mapped_column(Timestamp)
-    ends_at: Mapped[datetime] = mapped_column(Timestamp)
+    draft: Mapped[bool] = mapped_column(server_default="false")
+    starts_at: Mapped[datetime | None] = mapped_column(Timestamp)  # None: a draft that does not say it yet
+    ends_at: Mapped[datetime | None] = mapped_column(Timestamp)
     operator_codes: Mapped[list[str]] = mapped_column(ARRAY(String(3)), server_default="{}")
     tags: Mapped[list[str]] = mapped_column(ARRAY(String(64)), server_default="{}")
     imports: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
@@ -396,6 +404,11 @@ class Mailing(Base):
 
     # The send window was changed: messages that wait for the old one are to be looked at again.
     window_changed: Mapped[bool] = mapped_column(server_default="false")
+
+    @validates("name")
+    def _fold(self, _: str, name: str) -> str:
+        self.name_key = name.casefold()
+        return name
 
 
 class MailingStanding(Base):

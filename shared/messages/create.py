@@ -85,7 +85,8 @@ _LOCK_LAUNCH = text("""
            coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
            coalesce(part, (select min(number) from parts where closed_at is null)) as part,
            window_from, window_until, now() as now
-    from mailings where id = :mailing_id and launched_at is null and cancelled_at is null and starts_at <= now()
+    from mailings
+    where id = :mailing_id and launched_at is null and cancelled_at is null and not draft and starts_at <= now()
     for update
 """)
 

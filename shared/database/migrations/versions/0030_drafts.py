@@ -1,0 +1,68 @@
+"""Names and drafts of mailings.
+
+Made while the processes run. A draft is set aside, as what is paused and closed: no dispatcher of the version before
+launches one. The index of what is not finished is made anew without drafts, and takes the place of the old one; until
+it has, and for a dispatcher of the version before, the key of the table does.
+"""
+
+from alembic import op
+
+from shared.database.migrations.patience import alter, patiently
+
+revision = "0030"
+down_revision = "0025"
+
+_COLUMNS = {
+    "name": "varchar(100) not null default ''",
+    "name_key": "text not null default ''",
+    "draft": "boolean not null default false",
+}
+_CHECKS = {
+    "times": "draft or starts_at is not null and ends_at is not null",
+    "draft": "not draft or paused_at is not null and closed_at is not null",
+}
+_INDEXES = {
+    "mailings_drafts_idx": "mailings (id) where draft and finished_at is null",
+    "mailings_name_key_id_idx": "mailings (name_key text_pattern_ops, id)",
+}
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        alter("mailings", ", ".join(f"add column if not exists {name} {kind}" for name, kind in _COLUMNS.items()))
+        for name, condition in _CHECKS.items():
+            check = f"mailings_{name}_check"
+            alter(
+                "mailings", f"drop constraint if exists {check}, add constraint {check} check ({condition}) not valid"
+            )
+            patiently(f"alter table mailings validate constraint {check}")
+        alter("mailings", "alter column starts_at drop not null, alter column ends_at drop not null")
+        for name, columns in _INDEXES.items():
+            op.execute(f"drop index concurrently if exists {name}")
+            op.execute(f"create index concurrently {name} on {columns}")
+        op.execute("drop index concurrently if exists mailings_unfinished_new_idx")
+        op.execute("""
+            create index concurrently mailings_unfinished_new_idx on mailings (id)
+            where finished_at is null and not draft
+        """)
+        patiently("drop index if exists mailings_unfinished_idx")
+        patiently("alter index mailings_unfinished_new_idx rename to mailings_unfinished_idx")
+
+
+def downgrade() -> None:
+    """A draft is a mailing that was cancelled."""
+    op.execute("""
+        update mailings set cancelled_at = coalesce(cancelled_at, now()), finished_at = coalesce(finished_at, now()),
+            starts_at = coalesce(starts_at, ends_at - interval '1 s', created_at),
+            ends_at = coalesce(ends_at, greatest(starts_at, created_at) + interval '1 s')
+        where draft
+    """)
+    for name in _CHECKS:
+        op.drop_constraint(f"mailings_{name}_check", "mailings")
+    for name in ("starts_at", "ends_at"):
+        op.alter_column("mailings", name, nullable=False)
+    for name in (*_INDEXES, "mailings_unfinished_idx"):
+        op.drop_index(name, "mailings")
+    op.execute("create index mailings_unfinished_idx on mailings (id) where finished_at is null")
+    for name in _COLUMNS:
+        op.drop_column("mailings", name)
