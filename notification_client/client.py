@@ -241,6 +241,23 @@ class ApiClient:
         """A draft that is the same but for its times."""
         return self._create(f"/mailings/{mailing_id}/clone/", None, idempotency_key)
 
+    def retry(
+        self,
+        mailing_id: int,
+        states: Iterable[str],
+        ends_at: datetime,
+        *,
+        errors: Iterable[str] = (),
+        starts_at: datetime | None = None,
+        idempotency_key: str | None = None,
+        **values: Any,
+    ) -> Json:
+        """A new mailing to those of this one whose messages ended so, whom no other retry reaches. values: further
+        members as in JSON, such as `send_window`."""
+        body = {"states": list(states), "errors": list(errors), "ends_at": ends_at.isoformat(), **values}
+        body |= {"starts_at": starts_at.isoformat()} if starts_at else {}
+        return self._create(f"/mailings/{mailing_id}/retry/", body, idempotency_key)
+
     def pause(self, mailing_id: int) -> Json:
         return self._object("POST", f"/mailings/{mailing_id}/pause/")
 

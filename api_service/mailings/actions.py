@@ -1,6 +1,6 @@
 """What can be done with mailings: a function is a use case, and one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -65,14 +65,34 @@ def clone(work: Work, mailing_id: int) -> View:
     return store.shown(mailing, Figures(), now)
 
 
+def retry(work: Work, announcer: Announcer, mailing_id: int, asked: Mapping[str, Any]) -> View:
+    """A mailing with all that users can set of this one, to those of it that ended so. asked: as `RetrySchema` has it.
+    Raises NotFound, Gone, Invalid."""
+    with work.act() as act:
+        source, now = store.find(act.session, mailing_id), moment(act.connection)
+        whom = {"retry_states": asked["states"], "retry_errors": asked["errors"]}
+        times = {"starts_at": now, **{name: asked[name] for name in _SET_ANEW & asked.keys()}}
+        values = {name: getattr(source, name) for name in SETTABLE} | {"draft": False, "reference": None} | times | whom
+        mailing = store.create_retry(act.session, source, values, now)
+        _enter(act, mailing, {*SETTABLE, *whom, "retry_of"}, _values(mailing) | whom | {"retry_of": mailing_id})
+        act.afterwards(partial(announcer.announce, mailing.id))
+    return store.shown(mailing, Figures(), now)
+
+
+_SET_ANEW = {"starts_at", "ends_at", "send_window"}
 _OF_A_CLONE = {"draft": True, "starts_at": None, "ends_at": None, "reference": None}
 
 
 def _create(act: Act, values: Mapping[str, Any], now: datetime) -> Mailing:
     mailing = store.create(act.session, values, act.actor.owner, now)
-    act.entries.shown(1)
-    act.note("create", "mailing", mailing.id, values.keys(), after=_values(mailing))
+    _enter(act, mailing, values.keys(), _values(mailing))
     return mailing
+
+
+def _enter(act: Act, mailing: Mailing, members: Collection[str], values: Mapping[str, Any]) -> None:
+    """A new one, in the figures and in the audit."""
+    act.entries.shown(1)
+    act.note("create", "mailing", mailing.id, members, after=values)
 
 
 def change(work: Work, announcer: Announcer, mailing_id: int, values: Mapping[str, Any]) -> View:

@@ -7,6 +7,7 @@ from flask.views import MethodView
 
 from api_service.mailings import actions
 from api_service.mailings.actions import View
+from api_service.mailings.retry_schema import RetrySchema
 from api_service.mailings.schema import MailingSchema, MailingsQuerySchema
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.middleware import about
@@ -76,6 +77,41 @@ class Clone(MethodView):
         any more. A body is not needed.
         """
         mailing = actions.clone(working(), mailing_id)
+        about(mailing_id=mailing["id"])
+        return mailing
+
+
+@blueprint.route("/<id:mailing_id>/retry/", parameters=[ID])
+class Retry(MethodView):
+    @blueprint.operation(
+        "retryMailing",
+        body=RetrySchema,
+        sends=sent_example(RetrySchema),
+        status=201,
+        answer=ANSWER,
+        gives=GIVEN
+        | {
+            "id": 2,
+            "retry_of": 1,
+            "retry_states": ["failed", "expired"],
+            "retry_errors": ["provider_down"],
+            "starts_at": "2050-02-01T06:00:00+00:00",
+            "ends_at": "2050-02-01T18:00:00+00:00",
+            "reference": None,
+        },
+        fails=[NotFound, Gone],
+        is_tagged=True,
+        is_idempotent=True,
+    )
+    def post(self, asked: Mapping[str, Any], mailing_id: int) -> View:
+        """Retry the failed of a mailing
+
+        A new mailing with the name, text and priority of this one, to exactly those of it whose messages ended so by
+        the moment of its launch; this one may still be running. Left out is who has a message in another retry that is
+        open, sent or unknown, of this mailing or of those that it goes back to: nobody gets it twice because two people
+        have asked. A retry can be retried. 409 where the messages are not kept any more; 422 where none has ended so.
+        """
+        mailing = actions.retry(working(), parts().announcer, mailing_id, asked)
         about(mailing_id=mailing["id"])
         return mailing
 

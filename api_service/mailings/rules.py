@@ -78,6 +78,9 @@ def frozen(mailing: "Mailing", names: Set[str], at_launch: Set[str], now: dateti
     """Those of the fields that may not change any more. at_launch: those that may not from then on."""
     if mailing_state(mailing, now) in ENDED:
         return names
+    if mailing.retry_of is not None:
+        at_launch = at_launch if is_launched(mailing, now) else frozenset({"filter"})
+        return names & (at_launch | {"filter"})
     return names & at_launch if is_launched(mailing, now) else frozenset()
 
 

@@ -1,20 +1,19 @@
 """A mailing as requests and answers have it."""
 
-from typing import Any
+from marshmallow import Schema, ValidationError, fields, validate
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
-
-from api_service.web.fields import Flag, Label, Moment, Text, TimeOfDay, Whole
+from api_service.mailings.retry_schema import retried_errors, retried_states
+from api_service.mailings.window_schema import WindowSchema
+from api_service.web.fields import Flag, Label, Moment, Text, Whole
 from api_service.web.figures import FiguresSchema
 from api_service.web.filters import FilterSchema
-from api_service.web.page import PageSchema
+from api_service.web.page import MAX_ID, PageSchema
 from api_service.web.reference import Reference
-from api_service.web.schema import BodySchema, ThingSchema, described, enumerated, set_once, settable
+from api_service.web.schema import ThingSchema, described, enumerated, set_once, settable
 from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState, PausedBecause
 from shared.domain.priority import Priority
 from shared.domain.text import shows_something
-from shared.domain.window import Window
 
 
 class FixedSegmentSchema(Schema):
@@ -23,22 +22,6 @@ class FixedSegmentSchema(Schema):
     id = fields.Integer(required=True, metadata=described("Of the segment.", example=1))
     name = fields.String(required=True, metadata=described("The one that it had.", example="Regulars of Omsk"))
     revision = fields.Integer(required=True, metadata=described("The one that it had.", example=3))
-
-
-class WindowSchema(BodySchema):
-    """The part of a client's day in which he may be reached, by his own clock; it may wrap over midnight."""
-
-    start = TimeOfDay(data_key="from", required=True, metadata=described("Open from this minute on.", example="09:00"))
-    end = TimeOfDay(data_key="until", required=True, metadata=described("Closed from this minute on.", example="21:00"))
-
-    @validates_schema
-    def _not_empty(self, data: dict[str, Any], **_: Any) -> None:
-        if data["start"] == data["end"]:
-            raise ValidationError("Must differ from `from`.", "until")
-
-    @post_load
-    def _window(self, data: dict[str, Any], **_: Any) -> Window:
-        return Window(**data)
 
 
 _GIVEN_WHOLE = "Given whole."
@@ -125,6 +108,18 @@ class MailingSchema(ThingSchema):
         load_default=lambda: None,
         metadata=described(f"Hours of the client's day in which it may reach them; null: at any hour. {_GIVEN_WHOLE}"),
     )
+    retry_of = fields.Integer(
+        dump_only=True,
+        allow_none=True,
+        metadata=described("The mailing that it is a retry of; null: it is none.", example=None),
+    )
+    retry_states = retried_states(
+        dump_only=True,
+        metadata=described("Of a retry: those of that mailing whose messages ended so; it asks no filter.", example=[]),
+    )
+    retry_errors = retried_errors(
+        dump_only=True, metadata=described("Of a retry: only with one of these, if there are any.", example=[])
+    )
     reference = Reference()
     revision = fields.Integer(
         dump_only=True,
@@ -177,6 +172,9 @@ class MailingsQuerySchema(PageSchema):
         metadata=enumerated("MailingState", "Only mailings in this state."),
     )
     reference = Text(validate=validate.Length(1, 64), metadata=described("Only the mailing that you call so."))
+    retry_of = fields.Integer(
+        validate=validate.Range(1, MAX_ID), metadata=described("Only retries of the mailing of this id.")
+    )
     name = Text(
         validate=validate.Length(1, MAX_NAME),
         metadata=described("Only mailings whose name begins so; capital letters and small ones are the same."),

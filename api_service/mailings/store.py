@@ -13,12 +13,13 @@ from api_service.mailings.rules import Action, Times
 from api_service.mailings.schema import FROZEN_AT_LAUNCH, STORED
 from api_service.web.figures import counts
 from api_service.web.page import After, Listing, Part, cut
-from api_service.web.problems import Frozen, Invalid, IsDraft, NotFound, TooLate
+from api_service.web.problems import Frozen, Gone, Invalid, IsDraft, NotFound, TooLate
 from api_service.web.reference import unique
 from shared.audience import named
 from shared.database.models import Mailing
 from shared.domain.filter import Filter
 from shared.domain.mailing import ENDED, MailingState, mailing_state, paused_because
+from shared.domain.message import MessageState
 from shared.domain.segments import Audience, Segment
 from shared.domain.text import label
 from shared.ledger.figures import Figures, count_mailings, read_figures
@@ -52,7 +53,7 @@ def in_state(state: MailingState) -> ColumnElement[bool]:
     is_open = and_(is_unfinished, ~Mailing.draft, Mailing.ends_at > now)
     match state:
         case MailingState.DRAFT:
-            return and_(is_unfinished, Mailing.draft)
+            return and_(is_unfinished, Mailing.launched_at.is_(None), Mailing.draft)
         case MailingState.CANCELLED:
             return Mailing.cancelled_at.is_not(None)
         case MailingState.FINISHED:
@@ -73,6 +74,8 @@ def is_called(beginning: str) -> ColumnElement[bool]:
     named = select(Mailing.id).where(Mailing.name_key.like(pattern))
     return Mailing.id == any_(func.array(named.scalar_subquery()))
 
+
+_OF_RETRY = "Is frozen: a retry goes to those of its mailing that ended so, whatever the filter says."
 
 _CONDITIONS: Mapping[str, Callable[[Any], ColumnElement[bool]]] = {"state": in_state, "name": is_called}
 """Of filters that are no columns."""
@@ -104,6 +107,31 @@ def create(session: Session, values: Mapping[str, Any], owner: str, now: datetim
     return mailing
 
 
+def create_retry(session: Session, source: Mailing, values: Mapping[str, Any], now: datetime) -> Mailing:
+    """values: all that users can set, and whom it is for. The messages of its family stay until its launch.
+
+    Its filter is that of its source and says what it was made of; nobody is chosen by it. Raises Gone, Invalid.
+    """
+    _check(Times(values["starts_at"], values["ends_at"], draft=False).faults(values.keys(), now))
+    root = source.retry_root or source.id
+    family = or_(Mailing.id == root, Mailing.retry_root == root)
+    kept = session.execute(
+        select(Mailing.id, Mailing.messages_removed_at).where(family).order_by(Mailing.id).with_for_update(read=True)
+    ).all()
+    asked = [
+        one for one in kept if one.id == source.id or one.id != root
+    ]  # of the root only where it is retried itself
+    if gone := [one.id for one in asked if one.messages_removed_at is not None]:
+        raise Gone(f"The messages of mailing {gone[0]} are not kept any more: nobody can say who is left.")
+    counts_ = figures(session, [source])[source.id].states
+    if not any(counts_[MessageState(state)] for state in values["retry_states"]):
+        raise Invalid({"states": [f"No message of mailing {source.id} has ended so."]})
+    mailing = Mailing(**values, fixed_segments=source.fixed_segments, retry_of=source.id, retry_root=root)
+    session.add(mailing)
+    session.flush()
+    return mailing
+
+
 def change(session: Session, mailing: Mailing, values: Mapping[str, Any], owner: str, now: datetime) -> set[str]:
     """Sets the fields of a locked mailing and returns those that really changed. Raises Frozen, Invalid, Taken."""
     times = Times(values.get("starts_at", mailing.starts_at), values.get("ends_at", mailing.ends_at), mailing.draft)
@@ -116,6 +144,8 @@ def change(session: Session, mailing: Mailing, values: Mapping[str, Any], owner:
         return changed
     if frozen := rules.frozen(mailing, changed & values.keys(), FROZEN_AT_LAUNCH, now):
         state = mailing_state(mailing, now)
+        if mailing.retry_of is not None and state not in ENDED and "filter" in frozen:
+            raise Frozen(f"The mailing is a retry of mailing {mailing.retry_of}.", {"filter": [_OF_RETRY]})
         why = "Is frozen: the mailing is" if state in ENDED else "Is frozen since the launch; the mailing is"
         advice = "create another one." if state in ENDED else "cancel it and create another one."
         raise Frozen(f"The mailing is {state}.", {name: [f"{why} {state}: {advice}"] for name in sorted(frozen)})
@@ -171,7 +201,11 @@ def _read_again(
 ) -> tuple[Segment, ...] | None:
     """The segments of a filter that is given, which is saved with them as they are now. None: it is not, or cannot be
     saved any more."""
-    if "filter" not in values or rules.frozen(mailing, {"filter"}, FROZEN_AT_LAUNCH, now):
+    if (
+        "filter" not in values
+        or mailing.retry_of is not None
+        or rules.frozen(mailing, {"filter"}, FROZEN_AT_LAUNCH, now)
+    ):
         return None
     return named.read_segments(session.connection(), values["filter"].named_segments)
 

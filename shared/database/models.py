@@ -334,7 +334,14 @@ class Mailing(Base):
             "id",
             postgresql_where=text("cancelled_at is not null and deleted_at is null"),
         ),
-        Index("mailings_drafts_idx", "id", postgresql_where=text("draft and finished_at is null")),
+        # Who will ask for what they name; drafts are among these.
+        Index(
+            "mailings_to_start_idx",
+            "id",
+            postgresql_where=text("finished_at is null and launched_at is null and cancelled_at is null"),
+        ),
+        Index("mailings_retry_of_id_idx", "retry_of", "id", postgresql_where=text("retry_of is not null")),
+        Index("mailings_retry_root_id_idx", "retry_root", "id", postgresql_where=text("retry_root is not null")),
         Index("mailings_name_key_id_idx", "name_key", "id", postgresql_ops={"name_key": "text_pattern_ops"}),
         Index(
             "mailings_reference_key",
@@ -385,7 +392,15 @@ class Mailing(Base):
     closed_at: Mapped[datetime | None] = mapped_column(Timestamp)  # over or cancelled, and no message waits any more
     finished_at: Mapped[datetime | None] = mapped_column(Timestamp)  # every message has its final state
 
+    # A retry: it goes to those of that mailing whose messages ended in one of these states, with one of these errors
+    # where there are any. The root is the mailing that all retries of a family go back to.
+    retry_of: Mapped[int | None] = mapped_column(BigInteger)
+    retry_root: Mapped[int | None] = mapped_column(BigInteger)
+    retry_states: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    retry_errors: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+
     # The launch: clients up to `audience_limit` belong to the snapshot, those up to `audience_cursor` have a message.
+    # Of a retry these are ids of messages of its source.
     audience_limit: Mapped[int | None] = mapped_column(BigInteger)  # None: not begun
     audience_cursor: Mapped[int] = mapped_column(BigInteger, server_default="0")
     audience: Mapped[int] = mapped_column(BigInteger, server_default="0")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
@@ -11,6 +12,7 @@ from shared.domain.message import MessageState
 from shared.domain.reason import Reason
 from shared.domain.segments import Audience, Segment
 from shared.ledger.entries import Entries
+from shared.messages import create_retry
 from shared.messages.fragments import AnyRow, openings_of
 from shared.messages.skip import count_skipped
 from shared.messages.zones import hold_zones
@@ -34,22 +36,23 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     What a slice costs is bounded by the clients that it looks at, and not by those who match: it may be none of them.
     Ids that nobody has any more cost nothing. The snapshot covers the clients that exist when the first slice is made.
     A mailing that is over by then is launched all the same, so that everybody can see what was not sent: its messages
-    are `expired` from the start. Those to a suppressed phone are `skipped` from the start. Those whose window is closed
+    are `expired` from the start. A retry looks at messages of its source in the place of clients, and its cursor is one
+    of their ids. Those to a suppressed phone are `skipped` from the start. Those whose window is closed
     are due at its opening. All of them are in one part, the one that is filled when the first slice is made.
     """
     mailing = connection.execute(_LOCK_LAUNCH, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None:
         return Slice(0, complete=True)
     state = MessageState.EXPIRED if mailing.over else MessageState.PENDING
-    zones, openings = _openings(connection, mailing, span)
-    created = {"state": state, "span": span, "zones": zones, "openings": openings, "reason": Reason.OPTED_OUT}
-    audience = _audience(mailing)
-    wanted = chosen(audience, read_parts(connection, audience), _SPAN_READ)
-    row = connection.execute(_create(wanted), {**mailing._mapping, **created, **wanted.values}).one()
+    created = {"state": state, "span": span, "reason": Reason.OPTED_OUT}
+    if mailing.retry_of is None:
+        limit, row = mailing.audience_limit, _create_span(connection, mailing, created)
+    else:
+        row, limit = create_retry.create_span(connection, mailing, created)
     complete = row.looked_at < span
-    cursor = mailing.audience_limit if complete else row.last
-    moved = {"cursor": cursor, "count": row.number, "complete": complete}
-    connection.execute(_MOVE_CURSOR, {**mailing._mapping, **moved, "first_id": row.first_id, "last_id": row.last_id})
+    moved = {"limit": limit, "cursor": limit if complete else row.last, "count": row.number, "complete": complete}
+    new = {"part": mailing.part, "first_id": row.first_id, "last_id": row.last_id}
+    connection.execute(_MOVE_CURSOR, {"id": mailing_id, **moved, **new})
     if row.number > row.skipped:
         entries.created(mailing_id, state, row.number - row.skipped)
     if row.skipped:
@@ -58,6 +61,15 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     if complete:
         entries.look(mailing_id)  # it may be over already, if it is for nobody
     return Slice(row.number, complete, launched=complete, part=mailing.part)
+
+
+def _create_span(connection: Connection, mailing: AnyRow, created: dict[str, Any]) -> AnyRow:
+    """Of the directory."""
+    zones, openings = _openings(connection, mailing, created["span"])
+    audience = _audience(mailing)
+    wanted = chosen(audience, read_parts(connection, audience), _SPAN_READ)
+    values = {**mailing._mapping, **created, "zones": zones, "openings": openings, **wanted.values}
+    return connection.execute(_create(wanted), values).one()
 
 
 def _audience(mailing: AnyRow) -> Audience:
@@ -81,8 +93,9 @@ def _openings(connection: Connection, mailing: AnyRow, span: int) -> tuple[list[
 
 _LOCK_LAUNCH = text("""
     select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
-           audience_cursor, ends_at <= now() as over,
-           coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
+           audience_cursor, ends_at <= now() as over, retry_of, retry_root, retry_states, retry_errors,
+           case when audience_limit is null and retry_of is null then (select coalesce(max(id), 0) from clients)
+                else audience_limit end as audience_limit,
            coalesce(part, (select min(number) from parts where closed_at is null)) as part,
            window_from, window_until, now() as now
     from mailings
@@ -140,7 +153,7 @@ _OF_ALL = chosen(Audience(_ALL_LISTS, {1: _OF_TAGS}), (1,), _SPAN_READ)
 _CREATE_OF_ALL = _create(_OF_ALL)
 
 _MOVE_CURSOR = text("""
-    update mailings set audience_limit = :audience_limit, audience_cursor = :cursor, audience = audience + :count,
+    update mailings set audience_limit = :limit, audience_cursor = :cursor, audience = audience + :count,
         part = :part, first_message_id = coalesce(first_message_id, :first_id),
         last_message_id = coalesce(:last_id, last_message_id),
         launched_at = case when :complete then now() end

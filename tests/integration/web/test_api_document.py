@@ -29,6 +29,7 @@ EXPECTED = {
     "/mailings/{mailing_id}/": {"get", "put", "patch", "delete"},
     "/mailings/{mailing_id}/start/": {"post"},
     "/mailings/{mailing_id}/clone/": {"post"},
+    "/mailings/{mailing_id}/retry/": {"post"},
     "/mailings/{mailing_id}/pause/": {"post"},
     "/mailings/{mailing_id}/resume/": {"post"},
     "/mailings/{mailing_id}/cancel/": {"post"},

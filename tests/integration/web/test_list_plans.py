@@ -90,6 +90,7 @@ QUERIES = {
     "/mailings/?name=RARE&after_id=0": 2,
     "/mailings/?name=nobody": 0,
     "/mailings/?state=draft": 0,
+    "/mailings/?retry_of=7": 0,
 }
 KNOWN = {
     "/clients/?tag=rare&operator_code=900&after_id=0": 0,

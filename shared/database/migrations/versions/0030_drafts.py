@@ -1,4 +1,4 @@
-"""Names and drafts of mailings.
+"""Names, drafts and retries of mailings.
 
 Made while the processes run. A draft is set aside, as what is paused and closed: no dispatcher of the version before
 launches one. The index of what is not finished is made anew without drafts, and takes the place of the old one; until
@@ -16,14 +16,20 @@ _COLUMNS = {
     "name": "varchar(100) not null default ''",
     "name_key": "text not null default ''",
     "draft": "boolean not null default false",
+    "retry_of": "bigint",
+    "retry_root": "bigint",
+    "retry_states": "text[] not null default '{}'",
+    "retry_errors": "text[] not null default '{}'",
 }
 _CHECKS = {
     "times": "draft or starts_at is not null and ends_at is not null",
     "draft": "not draft or paused_at is not null and closed_at is not null",
 }
 _INDEXES = {
-    "mailings_drafts_idx": "mailings (id) where draft and finished_at is null",
+    "mailings_to_start_idx": "mailings (id) where finished_at is null and launched_at is null and cancelled_at is null",
     "mailings_name_key_id_idx": "mailings (name_key text_pattern_ops, id)",
+    "mailings_retry_of_id_idx": "mailings (retry_of, id) where retry_of is not null",
+    "mailings_retry_root_id_idx": "mailings (retry_root, id) where retry_root is not null",
 }
 
 
