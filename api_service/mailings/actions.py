@@ -1,11 +1,13 @@
 """What can be done with mailings: a function is a use case, and one transaction."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from api_service.mailings import rules, starting, store
+from sqlalchemy.orm import Session
+
+from api_service.mailings import outlook_store, rules, starting, store
 from api_service.mailings.rules import Action
 from api_service.mailings.schema import SETTABLE, MailingSchema
 from api_service.web.filters import for_audit
@@ -15,7 +17,6 @@ from api_service.web.problems import Gone, Invalid
 from api_service.web.work import Act, Work, moment
 from shared.database.models import Mailing
 from shared.domain.mailing import ENDED, mailing_state
-from shared.ledger.figures import Figures
 
 View = dict[str, Any]
 
@@ -27,18 +28,14 @@ def list_part(work: Work, part: Part, filters: Mapping[str, Any]) -> Listing[Vie
     asks."""
     with work.look() as session:
         listing = store.list_part(session, part, filters, work.actor.owner)
-        figures = store.figures(session, listing.rows)
-        now = moment(session.connection())
-    return listing.of(lambda row: store.shown(row, figures[row.id], now))
+        views = _views(session, listing.rows)
+    return listing.of(lambda row: views[row.id])
 
 
 def find(work: Work, mailing_id: int) -> View:
     """Raises NotFound."""
     with work.read() as session:
-        mailing = store.find(session, mailing_id)
-        figures = store.figures(session, [mailing])
-        now = moment(session.connection())
-    return store.shown(mailing, figures[mailing.id], now)
+        return _views(session, [store.find(session, mailing_id)])[mailing_id]
 
 
 def create(work: Work, announcer: Announcer, values: Mapping[str, Any]) -> View:
@@ -48,7 +45,7 @@ def create(work: Work, announcer: Announcer, values: Mapping[str, Any]) -> View:
         mailing = _create(act, values, now)
         if not mailing.draft:
             act.afterwards(partial(announcer.announce, mailing.id))
-    return store.shown(mailing, Figures(), now)
+        return _views(act.session, [mailing])[mailing.id]
 
 
 def clone(work: Work, mailing_id: int) -> View:
@@ -62,7 +59,7 @@ def clone(work: Work, mailing_id: int) -> View:
         except Invalid as error:
             gone = "something that its filter names is not there any more"
             raise Gone(f"Mailing {mailing_id} cannot be cloned: {gone}.", error.errors["json"]) from error
-    return store.shown(mailing, Figures(), now)
+        return _views(act.session, [mailing])[mailing.id]
 
 
 def retry(work: Work, announcer: Announcer, mailing_id: int, asked: Mapping[str, Any]) -> View:
@@ -76,7 +73,7 @@ def retry(work: Work, announcer: Announcer, mailing_id: int, asked: Mapping[str,
         mailing = store.create_retry(act.session, source, values, now)
         _enter(act, mailing, {*SETTABLE, *whom, "retry_of"}, _values(mailing) | whom | {"retry_of": mailing_id})
         act.afterwards(partial(announcer.announce, mailing.id))
-    return store.shown(mailing, Figures(), now)
+        return _views(act.session, [mailing])[mailing.id]
 
 
 _SET_ANEW = {"starts_at", "ends_at", "send_window"}
@@ -104,10 +101,9 @@ def change(work: Work, announcer: Announcer, mailing_id: int, values: Mapping[st
         if changed := store.change(act.session, mailing, values, work.actor.owner, now):
             before, after = _only(before, changed), _only(_values(mailing), changed)
             act.note("change", "mailing", mailing_id, changed, before=before, after=after)
-        figures = store.figures(act.session, [mailing])
         if "starts_at" in changed and rules.is_due(mailing, now):
             act.afterwards(partial(announcer.announce, mailing_id))
-    return store.shown(mailing, figures[mailing_id], now)
+        return _views(act.session, [mailing])[mailing_id]
 
 
 def delete(work: Work, mailing_id: int) -> None:
@@ -139,10 +135,16 @@ def perform(work: Work, announcer: Announcer, action: Action, mailing_id: int) -
             act.entries.look(mailing_id)  # nobody looked while it was paused
         if rules.perform(action, mailing, now):
             act.note(action, "mailing", mailing_id)
-        figures = store.figures(act.session, [mailing])
         if action in (Action.RESUME, Action.START) and rules.is_due(mailing, now):
             act.afterwards(partial(announcer.announce, mailing_id))
-    return store.shown(mailing, figures[mailing_id], now)
+        return _views(act.session, [mailing])[mailing_id]
+
+
+def _views(session: Session, mailings: Sequence[Mailing]) -> Mapping[int, View]:
+    """By id, at this moment."""
+    figures, now = store.figures(session, mailings), moment(session.connection())
+    ahead = outlook_store.read(session, mailings, figures, now)
+    return {one.id: store.shown(one, figures[one.id], now, ahead[one.id]) for one in mailings}
 
 
 def _values(mailing: Mailing) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState, PausedBecause
 from shared.domain.priority import Priority
 from shared.domain.text import shows_something
+from shared.domain.waiting import Waiting
 
 
 class FixedSegmentSchema(Schema):
@@ -36,6 +37,32 @@ def _frozen(description: str, **more: object) -> dict[str, object]:
 def _shows_something(text: str) -> None:
     if not shows_something(text):
         raise ValidationError("Shows nothing: there are only blanks and invisible marks.")
+
+
+class CauseSchema(Schema):
+    """A reason for which messages wait."""
+
+    cause = fields.Enum(
+        Waiting,
+        by_value=fields.String,
+        required=True,
+        metadata=enumerated(
+            "WaitingCause", " · ".join(f"`{cause}`: {cause.meaning}" for cause in Waiting), example="start"
+        ),
+    )
+    count = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata=described("So many messages; null where they are not there yet.", example=None),
+    )
+    until = Moment(
+        required=True,
+        allow_none=True,
+        metadata=described(
+            "Until then; of `retry`, when the last of all that wait is due. Null where no time decides.",
+            example="2050-01-31T06:00:00+00:00",
+        ),
+    )
 
 
 MAX_NAME = 100
@@ -159,6 +186,25 @@ class MailingSchema(ThingSchema):
         allow_none=True,
         metadata=described("What the provider said when the mailing was halted, at most 300 bytes.", example=None),
     )
+    waiting_because = fields.List(
+        fields.Nested(CauseSchema),
+        dump_only=True,
+        metadata=described("What its messages wait for, from counters; empty when it is over, or nothing waits."),
+    )
+    finishes_at = Moment(
+        dump_only=True,
+        allow_none=True,
+        metadata=described(
+            "When all of it will be done if the pace stays as it is. Null: nobody can say, since it does not run or"
+            " nothing goes out.",
+            example=None,
+        ),
+    )
+    finishes_in_time = fields.Boolean(
+        dump_only=True,
+        allow_none=True,
+        metadata=described("Whether that is before its end; null with `finishes_at`.", example=None),
+    )
     created_at = Moment(
         dump_only=True, metadata=described("When it was stored.", example="2050-01-30T14:21:07.123456+00:00")
     )
@@ -182,7 +228,8 @@ class MailingsQuerySchema(PageSchema):
 
 
 SETTABLE = settable(MailingSchema)
-STORED = MailingSchema._declared_fields.keys() - {"state", "paused_because", "statistics"}
+_OF_OUTLOOK = {"waiting_because", "finishes_at", "finishes_in_time"}
+STORED = MailingSchema._declared_fields.keys() - {"state", "paused_because", "statistics"} - _OF_OUTLOOK
 FROZEN_AT_LAUNCH = frozenset(
     name for name, field in MailingSchema._declared_fields.items() if field.metadata.items() >= _FROZEN.items()
 )

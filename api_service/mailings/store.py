@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, any_, func, or_, select
 from sqlalchemy.orm import Session
 
 from api_service.mailings import rules
+from api_service.mailings.outlook import Outlook
 from api_service.mailings.rules import Action, Times
 from api_service.mailings.schema import FROZEN_AT_LAUNCH, STORED
 from api_service.web.figures import counts
@@ -175,13 +176,18 @@ def check_possible(mailing: Mailing, action: Action, now: datetime) -> None:
     raise TooLate(f"The mailing is {state}: it is too late to {action} it.")
 
 
-def shown(mailing: Mailing, figures: Figures, now: datetime) -> dict[str, Any]:
+def shown(mailing: Mailing, figures: Figures, now: datetime, ahead: Outlook) -> dict[str, Any]:
     """As `MailingSchema` wants it."""
     return {
         **{name: getattr(mailing, name) for name in STORED},
         "state": mailing_state(mailing, now),
         "paused_because": paused_because(mailing, now),
         "statistics": counts(figures),
+        "waiting_because": [
+            {"cause": cause, "count": messages, "until": until} for cause, messages, until in ahead.causes
+        ],
+        "finishes_at": ahead.finishes_at,
+        "finishes_in_time": ahead.in_time,
     }
 
 

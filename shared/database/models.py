@@ -540,6 +540,22 @@ class MailingCounter(Base):
     due_at: Mapped[datetime | None] = mapped_column(Timestamp)
     first_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
     last_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    # What calls have ended lately, in how many seconds, and until when that was counted (`shared.ledger.pace`).
+    pace_count: Mapped[float] = mapped_column(server_default="0")
+    pace_seconds: Mapped[float] = mapped_column(server_default="0")
+    paced_at: Mapped[datetime | None] = mapped_column(Timestamp)
+
+
+class MailingOpening(Base):
+    """So many messages of a mailing wait until its send window opens at that moment: the sum over its slots, as with
+    counters. What was put off is counted; one that is skipped or cancelled before the moment stays in it."""
+
+    __tablename__ = "mailing_openings"
+
+    mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    opens_at: Mapped[datetime] = mapped_column(Timestamp, primary_key=True)
+    messages: Mapped[int] = mapped_column(BigInteger)
 
 
 for _state in MessageState:
@@ -646,6 +662,7 @@ class DispatcherPace(Base):
     dispatcher: Mapped[str] = mapped_column(Text, primary_key=True)
     pace: Mapped[float]
     noted_at: Mapped[datetime] = mapped_column(Timestamp)
+    trouble: Mapped[str | None] = mapped_column(String(16))  # with the provider: `shared.rates.paces.Trouble`
 
 
 class BrokerJob(Base):

@@ -20,6 +20,7 @@ def close_account(connection: Connection, entries: Entries, mailing_id: int, *, 
     if is_deleted:
         entries.hidden(read_figures(connection, [mailing_id])[mailing_id])
     connection.execute(_FOLD, {"mailing_id": mailing_id})
+    connection.execute(_NO_OPENINGS, {"mailing_id": mailing_id})
 
 
 _FOLD = text(f"""
@@ -28,6 +29,9 @@ _FOLD = text(f"""
     select mailing_id, {FOLDED}, {", ".join(f"sum({state})" for state in STATES)}, min(first_sent_at), max(last_sent_at)
     from gone group by mailing_id
 """)
+
+
+_NO_OPENINGS = text("delete from mailing_openings where mailing_id = :mailing_id")
 
 
 def fold_tallies(connection: Connection, mailing_ids: Sequence[int]) -> None:

@@ -13,7 +13,7 @@ from shared.domain.reason import Reason
 from shared.domain.segments import Audience, Segment
 from shared.ledger.entries import Entries
 from shared.messages import create_retry
-from shared.messages.fragments import AnyRow, openings_of
+from shared.messages.fragments import PUT_OFF, AnyRow, openings_of
 from shared.messages.skip import count_skipped
 from shared.messages.zones import hold_zones
 
@@ -53,6 +53,8 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     moved = {"limit": limit, "cursor": limit if complete else row.last, "count": row.number, "complete": complete}
     new = {"part": mailing.part, "first_id": row.first_id, "last_id": row.last_id}
     connection.execute(_MOVE_CURSOR, {"id": mailing_id, **moved, **new})
+    for opens_at, count in zip(row.opens_at, row.waiting, strict=True):
+        entries.opens(mailing_id, opens_at, count)
     if row.number > row.skipped:
         entries.created(mailing_id, state, row.number - row.skipped)
     if row.skipped:
@@ -134,9 +136,9 @@ def _create(wanted: Chosen) -> TextClause:
             from clients {wanted.joins}
             where id > :audience_cursor and id <= (select last from span) and {wanted.condition}
             order by id
-            returning id, status
+            returning id, status, due_at
         )
-        select number, skipped, first_id, last_id, last, looked_at
+        select number, skipped, first_id, last_id, last, looked_at, {PUT_OFF}
         from span, (select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
                            min(id) as first_id, max(id) as last_id from created) created
     """)

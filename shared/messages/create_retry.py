@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from shared.domain.message import UNDELIVERED_STATES
 from shared.domain.state_sql import IS_RARE, names
-from shared.messages.fragments import AnyRow, openings_of
+from shared.messages.fragments import PUT_OFF, AnyRow, openings_of
 from shared.messages.zones import hold_zones
 
 
@@ -98,9 +98,9 @@ _CREATE = text(f"""
             limit 1
         ) is not true
         order by span.id
-        returning id, status
+        returning id, status, due_at
     )
-    select number, skipped, first_id, last_id, last, looked_at
+    select number, skipped, first_id, last_id, last, looked_at, {PUT_OFF}
     from (select max(id) as last, count(*) as looked_at from span) span,
          (select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
                  min(id) as first_id, max(id) as last_id from created) created

@@ -120,6 +120,16 @@ def enter_counts(
     return total
 
 
+# Of the messages that a launch has `created`: the openings that they wait for, and how many. Where the window is open
+# for everybody there is nothing to count.
+PUT_OFF = """
+    array(select due_at from created where cardinality(cast(:zones as text[])) > 0 and due_at > now()
+          group by due_at order by due_at) as opens_at,
+    array(select count(*) from created where cardinality(cast(:zones as text[])) > 0 and due_at > now()
+          group by due_at order by due_at) as waiting
+"""
+
+
 def window_of(mailing: AnyRow) -> Window | None:
     return None if mailing.window_from is None else Window(mailing.window_from, mailing.window_until)
 

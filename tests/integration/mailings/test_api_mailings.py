@@ -88,6 +88,9 @@ def test_a_mailing_is_stored_as_it_was_sent(api: Api) -> None:
         "paused_because": None,
         "provider_words": None,
         "statistics": {"audience": 0} | dict.fromkeys(states, 0),
+        "waiting_because": [{"cause": "start", "count": None, "until": "2090-01-31T06:00:00.250000+00:00"}],
+        "finishes_at": None,
+        "finishes_in_time": None,
     }
     found = api.get(f"/mailings/{made['id']}/")
     assert found | {"created_at": None} == made | {"created_at": None}

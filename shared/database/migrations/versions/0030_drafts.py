@@ -1,11 +1,13 @@
-"""Names, drafts and retries of mailings.
+"""Names, drafts and retries of mailings, and what of them waits for what.
 
 Made while the processes run. A draft is set aside, as what is paused and closed: no dispatcher of the version before
 launches one. The index of what is not finished is made anew without drafts, and takes the place of the old one; until
 it has, and for a dispatcher of the version before, the key of the table does.
 """
 
+import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from shared.database.migrations.patience import alter, patiently
 
@@ -21,6 +23,11 @@ _COLUMNS = {
     "retry_states": "text[] not null default '{}'",
     "retry_errors": "text[] not null default '{}'",
 }
+_OF_COUNTERS = {
+    "pace_count": "double precision not null default 0",
+    "pace_seconds": "double precision not null default 0",
+    "paced_at": "timestamptz",
+}
 _CHECKS = {
     "times": "draft or starts_at is not null and ends_at is not null",
     "draft": "not draft or paused_at is not null and closed_at is not null",
@@ -35,7 +42,9 @@ _INDEXES = {
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        alter("mailings", ", ".join(f"add column if not exists {name} {kind}" for name, kind in _COLUMNS.items()))
+        alter("mailings", _added(_COLUMNS))
+        alter("mailing_counters", _added(_OF_COUNTERS))
+        alter("dispatcher_paces", "add column if not exists trouble varchar(16)")
         for name, condition in _CHECKS.items():
             check = f"mailings_{name}_check"
             alter(
@@ -53,6 +62,19 @@ def upgrade() -> None:
         """)
         patiently("drop index if exists mailings_unfinished_idx")
         patiently("alter index mailings_unfinished_new_idx rename to mailings_unfinished_idx")
+
+    op.create_table(
+        "mailing_openings",
+        sa.Column("mailing_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("slot", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("opens_at", TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("messages", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("mailing_id", "slot", "opens_at", name="mailing_openings_pkey"),
+    )
+
+
+def _added(columns: dict[str, str]) -> str:
+    return ", ".join(f"add column if not exists {name} {kind}" for name, kind in columns.items())
 
 
 def downgrade() -> None:
@@ -72,3 +94,7 @@ def downgrade() -> None:
     op.execute("create index mailings_unfinished_idx on mailings (id) where finished_at is null")
     for name in _COLUMNS:
         op.drop_column("mailings", name)
+    op.drop_table("mailing_openings")
+    for name in _OF_COUNTERS:
+        op.drop_column("mailing_counters", name)
+    op.drop_column("dispatcher_paces", "trouble")
