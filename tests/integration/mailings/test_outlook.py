@@ -53,7 +53,8 @@ class Sender:
         while self.left and not until():
             self._books.run(
                 """update mailing_counters
-                   set paced_at = paced_at - :step, first_sent_at = first_sent_at - :step, last_sent_at = last_sent_at - :step""",
+                   set paced_at = paced_at - :step, first_sent_at = first_sent_at - :step,
+                       last_sent_at = last_sent_at - :step""",
                 step=timedelta(seconds=STEP),
             )  # fmt: skip
             self.clock += STEP

@@ -30,7 +30,7 @@ def facts(
 
 
 def causes(subject: Facts) -> list[tuple[Waiting, int | None, datetime | None]]:
-    return [tuple(cause) for cause in outlook(subject).causes]
+    return [(cause, messages, until) for cause, messages, until in outlook(subject).causes]
 
 
 @pytest.mark.parametrize(
