@@ -189,7 +189,10 @@ class MailingSchema(ThingSchema):
     waiting_because = fields.List(
         fields.Nested(CauseSchema),
         dump_only=True,
-        metadata=described("What its messages wait for, from counters; empty when it is over, or nothing waits."),
+        metadata=described(
+            "What its messages wait for, from counters; empty when it is over, or nothing waits.",
+            example=[{"cause": "start", "count": None, "until": "2050-01-31T06:00:00+00:00"}],
+        ),
     )
     finishes_at = Moment(
         dump_only=True,

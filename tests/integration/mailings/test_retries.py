@@ -103,7 +103,7 @@ def test_it_is_a_mailing_as_any_other(books: Books, api: Api, source: int) -> No
     detail = api.get(f"/mailings/{source}/detail_statistics/")
     assert (detail["retry_of"], detail["retries"]) == (None, [made["id"]])
     assert api.get(f"{path}detail_statistics/")["retry_of"] == source
-    (noted,) = api.get(f"/audit/?thing=mailing&thing_id={made['id']}")
+    noted = api.get(f"/audit/?thing=mailing&thing_id={made['id']}&page_size=100")[-1]
     assert (noted["action"], noted["after"]["retry_of"], noted["after"]["retry_states"]) == (
         ("create", source, ["failed", "expired"])
     )
@@ -164,19 +164,20 @@ def test_two_at_the_same_moment_never_both_take_one_person(books: Books, other: 
     source, _ = books.launched(count)
     end(books, source, FAILED, Error.REJECTED)
     ids = [retry(api, source), retry(api, source)]
+    assert books.move(create_messages, ids[0], 3).count == 3
     together = threading.Barrier(2)
     faults: list[BaseException] = []
 
-    def launch(by: Books, mailing_id: int) -> None:
+    def launch(by: Books, mailing_id: int, span: int) -> None:
         try:
             together.wait(10)
-            while not by.move(create_messages, mailing_id, 7).complete:
+            while not by.move(create_messages, mailing_id, span).complete:
                 pass
         except BaseException as error:
             faults.append(error)
             raise
 
-    threads = [threading.Thread(target=launch, args=pair) for pair in zip((books, other), ids, strict=True)]
+    threads = [threading.Thread(target=launch, args=each) for each in zip((books, other), ids, (3, 11), strict=True)]
     for thread in threads:
         thread.start()
     for thread in threads:
