@@ -1,4 +1,4 @@
-"""When a mailing says at half way that it will be done, and when it is, under a steady provider and one that changes."""
+"""When a mailing says at half way that it will be done, and when it is: a steady provider, and one that changes."""
 
 import time
 from datetime import datetime
