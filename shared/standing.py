@@ -223,12 +223,12 @@ _HALT = text("""
 """)
 
 
-def forget(connection: Connection, mailing_id: int) -> None:
-    """The mailing is finished."""
-    connection.execute(_FORGET, {"mailing_id": mailing_id})
+def forget(connection: Connection, mailing_ids: Collection[int]) -> None:
+    """The mailings are finished."""
+    connection.execute(_FORGET, {"mailing_ids": sorted(mailing_ids)})
 
 
-_FORGET = text("delete from mailing_standings where mailing_id = :mailing_id")
+_FORGET = text("delete from mailing_standings where mailing_id = any(:mailing_ids)")
 
 
 def provider_returned(connection: Connection) -> None:
