@@ -375,12 +375,16 @@ select * from messages where part = :part and client_id = :client_id and mailing
 select number from parts where number <= coalesce(cast(:part as integer), number) order by number desc;
 
 -- shared.messages.find._HISTORY
-select * from messages
-where part = :part and client_id = :client_id and mailing_id < :mailing_id
-order by mailing_id desc limit :limit;
+(select * from messages
+    where part = :part_0 and client_id = :client_id and mailing_id < :behind_0
+    order by mailing_id desc limit :limit) union all (select * from messages
+    where part = :part_1 and client_id = :client_id and mailing_id < :behind_1
+    order by mailing_id desc limit :limit) limit :limit;
 
 -- shared.messages.find._COUNT
-select count(*) from messages where part = :part and client_id = :client_id;
+select cast(:part_0 as integer) as part, count(*) as number
+from messages where part = :part_0 and client_id = :client_id union all select cast(:part_1 as integer) as part, count(*) as number
+from messages where part = :part_1 and client_id = :client_id;
 
 -- shared.messages.find._LAST
 select mailing_id from messages where part = :part and client_id = :client_id
@@ -1185,14 +1189,6 @@ case when not is_trusted then pg_try_advisory_xact_lock(hashtext('standing'), ha
 from asked;
 
 -- shared.standing._ROOM
-select m.id, coalesce((
-        select s.held_until > now()
-        or s.proven_at is null and s.refusals >= 50 and m.halted_at is null
-        from mailing_standings s where s.mailing_id = m.id), false) as is_blocked, (
-    select cast(coalesce(sum(sending), 0) as bigint) from mailing_counters where mailing_id = m.id) as open_calls
-from mailings m where m.id = any(:mailing_ids);
-
--- shared.standing._CATCH_UP
 with refused as (
     select id, (
         select cast(coalesce(sum(count), 0) as integer) from tallies
@@ -1204,7 +1200,12 @@ with refused as (
     where s.proven_at is null and s.refusals < excluded.refusals
     returning mailing_id, refusals
 )
-select mailing_id from counted where refusals >= 50;
+select m.id, coalesce(counted.refusals >= 50, false) or coalesce((
+        select s.held_until > now()
+        or s.proven_at is null and s.refusals >= 50 and m.halted_at is null
+        from mailing_standings s where s.mailing_id = m.id), false) as is_blocked, (
+    select cast(coalesce(sum(sending), 0) as bigint) from mailing_counters where mailing_id = m.id) as open_calls
+from mailings m left join counted on counted.mailing_id = m.id where m.id = any(:mailing_ids);
 
 -- shared.standing._REFUSED
 select m.id, s.words from mailing_standings s

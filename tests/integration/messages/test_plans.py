@@ -92,6 +92,8 @@ VALUES: dict[str, Any] = {
     "part": PARTS,
     "number": PARTS,
     "parts": f"{{1,{PARTS}}}",
+    "part_0": PARTS,
+    "part_1": 1,
     "mailing_id": 1,
     "mailing_ids": [1],
     "id": 77,
@@ -154,7 +156,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "shared.ledger.breakdown._COUNT": {"ids": "{1}"},
     "shared.messages.export._OF_CLIENT": {"mailing_id": 2**63 - 1},
     "shared.messages.export._OF_MAILING": {"after": 1_000},
-    "shared.messages.find._HISTORY": {"mailing_id": 2**63 - 1},
+    "shared.messages.find._HISTORY": {"behind_0": 2**63 - 1, "behind_1": 2**63 - 1},
     "shared.messages.retime._RETIME": {"ids": _WAITING},  # as it has read before
     "shared.messages.wake._WAKE": {"after": None},
     "shared.ledger.check._COUNT": {"ids": "{1}"},
