@@ -272,7 +272,9 @@ def crowd(books: Books, number: int) -> list[int]:
     for each in range(number):
         books.clients(3, tag=str(each))
         books.run("update clients set operator_code = tag where tag = :tag", tag=str(each))
-        otherwise: dict[str, Any] = {"operator_codes": [str(each)], "window": ("00:00", "23:59")} if each % 10 == 0 else {}
+        otherwise: dict[str, Any] = {}
+        if each % 10 == 0:
+            otherwise = {"operator_codes": [str(each)], "window": ("00:00", "23:59")}
         made.append(books.mailing(**{"tags": [str(each)], **otherwise}))
     return made
 
