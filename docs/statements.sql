@@ -749,7 +749,7 @@ where id = any(:mailing_ids) and part is not null and first_message_id is not nu
 
 -- shared.ledger.breakdown._COUNT
 with rows as materialized (
-    select job.id as of, m.* from
+    select job.id as asked, m.* from
     unnest(cast(:ids as bigint[]), cast(:afters as bigint[]), cast(:lasts as bigint[]), cast(:mosts as bigint[]))
     as job (id, after, last, most)
     cross join lateral (
@@ -757,11 +757,11 @@ with rows as materialized (
         order by id limit job.most
     ) m
 )
-select m.of as id, coalesce(c.operator_code, substr(cast(m.phone as text), 2, 3), '') as code, m.status,
+select m.asked as id, coalesce(c.operator_code, substr(cast(m.phone as text), 2, 3), '') as code, m.status,
 case when m.status = 'sent' then '' else coalesce(m.error, '') end as error,
-count(*) filter (where m.mailing_id = m.of) as number, count(*) as read, max(m.id) as last
+count(*) filter (where m.mailing_id = m.asked) as number, count(*) as read, max(m.id) as last
 from rows m left join lateral (
-    select operator_code from clients where id = m.client_id and m.mailing_id = m.of limit 1) c on true
+    select operator_code from clients where id = m.client_id and m.mailing_id = m.asked limit 1) c on true
 group by 1, 2, 3, 4;
 
 -- shared.ledger.breakdown._KEEP

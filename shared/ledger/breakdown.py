@@ -68,13 +68,13 @@ _PLACES = text("""
 
 _COUNT = text(f"""
     with rows as materialized (
-        select job.id as of, m.* from {of_stretches("id, mailing_id, client_id, phone, status, error")}
+        select job.id as asked, m.* from {of_stretches("id, mailing_id, client_id, phone, status, error")}
     )
-    select m.of as id, coalesce(c.operator_code, substr(cast(m.phone as text), 2, 3), '') as code, m.status,
+    select m.asked as id, coalesce(c.operator_code, substr(cast(m.phone as text), 2, 3), '') as code, m.status,
            case when m.status = 'sent' then '' else coalesce(m.error, '') end as error,
-           count(*) filter (where m.mailing_id = m.of) as number, count(*) as read, max(m.id) as last
+           count(*) filter (where m.mailing_id = m.asked) as number, count(*) as read, max(m.id) as last
     from rows m left join lateral (
-        select operator_code from clients where id = m.client_id and m.mailing_id = m.of limit 1) c on true
+        select operator_code from clients where id = m.client_id and m.mailing_id = m.asked limit 1) c on true
     group by 1, 2, 3, 4
 """)
 
