@@ -172,12 +172,13 @@ _LAUNCHED = """
 _LOCK_LAUNCH = text(_LAUNCHED)
 _LOCK_FREE = text(f"{_LAUNCHED} skip locked")
 
-# The end of a span comes from the index alone. It is not known to the planner, which therefore expects few clients
-# and reads them by the index, whatever the statistics say about ids.
+# The end of a span comes from the index alone, in whose order it is read: how many clients are behind a cursor the
+# planner does not know, so it expects a third of all. Nor does it know the end, and therefore expects few clients in a
+# span and reads them by the index, whatever the statistics say about ids.
 _SPAN = """
-    select max(id) as last, count(*) as looked_at from (
-        select id from clients where id > asked.audience_cursor and id <= asked.audience_limit order by id limit :span
-    ) ids
+    select max(id) filter (where id <= asked.audience_limit) as last,
+           count(*) filter (where id <= asked.audience_limit) as looked_at
+    from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
 """
 
 _ZONES = text(f"""

@@ -24,7 +24,6 @@ from shared.ledger.entries import open_entries
 from shared.messages.claim import claim_messages
 from shared.settings import load
 from tests.support.api import DIGESTS, Api, running
-from tests.support.books import Books
 from tests.support.superuser import superuser
 from tests.support.waiting import wait_until
 
@@ -251,9 +250,7 @@ def test_a_file_of_them(api: Api) -> None:
     assert [line["after"]["created"] for line in api.get("/audit/?thing=suppressions")] == [1, 0]
 
 
-def test_every_refused_line_of_a_file_is_kept_to_be_mended(
-    api: Api, books: Books, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_refused_line_of_a_file_is_kept_to_be_mended(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "LINES", 70)
     clients = api("POST", "/clients/import/", data=b"phone\nnone of a client\n", content_type="text/csv").json["id"]
     lines = [f"7912{number:07};STOP" if number % 2 else f"7912{number:06};+STOP" for number in range(500)]
@@ -271,7 +268,7 @@ def test_every_refused_line_of_a_file_is_kept_to_be_mended(
     assert len(api("GET", f"/suppressions/imports/{mended['id']}/refused/").body.splitlines()) == 1
     assert len(api("GET", f"/clients/imports/{clients}/refused/").body.splitlines()) == 2
     assert api("GET", "/suppressions/imports/99/refused/").status == 404
-    books.run("delete from refused_lines")
+    api.execute("delete from refused_lines")
     gone = api("GET", f"/suppressions/imports/{answer['id']}/refused/")
     assert (gone.status, "7 days" in gone.json["message"]) == (404, True)
 
