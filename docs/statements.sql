@@ -121,17 +121,17 @@ select asked.id, array(
 from unnest(cast(:ids as bigint[]), cast(:cursors as bigint[]), cast(:limits as bigint[]))
 as asked (id, audience_cursor, audience_limit)
 cross join lateral (
-    select max(id) as last, count(*) as looked_at from (
-        select id from clients where id > asked.audience_cursor and id <= asked.audience_limit order by id limit :span
-    ) ids
+    select max(id) filter (where id <= asked.audience_limit) as last,
+    count(*) filter (where id <= asked.audience_limit) as looked_at
+    from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
 ) span;
 
 -- shared.messages.create._CREATE
 with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[])), job as materialized (
     select asked.*, span.last, span.looked_at from asked cross join lateral (
-        select max(id) as last, count(*) as looked_at from (
-            select id from clients where id > asked.audience_cursor and id <= asked.audience_limit order by id limit :span
-        ) ids
+        select max(id) filter (where id <= asked.audience_limit) as last,
+        count(*) filter (where id <= asked.audience_limit) as looked_at
+        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
     ) span
 ), created as (
     insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
@@ -158,9 +158,9 @@ from job left join (
 -- shared.messages.create._CREATE_OF_TAGS
 with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(tags_1 as text[]) as tags_1 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], tags_1 text[])), job as materialized (
     select asked.*, span.last, span.looked_at from asked cross join lateral (
-        select max(id) as last, count(*) as looked_at from (
-            select id from clients where id > asked.audience_cursor and id <= asked.audience_limit order by id limit :span
-        ) ids
+        select max(id) filter (where id <= asked.audience_limit) as last,
+        count(*) filter (where id <= asked.audience_limit) as looked_at
+        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
     ) span
 ), created as (
     insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
@@ -187,9 +187,9 @@ from job left join (
 -- shared.messages.create._CREATE_OF_IMPORTS
 with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(imports_1 as bigint[]) as imports_1, cast(took_2 as bigint[]) as took_2 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], imports_1 text[], took_2 text[])), job as materialized (
     select asked.*, span.last, span.looked_at from asked cross join lateral (
-        select max(id) as last, count(*) as looked_at from (
-            select id from clients where id > asked.audience_cursor and id <= asked.audience_limit order by id limit :span
-        ) ids
+        select max(id) filter (where id <= asked.audience_limit) as last,
+        count(*) filter (where id <= asked.audience_limit) as looked_at
+        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
     ) span
 ), created as (
     insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
@@ -225,9 +225,9 @@ from job left join (
 -- shared.messages.create._CREATE_OF_ALL
 with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(codes_1 as text[]) as codes_1, cast(tags_2 as text[]) as tags_2, cast(zones_3 as text[]) as zones_3, cast(name_4 as text) as name_4, cast(values_5 as jsonb[]) as values_5, cast(tags_6 as text[]) as tags_6, cast(imports_7 as bigint[]) as imports_7, cast(took_8 as bigint[]) as took_8, cast(codes_9 as text[]) as codes_9, cast(tags_10 as text[]) as tags_10, cast(zones_11 as text[]) as zones_11, cast(name_12 as text) as name_12, cast(values_13 as jsonb[]) as values_13, cast(tags_14 as text[]) as tags_14, cast(took_15 as bigint[]) as took_15, cast(mailings_17 as bigint[]) as mailings_17 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], codes_1 text[], tags_2 text[], zones_3 text[], name_4 text, values_5 text[], tags_6 text[], imports_7 text[], took_8 text[], codes_9 text[], tags_10 text[], zones_11 text[], name_12 text, values_13 text[], tags_14 text[], took_15 text[], mailings_17 text[])), job as materialized (
     select asked.*, span.last, span.looked_at from asked cross join lateral (
-        select max(id) as last, count(*) as looked_at from (
-            select id from clients where id > asked.audience_cursor and id <= asked.audience_limit order by id limit :span
-        ) ids
+        select max(id) filter (where id <= asked.audience_limit) as last,
+        count(*) filter (where id <= asked.audience_limit) as looked_at
+        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
     ) span
 ), created as (
     insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
@@ -375,11 +375,11 @@ select * from messages where part = :part and client_id = :client_id and mailing
 select number from parts where number <= coalesce(cast(:part as integer), number) order by number desc;
 
 -- shared.messages.find._HISTORY
-(select * from messages
-    where part = :part_0 and client_id = :client_id and mailing_id < :behind_0
-    order by mailing_id desc limit :limit) union all (select * from messages
-    where part = :part_1 and client_id = :client_id and mailing_id < :behind_1
-    order by mailing_id desc limit :limit) limit :limit;
+select * from ((select * from messages
+        where part = :part_0 and client_id = :client_id and mailing_id < :behind_0
+        order by mailing_id desc limit :limit) union all (select * from messages
+        where part = :part_1 and client_id = :client_id and mailing_id < :behind_1
+        order by mailing_id desc limit :limit)) pages limit :limit;
 
 -- shared.messages.find._COUNT
 select cast(:part_0 as integer) as part, count(*) as number

@@ -101,7 +101,7 @@ def _history(parts: int) -> TextClause:
              order by mailing_id desc limit :limit)"""
         for number in range(parts)
     )
-    return text(f"{' union all '.join(each)} limit :limit")
+    return text(f"select * from ({' union all '.join(each)}) pages limit :limit")
 
 
 @cache
