@@ -168,6 +168,10 @@ class ApiClient:
         headers = {"Content-Type": content_type}
         return self._object("POST", "/suppressions/import/", repeat=(), data=source, headers=headers)
 
+    def refused_suppressions(self, file_id: int) -> bytes:
+        """All lines of such a file that were refused, as a file that can be mended and sent again."""
+        return self._call("GET", f"/suppressions/imports/{file_id}/refused/").content
+
     def suppression(self, phone: str) -> Json | None:
         """That of a phone; None: it may be written to."""
         return next(self._items("/suppressions/", phone=phone), None)

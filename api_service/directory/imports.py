@@ -30,7 +30,6 @@ from api_service.web.problems import NotFound, WrongType
 from api_service.web.schema import answer
 from api_service.web.watch import ENDED, Watched
 from shared import clock
-from shared.database.models import Import
 
 blueprint = Blueprint("Imports", "Clients by the million, from a file.", "/clients")
 
@@ -162,10 +161,4 @@ class RefusedLines(MethodView):
         """
         work = working()
         with work.read() as session:
-            one = progress.found(session, import_id)
-            refused_lines.check_kept(session, one)
-        return Response(refused_lines.as_csv(work, one), content_type=f"{CSV}; charset=utf-8", headers=_as_file(one))
-
-
-def _as_file(one: Import) -> dict[str, str]:
-    return {"Content-Disposition": f'attachment; filename="refused-{one.id}.csv"'}
+            return refused_lines.answer(work, session, progress.found(session, import_id))

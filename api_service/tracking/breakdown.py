@@ -116,4 +116,4 @@ def _found(work: Work, mailing_id: int) -> Breakdown:
             return kept
         if mailing.audience > LIVE:
             raise TooEarly(f"The mailing has more than {LIVE:,} messages: they are counted when it is finished.")
-        return Breakdown(breakdown.count(connection, mailing_id), moment(connection))
+        return Breakdown(breakdown.count(connection, [mailing_id]).get(mailing_id, {}), moment(connection))

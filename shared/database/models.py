@@ -242,15 +242,38 @@ class ImportClients(Base):
 
 
 class RefusedLines(Base):
-    """Lines that a batch of an import refused, as they stood in the file; kept for some days."""
+    """Lines that a batch of a file refused, as they stood there; kept for some days. Of one of the two kinds of
+    files."""
 
     __tablename__ = "refused_lines"
-    __table_args__ = (Index("refused_lines_import_id_id_idx", "import_id", "id"),)
+    __table_args__ = (
+        Index("refused_lines_import_id_id_idx", "import_id", "id"),
+        Index(
+            "refused_lines_suppression_file_id_id_idx",
+            "suppression_file_id",
+            "id",
+            postgresql_where=text("suppression_file_id is not null"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    import_id: Mapped[int] = mapped_column(BigInteger)
+    import_id: Mapped[int | None] = mapped_column(BigInteger)
     made_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     lines: Mapped[list[list[Any]]] = mapped_column(JSON)  # of each number, errors, value, cells; in their order
+    suppression_file_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class SuppressionFile(Base):
+    """A file of suppressions: what is to be known of it for as long as the lines that it refused are kept."""
+
+    __tablename__ = "suppression_files"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    taken_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    ended_at: Mapped[datetime | None] = mapped_column(Timestamp)  # None: it broke off
+    refused: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    separator: Mapped[str | None] = mapped_column(String(1))
+    columns: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
 
 
 class Segment(Base):

@@ -32,6 +32,7 @@ TABLES = (
     "imports",
     "import_clients",
     "refused_lines",
+    "suppression_files",
     "segments",
     "mailings",
     "messages",

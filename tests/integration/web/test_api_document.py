@@ -24,6 +24,7 @@ EXPECTED = {
     "/segments/{segment_id}/": {"get", "put", "patch", "delete"},
     "/suppressions/": {"get", "post"},
     "/suppressions/import/": {"post"},
+    "/suppressions/imports/{file_id}/refused/": {"get"},
     "/suppressions/{suppression_id}/": {"delete"},
     "/mailings/": {"get", "post"},
     "/mailings/{mailing_id}/": {"get", "put", "patch", "delete"},
