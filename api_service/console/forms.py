@@ -22,9 +22,13 @@ def token() -> str:
 def check(request: Request) -> None:
     """Raises StaleForm. Forms that are open to everybody, as that of the sign-in, carry nothing: for them the browser
     tells whose page they were on."""
+    check_token(request, request.form.get(FIELD, ""))
+
+
+def check_token(request: Request, given: str) -> None:
+    """The same where the form is not read yet."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise StaleForm
-    given = request.form.get(FIELD, "")
     if not hmac.compare_digest(token().encode(), given.encode("utf-8", "replace")):
         raise StaleForm
 

@@ -1,6 +1,5 @@
 """/console/mailings/: the list, a mailing, and what can be done with it."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from flask import Response
@@ -19,7 +18,6 @@ from api_service.web.export import Format
 from api_service.web.key import Scope
 from api_service.web.page import After
 from api_service.web.parts import parts, working
-from shared.database.models import Audit
 from shared.domain.mailing import MailingState
 from shared.domain.message import OPEN_STATES, MessageState
 from shared.messages.export import COLUMNS

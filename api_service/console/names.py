@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from api_service.console.language import gettext
 from api_service.console.language import marked as _
+from api_service.directory.progress import ImportState
 from shared.domain.mailing import MailingState
 from shared.domain.message import Error, MessageState
 from shared.domain.reason import Reason
@@ -48,6 +49,20 @@ _ERRORS: Mapping[str, str] = {
     Reason.OPTED_OUT: _("they do not want to be written to"),
 }
 
+_IMPORT_STATES = {
+    ImportState.RUNNING: _("is being read"),
+    ImportState.FINISHED: _("was read to its end"),
+    ImportState.BROKEN: _("broke off"),
+}
+
+_COLUMNS = {
+    "phone": _("phone"),
+    "operator_code": _("operator code"),
+    "tag": _("tag"),
+    "timezone": _("time zone"),
+}
+_OF_ATTRIBUTES = "attributes."
+
 _ACTIONS = {
     "create": _("created"),
     "change": _("changed"),
@@ -80,6 +95,19 @@ def status_meaning(of: MessageState) -> str:
 def error(of: str) -> str:
     """Of one that a later version of the service has written, what it wrote."""
     return gettext(_ERRORS[of]) if of in _ERRORS else of
+
+
+def import_state(of: ImportState) -> str:
+    return gettext(_IMPORT_STATES[of])
+
+
+def column(taken_as: str | None) -> str:
+    """What a column of a file was taken for; None: nothing."""
+    if taken_as is None:
+        return gettext("nothing")
+    if taken_as.startswith(_OF_ATTRIBUTES):
+        return gettext("attribute %(name)s") % {"name": taken_as.removeprefix(_OF_ATTRIBUTES)}
+    return gettext(_COLUMNS[taken_as]) if taken_as in _COLUMNS else taken_as
 
 
 def action(of: str) -> str:

@@ -37,13 +37,16 @@ _HEADERS = {
 }
 
 
-def page(rule: str, *, scope: Scope | None = Scope.READ, methods: Sequence[str] = ("GET",)) -> Callable[[View], View]:
-    """Adds a page. scope: that a key must allow; None: it is open. One that is sent to comes from a form of ours."""
+def page(
+    rule: str, *, scope: Scope | None = Scope.READ, methods: Sequence[str] = ("GET",), takes_file: bool = False
+) -> Callable[[View], View]:
+    """Adds a page. scope: that a key must allow; None: it is open. What is sent to it comes from a form of ours, which
+    one that takes a file reads by itself (`file_form`)."""
 
     def add(view: View) -> View:
         @wraps(view)
         def guarded(**values: Any) -> Any:
-            if asked().method == "POST":
+            if asked().method == "POST" and not takes_file:
                 forms.check(asked())
             return view(**values)
 

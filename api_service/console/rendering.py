@@ -105,6 +105,8 @@ def _environment() -> Environment:
         "status_meaning": names.status_meaning,
         "error": names.error,
         "action": names.action,
+        "import_state": names.import_state,
+        "column": names.column,
     }
     environment.globals |= {"may": may, "asset": assets.address}
     return environment
