@@ -24,7 +24,9 @@ from shared.ledger.figures import Figures, count_mailings, read_figures
 _LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
 
 
-def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: str = "") -> Listing[Mailing]:
+def list_part(
+    session: Session, part: Part, filters: Mapping[str, Any], owner: str = "", *, newest_first: bool = False
+) -> Listing[Mailing]:
     """In the order of ids, as of one moment. filters: values by member. owner: of a reference."""
     query, ids = _LISTED, select(Mailing.id).where(Mailing.deleted_at.is_(None))
     for name, value in filters.items():
@@ -32,8 +34,8 @@ def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: s
         query, ids = query.where(wanted), ids.where(wanted)
     if "reference" in filters:
         query, ids = query.where(Mailing.reference_owner == owner), ids.where(Mailing.reference_owner == owner)
-    if isinstance(part, After) or filters:
-        return cut(session, query, Mailing.id, part)
+    if isinstance(part, After) or filters or newest_first:
+        return cut(session, query, Mailing.id, part, descending=newest_first)
     number = count_mailings(session.connection())
     if part.offset >= number:
         return Listing([], part, number)

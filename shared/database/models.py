@@ -719,3 +719,16 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(Timestamp)
     last_used_at: Mapped[datetime | None] = mapped_column(Timestamp)  # to a minute or two
     warned_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when the log last said that it expires
+
+
+class Session(Base):
+    """Somebody who has signed in on the console with a key. Its token is stored nowhere, only what it digests to
+    (`api_service.access.sessions`)."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("sessions_expires_at_idx", "expires_at"),)
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    key_id: Mapped[str] = mapped_column(String(12))
+    created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(Timestamp)
