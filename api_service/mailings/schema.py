@@ -13,7 +13,7 @@ from api_service.web.schema import BodySchema, ThingSchema, described, enumerate
 from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState, PausedBecause
 from shared.domain.priority import Priority
-from shared.domain.text import shows_something
+from shared.domain.text.shown import shows_something
 from shared.domain.window import Window
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from schemathesis.core.failures import Failure
 
 from shared.domain import timezones
-from shared.domain.text import label, shows_something
+from shared.domain.text.shown import label, shows_something
 
 FIRST, LAST = datetime(2000, 1, 1), datetime(2100, 12, 31, 23, 59, 59, 999999)
 """Moments lie in these years, by UTC and by their own offset."""
