@@ -19,8 +19,8 @@ _MOST_BITS = 1000  # of a whole number
 
 # For web pages, or of bytes; `date` reads the clock, and whatever looks like a date to it.
 _LEFT_OUT = (
-    "base64_decode", "base64_encode", "base64_url_safe_decode", "base64_url_safe_encode", "date", "escape", "escape_once",
-    "escapejs", "newline_to_br", "safe", "strip_html", "url_decode",
+    "base64_decode", "base64_encode", "base64_url_safe_decode", "base64_url_safe_encode", "date", "escape",
+    "escape_once", "escapejs", "newline_to_br", "safe", "strip_html", "url_decode",
 )  # fmt: skip
 
 

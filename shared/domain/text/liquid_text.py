@@ -1,7 +1,7 @@
 """Texts in Liquid, by python-liquid. Pure.
 
-Of the client's attributes, which are strings, numbers and booleans, and of nothing else. A name without a value is nil in
-conditions and gives way to a `default`; whoever writes it out has a value that is missing. All limits are counted, not
+Of the client's attributes, which are strings, numbers and booleans, and of nothing else. A name without a value is nil
+in conditions and gives way to a `default`; written out, it is a value that is missing. All limits are counted, not
 timed: what was shown before is what is sent, however busy the machine is.
 """
 

@@ -1,7 +1,7 @@
 """Texts with plain placeholders, `{{ name }}` and `{{ name | default: "friend" }}`, and nothing else of Liquid.
 
-They are what nearly every personal text is, and are filled in about a microsecond, where Liquid takes twenty. What comes
-out is what Liquid would make of them; a test compares the two.
+They are what nearly every personal text is, and are filled in about a microsecond, where Liquid takes twenty. What
+comes out is what Liquid would make of them; a test compares the two.
 """
 
 import re
@@ -11,10 +11,10 @@ from typing import NamedTuple, Self
 from shared.domain.attributes import Value
 from shared.domain.text.unmade import Unmade, missing
 
-_WORDS_OF_LIQUID = frozenset(
-    "and as blank cols contains continue else empty false for if in limit nil not null offset or required reversed true"
-    " with".split()
-)
+_WORDS_OF_LIQUID = frozenset((
+    "and", "as", "blank", "cols", "contains", "continue", "else", "empty", "false", "for", "if", "in", "limit", "nil",
+    "not", "null", "offset", "or", "required", "reversed", "true", "with",
+))  # fmt: skip
 _OPENS = re.compile(r"\{[{%]")
 _BLANKS = r"[ \n\t\r]*"
 _PLACEHOLDER = re.compile(
@@ -54,7 +54,7 @@ class Placeholders:
 
     def render(self, values: Mapping[str, Value]) -> str | Unmade:
         """The text for who has these attributes."""
-        made = []
+        made: list[str] = []
         for before, name, default in self._pieces:
             value = values.get(name)
             if type(value) is not str:
