@@ -31,18 +31,20 @@ def is_template(text: str) -> bool:
 
 
 @lru_cache(maxsize=1000)
-def compiled(text: str) -> Template:
-    """Raises Fault."""
-    return Placeholders.of(text) or LiquidText(text)
+def compiled(text: str) -> Template | Fault:
+    """Or what is wrong with it, which takes as long to find out."""
+    try:
+        return Placeholders.of(text) or LiquidText(text)
+    except Fault as fault:
+        return fault
 
 
 def find_fault(text: str) -> str | None:
     """What is wrong with a template, in a sentence; None: nothing. One that reaches a limit whatever the values are is
     wrong as well."""
-    try:
-        template = compiled(text)
-    except Fault as fault:
-        return str(fault)
+    template = compiled(text)
+    if isinstance(template, Fault):
+        return str(template)
     made = [template.render(dict.fromkeys(template.names, sample)) for sample in _SAMPLES]
     if all(isinstance(one, Unmade) and one.reason is Reason.TOO_LONG for one in made):
         return f"Cannot be sent to anybody: {made[0].why}"  # type: ignore[union-attr]
@@ -51,7 +53,7 @@ def find_fault(text: str) -> str | None:
 
 def render(text: str, values: Mapping[str, Value]) -> str | Unmade:
     """What is sent of a template to who has these attributes, whatever its length, or why there is nothing to send."""
-    try:
-        return compiled(text).render(values)
-    except Fault as fault:  # it was none when it was saved
-        return Unmade(Reason.MISSING_VALUE, str(fault))
+    template = compiled(text)
+    if isinstance(template, Fault):  # it was none when it was saved
+        return Unmade(Reason.MISSING_VALUE, str(template))
+    return template.render(values)
