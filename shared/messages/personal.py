@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from shared.domain.gates.gate import Case, Skip
 from shared.domain.gates.order import OF_TEXTS, PASSES, first_stop
 from shared.domain.reason import Reason
-from shared.domain.text.template import render
+from shared.domain.text.template import made_of
 from shared.domain.text.unmade import Unmade
 from shared.ledger.entries import Entries
 from shared.messages.fragments import CLAIMED, IS_ADDRESSED, IS_CALLED, JOB, MAY_BE_SENT, AnyRow, array
@@ -46,7 +46,7 @@ def _text(mailing: AnyRow, row: AnyRow) -> str | Unmade:
     """One that was called has its text; without one it is of a version that made none, and sent what is there."""
     if row.text is not None:
         return str(row.text)
-    return mailing.text if row.is_called else render(mailing.text, row.attributes)
+    return made_of(mailing.text, mailing.personal and not row.is_called, row.attributes)
 
 
 _LOCK = text(f"""

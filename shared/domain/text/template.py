@@ -51,6 +51,11 @@ def find_fault(text: str) -> str | None:
     return None
 
 
+def made_of(text: str, personal: bool, values: Mapping[str, Value]) -> str | Unmade:
+    """What is sent of a mailing's text to who has these attributes. personal: whether it was saved as a template."""
+    return render(text, values) if personal else text
+
+
 def render(text: str, values: Mapping[str, Value]) -> str | Unmade:
     """What is sent of a template to who has these attributes, whatever its length, or why there is nothing to send."""
     template = compiled(text)

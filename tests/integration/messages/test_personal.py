@@ -47,9 +47,9 @@ def mailed(books: Books, words: str, *known: dict[str, Any], **mailing: Any) -> 
     return mailing_id, books.ids(mailing_id)
 
 
-def reasons(books: Books, mailing_id: int) -> dict[str, int]:
+def reasons(books: Books, mailing_id: int) -> dict[Reason, int]:
     with books.engine.connect() as connection:
-        return dict(read_reasons(connection, mailing_id))
+        return read_reasons(connection, mailing_id)
 
 
 def back(books: Books, mailing_id: int) -> None:
