@@ -80,7 +80,7 @@ _PARTS = text("select number from parts order by number desc")
 
 
 def _page(
-    rows: str, key: str, last: str, order: str, condition: str = "true", columns: Mapping[str, Column] = COLUMNS
+    rows: str, key: str, last: str, order: str, condition: str = "true", *, columns: Mapping[str, Column] = COLUMNS
 ) -> str:
     """rows: in the order of an index, which so is the only way to read them. Only what failed is looked up among the
     attempts."""
