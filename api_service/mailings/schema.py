@@ -69,7 +69,9 @@ class MailingSchema(ThingSchema):
         required=True,
         validate=validate.And(validate.Length(1, 2000), _shows_something, _is_sound),
         metadata=_frozen(
-            "What is sent, 1 to 2000 characters; there must be something to see in it.",
+            "What is sent, 1 to 2000 characters; there must be something to see in it. With `{{` or `{%` it is Liquid,"
+            ' made for each client of their attributes: `{{ name }}`, `{{ name | default: "friend" }}`,'
+            " `{% if vip %}…{% endif %}`. Whose text lacks a value gets no message.",
             example="The doors open at noon.",
         ),
     )
