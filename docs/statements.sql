@@ -32,7 +32,7 @@ with job as materialized (select id, status from messages where part = :part and
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
 -- shared.messages.claim._MAILINGS
-select id, part, text, ends_at, window_from, window_until, now() as now,
+select id, part, text, personal, ends_at, window_from, window_until, now() as now,
 part is not null and paused_at is null and cancelled_at is null and ends_at > now() as is_running,
 (select nextval('claims')) as claim_id
 from mailings where id = any(:mailing_ids) order by id;
@@ -43,11 +43,10 @@ with job as materialized (
     m.first_called_at, m.last_called_at, m.phone, c.timezone
     from unnest(cast(:ids as bigint[])) as job (id)
     cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
-    left join lateral (select phone, timezone, suppression_id from clients where id = m.client_id limit 1) c on true
-    where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now() and c.timezone is not null and not (c.suppression_id is not null or m.phone <> c.phone and exists (
+    left join lateral (select * from clients where id = m.client_id limit 1) c on true
+    where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now() and c.timezone is not null and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[]))) and not (c.suppression_id is not null or m.phone <> c.phone and exists (
             select from former_phones f
             where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) and (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered))
-    and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
 ), moved as (
     update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease
     where part = :part and id = any(array(select id from job))
@@ -59,28 +58,6 @@ select distinct c.timezone
 from unnest(cast(:ids as bigint[])) as job (id)
 cross join lateral (select client_id from messages where part = :part and id = job.id limit 1) m
 cross join lateral (select timezone from clients where id = m.client_id limit 1) c;
-
--- shared.messages.claim._LOCK_JOB
-select m.id, m.mailing_id, m.status, c.timezone, (c.suppression_id is not null or m.phone <> c.phone and exists (
-        select from former_phones f
-        where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) as is_suppressed,
-(m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered)) as is_addressed
-from unnest(cast(:ids as bigint[])) as job (id)
-cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
-left join lateral (select phone, timezone, suppression_id from clients where id = m.client_id limit 1) c on true
-where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now();
-
--- shared.messages.claim._READDRESS
-update messages m set phone = (select phone from clients where id = m.client_id limit 1)
-where part = :part and id = any(cast(:ids as bigint[]));
-
--- shared.messages.claim._HOLD_WINDOW
-select id from mailings where id = :id and window_from = :window_from and window_until = :window_until
-for share skip locked;
-
--- shared.messages.claim._PUT_BACK
-update messages set status = 'pending', due_at = now() + :due_in
-where part = :part and id = any(cast(:ids as bigint[]));
 
 -- shared.messages.close._CLOSE
 with job as materialized (
@@ -301,13 +278,13 @@ union all
 -- shared.messages.erase._PARTS
 select number from parts order by number;
 
--- shared.messages.erase._HAS_PHONE
-select exists (select from messages where part = :part and client_id = :client_id and phone is not null);
+-- shared.messages.erase._IS_ANY_LEFT
+select exists (select from messages where part = :part and client_id = :client_id and (phone is not null or text is not null));
 
 -- shared.messages.erase._ERASE
-with job as materialized (select id, phone from messages where part = :part and client_id = :client_id and phone is not null for update skip locked),
-erased as (update messages m set phone = null from job where m.part = :part and m.id = job.id)
-select distinct phone from job;
+with job as materialized (select id, phone from messages where part = :part and client_id = :client_id and (phone is not null or text is not null) for update skip locked),
+erased as (update messages m set phone = null, text = null from job where m.part = :part and m.id = job.id)
+select distinct phone from job where phone is not null;
 
 -- shared.messages.erase._ERASE_WORDS
 update attempts set words = null
@@ -332,6 +309,32 @@ select (select string_agg(line, :between) from (
             where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
         ) a on true
         cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
+        where
+        m.mailing_id = :mailing_id and (cast(:status as text) is null or cast(m.status as text) = :status)
+        order by m.id asc
+    ) page) as lines,
+max(id) as last, count(*) as seen
+from rows;
+
+-- shared.messages.export._OF_PERSONAL
+with rows as materialized (
+    select * from messages where part = :part and id > :after and id <= :last order by id limit :limit
+)
+select (select string_agg(line, :between) from (
+        select
+        case :format when 'csv' then concat_ws(',', coalesce(cast(r."id" as text), ''), coalesce(cast(r."client_id" as text), ''), coalesce(cast(r."phone" as text), ''), coalesce(cast(r."status" as text), ''), coalesce(cast(r."error" as text), ''),
+            case when r."provider_words" is null or r."provider_words" = '' then ''
+            when left(ltrim(r."provider_words", ''''), 1) in (chr(61), chr(43), chr(45), chr(64), chr(9), chr(13), chr(10)) then '"''' || replace(r."provider_words", '"', '""') || '"'
+            else '"' || replace(r."provider_words", '"', '""') || '"' end, coalesce(cast(r."attempts" as text), ''), coalesce(cast(r."calls" as text), ''), coalesce(cast(to_json(r."sent_at") as text), ''), coalesce(cast(r."receipt" as text), ''), coalesce(cast(to_json(r."receipt_at") as text), ''),
+            case when r."text" is null or r."text" = '' then ''
+            when left(ltrim(r."text", ''''), 1) in (chr(61), chr(43), chr(45), chr(64), chr(9), chr(13), chr(10)) then '"''' || replace(r."text", '"', '""') || '"'
+            else '"' || replace(r."text", '"', '""') || '"' end)
+        when 'json' then cast(row_to_json(whole) as text) else cast(row_to_json(r) as text) end as line from rows m
+        left join lateral (
+            select words from attempts
+            where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
+        ) a on true
+        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at", m.text as "text") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
         where
         m.mailing_id = :mailing_id and (cast(:status as text) is null or cast(m.status as text) = :status)
         order by m.id asc
@@ -476,6 +479,21 @@ with recursive parts as (
 )
 select part from parts where part is not null;
 
+-- shared.messages.personal._LOCK
+select m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
+m.first_called_at, m.last_called_at, m.phone, c.timezone, m.text, (m.calls > 0 or m.maybe_delivered) as is_called, case when m.text is null then c.attributes end as attributes
+from unnest(cast(:ids as bigint[])) as job (id)
+cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
+left join lateral (select * from clients where id = m.client_id limit 1) c on true
+where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now() and c.timezone is not null and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[]))) and not (c.suppression_id is not null or m.phone <> c.phone and exists (
+        select from former_phones f
+        where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) and (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered));
+
+-- shared.messages.personal._MOVE
+update messages m set status = 'sending', claim_id = :claim_id, due_at = now() + :lease, text = job.text
+from unnest(cast(:ids as bigint[]), cast(:texts as text[])) as job (id, text)
+where m.part = :part and m.id = job.id;
+
 -- shared.messages.probe._MAILINGS
 select m.id from (
     select mailing_id, min(due_at) as due_at from (
@@ -607,7 +625,8 @@ with moved as (
     update messages m set claim_id = null,
     status = 'pending', due_at = now() + :pause,
     phone = case when (m.calls > 0 or m.maybe_delivered) then m.phone
-    else coalesce((select phone from clients where id = m.client_id limit 1), m.phone) end
+    else coalesce((select phone from clients where id = m.client_id limit 1), m.phone) end,
+    text = case when (m.calls > 0 or m.maybe_delivered) then m.text end
     from (
         select id, claim_id, coalesce(moment, now()) as moment
         from unnest(
@@ -622,16 +641,17 @@ from moved group by mailing_id, quarter;
 
 -- shared.messages.remember._CLAIM_ANEW
 with job as materialized (
-    select m.id, m.status, job.claim_id
-    from unnest(cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:calls as integer[]))
-    as job (id, claim_id, calls)
+    select m.id, m.status, job.claim_id, job.text
+    from unnest(
+        cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:calls as integer[]), cast(:texts as text[])
+    ) as job (id, claim_id, calls, text)
     cross join lateral (
         select id, status from messages
         where part = :part and id = job.id and calls <= job.calls and status::text in ('pending', 'retrying')
         limit 1 for update skip locked
     ) m
 )
-update messages m set status = 'sending', claim_id = job.claim_id, due_at = now()
+update messages m set status = 'sending', claim_id = job.claim_id, due_at = now(), text = coalesce(m.text, job.text)
 from job where m.part = :part and m.id = job.id
 returning m.mailing_id, m.id, job.status as before;
 
@@ -717,6 +737,27 @@ with job as materialized (select id, status from messages where part = :part and
     returning m.mailing_id, m.id, m.attempts, job.status as before, m.status as after
 )
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
+
+-- shared.messages.stop._LOCK_JOB
+select m.id, m.mailing_id, m.status, c.timezone as timezone, (c.suppression_id is not null or m.phone <> c.phone and exists (
+        select from former_phones f
+        where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) as is_suppressed, (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered)) as is_addressed
+from unnest(cast(:ids as bigint[])) as job (id)
+cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
+left join lateral (select * from clients where id = m.client_id limit 1) c on true
+where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now();
+
+-- shared.messages.stop._READDRESS
+update messages m set phone = (select phone from clients where id = m.client_id limit 1)
+where part = :part and id = any(cast(:ids as bigint[]));
+
+-- shared.messages.stop._HOLD_WINDOW
+select id from mailings where id = :id and window_from = :window_from and window_until = :window_until
+for share skip locked;
+
+-- shared.messages.stop._PUT_BACK
+update messages set status = 'pending', due_at = now() + :due_in
+where part = :part and id = any(cast(:ids as bigint[]));
 
 -- shared.messages.waiting._WAITING
 select job.id, next.due_at <= now() from unnest(cast(:mailing_ids as bigint[])) as job (id)

@@ -265,6 +265,10 @@ class ApiClient:
         """All messages of a mailing; what moves from state to state meanwhile may be missed."""
         return self._items(f"/mailings/{mailing_id}/detail_statistics/", "messages", status=status)
 
+    def preview(self, mailing_id: int, client_id: int) -> Json:
+        """The `text` that a client is sent, or why they are sent none."""
+        return self._object("GET", f"/mailings/{mailing_id}/preview/", params={"client_id": client_id})
+
     # ------------------------------------------------------------ single messages
 
     def message(self, message_id: int) -> Json:

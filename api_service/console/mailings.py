@@ -20,7 +20,6 @@ from api_service.web.page import After
 from api_service.web.parts import parts, working
 from shared.domain.mailing import MailingState
 from shared.domain.message import OPEN_STATES, MessageState
-from shared.messages.export import COLUMNS
 
 _SIZE = 25
 _OFFERED = {
@@ -66,10 +65,9 @@ def perform(mailing_id: int, action: str) -> Response:
 
 @page("/mailings/<id:mailing_id>/file/")
 def messages_file(mailing_id: int) -> Response:
-    lines = messages_as_lines.of_mailing(
-        working(), mailing_id, one_of(MessageState, "status"), export.style(Format.CSV)
-    )
-    return export.as_file(Format.CSV, f"messages-of-mailing-{mailing_id}", list(COLUMNS), lines)
+    status, style = one_of(MessageState, "status"), export.style(Format.CSV)
+    columns, lines = messages_as_lines.of_mailing(working(), mailing_id, status, style)
+    return export.as_file(Format.CSV, f"messages-of-mailing-{mailing_id}", columns, lines)
 
 
 @page("/messages/<id:message_id>/")

@@ -47,6 +47,8 @@ _ERRORS: Mapping[str, str] = {
     Error.CONNECTION_LOST: _("the connection broke before the answer"),
     Error.LEASE_LOST: _("the program that was sending it disappeared"),
     Reason.OPTED_OUT: _("they do not want to be written to"),
+    Reason.MISSING_VALUE: _("their text lacks a value"),
+    Reason.TOO_LONG: _("their text would be too long"),
 }
 
 _IMPORT_STATES = {

@@ -17,7 +17,7 @@ from api_service.web.problems import NotFound
 from api_service.web.work import Work
 from shared.database.models import Import, RefusedLines, SuppressionFile
 from shared.domain.retention import REFUSED_LINES_DAYS
-from shared.domain.text import BEGINS_FORMULA
+from shared.domain.text.shown import BEGINS_FORMULA
 
 LISTED = 100
 """Of them are in the answer."""

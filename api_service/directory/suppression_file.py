@@ -20,7 +20,7 @@ from api_service.web.schema import read_only
 from api_service.web.work import Work
 from shared.database.models import SuppressionFile
 from shared.domain.digests import Digests
-from shared.domain.text import label
+from shared.domain.text.shown import label
 
 _COLUMNS = {"reason": "reason", "причина": "reason", "source": "source", "источник": "source"}
 _LONGEST = {"reason": 200, "source": 64}

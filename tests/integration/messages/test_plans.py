@@ -109,6 +109,7 @@ VALUES: dict[str, Any] = {
     "claim_id": 1,
     "claims": _ARRAY,
     "calls": _ARRAY,
+    "texts": ["Hello"] * SOME,
     "moments": "{" + ",".join(["null"] * SOME) + "}",
     "error": None,
     "ambiguous": False,
@@ -157,6 +158,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "shared.messages.export._OF_CLIENT": {"mailing_id": 2**63 - 1},
     "shared.messages.export._OF_MAILING": {"after": 1_000},
     "shared.messages.find._HISTORY": {"behind_0": 2**63 - 1, "behind_1": 2**63 - 1},
+    "shared.messages.export._OF_PERSONAL": {"after": 1_000},
     "shared.messages.retime._RETIME": {"ids": _WAITING},  # as it has read before
     "shared.messages.wake._WAKE": {"after": None},
     "shared.ledger.check._COUNT": {"ids": "{1}"},

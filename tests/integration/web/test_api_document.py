@@ -28,6 +28,7 @@ EXPECTED = {
     "/suppressions/{suppression_id}/": {"delete"},
     "/mailings/": {"get", "post"},
     "/mailings/{mailing_id}/": {"get", "put", "patch", "delete"},
+    "/mailings/{mailing_id}/preview/": {"get"},
     "/mailings/{mailing_id}/pause/": {"post"},
     "/mailings/{mailing_id}/resume/": {"post"},
     "/mailings/{mailing_id}/cancel/": {"post"},

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from shared.database.migrations.patience import alter
 
 revision = "0033"
-down_revision = "0025"
+down_revision = "0031"
 
 _INDEX = "refused_lines_suppression_file_id_id_idx"
 
