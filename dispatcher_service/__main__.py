@@ -15,7 +15,7 @@ from dispatcher_service.guarded import GuardedBroker
 from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending import memory
-from dispatcher_service.sending.dialect import Dialect
+from dispatcher_service.sending.renewal import Renewal
 from shared import garbage, logs, metrics, settings
 from shared.broker.backoff import backoff
 from shared.broker.choice import choose
@@ -26,7 +26,6 @@ from shared.database.ids import GivenIds, why_behind
 from shared.domain.errors import SettingsError
 from shared.domain.retention import Retention
 from shared.metrics_port import listen_there_or_anywhere
-from shared.providers import secrets
 from shared.providers.loading import load_providers
 from shared.settings import Settings
 
@@ -47,8 +46,7 @@ def run(configuration: Settings) -> int:
     """Until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP changes nothing. Raises SettingsError."""
     logs.setup("dispatcher", configuration.log_level, configuration.log_format)
     log = logs.logger()
-    (provider,) = load_providers(configuration)
-    dialect = Dialect(provider, secrets.read(provider))
+    renewal = Renewal(load_providers(configuration))
     stop, hung_up = _hear_signals()
     _allow_descriptors(configuration.dispatch_concurrency)
     memory.spare(configuration.dispatch_concurrency)
@@ -78,7 +76,7 @@ def run(configuration: Settings) -> int:
         engine,
         guarded,
         configuration.retry_policy,
-        dialect,
+        renewal.dialects[0],
         rate=configuration.dispatch_rate,
         learn=learn,
     )
@@ -103,6 +101,7 @@ def run(configuration: Settings) -> int:
             return 1
         if guarded.refusal:
             break  # as at the start, where the broker was not there to be asked
+        renewal.look()
         if hung_up.is_set():
             hung_up.clear()
             log.info(

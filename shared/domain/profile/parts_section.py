@@ -31,12 +31,9 @@ def read_secrets(section: Section) -> Mapping[str, Secret]:
     for name in table.names:
         _look_at_name(table, name)
         key = (*table.key, name)
-        match = table.take(name, _secret, None)
-        if match:
-            line = table.faults.lines.get(key, 0)
-            place = f"line {line}, {spelled(key)}" if line else spelled(key)
-            source = Source.ENV if match[1] else Source.FILE
-            found[name] = Secret(source, match[1] or match[2], place)
+        source, where = table.take(name, _secret, (Source.ENV, ""))
+        line = table.faults.lines.get(key, 0)
+        found[name] = Secret(source, where, f"line {line}, {spelled(key)}" if line else spelled(key))
     return found
 
 
@@ -76,11 +73,11 @@ def _value(value: Any) -> str:
     return value
 
 
-def _secret(value: Any) -> re.Match[str]:
+def _secret(value: Any) -> tuple[Source, str]:
     found = _SECRET.fullmatch(value) if isinstance(value, str) else None
     if not found:  # it may be the secret itself, so it is not shown
         raise ValueError("must say where the secret is: env:NAME, or file: and a path from the root")
-    return found
+    return (Source.ENV, found[1]) if found[1] else (Source.FILE, found[2])
 
 
 def _senders(value: Any) -> tuple[str, ...]:

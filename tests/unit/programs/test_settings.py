@@ -99,7 +99,7 @@ def test_every_setting_can_be_set(authorities: Path) -> None:
         "LOG_LEVEL": "DEBUG",
         "LOG_FORMAT": "Json",
     }
-    assert sorted(values) == sorted(VARIABLES)
+    assert sorted([*values, "PROVIDERS_FILE"]) == sorted(VARIABLES)  # which stands for PROVIDER_URL and PROVIDER_TOKEN
     found = settings.load(values)
     assert found == Settings(
         database_url=values["DATABASE_URL"], database_direct_url=values["DATABASE_DIRECT_URL"],
@@ -283,6 +283,13 @@ def test_a_mail_server_is_what_its_url_says(url: str, host: str, port: int, tls:
     assert (server.host, server.port, server.tls, server.user) == (host, port, tls, user)
     assert server.password == ("p/:" if user else "")
     assert "p/:" not in repr(server)
+
+
+@pytest.mark.parametrize("name", ["PROVIDER_URL", "PROVIDER_TOKEN"])
+def test_a_file_of_providers_stands_alone(name: str) -> None:
+    assert settings.load({"PROVIDERS_FILE": "/etc/providers.toml"}).providers_file == Path("/etc/providers.toml")
+    with pytest.raises(SettingsError, match=f"^{name} may not stand beside PROVIDERS_FILE"):
+        settings.load({"PROVIDERS_FILE": "/etc/providers.toml", name: "https://provider.example"})
 
 
 @pytest.mark.parametrize("secret", ["PROVIDER_TOKEN", "PROVIDER_URL"])
