@@ -56,9 +56,8 @@ def _read(secret: Secret) -> str:
     if not found:
         raise SettingsError(f"PROVIDERS_FILE, {secret.place}: {secret.source}:{secret.where} is not set or empty.")
     if not found.isprintable() or not found.isascii():
-        raise SettingsError(
-            f"PROVIDERS_FILE, {secret.place}: {secret.source}:{secret.where} must be printable ASCII in one line."
-        )
+        which = f"{secret.source}:{secret.where}"
+        raise SettingsError(f"PROVIDERS_FILE, {secret.place}: {which} must be printable ASCII in one line.")
     return found
 
 

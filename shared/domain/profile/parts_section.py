@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.domain.profile.lines import spelled
-from shared.domain.profile.provider import Limits, Routing, Secret, Source
+from shared.domain.profile.provider import LONGEST_SENDER, Limits, Routing, Secret, Source
 from shared.domain.profile.section import Section, integer, number, texts
 from shared.domain.profile.template import NAME, OF_A_MESSAGE
 
-LONGEST_SENDER = 32
 LONGEST_VALIDITY = 31 * 86400
 
 _SECRET = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]{0,127})|file:(/[^\0\n]{1,1000})")
