@@ -130,7 +130,7 @@ class Call:
         try:
             self.handle.perform()
         except pycurl.error as error:
-            return self.failure(error.args[0]), str(error.args[-1])
+            return self.failure(int(error.args[0])), str(error.args[-1])
         return self.answer(), ""
 
     def answer(self) -> Answer:

@@ -104,9 +104,9 @@ def _alphabet(section: Section) -> tuple[str, str] | None:
 def _look_at_names(section: Section, provider: Provider) -> None:
     """Every placeholder must stand for something, and everything that is named for one must be used."""
     request = provider.request
-    used = {slot.name for slot in slots_in(request)}
+    used = {slot.name for slot in slots_in(request)} | names_in(provider.receipts)
     known = provider.values.keys() | provider.secrets.keys()
-    for missing in sorted(used - known - OF_A_MESSAGE):
+    for missing in sorted({slot.name for slot in slots_in(request)} - known - OF_A_MESSAGE):
         section.fault(f"{{{missing}}} stands for nothing: name it in values or secrets")
     for kind in ("values", "secrets"):
         for name in getattr(provider, kind):
@@ -123,6 +123,14 @@ def _look_at_names(section: Section, provider: Provider) -> None:
             section.fault(f"{{{name}}} is nowhere in url, query, headers, form or json")
     if not any(rule.outcome == "accepted" for rule in provider.reading.rules):
         section.fault("must have one with the outcome accepted, or nothing would ever count as sent", "rules")
+
+
+def names_in(value: Any) -> set[str]:
+    """What a section that others read may name, wherever in it."""
+    if isinstance(value, dict | list):
+        parts = value.values() if isinstance(value, dict) else value
+        return {name for part in parts for name in names_in(part)}
+    return set(re.findall(r"\{([a-z0-9_]+)\}", value)) if isinstance(value, str) else set()
 
 
 def _syntax(said: str) -> Fault:

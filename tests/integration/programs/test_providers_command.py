@@ -3,13 +3,16 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.provider import StartSimulator
+from sandbox.simulator.control import Simulator
 
 pytest_plugins = ("tests.support.provider",)
+
+StartSimulator = Callable[..., Simulator]
 
 SECRET = "s3cret+&% "
 
