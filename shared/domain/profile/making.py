@@ -96,6 +96,8 @@ class Maker:
 
     def piece(self, slot: Slot, encode: "_Encode") -> "str | _Get":
         """What stands for a placeholder: a text where it is the same for all messages."""
+        if slot.is_silent:
+            return ""
         if slot.name not in OF_A_MESSAGE or slot.name == "receipt_url":
             return encode(self._known[slot.name])
         gsm7, other = (encode(name) for name in self._provider.alphabet or ("", ""))
