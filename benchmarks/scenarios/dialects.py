@@ -57,6 +57,6 @@ def _figures(runs: Mapping[str, list[Run]]) -> Iterator[Figure]:
         yield median_of(f"messages/s, {name}", some, "1/s")
     for name, least in ((BY_PROFILE, 0.97), (FORM, 0.9), (NESTED, 0.9)):
         yield Figure(f"{name} / {BY_SETTINGS}", median(rates[name]) / median(rates[BY_SETTINGS]), "", least=least)
-    for name, some in runs.items():
-        cost = median(run.cpu["dispatcher"] / run.messages * 1e6 for run in some)
+    for name, all_runs in runs.items():
+        cost = median(run.cpu["dispatcher"] / run.messages * 1e6 for run in all_runs)
         yield Figure(f"CPU per message, {name}: dispatcher", cost, "µs")
