@@ -39,6 +39,7 @@ from shared.broker.base import Broker
 from shared.database.access import Database
 from shared.database.engine import another_engine, takes_writes
 from shared.domain.digests import NO_KEYS, Digests
+from shared.domain.profile.provider import NO_PROVIDERS, Providers
 from shared.ledger.slot import Slot
 from shared.settings import Settings
 
@@ -51,6 +52,7 @@ def create_app(
     direct: Engine | None = None,
     default_timezone: str = "UTC",
     digests: Digests = NO_KEYS,
+    providers: Providers = NO_PROVIDERS,
     auth: bool = False,
     rate: int = 0,
     threads: int = 8,
@@ -62,6 +64,7 @@ def create_app(
     Args:
         direct: another one, for what needs a session of its own (`shared.database.access`).
         digests: of phones that must not be written to.
+        providers: those that mailings may go through.
         auth: whether requests need a key.
         rate: how many requests a second one key may make; 0: no limit.
         threads: on which requests are answered in this process.
@@ -80,6 +83,7 @@ def create_app(
         default_timezone=default_timezone,
         slot=slot,
         digests=digests,
+        providers=providers,
     )
     importer = Importer(sessions, default_timezone, digests, slot)
     app.extensions |= {"importer": importer, "exports": Exports(), "probes": probes}
@@ -126,6 +130,7 @@ def deployed(
     announcer: Announcer,
     *,
     digests: Digests,
+    providers: Providers,
     threads: int,
     log: RequestLog,
 ) -> Flask:
@@ -133,6 +138,7 @@ def deployed(
 
     Args:
         digests: of phones that must not be written to.
+        providers: those that mailings may go through.
         threads: on which requests are answered in this process.
         log: that of this process.
     """
@@ -145,6 +151,7 @@ def deployed(
         direct=database.direct_engine("api-files", pool_size=threads),
         default_timezone=settings.default_timezone,
         digests=digests,
+        providers=providers,
         auth=settings.api_auth,
         rate=settings.api_rate,
         threads=threads,

@@ -16,6 +16,7 @@ from benchmarks.figure import Report
 from benchmarks.scale import FULL, SMALL, TINY
 from benchmarks.scenarios import (
     crowd,
+    dialects,
     directory,
     exporting,
     fairness,
@@ -40,6 +41,7 @@ from sandbox.scratch import scratch
 SCALES = {"small": SMALL, "full": FULL, "tiny": TINY}
 SCENARIOS = {
     "throughput": throughput.measure,
+    "dialects": dialects.measure,
     "latency": latency.measure,
     "slow-provider": slow_provider.measure,
     "fairness": fairness.measure,

@@ -15,6 +15,7 @@ from dispatcher_service.guarded import GuardedBroker
 from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending import memory
+from dispatcher_service.sending.renewal import Renewal
 from shared import garbage, logs, metrics, settings
 from shared.broker.backoff import backoff
 from shared.broker.choice import choose
@@ -25,6 +26,7 @@ from shared.database.ids import GivenIds, why_behind
 from shared.domain.errors import SettingsError
 from shared.domain.retention import Retention
 from shared.metrics_port import listen_there_or_anywhere
+from shared.providers.loading import load_providers
 from shared.settings import Settings
 
 _LOOK_EVERY = 1.0
@@ -44,6 +46,7 @@ def run(configuration: Settings) -> int:
     """Until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP changes nothing. Raises SettingsError."""
     logs.setup("dispatcher", configuration.log_level, configuration.log_format)
     log = logs.logger()
+    renewal = Renewal(load_providers(configuration))
     stop, hung_up = _hear_signals()
     _allow_descriptors(configuration.dispatch_concurrency)
     memory.spare(configuration.dispatch_concurrency)
@@ -73,10 +76,7 @@ def run(configuration: Settings) -> int:
         engine,
         guarded,
         configuration.retry_policy,
-        provider_url=configuration.provider_url,
-        provider_token=configuration.provider_token,
-        timeout=configuration.provider_timeout,
-        concurrency=configuration.dispatch_concurrency,
+        renewal.dialects[0],
         rate=configuration.dispatch_rate,
         learn=learn,
     )
@@ -101,6 +101,7 @@ def run(configuration: Settings) -> int:
             return 1
         if guarded.refusal:
             break  # as at the start, where the broker was not there to be asked
+        renewal.look()
         if hung_up.is_set():
             hung_up.clear()
             log.info(

@@ -387,6 +387,7 @@ class Mailing(Base):
     named_segments: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
     named_imports: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
     named_mailings: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
+    sender: Mapped[str | None] = mapped_column(String(32))  # of the provider's; none: the provider's first
     send_window: Mapped[Window | None] = composite(
         Window, "window_from", "window_until", return_none_on=lambda *times: None in times
     )
