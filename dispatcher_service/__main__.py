@@ -5,6 +5,7 @@ import resource
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from types import FrameType
 
 from prometheus_client import start_http_server
@@ -15,6 +16,7 @@ from dispatcher_service.guarded import GuardedBroker
 from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending import memory
+from dispatcher_service.sending.dialect import Dialect
 from dispatcher_service.sending.renewal import Renewal
 from shared import garbage, logs, metrics, settings
 from shared.broker.backoff import backoff
@@ -76,7 +78,7 @@ def run(configuration: Settings) -> int:
         engine,
         guarded,
         configuration.retry_policy,
-        renewal.dialects[0],
+        _only(renewal.dialects),
         rate=configuration.dispatch_rate,
         learn=learn,
     )
@@ -117,6 +119,12 @@ def run(configuration: Settings) -> int:
     if guarded.refusal:
         raise SettingsError(guarded.refusal)
     return 0 if all_recorded else 1
+
+
+def _only(dialects: Sequence[Dialect]) -> Dialect:
+    if len(dialects) > 1:
+        raise SettingsError("PROVIDERS_FILE names several providers: a dispatcher sends through one.")
+    return dialects[0]
 
 
 def _hear_signals() -> tuple[threading.Event, threading.Event]:

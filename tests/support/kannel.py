@@ -110,5 +110,7 @@ def _listens(port: int) -> bool:
 
 
 def _read(sender: str, phone: str, kind: str, text: str) -> tuple[str, str, str]:
-    """fakesmsc writes what is not in GSM-7 as percent signs and UTF-16."""
-    return sender, phone, unquote_to_bytes(text).decode("utf-16-be") if kind == "ucs-2" else text
+    """fakesmsc writes what is not in GSM-7 as UTF-16 in the manner of a form, the byte of a blank as a plus sign."""
+    if kind == "ucs-2":
+        text = unquote_to_bytes(text.replace("+", " ")).decode("utf-16-be")
+    return sender, phone, text

@@ -93,13 +93,8 @@ class Maker:
         return Written(form.url(message, sender, validity), headers, body)
 
     def _make_form(self, has: tuple[bool, bool]) -> Form:
-        missing = {
-            name
-            for name, is_there in zip(
-                ("sender", "validity", "receipt_url"), (*has, "receipt_url" in self._known), strict=True
-            )
-            if not is_there
-        }
+        there = {"sender": has[0], "validity": has[1], "receipt_url": "receipt_url" in self._known}
+        missing = {name for name, is_there in there.items() if not is_there}
         request = self._provider.request
         in_url, plain = _Pen(self, _percent, missing), _Pen(self, str, missing)
         url = in_url.raw(request.url)
@@ -204,7 +199,7 @@ class _Pen:
                 return ['"', *self.pieces(value), '"']
         return [json.dumps(value)]
 
-    def _of(self, slot: Slot) -> "str | _Get":
+    def _of(self, slot: Slot) -> "str | _Value":
         return self._maker.piece(slot, self._encode)
 
 
