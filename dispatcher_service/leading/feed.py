@@ -25,7 +25,7 @@ from shared.rates.paces import paces
 PACES_EVERY = 1.0
 """Seconds from one look at the paces of the dispatchers to the next."""
 
-READS_A_SECOND = 5_000
+READS_A_SECOND = 2_000
 """Of lanes that are due and of which nothing new was found: what is on the broker already stays due until it is
 claimed."""
 
