@@ -15,7 +15,7 @@ from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState, PausedBecause
 from shared.domain.priority import Priority
 from shared.domain.profile.provider import LONGEST_SENDER
-from shared.domain.text.shown import shows_something
+from shared.domain.text.shown import MOST_CHARACTERS, shows_something
 from shared.domain.text.template import find_fault, is_template
 from shared.domain.window import Window
 
@@ -77,7 +77,7 @@ class MailingSchema(ThingSchema):
     id = fields.Integer(dump_only=True, metadata=described("Given by the service.", example=1))
     text = Text(
         required=True,
-        validate=validate.And(validate.Length(1, 2000), _shows_something, _is_sound),
+        validate=validate.And(validate.Length(1, MOST_CHARACTERS), _shows_something, _is_sound),
         metadata=_frozen(
             "What is sent, 1 to 2000 characters; there must be something to see in it. With `{{` or `{%` it is Liquid,"
             ' made for each client of their attributes: `{{ name }}`, `{{ name | default: "friend" }}`,'

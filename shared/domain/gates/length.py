@@ -2,8 +2,7 @@
 
 from shared.domain.gates.gate import Case, Gate, Skip, Stop
 from shared.domain.reason import Reason
-
-MOST_CHARACTERS = 2000
+from shared.domain.text.shown import MOST_CHARACTERS
 
 
 def _stop(case: Case) -> Stop | None:

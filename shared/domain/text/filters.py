@@ -13,7 +13,8 @@ from typing import Any
 from liquid import Environment, is_undefined
 from liquid.exceptions import FilterArgumentError, ResourceLimitError
 
-MOST_CHARACTERS = 2000
+from shared.domain.text.shown import MOST_CHARACTERS
+
 MOST_ITEMS = 200
 _MOST_BITS = 1000  # of a whole number
 

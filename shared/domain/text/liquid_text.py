@@ -21,7 +21,8 @@ from liquid.utils import ReadOnlyChainMap
 from shared.domain.attributes import Value
 from shared.domain.reason import Reason
 from shared.domain.text.fault import Fault
-from shared.domain.text.filters import MOST_CHARACTERS, put_into_place
+from shared.domain.text.filters import put_into_place
+from shared.domain.text.shown import MOST_CHARACTERS
 from shared.domain.text.unmade import Unmade, missing
 
 MOST_STEPS = 1000
