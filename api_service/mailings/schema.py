@@ -55,6 +55,13 @@ def _shows_something(text: str) -> None:
         raise ValidationError("Shows nothing: there are only blanks and invisible marks.")
 
 
+TEST = described(
+    "Whether it was made by a key of the scope `test`: then nothing of it reaches a provider, and it is in no figure of"
+    " what is really sent. A key of that scope sees such mailings only, and any other key none of them.",
+    example=False,
+)
+
+
 class MailingSchema(ThingSchema):
     """The list of its fields: what users can set, and what is frozen when, is asked here."""
 
@@ -120,6 +127,7 @@ class MailingSchema(ThingSchema):
             example="normal",
         ),
     )
+    test = fields.Boolean(dump_only=True, metadata=TEST)
     state = fields.Enum(
         MailingState,
         by_value=fields.String,

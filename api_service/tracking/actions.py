@@ -19,7 +19,7 @@ from shared.database.models import Client
 from shared.domain.message import MessageState
 from shared.domain.segments import Audience
 from shared.messages.attempts import last_words, read_attempts
-from shared.messages.find import find_message, find_of_client
+from shared.messages.find import find_message, find_of_client, is_of_test
 
 View = dict[str, Any]
 
@@ -55,10 +55,11 @@ def list_of_phone(work: Work, phone: int, part: Part) -> Listing[View]:
 def find(work: Work, message_id: int) -> View:
     """With its attempts. Raises NotFound."""
     with work.look() as session:
-        message = find_message(session.connection(), message_id)
-        if message is None:
+        connection = session.connection()
+        message = find_message(connection, message_id)
+        if message is None or is_of_test(connection, message.mailing_id) is not work.is_test:
             raise NotFound(f"There is no message {message_id}, or not any more.")
-        return _one(session.connection(), message)
+        return _one(connection, message)
 
 
 def standing(work: Work, mailing_id: int, client_id: int) -> View:

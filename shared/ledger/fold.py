@@ -12,12 +12,12 @@ FOLDED = -1
 """The slot that has the sum of the others."""
 
 
-def close_account(connection: Connection, entries: Entries, mailing_id: int, *, is_deleted: bool) -> None:
+def close_account(connection: Connection, entries: Entries, mailing_id: int, *, is_hidden: bool) -> None:
     """In the transaction that finishes the mailing: its counters become one row, since nothing will move any more.
 
-    is_deleted: nobody is to see it; the totals are without it from now on.
+    is_hidden: nobody is to see it among what is really sent; the totals are without it from now on.
     """
-    if is_deleted:
+    if is_hidden:
         entries.hidden(read_figures(connection, [mailing_id])[mailing_id])
     connection.execute(_FOLD, {"mailing_id": mailing_id})
 

@@ -36,32 +36,44 @@ _OF_CLIENT = text("""
 """)
 
 
+def is_of_test(connection: Connection, mailing_id: int) -> bool:
+    """Whether the mailing is a test, so that nothing of it reaches anybody."""
+    return bool(connection.scalar(_IS_OF_TEST, {"mailing_id": mailing_id}))
+
+
+_IS_OF_TEST = text("select test from mailings where id = :mailing_id")
+
+
 def read_history(
-    connection: Connection, client_id: int, limit: int, before: tuple[int, int] | None = None
+    connection: Connection, client_id: int, limit: int, before: tuple[int, int] | None = None, *, is_test: bool = False
 ) -> Sequence[AnyRow]:
     """The rows of a client's messages, the latest mailings first: by part, and in a part by mailing.
 
-    before: part and mailing of the last one of the page before; None: at the beginning.
+    before: part and mailing of the last one of the page before; None: at the beginning. is_test: those of tests, and no
+    other ones.
     """
     found: list[AnyRow] = []
     for part in connection.scalars(_FROM, {"part": before and before[0]}).all():
         behind = before[1] if before and before[0] == part else _NO_END
-        page = {"part": part, "client_id": client_id, "mailing_id": behind, "limit": limit - len(found)}
-        found += connection.execute(_HISTORY, page)
+        page = {"part": part, "client_id": client_id, "mailing_id": behind, "test": is_test}
+        found += connection.execute(_HISTORY, {**page, "limit": limit - len(found)})
         if len(found) == limit:
             break
     return found
 
 
-def skip_history(connection: Connection, client_id: int, number: int) -> tuple[int, tuple[int, int] | None]:
+def skip_history(
+    connection: Connection, client_id: int, number: int, *, is_test: bool = False
+) -> tuple[int, tuple[int, int] | None]:
     """How many messages a client has, and the part and mailing of the last one of the first `number` of them, behind
-    which `read_history` goes on; None: it begins at the beginning."""
+    which `read_history` goes on; None: it begins at the beginning. is_test: as there."""
     total, last = 0, None
     for part in connection.scalars(_FROM, {"part": None}).all():
-        here = connection.scalar(_COUNT, {"part": part, "client_id": client_id}) or 0
+        here = connection.scalar(_COUNT, {"part": part, "client_id": client_id, "test": is_test}) or 0
         if total < number and here:
-            skipped = {"part": part, "client_id": client_id, "offset": min(number - total, here) - 1}
-            last = (part, connection.execute(_LAST, skipped).scalar_one())
+            skipped = {"part": part, "client_id": client_id, "test": is_test}
+            offset = {"offset": min(number - total, here) - 1}
+            last = (part, connection.execute(_LAST, skipped | offset).scalar_one())
         total += here
     return total, last
 
@@ -71,14 +83,17 @@ _FROM = text("""
     select number from parts where number <= coalesce(cast(:part as integer), number) order by number desc
 """)
 
+OF_KIND = "(select test from mailings where id = mailing_id) = :test"
+"""A condition on a message: it is of a test, or it is of none."""
+
 # In the order of the unique index, which so is the only way to read them.
-_HISTORY = text("""
+_HISTORY = text(f"""
     select * from messages
-    where part = :part and client_id = :client_id and mailing_id < :mailing_id
+    where part = :part and client_id = :client_id and mailing_id < :mailing_id and {OF_KIND}
     order by mailing_id desc limit :limit
 """)
-_COUNT = text("select count(*) from messages where part = :part and client_id = :client_id")
-_LAST = text("""
-    select mailing_id from messages where part = :part and client_id = :client_id
+_COUNT = text(f"select count(*) from messages where part = :part and client_id = :client_id and {OF_KIND}")
+_LAST = text(f"""
+    select mailing_id from messages where part = :part and client_id = :client_id and {OF_KIND}
     order by mailing_id desc offset :offset limit 1
 """)

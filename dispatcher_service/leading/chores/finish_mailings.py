@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 
 from dispatcher_service.leading.isolation import Isolation
 from shared import standing
+from shared.domain.apart import IS_HIDDEN
 from shared.domain.message import FINAL_STATES, OPEN_STATES
 from shared.domain.state_sql import total
 from shared.ledger import breakdown
@@ -41,7 +42,7 @@ def _finish(mailing_id: int, connection: Connection, entries: Entries) -> bool:
     mailing = connection.execute(_FINISH, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None:
         return False
-    close_account(connection, entries, mailing_id, is_deleted=mailing.is_deleted)
+    close_account(connection, entries, mailing_id, is_hidden=mailing.is_hidden)
     standing.forget(connection, mailing_id)
     return True
 
@@ -57,5 +58,5 @@ _FINISH = text(f"""
       and audience = (select coalesce(sum({total(FINAL_STATES, "c")}), 0)
                       from mailing_counters c where c.mailing_id = m.id)
       and 0 = (select coalesce(sum({total(OPEN_STATES, "c")}), 0) from mailing_counters c where c.mailing_id = m.id)
-    returning m.deleted_at is not null as is_deleted
+    returning {IS_HIDDEN} as is_hidden
 """)
