@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from api_service.web.fields import Moment, Text, TimeOfDay, Whole
-from api_service.web.figures import FiguresSchema
+from api_service.web.figures import TEST, FiguresSchema
 from api_service.web.filters import FilterSchema
 from api_service.web.page import PageSchema
 from api_service.web.reference import Reference
@@ -53,13 +53,6 @@ def _frozen(description: str, **more: object) -> dict[str, object]:
 def _shows_something(text: str) -> None:
     if not shows_something(text):
         raise ValidationError("Shows nothing: there are only blanks and invisible marks.")
-
-
-TEST = described(
-    "Whether it was made by a key of the scope `test`: then nothing of it reaches a provider, and it is in no figure of"
-    " what is really sent. A key of that scope sees such mailings only, and any other key none of them.",
-    example=False,
-)
 
 
 class MailingSchema(ThingSchema):

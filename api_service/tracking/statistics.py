@@ -7,12 +7,11 @@ from flask.views import MethodView
 from marshmallow import Schema, fields
 
 from api_service.mailings import store as mailings
-from api_service.mailings.schema import TEST
 from api_service.tracking import actions, store
 from api_service.tracking.schema import MESSAGE, MessageSchema
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.fields import Moment
-from api_service.web.figures import COUNTS, counts
+from api_service.web.figures import COUNTS, TEST, counts
 from api_service.web.page import PageSchema, Part
 from api_service.web.parts import working
 from api_service.web.problems import NotFound

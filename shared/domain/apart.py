@@ -12,5 +12,8 @@ IS_HIDDEN = f"(deleted_at is not null or {IS_APART})"
 """Nobody sees it in lists and totals of what is really sent. These are without it from its end on at the latest; until
 then it is one of few."""
 
+TEST_LANE = 999
+"""Of the messages of tests, which nobody but the built-in provider may take."""
+
 NOT_APART = f"mailing_id not in (select id from mailings where {IS_APART})"
 """A condition on rows that name a mailing. By the index of just those that stand apart."""
