@@ -18,7 +18,7 @@ from api_service.access.last_use import LastUse
 from api_service.directory import clients, imports, segments, suppressions
 from api_service.directory.importer import Importer
 from api_service.directory.progress import Silence
-from api_service.mailings import controls, mailings
+from api_service.mailings import controls, mailings, trials
 from api_service.operations import audit, health
 from api_service.operations.probe import Probe
 from api_service.tracking import breakdown, messages, statistics
@@ -101,6 +101,7 @@ def create_app(
             suppressions.blueprint,
             mailings.blueprint,
             controls.blueprint,
+            trials.blueprint,
             statistics.blueprint,
             breakdown.blueprint,
             messages.blueprint,

@@ -79,7 +79,8 @@ def _without(condition: str) -> TextClause:
     """)
 
 
-_TOTALS, _LIVE = _without(IS_HIDDEN), _without(IS_APART)
+_TOTALS = _without(IS_HIDDEN)
+_LIVE = _without(IS_APART)
 
 
 def read_ledger_totals(connection: Connection) -> Figures:
