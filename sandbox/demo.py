@@ -1,8 +1,9 @@
 """`make demo`: a mailing goes out to a provider with every fault; at the end the ledger, and what the provider knows.
 
 Everything is its own: an embedded PostgreSQL in a new directory that is removed at the end, jobs in a table, free ports
-(unless API_PORT is set), the provider simulator. In a terminal the API stays up until Ctrl-C, beside one for test keys. Exits 0 when the ledger
-balances and every message is accounted for, 1 when not, 2 when a setting makes no sense, 130 when interrupted before.
+(unless API_PORT is set), the provider simulator. In a terminal the API stays up until Ctrl-C, beside one for test keys.
+Exits 0 when the ledger balances and every message is accounted for, 1 when not, 2 when a setting makes no sense, 130
+when interrupted before.
 """
 
 import json
@@ -41,6 +42,7 @@ REFUSED = 100  # messages whose id is a multiple of it are refused for good
 DISPATCHER = {"PROVIDER_TIMEOUT": "3", "RETRY_LADDER": "1s,2s,5s", "RETRY_ATTEMPTS": "10"}
 
 _TRIED = "try"
+_MAKE_KEY = ("keys", "create", "--name", "demo", "--scope", "test")
 _TEXT = "The doors open at noon. Show this message at the entrance."
 _LOOK_EVERY = 0.25
 _GRACE = 60.0  # seconds after the mailing's end in which all its messages must be closed
@@ -154,9 +156,9 @@ class _Demo:
 
     def _open_to_tests(self) -> tuple[str, str]:
         """The URL of a second API, which asks for keys, and a key of the scope `test`."""
-        phones = [f"7912000{digits:04}" for digits in range(7)]
-        directory.fill(self.env["DATABASE_URL"], [numbering.Client(phone, "912", "UTC", _TRIED) for phone in phones])
-        self.processes.start("keys", "api_service", self.env, *"keys create --name demo --scope test".split())
+        phones = [f"7000000{digits:04}" for digits in range(7)]  # which are nobody's
+        directory.fill(self.env["DATABASE_URL"], [numbering.Client(phone, "000", "UTC", _TRIED) for phone in phones])
+        self.processes.start("keys", "api_service", self.env, *_MAKE_KEY)
         key = self.processes.wait_line("keys", r"^nsk_\S+$")[0]
         with_keys = {"API_PORT": str(free_port()), "API_AUTH": "on"}
         return deployment.start_api(self.processes, {**self.env, **with_keys}, name="api-with-keys"), key

@@ -14,7 +14,7 @@ from dispatcher_service.sending.played import SLOW, Played, play
 from shared.clock import ticks
 from shared.domain.message import Error
 from shared.domain.retry import OutcomeKind
-from tests.support.sending import attempt
+from tests.support.sending import FAR, attempt
 from tests.support.waiting import wait_until
 
 KINDS = {
@@ -36,8 +36,8 @@ def test_the_last_four_digits_say_it(phone: str) -> None:
     assert (outcome.kind, outcome.error, seconds) == KINDS[phone]
 
 
-def to(phone: int, message_id: int = 1, **times: float) -> Attempt:
-    one = attempt(message_id, **times)
+def to(phone: int, message_id: int = 1, *, start_by: float = FAR, lease: float = FAR) -> Attempt:
+    one = attempt(message_id, start_by=start_by, lease=lease)
     return one._replace(message=one.message._replace(phone=phone, test=True))
 
 
