@@ -135,6 +135,7 @@ VALUES: dict[str, Any] = {
     "format": "csv",
     "between": "\r\n",
     "status": None,
+    "test": False,
     "times": ["2030-01-01"] * SOME,
     **dict.fromkeys(("due_in", "wait", "lease", "delay", "pause"), timedelta(seconds=1)),
 }
@@ -153,6 +154,8 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "shared.messages.find._HISTORY": {"mailing_id": 2**63 - 1},
     "shared.messages.retime._RETIME": {"ids": _WAITING},  # as it has read before
     "shared.messages.wake._WAKE": {"after": None},
+    "shared.messages.try_out._CREATE": {"mailing_id": 2},
+    "shared.messages.try_out._READ": {"mailing_ids": "{1,2}", "firsts": "{501,777}", "lasts": "{505,781}"},
     "shared.ledger.check._COUNT": {"ids": "{1}"},
 }
 

@@ -8,9 +8,10 @@ from sandbox.simulator.control import Simulator
 from sandbox.simulator.faults import Faults
 from sandbox.simulator.outage import Mode
 from shared import metrics
+from shared.broker.base import Session
 from shared.domain.message import Error
 from tests.support.books import Books
-from tests.support.dispatching import Dispatcher
+from tests.support.dispatching import Dispatcher, publish, settled
 from tests.support.waiting import patience, wait_until
 
 pytest_plugins = ("tests.support.provider",)
@@ -78,6 +79,19 @@ def test_every_outcome_can_be_had_and_nothing_reaches_the_provider(
     assert counters() == before
     words = books.run("select distinct words from attempts where error = 'rejected'")
     assert [row.words for row in words] == ["unknown subscriber"]
+
+
+def test_a_job_that_says_otherwise_sends_no_test(
+    books: Books, session: Session, simulator: Simulator, database_url: str
+) -> None:
+    """One of a leader of the version before, which knows no tests."""
+    people(books, ending_in(0, 20), "")
+    mailing_id = books.mailing(test=True)
+    books.launch(mailing_id)
+    with Dispatcher(database_url, simulator):
+        publish(session, mailing_id, books.ids(mailing_id))
+        wait_until(settled(books, mailing_id, sent=20))
+    assert simulator.summary().requests == 0
 
 
 def test_a_test_that_fails_opens_no_breaker_and_is_not_held_back(
