@@ -26,6 +26,10 @@ _TAKEN_PLACES = {
 }
 
 
+_SCOPES = ("api_keys_api_keys_scope_check_check", "api_keys_scope_check")
+"""What the constraint was called, and is from now on."""
+
+
 def upgrade() -> None:
     with op.get_context().autocommit_block():
         alter("mailings", ", ".join(f"add column if not exists {name} {kind}" for name, kind in _COLUMNS.items()))
@@ -35,9 +39,8 @@ def upgrade() -> None:
         for name in _TAKEN_PLACES:
             op.execute(f"drop index concurrently if exists {name}")
         _make_key_of_references_anew()
-        alter(
-            "api_keys", f"drop constraint if exists api_keys_scope_check, {_scopes('read', 'test', 'write', 'admin')}"
-        )
+        gone = ", ".join(f"drop constraint if exists {name}" for name in _SCOPES)
+        alter("api_keys", f"{gone}, {_scopes('read', 'test', 'write', 'admin')}")
 
 
 def _make_key_of_references_anew() -> None:
@@ -56,7 +59,7 @@ def _make_key_of_references_anew() -> None:
 
 
 def _scopes(*scopes: str) -> str:
-    return f"add constraint api_keys_scope_check check (scope in ({', '.join(map(repr, scopes))}))"
+    return f"add constraint {_SCOPES[-1]} check (scope in ({', '.join(map(repr, scopes))}))"
 
 
 def downgrade() -> None:
@@ -68,7 +71,7 @@ def downgrade() -> None:
         where {_APART}
     """)
     op.execute("update api_keys set scope = 'read', revoked_at = coalesce(revoked_at, now()) where scope = 'test'")
-    op.execute("alter table api_keys drop constraint api_keys_scope_check")
+    op.execute(f"alter table api_keys drop constraint {_SCOPES[-1]}")
     op.execute(f"alter table api_keys {_scopes('read', 'write', 'admin')}")
     for name in _INDEXES:
         op.execute(f"drop index {name}")
