@@ -316,7 +316,7 @@ select (select string_agg(line, :between) from (
             where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
         ) a on true
         cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
-        where (select test from mailings where id = mailing_id) = :test order by m.mailing_id desc
+        where (select test from mailings where id = m.mailing_id) = :test order by m.mailing_id desc
     ) page) as lines,
 min(mailing_id) as last, count(*) as seen
 from rows;

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from shared.database.lines import Cell, Column, Style, as_line, as_rows
 from shared.domain.message import MessageState
-from shared.messages.find import OF_KIND
+from shared.messages.find import of_kind
 from shared.messages.fragments import AnyRow
 
 COLUMNS = {
@@ -107,4 +107,4 @@ _OF_MAILING = text(_page("""
 _OF_CLIENT = text(_page("""
     select * from messages where part = :part and client_id = :client_id and mailing_id < :mailing_id
     order by mailing_id desc limit :limit
-""", "mailing_id", "min", "desc", OF_KIND))  # fmt: skip
+""", "mailing_id", "min", "desc", of_kind("m.mailing_id")))  # fmt: skip

@@ -83,17 +83,22 @@ _FROM = text("""
     select number from parts where number <= coalesce(cast(:part as integer), number) order by number desc
 """)
 
-OF_KIND = "(select test from mailings where id = mailing_id) = :test"
-"""A condition on a message: it is of a test, or it is of none."""
+
+def of_kind(mailing: str) -> str:
+    """A condition on a message of this mailing: it is of a test, or it is of none, as `:test` says."""
+    return f"(select test from mailings where id = {mailing}) = :test"
+
+
+_OF_KIND = of_kind("mailing_id")
 
 # In the order of the unique index, which so is the only way to read them.
 _HISTORY = text(f"""
     select * from messages
-    where part = :part and client_id = :client_id and mailing_id < :mailing_id and {OF_KIND}
+    where part = :part and client_id = :client_id and mailing_id < :mailing_id and {_OF_KIND}
     order by mailing_id desc limit :limit
 """)
-_COUNT = text(f"select count(*) from messages where part = :part and client_id = :client_id and {OF_KIND}")
+_COUNT = text(f"select count(*) from messages where part = :part and client_id = :client_id and {_OF_KIND}")
 _LAST = text(f"""
-    select mailing_id from messages where part = :part and client_id = :client_id and {OF_KIND}
+    select mailing_id from messages where part = :part and client_id = :client_id and {_OF_KIND}
     order by mailing_id desc offset :offset limit 1
 """)
