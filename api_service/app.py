@@ -15,10 +15,12 @@ from api_service.access import keys
 from api_service.access.expiry import Expiry
 from api_service.access.keyring import Keyring
 from api_service.access.last_use import LastUse
+from api_service.access.sessions import Sessions
+from api_service.console.registry import blueprint as console
 from api_service.directory import clients, imports, segments, suppressions
 from api_service.directory.importer import Importer
 from api_service.directory.progress import Silence
-from api_service.mailings import controls, mailings, trials
+from api_service.mailings import controls, mailings, preview, trials
 from api_service.operations import audit, health
 from api_service.operations.probe import Probe
 from api_service.tracking import breakdown, messages, statistics
@@ -90,7 +92,8 @@ def create_app(
         of_keys = [watch.look, last_use.write, expiry.look] if watch else []
         keep_doing([log.flush, Forgetting(behind).look, Silence(behind, importer.running).look, *of_keys])
     middleware.register(app, log)
-    door.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch)
+    visits = Sessions(engine, keyring) if keyring else None
+    door.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch, sessions=visits)
     answers.register(app, log)
     document.register(
         app,
@@ -100,6 +103,7 @@ def create_app(
             segments.blueprint,
             suppressions.blueprint,
             mailings.blueprint,
+            preview.blueprint,
             controls.blueprint,
             trials.blueprint,
             statistics.blueprint,
@@ -111,7 +115,8 @@ def create_app(
         ],
         with_keys=auth,
     )
-    app.add_url_rule("/", "root", _to_documentation)
+    app.register_blueprint(console)
+    app.add_url_rule("/", "root", _to_console)
     return app
 
 
@@ -212,5 +217,5 @@ class _Json(DefaultJSONProvider):
         return text
 
 
-def _to_documentation() -> Response:
-    return redirect(f"{asked().script_root}/docs/")  # type: ignore[return-value]
+def _to_console() -> Response:
+    return redirect(f"{asked().script_root}/console/")  # type: ignore[return-value]

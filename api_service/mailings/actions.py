@@ -20,11 +20,11 @@ View = dict[str, Any]
 _told = MailingSchema(only=SETTABLE | {"fixed_segments"})
 
 
-def list_part(work: Work, part: Part, filters: Mapping[str, Any]) -> Listing[View]:
+def list_part(work: Work, part: Part, filters: Mapping[str, Any], *, newest_first: bool = False) -> Listing[View]:
     """Of those that are not deleted, in the order of ids. filters: values by member; a reference is one of whoever
     asks."""
     with work.look() as session:
-        listing = store.list_part(session, part, filters, work.actor.owner)
+        listing = store.list_part(session, part, filters, work.actor.owner, newest_first=newest_first)
         figures = store.figures(session, listing.rows)
         now = moment(session.connection())
     return listing.of(lambda row: store.shown(row, figures[row.id], now))

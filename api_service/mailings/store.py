@@ -30,7 +30,9 @@ def there(session: Session) -> tuple[ColumnElement[bool], ...]:
     return Mailing.deleted_at.is_(None), is_test, Mailing.trial_of.is_(None)
 
 
-def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: str = "") -> Listing[Mailing]:
+def list_part(
+    session: Session, part: Part, filters: Mapping[str, Any], owner: str = "", *, newest_first: bool = False
+) -> Listing[Mailing]:
     """In the order of ids, as of one moment. filters: values by member. owner: of a reference."""
     query, ids = select(Mailing).where(*there(session)), select(Mailing.id).where(*there(session))
     for name, value in filters.items():
@@ -38,8 +40,8 @@ def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: s
         query, ids = query.where(wanted), ids.where(wanted)
     if "reference" in filters:
         query, ids = query.where(Mailing.reference_owner == owner), ids.where(Mailing.reference_owner == owner)
-    if isinstance(part, After) or filters or is_of_tests(session):
-        return cut(session, query, Mailing.id, part)
+    if isinstance(part, After) or filters or newest_first or is_of_tests(session):
+        return cut(session, query, Mailing.id, part, descending=newest_first)
     number = count_mailings(session.connection())
     if part.offset >= number:
         return Listing([], part, number)

@@ -87,6 +87,9 @@ class Keyring(Protocol):
         fresh: how many seconds ago the keys may have been read; a few, where it is left out.
         """
 
+    def named(self, key_id: str, fresh: float = ...) -> Key | Refusal:
+        """The same of a key whose secret was shown before."""
+
 
 def new() -> Token:
     return Token(secrets.token_hex(6), secrets.token_urlsafe(32))

@@ -85,7 +85,7 @@ def look(connection: Connection) -> Look:
     return Look(mailings, None if seconds is None else ticks() + seconds)
 
 
-CHEAP = 0.02
+CHEAP = 0.005
 """Seconds that a look may take in every step. It takes one or two thousandths, unless thousands of mailings are due. A
 single one that takes longer says that the machine is busy; two in a row say that there is much to see."""
 

@@ -6,6 +6,7 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from itertools import islice
 
 from shared.broker.base import Delivery
@@ -37,8 +38,9 @@ class Waiting:
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A job that was received. since: when. read_at: as the job has it. begun: how many messages the sender has had to
-    begin, of all that it was ever offered, before the calls of this job have begun. size: messages that it came with.
+    """A job that was received. since: when. read_at: as the job has it. pieces: those that wait, the most urgent first.
+    begun: how many messages the sender has had to begin, of all that it was ever offered, before the calls of this job
+    have begun. size: messages that it came with.
     """
 
     delivery: Delivery
@@ -54,6 +56,7 @@ class Held:
         held.pieces = [
             Waiting(held, one.mailing_id, one.lane == TEST_LANE, one.urgency, deque(one.message_ids)) for one in job
         ]
+        held.pieces.sort(key=lambda piece: piece.urgency)
         return held
 
     @property
@@ -101,13 +104,15 @@ class InHand:
         """
         picks: list[Pick] = []
         left = dict(most)
-        pieces = [
-            piece for held in self._held for piece in held.pieces if piece.message_ids and piece.is_test is is_test
-        ]
-        pieces.sort(key=lambda piece: (now - piece.job.since < WAITED_LONG, piece.urgency, piece.job.since))
-        for piece in pieces:
+        # Jobs of many small mailings have thousands of pieces, of which a few are picked.
+        for piece in merge(
+            *(held.pieces for held in self._held),
+            key=lambda piece: (now - piece.job.since < WAITED_LONG, piece.urgency, piece.job.since),
+        ):
             if room <= 0:
                 break
+            if piece.is_test is not is_test:
+                continue
             ids = list(islice(piece.message_ids, min(room, left.get(piece.mailing_id, room))))
             if ids:
                 picks.append(Pick(piece, ids))
@@ -122,6 +127,8 @@ class InHand:
             for _ in pick.message_ids:
                 pick.piece.message_ids.popleft()
             pick.piece.job.begun = max(begun, pick.piece.job.begun)
+        for held in self._held:
+            held.pieces = [piece for piece in held.pieces if piece.message_ids]
 
     def let_go(self, begun: int, now: float, clock: float | None) -> Sequence[Delivery]:
         """Jobs that are to be acked: those whose last call has begun, as from the claim on it is the lease that guards

@@ -236,15 +236,17 @@ class Recorder:
         wanted, asked = sum(len(pick.message_ids) for pick in picks), set[int]()
         some: dict[int, int] = {}
         none: set[int] = set()
-        while new := _by_mailing(picks).keys() - asked:
+        job = _by_mailing(picks)
+        while new := job.keys() - asked:
             asked |= new
             room = self._standing.room(connection, new)
             none.update(room.none)
-            if room.some:
-                some |= room.some
+            some |= room.some
+            if any(len(job[each]) > left for each, left in room.some.items()):
                 picks = self._in_hand.pick(wanted, ticks(), some)
+                job = _by_mailing(picks)
         # What is to have nothing at all waits no more: it is published again when it may be claimed.
-        return list(picks), _by_mailing(pick for pick in picks if pick.piece.mailing_id not in none)
+        return list(picks), {each: ids for each, ids in job.items() if each not in none}
 
     def _room(self) -> int:
         """How many messages the sender has room for."""

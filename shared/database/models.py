@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
-from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column, validates
 
 from shared.domain.apart import IS_APART, IS_HIDDEN
 from shared.domain.attributes import are_same
@@ -32,6 +32,7 @@ from shared.domain.priority import Priority
 from shared.domain.segments import Segment as FixedSegment
 from shared.domain.standing import REFUSALS
 from shared.domain.state_sql import IS_HELD, IS_RARE, IS_WAITING, names
+from shared.domain.text.template import is_template
 from shared.domain.window import Window
 
 Timestamp = TIMESTAMP(timezone=True)
@@ -243,15 +244,38 @@ class ImportClients(Base):
 
 
 class RefusedLines(Base):
-    """Lines that a batch of an import refused, as they stood in the file; kept for some days."""
+    """Lines that a batch of a file refused, as they stood there; kept for some days. Of one of the two kinds of
+    files."""
 
     __tablename__ = "refused_lines"
-    __table_args__ = (Index("refused_lines_import_id_id_idx", "import_id", "id"),)
+    __table_args__ = (
+        Index("refused_lines_import_id_id_idx", "import_id", "id"),
+        Index(
+            "refused_lines_suppression_file_id_id_idx",
+            "suppression_file_id",
+            "id",
+            postgresql_where=text("suppression_file_id is not null"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    import_id: Mapped[int] = mapped_column(BigInteger)
+    import_id: Mapped[int | None] = mapped_column(BigInteger)
     made_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     lines: Mapped[list[list[Any]]] = mapped_column(JSON)  # of each number, errors, value, cells; in their order
+    suppression_file_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class SuppressionFile(Base):
+    """A file of suppressions: what is to be known of it for as long as the lines that it refused are kept."""
+
+    __tablename__ = "suppression_files"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    taken_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    ended_at: Mapped[datetime | None] = mapped_column(Timestamp)  # None: it broke off
+    refused: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    separator: Mapped[str | None] = mapped_column(String(1))
+    columns: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
 
 
 class Segment(Base):
@@ -348,6 +372,7 @@ class Mailing(Base):
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     text: Mapped[str] = mapped_column(Text)
+    personal: Mapped[bool] = mapped_column(server_default="false")  # the text is a template: `shared.domain.text`
     starts_at: Mapped[datetime] = mapped_column(Timestamp)
     ends_at: Mapped[datetime] = mapped_column(Timestamp)
     operator_codes: Mapped[list[str]] = mapped_column(ARRAY(String(3)), server_default="{}")
@@ -405,6 +430,11 @@ class Mailing(Base):
 
     # The send window was changed: messages that wait for the old one are to be looked at again.
     window_changed: Mapped[bool] = mapped_column(server_default="false")
+
+    @validates("text")
+    def _look_at_text(self, _name: str, text: str) -> str:
+        self.personal = is_template(text)
+        return text
 
 
 class MailingStanding(Base):
@@ -484,6 +514,7 @@ class Message(Base):
     # Set by a call after which the message is still open.
     first_called_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when its first call had ended
     last_called_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when its last one had
+    text: Mapped[str | None] = mapped_column(Text)  # made for its client; None: not yet, or it is the mailing's
 
     __mapper_args__ = {"primary_key": [id]}  # noqa: RUF012 - SQLAlchemy's
 
@@ -705,3 +736,16 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(Timestamp)
     last_used_at: Mapped[datetime | None] = mapped_column(Timestamp)  # to a minute or two
     warned_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when the log last said that it expires
+
+
+class Session(Base):
+    """Somebody who has signed in on the console with a key. Its token is stored nowhere, only what it digests to
+    (`api_service.access.sessions`)."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("sessions_expires_at_idx", "expires_at"),)
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    key_id: Mapped[str] = mapped_column(String(12))
+    created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(Timestamp)

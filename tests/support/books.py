@@ -13,6 +13,7 @@ from shared import standing
 from shared.domain.apart import IS_HIDDEN
 from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MessageState
 from shared.domain.retry import Decision, Finish, Retry
+from shared.domain.text.template import is_template
 from shared.ledger.check import read_accounts, snapshot
 from shared.ledger.entries import Entries, open_entries
 from shared.ledger.figures import find_unbalanced, read_figures, read_totals
@@ -33,6 +34,7 @@ TABLES = (
     "imports",
     "import_clients",
     "refused_lines",
+    "suppression_files",
     "segments",
     "mailings",
     "messages",
@@ -101,16 +103,17 @@ class Books:
         operator_codes: Sequence[str] = (),
         tags: Sequence[str] = (),
         imports: Sequence[int] = (),
+        words: str = "Hello",
         test: bool = False,
     ) -> int:
         """A mailing that starts and ends so long from now. test: of a test key."""
         window_from, window_until = window or (None, None)
         rows = self.run(
             """insert into mailings
-               (text, starts_at, ends_at, window_from, window_until, operator_codes, tags, imports, test) values
-               ('Hello', now() + :starts, now() + :ends, :window_from, :window_until, :operator_codes, :tags, :imports,
-                :test)
-               returning id""",
+               (text, personal, starts_at, ends_at, window_from, window_until, operator_codes, tags, imports, test)
+               values (:words, :personal, now() + :starts, now() + :ends, :window_from, :window_until, :operator_codes,
+                :tags, :imports, :test) returning id""",
+            words=words, personal=is_template(words),
             starts=starts, ends=ends, window_from=window_from, window_until=window_until,
             operator_codes=list(operator_codes), tags=list(tags), imports=list(imports), test=test,
         )  # fmt: skip
