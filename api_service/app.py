@@ -20,7 +20,7 @@ from api_service.console.registry import blueprint as console
 from api_service.directory import clients, imports, segments, suppressions
 from api_service.directory.importer import Importer
 from api_service.directory.progress import Silence
-from api_service.mailings import controls, mailings, preview
+from api_service.mailings import controls, mailings, preview, trials
 from api_service.operations import audit, health
 from api_service.operations.probe import Probe
 from api_service.tracking import breakdown, messages, statistics
@@ -109,6 +109,7 @@ def create_app(
             mailings.blueprint,
             preview.blueprint,
             controls.blueprint,
+            trials.blueprint,
             statistics.blueprint,
             breakdown.blueprint,
             messages.blueprint,

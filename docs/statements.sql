@@ -32,7 +32,7 @@ with job as materialized (select id, status from messages where part = :part and
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
 -- shared.messages.claim._MAILINGS
-select id, part, text, personal, sender, ends_at, window_from, window_until, now() as now,
+select id, part, text, personal, sender, test, ends_at, window_from, window_until, now() as now,
 part is not null and paused_at is null and cancelled_at is null and ends_at > now() as is_running,
 (select nextval('claims')) as claim_id
 from mailings where id = any(:mailing_ids) order by id;
@@ -359,7 +359,7 @@ select (select string_agg(line, :between) from (
             where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
         ) a on true
         cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
-        where true order by m.mailing_id desc
+        where (select test from mailings where id = m.mailing_id) = :test order by m.mailing_id desc
     ) page) as lines,
 min(mailing_id) as last, count(*) as seen
 from rows;
@@ -380,17 +380,19 @@ select number from parts where number <= coalesce(cast(:part as integer), number
 -- shared.messages.find._HISTORY
 select * from ((select * from messages
         where part = :part_0 and client_id = :client_id and mailing_id < :behind_0
+        and (select test from mailings where id = mailing_id) = :test
         order by mailing_id desc limit :limit) union all (select * from messages
         where part = :part_1 and client_id = :client_id and mailing_id < :behind_1
+        and (select test from mailings where id = mailing_id) = :test
         order by mailing_id desc limit :limit)) pages limit :limit;
 
 -- shared.messages.find._COUNT
 select cast(:part_0 as integer) as part, count(*) as number
-from messages where part = :part_0 and client_id = :client_id union all select cast(:part_1 as integer) as part, count(*) as number
-from messages where part = :part_1 and client_id = :client_id;
+from messages where part = :part_0 and client_id = :client_id and (select test from mailings where id = mailing_id) = :test union all select cast(:part_1 as integer) as part, count(*) as number
+from messages where part = :part_1 and client_id = :client_id and (select test from mailings where id = mailing_id) = :test;
 
 -- shared.messages.find._LAST
-select mailing_id from messages where part = :part and client_id = :client_id
+select mailing_id from messages where part = :part and client_id = :client_id and (select test from mailings where id = mailing_id) = :test
 order by mailing_id desc offset :offset limit 1;
 
 -- shared.messages.follow._FOLLOW
@@ -503,6 +505,7 @@ select m.id from (
 ) hinted
 cross join lateral (select * from mailings where id = hinted.mailing_id limit 1) m
 where m.part is not null and m.paused_at is null and m.cancelled_at is null and m.ends_at > now()
+and not m.test
 and not coalesce((
         select s.held_until > now()
         or s.proven_at is null and s.refusals >= 50 and m.halted_at is null
@@ -759,6 +762,29 @@ for share skip locked;
 update messages set status = 'pending', due_at = now() + :due_in
 where part = :part and id = any(cast(:ids as bigint[]));
 
+-- shared.messages.try_out._CREATE
+insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+select place.part, :mailing_id, id, phone,
+cast(case when suppression_id is null then 'pending' else 'skipped' end as message_state),
+case when suppression_id is null then now() end, case when suppression_id is not null then :reason end
+from clients cross join (select min(number) as part from parts where closed_at is null) place
+where id = any(cast(:ids as bigint[])) order by id
+returning part, id, status;
+
+-- shared.messages.try_out._LAUNCHED
+update mailings set launched_at = now(), audience_limit = 0, audience = :number, part = :part,
+first_message_id = :first_id, last_message_id = :last_id
+where id = :mailing_id;
+
+-- shared.messages.try_out._READ
+select m.id, m.mailing_id, m.client_id, m.phone, m.status, m.error, m.sent_at
+from unnest(cast(:mailing_ids as bigint[]), cast(:firsts as bigint[]), cast(:lasts as bigint[]))
+as tried (mailing_id, first, last)
+cross join lateral (
+    select * from messages where part = :part and id >= tried.first and id <= tried.last order by id
+) m
+where m.mailing_id = tried.mailing_id order by m.id;
+
 -- shared.messages.waiting._WAITING
 select job.id, next.due_at <= now() from unnest(cast(:mailing_ids as bigint[])) as job (id)
 cross join lateral (
@@ -817,7 +843,7 @@ select counts, counted_at from mailing_breakdowns where mailing_id = :mailing_id
 select g.code, g.status, g.error, sum(g.number)::bigint as number
 from mailing_breakdowns b
 cross join lateral jsonb_to_recordset(b.counts) as g (code text, status text, error text, number bigint)
-where b.counted_at >= :start and b.counted_at < :end
+where b.counted_at >= :start and b.counted_at < :end and mailing_id not in (select id from mailings where (test or trial_of is not null))
 group by g.code, g.status, g.error;
 
 -- shared.ledger.check._BY_INDEX
@@ -846,17 +872,18 @@ group by job.id, m.status;
 -- shared.ledger.day._QUARTERS
 select quarter, coalesce(sum(count) filter (where name = 'sent'), 0)::bigint as accepted,
 coalesce(sum(count) filter (where name <> 'sent'), 0)::bigint as others
-from tallies where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped') group by quarter order by quarter;
+from tallies where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped') and mailing_id not in (select id from mailings where (test or trial_of is not null))
+group by quarter order by quarter;
 
 -- shared.ledger.day._REPEATS
 select coalesce(sum(count), 0)::bigint from tallies
-where quarter >= :start and quarter < :end and name = 'repeated';
+where quarter >= :start and quarter < :end and name = 'repeated' and mailing_id not in (select id from mailings where (test or trial_of is not null));
 
 -- shared.ledger.day._FAILED
 select mailing_id, count(*) over () as all_of_them
 from (
     select mailing_id, sum(count) as number from tallies
-    where quarter >= :start and quarter < :end and name in ('failed', 'unknown', 'expired') group by mailing_id
+    where quarter >= :start and quarter < :end and name in ('failed', 'unknown', 'expired') and mailing_id not in (select id from mailings where (test or trial_of is not null)) group by mailing_id
 ) lost
 where number > 0
 and 0 = (select coalesce(sum(c.sent), 0) from mailing_counters c where c.mailing_id = lost.mailing_id)
@@ -894,7 +921,17 @@ values (:slot, :mailings, :audience, :pending, :sending, :retrying, :sent, :fail
 on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped;
 
 -- shared.ledger.figures._TOTALS
-with hidden as (select id, audience from mailings where deleted_at is not null and finished_at is null),
+with hidden as (select id, audience from mailings where finished_at is null and (deleted_at is not null or (test or trial_of is not null))),
+counted as (
+    select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
+    from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
+), total as (select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, coalesce(sum(audience), 0)::bigint as audience from ledger_totals c)
+select total.audience - counted.audience as audience, total.pending - counted.pending as pending, total.sending - counted.sending as sending, total.retrying - counted.retrying as retrying, total.sent - counted.sent as sent, total.failed - counted.failed as failed, total.unknown - counted.unknown as unknown, total.expired - counted.expired as expired, total.cancelled - counted.cancelled as cancelled, total.skipped - counted.skipped as skipped,
+null as first_sent_at, null as last_sent_at
+from total, counted;
+
+-- shared.ledger.figures._LIVE
+with hidden as (select id, audience from mailings where finished_at is null and (test or trial_of is not null)),
 counted as (
     select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
     from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
@@ -906,6 +943,16 @@ from total, counted;
 -- shared.ledger.figures._ALL
 select coalesce(sum(audience), 0)::bigint as audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, null as first_sent_at, null as last_sent_at
 from ledger_totals c;
+
+-- shared.ledger.figures._TEST_TOTALS
+with tests as (
+    select id, audience from mailings where test and trial_of is null and deleted_at is null
+), counted as (
+    select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped from tests cross join lateral (select * from mailing_counters where mailing_id = tests.id) c
+)
+select (select coalesce(sum(audience), 0)::bigint from tests) as audience, counted.*,
+null as first_sent_at, null as last_sent_at
+from counted;
 
 -- shared.ledger.figures._MAILINGS
 select coalesce(sum(mailings), 0)::bigint from ledger_totals;
@@ -928,16 +975,16 @@ select coalesce(sum(count), 0)::bigint from tallies where mailing_id = :mailing_
 
 -- shared.ledger.figures._DAY
 select name, sum(count)::bigint as number from tallies
-where quarter >= :start and quarter < :end group by name;
+where quarter >= :start and quarter < :end and mailing_id not in (select id from mailings where (test or trial_of is not null)) group by name;
 
 -- shared.ledger.figures._DAY_MAILINGS
 select count(distinct mailing_id) from tallies
-where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped');
+where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped') and mailing_id not in (select id from mailings where (test or trial_of is not null));
 
 -- shared.ledger.figures._DAY_LARGEST
 with counts as (
     select mailing_id, name, sum(count)::bigint as number from tallies
-    where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped') group by mailing_id, name
+    where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped') and mailing_id not in (select id from mailings where (test or trial_of is not null)) group by mailing_id, name
 ), largest as (
     select mailing_id, sum(number) as total from counts
     group by mailing_id order by total desc, mailing_id limit :limit
@@ -1011,9 +1058,9 @@ on conflict (slot) do update set holder = excluded.holder, until = excluded.unti
 returning s.slot;
 
 -- shared.ledger.totals._DIFFERENCE
-with kept as (select * from mailings where deleted_at is null or finished_at is null),
+with kept as (select * from mailings where finished_at is null or not (deleted_at is not null or (test or trial_of is not null))),
 counted as (
-    select (select count(*) from kept where deleted_at is null) as mailings,
+    select (select count(*) from kept where not (deleted_at is not null or (test or trial_of is not null))) as mailings,
     (select coalesce(sum(audience), 0) from kept) as audience,
     coalesce(sum(c.pending), 0) as pending, coalesce(sum(c.sending), 0) as sending, coalesce(sum(c.retrying), 0) as retrying, coalesce(sum(c.sent), 0) as sent, coalesce(sum(c.failed), 0) as failed, coalesce(sum(c.unknown), 0) as unknown, coalesce(sum(c.expired), 0) as expired, coalesce(sum(c.cancelled), 0) as cancelled, coalesce(sum(c.skipped), 0) as skipped
     from kept join mailing_counters c on c.mailing_id = kept.id
@@ -1086,7 +1133,7 @@ update mailings m set finished_at = now() from free where m.id = free.id
 and audience = (select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled + c.skipped), 0)
     from mailing_counters c where c.mailing_id = m.id)
 and 0 = (select coalesce(sum(c.pending + c.sending + c.retrying), 0) from mailing_counters c where c.mailing_id = m.id)
-returning m.id, m.deleted_at is not null as is_deleted;
+returning m.id, (deleted_at is not null or (test or trial_of is not null)) as is_hidden;
 
 -- dispatcher_service.leading.chores.retime_windows._WINDOW_IS_KNOWN
 update mailings set window_changed = false where id = :mailing_id;
@@ -1098,7 +1145,7 @@ count(*) filter (where not ended and paused_at is null and starts_at <= now()) a
 count(*) filter (where not ended and paused_at is null and starts_at > now()) as scheduled
 from (
     select id, starts_at, paused_at, cancelled_at is not null or ends_at <= now() as ended
-    from mailings where finished_at is null and id > :after order by id limit :limit
+    from mailings where finished_at is null and id > :after and not (test or trial_of is not null) order by id limit :limit
 ) part;
 
 -- dispatcher_service.leading.chores.wake_waiting._RETURNED
@@ -1149,7 +1196,7 @@ select not over and not cancelled and paused_at is null and not coalesce((
         from mailing_standings s where s.mailing_id = m.id), false) as may_be_fed,
 m.id, m.part, m.audience, m.ends_at, m.priority,
 case when launched_at is not null then version::text::bigint end as version,
-over, cancelled, closed_at is not null as closed,
+m.test, over, cancelled, closed_at is not null as closed,
 window_changed and starts_at <= now() and not over and not cancelled and paused_at is null as window_changed,
 launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched
 from found

@@ -250,6 +250,15 @@ class ApiClient:
         """All of them, each once, also where others are deleted meanwhile."""
         return self._items("/mailings/")
 
+    def send_test(self, mailing_id: int, phones: Iterable[str], *, idempotency_key: str | None = None) -> Json:
+        """Sends what it would send now to at most five phones of clients; the `messages` that it made."""
+        return self._create(f"/mailings/{mailing_id}/test/", {"phones": list(phones)}, idempotency_key)
+
+    def tests_of(self, mailing_id: int) -> list[Json]:
+        """Its last test sends, the latest first, and what became of them."""
+        answer: list[Json] = _json(self._call("GET", f"/mailings/{mailing_id}/test/"))
+        return answer
+
     # ------------------------------------------------------------ statistics
 
     def statistics(self, page: int = 1, page_size: int = PAGE_SIZE) -> Json:

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from api_service.web.fields import Moment, Text, TimeOfDay, Whole
-from api_service.web.figures import FiguresSchema
+from api_service.web.figures import TEST, FiguresSchema
 from api_service.web.filters import FilterSchema
 from api_service.web.page import PageSchema
 from api_service.web.parts import parts
@@ -148,6 +148,7 @@ class MailingSchema(ThingSchema):
             example="normal",
         ),
     )
+    test = fields.Boolean(dump_only=True, metadata=TEST)
     state = fields.Enum(
         MailingState,
         by_value=fields.String,

@@ -64,7 +64,7 @@ def register(
         if isinstance(found, Key):
             last_use.note(found.id)
             if not found.scope.allows(wanted):
-                raise TooSmall(wanted)
+                raise TooSmall(wanted, is_test=found.scope is Scope.TEST)
             if not share.enter(found.id):
                 raise TooMany(Refusal.SHARE, f"{share.most} requests with this key are under way here already.")
             g.entered = found.id

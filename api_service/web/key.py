@@ -26,6 +26,7 @@ class Scope(StrEnum):
     """Each allows what those before it do, and more."""
 
     READ = "read"  # look at clients, mailings, statistics
+    TEST = "test"  # make and change mailings, which are tests then; it sees no other ones
     WRITE = "write"  # create, change and delete them; pause, resume, cancel
     ADMIN = "admin"  # list and revoke keys
 

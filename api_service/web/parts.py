@@ -6,6 +6,7 @@ from typing import Protocol, cast
 from flask import Request, current_app, g, request
 from sqlalchemy import Engine
 
+from api_service.web.key import Scope
 from api_service.web.work import Work
 from shared.audit import Actor
 from shared.domain.digests import Digests
@@ -50,4 +51,5 @@ def working() -> Work:
     given, key = parts(), g.get("key")
     by = "anybody" if key is None else f"key {key.id}"
     actor = Actor(by, "" if key is None else key.name, g.get("request_id"))
-    return Work(given.engine, actor, given.slot, g.get("match"), g.get("act"))
+    is_test = key is not None and key.scope is Scope.TEST
+    return Work(given.engine, actor, given.slot, g.get("match"), g.get("act"), is_test)

@@ -48,8 +48,9 @@ class _Launch:
 
 
 class _Turn(NamedTuple):
-    """A mailing that waits for its next slice; the least of these has it."""
+    """A mailing that waits for its next slice; the least of these has it: of tests none as long as others wait."""
 
+    test: bool
     slices: int
     ends_at: datetime
     mailing_id: int
@@ -72,7 +73,7 @@ class Launcher(OwnThread):
         self._line: list[_Turn] = []  # a heap
         self._together = TOGETHER
         self._lock = threading.Lock()  # of what follows
-        self._ends: dict[int, datetime] = {}  # of the mailings to launch
+        self._ends: dict[int, tuple[bool, datetime]] = {}  # of the mailings to launch, and whether each is a test
         self._has_changed = False  # these, since the thread saw them
         self._fresh: dict[int, int | None] = {}  # mailings with new messages, and the part that these are in
 
@@ -88,7 +89,7 @@ class Launcher(OwnThread):
         """
         with self._lock:
             has_new = any(mailing.id not in self._ends for mailing in mailings)
-            ends = {mailing.id: mailing.ends_at for mailing in mailings}
+            ends = {mailing.id: (mailing.test, mailing.ends_at) for mailing in mailings}
             self._has_changed |= ends != self._ends
             self._ends = ends
         if mailings:
@@ -122,17 +123,20 @@ class Launcher(OwnThread):
 
     def _next(self, acts: Isolation) -> list[_Turn]:
         """Whose turn it is: the mailing that has had the fewest slices, and of those the one that ends first. With it,
-        if it is its first, those of which it is the first as well, and with which nothing has gone wrong."""
+        if it is its first, those of which it is the first as well, and with which nothing has gone wrong. Tests wait
+        for all others."""
         with self._lock:
             ends, self._has_changed = dict(self._ends) if self._has_changed else None, False
         if ends is not None:
             known = self._launches
             self._launches = {each: known.get(each) or _Launch() for each in ends}
-            self._line = [_Turn(launch.slices, ends[each], each) for each, launch in self._launches.items()]
+            self._line = [
+                _Turn(test, self._launches[each].slices, ends_at, each) for each, (test, ends_at) in ends.items()
+            ]
             heapify(self._line)
         aside: list[_Turn] = []
         found: list[_Turn] = []
-        while self._line and (not found or (self._line[0].slices == 0 and len(found) < self._together)):
+        while self._line and (not found or (self._goes_with(found[0]) and len(found) < self._together)):
             turn = heappop(self._line)
             is_alone = turn.slices > 0 or acts.is_in_trouble(self.name, turn.mailing_id)
             if acts.is_set_aside(self.name, turn.mailing_id) or (is_alone and found):
@@ -144,6 +148,10 @@ class Launcher(OwnThread):
         for turn in aside:
             heappush(self._line, turn)
         return found
+
+    def _goes_with(self, turn: _Turn) -> bool:
+        """Whether the next one may be made together with it."""
+        return self._line[0].slices == 0 and self._line[0].test is turn.test
 
     def _make_slices(self, acts: Isolation, turns: Sequence[_Turn]) -> None:
         """Together, unless it is one; those that cannot be made so, each alone."""
@@ -177,7 +185,8 @@ class Launcher(OwnThread):
     def _take(self, turn: _Turn, made: Slice) -> None:
         """A slice was made of the mailing whose turn it was."""
         mailing_id = turn.mailing_id
-        metrics.MESSAGES_CREATED.inc(made.count)
+        if not turn.test:
+            metrics.MESSAGES_CREATED.inc(made.count)
         with self._lock:
             if made.complete:
                 self._ends.pop(mailing_id, None)

@@ -26,11 +26,14 @@ class Unknown(Exception):
         self.faults = faults
 
 
-def look_up(connection: Connection, wanted: Filter, *, is_segment: bool = False) -> tuple[Segment, ...]:
+def look_up(
+    connection: Connection, wanted: Filter, *, is_segment: bool = False, is_test: bool = False
+) -> tuple[Segment, ...]:
     """The segments that a filter is made of, as they are now, in the order of their ids.
 
     They, and the imports and mailings that any of them names, stay until the end of the transaction. is_segment: it is
-    one itself, and filters will name it. Raises Unknown.
+    one itself, and filters will name it. is_test: the mailings that it may name are tests, and no other ones. Raises
+    Unknown.
     """
     there = {"segments": _held(connection, _HOLD_SEGMENTS, wanted.named_segments)}
     _check(wanted, there)
@@ -40,10 +43,10 @@ def look_up(connection: Connection, wanted: Filter, *, is_segment: bool = False)
         raise Unknown({"segments": [sentence]})
     audience = Audience.of(wanted, found)
     there["imports"] = _held(connection, _HOLD_IMPORTS, audience.imports)
-    there["mailings"] = _held(connection, _HOLD_MAILINGS, wanted.named_mailings, is_shown=True)
+    there["mailings"] = _held(connection, _HOLD_MAILINGS, wanted.named_mailings, is_shown=True, is_test=is_test)
     _check(wanted, there)
     others = audience.mailings - there["mailings"]
-    if gone := others - _held(connection, _HOLD_MAILINGS, others, is_shown=False):
+    if gone := others - _held(connection, _HOLD_MAILINGS, others, is_shown=False, is_test=is_test):
         raise Unknown({"segments": [_GONE.format(one.id, each) for one in found
                                     for each in sorted(gone & one.filter.named_mailings)]})  # fmt: skip
     return found
@@ -115,7 +118,8 @@ _HOLD_IMPORTS = text("select id from imports where id = any(:ids) order by id fo
 # Whoever gives up the messages of a mailing asks for a lock that this one is in the way of.
 _HOLD_MAILINGS = text("""
     select id from mailings
-    where id = any(:ids) and messages_removed_at is null and (deleted_at is null or not :is_shown)
+    where id = any(:ids) and messages_removed_at is null
+      and (not :is_shown or deleted_at is null and test = :is_test and trial_of is null)
     order by id for share
 """)
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from shared.domain.apart import NOT_APART
 from shared.domain.message import FINAL_STATES, MessageState
 from shared.ledger.stretches import Stretch, of_stretches, read_slices
 
@@ -113,15 +114,16 @@ _READ = text("select counts, counted_at from mailing_breakdowns where mailing_id
 
 
 def read_finished(connection: Connection, start: datetime, end: datetime) -> Breakdown:
-    """Of all mailings together that were finished from `start` (included) to `end` (excluded)."""
+    """Of all mailings together that were finished from `start` (included) to `end` (excluded), but for those that stand
+    apart."""
     rows = connection.execute(_FINISHED, {"start": start, "end": end})
     return Breakdown({Group(row.code, MessageState(row.status), row.error): row.number for row in rows})
 
 
-_FINISHED = text("""
+_FINISHED = text(f"""
     select g.code, g.status, g.error, sum(g.number)::bigint as number
     from mailing_breakdowns b
     cross join lateral jsonb_to_recordset(b.counts) as g (code text, status text, error text, number bigint)
-    where b.counted_at >= :start and b.counted_at < :end
+    where b.counted_at >= :start and b.counted_at < :end and {NOT_APART}
     group by g.code, g.status, g.error
 """)

@@ -12,15 +12,13 @@ FOLDED = -1
 """The slot that has the sum of the others."""
 
 
-def close_accounts(
-    connection: Connection, entries: Entries, mailing_ids: Sequence[int], deleted: Sequence[int]
-) -> None:
+def close_accounts(connection: Connection, entries: Entries, mailing_ids: Sequence[int], hidden: Sequence[int]) -> None:
     """In the transaction that finishes mailings: the counters of each become one row, since nothing will move any more.
 
-    deleted: those of them that nobody is to see; the totals are without them from now on.
+    hidden: those of them that nobody is to see among what is really sent; the totals are without them from now on.
     """
-    if deleted:
-        for figures in read_figures(connection, deleted).values():
+    if hidden:
+        for figures in read_figures(connection, hidden).values():
             entries.hidden(figures)
     connection.execute(_FOLD, {"mailing_ids": list(mailing_ids)})
 

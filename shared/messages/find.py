@@ -38,11 +38,12 @@ _OF_CLIENT = text("""
 
 
 def read_history(
-    connection: Connection, client_id: int, limit: int, before: tuple[int, int] | None = None
+    connection: Connection, client_id: int, limit: int, before: tuple[int, int] | None = None, *, is_test: bool = False
 ) -> Sequence[AnyRow]:
     """The rows of a client's messages, the latest mailings first: by part, and in a part by mailing.
 
-    before: part and mailing of the last one of the page before; None: at the beginning.
+    before: part and mailing of the last one of the page before; None: at the beginning. is_test: those of tests, and no
+    other ones.
     """
     found: list[AnyRow] = []
     for parts in _some(connection.scalars(_FROM, {"part": before and before[0]}).all()):
@@ -50,26 +51,28 @@ def read_history(
         behind = {f"behind_{number}": _NO_END for number in range(len(parts))}
         if before and before[0] == parts[0]:
             behind["behind_0"] = before[1]
-        page = {**places, **behind, "client_id": client_id, "limit": limit - len(found)}
+        page = {**places, **behind, "client_id": client_id, "test": is_test, "limit": limit - len(found)}
         found += connection.execute(_history(len(parts)), page)
         if len(found) == limit:
             break
     return found
 
 
-def skip_history(connection: Connection, client_id: int, number: int) -> tuple[int, tuple[int, int] | None]:
+def skip_history(
+    connection: Connection, client_id: int, number: int, *, is_test: bool = False
+) -> tuple[int, tuple[int, int] | None]:
     """How many messages a client has, and the part and mailing of the last one of the first `number` of them, behind
-    which `read_history` goes on; None: it begins at the beginning."""
+    which `read_history` goes on; None: it begins at the beginning. is_test: as there."""
     total, last = 0, None
     for parts in _some(connection.scalars(_FROM, {"part": None}).all()):
         places = {f"part_{number}": part for number, part in enumerate(parts)}
-        for part, here in connection.execute(_count(len(parts)), {**places, "client_id": client_id}):
+        for part, here in connection.execute(_count(len(parts)), {**places, "client_id": client_id, "test": is_test}):
             if total < number and here:
                 last = (part, min(number - total, here))
             total += here
     if last is None:
         return total, None
-    skipped = {"part": last[0], "client_id": client_id, "offset": last[1] - 1}
+    skipped = {"part": last[0], "client_id": client_id, "test": is_test, "offset": last[1] - 1}
     return total, (last[0], connection.execute(_LAST, skipped).scalar_one())
 
 
@@ -77,6 +80,14 @@ _NO_END = 2**63 - 1
 _FROM = text("""
     select number from parts where number <= coalesce(cast(:part as integer), number) order by number desc
 """)
+
+
+def of_kind(mailing: str) -> str:
+    """A condition on a message of this mailing: it is of a test, or it is of none, as `:test` says."""
+    return f"(select test from mailings where id = {mailing}) = :test"
+
+
+_OF_KIND = of_kind("mailing_id")
 
 _MOST = 64
 """Parts that one statement asks."""
@@ -98,6 +109,7 @@ def _history(parts: int) -> TextClause:
     each = (
         f"""(select * from messages
              where part = :part_{number} and client_id = :client_id and mailing_id < :behind_{number}
+               and {_OF_KIND}
              order by mailing_id desc limit :limit)"""
         for number in range(parts)
     )
@@ -108,7 +120,7 @@ def _history(parts: int) -> TextClause:
 def _count(parts: int) -> TextClause:
     each = (
         f"""select cast(:part_{number} as integer) as part, count(*) as number
-            from messages where part = :part_{number} and client_id = :client_id"""
+            from messages where part = :part_{number} and client_id = :client_id and {_OF_KIND}"""
         for number in range(parts)
     )
     return text(" union all ".join(each))
@@ -117,7 +129,7 @@ def _count(parts: int) -> TextClause:
 # For those who read statements.
 _HISTORY = _history(2)
 _COUNT = _count(2)
-_LAST = text("""
-    select mailing_id from messages where part = :part and client_id = :client_id
+_LAST = text(f"""
+    select mailing_id from messages where part = :part and client_id = :client_id and {_OF_KIND}
     order by mailing_id desc offset :offset limit 1
 """)

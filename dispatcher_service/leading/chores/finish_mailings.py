@@ -6,6 +6,7 @@ from sqlalchemy import Connection, text
 
 from dispatcher_service.leading.isolation import Isolation
 from shared import standing
+from shared.domain.apart import IS_HIDDEN
 from shared.domain.message import FINAL_STATES, OPEN_STATES
 from shared.domain.state_sql import total
 from shared.ledger import breakdown
@@ -40,7 +41,7 @@ def _finish(mailing_ids: Sequence[int], connection: Connection, entries: Entries
     rows = connection.execute(_FINISH, {"mailing_ids": list(mailing_ids)}).all()
     finished = sorted(row.id for row in rows)
     if finished:
-        close_accounts(connection, entries, finished, [row.id for row in rows if row.is_deleted])
+        close_accounts(connection, entries, finished, [row.id for row in rows if row.is_hidden])
         standing.forget(connection, finished)
     return finished
 
@@ -56,5 +57,5 @@ _FINISH = text(f"""
       and audience = (select coalesce(sum({total(FINAL_STATES, "c")}), 0)
                       from mailing_counters c where c.mailing_id = m.id)
       and 0 = (select coalesce(sum({total(OPEN_STATES, "c")}), 0) from mailing_counters c where c.mailing_id = m.id)
-    returning m.id, m.deleted_at is not null as is_deleted
+    returning m.id, {IS_HIDDEN} as is_hidden
 """)

@@ -137,6 +137,7 @@ VALUES: dict[str, Any] = {
     "format": "csv",
     "between": "\r\n",
     "status": None,
+    "test": False,
     "times": ["2030-01-01"] * SOME,
     **dict.fromkeys(("due_in", "wait", "lease", "delay", "pause"), timedelta(seconds=1)),
 }
@@ -161,6 +162,8 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "shared.messages.export._OF_PERSONAL": {"after": 1_000},
     "shared.messages.retime._RETIME": {"ids": _WAITING},  # as it has read before
     "shared.messages.wake._WAKE": {"after": None},
+    "shared.messages.try_out._CREATE": {"mailing_id": 2},
+    "shared.messages.try_out._READ": {"mailing_ids": "{1,2}", "firsts": "{501,777}", "lasts": "{505,781}"},
     "shared.ledger.check._COUNT": {"ids": "{1}"},
 }
 

@@ -32,6 +32,7 @@ EXPECTED = {
     "/mailings/{mailing_id}/pause/": {"post"},
     "/mailings/{mailing_id}/resume/": {"post"},
     "/mailings/{mailing_id}/cancel/": {"post"},
+    "/mailings/{mailing_id}/test/": {"get", "post"},
     "/mailings/{mailing_id}/breakdown/": {"get"},
     "/mailings/{mailing_id}/clients/{client_id}/": {"get"},
     "/clients/{client_id}/messages/": {"get"},
