@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.text.parts import Encoding, parts
-from shared.domain.text.spelling import _SPELLED, GSM7, MOST_PLACES, culprits, is_avoidable, spelled
+from shared.domain.text.parts import GSM7, Encoding, parts
+from shared.domain.text.spelling import _SPELLED, MOST_PLACES, culprits, is_avoidable, spelled
 
 TABLE = [
-    ("quotes and dashes", "“Sale” – it’s…", "Sale\" - it's..."),
+    ("quotes and dashes", "“Sale” – it’s…", '"Sale" - it\'s...'),
     ("no-break space, thin space", "10\u00a0000\u2009m", "10 000 m"),
     ("nothing to see", "a\u200bb\u00adc\ufeff\u2066d\u2069", "abcd"),
     ("Cyrillic that looks Latin", "Сall us: АTM", "Call us: ATM"),
