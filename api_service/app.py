@@ -18,7 +18,7 @@ from api_service.access.last_use import LastUse
 from api_service.directory import clients, imports, segments, suppressions
 from api_service.directory.importer import Importer
 from api_service.directory.progress import Silence
-from api_service.mailings import controls, mailings
+from api_service.mailings import controls, mailings, preflight
 from api_service.operations import audit, health
 from api_service.operations.probe import Probe
 from api_service.tracking import breakdown, messages, statistics
@@ -49,6 +49,7 @@ def create_app(
     direct: Engine | None = None,
     default_timezone: str = "UTC",
     digests: Digests = NO_KEYS,
+    dispatch_rate: float = 0.0,
     auth: bool = False,
     rate: int = 0,
     threads: int = 8,
@@ -60,6 +61,7 @@ def create_app(
     Args:
         direct: another one, for what needs a session of its own (`shared.database.access`).
         digests: of phones that must not be written to.
+        dispatch_rate: messages a second over all dispatchers; 0: no limit.
         auth: whether requests need a key.
         rate: how many requests a second one key may make; 0: no limit.
         threads: on which requests are answered in this process.
@@ -78,6 +80,7 @@ def create_app(
         default_timezone=default_timezone,
         slot=slot,
         digests=digests,
+        dispatch_rate=dispatch_rate,
     )
     importer = Importer(sessions, default_timezone, digests, slot)
     app.extensions |= {"importer": importer, "exports": Exports(), "probes": probes}
@@ -101,6 +104,7 @@ def create_app(
             suppressions.blueprint,
             mailings.blueprint,
             controls.blueprint,
+            preflight.blueprint,
             statistics.blueprint,
             breakdown.blueprint,
             messages.blueprint,
@@ -140,6 +144,7 @@ def deployed(
         direct=database.direct_engine("api-files", pool_size=threads),
         default_timezone=settings.default_timezone,
         digests=digests,
+        dispatch_rate=settings.dispatch_rate,
         auth=settings.api_auth,
         rate=settings.api_rate,
         threads=threads,

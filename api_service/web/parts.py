@@ -22,7 +22,7 @@ class Announcer(Protocol):
 @dataclass(frozen=True, slots=True)
 class Parts:
     """direct: for what needs a session of its own, see `shared.database.access`. slot: where this process counts
-    (`shared.ledger`). digests: of phones."""
+    (`shared.ledger`). digests: of phones. dispatch_rate: messages a second over all dispatchers; 0: no limit."""
 
     engine: Engine
     direct: Engine
@@ -30,6 +30,7 @@ class Parts:
     default_timezone: str
     slot: Slot
     digests: Digests
+    dispatch_rate: float
 
 
 def parts() -> Parts:

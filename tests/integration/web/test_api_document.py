@@ -27,6 +27,8 @@ EXPECTED = {
     "/suppressions/{suppression_id}/": {"delete"},
     "/mailings/": {"get", "post"},
     "/mailings/{mailing_id}/": {"get", "put", "patch", "delete"},
+    "/mailings/preflight/": {"post"},
+    "/mailings/{mailing_id}/preflight/": {"get"},
     "/mailings/{mailing_id}/pause/": {"post"},
     "/mailings/{mailing_id}/resume/": {"post"},
     "/mailings/{mailing_id}/cancel/": {"post"},
