@@ -20,7 +20,7 @@ from api_service.console.registry import blueprint as console
 from api_service.directory import clients, imports, segments, suppressions
 from api_service.directory.importer import Importer
 from api_service.directory.progress import Silence
-from api_service.mailings import controls, mailings, preview, trials
+from api_service.mailings import controls, mailings, preflight, preview, trials
 from api_service.operations import audit, health
 from api_service.operations.probe import Probe
 from api_service.tracking import breakdown, messages, statistics
@@ -53,6 +53,7 @@ def create_app(
     default_timezone: str = "UTC",
     digests: Digests = NO_KEYS,
     providers: Providers = NO_PROVIDERS,
+    dispatch_rate: float = 0.0,
     auth: bool = False,
     rate: int = 0,
     threads: int = 8,
@@ -65,6 +66,7 @@ def create_app(
         direct: another one, for what needs a session of its own (`shared.database.access`).
         digests: of phones that must not be written to.
         providers: those that mailings may go through.
+        dispatch_rate: messages a second over all dispatchers; 0: no limit.
         auth: whether requests need a key.
         rate: how many requests a second one key may make; 0: no limit.
         threads: on which requests are answered in this process.
@@ -84,6 +86,7 @@ def create_app(
         slot=slot,
         digests=digests,
         providers=providers,
+        dispatch_rate=dispatch_rate,
     )
     importer = Importer(sessions, default_timezone, digests, slot)
     app.extensions |= {"importer": importer, "exports": Exports(), "probes": probes}
@@ -110,6 +113,7 @@ def create_app(
             preview.blueprint,
             controls.blueprint,
             trials.blueprint,
+            preflight.blueprint,
             statistics.blueprint,
             breakdown.blueprint,
             messages.blueprint,
@@ -153,6 +157,7 @@ def deployed(
         default_timezone=settings.default_timezone,
         digests=digests,
         providers=providers,
+        dispatch_rate=settings.dispatch_rate,
         auth=settings.api_auth,
         rate=settings.api_rate,
         threads=threads,

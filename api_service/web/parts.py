@@ -24,7 +24,8 @@ class Announcer(Protocol):
 @dataclass(frozen=True, slots=True)
 class Parts:
     """direct: for what needs a session of its own, see `shared.database.access`. slot: where this process counts
-    (`shared.ledger`). digests: of phones. providers: those that mailings may go through."""
+    (`shared.ledger`). digests: of phones. providers: those that mailings may go through. dispatch_rate: messages a
+    second over all dispatchers; 0: no limit."""
 
     engine: Engine
     direct: Engine
@@ -33,6 +34,7 @@ class Parts:
     slot: Slot
     digests: Digests
     providers: Providers
+    dispatch_rate: float
 
 
 def parts() -> Parts:

@@ -305,6 +305,18 @@ class InUse(Conflict):
     sample = "Segment 1 is named by segment 4, mailing 7.", {}
 
 
+class Blocked(Conflict):
+    """errors: sentences by the type of a blocker."""
+
+    type = "blocked"
+    meaning = "Something stands in the way of the start, so that nothing would be sent. Nothing was changed."
+    advice = "Mend what `errors` names, each as docs/preflight.md says; `GET /mailings/{id}/preflight/` has it all."
+    sample = "The mailing cannot be started.", {"preflight": {"nobody": ["No client matches the filter."]}}
+
+    def __init__(self, errors: Mapping[str, Any]) -> None:
+        super().__init__(self.sample[0], errors, place="preflight")
+
+
 class TooEarly(Conflict):
     type = "too-early"
     meaning = "It is not over: this is known when it is."

@@ -1,6 +1,7 @@
-"""Whom a filter chooses: the launch, a count and a look at one client, against what it means."""
+"""Whom a filter chooses: the launch, a count, a survey and a look at one client, against what it means."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from shared.audience.chosen import Chosen, Span, chosen, read_parts
 from shared.audience.counting import count_clients
 from shared.audience.members import unmatched
+from shared.audience.surveying import sample, survey
 from shared.domain.filter import Filter
 from shared.domain.message import MessageState
 from shared.domain.segments import Audience, Segment
@@ -122,6 +124,12 @@ def agree(connection: Connection, wanted: Mapping[str, Any], world: World, lengt
     one = audience(wanted, world.segments)
     assert in_spans(connection, one, length) == meant
     assert count_clients(connection, one) == len(meant)
+    surveyed = survey(connection, one)
+    assert (surveyed.clients, surveyed.reached, surveyed.skipped) == (len(meant), len(meant), {})
+    for column, counts in (("operator_code", surveyed.operator_codes), ("timezone", surveyed.timezones),
+                           ("tag", surveyed.tags)):  # fmt: skip
+        assert counts == Counter(DIRECTORY[number - 1][column] for number in meant)
+    assert {each.id for each in sample(connection, one, len(meant), CLIENTS)} == meant
     for number in (1, 2, 30, CLIENTS):
         assert (unmatched(connection, one, number) == []) == (number in meant)
     assert unmatched(connection, one, CLIENTS + 1) is None

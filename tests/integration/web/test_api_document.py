@@ -29,6 +29,8 @@ EXPECTED = {
     "/mailings/": {"get", "post"},
     "/mailings/{mailing_id}/": {"get", "put", "patch", "delete"},
     "/mailings/{mailing_id}/preview/": {"get"},
+    "/mailings/preflight/": {"post"},
+    "/mailings/{mailing_id}/preflight/": {"get"},
     "/mailings/{mailing_id}/pause/": {"post"},
     "/mailings/{mailing_id}/resume/": {"post"},
     "/mailings/{mailing_id}/cancel/": {"post"},
