@@ -254,9 +254,12 @@ class ApiClient:
         """All of them, each once, also where others are deleted meanwhile."""
         return self._items("/mailings/")
 
-    def send_test(self, mailing_id: int, phones: Iterable[str], *, idempotency_key: str | None = None) -> Json:
-        """Sends what it would send now to at most five phones of clients; the `messages` that it made."""
-        return self._create(f"/mailings/{mailing_id}/test/", {"phones": list(phones)}, idempotency_key)
+    def send_test(
+        self, mailing_id: int, phones: Iterable[str], *, idempotency_key: str | None = None, **values: Any
+    ) -> Json:
+        """Sends what it would send now to at most five phones of clients; the `messages` that it made. values: further
+        fields as in JSON, such as `client_id`, of whose attributes the text is made."""
+        return self._create(f"/mailings/{mailing_id}/test/", {"phones": list(phones), **values}, idempotency_key)
 
     def tests_of(self, mailing_id: int) -> list[Json]:
         """Its last test sends, the latest first, and what became of them."""

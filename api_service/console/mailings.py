@@ -51,13 +51,13 @@ def mailing_live(mailing_id: int) -> Response:
     return rendering.part("mailing_live.html", **_seen(mailing_id))
 
 
-@page("/mailings/<id:mailing_id>/<any(pause,resume,cancel):action>/", scope=Scope.WRITE)
+@page("/mailings/<id:mailing_id>/<any(pause,resume,cancel):action>/", scope=Scope.TEST)
 def ask(mailing_id: int, action: str) -> Response:
     """What it would mean, with the number that it concerns, before anything is done."""
     return rendering.page("mailing_ask.html", asked_for=action, **_seen(mailing_id))
 
 
-@page("/mailings/<id:mailing_id>/<any(pause,resume,cancel):action>/", scope=Scope.WRITE, methods=["POST"])
+@page("/mailings/<id:mailing_id>/<any(pause,resume,cancel):action>/", scope=Scope.TEST, methods=["POST"])
 def perform(mailing_id: int, action: str) -> Response:
     actions.perform(working(), parts().announcer, Action(action), mailing_id)
     return see(f"/mailings/{mailing_id}/")

@@ -20,7 +20,7 @@ from shared.database.models import Mailing
 from shared.domain.filter import Filter
 from shared.domain.mailing import ENDED, MailingState, mailing_state, paused_because
 from shared.domain.segments import Audience, Segment
-from shared.ledger.figures import Figures, count_mailings, read_figures
+from shared.ledger.figures import Figures, count_mailings, read_figures, read_test_totals, read_totals
 
 
 def there(session: Session) -> tuple[ColumnElement[bool], ...]:
@@ -135,6 +135,11 @@ def shown(mailing: Mailing, figures: Figures, now: datetime) -> dict[str, Any]:
         "paused_because": paused_because(mailing, now),
         "statistics": counts(figures),
     }
+
+
+def totals(session: Session) -> Figures:
+    """Over all that there are for whoever asks."""
+    return (read_test_totals if is_of_tests(session) else read_totals)(session.connection())
 
 
 def figures(session: Session, mailings: Sequence[Mailing]) -> dict[int, Figures]:

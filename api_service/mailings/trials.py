@@ -12,6 +12,7 @@ from api_service.mailings.trying import View
 from api_service.web.blueprint import Blueprint
 from api_service.web.fields import Moment, Phone
 from api_service.web.key import Scope
+from api_service.web.page import MAX_ID
 from api_service.web.parts import parts, working
 from api_service.web.problems import NotFound, TooLate
 from api_service.web.schema import BodySchema, described, enumerated
@@ -37,6 +38,13 @@ class NewTrialSchema(BodySchema):
         metadata=described(
             f"1 to {MOST} phones of clients. To one that is suppressed nothing is sent: its message is `skipped`.",
             example=["79123456789"],
+        ),
+    )
+
+    client_id = fields.Integer(
+        validate=validate.Range(1, MAX_ID),
+        metadata=described(
+            "Of whose attributes a personal text is made; left out: of those of each, who may lack them.", example=1
         ),
     )
 
@@ -77,7 +85,11 @@ class TrialSchema(Schema):
 
     at = Moment(required=True, metadata=described("When it was asked for."))
     text = fields.String(
-        required=True, metadata=described("What was sent: the text as it was then.", example="The doors open at noon.")
+        required=True,
+        metadata=described(
+            "What was sent: the text as it was then, made for `client_id` if that was given.",
+            example="The doors open at noon.",
+        ),
     )
     messages = fields.List(
         fields.Nested(TrialMessageSchema),
@@ -120,7 +132,7 @@ class Trials(MethodView):
         figure of the mailing, in no total and in no report. A phone that no client has is 422, and then nothing is
         sent; 409 if the mailing is finished or cancelled.
         """
-        return trying.create(working(), parts().announcer, mailing_id, values["phones"])
+        return trying.create(working(), parts().announcer, mailing_id, values["phones"], values.get("client_id"))
 
     @blueprint.operation(
         "listMailingTests",

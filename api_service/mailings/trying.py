@@ -19,6 +19,8 @@ from shared.domain.filter import Filter
 from shared.domain.mailing import ENDED, mailing_state
 from shared.domain.message import MessageState
 from shared.domain.priority import Priority
+from shared.domain.text.template import made_of
+from shared.domain.text.unmade import Unmade
 from shared.messages.attempts import last_words
 from shared.messages.try_out import create_trial, read_trials
 
@@ -34,8 +36,13 @@ COPIED = SETTABLE - {"starts_at", "ends_at", "filter", "send_window", "reference
 """What a trial has of its mailing: all that says what is sent, and how."""
 
 
-def create(work: Work, announcer: Announcer, mailing_id: int, phones: Sequence[int]) -> View:
-    """Sends what the mailing would send now to clients with these phones. Raises NotFound, Invalid, TooLate."""
+def create(
+    work: Work, announcer: Announcer, mailing_id: int, phones: Sequence[int], client_id: int | None = None
+) -> View:
+    """Sends what the mailing would send now to clients with these phones. Raises NotFound, Invalid, TooLate.
+
+    client_id: of whose attributes the text is made; None: of those of each.
+    """
     with work.act() as act:
         mailing = store.find(act.session, mailing_id)
         now = moment(act.connection)
@@ -51,6 +58,9 @@ def create(work: Work, announcer: Announcer, mailing_id: int, phones: Sequence[i
             test=mailing.test,
             trial_of=mailing_id,
         )
+        if client_id is not None:
+            trial.text = _text(act.session, mailing, client_id)
+            trial.personal = False
         act.session.add(trial)
         act.session.flush()
         create_trial(act.connection, act.entries, trial.id, client_ids)
@@ -74,6 +84,17 @@ def _clients(session: Session, phones: Sequence[int]) -> Sequence[int]:
     if unknown := {str(at): [NOBODY] for at, phone in enumerate(phones) if phone not in known}:
         raise Invalid({"phones": unknown})
     return [known[phone] for phone in phones]
+
+
+def _text(session: Session, mailing: Mailing, client_id: int) -> str:
+    """What this client would get. Raises Invalid."""
+    client = session.get(Client, client_id)
+    if client is None:
+        raise Invalid({"client_id": [f"There is no client {client_id}."]})
+    text = made_of(mailing.text, mailing.personal, client.attributes)
+    if isinstance(text, Unmade):
+        raise Invalid({"client_id": [text.why]})
+    return text
 
 
 NOBODY = "No client has this phone: add them to the directory first."

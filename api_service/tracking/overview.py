@@ -10,7 +10,7 @@ from shared.database.models import Mailing
 from shared.domain.mailing import MailingState, PausedBecause, mailing_state, paused_because
 from shared.domain.message import Error
 from shared.domain.reason import Reason
-from shared.ledger.figures import Figures, read_errors, read_reasons, read_repeated, read_totals
+from shared.ledger.figures import Figures, read_errors, read_reasons, read_repeated
 from shared.rates.paces import paces
 
 
@@ -43,7 +43,7 @@ def of_all(work: Work) -> Overview:
     with work.look() as session:
         connection = session.connection()
         alive = paces(connection)
-        return Overview(moment(connection), read_totals(connection), sum(alive), len(alive))
+        return Overview(moment(connection), mailings.totals(session), sum(alive), len(alive))
 
 
 def of_mailing(work: Work, mailing_id: int) -> OfMailing:

@@ -16,10 +16,10 @@ from api_service.web.page import PageSchema, Part
 from api_service.web.parts import working
 from api_service.web.problems import NotFound
 from api_service.web.schema import described, enumerated
-from api_service.web.work import is_of_tests, moment
+from api_service.web.work import moment
 from shared.domain.mailing import MailingState, mailing_state
 from shared.domain.message import MessageState
-from shared.ledger.figures import read_errors, read_reasons, read_repeated, read_test_totals, read_totals
+from shared.ledger.figures import read_errors, read_reasons, read_repeated
 
 blueprint = Blueprint("Statistics", "Where the messages stand.", "/mailings")
 
@@ -131,7 +131,7 @@ class GeneralStatistics(MethodView):
         of all states. Tests are not among them; with a key of the scope `test` it is tests alone.
         """
         with working().look() as session:
-            totals = (read_test_totals if is_of_tests(session) else read_totals)(session.connection())
+            totals = mailings.totals(session)
             listing = mailings.list_part(session, query["part"], {})
             figures = mailings.figures(session, listing.rows)
             now = moment(session.connection())

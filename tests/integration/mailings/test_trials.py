@@ -118,6 +118,9 @@ WRONG: list[tuple[Any, Any]] = [
     ({"phones": [79120000000]}, ["phones"]),
     ({"phones": [PHONES[0], "79990000000"]}, ["phones"]),
     ({"phones": [PHONES[0]], "text": "Another"}, ["text"]),
+    ({"phones": [PHONES[0]], "client_id": 77}, ["client_id"]),
+    ({"phones": [PHONES[0]], "client_id": 0}, ["client_id"]),
+    ({"phones": [PHONES[0]], "client_id": None}, ["client_id"]),
 ]
 
 
@@ -129,6 +132,24 @@ def test_what_is_refused_sends_nothing(api: Api, people: list[int], body: Any, a
     assert (answer.status, sorted(answer.at_fault)) == (422, at_fault)
     assert api.contents() == before
     assert api.announced == announced
+
+
+def test_a_personal_text_is_made_of_the_values_of_each_or_of_one_of_them(
+    api: Api, books: Books, people: list[int]
+) -> None:
+    api.make("/clients/", {"phone": "79120000009", "attributes": {"name": "{{ Anna }}"}})
+    assert api("PATCH", f"/clients/{people[0]}/", {"attributes": {"name": "Boris"}}).status == 200
+    path = made(api, text="Hello {{ name }}!")
+    anna = people[-1] + 1
+    assert tried(api, path, *PHONES[:2]).json["text"] == "Hello {{ name }}!"
+    assert [message.text for message in books.claim(2, books.ids(2))] == ["Hello Boris!"]
+    [boris, nameless] = shown(api, path)[0]["messages"]
+    assert (boris["status"], nameless["status"], nameless["error"]) == ("sending", "skipped", "missing_value")
+    answer = api("POST", f"{path}test/", {"phones": PHONES[:2], "client_id": anna})
+    assert answer.json["text"] == "Hello {{ Anna }}!"
+    assert [message.text for message in books.claim(3, books.ids(3))] == ["Hello {{ Anna }}!"] * 2
+    answer = api("POST", f"{path}test/", {"phones": PHONES[:2], "client_id": people[1]})
+    assert answer.json["errors"] == {"json": {"client_id": ["There is no value of “name”."]}}
 
 
 def test_a_phone_that_no_client_has_is_named(api: Api, people: list[int]) -> None:
