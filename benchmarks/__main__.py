@@ -16,6 +16,7 @@ from benchmarks.figure import Report
 from benchmarks.scale import FULL, SMALL, TINY
 from benchmarks.scenarios import (
     crowd,
+    dialects,
     directory,
     exporting,
     fairness,
@@ -25,6 +26,8 @@ from benchmarks.scenarios import (
     limited,
     outage,
     outlook,
+    personal,
+    preflight,
     reading,
     searching,
     segments,
@@ -40,6 +43,7 @@ from sandbox.scratch import scratch
 SCALES = {"small": SMALL, "full": FULL, "tiny": TINY}
 SCENARIOS = {
     "throughput": throughput.measure,
+    "dialects": dialects.measure,
     "latency": latency.measure,
     "slow-provider": slow_provider.measure,
     "fairness": fairness.measure,
@@ -48,10 +52,12 @@ SCENARIOS = {
     "outage": outage.measure,
     "outlook": outlook.measure,
     "launch": launch.measure,
+    "personal": personal.measure,
     "reading": reading.measure,
     "directory": directory.measure,
     "searching": searching.measure,
     "segments": segments.measure,
+    "preflight": preflight.measure,
     "suppressed": suppressed.measure,
     "exporting": exporting.measure,
     "growth": growth.measure,

@@ -23,11 +23,11 @@ View = dict[str, Any]
 _told = MailingSchema(only=SETTABLE | {"fixed_segments"})
 
 
-def list_part(work: Work, part: Part, filters: Mapping[str, Any]) -> Listing[View]:
+def list_part(work: Work, part: Part, filters: Mapping[str, Any], *, newest_first: bool = False) -> Listing[View]:
     """Of those that are not deleted, in the order of ids. filters: values by member; a reference is one of whoever
     asks."""
     with work.look() as session:
-        listing = store.list_part(session, part, filters, work.actor.owner)
+        listing = store.list_part(session, part, filters, work.actor.owner, newest_first=newest_first)
         views = _views(session, listing.rows)
     return listing.of(lambda row: views[row.id])
 
@@ -88,7 +88,8 @@ def _create(act: Act, values: Mapping[str, Any], now: datetime) -> Mailing:
 
 def _enter(act: Act, mailing: Mailing, members: Collection[str], values: Mapping[str, Any]) -> None:
     """A new one, in the figures and in the audit."""
-    act.entries.shown(1)
+    if not mailing.test:
+        act.entries.shown(1)
     act.note("create", "mailing", mailing.id, members, after=values)
 
 
@@ -116,8 +117,9 @@ def delete(work: Work, mailing_id: int) -> None:
         if mailing_state(mailing, now) not in ENDED:
             rules.perform(Action.CANCEL, mailing, now)
         mailing.deleted_at, mailing.reference = now, None
-        act.entries.shown(-1)
-        if mailing.finished_at is not None:  # else it is taken out of the totals when it is finished
+        if not mailing.test:  # which no total has
+            act.entries.shown(-1)
+        if mailing.finished_at is not None and not mailing.test:  # else it is taken out when it is finished
             act.entries.hidden(store.figures(act.session, [mailing])[mailing_id])
         act.note("delete", "mailing", mailing_id)
 
@@ -130,7 +132,7 @@ def perform(work: Work, announcer: Announcer, action: Action, mailing_id: int) -
         now = moment(act.connection)
         store.check_possible(mailing, action, now)
         if action is Action.START and mailing.draft:
-            starting.check(act.session, mailing, now)
+            starting.check(act.connection, mailing, now)
         if action is Action.RESUME and mailing.paused_at and mailing.audience_limit is not None:
             act.entries.look(mailing_id)  # nobody looked while it was paused
         if rules.perform(action, mailing, now):

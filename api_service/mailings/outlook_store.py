@@ -31,7 +31,13 @@ def read(
     progress = _progress(connection, running, figures) if running else {}
     return {
         mailing.id: outlook(
-            Facts(mailing, figures[mailing.id].states, now, dispatchers, progress.get(mailing.id, Progress()))
+            Facts(
+                mailing,
+                figures[mailing.id].states,
+                now,
+                Dispatchers(dispatchers.number) if mailing.test else dispatchers,  # the provider of tests has no limits
+                progress.get(mailing.id, Progress()),
+            )
         )
         for mailing in mailings
     }

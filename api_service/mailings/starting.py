@@ -1,27 +1,18 @@
-"""What is asked before a draft is started: a check is a function, and joins the list."""
+"""What is asked before a draft is started."""
 
-from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from api_service.mailings import rules
+from api_service.mailings.preflight_actions import refuse_blocked
 from api_service.web.problems import Blocked
 from shared.database.models import Mailing
 
-Check = Callable[[Session, Mailing, datetime], Mapping[str, Any]]
-"""check(session, mailing, now): what stands in the way, as lists of sentences by field. The mailing is locked."""
 
-
-def _times(_: Session, mailing: Mailing, now: datetime) -> Mapping[str, Any]:
-    return rules.blockers(mailing, now)
-
-
-CHECKS: tuple[Check, ...] = (_times,)
-
-
-def check(session: Session, mailing: Mailing, now: datetime) -> None:
-    """Raises Blocked, with what all checks found."""
-    if found := {field: sentences for one in CHECKS for field, sentences in one(session, mailing, now).items()}:
-        raise Blocked("The mailing cannot start as it is.", found)
+def check(connection: Connection, mailing: Mailing, now: datetime) -> None:
+    """First that everything is there, by field; then whether anybody would get anything. The mailing is locked. Raises
+    Blocked, with all that stands in the way."""
+    if found := rules.blockers(mailing, now):
+        raise Blocked(found, place="json")
+    refuse_blocked(connection, mailing)

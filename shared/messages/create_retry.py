@@ -9,15 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from shared.domain.gates.window import openings_of
 from shared.domain.message import UNDELIVERED_STATES
 from shared.domain.state_sql import IS_RARE, names
-from shared.messages.fragments import PUT_OFF, AnyRow, openings_of
+from shared.messages.fragments import AnyRow
 from shared.messages.zones import hold_zones
 
 
-def create_span(connection: Connection, mailing: AnyRow, values: dict[str, Any]) -> tuple[AnyRow, int]:
-    """Creates the messages for the next `span` of those of the source that ended so: what became of them, and the last
-    id of the source that the snapshot has.
+def create_span(connection: Connection, mailing: AnyRow, values: dict[str, Any]) -> AnyRow:
+    """Creates the messages for the next `span` of those of the source that ended so; what became of them.
 
     mailing: the retry, locked. values: what a slice of any launch is given.
     """
@@ -39,8 +39,7 @@ def create_span(connection: Connection, mailing: AnyRow, values: dict[str, Any])
     }
     zones = _openings(connection, mailing, {**read, "span": values["span"]})
     openings = {"zones": list(zones), "openings": list(zones.values())}
-    row = connection.execute(_CREATE, {"id": mailing.id, "part": mailing.part, **values, **read, **openings}).one()
-    return row, limit
+    return connection.execute(_CREATE, {"id": mailing.id, "part": mailing.part, **values, **read, **openings}).one()
 
 
 def _openings(connection: Connection, mailing: AnyRow, read: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +99,11 @@ _CREATE = text(f"""
         order by span.id
         returning id, status, due_at
     )
-    select number, skipped, first_id, last_id, last, looked_at, {PUT_OFF}
+    select number, skipped, first_id, last_id, last, looked_at, cast(:limit as bigint) as audience_limit,
+           array(select due_at from created where cardinality(cast(:zones as text[])) > 0 and due_at > now()
+                 group by due_at order by due_at) as opens_at,
+           array(select count(*) from created where cardinality(cast(:zones as text[])) > 0 and due_at > now()
+                 group by due_at order by due_at) as waiting
     from (select max(id) as last, count(*) as looked_at from span) span,
          (select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
                  min(id) as first_id, max(id) as last_id from created) created

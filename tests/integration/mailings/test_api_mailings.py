@@ -72,6 +72,7 @@ def test_a_mailing_is_stored_as_it_was_sent(api: Api) -> None:
         "id": made["id"],
         "name": "",
         "text": "Привет 👋",
+        "sender": None,
         "draft": False,
         "starts_at": "2090-01-31T06:00:00.250000+00:00",
         "ends_at": "2090-01-31T21:00:00+00:00",

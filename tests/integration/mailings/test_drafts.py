@@ -21,7 +21,8 @@ MANY = 10_000
 
 
 def draft(api: Api, **values: Any) -> str:
-    """The path of a new one."""
+    """The path of a new one; there is somebody whom it is for."""
+    api("POST", "/clients/", {"phone": "79120000001"})
     return f"/mailings/{api.make('/mailings/', {'text': 'Hello', 'draft': True, **values})['id']}/"
 
 
@@ -67,7 +68,6 @@ def test_what_a_draft_may_not_say(api: Api, values: dict[str, Any]) -> None:
 
 
 def test_a_draft_that_is_started_is_a_mailing_as_any_other(api: Api) -> None:
-    api.make("/clients/", {"phone": "79120000001"})
     path = draft(api, starts_at=from_now(-HOUR), ends_at=from_now(HOUR))
     mailing_id = api.get(path)["id"]
     assert api.launch(mailing_id) == 0
@@ -97,6 +97,23 @@ def test_what_stands_in_the_way_of_a_start_is_said(api: Api, values: dict[str, s
     answer = api("POST", f"{path}start/")
     assert (answer.status, answer.json["type"], answer.at_fault) == (409, "blocked", blamed)
     assert api.get(path)["state"] == "draft"
+
+
+def test_a_draft_of_which_nobody_would_get_anything_is_not_started(api: Api) -> None:
+    """Whatever a look at it beforehand calls a blocker."""
+    path = draft(api, filter={"tags": ["nobody"]}, starts_at=from_now(HOUR), ends_at=from_now(2 * HOUR))
+    blockers = {one["type"] for one in api.get(f"{path}preflight/")["blockers"]}
+    answer = api("POST", f"{path}start/")
+    assert (answer.status, answer.json["type"], answer.at_fault) == (409, "blocked", blockers)
+    assert blockers == {"nobody"}
+    assert api("PATCH", path, {"filter": {}}).status == 200
+    assert api("POST", f"{path}start/").status == 200
+
+
+def test_a_draft_without_times_cannot_be_looked_at_beforehand(api: Api) -> None:
+    answer = api("GET", f"{draft(api)}preflight/")
+    assert (answer.status, answer.at_fault) == (409, {"starts_at", "ends_at"})
+    assert api("POST", "/mailings/preflight/", {"text": "Hello"}).at_fault == {"starts_at", "ends_at"}
 
 
 def test_what_is_over_cannot_be_started(api: Api) -> None:

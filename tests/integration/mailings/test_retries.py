@@ -124,6 +124,11 @@ def test_its_hours_are_those_of_its_mailing_unless_others_are_given(books: Books
     assert api.make(f"/mailings/{source}/retry/", asked(send_window=night))["send_window"] == night
 
 
+def test_a_look_at_it_beforehand_says_that_nobody_knows_yet(api: Api, source: int) -> None:
+    later = retry(api, source, starts_at=from_now(HOUR / 2))
+    assert api("GET", f"/mailings/{later}/preflight/").json["type"] == "too-early"
+
+
 def test_who_is_in_another_retry_is_left_out_until_it_has_failed_for_them(books: Books, api: Api, source: int) -> None:
     first = retry(api, source)
     books.launch(first)

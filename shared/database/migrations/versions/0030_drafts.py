@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from shared.database.migrations.patience import alter, patiently
 
 revision = "0030"
-down_revision = "0025"
+down_revision = "0029"
 
 _COLUMNS = {
     "name": "varchar(100) not null default ''",
