@@ -3,12 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from shared.domain.message import OPEN_STATES, MessageState
+from shared.domain.receipt import RECEIPTS, ReceiptState, counted_as
 from shared.ledger.figures import read_figures
 
 AUDIENCE = "audience"
@@ -21,8 +22,8 @@ SLICE = 20_000
 class Account:
     """One mailing at one moment.
 
-    audience, counted: what the ledger says, messages by state. rows: what there is, messages by state. is_complete: no
-    message is created any more.
+    audience, counted, received: what the ledger says, messages by state, receipts by name. rows, receipts: the same as
+    it is. is_complete: no message is created any more.
     """
 
     mailing_id: int
@@ -30,11 +31,14 @@ class Account:
     is_complete: bool
     counted: Mapping[MessageState, int]
     rows: Mapping[MessageState, int]
+    received: Mapping[str, int] = field(default_factory=dict)
+    receipts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def difference(self) -> dict[str, int]:
         """How many more the ledger has than there are, by state and for the audience; empty where they agree."""
         more = {str(state): self.counted[state] - self.rows[state] for state in MessageState}
+        more |= {name: self.received.get(name, 0) - self.receipts.get(name, 0) for name in RECEIPTS}
         more[AUDIENCE] = self.audience - sum(self.rows.values())
         return {name: number for name, number in more.items() if number}
 
@@ -76,22 +80,23 @@ def read_accounts(connection: Connection, mailing_ids: Sequence[int]) -> list[Ac
     figures = read_figures(connection, mailing_ids)
     mailings = {row.id: row for row in connection.execute(_MAILINGS, {"ids": list(mailing_ids)})}
     known = [mailing_id for mailing_id in mailing_ids if mailing_id in figures]
-    rows = _count_rows(
-        connection,
-        [
-            _Stretch(part, mailing_id, first - 1, last)
-            for mailing_id in known
-            for _, part, first, last, _ in [mailings[mailing_id]]
-            if part is not None and first is not None
-        ],
-    )
+    stretches = [
+        _Stretch(part, mailing_id, first - 1, last)
+        for mailing_id in known
+        for _, part, first, last, _ in [mailings[mailing_id]]
+        if part is not None and first is not None
+    ]
+    rows = _count_rows(connection, _COUNT, stretches)
+    receipts = _count_rows(connection, _COUNT_RECEIPTS, stretches)
     return [
         Account(
             mailing_id,
             figures[mailing_id].audience,
             mailings[mailing_id].is_complete,
             figures[mailing_id].states,
-            rows[mailing_id],
+            _states(rows[mailing_id]),
+            figures[mailing_id].receipts,
+            receipts[mailing_id],
         )
         for mailing_id in known
     ]
@@ -114,13 +119,17 @@ class _Stretch(NamedTuple):
     last: int
 
 
-def _count_rows(connection: Connection, left: list[_Stretch]) -> dict[int, Counter[MessageState]]:
-    """The messages of each mailing by state."""
-    rows: dict[int, Counter[MessageState]] = defaultdict(Counter)
+def _states(rows: Mapping[str, int]) -> Counter[MessageState]:
+    return Counter({MessageState(name): number for name, number in rows.items()})
+
+
+def _count_rows(connection: Connection, count: TextClause, left: list[_Stretch]) -> dict[int, Counter[str]]:
+    """The messages of each mailing by state, or their receipts by name, as the statement has it."""
+    rows: dict[int, Counter[str]] = defaultdict(Counter)
     left = sorted(left)
     while left:
         slice_, left = _cut(left)
-        left = _count_slice(connection, slice_, rows) + left
+        left = _count_slice(connection, count, slice_, rows) + left
     return rows
 
 
@@ -138,7 +147,7 @@ def _cut(left: Sequence[_Stretch]) -> tuple[list[tuple[_Stretch, int]], list[_St
 
 
 def _count_slice(
-    connection: Connection, jobs: Sequence[tuple[_Stretch, int]], rows: Mapping[int, Counter[MessageState]]
+    connection: Connection, count: TextClause, jobs: Sequence[tuple[_Stretch, int]], rows: Mapping[int, Counter[str]]
 ) -> list[_Stretch]:
     """Adds what it reads to `rows`; what is left of those that have more."""
     columns = {
@@ -150,9 +159,9 @@ def _count_slice(
     }
     read: Counter[int] = Counter()
     ends: dict[int, int] = {}
-    for row in connection.execute(_COUNT, columns):
-        if row.number:
-            rows[row.id][MessageState(row.status)] += row.number
+    for row in connection.execute(count, columns):
+        if row.number and row.name:
+            rows[row.id][row.name] += row.number
         read[row.id] += row.read
         ends[row.id] = max(row.last, ends.get(row.id, row.last))
     return [
@@ -163,14 +172,31 @@ def _count_slice(
 
 
 # In the order of the primary key, which so is the only way to read them.
-_COUNT = text("""
-    select job.id, m.status, count(*) as read, count(*) filter (where m.mailing_id = job.id) as number,
-           max(m.id) as last
-    from unnest(cast(:ids as bigint[]), cast(:afters as bigint[]), cast(:lasts as bigint[]), cast(:mosts as bigint[]))
+_JOBS = """
+    unnest(cast(:ids as bigint[]), cast(:afters as bigint[]), cast(:lasts as bigint[]), cast(:mosts as bigint[]))
         as job (id, after, last, most)
-    cross join lateral (
+"""
+_COUNT = text(f"""
+    select job.id, cast(m.status as text) as name, count(*) as read,
+           count(*) filter (where m.mailing_id = job.id) as number, max(m.id) as last
+    from {_JOBS} cross join lateral (
         select id, mailing_id, status from messages where part = :part and id > job.after and id <= job.last
         order by id limit job.most
     ) m
     group by job.id, m.status
+""")
+_NAMED = " ".join(
+    f"when status = '{status}' and state = '{state}' then '{name}'"
+    for status in MessageState
+    for state in ReceiptState
+    if (name := counted_as(status, state))
+)
+_COUNT_RECEIPTS = text(f"""
+    select job.id, case {_NAMED} end as name, count(*) as read,
+           count(*) filter (where r.mailing_id = job.id) as number, max(r.message_id) as last
+    from {_JOBS} cross join lateral (
+        select message_id, mailing_id, status, state from receipts
+        where part = :part and message_id > job.after and message_id <= job.last order by message_id limit job.most
+    ) r
+    group by job.id, name
 """)
