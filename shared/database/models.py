@@ -534,7 +534,7 @@ class MessageReference(Base):
     message_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     part: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     provider: Mapped[str] = mapped_column(String(64), primary_key=True)
-    reference: Mapped[str] = mapped_column(String(100), primary_key=True)
+    reference: Mapped[str] = mapped_column(String(200), primary_key=True)
 
 
 class WaitingReceipt(Base):
@@ -564,7 +564,7 @@ class WaitingReceipt(Base):
     at: Mapped[datetime | None] = mapped_column(Timestamp)
     state: Mapped[ReceiptState] = mapped_column(StateOfReceipt)
     provider: Mapped[str] = mapped_column(String(64))
-    reference: Mapped[str | None] = mapped_column(String(100))
+    reference: Mapped[str | None] = mapped_column(String(200))
     reason: Mapped[str | None] = mapped_column(Text)
 
 

@@ -15,7 +15,7 @@ from shared.domain.message import MessageState
 MAX_REASON = 100
 """Bytes of the provider's reason that are kept."""
 
-MAX_REFERENCE = 100
+MAX_REFERENCE = 200
 """Characters of a provider's own name for a message; a longer one is none."""
 
 BACK, AHEAD = timedelta(days=400), timedelta(days=1)

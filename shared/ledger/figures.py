@@ -42,7 +42,8 @@ class Day:
     """What happened between two moments.
 
     mailings: those of which a message reached a final state. states: final states reached. errors: attempts that were
-    not accepted, by kind. receipts: final ones that came, by name. unbalanced: ids of mailings whose ledger is wrong at this moment.
+    not accepted, by kind. unbalanced: ids of mailings whose ledger is wrong at this moment. receipts: final ones that
+    came, by name.
     """
 
     mailings: int
@@ -78,7 +79,8 @@ _TOTALS = text(f"""
         select {_COLUMNS}, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
         from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
     ), received as (
-        select {_RECEIPTS} from hidden cross join lateral (select * from receipt_counters where mailing_id = hidden.id) r
+        select {_RECEIPTS}
+        from hidden cross join lateral (select * from receipt_counters where mailing_id = hidden.id) r
     ), total as (
         select {_COLUMNS}, coalesce(sum(audience), 0)::bigint as audience,
                {_RECEIPTS.replace("r.", "c.")} from ledger_totals c

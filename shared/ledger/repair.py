@@ -86,7 +86,8 @@ _MEND_COUNTERS = text(f"""
 """)
 _MEND_RECEIPTS = text(f"""
     insert into receipt_counters as c (mailing_id, slot, moved_at, {", ".join(RECEIPTS)})
-    select :mailing_id, :slot, {QUARTER}, {", ".join(f":{name}" for name in RECEIPTS)} from (select now() as moment) clock
+    select :mailing_id, :slot, {QUARTER}, {", ".join(f":{name}" for name in RECEIPTS)}
+    from (select now() as moment) clock
     on conflict (mailing_id, slot) do update
     set {", ".join(f"{name} = c.{name} + excluded.{name}" for name in RECEIPTS)}
 """)

@@ -48,6 +48,7 @@ def mend_totals(connection: Connection, difference: Mapping[str, int]) -> None:
 
 
 _MEND = text(f"""
-    insert into ledger_totals as t (slot, {", ".join(ALL_NAMES)}) values (0, {", ".join(f":{name}" for name in ALL_NAMES)})
+    insert into ledger_totals as t (slot, {", ".join(ALL_NAMES)})
+    values (0, {", ".join(f":{name}" for name in ALL_NAMES)})
     on conflict (slot) do update set {", ".join(f"{name} = t.{name} + excluded.{name}" for name in ALL_NAMES)}
 """)

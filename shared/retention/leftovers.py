@@ -32,7 +32,7 @@ _NEXT = text("""
 
 
 def delete_slice(connection: Connection, leftover: Leftover) -> tuple[int, Leftover | None]:
-    """Deletes messages of a mailing and what belongs to them; how many, and what is left: None, and the mailing says so.
+    """Deletes messages of a mailing and all of theirs; how many, and what is left: None, and the mailing says so.
 
     The range in the mailing's row begins behind what is deleted, so nobody looks at it twice.
     """

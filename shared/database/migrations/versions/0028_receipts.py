@@ -68,7 +68,7 @@ def _make_references() -> None:
         sa.Column("message_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("part", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("provider", sa.String(64), nullable=False),
-        sa.Column("reference", sa.String(100), nullable=False),
+        sa.Column("reference", sa.String(200), nullable=False),
         sa.PrimaryKeyConstraint("message_id", "part", "provider", "reference", name="message_references_pkey"),
         postgresql_partition_by="list (part)",
     )
@@ -84,7 +84,7 @@ def _make_waiting() -> None:
         sa.Column("at", Timestamp, nullable=True),
         sa.Column("state", ENUM(name="receipt_state", create_type=False), nullable=False),
         sa.Column("provider", sa.String(64), nullable=False),
-        sa.Column("reference", sa.String(100), nullable=True),
+        sa.Column("reference", sa.String(200), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="waiting_receipts_pkey"),
         sa.CheckConstraint("(message_id is null) <> (reference is null)", name=op.f("waiting_receipts_about_check")),
