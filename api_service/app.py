@@ -21,7 +21,9 @@ from api_service.directory.progress import Silence
 from api_service.mailings import controls, mailings
 from api_service.operations import audit, health
 from api_service.operations.probe import Probe
-from api_service.tracking import breakdown, messages, statistics
+from api_service.tracking import breakdown, messages, receipts, statistics
+from api_service.tracking.receivers import Receivers
+from api_service.tracking.taking import Taking
 from api_service.web import answers, document, door, middleware
 from api_service.web.body import MAX_BYTES
 from api_service.web.chores import keep_doing
@@ -37,8 +39,12 @@ from shared.broker.base import Broker
 from shared.database.access import Database
 from shared.database.engine import another_engine, takes_writes
 from shared.domain.digests import NO_KEYS, Digests
+from shared.domain.profile.provider import Providers
 from shared.ledger.slot import Slot
+from shared.providers.loading import load_providers
 from shared.settings import Settings
+
+NO_PROVIDERS = Providers([])
 
 
 def create_app(
@@ -49,6 +55,8 @@ def create_app(
     direct: Engine | None = None,
     default_timezone: str = "UTC",
     digests: Digests = NO_KEYS,
+    providers: Providers = NO_PROVIDERS,
+    public_url: str | None = None,
     auth: bool = False,
     rate: int = 0,
     threads: int = 8,
@@ -60,6 +68,8 @@ def create_app(
     Args:
         direct: another one, for what needs a session of its own (`shared.database.access`).
         digests: of phones that must not be written to.
+        providers: those whose receipts are taken.
+        public_url: by which they know this service.
         auth: whether requests need a key.
         rate: how many requests a second one key may make; 0: no limit.
         threads: on which requests are answered in this process.
@@ -104,12 +114,14 @@ def create_app(
             statistics.blueprint,
             breakdown.blueprint,
             messages.blueprint,
+            receipts.blueprint,
             keys.blueprint,
             audit.blueprint,
             health.blueprint,
         ],
         with_keys=auth,
     )
+    receipts.register(app, Receivers(providers), Taking(engine, slot), public_url)
     app.add_url_rule("/", "root", _to_documentation)
     return app
 
@@ -140,6 +152,8 @@ def deployed(
         direct=database.direct_engine("api-files", pool_size=threads),
         default_timezone=settings.default_timezone,
         digests=digests,
+        providers=load_providers(settings),
+        public_url=settings.public_url,
         auth=settings.api_auth,
         rate=settings.api_rate,
         threads=threads,

@@ -12,6 +12,7 @@ REQUESTS = Counter("api_requests_total", "HTTP requests answered", ["method", "e
 REQUEST_SECONDS = Histogram("api_request_seconds", "Time to answer an HTTP request", ["endpoint"], buckets=_SECONDS)
 LAUNCH_JOBS = Counter("api_launch_jobs_total", "Launch jobs by what became of them", ["result"])
 IMPORTED_LINES = Counter("api_imported_lines_total", "Lines of imported files by what became of them", ["result"])
+RECEIPTS = Counter("api_receipts_total", "Receipts of providers by what became of them", ["provider", "result"])
 REFUSED = Counter("api_refused_total", "Requests and connections refused at the door", ["reason"])
 KEYS_EXPIRING = Gauge("api_keys_expiring", "Keys that expire within 14 days", multiprocess_mode="livemostrecent")
 LOG_LINES_LEFT_OUT = Counter("api_log_lines_left_out_total", "Lines of the log that were counted instead of written")

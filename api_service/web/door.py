@@ -63,7 +63,7 @@ def register(
 
     app.before_request(admit)
     app.teardown_request(leave)
-    app.extensions |= {"watch": watch, "share": share}
+    app.extensions |= {"watch": watch, "share": share, "rate": rate}
 
 
 def kept_share() -> Callable[[], None]:

@@ -12,6 +12,7 @@ class Refusal(StrEnum):
     EXPIRED = "expired"  # 401
     SCOPE = "scope"  # 403: the key is not for this
     OTHER_SITE = "other_site"  # 403: where no key is needed, a page of another site asks
+    FORGED = "forged"  # 401, 403: receipts that are not the provider's
     RATE = "rate"  # 429: more requests a second than API_RATE
     SHARE = "share"  # 429: the key has its share of the threads
     IMPORTS = "imports"  # 429: all places for imports are taken

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from shared.domain.profile.receipts import Authentication, Kind, Place, Receipts, Signed
@@ -39,12 +40,18 @@ class Incoming(NamedTuple):
     body: bytes = b""
 
 
-class NotReadable(ValueError):
-    """A request as a whole. is_too_much: it is readable, and too large."""
+class Why(StrEnum):
+    NOT_JSON = "The body is not JSON."
+    NO_LIST = "There is no list of receipts where the profile has it."
+    TOO_MANY = f"There are more than {MAX_ITEMS:,} receipts in it."
 
-    def __init__(self, why: str, *, is_too_much: bool = False) -> None:
+
+class NotReadable(ValueError):
+    """Nothing can be made of a request."""
+
+    def __init__(self, why: Why) -> None:
         super().__init__(why)
-        self.is_too_much = is_too_much
+        self.why = why
 
 
 @dataclass(slots=True)
@@ -92,14 +99,14 @@ class Receiver:
         try:
             document = json.loads(request.body)
         except (ValueError, RecursionError) as error:
-            raise NotReadable("The body is not JSON.") from error
+            raise NotReadable(Why.NOT_JSON) from error
         if self._items is None:
             return [document]
         items = self._items(document)
         if not isinstance(items, list):
-            raise NotReadable("There is no list where the profile has it.")
+            raise NotReadable(Why.NO_LIST)
         if len(items) > MAX_ITEMS:
-            raise NotReadable(f"There are more than {MAX_ITEMS:,} receipts in it.", is_too_much=True)
+            raise NotReadable(Why.TOO_MANY)
         return items
 
 
