@@ -32,9 +32,7 @@ def test_which_one_stands(came: list[ReceiptState], stands: ReceiptState) -> Non
 
 def test_order_and_repetition_change_nothing() -> None:
     for came in product(ReceiptState, repeat=3):
-        found = {
-            combined([Receipt(state, 7) for state in (*some, *some)])[0].state for some in permutations(came)
-        }
+        found = {combined([Receipt(state, 7) for state in (*some, *some)])[0].state for some in permutations(came)}
         assert len(found) == 1
 
 
