@@ -131,8 +131,7 @@ def _one(connection: Connection, row: Row[Any]) -> View:
     words = made[-1]["provider_words"] if made and row.error is not None else None
     if row.sent_at is not None:
         made.append({"number": row.attempts, "at": row.sent_at, "error": None, "provider_words": None})
-    is_open = row.due_at is not None
-    receipt = find_early_receipt(connection, row.id) if is_open else _receipts(connection, [row]).get(row.id)
+    receipt = _receipts(connection, [row]).get(row.id) or find_early_receipt(connection, row.id)
     return _view(row, words, receipt) | {"attempts_made": made}
 
 
