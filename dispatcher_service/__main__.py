@@ -24,6 +24,7 @@ from shared.database import schema
 from shared.database.access import ensure_database
 from shared.database.ids import GivenIds, why_behind
 from shared.domain.errors import SettingsError
+from shared.domain.profile.receiving import receipt_url
 from shared.domain.retention import Retention
 from shared.metrics_port import listen_there_or_anywhere
 from shared.providers import secrets
@@ -48,7 +49,8 @@ def run(configuration: Settings) -> int:
     logs.setup("dispatcher", configuration.log_level, configuration.log_format)
     log = logs.logger()
     (provider,) = load_providers(configuration)
-    dialect = Dialect(provider, secrets.read(provider))
+    known = secrets.read(provider)
+    dialect = Dialect(provider, known, receipt_url(provider, known, configuration.public_url))
     stop, hung_up = _hear_signals()
     _allow_descriptors(configuration.dispatch_concurrency)
     memory.spare(configuration.dispatch_concurrency)

@@ -57,6 +57,9 @@ MESSAGES_WOKEN = Counter(
 )
 MESSAGES_CREATED = Counter("feeder_messages_created_total", "Messages created by launches")
 MESSAGES_PUBLISHED = Counter("feeder_messages_published_total", "Messages put on the broker")
+RECEIPTS_SETTLED = Counter(
+    "feeder_receipts_settled_total", "Receipts that had come too early, by what became of them", ["result"]
+)
 MESSAGES_RESCUED = Counter("feeder_messages_rescued_total", "Messages whose lease ran out")
 CLOCK_STEPS = Counter("feeder_clock_steps_total", "Steps of the database's clock; no lease is rescued for a while")
 MESSAGES_CLOSED = Counter("feeder_messages_closed_total", "Messages closed because their mailing was over", ["state"])

@@ -54,6 +54,6 @@ class Receivers:
     def _make(self, provider: Provider) -> None:
         found = {**provider.values, **secrets.read(provider)}
         self._read_at[provider.name] = ticks()
-        if self._known.get(provider.name) != found:
+        if provider.receipts is not None and self._known.get(provider.name) != found:
             self._made[provider.name] = Receiver(provider.receipts, found)
             self._known[provider.name] = found

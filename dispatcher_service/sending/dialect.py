@@ -1,6 +1,7 @@
 """How one provider is spoken to: what it is told, and what its answers mean. Pure; `sender` does the calls."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 
 from shared.domain.message import Error
@@ -27,11 +28,18 @@ class Dialect:
         """receipt_url: where receipts are to go; None: none are asked for."""
         self.provider = provider
         self.maker = Maker(provider, secrets, receipt_url)
-        self._read = Reader(provider.reading).outcome
+        # Where no receipt will ask for it, nobody looks for the provider's id of a message.
+        self._is_named = provider.receipts is not None and provider.receipts.needs_references
+        reading = provider.reading if self._is_named else replace(provider.reading, reference=None)
+        self._read = Reader(reading).outcome
 
     def outcome(self, answer: Answer | Failure) -> Outcome:
         """What a call led to. Never raises, whatever the provider answered."""
-        return _FAILURES[answer] if isinstance(answer, Failure) else self._read(answer)
+        if isinstance(answer, Failure):
+            return _FAILURES[answer]
+        outcome = self._read(answer)
+        is_named = self._is_named and outcome.reference is not None
+        return replace(outcome, provider=self.provider.name) if is_named else outcome
 
 
 _FAILURES = {

@@ -7,12 +7,12 @@ hands what it moved to one. Whether it does is checked (`shared.ledger.check`).
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from shared.domain.message import FINAL_STATES, Error, MessageState
 from shared.domain.reason import Reason
@@ -20,7 +20,7 @@ from shared.domain.receipt import RECEIPTS, ReceiptState, counted_as
 from shared.ledger.figures import Figures
 from shared.ledger.names import ERROR_PREFIX, QUARTER, REASON_PREFIX, RECEIPT_PREFIX, REPEATED, STATES
 from shared.ledger.slot import Slot
-from shared.ledger.totals import NAMES
+from shared.ledger.totals import ALL_NAMES, NAMES
 
 AT_ONCE = timedelta(0)
 
@@ -163,7 +163,9 @@ class Entries:
                 },
             )
         if any(self._totals.values()):
-            connection.execute(_TOTAL, {"slot": slot} | {name: self._totals[name] for name in NAMES})
+            has_receipts = any(self._totals[name] for name in RECEIPTS)  # of mailings that are hidden
+            statement, names = (_TOTAL_WITH_RECEIPTS, ALL_NAMES) if has_receipts else (_TOTAL, NAMES)
+            connection.execute(statement, {"slot": slot} | {name: self._totals[name] for name in names})
         if receipts:
             connection.execute(_TOTAL_RECEIPTS, _columns(slot, receipts))
 
@@ -231,11 +233,17 @@ _TALLY = text(f"""
     on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count
 """)
 
-_TOTAL = text(f"""
-    insert into ledger_totals as t (slot, {", ".join(NAMES)})
-    values (:slot, {", ".join(f":{name}" for name in NAMES)})
-    on conflict (slot) do update set {", ".join(f"{name} = t.{name} + excluded.{name}" for name in NAMES)}
-""")
+
+def _total(names: Sequence[str]) -> TextClause:
+    return text(f"""
+        insert into ledger_totals as t (slot, {", ".join(names)})
+        values (:slot, {", ".join(f":{name}" for name in names)})
+        on conflict (slot) do update set {", ".join(f"{name} = t.{name} + excluded.{name}" for name in names)}
+    """)
+
+
+_TOTAL = _total(NAMES)
+_TOTAL_WITH_RECEIPTS = _total(ALL_NAMES)
 
 
 @contextmanager

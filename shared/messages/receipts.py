@@ -25,7 +25,7 @@ MOST_NOBODYS = 20_000
 PATIENCE = timedelta(hours=1)
 """How long they are kept. A result is written within moments of the call, or never."""
 
-SLICE = 2_000
+SLICE = 1_000
 """Kept receipts that one transaction looks at."""
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from shared.domain.profile.provider import Provider
 from shared.domain.profile.receipts import Authentication, Kind, Place, Receipts, Signed
 from shared.domain.profile.rules import MISSING, finder
 from shared.domain.profile.template import Slot, Template
@@ -110,11 +111,13 @@ class Receiver:
         return items
 
 
-def receipt_url(receipts: Receipts, name: str, public_url: str, known: Mapping[str, str]) -> str:
-    """Where a provider is to send them."""
-    address = f"{public_url}/receipts/{name}/"
-    is_in_path = receipts.authentication.kind is Kind.PATH
-    return f"{address}{_filled(receipts.authentication.secret, known)}/" if is_in_path else address
+def receipt_url(provider: Provider, secrets: Mapping[str, str], public_url: str | None) -> str | None:
+    """Where a provider is to send its receipts; None: it sends none, or nobody has said how it reaches us."""
+    if provider.receipts is None or public_url is None:
+        return None
+    address, authentication = f"{public_url}/receipts/{provider.name}/", provider.receipts.authentication
+    is_in_path = authentication.kind is Kind.PATH
+    return f"{address}{_filled(authentication.secret, {**provider.values, **secrets})}/" if is_in_path else address
 
 
 def _nothing(_: Any) -> Any:
