@@ -15,10 +15,12 @@ from api_service.access import keys
 from api_service.access.expiry import Expiry
 from api_service.access.keyring import Keyring
 from api_service.access.last_use import LastUse
+from api_service.access.sessions import Sessions
+from api_service.console.registry import blueprint as console
 from api_service.directory import clients, imports, segments, suppressions
 from api_service.directory.importer import Importer
 from api_service.directory.progress import Silence
-from api_service.mailings import controls, mailings
+from api_service.mailings import controls, mailings, preflight, preview, trials
 from api_service.operations import audit, health
 from api_service.operations.probe import Probe
 from api_service.tracking import breakdown, messages, receipts, statistics
@@ -39,12 +41,9 @@ from shared.broker.base import Broker
 from shared.database.access import Database
 from shared.database.engine import another_engine, takes_writes
 from shared.domain.digests import NO_KEYS, Digests
-from shared.domain.profile.provider import Providers
+from shared.domain.profile.provider import NO_PROVIDERS, Providers
 from shared.ledger.slot import Slot
-from shared.providers.loading import load_providers
 from shared.settings import Settings
-
-NO_PROVIDERS = Providers([])
 
 
 def create_app(
@@ -57,6 +56,7 @@ def create_app(
     digests: Digests = NO_KEYS,
     providers: Providers = NO_PROVIDERS,
     public_url: str | None = None,
+    dispatch_rate: float = 0.0,
     auth: bool = False,
     rate: int = 0,
     threads: int = 8,
@@ -68,7 +68,8 @@ def create_app(
     Args:
         direct: another one, for what needs a session of its own (`shared.database.access`).
         digests: of phones that must not be written to.
-        providers: those whose receipts are taken.
+        providers: those that mailings may go through, and whose receipts are taken.
+        dispatch_rate: messages a second over all dispatchers; 0: no limit.
         public_url: by which they know this service.
         auth: whether requests need a key.
         rate: how many requests a second one key may make; 0: no limit.
@@ -88,6 +89,8 @@ def create_app(
         default_timezone=default_timezone,
         slot=slot,
         digests=digests,
+        providers=providers,
+        dispatch_rate=dispatch_rate,
     )
     importer = Importer(sessions, default_timezone, digests, slot)
     app.extensions |= {"importer": importer, "exports": Exports(), "probes": probes}
@@ -100,7 +103,8 @@ def create_app(
         of_keys = [watch.look, last_use.write, expiry.look] if watch else []
         keep_doing([log.flush, Forgetting(behind).look, Silence(behind, importer.running).look, *of_keys])
     middleware.register(app, log)
-    door.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch)
+    visits = Sessions(engine, keyring) if keyring else None
+    door.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch, sessions=visits)
     answers.register(app, log)
     document.register(
         app,
@@ -110,7 +114,10 @@ def create_app(
             segments.blueprint,
             suppressions.blueprint,
             mailings.blueprint,
+            preview.blueprint,
             controls.blueprint,
+            trials.blueprint,
+            preflight.blueprint,
             statistics.blueprint,
             breakdown.blueprint,
             messages.blueprint,
@@ -122,7 +129,8 @@ def create_app(
         with_keys=auth,
     )
     receipts.register(app, Receivers(providers), Taking(engine, slot), public_url)
-    app.add_url_rule("/", "root", _to_documentation)
+    app.register_blueprint(console)
+    app.add_url_rule("/", "root", _to_console)
     return app
 
 
@@ -133,6 +141,7 @@ def deployed(
     announcer: Announcer,
     *,
     digests: Digests,
+    providers: Providers,
     threads: int,
     log: RequestLog,
 ) -> Flask:
@@ -140,6 +149,7 @@ def deployed(
 
     Args:
         digests: of phones that must not be written to.
+        providers: those that mailings may go through.
         threads: on which requests are answered in this process.
         log: that of this process.
     """
@@ -152,8 +162,9 @@ def deployed(
         direct=database.direct_engine("api-files", pool_size=threads),
         default_timezone=settings.default_timezone,
         digests=digests,
-        providers=load_providers(settings),
         public_url=settings.public_url,
+        providers=providers,
+        dispatch_rate=settings.dispatch_rate,
         auth=settings.api_auth,
         rate=settings.api_rate,
         threads=threads,
@@ -225,5 +236,5 @@ class _Json(DefaultJSONProvider):
         return text
 
 
-def _to_documentation() -> Response:
-    return redirect(f"{asked().script_root}/docs/")  # type: ignore[return-value]
+def _to_console() -> Response:
+    return redirect(f"{asked().script_root}/console/")  # type: ignore[return-value]

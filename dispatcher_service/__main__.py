@@ -5,6 +5,8 @@ import resource
 import signal
 import sys
 import threading
+from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 
 from prometheus_client import start_http_server
@@ -16,6 +18,7 @@ from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending import memory
 from dispatcher_service.sending.dialect import Dialect
+from dispatcher_service.sending.renewal import Renewal
 from shared import garbage, logs, metrics, settings
 from shared.broker.backoff import backoff
 from shared.broker.choice import choose
@@ -27,7 +30,6 @@ from shared.domain.errors import SettingsError
 from shared.domain.profile.receiving import receipt_url
 from shared.domain.retention import Retention
 from shared.metrics_port import listen_there_or_anywhere
-from shared.providers import secrets
 from shared.providers.loading import load_providers
 from shared.settings import Settings
 
@@ -48,9 +50,7 @@ def run(configuration: Settings) -> int:
     """Until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP changes nothing. Raises SettingsError."""
     logs.setup("dispatcher", configuration.log_level, configuration.log_format)
     log = logs.logger()
-    (provider,) = load_providers(configuration)
-    known = secrets.read(provider)
-    dialect = Dialect(provider, known, receipt_url(provider, known, configuration.public_url))
+    renewal = Renewal(load_providers(configuration), partial(receipt_url, public_url=configuration.public_url))
     stop, hung_up = _hear_signals()
     _allow_descriptors(configuration.dispatch_concurrency)
     memory.spare(configuration.dispatch_concurrency)
@@ -80,7 +80,7 @@ def run(configuration: Settings) -> int:
         engine,
         guarded,
         configuration.retry_policy,
-        dialect,
+        _only(renewal.dialects),
         rate=configuration.dispatch_rate,
         learn=learn,
     )
@@ -105,6 +105,7 @@ def run(configuration: Settings) -> int:
             return 1
         if guarded.refusal:
             break  # as at the start, where the broker was not there to be asked
+        renewal.look()
         if hung_up.is_set():
             hung_up.clear()
             log.info(
@@ -120,6 +121,12 @@ def run(configuration: Settings) -> int:
     if guarded.refusal:
         raise SettingsError(guarded.refusal)
     return 0 if all_recorded else 1
+
+
+def _only(dialects: Sequence[Dialect]) -> Dialect:
+    if len(dialects) > 1:
+        raise SettingsError("PROVIDERS_FILE names several providers: a dispatcher sends through one.")
+    return dialects[0]
 
 
 def _hear_signals() -> tuple[threading.Event, threading.Event]:

@@ -44,6 +44,7 @@ class Settings:
     api_connections: int  # of one address, per worker
     public_url: str | None  # by which providers reach this service; None: they are not told where to send receipts
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]  # whose X-Forwarded-* are believed
+    providers_file: Path | None  # profiles of providers; None: there is one, at provider_url
     provider_url: str
     provider_token: str
     provider_plaintext: bool  # whether the token may travel to a public host without TLS
@@ -88,6 +89,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         api_connections=read("API_CONNECTIONS", _integer(1, 800), 100),
         public_url=(read("PUBLIC_URL", _url("http", "https"), None) or "").rstrip("/") or None,
         trusted_proxies=read("TRUSTED_PROXIES", _networks, ()),
+        providers_file=read("PROVIDERS_FILE", Path, None),
         provider_url=read("PROVIDER_URL", _url("http", "https"), "http://127.0.0.1:8090").rstrip("/"),
         provider_token=read("PROVIDER_TOKEN", _token, ""),
         provider_plaintext=read("PROVIDER_PLAINTEXT", _choice("allow", "refuse"), "refuse") == "allow",
@@ -113,7 +115,10 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     )
     if found.database_direct_url and not found.database_url:
         raise SettingsError("DATABASE_DIRECT_URL must stand beside DATABASE_URL, which names the pooler.")
-    if not found.provider_plaintext and _tells_everybody(found.provider_url, found.provider_token):
+    if found.providers_file:
+        if named := [name for name in ("PROVIDER_URL", "PROVIDER_TOKEN") if read(name, str, None)]:
+            raise SettingsError(f"{named[0]} may not stand beside PROVIDERS_FILE, which names the providers.")
+    elif not found.provider_plaintext and _tells_everybody(found.provider_url, found.provider_token):
         raise SettingsError(
             "PROVIDER_URL must begin with https://, or everybody on the way to that host reads the credentials:"
             " PROVIDER_PLAINTEXT=allow permits it."

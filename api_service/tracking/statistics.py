@@ -11,7 +11,7 @@ from api_service.tracking import actions, store
 from api_service.tracking.schema import MESSAGE, MessageSchema
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.fields import Moment
-from api_service.web.figures import COUNTS, RECEIPTS_EXAMPLE, RECEIPTS_FIELD, counts, receipts
+from api_service.web.figures import COUNTS, RECEIPTS_EXAMPLE, RECEIPTS_FIELD, TEST, counts, receipts
 from api_service.web.page import PageSchema, Part
 from api_service.web.parts import working
 from api_service.web.problems import NotFound
@@ -19,11 +19,12 @@ from api_service.web.schema import described, enumerated
 from api_service.web.work import moment
 from shared.domain.mailing import MailingState, mailing_state
 from shared.domain.message import MessageState
-from shared.ledger.figures import read_errors, read_reasons, read_repeated, read_totals
+from shared.ledger.figures import read_errors, read_reasons, read_repeated
 
 blueprint = Blueprint("Statistics", "Where the messages stand.", "/mailings")
 
 _STARTS_AT, _ENDS_AT = "2050-01-31T06:00:00+00:00", "2050-01-31T18:00:00+00:00"
+_MAILING: dict[str, object] = {"mailing_id": 1, "state": "running", "test": False}
 _COUNTS = {"audience": 3} | {str(state): 0 for state in MessageState} | {"sent": 2, "retrying": 1}
 _FIGURES = _COUNTS | {"receipts": RECEIPTS_EXAMPLE}
 Answer = tuple[dict[str, Any], dict[str, str]]
@@ -37,6 +38,7 @@ _OF_MAILING: dict[str, fields.Field[Any]] = {
         required=True,
         metadata=enumerated("MailingState", "Of the mailing."),
     ),
+    "test": fields.Boolean(required=True, metadata=TEST),
 }
 
 MailingFiguresSchema = Schema.from_dict(
@@ -119,7 +121,10 @@ class GeneralStatistics(MethodView):
         answer=GeneralStatisticsSchema,
         gives=_FIGURES
         | {
-            "mailings": [{"mailing_id": 1, "state": "running", "starts_at": _STARTS_AT, "ends_at": _ENDS_AT} | _FIGURES]
+            "mailings": [
+                {"mailing_id": 1, "state": "running", "test": False, "starts_at": _STARTS_AT, "ends_at": _ENDS_AT}
+                | _FIGURES
+            ]
         },
     )
     def get(self, query: Mapping[str, Part]) -> Answer:
@@ -127,10 +132,11 @@ class GeneralStatistics(MethodView):
 
         The totals over all mailings that are not deleted: how many messages there are and how many are in each state;
         and the same for each mailing, one page of them in the order of ids. `audience` is always the sum of the counts
-        of all states. `receipts` says what is known of the delivery of what is sent.
+        of all states. `receipts` says what is known of the delivery of what is sent. Tests are not among them; with a
+        key of the scope `test` it is tests alone.
         """
         with working().look() as session:
-            totals = read_totals(session.connection())
+            totals = mailings.totals(session)
             listing = mailings.list_part(session, query["part"], {})
             figures = mailings.figures(session, listing.rows)
             now = moment(session.connection())
@@ -138,6 +144,7 @@ class GeneralStatistics(MethodView):
             {
                 "mailing_id": row.id,
                 "state": mailing_state(row, now),
+                "test": row.test,
                 "starts_at": row.starts_at,
                 "ends_at": row.ends_at,
                 **counts(figures[row.id]),
@@ -154,7 +161,7 @@ class DetailStatistics(MethodView):
         "detailStatistics",
         query=DetailQuerySchema,
         answer=DetailStatisticsSchema,
-        gives={"mailing_id": 1, "state": "running"}
+        gives=_MAILING
         | _FIGURES
         | {
             "errors": {"server_error": 1},
@@ -188,6 +195,7 @@ class DetailStatistics(MethodView):
         view = {
             "mailing_id": mailing_id,
             "state": state,
+            "test": mailing.test,
             **counts(figures),
             "receipts": receipts(figures),
             "errors": errors,

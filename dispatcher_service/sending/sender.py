@@ -230,8 +230,8 @@ class Sender:
     def _begin(self, attempt: Attempt, now: float) -> None:
         call = self._idle.pop() if self._idle else Call(self._opened, self._kept, self._timeout)
         call.prepare(self._dialect, attempt, now)
-        self._pace.begin(now)
         self._calls[call.handle] = call
+        self._pace.begin(now, len(self._calls))
         self._multi.add_handle(call.handle)
 
     def _collect(self) -> None:

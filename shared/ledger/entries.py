@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, TextClause, text
 
+from shared.domain.apart import IS_HIDDEN
 from shared.domain.message import FINAL_STATES, Error, MessageState
 from shared.domain.reason import Reason
 from shared.domain.receipt import RECEIPTS, ReceiptState, counted_as
@@ -210,12 +211,12 @@ _COUNT_RECEIPTS = text(f"""
     set moved_at = excluded.moved_at, {", ".join(f"{name} = c.{name} + excluded.{name}" for name in RECEIPTS)}
 """)
 
-# A mailing that was deleted is not in the totals from its end on, and so are not what comes then.
+# A mailing that is hidden is not in the totals from its end on, and neither is what comes then.
 _TOTAL_RECEIPTS = text(f"""
     insert into ledger_totals as t (slot, {", ".join(RECEIPTS)})
     select :slot, {", ".join(f"sum({name})" for name in RECEIPTS)}
     from {_MOVED} cross join lateral (
-        select from mailings where id = mailing_id and (deleted_at is null or finished_at is null) limit 1
+        select from mailings where id = mailing_id and (finished_at is null or not {IS_HIDDEN}) limit 1
     ) g
     having count(*) > 0
     on conflict (slot) do update set {", ".join(f"{name} = t.{name} + excluded.{name}" for name in RECEIPTS)}

@@ -9,6 +9,9 @@ from shared.domain.profile.receipts import Receipts
 from shared.domain.profile.rules import Rule, Spot
 from shared.domain.profile.template import Template
 
+LONGEST_SENDER = 32
+"""Characters of a sender id."""
+
 Fields = tuple[tuple[str, Template], ...]
 
 
@@ -141,3 +144,6 @@ class Providers:
     @property
     def names(self) -> list[str]:
         return list(self._by_name)
+
+
+NO_PROVIDERS = Providers(())

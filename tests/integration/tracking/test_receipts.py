@@ -20,7 +20,7 @@ from shared.messages.record import Verdict, record_verdicts
 from shared.messages.references import Reference, keep_references
 from tests.support.api import Answer, Api, running
 from tests.support.books import LEASE, SECOND, Books
-from tests.support.gateway import PATH, gateway, gateways
+from tests.support.receipt_sender import PATH, gateway, gateways
 
 UNKNOWN, FAILED = Finish(MessageState.UNKNOWN), Finish(MessageState.FAILED)
 NONE = {"delivered": 0, "undelivered": 0, "unknown_delivered": 0, "unknown_undelivered": 0}

@@ -13,8 +13,8 @@ import pytest
 from shared.domain.profile.provider import Limits
 from shared.domain.profile.receipts import Receipts, ReceiptsError, parse
 from shared.domain.profile.receiving import MAX_ITEMS, Incoming, NotReadable, Receiver, Why, receipt_url
-from shared.domain.profile.seed import seed
 from shared.domain.receipt import Receipt, ReceiptState
+from shared.providers.loading import seed
 
 KNOWN = {"secret": "s3cret", "user": "gate", "password": "pass"}
 PLAIN: dict[str, Any] = {
