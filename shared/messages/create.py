@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, TextClause, text
 
+from shared import lanes
 from shared.audience.chosen import Chosen, Span, chosen, read_parts
 from shared.domain.filter import Exclusion, Filter, by_name
 from shared.domain.message import MessageState
@@ -35,20 +36,24 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     Ids that nobody has any more cost nothing. The snapshot covers the clients that exist when the first slice is made.
     A mailing that is over by then is launched all the same, so that everybody can see what was not sent: its messages
     are `expired` from the start. Those to a suppressed phone are `skipped` from the start. Those whose window is closed
-    are due at its opening. All of them are in one part, the one that is filled when the first slice is made.
+    are due at its opening. All of them are in one part, the one that is filled when the first slice is made, and each in
+    the lane of the providers that may take it by then.
     """
     mailing = connection.execute(_LOCK_LAUNCH, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None:
         return Slice(0, complete=True)
     state = MessageState.EXPIRED if mailing.over else MessageState.PENDING
     zones, openings = _openings(connection, mailing, span)
+    routes = lanes.read(connection)
+    codes = {} if mailing.provider else routes.lane_of_code
     created = {"state": state, "span": span, "zones": zones, "openings": openings, "reason": Reason.OPTED_OUT}
     audience = _audience(mailing)
+    created |= {"lane": routes.lane_of(mailing.provider), "routed": list(codes), "routes": list(codes.values())}
     wanted = chosen(audience, read_parts(connection, audience), _SPAN_READ)
     row = connection.execute(_create(wanted), {**mailing._mapping, **created, **wanted.values}).one()
     complete = row.looked_at < span
     cursor = mailing.audience_limit if complete else row.last
-    moved = {"cursor": cursor, "count": row.number, "complete": complete}
+    moved = {"cursor": cursor, "count": row.number, "complete": complete, "routing": routes.routing}
     connection.execute(_MOVE_CURSOR, {**mailing._mapping, **moved, "first_id": row.first_id, "last_id": row.last_id})
     if row.number > row.skipped:
         entries.created(mailing_id, state, row.number - row.skipped)
@@ -84,7 +89,7 @@ _LOCK_LAUNCH = text("""
            audience_cursor, ends_at <= now() as over,
            coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
            coalesce(part, (select min(number) from parts where closed_at is null)) as part,
-           window_from, window_until, now() as now
+           window_from, window_until, provider, now() as now
     from mailings where id = :mailing_id and launched_at is null and cancelled_at is null and starts_at <= now()
     for update
 """)
@@ -107,11 +112,14 @@ _SPAN_READ = Span("cast(:audience_cursor as bigint)", "(select last from span)")
 
 
 def _create(wanted: Chosen) -> TextClause:
-    """array_position: of the few zones in which the window is closed. Where there are none it costs nothing."""
+    """array_position: of the few zones in which the window is closed, and of the few operators that have providers of
+    their own. Where there are none it costs nothing."""
     return text(f"""
         with {", ".join((_SPAN, *wanted.parts))}, created as (
-            insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+            insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
             select :part, :id, id, phone,
+                coalesce((cast(:routes as smallint[]))[array_position(cast(:routed as text[]), operator_code::text)],
+                         :lane),
                 case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
                 case when :state = 'pending' and suppression_id is null then
                 coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
@@ -140,7 +148,8 @@ _CREATE_OF_ALL = _create(_OF_ALL)
 
 _MOVE_CURSOR = text("""
     update mailings set audience_limit = :audience_limit, audience_cursor = :cursor, audience = audience + :count,
-        part = :part, first_message_id = coalesce(first_message_id, :first_id),
+        part = :part, routing = case when part is null then :routing else routing end,
+        first_message_id = coalesce(first_message_id, :first_id),
         last_message_id = coalesce(:last_id, last_message_id),
         launched_at = case when :complete then now() end
     where id = :id

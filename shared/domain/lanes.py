@@ -1,0 +1,74 @@
+"""Which providers may take a message: its lane. Pure.
+
+A lane has a number, which stands in a message's row, and providers, which may change. Lane 0 is that of all messages
+for which nobody asked for certain providers. A provider's own lane bears its number: there is what a mailing wants to
+send through it, what the clients of an operator get through it alone, and what it may have taken already. Where the
+clients of an operator may have one of several, these have a lane of their own.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+ANY = 0
+"""The lane of those who want no certain provider."""
+
+FIRST_PROVIDER = 1
+"""The number of the provider that was known first, and alone: what bears no number of one was its."""
+
+FIRST_OF_SEVERAL = 1_000
+"""Lanes of several providers are numbered from here on: nobody has so many providers."""
+
+
+class Entry(NamedTuple):
+    """What a provider's settings say of who goes there.
+
+    weight: its part of what several may take, beside the weights of the others; 0: none. operator_codes: their clients
+    go to the providers that name their code, and to no other. is_apart: it has only what is meant for it alone.
+    """
+
+    name: str
+    weight: int = 1
+    operator_codes: tuple[str, ...] = ()
+    is_apart: bool = False
+
+
+class Lane(NamedTuple):
+    """providers: by their numbers. operator_codes: whose clients have this lane."""
+
+    providers: tuple[int, ...]
+    operator_codes: tuple[str, ...] = ()
+
+
+def lanes_of(entries: Mapping[int, Entry], known: Mapping[int, Collection[int]]) -> Mapping[int, Lane]:
+    """The lanes by their numbers, for providers by theirs.
+
+    known: the providers of the lanes that there were. A set of several keeps its number, and no number is given to
+    another set; a lane that nobody has any more is not among those returned. Who is alone, and always was, has all in
+    one lane: there is nothing to tell apart.
+    """
+    if set(entries) == {FIRST_PROVIDER} and not known.keys() - {ANY}:
+        return {ANY: Lane((FIRST_PROVIDER,))}
+    wanted: dict[str, set[int]] = defaultdict(set)
+    for number, entry in entries.items():
+        for code in entry.operator_codes:
+            wanted[code].add(number)
+    codes: dict[frozenset[int], list[str]] = defaultdict(list)
+    for code, numbers in wanted.items():
+        codes[frozenset(numbers)].append(code)
+    anybody = [number for number, entry in entries.items() if not entry.is_apart]
+    lanes = {ANY: Lane(tuple(sorted(anybody)))}
+    for number in sorted(entries):
+        lanes[number] = Lane((number,), tuple(sorted(codes.pop(frozenset({number}), ()))))
+    several = {frozenset(numbers): lane for lane, numbers in known.items() if lane >= FIRST_OF_SEVERAL}
+    next_lane = max([FIRST_OF_SEVERAL - 1, *several.values()]) + 1
+    for numbers in sorted(codes, key=sorted):
+        lane = several.get(numbers, next_lane)
+        next_lane += lane == next_lane
+        lanes[lane] = Lane(tuple(sorted(numbers)), tuple(sorted(codes[numbers])))
+    return lanes
+
+
+def lane_of_code(lanes: Mapping[int, Lane]) -> Mapping[str, int]:
+    """The lanes of clients whose operator has certain providers, by its code."""
+    return {code: number for number, lane in lanes.items() for code in lane.operator_codes}

@@ -1,0 +1,142 @@
+"""Providers and their lanes, as all processes know them: rows that whoever has newer settings writes.
+
+A dispatcher writes at its start which providers it has and who goes where; everybody else reads it here. A number is
+given to a provider once and stays its own, as messages bear it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from sqlalchemy import Connection, text
+
+from shared.domain.lanes import ANY, FIRST_PROVIDER, Entry, Lane, lane_of_code, lanes_of
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A provider. is_there: dispatchers have it by their settings. weight: of a person, or of the settings. share: how
+    much of that counts, in hundredths."""
+
+    number: int
+    name: str
+    is_there: bool
+    is_paused: bool
+    weight: int
+    share: int
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """What stands in the rows at a moment. providers: by number. lanes: the providers of each. lane_of_code: of clients
+    whose operator has certain providers. routing: counts the changes of where messages go."""
+
+    providers: Mapping[int, Known]
+    lanes: Mapping[int, Sequence[int]]
+    lane_of_code: Mapping[str, int]
+    routing: int
+
+    @property
+    def are_several(self) -> bool:
+        """Whether more than one provider was ever known: only then messages say whose they are."""
+        return len(self.providers) > 1
+
+    @cached_property
+    def numbers(self) -> Mapping[str, int]:
+        """Of providers, by name."""
+        return {known.name: known.number for known in self.providers.values()}
+
+
+    def lane_of(self, provider: str | None) -> int:
+        """Of a mailing that wants this provider; None: any."""
+        own = self.numbers.get(provider, ANY) if provider else ANY
+        return own if own in self.lanes else ANY  # one that is alone has no lane of its own
+
+
+NONE_KNOWN = Lanes({}, {ANY: ()}, {}, 0)
+
+
+def register(connection: Connection, entries: Iterable[Entry]) -> None:
+    """These are the providers from now on, and no others. Who does it last is believed."""
+    connection.execute(_ALONE)
+    by_name = {entry.name: entry for entry in entries}
+    before = read(connection)
+    given = max([FIRST_PROVIDER - 1, *before.providers])
+    numbers = dict(before.numbers)
+    for name in by_name:
+        if name not in numbers:
+            numbers[name] = given = given + 1
+    connection.execute(
+        _REGISTER,
+        {
+            "numbers": [numbers[name] for name in by_name],
+            "names": list(by_name),
+            "weights": [entry.weight for entry in by_name.values()],
+        },
+    )
+    lanes = lanes_of({numbers[name]: entry for name, entry in by_name.items()}, before.lanes)
+    rows = [
+        {"number": number, "providers": list(lane.providers), "codes": list(lane.operator_codes)}
+        for number, lane in lanes.items()
+    ]
+    is_new = lanes.keys() - before.lanes.keys() or before.lane_of_code != lane_of_code(lanes)
+    connection.execute(_SET, rows)
+    connection.execute(_EMPTY_OTHERS, {"numbers": list(lanes)})
+    if is_new:
+        connection.execute(_ROUTE_ANEW)
+
+
+_ALONE = text("select pg_advisory_xact_lock(hashtext('lanes'))")
+
+_REGISTER = text("""
+    with mine as (
+        select * from unnest(cast(:numbers as smallint[]), cast(:names as text[]), cast(:weights as integer[]))
+            as mine (number, name, weight)
+    ), gone as (
+        update providers set is_there = false where is_there and name <> all(cast(:names as text[]))
+    )
+    insert into providers as p (number, name, given_weight) select number, name, weight from mine
+    on conflict (name) do update set is_there = true, given_weight = excluded.given_weight
+    where not p.is_there or p.given_weight <> excluded.given_weight
+""")
+
+_SET = text("""
+    insert into lanes as l (number, providers, operator_codes) values (:number, :providers, :codes)
+    on conflict (number) do update set providers = excluded.providers, operator_codes = excluded.operator_codes
+    where l.providers <> excluded.providers or l.operator_codes <> excluded.operator_codes
+""")
+
+# What still waits there waits for them to come back, as far as it may go nowhere else.
+_EMPTY_OTHERS = text("""
+    update lanes set providers = '{}', operator_codes = '{}'
+    where number <> all(:numbers) and (providers <> '{}' or operator_codes <> '{}')
+""")
+
+# Where whose messages go has changed: what waits gets its lane anew.
+_ROUTE_ANEW = text(f"update lanes set routing = routing + 1 where number = {ANY}")
+
+
+def read(connection: Connection) -> Lanes:
+    """As they are now, in one look."""
+    providers: dict[int, Known] = {}
+    lanes: dict[int, Lane] = {}
+    routing = 0
+    for row in connection.execute(_READ):
+        if row.name is None:
+            lanes[row.number] = Lane(tuple(row.members), tuple(row.codes))
+            routing = max(routing, row.routing)
+        else:
+            is_paused = row.paused_at is not None
+            providers[row.number] = Known(row.number, row.name, row.is_there, is_paused, row.weight, row.share)
+    members = {number: lane.providers for number, lane in lanes.items()}
+    return Lanes(providers, members, lane_of_code(lanes), routing)
+
+
+_READ = text("""
+    select number, name, is_there, paused_at, coalesce(weight, given_weight) as weight, share,
+           null as members, null as codes, null as routing
+    from providers
+    union all
+    select number, null, null, null, null, null, providers, operator_codes, routing from lanes
+    order by number
+""")
