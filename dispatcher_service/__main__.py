@@ -15,6 +15,7 @@ from dispatcher_service.guarded import GuardedBroker
 from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending import memory
+from dispatcher_service.sending.dialect import Dialect
 from shared import garbage, logs, metrics, settings
 from shared.broker.backoff import backoff
 from shared.broker.choice import choose
@@ -25,6 +26,8 @@ from shared.database.ids import GivenIds, why_behind
 from shared.domain.errors import SettingsError
 from shared.domain.retention import Retention
 from shared.metrics_port import listen_there_or_anywhere
+from shared.providers import secrets
+from shared.providers.loading import load_providers
 from shared.settings import Settings
 
 _LOOK_EVERY = 1.0
@@ -44,6 +47,8 @@ def run(configuration: Settings) -> int:
     """Until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP changes nothing. Raises SettingsError."""
     logs.setup("dispatcher", configuration.log_level, configuration.log_format)
     log = logs.logger()
+    (provider,) = load_providers(configuration)
+    dialect = Dialect(provider, secrets.read(provider))
     stop, hung_up = _hear_signals()
     _allow_descriptors(configuration.dispatch_concurrency)
     memory.spare(configuration.dispatch_concurrency)
@@ -73,10 +78,7 @@ def run(configuration: Settings) -> int:
         engine,
         guarded,
         configuration.retry_policy,
-        provider_url=configuration.provider_url,
-        provider_token=configuration.provider_token,
-        timeout=configuration.provider_timeout,
-        concurrency=configuration.dispatch_concurrency,
+        dialect,
         rate=configuration.dispatch_rate,
         learn=learn,
     )

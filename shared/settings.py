@@ -119,6 +119,11 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     return found
 
 
+def variable(name: str) -> str | None:
+    """One that a file of the operator's names: a secret."""
+    return os.environ.get(name)
+
+
 def use_metrics_directory(directory: Path) -> None:
     """Tells prometheus_client, which looks only there, that several processes share one set of metrics."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)

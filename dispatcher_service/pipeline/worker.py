@@ -9,6 +9,7 @@ from dispatcher_service.pipeline.in_hand import Held
 from dispatcher_service.pipeline.intake import Intake
 from dispatcher_service.pipeline.recorder import Recorder
 from dispatcher_service.sending.attempt import Result
+from dispatcher_service.sending.dialect import Dialect
 from dispatcher_service.sending.sender import Sender
 from shared.broker.base import Broker
 from shared.clock import ticks
@@ -36,22 +37,18 @@ class Worker:
         engine: Engine,
         broker: Broker,
         policy: RetryPolicy,
+        dialect: Dialect,
         *,
-        provider_url: str,
-        provider_token: str,
-        timeout: float,
-        concurrency: int,
         rate: float,
         learn: Callable[[int], object] = lambda _: None,
     ) -> None:
         """learn: is told the highest id of each claim."""
         self._stopping = threading.Event()  # nothing new is begun
         self._closing = threading.Event()  # everything is recorded: settle and leave
+        timeout = dialect.provider.limits.timeout
         self.lease = timeout + LEASE_MARGIN
         self._intake = Intake(broker, self._hold, stopping=self._stopping, closing=self._closing)
-        self._sender = Sender(
-            provider_url, provider_token, timeout=timeout, concurrency=concurrency, deliver=self._take_results
-        )
+        self._sender = Sender(dialect, deliver=self._take_results)
         self._recorder = Recorder(
             engine,
             policy,
