@@ -47,11 +47,11 @@ def run(configuration: Settings) -> int:
     """Until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP changes nothing. Raises SettingsError."""
     logs.setup("dispatcher", configuration.log_level, configuration.log_format)
     log = logs.logger()
-    (provider,) = load_providers(configuration)
-    dialect = Dialect(provider, secrets.read(provider))
+    dialects = [Dialect(provider, secrets.read(provider)) for provider in load_providers(configuration)]
+    concurrency = sum(dialect.provider.limits.concurrency for dialect in dialects)
     stop, hung_up = _hear_signals()
-    _allow_descriptors(configuration.dispatch_concurrency)
-    memory.spare(configuration.dispatch_concurrency)
+    _allow_descriptors(concurrency)
+    memory.spare(concurrency)
     metrics_port = _show_metrics(configuration.metrics_host, configuration.metrics_port)
     database = ensure_database(configuration)
     broker = choose(configuration.broker_url, database.direct_url, configuration.retry_ladder)
@@ -78,7 +78,7 @@ def run(configuration: Settings) -> int:
         engine,
         guarded,
         configuration.retry_policy,
-        dialect,
+        dialects,
         rate=configuration.dispatch_rate,
         learn=learn,
     )
@@ -89,11 +89,16 @@ def run(configuration: Settings) -> int:
         rate=configuration.dispatch_rate,
         longest_rung=configuration.retry_ladder[-1],
         lease=worker.lease,
-        concurrency=configuration.dispatch_concurrency,
+        concurrency=concurrency,
         learn=learn,
         retention=Retention(configuration.retention_days),
     )
-    log.info("dispatcher_started", metrics_port=metrics_port, concurrency=configuration.dispatch_concurrency)
+    log.info(
+        "dispatcher_started",
+        metrics_port=metrics_port,
+        concurrency=concurrency,
+        providers=[dialect.provider.name for dialect in dialects],
+    )
     garbage.collect_seldom()
     worker.start()
     leader.start()

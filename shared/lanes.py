@@ -11,6 +11,7 @@ from functools import cached_property
 from sqlalchemy import Connection, text
 
 from shared.domain.lanes import ANY, FIRST_PROVIDER, Entry, Lane, lane_of_code, lanes_of
+from shared.domain.profile.provider import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,6 @@ class Lanes:
         """Of providers, by name."""
         return {known.name: known.number for known in self.providers.values()}
 
-
     def lane_of(self, provider: str | None) -> int:
         """Of a mailing that wants this provider; None: any."""
         own = self.numbers.get(provider, ANY) if provider else ANY
@@ -54,6 +54,10 @@ class Lanes:
 
 
 NONE_KNOWN = Lanes({}, {ANY: ()}, {}, 0)
+
+
+def entry_of(provider: Provider) -> Entry:
+    return Entry(provider.name, provider.routing.weight, provider.routing.operator_codes)
 
 
 def register(connection: Connection, entries: Iterable[Entry]) -> None:

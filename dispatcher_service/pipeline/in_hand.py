@@ -4,7 +4,7 @@
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -22,13 +22,25 @@ OUTDATED = 10.0
 
 _NO_LIMITS: Mapping[int, int] = {}
 
+Shares = Sequence[tuple[int, int]]
+"""Providers, and how many messages each takes."""
+
+Take = Callable[[int, int], Shares]
+"""take(lane, wanted): who takes so many messages of a lane, or fewer of them."""
+
+
+def by_anybody(_lane: int, wanted: int) -> Shares:
+    """Where there is one provider."""
+    return ((0, wanted),)
+
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """Messages of a job that are to be claimed, of one mailing."""
+    """Messages of a job that are to be claimed, of one lane of a mailing."""
 
     job: "Held"
     mailing_id: int
+    lane: int
     urgency: Urgency
     message_ids: deque[int]
 
@@ -49,7 +61,7 @@ class Held:
     @classmethod
     def of(cls, delivery: Delivery, job: DispatchJob, now: float) -> "Held":
         held = cls(delivery, now, job.read_at, [], size=job.size)
-        held.pieces = [Waiting(held, one.mailing_id, one.urgency, deque(one.message_ids)) for one in job]
+        held.pieces = [Waiting(held, one.mailing_id, one.lane, one.urgency, deque(one.message_ids)) for one in job]
         return held
 
     @property
@@ -60,10 +72,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """So many ids from the head of a piece."""
+    """Ids from the head of a piece, and through whom they are to go: the first ones through the first."""
 
     piece: Waiting
     message_ids: Sequence[int]
+    shares: Shares = ()
 
 
 class InHand:
@@ -88,8 +101,9 @@ class InHand:
                 held.pieces.clear()
         self._held.append(new)
 
-    def pick(self, room: int, now: float, most: Mapping[int, int] = _NO_LIMITS) -> list[Pick]:
-        """What to claim now, at most so many ids; they still wait. most: of these mailings no more than so many.
+    def pick(self, room: int, now: float, most: Mapping[int, int] = _NO_LIMITS, take: Take = by_anybody) -> list[Pick]:
+        """What to claim now, at most so many ids; they still wait. most: of these mailings no more than so many. take:
+        says who takes them.
 
         The most urgent mailing first, and of one mailing the oldest job; but before all what has waited for long. So
         what is urgent passes by what is not, and nothing is passed by for ever.
@@ -101,9 +115,11 @@ class InHand:
         for piece in pieces:
             if room <= 0:
                 break
-            ids = list(islice(piece.message_ids, min(room, left.get(piece.mailing_id, room))))
+            wanted = min(room, left.get(piece.mailing_id, room), len(piece.message_ids))
+            shares = take(piece.lane, wanted) if wanted else ()
+            ids = list(islice(piece.message_ids, sum(number for _, number in shares)))
             if ids:
-                picks.append(Pick(piece, ids))
+                picks.append(Pick(piece, ids, shares))
                 room -= len(ids)
             if piece.mailing_id in left:
                 left[piece.mailing_id] -= len(ids)
@@ -115,6 +131,18 @@ class InHand:
             for _ in pick.message_ids:
                 pick.piece.message_ids.popleft()
             pick.piece.job.begun = begun
+
+    def drop(self, lanes: Collection[int]) -> None:
+        """Nothing of these may be sent for a while: it is published again when it may, and keeps no place till then."""
+        for held in self._held:
+            for piece in held.pieces:
+                if piece.lane in lanes:
+                    piece.message_ids.clear()
+
+    @property
+    def lanes(self) -> set[int]:
+        """Those that it has messages of."""
+        return {piece.lane for held in self._held for piece in held.pieces if piece.message_ids}
 
     def let_go(self, begun: int, now: float, clock: float | None) -> Sequence[Delivery]:
         """Jobs that are to be acked: those whose last call has begun, as from the claim on it is the lease that guards

@@ -1,35 +1,37 @@
 """The database's thread: claims messages and writes what became of them, in one transaction at a time."""
 
-import random
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from itertools import islice
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from dispatcher_service.pipeline.allowance import Allowance
+from dispatcher_service.pipeline.choice import Plan, Sole
 from dispatcher_service.pipeline.in_hand import OUTDATED, Held, InHand, Pick
 from dispatcher_service.pipeline.intake import Intake
 from dispatcher_service.pipeline.outcomes import show_outcomes
+from dispatcher_service.pipeline.permits import Permits
 from dispatcher_service.pipeline.recent import Recent
+from dispatcher_service.pipeline.routes import Probing, Routes
 from dispatcher_service.pipeline.settling import Settlement, wake_ups
 from dispatcher_service.pipeline.standing import Standing
 from dispatcher_service.sending.attempt import DatabaseClock, Result, attempts
 from dispatcher_service.sending.sender import Sender
 from shared import metrics
 from shared.clock import ticks
-from shared.database.engine import first_line, one_statement
+from shared.database.engine import first_line
 from shared.domain.retry import RetryPolicy
+from shared.domain.seen import Seen
 from shared.ledger.entries import open_entries
 from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
-from shared.messages.claim import Claim, claim_messages
+from shared.messages.claim import Assigned, Claim, Claimed, claim_messages
 from shared.messages.probe import find_probe
 from shared.messages.remember import record_called
-from shared.rates.limits import reserve
 from shared.rates.paces import PaceNote
 from shared.standing import provider_returned
 
@@ -57,21 +59,21 @@ class Recorder:
         *,
         lease: float,
         own_lease: float,
-        limits: Mapping[str, float],
+        routes: Routes,
+        permits: Permits,
         learn: Callable[[int], object],
         stopping: threading.Event,
         closing: threading.Event,
     ) -> None:
-        """lease: seconds that a claim lasts by the database's clock. own_lease: those of them that we count on. limits:
-        messages per second over all dispatchers, by the names of `shared.rates.limits`. learn: is told the highest id
-        of each claim. stopping: nothing new is claimed. closing: leave, whatever is not recorded."""
+        """lease: seconds that a claim lasts by the database's clock. own_lease: those of them that we count on. routes:
+        who may take what. permits: how much of it by the limits. learn: is told the highest id of each claim. stopping:
+        nothing new is claimed. closing: leave, whatever is not recorded."""
         self._engine = engine
         self._policy = policy
         self._sender = sender
         self._intake = intake
         self._lease, self._own_lease = lease, own_lease
-        self._limits = limits
-        self._allowance = Allowance(random.random)
+        self._routes, self._permits = routes, permits
         self._learn = learn
         self._stopping, self._closing = stopping, closing
         self._slot = Slot("recorder")
@@ -144,12 +146,16 @@ class Recorder:
         After a failure the results come first, and alone: they are what must not be lost. With them those of the last
         seconds, as this may be another database than that which has taken them.
         """
+        if self._routes.is_due:
+            self._look_at_routes(connection)
         results = self._due_results()
         verdicts = [result.verdict(self._policy) for result in results]
         remembered = self._recent.besides(verdicts) if self._is_shaken else ()
         is_first = self._is_shaken and (results or remembered)
-        picks = [] if is_first else self._picks(at_once=bool(results))
-        if not results and not picks and not remembered and not self._pace_note.is_due:
+        picks, plan = ([], Sole(0)) if is_first else self._picks(at_once=bool(results))
+        probes = () if is_first or self._stopping.is_set() else tuple(self._routes.probes())
+        self._pace_note.see({name: line.open for name, line in self._sender.lines.items()})
+        if not (results or picks or probes or remembered or self._pace_note.is_due):
             return
         since = ticks()
         lease, pause = timedelta(seconds=self._lease), timedelta(seconds=self._sender.pause)
@@ -158,15 +164,15 @@ class Recorder:
         try:
             with connection.begin(), open_entries(connection, self._slot) as entries:
                 if self._pace_note.is_due:
-                    self._pace_note.write(connection, self._sender.speed)
+                    self._pace_note.write(connection, self._sender.speed, self._seen())
                 late = record_called(connection, entries, verdicts, pause) if verdicts else 0
                 known = record_called(connection, entries, remembered, pause) if remembered else 0
                 self._standing.write(connection, entries, results, stuck)
                 if outages != self._outages:
                     provider_returned(connection)
-                picks, job = self._permitted(connection, picks)
+                picks, plan, job, assigned = self._permitted(connection, picks, plan, probes)
                 if job:
-                    claim = claim_messages(connection, entries, job, lease=lease)
+                    claim = claim_messages(connection, entries, job, lease=lease, assigned=assigned)
         except SQLAlchemyError:
             self._hand_back(claim, since)
             raise
@@ -176,12 +182,13 @@ class Recorder:
             self._log.warning("database_had_forgotten", results=forgotten)
         self._outages = outages
         self._standing.confirm()
+        self._routes.settle(plan)
         if picks or claim:
             metrics.MESSAGES_SKIPPED.inc(sum(map(len, job.values())) - (len(claim.messages) if claim else 0))
             self._take_claim(picks, claim, since)
         if results:
             self._forget(results)
-            show_outcomes(results, verdicts, late)
+            show_outcomes(results, verdicts, late, self._routes.name)
             if jobs := wake_ups(verdicts):
                 self._intake.settle(Settlement(jobs, ()))
 
@@ -200,69 +207,95 @@ class Recorder:
             due[result.attempt.message.id] = result
         return list(due.values())
 
-    def _picks(self, *, at_once: bool) -> list[Pick]:
-        """What to claim now from the jobs in hand: as much as the sender has room for.
+    def _look_at_routes(self, connection: Connection) -> None:
+        with connection.begin():
+            self._routes.look(connection)
+        self._routes.looked()
+
+    def _seen(self) -> Mapping[str, Seen]:
+        return {name: line.seen() for name, line in self._sender.lines.items()}
+
+    def _picks(self, *, at_once: bool) -> tuple[list[Pick], Plan | Sole]:
+        """What to claim now from the jobs in hand, as much as there is room for; and who takes it.
 
         at_once: even if it is little.
         """
         while self._received:
             self._in_hand.hold(self._received.popleft())
-        room, now = self._room(), ticks()
+        if closed := self._routes.closed():
+            self._in_hand.drop(closed)
+        plan = self._routes.plan()
+        room, now = (0 if self._stopping.is_set() else plan.room), ticks()
         if not at_once and room < self._sender.load and now - self._last_claim < CLAIM_DELAY:
-            return []
-        picks = self._in_hand.pick(room, now)
-        if picks and self._limits:
-            picks = self._in_hand.pick(self._reserved(sum(len(pick.message_ids) for pick in picks)), now)
+            return [], plan
+        picks = self._in_hand.pick(room, now, take=plan.take)
+        if picks and self._permits:
+            plan = plan.within(self._allowed(plan.taken))
+            picks = self._in_hand.pick(plan.room, now, take=plan.take)
         if picks:
             self._last_claim = now
-        return picks
+        return picks, plan
+
+    def _allowed(self, wanted: Mapping[int, int]) -> Mapping[int, int]:
+        """How many of these messages may be claimed by the limits; both by provider."""
+        numbers = {self._routes.name(number): number for number in wanted}
+        allowed = self._permits.allowed({name: wanted[number] for name, number in numbers.items()}, self._in_hand.job)
+        return {numbers[name]: messages for name, messages in allowed.items()}
 
     def _permitted(
-        self, connection: Connection, picks: Sequence[Pick]
-    ) -> tuple[list[Pick], Mapping[int, Sequence[int]]]:
-        """What of it is decided now, and what of that is claimed, by mailing. While the breaker is open that is a
-        probe, if there is one in the database; it may be of another mailing than those in hand."""
-        if picks and self._sender.is_probing and (probe := find_probe(connection, self._last_probed)):
+        self, connection: Connection, picks: Sequence[Pick], plan: Plan | Sole, probes: Iterable[Probing]
+    ) -> tuple[list[Pick], Plan | Sole, dict[int, list[int]], dict[int, Assigned] | None]:
+        """What of it is decided now and by which plan, and what of that is claimed, by mailing and with the way of each
+        message. While the breaker of the only provider is open that is a probe, if there is one in the database; it may
+        be of another mailing than those in hand. With several it is a probe of each that is down as well."""
+        is_alone = not self._routes.are_several
+        if (
+            picks
+            and is_alone
+            and self._routes.line(0).is_probing
+            and (probe := find_probe(connection, self._last_probed))
+        ):
             self._last_probed = probe.mailing_id
-            return [], {probe.mailing_id: [probe.message_id]}
+            return [], plan, {probe.mailing_id: [probe.message_id]}, None
         # What a mailing has no room for leaves its place to others in hand, of which it is to be asked as well.
         wanted, asked = sum(len(pick.message_ids) for pick in picks), set[int]()
         some: dict[int, int] = {}
         none: set[int] = set()
-        while new := _by_mailing(picks).keys() - asked:
+        room = dict(plan.taken)
+        while new := {pick.piece.mailing_id for pick in picks} - asked:
             asked |= new
-            room = self._standing.room(connection, new)
-            none.update(room.none)
-            if room.some:
-                some |= room.some
-                picks = self._in_hand.pick(wanted, ticks(), some)
+            found = self._standing.room(connection, new)
+            none.update(found.none)
+            if found.some:
+                some |= found.some
+                plan = plan.within(room)
+                picks = self._in_hand.pick(wanted, ticks(), some, plan.take)
         # What is to have nothing at all waits no more: it is published again when it may be claimed.
-        return list(picks), _by_mailing(pick for pick in picks if pick.piece.mailing_id not in none)
-
-    def _room(self) -> int:
-        """How many messages the sender has room for."""
-        return 0 if self._stopping.is_set() else self._sender.room
-
-    def _reserved(self, wanted: int) -> int:
-        """How many of these messages may be claimed by the limits. What is claimed can go out within half a second."""
-        if self._allowance.asks(ticks()):
-            with one_statement(self._engine) as connection:
-                worth = self._allowance.worth(wanted, self._in_hand.job, min(self._limits.values()))
-                reserved = reserve(connection, self._limits, worth)
-            self._allowance.got(*reserved, ticks())
-        return min(wanted, self._allowance.left(ticks()))
+        claimed = [pick for pick in picks if pick.piece.mailing_id not in none]
+        job = _by_mailing(claimed)
+        if is_alone:
+            return list(picks), plan, job, None
+        assigned = _assigned(claimed)
+        for provider, lanes in probes:
+            if probe := find_probe(connection, self._last_probed, lanes):
+                self._last_probed = probe.mailing_id
+                if probe.message_id not in assigned:
+                    job.setdefault(probe.mailing_id, []).append(probe.message_id)
+                assigned[probe.message_id] = Assigned(probe.lane, provider)
+        return list(picks), plan, job, assigned
 
     def _take_claim(self, picks: Sequence[Pick], claim: Claim | None, since: float) -> None:
         """What was claimed goes to the sender. since: when the claim was asked for."""
-        claimed = len(claim.messages) if claim else 0
-        metrics.MESSAGES_CLAIMED.inc(claimed)
+        metrics.MESSAGES_CLAIMED.inc(len(claim.messages) if claim else 0)
         if claim:
             self._clock = DatabaseClock(claim.now, since)
             self._learn(max((message.id for message in claim.messages), default=0))
-            moments = self._allowance.use(claimed) if self._limits else ()
-            self._sender.offer(attempts(claim, since, self._own_lease, moments))
+            for provider, messages in _by_provider(claim.messages).items():
+                line = self._routes.line(provider)
+                moments = self._permits.use(line.name, len(messages))
+                self._sender.offer(line, attempts(Claim(claim.now, messages), since, self._own_lease, moments))
         self._in_hand.take(picks, self._sender.offered)
-        if self._allowance.left(ticks()):
+        if self._permits.has_some_left:
             self._woken.set()  # what was reserved for messages that are not to be sent goes out with others, at once
 
     def _hand_back(self, claim: Claim | None, since: float) -> None:
@@ -293,6 +326,26 @@ class Recorder:
         if done := self._in_hand.let_go(self._sender.begun, now, clock):
             self._intake.settle(Settlement({}, done))
         self._intake.hurry()
+
+
+def _by_provider(messages: Sequence[Claimed]) -> Mapping[int, Sequence[Claimed]]:
+    first = messages[0].provider if messages else 0
+    if all(message.provider == first for message in messages):
+        return {first: messages}
+    by_provider: dict[int, list[Claimed]] = defaultdict(list)
+    for message in messages:
+        by_provider[message.provider].append(message)
+    return by_provider
+
+
+def _assigned(picks: Iterable[Pick]) -> dict[int, Assigned]:
+    """The way of each message."""
+    assigned = {}
+    for pick in picks:
+        ids = iter(pick.message_ids)
+        for provider, number in pick.shares:
+            assigned.update(dict.fromkeys(islice(ids, number), Assigned(pick.piece.lane, provider)))
+    return assigned
 
 
 def _by_mailing(picks: Iterable[Pick]) -> dict[int, list[int]]:

@@ -20,6 +20,11 @@ FIRST_OF_SEVERAL = 1_000
 """Lanes of several providers are numbered from here on: nobody has so many providers."""
 
 
+def is_shared(lane: int) -> bool:
+    """Whether it is one in which weights count: it is no provider's own."""
+    return lane == ANY or lane >= FIRST_OF_SEVERAL
+
+
 class Entry(NamedTuple):
     """What a provider's settings say of who goes there.
 
@@ -60,12 +65,12 @@ def lanes_of(entries: Mapping[int, Entry], known: Mapping[int, Collection[int]])
     lanes = {ANY: Lane(tuple(sorted(anybody)))}
     for number in sorted(entries):
         lanes[number] = Lane((number,), tuple(sorted(codes.pop(frozenset({number}), ()))))
-    several = {frozenset(numbers): lane for lane, numbers in known.items() if lane >= FIRST_OF_SEVERAL}
-    next_lane = max([FIRST_OF_SEVERAL - 1, *several.values()]) + 1
-    for numbers in sorted(codes, key=sorted):
-        lane = several.get(numbers, next_lane)
+    several = {frozenset(members): lane for lane, members in known.items() if lane >= FIRST_OF_SEVERAL}
+    next_lane = max([FIRST_OF_SEVERAL - 1, *known]) + 1
+    for members in sorted(codes, key=sorted):
+        lane = several.get(members, next_lane)
         next_lane += lane == next_lane
-        lanes[lane] = Lane(tuple(sorted(numbers)), tuple(sorted(codes[numbers])))
+        lanes[lane] = Lane(tuple(sorted(members)), tuple(sorted(codes[members])))
     return lanes
 
 

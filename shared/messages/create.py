@@ -36,8 +36,8 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     Ids that nobody has any more cost nothing. The snapshot covers the clients that exist when the first slice is made.
     A mailing that is over by then is launched all the same, so that everybody can see what was not sent: its messages
     are `expired` from the start. Those to a suppressed phone are `skipped` from the start. Those whose window is closed
-    are due at its opening. All of them are in one part, the one that is filled when the first slice is made, and each in
-    the lane of the providers that may take it by then.
+    are due at its opening. All of them are in one part, the one that is filled when the first slice is made. Each is in
+    the lane of those providers that may take it by the settings of now.
     """
     mailing = connection.execute(_LOCK_LAUNCH, {"mailing_id": mailing_id}).one_or_none()
     if mailing is None:

@@ -23,7 +23,7 @@ class Probe(NamedTuple):
     calls: int
     mailing_id: int
     message_id: int
-    lane: int
+    lane: int = ANY
 
 
 def find_probe(connection: Connection, last: int | None, lanes: Collection[int] = (ANY,)) -> Probe | None:

@@ -13,8 +13,8 @@ from shared.messages.fragments import THEIR_LANE, array
 
 @dataclass(frozen=True, slots=True)
 class Rerouted:
-    """How far a mailing has been gone through. routing: by which; the ids up to `last` have their lanes by it. complete:
-    there are none behind `last`."""
+    """How far a mailing has been gone through. routing: by which; the ids up to `last` have their lanes by it. number:
+    messages that were written in the last slice. complete: there are none behind `last`."""
 
     routing: int
     last: int

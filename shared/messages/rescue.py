@@ -60,7 +60,8 @@ _RESCUE = counted(
         where m.status = 'sending' and m.due_at <= now()
     """,
     f"""claim_id = null, attempts = m.attempts + 1, calls = m.calls + 1, error = '{Error.LEASE_LOST}',
-        maybe_delivered = true, lane = {THEIR_LANE}, first_called_at = coalesce(m.first_called_at, now()), last_called_at = now(),
+        maybe_delivered = true, lane = {THEIR_LANE},
+        first_called_at = coalesce(m.first_called_at, now()), last_called_at = now(),
         status = case when job.last then 'unknown'::message_state else 'pending' end,
         due_at = case when job.last then null else now() end""",
     f"""insert into attempts (message_id, part, number, at, error)

@@ -60,7 +60,7 @@ class Dispatcher:
             self._engine,
             broker,
             RetryPolicy(ladder, attempts, patience),
-            seed_dialect(simulator.url, TOKEN, timeout=timeout, concurrency=concurrency),
+            [seed_dialect(simulator.url, TOKEN, timeout=timeout, concurrency=concurrency)],
             rate=rate,
         )
         self._feeder = (

@@ -1,0 +1,20 @@
+"""What a dispatcher sees of a provider, as it tells the others. Pure."""
+
+from typing import TypedDict
+
+
+class Seen(TypedDict):
+    """What a dispatcher sees of a provider.
+
+    open: why its breaker is; None: it is closed. open_for: seconds. pace: calls per second that it was found to take;
+    None: all there were. speed: messages per second. calls, failed, seconds: of the last seconds; seconds: what all of
+    these calls took.
+    """
+
+    open: str | None
+    open_for: float
+    pace: float | None
+    speed: float
+    calls: int
+    failed: int
+    seconds: float
