@@ -4,14 +4,15 @@ A dispatcher writes at its start which providers it has and who goes where; ever
 given to a provider once and stays its own, as messages bear it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from sqlalchemy import Connection, text
 
-from shared.domain.lanes import ANY, FIRST_PROVIDER, Entry, Lane, lane_of_code, lanes_of
+from shared.domain.lanes import ANY, FIRST_PROVIDER, Entry, Lane, is_shared, lane_of_code, lanes_of
 from shared.domain.profile.provider import Provider
+from shared.domain.seen import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +145,34 @@ _READ = text("""
     select number, null, null, null, null, null, providers, operator_codes, routing from lanes
     order by number
 """)
+
+
+def share_out(connection: Connection, shares: Mapping[str, int]) -> None:
+    """How much of the weights counts from now on, in hundredths, by provider."""
+    if shares:
+        connection.execute(_SHARE_OUT, {"names": list(shares), "shares": list(shares.values())})
+
+
+_SHARE_OUT = text("""
+    update providers p set share = given.share, share_at = now()
+    from unnest(cast(:names as text[]), cast(:shares as smallint[])) as given (name, share) where p.name = given.name
+""")
+
+
+def closed(known: Lanes, seen: Collection[Mapping[str, Seen]]) -> set[int]:
+    """Lanes of which nothing can be sent, as far as is known. Where there is one provider that is no lane: then nobody
+    is to be let past.
+
+    seen: by each dispatcher that is alive, of providers by name.
+    """
+    if not known.are_several or not seen:
+        return set()
+    up = {
+        number
+        for number, one in known.providers.items()
+        if not one.is_paused and any(one.name in each and not each[one.name]["open"] for each in seen)
+    }
+    able = {number for number in up if known.providers[number].weight > 0}
+    return {
+        lane for lane, members in known.lanes.items() if not (able if is_shared(lane) else up).intersection(members)
+    }

@@ -37,6 +37,9 @@ PROVIDER_PACE = Gauge(
     "Calls per second that a provider was last found to take; 0 as long as it takes all",
     ["provider"],
 )
+PROVIDER_SHARE = Gauge(
+    "feeder_provider_share", "The part of a provider's weight that counts: less while it errs or is slow", ["provider"]
+)
 PACE_FALLS = Counter(
     "dispatcher_pace_falls_total", "Times that the provider said it was too much, and the pace fell", ["provider"]
 )
