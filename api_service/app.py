@@ -19,7 +19,7 @@ from api_service.directory import clients, imports, segments, suppressions
 from api_service.directory.importer import Importer
 from api_service.directory.progress import Silence
 from api_service.mailings import controls, mailings
-from api_service.operations import audit, health
+from api_service.operations import audit, health, providers
 from api_service.operations.probe import Probe
 from api_service.tracking import breakdown, messages, statistics
 from api_service.web import answers, document, door, middleware
@@ -104,6 +104,7 @@ def create_app(
             statistics.blueprint,
             breakdown.blueprint,
             messages.blueprint,
+            providers.blueprint,
             keys.blueprint,
             audit.blueprint,
             health.blueprint,

@@ -147,6 +147,14 @@ _READ = text("""
 """)
 
 
+def is_known(connection: Connection, name: str) -> bool:
+    """Whether dispatchers have a provider of this name by their settings."""
+    return bool(connection.scalar(_IS_KNOWN, {"name": name}))
+
+
+_IS_KNOWN = text("select exists (select from providers where name = :name and is_there)")
+
+
 def share_out(connection: Connection, shares: Mapping[str, int]) -> None:
     """How much of the weights counts from now on, in hundredths, by provider."""
     if shares:

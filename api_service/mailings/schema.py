@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
-from api_service.web.fields import Moment, Text, TimeOfDay, Whole
+from api_service.web.fields import Moment, Shaped, Text, TimeOfDay, Whole
 from api_service.web.figures import FiguresSchema
 from api_service.web.filters import FilterSchema
 from api_service.web.page import PageSchema
@@ -103,6 +103,17 @@ class MailingSchema(ThingSchema):
         allow_none=True,
         load_default=lambda: None,
         metadata=described(f"Hours of the client's day in which it may reach them; null: at any hour. {_GIVEN_WHOLE}"),
+    )
+    provider = Shaped(
+        "[a-z][a-z0-9_-]{0,31}",
+        "Must be the name of a provider.",
+        allow_none=True,
+        load_default=lambda: None,
+        metadata=_frozen(
+            "The only provider that its messages go through, by its name in `GET /providers/`; null: any. While it is"
+            " down or paused they wait.",
+            example=None,
+        ),
     )
     reference = Reference()
     revision = fields.Integer(

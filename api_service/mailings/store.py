@@ -14,6 +14,7 @@ from api_service.web.figures import counts
 from api_service.web.page import After, Listing, Part, cut
 from api_service.web.problems import Frozen, Invalid, NotFound, TooLate
 from api_service.web.reference import unique
+from shared import lanes
 from shared.audience import named
 from shared.database.models import Mailing
 from shared.domain.filter import Filter
@@ -73,6 +74,7 @@ def find(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
 def create(session: Session, values: Mapping[str, Any], owner: str, now: datetime) -> Mailing:
     """owner: of the reference. Raises Invalid, Taken."""
     _check_times(values["starts_at"], values["ends_at"], values, now)
+    _check_provider(session, values.get("provider"))
     wanted = values["filter"]
     mailing = Mailing(**values, **_names(wanted, _look_up(session, wanted)), reference_owner=owner)
     with unique("mailing", "reference"):
@@ -96,6 +98,8 @@ def change(session: Session, mailing: Mailing, values: Mapping[str, Any], owner:
         raise Frozen(f"The mailing is {state}.", {name: [f"{why} {state}: {advice}"] for name in sorted(frozen)})
     times = {"starts_at": mailing.starts_at, "ends_at": mailing.ends_at, **values}
     _check_times(times["starts_at"], times["ends_at"], values, now)
+    if "provider" in changed:
+        _check_provider(session, values["provider"])
     if "filter" in changed:
         wanted = values["filter"]
         for name, value in _names(wanted, _look_up(session, wanted)).items():
@@ -136,6 +140,11 @@ def figures(session: Session, mailings: Sequence[Mailing]) -> dict[int, Figures]
 def _check_times(starts_at: datetime, ends_at: datetime, given: Mapping[str, Any], now: datetime) -> None:
     if faults := rules.faults(starts_at, ends_at, given.keys(), now):
         raise Invalid(faults)
+
+
+def _check_provider(session: Session, name: str | None) -> None:
+    if name is not None and not lanes.is_known(session.connection(), name):
+        raise Invalid({"provider": ["No provider has this name: GET /providers/ lists them."]})
 
 
 def _read_again(
