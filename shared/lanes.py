@@ -7,6 +7,7 @@ given to a provider once and stays its own, as messages bear it.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -15,8 +16,7 @@ from shared.domain.profile.provider import Provider
 from shared.domain.seen import Seen
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """A provider. is_there: dispatchers have it by their settings. weight: of a person, or of the settings. share: how
     much of that counts, in hundredths."""
 
