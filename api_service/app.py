@@ -19,7 +19,8 @@ from api_service.directory import clients, imports, segments, suppressions
 from api_service.directory.importer import Importer
 from api_service.directory.progress import Silence
 from api_service.mailings import controls, mailings
-from api_service.operations import audit, health, providers
+from api_service.operations import audit, health
+from api_service.operations import providers as gateways
 from api_service.operations.probe import Probe
 from api_service.tracking import breakdown, messages, statistics
 from api_service.web import answers, document, door, middleware
@@ -37,6 +38,7 @@ from shared.broker.base import Broker
 from shared.database.access import Database
 from shared.database.engine import another_engine, takes_writes
 from shared.domain.digests import NO_KEYS, Digests
+from shared.domain.profile.provider import NO_PROVIDERS, Providers
 from shared.ledger.slot import Slot
 from shared.settings import Settings
 
@@ -49,6 +51,7 @@ def create_app(
     direct: Engine | None = None,
     default_timezone: str = "UTC",
     digests: Digests = NO_KEYS,
+    providers: Providers = NO_PROVIDERS,
     auth: bool = False,
     rate: int = 0,
     threads: int = 8,
@@ -60,6 +63,7 @@ def create_app(
     Args:
         direct: another one, for what needs a session of its own (`shared.database.access`).
         digests: of phones that must not be written to.
+        providers: those that mailings may go through.
         auth: whether requests need a key.
         rate: how many requests a second one key may make; 0: no limit.
         threads: on which requests are answered in this process.
@@ -78,6 +82,7 @@ def create_app(
         default_timezone=default_timezone,
         slot=slot,
         digests=digests,
+        providers=providers,
     )
     importer = Importer(sessions, default_timezone, digests, slot)
     app.extensions |= {"importer": importer, "exports": Exports(), "probes": probes}
@@ -104,7 +109,7 @@ def create_app(
             statistics.blueprint,
             breakdown.blueprint,
             messages.blueprint,
-            providers.blueprint,
+            gateways.blueprint,
             keys.blueprint,
             audit.blueprint,
             health.blueprint,
@@ -122,6 +127,7 @@ def deployed(
     announcer: Announcer,
     *,
     digests: Digests,
+    providers: Providers,
     threads: int,
     log: RequestLog,
 ) -> Flask:
@@ -129,6 +135,7 @@ def deployed(
 
     Args:
         digests: of phones that must not be written to.
+        providers: those that mailings may go through.
         threads: on which requests are answered in this process.
         log: that of this process.
     """
@@ -141,6 +148,7 @@ def deployed(
         direct=database.direct_engine("api-files", pool_size=threads),
         default_timezone=settings.default_timezone,
         digests=digests,
+        providers=providers,
         auth=settings.api_auth,
         rate=settings.api_rate,
         threads=threads,

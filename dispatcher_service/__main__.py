@@ -15,7 +15,7 @@ from dispatcher_service.guarded import GuardedBroker
 from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending import memory
-from dispatcher_service.sending.dialect import Dialect
+from dispatcher_service.sending.renewal import Renewal
 from shared import garbage, logs, metrics, settings
 from shared.broker.backoff import backoff
 from shared.broker.choice import choose
@@ -26,7 +26,6 @@ from shared.database.ids import GivenIds, why_behind
 from shared.domain.errors import SettingsError
 from shared.domain.retention import Retention
 from shared.metrics_port import listen_there_or_anywhere
-from shared.providers import secrets
 from shared.providers.loading import load_providers
 from shared.settings import Settings
 
@@ -47,8 +46,8 @@ def run(configuration: Settings) -> int:
     """Until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP changes nothing. Raises SettingsError."""
     logs.setup("dispatcher", configuration.log_level, configuration.log_format)
     log = logs.logger()
-    dialects = [Dialect(provider, secrets.read(provider)) for provider in load_providers(configuration)]
-    concurrency = sum(dialect.provider.limits.concurrency for dialect in dialects)
+    renewal = Renewal(load_providers(configuration))
+    concurrency = sum(dialect.provider.limits.concurrency for dialect in renewal.dialects)
     stop, hung_up = _hear_signals()
     _allow_descriptors(concurrency)
     memory.spare(concurrency)
@@ -78,7 +77,7 @@ def run(configuration: Settings) -> int:
         engine,
         guarded,
         configuration.retry_policy,
-        dialects,
+        renewal.dialects,
         rate=configuration.dispatch_rate,
         learn=learn,
     )
@@ -97,7 +96,7 @@ def run(configuration: Settings) -> int:
         "dispatcher_started",
         metrics_port=metrics_port,
         concurrency=concurrency,
-        providers=[dialect.provider.name for dialect in dialects],
+        providers=[dialect.provider.name for dialect in renewal.dialects],
     )
     garbage.collect_seldom()
     worker.start()
@@ -108,6 +107,7 @@ def run(configuration: Settings) -> int:
             return 1
         if guarded.refusal:
             break  # as at the start, where the broker was not there to be asked
+        renewal.look()
         if hung_up.is_set():
             hung_up.clear()
             log.info(

@@ -32,7 +32,7 @@ with job as materialized (select id, status from messages where part = :part and
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
 -- shared.messages.claim._MAILINGS
-select id, part, text, ends_at, window_from, window_until, now() as now,
+select id, part, text, sender, ends_at, window_from, window_until, now() as now,
 part is not null and paused_at is null and cancelled_at is null and ends_at > now() as is_running,
 (select nextval('claims')) as claim_id
 from mailings where id = any(:mailing_ids) order by id;

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from shared.domain.lanes import ANY, FIRST_PROVIDER, Entry, Lane, is_shared, lane_of_code, lanes_of
+from shared.domain.lanes import ANY, FIRST_PROVIDER, Entry, Lane, is_shared, lane_of_code, lane_of_sender, lanes_of
 from shared.domain.profile.provider import Provider
 from shared.domain.seen import Seen
 
@@ -31,11 +31,13 @@ class Known(NamedTuple):
 @dataclass(frozen=True)
 class Lanes:
     """What stands in the rows at a moment. providers: by number. lanes: the providers of each. lane_of_code: of clients
-    whose operator has certain providers. routing: counts the changes of where messages go."""
+    whose operator has certain providers. lane_of_sender: of mailings that name a sender which not every provider may be
+    given. routing: counts the changes of where messages go."""
 
     providers: Mapping[int, Known]
     lanes: Mapping[int, Sequence[int]]
     lane_of_code: Mapping[str, int]
+    lane_of_sender: Mapping[str, int]
     routing: int
 
     @property
@@ -48,17 +50,28 @@ class Lanes:
         """Of providers, by name."""
         return {known.name: known.number for known in self.providers.values()}
 
-    def lane_of(self, provider: str | None) -> int:
-        """Of a mailing that wants this provider; None: any."""
-        own = self.numbers.get(provider, ANY) if provider else ANY
-        return own if own in self.lanes else ANY  # one that is alone has no lane of its own
+    def route(self, provider: str | None, sender: str | None) -> "Route":
+        """Where the messages of a mailing go that names these, or neither."""
+        if provider is not None:
+            own = self.numbers[provider]
+            return Route(own if own in self.lanes else ANY, {})  # one that is alone has no lane of its own
+        if sender is not None and sender in self.lane_of_sender:
+            return Route(self.lane_of_sender[sender], {})
+        return Route(ANY, self.lane_of_code)
 
 
-NONE_KNOWN = Lanes({}, {ANY: ()}, {}, 0)
+class Route(NamedTuple):
+    """lane: of all messages of a mailing, but those to the clients of these operators, by code."""
+
+    lane: int
+    codes: Mapping[str, int]
+
+
+NONE_KNOWN = Lanes({}, {ANY: ()}, {}, {}, 0)
 
 
 def entry_of(provider: Provider) -> Entry:
-    return Entry(provider.name, provider.routing.weight, provider.routing.operator_codes)
+    return Entry(provider.name, provider.routing.weight, provider.routing.operator_codes, provider.senders)
 
 
 def register(connection: Connection, entries: Iterable[Entry]) -> None:
@@ -81,10 +94,19 @@ def register(connection: Connection, entries: Iterable[Entry]) -> None:
     )
     lanes = lanes_of({numbers[name]: entry for name, entry in by_name.items()}, before.lanes)
     rows = [
-        {"number": number, "providers": list(lane.providers), "codes": list(lane.operator_codes)}
+        {
+            "number": number,
+            "providers": list(lane.providers),
+            "codes": list(lane.operator_codes),
+            "senders": list(lane.senders),
+        }
         for number, lane in lanes.items()
     ]
-    is_new = lanes.keys() - before.lanes.keys() or before.lane_of_code != lane_of_code(lanes)
+    is_new = (
+        lanes.keys() - before.lanes.keys()
+        or before.lane_of_code != lane_of_code(lanes)
+        or before.lane_of_sender != lane_of_sender(lanes)
+    )
     connection.execute(_SET, rows)
     connection.execute(_EMPTY_OTHERS, {"numbers": list(lanes)})
     if is_new:
@@ -106,15 +128,17 @@ _REGISTER = text("""
 """)
 
 _SET = text("""
-    insert into lanes as l (number, providers, operator_codes) values (:number, :providers, :codes)
-    on conflict (number) do update set providers = excluded.providers, operator_codes = excluded.operator_codes
-    where l.providers <> excluded.providers or l.operator_codes <> excluded.operator_codes
+    insert into lanes as l (number, providers, operator_codes, senders) values (:number, :providers, :codes, :senders)
+    on conflict (number) do update
+    set providers = excluded.providers, operator_codes = excluded.operator_codes, senders = excluded.senders
+    where (l.providers, l.operator_codes, l.senders)
+        is distinct from (excluded.providers, excluded.operator_codes, excluded.senders)
 """)
 
 # What still waits there waits for them to come back, as far as it may go nowhere else.
 _EMPTY_OTHERS = text("""
-    update lanes set providers = '{}', operator_codes = '{}'
-    where number <> all(:numbers) and (providers <> '{}' or operator_codes <> '{}')
+    update lanes set providers = '{}', operator_codes = '{}', senders = '{}'
+    where number <> all(:numbers) and providers <> '{}'
 """)
 
 # Where whose messages go has changed: what waits gets its lane anew.
@@ -128,21 +152,21 @@ def read(connection: Connection) -> Lanes:
     routing = 0
     for row in connection.execute(_READ):
         if row.name is None:
-            lanes[row.number] = Lane(tuple(row.members), tuple(row.codes))
+            lanes[row.number] = Lane(tuple(row.members), tuple(row.codes), tuple(row.senders))
             routing = max(routing, row.routing)
         else:
             is_paused = row.paused_at is not None
             providers[row.number] = Known(row.number, row.name, row.is_there, is_paused, row.weight, row.share)
     members = {number: lane.providers for number, lane in lanes.items()}
-    return Lanes(providers, members, lane_of_code(lanes), routing)
+    return Lanes(providers, members, lane_of_code(lanes), lane_of_sender(lanes), routing)
 
 
 _READ = text("""
     select number, name, is_there, paused_at, coalesce(weight, given_weight) as weight, share,
-           null as members, null as codes, null as routing
+           null as members, null as codes, null as senders, null as routing
     from providers
     union all
-    select number, null, null, null, null, null, providers, operator_codes, routing from lanes
+    select number, null, null, null, null, null, providers, operator_codes, senders, routing from lanes
     order by number
 """)
 

@@ -8,11 +8,13 @@ from api_service.web.fields import Moment, Shaped, Text, TimeOfDay, Whole
 from api_service.web.figures import FiguresSchema
 from api_service.web.filters import FilterSchema
 from api_service.web.page import PageSchema
+from api_service.web.parts import parts
 from api_service.web.reference import Reference
 from api_service.web.schema import BodySchema, ThingSchema, described, enumerated, settable
 from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState, PausedBecause
 from shared.domain.priority import Priority
+from shared.domain.profile.provider import LONGEST_SENDER
 from shared.domain.text import shows_something
 from shared.domain.window import Window
 
@@ -55,6 +57,14 @@ def _shows_something(text: str) -> None:
         raise ValidationError("Shows nothing: there are only blanks and invisible marks.")
 
 
+def _may_be_sent(sender: str) -> None:
+    providers = parts().providers
+    if not any(provider.may_send(sender) for provider in providers):
+        senders = sorted({name for provider in providers for name in provider.senders})
+        which = f": there are {', '.join(senders)}" if senders else ""
+        raise ValidationError(f"Is no sender that a provider may be given{which}.")
+
+
 class MailingSchema(ThingSchema):
     """The list of its fields: what users can set, and what is frozen when, is asked here."""
 
@@ -65,6 +75,16 @@ class MailingSchema(ThingSchema):
         metadata=_frozen(
             "What is sent, 1 to 2000 characters; there must be something to see in it.",
             example="The doors open at noon.",
+        ),
+    )
+    sender = Text(
+        allow_none=True,
+        load_default=lambda: None,
+        validate=[validate.Length(1, LONGEST_SENDER), _may_be_sent],
+        metadata=_frozen(
+            "Whom it comes from, as phones show it: one of the senders of the providers; null: the first one of the"
+            " provider that it goes through, or none where that has none.",
+            example=None,
         ),
     )
     starts_at = Moment(
@@ -158,6 +178,12 @@ class MailingSchema(ThingSchema):
         dump_only=True, metadata=described("When it was stored.", example="2050-01-30T14:21:07.123456+00:00")
     )
     statistics = fields.Nested(FiguresSchema, dump_only=True, metadata=described("Where its messages stand."))
+
+    @validates_schema
+    def _sender_of_provider(self, data: dict[str, Any], **_: Any) -> None:
+        provider = parts().providers.get(data.get("provider") or "")
+        if provider is not None and not provider.may_send(data.get("sender")):
+            raise ValidationError("Is no sender that this provider may be given.", "sender")
 
 
 class MailingsQuerySchema(PageSchema):

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from api_service.web.work import Work
 from shared.audit import Actor
 from shared.domain.digests import Digests
+from shared.domain.profile.provider import Providers
 from shared.ledger.slot import Slot
 
 
@@ -22,7 +23,7 @@ class Announcer(Protocol):
 @dataclass(frozen=True, slots=True)
 class Parts:
     """direct: for what needs a session of its own, see `shared.database.access`. slot: where this process counts
-    (`shared.ledger`). digests: of phones."""
+    (`shared.ledger`). digests: of phones. providers: those that mailings may go through."""
 
     engine: Engine
     direct: Engine
@@ -30,6 +31,7 @@ class Parts:
     default_timezone: str
     slot: Slot
     digests: Digests
+    providers: Providers
 
 
 def parts() -> Parts:

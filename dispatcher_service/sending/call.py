@@ -91,7 +91,7 @@ class Call:
 
     def prepare(self, dialect: Dialect, attempt: Attempt, now: float) -> None:
         """dialect: of the provider that is called; it may change from one call to the next."""
-        written = dialect.maker.write(_outgoing(dialect, attempt, now))
+        written = dialect.maker.write(outgoing(dialect, attempt, now))
         self.attempt = attempt
         self.started = now
         self._write_by = min(attempt.deadline, attempt.lease_until - self._timeout)
@@ -124,6 +124,14 @@ class Call:
         self._request.write(body)
         self._request.seek(0)
         self.handle.setopt(pycurl.POSTFIELDSIZE, len(body))
+
+    def make(self) -> tuple[Answer | Failure, str]:
+        """Makes a call that is prepared, and waits for it; where there is no answer, with libcurl's words."""
+        try:
+            self.handle.perform()
+        except pycurl.error as error:
+            return self.failure(int(error.args[0])), str(error.args[-1])
+        return self.answer(), ""
 
     def answer(self) -> Answer:
         status, body = self.handle.getinfo(pycurl.RESPONSE_CODE), b"".join(self._chunks)
@@ -161,7 +169,8 @@ class Call:
         return pycurl.PREREQFUNC_OK
 
 
-def _outgoing(dialect: Dialect, attempt: Attempt, now: float) -> Outgoing:
+def outgoing(dialect: Dialect, attempt: Attempt, now: float) -> Outgoing:
+    """What the provider is told if the call is begun now."""
     message = attempt.message
     validity = int(attempt.clock.ticks_at(message.ends_at) - now) if dialect.maker.tells_validity else None
-    return Outgoing(message.id, message.phone, message.text, dialect.provider.sender, validity)
+    return Outgoing(message.id, message.phone, message.text, message.sender or dialect.provider.sender, validity)

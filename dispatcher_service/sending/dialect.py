@@ -26,8 +26,13 @@ class Dialect:
     def __init__(self, provider: Provider, secrets: Mapping[str, str], receipt_url: str | None = None) -> None:
         """receipt_url: where receipts are to go; None: none are asked for."""
         self.provider = provider
-        self.maker = Maker(provider, secrets, receipt_url)
+        self._receipt_url = receipt_url
         self._read = Reader(provider.reading).outcome
+        self.renew(secrets)
+
+    def renew(self, secrets: Mapping[str, str]) -> None:
+        """The calls that begin from now on have these secrets. From any thread."""
+        self.maker = Maker(self.provider, secrets, self._receipt_url)
 
     def outcome(self, answer: Answer | Failure) -> Outcome:
         """What a call led to. Never raises, whatever the provider answered."""

@@ -362,6 +362,7 @@ class Mailing(Base):
     named_segments: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
     named_imports: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
     named_mailings: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
+    sender: Mapped[str | None] = mapped_column(String(32))  # of the provider's; none: the provider's first
     send_window: Mapped[Window | None] = composite(
         Window, "window_from", "window_until", return_none_on=lambda *times: None in times
     )
@@ -428,7 +429,9 @@ class Lane(Base):
     number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     providers: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger), server_default="{}")
     operator_codes: Mapped[list[str]] = mapped_column(ARRAY(String(3)), server_default="{}")  # whose clients go here
-    routing: Mapped[int] = mapped_column(BigInteger, server_default="0")  # counts the changes of these, over all lanes
+    # Mailings that name one of these go here, whoever their clients are.
+    senders: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    routing: Mapped[int] = mapped_column(BigInteger, server_default="0")  # of lane 0: counts the changes of these
 
 
 class MailingStanding(Base):

@@ -29,20 +29,24 @@ class Entry(NamedTuple):
     """What a provider's settings say of who goes there.
 
     weight: its part of what several may take, beside the weights of the others; 0: none. operator_codes: their clients
-    go to the providers that name their code, and to no other. is_apart: it has only what is meant for it alone.
+    go to the providers that name their code, and to no other. senders: what a mailing that names one of them says it
+    comes from, which goes only to those that may. is_apart: it has only what is meant for it alone.
     """
 
     name: str
     weight: int = 1
     operator_codes: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
     is_apart: bool = False
 
 
 class Lane(NamedTuple):
-    """providers: by their numbers. operator_codes: whose clients have this lane."""
+    """providers: by their numbers. operator_codes: whose clients have this lane. senders: mailings that name one have
+    it, whoever their clients are; not those that any provider may be given."""
 
     providers: tuple[int, ...]
     operator_codes: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
 
 
 def lanes_of(entries: Mapping[int, Entry], known: Mapping[int, Collection[int]]) -> Mapping[int, Lane]:
@@ -54,26 +58,40 @@ def lanes_of(entries: Mapping[int, Entry], known: Mapping[int, Collection[int]])
     """
     if set(entries) == {FIRST_PROVIDER} and not known.keys() - {ANY}:
         return {ANY: Lane((FIRST_PROVIDER,))}
-    wanted: dict[str, set[int]] = defaultdict(set)
-    for number, entry in entries.items():
-        for code in entry.operator_codes:
-            wanted[code].add(number)
-    codes: dict[frozenset[int], list[str]] = defaultdict(list)
-    for code, numbers in wanted.items():
-        codes[frozenset(numbers)].append(code)
-    anybody = [number for number, entry in entries.items() if not entry.is_apart]
-    lanes = {ANY: Lane(tuple(sorted(anybody)))}
-    for number in sorted(entries):
-        lanes[number] = Lane((number,), tuple(sorted(codes.pop(frozenset({number}), ()))))
+    anybody = frozenset(number for number, entry in entries.items() if not entry.is_apart)
+    codes = _by_members({number: entry.operator_codes for number, entry in entries.items()})
+    senders = _by_members({number: entry.senders for number, entry in entries.items()})
+    senders = {members: names for members, names in senders.items() if not anybody <= members}
+    numbers = {frozenset({number}): number for number in entries}
     several = {frozenset(members): lane for lane, members in known.items() if lane >= FIRST_OF_SEVERAL}
     next_lane = max([FIRST_OF_SEVERAL - 1, *known]) + 1
-    for members in sorted(codes, key=sorted):
-        lane = several.get(members, next_lane)
-        next_lane += lane == next_lane
-        lanes[lane] = Lane(tuple(sorted(members)), tuple(sorted(codes[members])))
+    for members in sorted((codes.keys() | senders.keys()) - numbers.keys(), key=sorted):
+        numbers[members] = several.get(members, next_lane)
+        next_lane += numbers[members] == next_lane
+    lanes = {ANY: Lane(tuple(sorted(anybody)))}
+    for members, number in numbers.items():
+        lanes[number] = Lane(tuple(sorted(members)), codes.get(members, ()), senders.get(members, ()))
     return lanes
+
+
+def _by_members(named: Mapping[int, Collection[str]]) -> dict[frozenset[int], tuple[str, ...]]:
+    """Names by those who name them. named: what each does."""
+    members: dict[str, set[int]] = defaultdict(set)
+    for number, names in named.items():
+        for name in names:
+            members[name].add(number)
+    names_of: dict[frozenset[int], tuple[str, ...]] = {}
+    for name in sorted(members):
+        who = frozenset(members[name])
+        names_of[who] = (*names_of.get(who, ()), name)
+    return names_of
 
 
 def lane_of_code(lanes: Mapping[int, Lane]) -> Mapping[str, int]:
     """The lanes of clients whose operator has certain providers, by its code."""
     return {code: number for number, lane in lanes.items() for code in lane.operator_codes}
+
+
+def lane_of_sender(lanes: Mapping[int, Lane]) -> Mapping[str, int]:
+    """The lanes of mailings that name a sender which not every provider may be given."""
+    return {sender: number for number, lane in lanes.items() for sender in lane.senders}

@@ -45,10 +45,10 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     state = MessageState.EXPIRED if mailing.over else MessageState.PENDING
     zones, openings = _openings(connection, mailing, span)
     routes = lanes.read(connection)
-    codes = {} if mailing.provider else routes.lane_of_code
+    route = routes.route(mailing.provider, mailing.sender)
     created = {"state": state, "span": span, "zones": zones, "openings": openings, "reason": Reason.OPTED_OUT}
     audience = _audience(mailing)
-    created |= {"lane": routes.lane_of(mailing.provider), "routed": list(codes), "routes": list(codes.values())}
+    created |= {"lane": route.lane, "routed": list(route.codes), "routes": list(route.codes.values())}
     wanted = chosen(audience, read_parts(connection, audience), _SPAN_READ)
     row = connection.execute(_create(wanted), {**mailing._mapping, **created, **wanted.values}).one()
     complete = row.looked_at < span
@@ -89,7 +89,7 @@ _LOCK_LAUNCH = text("""
            audience_cursor, ends_at <= now() as over,
            coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
            coalesce(part, (select min(number) from parts where closed_at is null)) as part,
-           window_from, window_until, provider, now() as now
+           window_from, window_until, provider, sender, now() as now
     from mailings where id = :mailing_id and launched_at is null and cancelled_at is null and starts_at <= now()
     for update
 """)

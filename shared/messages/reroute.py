@@ -38,10 +38,10 @@ def reroute_messages(
     goes_on = before is not None and before.routing == routes.routing
     first = before.last + 1 if before and goes_on else mailing.first_message_id
     last = min(first + span - 1, mailing.last_message_id)
-    codes = {} if mailing.provider else routes.lane_of_code
+    route = routes.route(mailing.provider, mailing.sender)
     wanted = {
         "part": mailing.part, "mailing_id": mailing_id, "first": first, "last": last,
-        "lane": routes.lane_of(mailing.provider), "codes": list(codes), "lanes": array(codes.values()),
+        "lane": route.lane, "codes": list(route.codes), "lanes": array(route.codes.values()),
     }  # fmt: skip
     number = connection.execute(_REROUTE, wanted).rowcount
     if number:
@@ -65,7 +65,7 @@ _UNROUTED = text("""
 """)
 
 _LOCK = text("""
-    select part, first_message_id, last_message_id, provider from mailings
+    select part, first_message_id, last_message_id, provider, sender from mailings
     where id = :mailing_id and part is not null for update
 """)
 

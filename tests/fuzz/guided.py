@@ -14,7 +14,7 @@ with atheris.instrument_imports(include=["shared.domain.profile", "shared.domain
     from shared.domain.profile.answer import Answer
     from shared.domain.profile.provider import Limits
     from shared.domain.profile.reading import Reader
-    from shared.domain.profile.seed import seed
+    from shared.providers.loading import seed
 
 from shared.domain.errors import UndecodableJob
 from shared.domain.retry import OutcomeKind

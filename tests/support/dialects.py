@@ -2,7 +2,7 @@
 
 from dispatcher_service.sending.dialect import Dialect
 from shared.domain.profile.provider import Limits
-from shared.domain.profile.seed import seed
+from shared.providers.loading import seed
 
 
 def seed_dialect(url: str, token: str = "", *, timeout: float = 10.0, concurrency: int = 50) -> Dialect:

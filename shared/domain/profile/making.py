@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from shared.domain.profile.gsm7 import is_gsm7
-from shared.domain.profile.provider import Fields, Form, Json, Provider, Request
+from shared.domain.profile.provider import Fields, Form, Json, Provider
 from shared.domain.profile.template import OF_A_MESSAGE, SECONDS, Slot, Template, slots_in
 
 
@@ -42,7 +42,7 @@ class Maker:
         """secrets: by name. receipt_url: where receipts are to go; None: none are asked for."""
         request = provider.request
         self.method = request.method
-        self.tells_validity = "validity" in _names(request)
+        self.tells_validity = any(slot.name == "validity" for slot in slots_in(request))
         self._provider = provider
         self._known = {**provider.values, **secrets}
         if receipt_url is not None:
@@ -201,12 +201,6 @@ def _writer(pieces: _Pieces) -> Callable[[Outgoing], str]:
 
 def _constant(pieces: Iterable[object]) -> str:
     return "".join(map(str, pieces))
-
-
-def _names(request: Request) -> set[str]:
-    """Of all placeholders in it."""
-    body: Any = request.body.fields if isinstance(request.body, Form) else request.body and request.body.value
-    return {slot.name for part in (request.url, request.query, request.headers, body) for slot in slots_in(part)}
 
 
 @lru_cache(maxsize=256)

@@ -8,6 +8,9 @@ from typing import Any
 from shared.domain.profile.rules import Rule, Spot
 from shared.domain.profile.template import Template
 
+LONGEST_SENDER = 32
+"""Characters of a sender id."""
+
 Fields = tuple[tuple[str, Template], ...]
 
 
@@ -140,3 +143,6 @@ class Providers:
     @property
     def names(self) -> list[str]:
         return list(self._by_name)
+
+
+NO_PROVIDERS = Providers(())

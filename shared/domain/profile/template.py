@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
 OPTIONAL = frozenset({"sender", "validity", "receipt_url"})
@@ -18,11 +19,13 @@ _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|([{}])")
 
 
 class Slot(NamedTuple):
-    """A placeholder. unit: of a validity. is_number: JSON gets a number, not a string."""
+    """A placeholder. unit: of a validity. is_number: JSON gets a number, not a string. is_required: the provider takes
+    no message without it."""
 
     name: str
     unit: str = "seconds"
     is_number: bool = False
+    is_required: bool = False
 
 
 Template = tuple[str | Slot, ...]
@@ -37,6 +40,9 @@ def slots_in(value: Any) -> Iterator[Slot]:
     """The placeholders of a template, or of whatever has templates in it."""
     if isinstance(value, Slot):
         yield value
+    elif is_dataclass(value) and not isinstance(value, type):
+        for part in fields(value):
+            yield from slots_in(getattr(value, part.name))
     elif isinstance(value, dict | list | tuple):
         for part in value.values() if isinstance(value, dict) else value:
             yield from slots_in(part)
@@ -68,6 +74,8 @@ def _slot(text: str) -> Slot:
     for mark in marks:
         if mark == "number" and name in ("id", "phone", "validity"):
             slot = slot._replace(is_number=True)
+        elif mark == "required" and name == "sender":
+            slot = slot._replace(is_required=True)
         elif mark in SECONDS and name == "validity":
             slot = slot._replace(unit=mark)
         else:

@@ -1,6 +1,6 @@
 """Which lanes there are for which providers, and which of them are closed."""
 
-from shared.domain.lanes import ANY, FIRST_OF_SEVERAL, Entry, Lane, lane_of_code, lanes_of
+from shared.domain.lanes import ANY, FIRST_OF_SEVERAL, Entry, Lane, lane_of_code, lane_of_sender, lanes_of
 from shared.domain.seen import Seen
 from shared.lanes import Known, Lanes, closed
 
@@ -45,6 +45,17 @@ def test_a_set_of_several_keeps_its_number_and_none_is_given_twice() -> None:
     assert lanes[FIRST_OF_SEVERAL + 2] == Lane((EAST, WEST), ("916",))
 
 
+def test_a_mailing_goes_to_those_that_may_be_given_its_sender() -> None:
+    entries = {
+        EAST: Entry("east", senders=("Shop", "News")),
+        WEST: Entry("west", senders=("Shop", "Club")),
+        NORTH: Entry("north", senders=("Shop", "Club")),
+    }
+    lanes = lanes_of(entries, NOBODY)
+    assert lane_of_sender(lanes) == {"News": EAST, "Club": FIRST_OF_SEVERAL}
+    assert lanes[FIRST_OF_SEVERAL].providers == (WEST, NORTH)
+
+
 def test_who_stands_apart_gets_only_what_is_meant_for_it() -> None:
     lanes = lanes_of({EAST: Entry("east"), WEST: Entry("built-in", is_apart=True)}, NOBODY)
     assert lanes[ANY] == Lane((EAST,))
@@ -56,7 +67,7 @@ def known(**changes: dict[str, object]) -> Lanes:
         number: Known(number, name, True, False, 1, 100)._replace(**changes.get(name, {}))  # type: ignore[arg-type]
         for number, name in ((EAST, "east"), (WEST, "west"))
     }
-    return Lanes(providers, {ANY: (EAST, WEST), EAST: (EAST,), WEST: (WEST,)}, {}, 0)
+    return Lanes(providers, {ANY: (EAST, WEST), EAST: (EAST,), WEST: (WEST,)}, {}, {}, 0)
 
 
 def seen(**is_open: bool) -> dict[str, Seen]:
@@ -77,5 +88,5 @@ def test_a_lane_is_closed_when_no_dispatcher_can_send_anything_there() -> None:
 
 
 def test_where_there_is_one_provider_nobody_is_to_be_let_past() -> None:
-    alone = Lanes({1: Known(1, "seed", True, True, 1, 100)}, {ANY: (1,)}, {}, 0)
+    alone = Lanes({1: Known(1, "seed", True, True, 1, 100)}, {ANY: (1,)}, {}, {}, 0)
     assert closed(alone, [seen(seed=True)]) == set()

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from shared.database.migrations.patience import alter
 
 revision = "0027"
-down_revision = "0025"
+down_revision = "0026"
 
 _COLUMNS = {
     "messages": {"provider": "smallint"},
@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("number", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("providers", ARRAY(sa.SmallInteger()), server_default="{}", nullable=False),
         sa.Column("operator_codes", ARRAY(sa.String(3)), server_default="{}", nullable=False),
+        sa.Column("senders", ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("routing", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("number", name="lanes_pkey"),
     )
