@@ -181,7 +181,9 @@ class MailingSchema(ThingSchema):
 
     @validates_schema
     def _sender_of_provider(self, data: dict[str, Any], **_: Any) -> None:
-        provider = parts().providers.get(data.get("provider") or "")
+        if data.get("provider") is None:
+            return
+        provider = parts().providers.get(data["provider"])
         if provider is not None and not provider.may_send(data.get("sender")):
             raise ValidationError("Is no sender that this provider may be given.", "sender")
 
