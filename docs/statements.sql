@@ -40,8 +40,7 @@ from mailings where id = any(:mailing_ids) order by id;
 -- shared.messages.claim._MOVE_TO_SENDING
 with job as materialized (
     select m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
-    m.first_called_at, m.last_called_at, m.phone, c.timezone
-    from unnest(cast(:ids as bigint[])) as job (id)
+    m.first_called_at, m.last_called_at, m.phone, c.timezone, 0 as provider from unnest(cast(:ids as bigint[])) as job (id)
     cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
     left join lateral (select phone, timezone, suppression_id from clients where id = m.client_id limit 1) c on true
     where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now() and c.timezone is not null and not (c.suppression_id is not null or m.phone <> c.phone and exists (
@@ -49,8 +48,26 @@ with job as materialized (
             where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) and (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered))
     and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
 ), moved as (
-    update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease
-    where part = :part and id = any(array(select id from job))
+    update messages m set status = 'sending', claim_id = :claim_id, due_at = now() + :lease where part = :part and id = any(array(select id from job))
+)
+select * from job;
+
+-- shared.messages.claim._MOVE_AS_ASSIGNED
+with job as materialized (
+    select m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
+    m.first_called_at, m.last_called_at, m.phone, c.timezone, job.provider as provider
+    from unnest(cast(:ids as bigint[]), cast(:lanes as smallint[]), cast(:providers as smallint[]))
+    as job (id, lane, provider)
+    cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
+    left join lateral (select phone, timezone, suppression_id from clients where id = m.client_id limit 1) c on true
+    where
+    m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now() and m.lane = job.lane and (not m.maybe_delivered or job.provider = coalesce(m.provider, 1))
+    and c.timezone is not null and not (c.suppression_id is not null or m.phone <> c.phone and exists (
+            select from former_phones f
+            where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) and (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered))
+    and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
+), moved as (
+    update messages m set status = 'sending', claim_id = :claim_id, due_at = now() + :lease , provider = job.provider from job where m.part = :part and m.id = job.id
 )
 select * from job;
 
@@ -64,11 +81,22 @@ cross join lateral (select timezone from clients where id = m.client_id limit 1)
 select m.id, m.mailing_id, m.status, c.timezone, (c.suppression_id is not null or m.phone <> c.phone and exists (
         select from former_phones f
         where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) as is_suppressed,
-(m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered)) as is_addressed
-from unnest(cast(:ids as bigint[])) as job (id)
+(m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered)) as is_addressed from unnest(cast(:ids as bigint[])) as job (id)
 cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
 left join lateral (select phone, timezone, suppression_id from clients where id = m.client_id limit 1) c on true
 where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now();
+
+-- shared.messages.claim._LOCK_AS_ASSIGNED
+select m.id, m.mailing_id, m.status, c.timezone, (c.suppression_id is not null or m.phone <> c.phone and exists (
+        select from former_phones f
+        where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) as is_suppressed,
+(m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered)) as is_addressed
+from unnest(cast(:ids as bigint[]), cast(:lanes as smallint[]), cast(:providers as smallint[]))
+as job (id, lane, provider)
+cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
+left join lateral (select phone, timezone, suppression_id from clients where id = m.client_id limit 1) c on true
+where
+m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now() and m.lane = job.lane and (not m.maybe_delivered or job.provider = coalesce(m.provider, 1));
 
 -- shared.messages.claim._READDRESS
 update messages m set phone = (select phone from clients where id = m.client_id limit 1)
@@ -84,10 +112,13 @@ where part = :part and id = any(cast(:ids as bigint[]));
 
 -- shared.messages.close._CLOSE
 with job as materialized (
-    select id, status from messages m
-    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'retrying') and true
-    order by due_at, id
-    limit :limit for update skip locked), moved as (
+    select id, status from lanes cross join lateral (
+        select * from messages m
+        where part = :part and mailing_id = :mailing_id and lane = lanes.number and status in ('pending', 'retrying') and true
+        order by due_at, id limit :limit for update skip locked
+    ) m
+    order by due_at, id limit :limit
+), moved as (
     update messages m set due_at = null,
     status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end from job where m.part = :part and m.id = job.id
     returning m.mailing_id, m.id, m.attempts, job.status as before, m.status as after
@@ -99,7 +130,7 @@ select id, operator_codes, tags, imports, timezones, attributes, segments, exclu
 audience_cursor, ends_at <= now() as over,
 coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
 coalesce(part, (select min(number) from parts where closed_at is null)) as part,
-window_from, window_until, now() as now
+window_from, window_until, provider, sender, now() as now
 from mailings where id = :mailing_id and launched_at is null and cancelled_at is null and starts_at <= now()
 for update;
 
@@ -120,8 +151,10 @@ span as materialized (
     ) ids
 )
 , created as (
-    insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
     select :part, :id, id, phone,
+    coalesce((cast(:routes as smallint[]))[array_position(cast(:routed as text[]), operator_code::text)],
+        :lane),
     case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
     case when :state = 'pending' and suppression_id is null then
     coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
@@ -144,8 +177,10 @@ span as materialized (
     ) ids
 )
 , created as (
-    insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
     select :part, :id, id, phone,
+    coalesce((cast(:routes as smallint[]))[array_position(cast(:routed as text[]), operator_code::text)],
+        :lane),
     case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
     case when :state = 'pending' and suppression_id is null then
     coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
@@ -177,8 +212,10 @@ taken as materialized (
     group by client_id
 )
 , created as (
-    insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
     select :part, :id, id, phone,
+    coalesce((cast(:routes as smallint[]))[array_position(cast(:routed as text[]), operator_code::text)],
+        :lane),
     case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
     case when :state = 'pending' and suppression_id is null then
     coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
@@ -210,8 +247,10 @@ taken as materialized (
     group by client_id
 )
 , created as (
-    insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
     select :part, :id, id, phone,
+    coalesce((cast(:routes as smallint[]))[array_position(cast(:routed as text[]), operator_code::text)],
+        :lane),
     case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
     case when :state = 'pending' and suppression_id is null then
     coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
@@ -231,7 +270,8 @@ from span, (select count(*) as number, count(*) filter (where status = 'skipped'
 
 -- shared.messages.create._MOVE_CURSOR
 update mailings set audience_limit = :audience_limit, audience_cursor = :cursor, audience = audience + :count,
-part = :part, first_message_id = coalesce(first_message_id, :first_id),
+part = :part, routing = case when part is null then :routing else routing end,
+first_message_id = coalesce(first_message_id, :first_id),
 last_message_id = coalesce(:last_id, last_message_id),
 launched_at = case when :complete then now() end
 where id = :id;
@@ -365,15 +405,21 @@ select g.id, g.audience, s.is_complete, case
 when g.finished_at is not null or s.has_ended and g.closed_at is null then null
 when s.is_complete then now() + interval '5 s'
 when s.has_ended then (
-    select due_at from messages m
-    where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'retrying') and true
-    order by due_at, id
-    limit 1)
+    select due_at from lanes cross join lateral (
+        select * from messages m
+        where part = :part and mailing_id = g.id and lane = lanes.number and status in ('pending', 'retrying') and true
+        order by due_at, id limit 1
+    ) m
+    order by due_at, id limit 1
+)
 when g.paused_at is null then (select greatest(due_at, (select s.held_until from mailing_standings s where s.mailing_id = g.id)) from (
-        select due_at from messages m
-        where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'retrying') and true
-        order by due_at, id
-        limit 1) next)
+        select due_at from lanes cross join lateral (
+            select * from messages m
+            where part = :part and mailing_id = g.id and lane = lanes.number and status in ('pending', 'retrying') and true
+            order by due_at, id limit 1
+        ) m
+        order by due_at, id limit 1
+    ) next)
 end as hint
 from mailings g cross join lateral (
     select g.cancelled_at is not null or g.ends_at <= now() as has_ended,
@@ -398,15 +444,21 @@ select look.id from (
     when g.finished_at is not null or s.has_ended and g.closed_at is null then null
     when s.is_complete then now() + interval '5 s'
     when s.has_ended then (
-        select due_at from messages m
-        where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'retrying') and true
-        order by due_at, id
-        limit 1)
+        select due_at from lanes cross join lateral (
+            select * from messages m
+            where part = :part and mailing_id = g.id and lane = lanes.number and status in ('pending', 'retrying') and true
+            order by due_at, id limit 1
+        ) m
+        order by due_at, id limit 1
+    )
     when g.paused_at is null then (select greatest(due_at, (select s.held_until from mailing_standings s where s.mailing_id = g.id)) from (
-            select due_at from messages m
-            where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'retrying') and true
-            order by due_at, id
-            limit 1) next)
+            select due_at from lanes cross join lateral (
+                select * from messages m
+                where part = :part and mailing_id = g.id and lane = lanes.number and status in ('pending', 'retrying') and true
+                order by due_at, id limit 1
+            ) m
+            order by due_at, id limit 1
+        ) next)
     end as hint
     from mailings g cross join lateral (
         select g.cancelled_at is not null or g.ends_at <= now() as has_ended,
@@ -448,12 +500,16 @@ and not coalesce((
 order by m.id = :last, hinted.due_at limit :limit;
 
 -- shared.messages.probe._TRIED_LEAST
-select next.calls, job.id, next.id from unnest(cast(:mailing_ids as bigint[])) as job (id)
-cross join lateral (select id, calls from (
-        select id, calls from messages m
-        where part = :part and mailing_id = job.id and lane = 0 and status in ('pending', 'retrying') and due_at <= now()
-        order by due_at, id
-        limit :look) due order by calls, id limit 1) next;
+select next.calls, job.id, next.id, next.lane
+from unnest(cast(:mailing_ids as bigint[])) as job (id)
+cross join unnest(cast(:lanes as smallint[])) as wanted (lane)
+cross join lateral (
+    select id, calls, lane from (
+        select id, calls, lane from messages m
+        where part = :part and mailing_id = job.id and lane = wanted.lane and status in ('pending', 'retrying') and due_at <= now()
+        order by due_at, id limit :look
+    ) due order by calls, id limit 1
+) next;
 
 -- shared.messages.record._FINISH
 with moved as (
@@ -502,7 +558,8 @@ with moved as (
     update messages m set claim_id = null,
     calls = m.calls + 1, attempts = m.attempts + :spent, error = :shown,
     maybe_delivered = m.maybe_delivered or :ambiguous
-    , first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
+    , lane = case when :ambiguous then coalesce((select number from lanes where number = coalesce(m.provider, 1)), m.lane) else m.lane end,
+    first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
     , status = 'retrying', due_at = now() + :delay
     from (
         select id, claim_id, coalesce(moment, now()) as moment, words
@@ -525,7 +582,8 @@ with moved as (
     update messages m set claim_id = null,
     calls = m.calls + 1, attempts = m.attempts + :spent, error = :shown,
     maybe_delivered = m.maybe_delivered or :ambiguous
-    , first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
+    , lane = case when :ambiguous then coalesce((select number from lanes where number = coalesce(m.provider, 1)), m.lane) else m.lane end,
+    first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
     , status = 'retrying', due_at = now() + :delay
     from (
         select id, claim_id, coalesce(moment, now()) as moment
@@ -544,7 +602,8 @@ with moved as (
     update messages m set claim_id = null,
     calls = m.calls + 1, attempts = m.attempts + :spent, error = :shown,
     maybe_delivered = m.maybe_delivered or :ambiguous
-    , first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
+    , lane = case when :ambiguous then coalesce((select number from lanes where number = coalesce(m.provider, 1)), m.lane) else m.lane end,
+    first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
     , status = 'pending', due_at = now() + :pause
     from (
         select id, claim_id, coalesce(moment, now()) as moment
@@ -578,18 +637,51 @@ from moved group by mailing_id, quarter;
 
 -- shared.messages.remember._CLAIM_ANEW
 with job as materialized (
-    select m.id, m.status, job.claim_id
-    from unnest(cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:calls as integer[]))
-    as job (id, claim_id, calls)
+    select m.id, m.status, job.claim_id, nullif(job.provider, 0) as provider
+    from unnest(
+        cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:calls as integer[]), cast(:providers as smallint[])
+    ) as job (id, claim_id, calls, provider)
     cross join lateral (
         select id, status from messages
         where part = :part and id = job.id and calls <= job.calls and status::text in ('pending', 'retrying')
         limit 1 for update skip locked
     ) m
 )
-update messages m set status = 'sending', claim_id = job.claim_id, due_at = now()
+update messages m set status = 'sending', claim_id = job.claim_id, due_at = now(),
+provider = coalesce(job.provider, m.provider)
 from job where m.part = :part and m.id = job.id
 returning m.mailing_id, m.id, job.status as before;
+
+-- shared.messages.reroute._UNROUTED
+select id from mailings
+where finished_at is null and audience_limit is not null and part is not null
+and routing < (select max(routing) from lanes)
+order by id limit :limit;
+
+-- shared.messages.reroute._LOCK
+select part, first_message_id, last_message_id, provider, sender from mailings
+where id = :mailing_id and part is not null for update;
+
+-- shared.messages.reroute._REROUTE
+with job as materialized (
+    select m.id, case
+    when m.maybe_delivered then coalesce((select number from lanes where number = coalesce(m.provider, 1)), m.lane)
+    else coalesce(
+        (cast(:lanes as smallint[]))[array_position(
+            cast(:codes as text[]),
+            (select operator_code::text from clients where id = m.client_id limit 1))],
+        :lane)
+    end as lane, m.lane as before
+    from messages m
+    where part = :part and id between :first and :last and mailing_id = :mailing_id
+    and status::text in ('pending', 'sending', 'retrying')
+    order by id for update of m
+)
+update messages m set lane = job.lane from job
+where m.part = :part and m.id = job.id and job.lane <> job.before;
+
+-- shared.messages.reroute._IS_ROUTED
+update mailings set routing = :routing where id = :mailing_id;
 
 -- shared.messages.rescue._IN_ORDER
 set local enable_bitmapscan = off;
@@ -612,7 +704,8 @@ with job as materialized (
     where m.status = 'sending' and m.due_at <= now()
 ), moved as (
     update messages m set claim_id = null, attempts = m.attempts + 1, calls = m.calls + 1, error = 'lease_lost',
-    maybe_delivered = true, first_called_at = coalesce(m.first_called_at, now()), last_called_at = now(),
+    maybe_delivered = true, lane = coalesce((select number from lanes where number = coalesce(m.provider, 1)), m.lane),
+    first_called_at = coalesce(m.first_called_at, now()), last_called_at = now(),
     status = case when job.last then 'unknown'::message_state else 'pending' end,
     due_at = case when job.last then null else now() end from job where m.part = :part and m.id = job.id
     returning m.mailing_id, m.id, m.attempts, job.status as before, m.status as after
@@ -675,20 +768,26 @@ with job as materialized (select id, status from messages where part = :part and
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
 -- shared.messages.waiting._WAITING
-select job.id, next.due_at <= now() from unnest(cast(:mailing_ids as bigint[])) as job (id)
+select job.id, array_agg(next.lane order by next.lane) filter (where next.due_at <= now())
+from unnest(cast(:mailing_ids as bigint[])) as job (id)
+cross join lanes
 cross join lateral (
-    select due_at from messages m
-    where part = :part and mailing_id = job.id and lane = 0 and status in ('pending', 'retrying') and true
-    order by due_at, id
-    limit 1) next;
+    select lane, due_at from messages m
+    where part = :part and mailing_id = job.id and lane = lanes.number and status in ('pending', 'retrying')
+    order by due_at, id limit 1
+) next
+group by job.id;
 
 -- shared.messages.wake._WAKE
 with job as materialized (
-    select id, due_at from messages m
-    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'retrying') and due_at > now() and due_at >= coalesce(cast(:after as timestamptz), now())
-    and due_at <= now() + :within * interval '1 second' and error = 'provider_down'
-    order by due_at, id
-    limit :limit for update skip locked), moved as (
+    select id, due_at from lanes cross join lateral (
+        select * from messages m
+        where part = :part and mailing_id = :mailing_id and lane = lanes.number and status in ('pending', 'retrying') and due_at > now() and due_at >= coalesce(cast(:after as timestamptz), now())
+        and due_at <= now() + :within * interval '1 second' and error = 'provider_down'
+        order by due_at, id limit :limit for update skip locked
+    ) m
+    order by due_at, id limit :limit
+), moved as (
     update messages m set due_at = now() from job where m.part = :part and m.id = job.id
 )
 select count(*), max(due_at) from job;
@@ -960,9 +1059,14 @@ from decided;
 -- shared.rates.limits._MAKE
 insert into limits (name, next_at) select unnest(cast(:names as text[])), now() on conflict do nothing;
 
+-- shared.rates.paces._NOTES
+select noted_at, providers from dispatcher_paces where noted_at > now() - cast(:alive as interval);
+
 -- shared.rates.paces._NOTE
-insert into dispatcher_paces (dispatcher, pace, noted_at) values (:dispatcher, :pace, now())
-on conflict (dispatcher) do update set pace = excluded.pace, noted_at = excluded.noted_at;
+insert into dispatcher_paces (dispatcher, pace, providers, noted_at)
+values (:dispatcher, :pace, cast(:providers as jsonb), now())
+on conflict (dispatcher) do update
+set pace = excluded.pace, providers = excluded.providers, noted_at = excluded.noted_at;
 
 -- shared.rates.paces._PACES
 select pace from dispatcher_paces where noted_at > now() - cast(:alive as interval);
@@ -1089,6 +1193,49 @@ update imports set errors = cast(:errors as jsonb) where id = :id;
 
 -- shared.erasing._FORGET
 delete from erasures where id = any(:ids);
+
+-- shared.lanes._ALONE
+select pg_advisory_xact_lock(hashtext('lanes'));
+
+-- shared.lanes._REGISTER
+with mine as (
+    select * from unnest(cast(:numbers as smallint[]), cast(:names as text[]), cast(:weights as integer[]))
+    as mine (number, name, weight)
+), gone as (
+    update providers set is_there = false where is_there and name <> all(cast(:names as text[]))
+)
+insert into providers as p (number, name, given_weight) select number, name, weight from mine
+on conflict (name) do update set is_there = true, given_weight = excluded.given_weight
+where not p.is_there or p.given_weight <> excluded.given_weight;
+
+-- shared.lanes._SET
+insert into lanes as l (number, providers, operator_codes, senders) values (:number, :providers, :codes, :senders)
+on conflict (number) do update
+set providers = excluded.providers, operator_codes = excluded.operator_codes, senders = excluded.senders
+where (l.providers, l.operator_codes, l.senders)
+is distinct from (excluded.providers, excluded.operator_codes, excluded.senders);
+
+-- shared.lanes._EMPTY_OTHERS
+update lanes set providers = '{}', operator_codes = '{}', senders = '{}'
+where number <> all(:numbers) and providers <> '{}';
+
+-- shared.lanes._ROUTE_ANEW
+update lanes set routing = routing + 1 where number = 0;
+
+-- shared.lanes._READ
+select number, name, is_there, paused_at, coalesce(weight, given_weight) as weight, share,
+null as members, null as codes, null as senders, null as routing
+from providers
+union all
+select number, null, null, null, null, null, providers, operator_codes, senders, routing from lanes
+order by number;
+
+-- shared.lanes._IS_KNOWN
+select exists (select from providers where name = :name and is_there);
+
+-- shared.lanes._SHARE_OUT
+update providers p set share = given.share, share_at = now()
+from unnest(cast(:names as text[]), cast(:shares as smallint[])) as given (name, share) where p.name = given.name;
 
 -- shared.standing._TURNS
 select id from unnest(cast(:mailing_ids as bigint[])) as asked (id)
