@@ -27,6 +27,7 @@ from benchmarks.scenarios import (
     reading,
     searching,
     segments,
+    several,
     slow_provider,
     suppressed,
     throughput,
@@ -39,6 +40,7 @@ from sandbox.scratch import scratch
 SCALES = {"small": SMALL, "full": FULL, "tiny": TINY}
 SCENARIOS = {
     "throughput": throughput.measure,
+    "several": several.measure,
     "latency": latency.measure,
     "slow-provider": slow_provider.measure,
     "fairness": fairness.measure,

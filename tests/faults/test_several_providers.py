@@ -21,7 +21,6 @@ from tests.support.waiting import patience
 
 MESSAGES = 3_000
 FINE, FLAPPING, SILENT = "fine", "flapping", "silent"
-TIMEOUT = 2
 LEASE = 6.0
 
 
@@ -31,7 +30,7 @@ def providers_file(tmp_path: Path) -> tuple[Path, dict[str, int]]:
     ports = {name: free_port() for name in (FINE, FLAPPING, SILENT)}
     tables = [
         f'[providers.{name}]\npreset = "seed"\nurl = "http://127.0.0.1:{port}/v1/send/{{id}}"\n'
-        f'headers = {{ Authorization = "" }}\nsecrets = {{}}\nlimits = {{ timeout = {TIMEOUT} }}\n'
+        'secrets = { token = "env:PROVIDER_TOKEN" }\n'
         for name, port in ports.items()
     ]
     file = tmp_path / "providers.toml"
@@ -46,7 +45,7 @@ def test_one_flapping_one_silent_one_fine(
     """Dispatchers are killed meanwhile. Each provider's own record says what it was given."""
     file, ports = providers_file
     system = start_system(
-        "table", "--port", str(ports[FINE]), dispatchers=3, PROVIDERS_FILE=str(file), PROVIDER_URL="",
+        "table", "--port", str(ports[FINE]), dispatchers=3, PROVIDERS_FILE=str(file), PROVIDER_URL="", PROVIDER_TOKEN="t0ken",
         module="tests.support.faulty_dispatcher", DISPATCH_CONCURRENCY="64",
         CONSTANTS=f'{{"dispatcher_service.pipeline.worker.LEASE_MARGIN": {LEASE}}}',
     )  # fmt: skip
