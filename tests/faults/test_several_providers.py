@@ -45,7 +45,8 @@ def test_one_flapping_one_silent_one_fine(
     """Dispatchers are killed meanwhile. Each provider's own record says what it was given."""
     file, ports = providers_file
     system = start_system(
-        "table", "--port", str(ports[FINE]), dispatchers=3, PROVIDERS_FILE=str(file), PROVIDER_URL="", PROVIDER_TOKEN="t0ken",
+        "table", "--port", str(ports[FINE]), dispatchers=3,
+        PROVIDERS_FILE=str(file), PROVIDER_URL="", PROVIDER_TOKEN="t0ken",
         module="tests.support.faulty_dispatcher", DISPATCH_CONCURRENCY="64",
         CONSTANTS=f'{{"dispatcher_service.pipeline.worker.LEASE_MARGIN": {LEASE}}}',
     )  # fmt: skip
