@@ -652,6 +652,9 @@ provider = coalesce(job.provider, m.provider)
 from job where m.part = :part and m.id = job.id
 returning m.mailing_id, m.id, job.status as before;
 
+-- shared.messages.reroute._ROUTING
+select routing from lanes where number = 0;
+
 -- shared.messages.reroute._UNROUTED
 select id from mailings
 where finished_at is null and audience_limit is not null and part is not null

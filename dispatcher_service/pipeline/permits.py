@@ -67,6 +67,10 @@ class Permits:
         return min(wanted, allowance.left(ticks()))
 
     def use(self, name: str, messages: int) -> Sequence[float]:
-        """The moments at which so many may go out through a provider; none where it has no limit."""
+        """The moments at which so many may go out through a provider; none where it has no limit. A probe, for which
+        nothing was reserved, may at once."""
         permit = self._of.get(name)
-        return permit.allowance.use(min(messages, permit.allowance.left(ticks()))) if permit else ()
+        if permit is None:
+            return ()
+        moments = permit.allowance.use(min(messages, permit.allowance.reserved))
+        return [*moments, *[ticks()] * (messages - len(moments))]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from shared import lanes
+from shared.domain.lanes import ANY
 from shared.domain.message import OPEN_STATES
 from shared.domain.state_sql import names
 from shared.ledger.entries import Entries
@@ -50,6 +51,14 @@ def reroute_messages(
     if complete:
         connection.execute(_IS_ROUTED, {"mailing_id": mailing_id, "routing": routes.routing})
     return Rerouted(routes.routing, last, number, complete)
+
+
+def read_routing(connection: Connection) -> int:
+    """Which one is in force."""
+    return connection.scalar(_ROUTING) or 0
+
+
+_ROUTING = text(f"select routing from lanes where number = {ANY}")
 
 
 def find_unrouted(connection: Connection, limit: int) -> list[int]:
