@@ -86,6 +86,7 @@ NAMED = {table_of(name, number) for name in TABLES for number in (1, PARTS)}
 _IDS = "{" + ",".join(map(str, range(1, 5 * SOME, 5))) + "}"
 _WAITING = "{" + ",".join(map(str, range(2, 10 * SOME, 10))) + "}"
 _ARRAY = "{" + ",".join(["1"] * SOME) + "}"
+_ZEROS = "{" + ",".join(["0"] * SOME) + "}"
 
 VALUES: dict[str, Any] = {
     "part": PARTS,
@@ -113,6 +114,11 @@ VALUES: dict[str, Any] = {
     "left_out": "{}",
     "openings": None,
     "lanes": "{0}",
+    "lane": 0,
+    "providers": _ARRAY,
+    "codes": [],
+    "routed": [],
+    "routes": [],
     "limits": f"{{{SOME}}}",
     "due_ats": ["-infinity"],
     "most": SOME,
@@ -143,6 +149,9 @@ VALUES: dict[str, Any] = {
 [_PARTS_OF_ALL] = (name for name in create._OF_ALL.values if name.startswith("parts"))
 
 OTHERWISE: dict[str, dict[str, Any]] = {
+    "shared.messages.claim._MOVE_AS_ASSIGNED": {"lanes": _ZEROS},
+    "shared.messages.claim._LOCK_AS_ASSIGNED": {"lanes": _ZEROS},
+    "shared.messages.reroute._REROUTE": {"lane": 1},
     "shared.messages.create._CREATE": {"id": 2, "state": "pending"},
     "shared.messages.create._CREATE_OF_TAGS": {"id": 2, "state": "pending", "tags_1": [""]},
     "shared.messages.create._CREATE_OF_IMPORTS": {"imports": [1], "took_2": [1]},
