@@ -9,6 +9,8 @@ from dispatcher_service.sending.dialect import Dialect
 from sandbox.simulator.control import Simulator
 from sandbox.simulator.faults import Fault, Faults
 from sandbox.simulator.outage import Mode
+from shared import lanes
+from shared.domain.lanes import Entry
 from shared.domain.profile.provider import Routing
 from tests.support.books import Books
 from tests.support.dialects import seed_dialect
@@ -64,13 +66,16 @@ def test_while_one_is_down_the_other_takes_all(
 ) -> None:
     """And what only it may take waits, costs no write, and goes when it is back."""
     west.outage(Mode.UNAVAILABLE)
-    only, _ = books.launched(200)
+    with books.engine.begin() as connection:
+        lanes.register(connection, [Entry(EAST), Entry(WEST)])
+    books.clients(200)
+    only = books.mailing()
     books.run("update mailings set provider = 'west'")
+    books.launch(only)
     with Dispatcher(database_url, east, feeds=True, dialects=both(east, west)):
-        wait_until(lambda: books.run("select from providers where name = 'west'"))
-        books.run("update lanes set routing = routing + 1 where number = 0")  # it was launched before these were known
-        wait_until(lambda: {row.lane for row in books.run("select lane from messages")} == {2})
-        mailing_id, _ = books.launched(500)
+        books.clients(500, tag="others")
+        mailing_id = books.mailing(tags=["others"])
+        books.launch(mailing_id)
         wait_until(lambda: books.states(mailing_id) == {"sent": 500})
         wait_until(lambda: books.run(
             "select from dispatcher_paces where providers -> 'west' ->> 'open' is not null"))  # fmt: skip
