@@ -191,6 +191,19 @@ _SHARE_OUT = text("""
 """)
 
 
+def full(known: Lanes, seen: Collection[Mapping[str, Seen]]) -> Mapping[int, float]:
+    """Lanes of which dispatchers get more than they can send, and how many messages a second they send of each."""
+    if not known.are_several:
+        return {}
+    speeds: dict[int, float] = {}
+    for lane, members in known.lanes.items():
+        names = {known.providers[number].name for number in members}
+        mine = [one for each in seen for name, one in each.items() if name in names and not one["open"]]
+        if mine and all(one["full"] for one in mine):
+            speeds[lane] = sum(one["speed"] for one in mine)
+    return speeds
+
+
 def closed(known: Lanes, seen: Collection[Mapping[str, Seen]]) -> set[int]:
     """Lanes of which nothing can be sent, as far as is known. Where there is one provider that is no lane: then nobody
     is to be let past.

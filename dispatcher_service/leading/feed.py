@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.leading.cursor import Cursor
 from dispatcher_service.leading.fair_share import Due, FairShare, Lane
+from dispatcher_service.leading.flow import Flow
 from dispatcher_service.leading.isolation import Act, Isolation
 from dispatcher_service.leading.jobs import job_size, pack
 from dispatcher_service.leading.publisher import Batch, Publisher
@@ -21,7 +22,7 @@ from shared import lanes
 from shared.clock import ticks
 from shared.domain.job import Piece, Urgency
 from shared.domain.priority import Priority
-from shared.lanes import NONE_KNOWN, Lanes, closed
+from shared.lanes import NONE_KNOWN, Lanes, closed, full
 from shared.ledger.entries import Entries
 from shared.messages.due import Read, Wanted, read_due
 from shared.rates.paces import Noted, notes, paces
@@ -79,6 +80,7 @@ class Feed:
         self._size = job_size((), concurrency, rate)
         self._next_look = 0.0
         self._known = NONE_KNOWN
+        self._flow = Flow()
         self._closed: Collection[int] = ()  # lanes of which no dispatcher can send anything now
         self._read_at = 0.0  # the database's time, in seconds since the epoch
 
@@ -160,7 +162,9 @@ class Feed:
             return
         speeds, self._known, noted = found
         self._size = job_size(speeds, self._concurrency, self._rate)
-        self._closed = closed(self._known, [one.seen for one in noted])
+        seen = [one.seen for one in noted]
+        self._closed = closed(self._known, seen)
+        self._flow.see(full(self._known, seen))
 
     def _feed(self, acts: Isolation, jobs: int) -> None:
         self._share.feed(
@@ -177,7 +181,11 @@ class Feed:
     def _take(self, acts: Isolation, lanes: Sequence[Lane], asked: _Asked) -> Sequence[int]:
         """How many it was of each lane. As `fair_share.Take` has it."""
         now = ticks()
-        awake = [lane for lane in lanes if not self._lanes[lane].cursor.is_resting(now)]
+        awake = [
+            lane
+            for lane in lanes
+            if not self._lanes[lane].cursor.is_resting(now) and self._flow.room(lane.lane, now) >= 1
+        ]
         for part, some in groupby(awake, key=lambda lane: self._lanes[lane].mailing.part):
             left = list(some)
             while left and asked.left > 0 and part is not None:
@@ -187,7 +195,7 @@ class Feed:
     def _read(self, acts: Isolation, part: int, lanes: Sequence[Lane], asked: _Asked) -> list[Lane]:
         """One read of these lanes; those of which there may be more."""
         now = ticks()
-        wanted = [Wanted(*lane, asked.each - asked.taken[lane], self._lanes[lane].cursor.begin(now)) for lane in lanes]
+        wanted = [Wanted(*lane, self._most(lane, asked, now), self._lanes[lane].cursor.begin(now)) for lane in lanes]
         read = self._run(acts, part, wanted, asked.left)
         if read is None:
             for lane in lanes if len(lanes) > 1 else ():  # one is in trouble, and the others are read without it
@@ -201,12 +209,18 @@ class Feed:
             for group in fed.cursor.advance(groups, read.now, now):
                 (fed.turns if asked.is_turn else fed.ids).extend(group.ids)
                 asked.taken[lane] += len(group.ids)
+                self._flow.take(lane.lane, len(group.ids))
             found = sum(len(group.ids) for group in groups)
             if (is_cut and number >= last) or (found == want.limit and asked.taken[lane] < asked.each):
-                more.append(lane)
+                if self._flow.room(lane.lane, now) >= 1:
+                    more.append(lane)
             elif found < want.limit:
                 fed.cursor.rest(now + len(self._lanes) / READS_A_SECOND)
         return more
+
+    def _most(self, lane: Lane, asked: _Asked, now: float) -> int:
+        """How many messages of a lane to read."""
+        return int(max(1, min(asked.each - asked.taken[lane], self._flow.room(lane.lane, now))))
 
     def _run(self, acts: Isolation, part: int, wanted: Sequence[Wanted], most: int) -> Read | None:
         """None: it failed, or failed a moment ago."""

@@ -32,12 +32,17 @@ class Permits:
                 permit = permits.setdefault(frozenset(own), _Permit(own, Allowance(random.random)))
                 self._of[name] = permit
         self._permits = tuple(permits.values())
+        self._short: set[str] = set()
 
     def __bool__(self) -> bool:
         return bool(self._of)
 
     def has_limit(self, name: str) -> bool:
         return name in self._of
+
+    def is_short(self, name: str) -> bool:
+        """Whether more was wanted the last time than was allowed."""
+        return name in self._short
 
     @property
     def has_some_left(self) -> bool:
@@ -49,6 +54,7 @@ class Permits:
         """How many of the messages that are wanted of each provider may be claimed now. What is claimed can go out
         within half a second. job: messages of a whole one."""
         allowed = {name: number for name, number in wanted.items() if name not in self._of}
+        self._short.clear()
         for permit in self._permits:
             names = [name for name in wanted if self._of.get(name) is permit]
             if total := sum(wanted[name] for name in names):
@@ -56,6 +62,8 @@ class Permits:
                 for name in names:
                     allowed[name] = min(left, -(-wanted[name] * left // total))
                     left, total = left - allowed[name], total - wanted[name] or 1
+                    if allowed[name] < wanted[name]:
+                        self._short.add(name)
         return allowed
 
     def _reserved(self, permit: _Permit, wanted: int, job: int) -> int:

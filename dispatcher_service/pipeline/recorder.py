@@ -213,7 +213,7 @@ class Recorder:
         self._routes.looked()
 
     def _seen(self) -> Mapping[str, Seen]:
-        return {name: line.seen() for name, line in self._sender.lines.items()}
+        return {name: line.seen(is_short=self._permits.is_short(name)) for name, line in self._sender.lines.items()}
 
     def _picks(self, *, at_once: bool) -> tuple[list[Pick], Plan | Sole]:
         """What to claim now from the jobs in hand, as much as there is room for; and who takes it.

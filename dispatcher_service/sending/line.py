@@ -116,8 +116,8 @@ class Line:
         reason = self._breaker.reason
         return reason and str(reason)
 
-    def seen(self) -> Seen:
-        """What others are told of it."""
+    def seen(self, *, is_short: bool) -> Seen:
+        """What others are told of it. is_short: a limit allows no more than it gets."""
         now, reason, pace = ticks(), self.open, self.pace
         calls, failed, seconds = self._lately.sums(now)
         return {
@@ -128,6 +128,7 @@ class Line:
             "calls": calls,
             "failed": failed,
             "seconds": round(seconds, 3),
+            "full": is_short or self.room <= 0,
         }
 
     # ---- the loop's

@@ -8,7 +8,7 @@ class Seen(TypedDict):
 
     open: why its breaker is; None: it is closed. open_for: seconds. pace: calls per second that it was found to take;
     None: all there were. speed: messages per second. calls, failed, seconds: of the last seconds; seconds: what all of
-    these calls took.
+    these calls took. full: it takes no more now than it gets.
     """
 
     open: str | None
@@ -18,3 +18,4 @@ class Seen(TypedDict):
     calls: int
     failed: int
     seconds: float
+    full: bool

@@ -10,7 +10,16 @@ from shared.domain.lanes import Entry
 from tests.support.api import Answer, Api, mailing
 from tests.support.superuser import superuser
 
-QUIET = {"open": None, "open_for": 0, "pace": None, "speed": 50.0, "calls": 500, "failed": 1, "seconds": 5.0}
+QUIET = {
+    "open": None,
+    "open_for": 0,
+    "pace": None,
+    "speed": 50.0,
+    "calls": 500,
+    "failed": 1,
+    "seconds": 5.0,
+    "full": False,
+}
 DOWN = QUIET | {"open": "timed_out", "open_for": 4.0, "speed": 0.0, "calls": 3, "failed": 3}
 
 

@@ -2,7 +2,7 @@
 
 from shared.domain.lanes import ANY, FIRST_OF_SEVERAL, Entry, Lane, lane_of_code, lane_of_sender, lanes_of
 from shared.domain.seen import Seen
-from shared.lanes import Known, Lanes, closed
+from shared.lanes import Known, Lanes, closed, full
 
 EAST, WEST, NORTH = 1, 2, 3
 NOBODY: dict[int, tuple[int, ...]] = {}
@@ -72,7 +72,9 @@ def known(**changes: dict[str, object]) -> Lanes:
 
 def seen(**is_open: bool) -> dict[str, Seen]:
     return {
-        name: Seen(open="timed_out" if each else None, open_for=0, pace=None, speed=0, calls=0, failed=0, seconds=0)
+        name: Seen(
+            open="timed_out" if each else None, open_for=0, pace=None, speed=50, calls=0, failed=0, seconds=0, full=each
+        )
         for name, each in is_open.items()
     }
 
@@ -90,3 +92,12 @@ def test_a_lane_is_closed_when_no_dispatcher_can_send_anything_there() -> None:
 def test_where_there_is_one_provider_nobody_is_to_be_let_past() -> None:
     alone = Lanes({1: Known(1, "seed", True, True, 1, 100)}, {ANY: (1,)}, {}, {}, 0)
     assert closed(alone, [seen(seed=True)]) == set()
+
+
+def test_a_lane_is_full_when_all_that_are_up_are() -> None:
+    one, other = seen(east=False, west=False), seen(east=False, west=False)
+    assert full(known(), [one, other]) == {}
+    one["east"]["full"] = other["east"]["full"] = True
+    assert full(known(), [one, other]) == {EAST: 100.0}
+    one["west"]["full"] = other["west"]["full"] = True
+    assert full(known(), [one, other]) == {ANY: 200.0, EAST: 100.0, WEST: 100.0}
