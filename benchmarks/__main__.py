@@ -16,6 +16,7 @@ from benchmarks.figure import Report
 from benchmarks.scale import FULL, SMALL, TINY
 from benchmarks.scenarios import (
     crowd,
+    dialects,
     directory,
     exporting,
     fairness,
@@ -24,6 +25,8 @@ from benchmarks.scenarios import (
     launch,
     limited,
     outage,
+    personal,
+    preflight,
     reading,
     searching,
     segments,
@@ -41,6 +44,7 @@ SCALES = {"small": SMALL, "full": FULL, "tiny": TINY}
 SCENARIOS = {
     "throughput": throughput.measure,
     "several": several.measure,
+    "dialects": dialects.measure,
     "latency": latency.measure,
     "slow-provider": slow_provider.measure,
     "fairness": fairness.measure,
@@ -48,10 +52,12 @@ SCENARIOS = {
     "limited": limited.measure,
     "outage": outage.measure,
     "launch": launch.measure,
+    "personal": personal.measure,
     "reading": reading.measure,
     "directory": directory.measure,
     "searching": searching.measure,
     "segments": segments.measure,
+    "preflight": preflight.measure,
     "suppressed": suppressed.measure,
     "exporting": exporting.measure,
     "growth": growth.measure,

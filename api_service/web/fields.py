@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from shared.domain import timezones
-from shared.domain.text import label
+from shared.domain.text.shown import label
 
 YEARS = range(2000, 2101)
 

@@ -6,6 +6,7 @@ from typing import Protocol, cast
 from flask import Request, current_app, g, request
 from sqlalchemy import Engine
 
+from api_service.web.key import Scope
 from api_service.web.work import Work
 from shared.audit import Actor
 from shared.domain.digests import Digests
@@ -23,7 +24,8 @@ class Announcer(Protocol):
 @dataclass(frozen=True, slots=True)
 class Parts:
     """direct: for what needs a session of its own, see `shared.database.access`. slot: where this process counts
-    (`shared.ledger`). digests: of phones. providers: those that mailings may go through."""
+    (`shared.ledger`). digests: of phones. providers: those that mailings may go through. dispatch_rate: messages a
+    second over all dispatchers; 0: no limit."""
 
     engine: Engine
     direct: Engine
@@ -32,6 +34,7 @@ class Parts:
     slot: Slot
     digests: Digests
     providers: Providers
+    dispatch_rate: float
 
 
 def parts() -> Parts:
@@ -50,4 +53,5 @@ def working() -> Work:
     given, key = parts(), g.get("key")
     by = "anybody" if key is None else f"key {key.id}"
     actor = Actor(by, "" if key is None else key.name, g.get("request_id"))
-    return Work(given.engine, actor, given.slot, g.get("match"), g.get("act"))
+    is_test = key is not None and key.scope is Scope.TEST
+    return Work(given.engine, actor, given.slot, g.get("match"), g.get("act"), is_test)

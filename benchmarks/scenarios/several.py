@@ -4,7 +4,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.figure import Figure, Report, median_of
-from benchmarks.run import WARM_UP, Run, deployed
+from benchmarks.run import TOKEN, WARM_UP, Run, deployed
 from benchmarks.scale import Scale
 from benchmarks.services import Services
 
@@ -29,7 +29,7 @@ def measure(services: Services, scale: Scale) -> Report:
 
 def _send(services: Services, count: int, number: int) -> Run:
     file = _providers_file(services, number)
-    env = {"PROVIDERS_FILE": str(file), "PROVIDER_URL": ""}
+    env = {"PROVIDERS_FILE": str(file), "PROVIDER_URL": "", "PROVIDER_TOKEN": "", "GATEWAY_TOKEN": TOKEN}
     with (
         services.addresses(WARM_UP | {"bench": count}) as addresses,
         deployed(services.processes, addresses, env=env) as deployment,
@@ -45,5 +45,5 @@ def _providers_file(services: Services, number: int) -> Path:
 
 
 def _table(name: str, url: str) -> str:
-    secrets = '{ token = "env:PROVIDER_TOKEN" }'
+    secrets = '{ token = "env:GATEWAY_TOKEN" }'
     return f'[providers.{name}]\npreset = "seed"\nurl = "{url}/v1/send/{{id}}"\nsecrets = {secrets}\n'

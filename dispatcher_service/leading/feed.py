@@ -6,6 +6,7 @@ twice, changes nothing.
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 
 from sqlalchemy import Connection
@@ -20,6 +21,7 @@ from dispatcher_service.leading.publisher import Batch, Publisher
 from dispatcher_service.leading.walk import Mailing
 from shared import lanes
 from shared.clock import ticks
+from shared.domain.apart import TEST_LANE
 from shared.domain.job import Piece, Urgency
 from shared.domain.priority import Priority
 from shared.lanes import NONE_KNOWN, Lanes, closed, full
@@ -30,9 +32,12 @@ from shared.rates.paces import Noted, notes, paces
 LOOK_EVERY = 1.0
 """Seconds from one look at the dispatchers to the next: their paces, and what they see of providers."""
 
-READS_A_SECOND = 5_000
+READS_A_SECOND = 2_000
 """Of lanes that are due and of which nothing new was found: what is on the broker already stays due until it is
 claimed."""
+
+TESTS = 0.1
+"""The part of the room that tests get beside what is really sent, and what that leaves."""
 
 RANKS = {priority: rank for rank, priority in enumerate(Priority)}
 TURN = -1
@@ -74,7 +79,7 @@ class Feed:
         """rate, concurrency: as the dispatchers have them."""
         self._publisher = publisher
         self._rate, self._concurrency = rate, concurrency
-        self._share = FairShare()
+        self._share, self._share_of_tests = FairShare(), FairShare()
         self._lanes: dict[Lane, _Fed] = {}
         self._losses = 0
         self._size = job_size((), concurrency, rate)
@@ -128,7 +133,10 @@ class Feed:
         """A cursor is forgotten when its mailing has nothing due any more, was changed by a user, or can be fed again
         after it could not."""
         seen = {
-            Lane(mailing.id, lane): mailing for mailing in due for lane in mailing.due_lanes if lane not in self._closed
+            Lane(mailing.id, lane): mailing
+            for mailing in due
+            for lane in mailing.due_lanes
+            if mailing.test or lane not in self._closed
         }
         if is_all:
             for lane in [lane for lane in self._lanes if lane not in seen]:
@@ -141,10 +149,12 @@ class Feed:
                 self._lanes[lane] = _Fed(mailing)
             else:
                 fed.mailing = mailing
-        self._share.see(
-            Due(lane.mailing_id, lane.lane, fed.mailing.priority, fed.mailing.ends_at)
-            for lane, fed in self._lanes.items()
-        )
+        for is_test, share in ((False, self._share), (True, self._share_of_tests)):
+            share.see(
+                Due(lane.mailing_id, lane.lane, fed.mailing.priority, fed.mailing.ends_at)
+                for lane, fed in self._lanes.items()
+                if fed.mailing.test is is_test
+            )
 
     def _forget(self, lanes: Iterable[Lane]) -> None:
         """What was published of them may be lost."""
@@ -167,11 +177,13 @@ class Feed:
         self._flow.see(full(self._known, seen))
 
     def _feed(self, acts: Isolation, jobs: int) -> None:
-        self._share.feed(
-            jobs * self._size,
-            lambda lanes, each, most: self._take(acts, lanes, _Asked(each, most, False, dict.fromkeys(lanes, 0))),
-            lambda lanes, each, most: self._take(acts, lanes, _Asked(each, most, True, dict.fromkeys(lanes, 0))),
-        )
+        def take(lanes: Sequence[Lane], each: int, most: int, *, is_turn: bool = False) -> Sequence[int]:
+            return self._take(acts, lanes, _Asked(each, most, is_turn, dict.fromkeys(lanes, 0)))
+
+        room = jobs * self._size
+        taken = self._share.feed(room, take, partial(take, is_turn=True))
+        # What is really sent has all the room, so that tests cost it nothing; and they do not wait for ever.
+        self._share_of_tests.feed(max(room - taken, int(room * TESTS), 1), take)
         lanes = [lane for lane, fed in self._lanes.items() if fed.ids or fed.turns]
         lanes.sort(key=lambda lane: _urgency(self._lanes[lane].mailing))
         if pieces := [piece for lane in lanes for piece in _pieces(lane, self._lanes[lane])]:
@@ -250,7 +262,8 @@ def _pieces(lane: Lane, fed: _Fed) -> Iterator[Piece]:
     """What is to be published of a lane; afterwards there is nothing."""
     urgency, turns, ids = _urgency(fed.mailing), tuple(fed.turns), tuple(fed.ids)
     fed.turns, fed.ids = [], []
+    number = TEST_LANE if fed.mailing.test else lane.lane
     if turns:
-        yield Piece(lane.mailing_id, lane.lane, urgency._replace(rank=TURN), turns)
+        yield Piece(lane.mailing_id, number, urgency._replace(rank=TURN), turns)
     if ids:
-        yield Piece(lane.mailing_id, lane.lane, urgency, ids)
+        yield Piece(lane.mailing_id, number, urgency, ids)

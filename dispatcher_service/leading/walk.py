@@ -24,9 +24,9 @@ class Mailing(NamedTuple):
     """A mailing that is looked at.
 
     part: where its messages are; None: it has none yet. version: another one after each change of the mailing; None
-    while it is launched, which changes it all the time. over: its end has passed. closed: it has ended, and no message
-    of it waited any more. unlaunched: messages of it are to be created. due_lanes: those in which some are
-    to be claimed. waiting: some are not final and not on the wire.
+    while it is launched, which changes it all the time. test: it was made by a test key. over: its end has passed.
+    closed: it has ended, and no message of it waited any more. unlaunched: messages of it are to be created. due_lanes:
+    those in which some are to be claimed. waiting: some are not final and not on the wire.
     """
 
     id: int
@@ -35,6 +35,7 @@ class Mailing(NamedTuple):
     ends_at: datetime
     priority: Priority
     version: int | None
+    test: bool
     over: bool
     cancelled: bool
     closed: bool
@@ -79,11 +80,8 @@ class Look:
     def among(self, fresh: Mapping[int, int | None], lanes: Sequence[int]) -> Sequence[Mailing]:
         """Those of which messages were created since, and that are to be fed with what room there is left by those that
         were due. fresh: the part of each. lanes: all in which the messages may be."""
-        return [
-            mailing._replace(part=fresh[mailing.id], due_lanes=lanes)
-            for mailing in self.mailings
-            if mailing.id in fresh
-        ]
+        among = [mailing for mailing in self.mailings if mailing.id in fresh]
+        return [mailing._replace(part=fresh[mailing.id], due_lanes=lanes) for mailing in among]
 
 
 def look(connection: Connection) -> Look:
@@ -93,7 +91,7 @@ def look(connection: Connection) -> Look:
     return Look(mailings, None if seconds is None else ticks() + seconds)
 
 
-CHEAP = 0.02
+CHEAP = 0.005
 """Seconds that a look may take in every step. It takes one or two thousandths, unless thousands of mailings are due. A
 single one that takes longer says that the machine is busy; two in a row say that there is much to see."""
 
@@ -134,9 +132,7 @@ def due_mailings(connection: Connection) -> Sequence[Mailing]:
     """The mailings of which something is due, nearest end first."""
     found = connection.execute(WALK).all()
     waiting = find_waiting(connection, [Place(row.id, row.part) for row in found])
-    return [
-        Mailing._make((*row[1:], waiting.get(row.id, ()) if row.may_be_fed else (), row.id in waiting)) for row in found
-    ]
+    return [Mailing._make((*row[1:], row.may_be_fed and waiting.get(row.id, ()), row.id in waiting)) for row in found]
 
 
 # A paused mailing is launched only to be closed, when its end has passed.
@@ -158,7 +154,7 @@ WALK = text(f"""
     select not over and not cancelled and paused_at is null and not {is_blocked("m")} as may_be_fed,
            m.id, m.part, m.audience, m.ends_at, m.priority,
            case when launched_at is not null then version::text::bigint end as version,
-           over, cancelled, closed_at is not null as closed,
+           m.test, over, cancelled, closed_at is not null as closed,
            window_changed and starts_at <= now() and not over and not cancelled and paused_at is null as window_changed,
            launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched
     from found

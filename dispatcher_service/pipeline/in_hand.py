@@ -6,9 +6,11 @@
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from itertools import islice
 
 from shared.broker.base import Delivery
+from shared.domain.apart import TEST_LANE
 from shared.domain.job import DispatchJob, Urgency
 
 PREFETCH = 4
@@ -44,11 +46,16 @@ class Waiting:
     urgency: Urgency
     message_ids: deque[int]
 
+    @property
+    def is_test(self) -> bool:
+        return self.lane == TEST_LANE
+
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A job that was received. since: when. read_at: as the job has it. begun: how many messages the sender has had to
-    begin, of all that it was ever offered, before the calls of this job have begun. size: messages that it came with.
+    """A job that was received. since: when. read_at: as the job has it. pieces: those that wait, the most urgent first.
+    begun: how many messages the sender has had to begin, of all that it was ever offered, before the calls of this job
+    have begun. size: messages that it came with.
     """
 
     delivery: Delivery
@@ -62,6 +69,7 @@ class Held:
     def of(cls, delivery: Delivery, job: DispatchJob, now: float) -> "Held":
         held = cls(delivery, now, job.read_at, [], size=job.size)
         held.pieces = [Waiting(held, one.mailing_id, one.lane, one.urgency, deque(one.message_ids)) for one in job]
+        held.pieces.sort(key=lambda piece: piece.urgency)
         return held
 
     @property
@@ -101,20 +109,32 @@ class InHand:
                 held.pieces.clear()
         self._held.append(new)
 
-    def pick(self, room: int, now: float, most: Mapping[int, int] = _NO_LIMITS, take: Take = by_anybody) -> list[Pick]:
+    def pick(
+        self,
+        room: int,
+        now: float,
+        most: Mapping[int, int] = _NO_LIMITS,
+        take: Take = by_anybody,
+        *,
+        is_test: bool = False,
+    ) -> list[Pick]:
         """What to claim now, at most so many ids; they still wait. most: of these mailings no more than so many. take:
-        says who takes them.
+        says who takes them. is_test: of tests, and else of what is really sent: neither takes a place of the other.
 
         The most urgent mailing first, and of one mailing the oldest job; but before all what has waited for long. So
         what is urgent passes by what is not, and nothing is passed by for ever.
         """
         picks: list[Pick] = []
         left = dict(most)
-        pieces = [piece for held in self._held for piece in held.pieces if piece.message_ids]
-        pieces.sort(key=lambda piece: (now - piece.job.since < WAITED_LONG, piece.urgency, piece.job.since))
-        for piece in pieces:
+        # Jobs of many small mailings have thousands of pieces, of which a few are picked.
+        for piece in merge(
+            *(held.pieces for held in self._held),
+            key=lambda piece: (now - piece.job.since < WAITED_LONG, piece.urgency, piece.job.since),
+        ):
             if room <= 0:
                 break
+            if piece.is_test is not is_test:
+                continue
             wanted = min(room, left.get(piece.mailing_id, room), len(piece.message_ids))
             shares = take(piece.lane, wanted) if wanted else ()
             ids = list(islice(piece.message_ids, sum(number for _, number in shares)))
@@ -130,19 +150,14 @@ class InHand:
         for pick in picks:
             for _ in pick.message_ids:
                 pick.piece.message_ids.popleft()
-            pick.piece.job.begun = begun
+            pick.piece.job.begun = max(begun, pick.piece.job.begun)
+        for held in self._held:
+            held.pieces = [piece for piece in held.pieces if piece.message_ids]
 
     def drop(self, lanes: Collection[int]) -> None:
         """Nothing of these may be sent for a while: it is published again when it may, and keeps no place till then."""
         for held in self._held:
-            for piece in held.pieces:
-                if piece.lane in lanes:
-                    piece.message_ids.clear()
-
-    @property
-    def lanes(self) -> set[int]:
-        """Those that it has messages of."""
-        return {piece.lane for held in self._held for piece in held.pieces if piece.message_ids}
+            held.pieces = [piece for piece in held.pieces if piece.lane not in lanes]
 
     def let_go(self, begun: int, now: float, clock: float | None) -> Sequence[Delivery]:
         """Jobs that are to be acked: those whose last call has begun, as from the claim on it is the lease that guards

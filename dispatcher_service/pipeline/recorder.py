@@ -19,13 +19,14 @@ from dispatcher_service.pipeline.routes import Probing, Routes
 from dispatcher_service.pipeline.settling import Settlement, wake_ups
 from dispatcher_service.pipeline.standing import Standing
 from dispatcher_service.sending.attempt import DatabaseClock, Result, attempts
+from dispatcher_service.sending.built_in import BuiltIn
 from dispatcher_service.sending.sender import Sender
 from shared import metrics
 from shared.clock import ticks
 from shared.database.engine import first_line
 from shared.domain.retry import RetryPolicy
 from shared.domain.seen import Seen
-from shared.ledger.entries import open_entries
+from shared.ledger.entries import Entries, open_entries
 from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
@@ -44,7 +45,16 @@ CLAIM_DELAY = 0.03
 """Messages are claimed with the results that are written; without any when the sender has less than half of what it can
 take, or so many seconds after the last claim."""
 
+TESTS = 200
+"""Messages of tests that are claimed at a time, beside what is really sent."""
+
 HEARTBEAT = 1.0
+
+Job = Mapping[int, Sequence[int]]
+"""Messages, by mailing."""
+
+Ways = Mapping[int, Assigned]
+"""Which way each goes; none where there is one provider."""
 
 
 class Recorder:
@@ -55,6 +65,7 @@ class Recorder:
         engine: Engine,
         policy: RetryPolicy,
         sender: Sender,
+        built_in: BuiltIn,
         intake: Intake,
         *,
         lease: float,
@@ -70,7 +81,7 @@ class Recorder:
         nothing new is claimed. closing: leave, whatever is not recorded."""
         self._engine = engine
         self._policy = policy
-        self._sender = sender
+        self._sender, self._built_in = sender, built_in
         self._intake = intake
         self._lease, self._own_lease = lease, own_lease
         self._routes, self._permits = routes, permits
@@ -137,8 +148,9 @@ class Recorder:
     def _is_finished(self) -> bool:
         if self._closing.is_set():
             return True
-        # The sender first: its last results come in right before it ends.
-        return self._stopping.is_set() and self._sender.join(0) and not self._results and not self._unrecorded
+        # The providers first: their last results come in right before they end.
+        are_done = self._sender.join(0) and self._built_in.join(0)
+        return self._stopping.is_set() and are_done and not self._results and not self._unrecorded
 
     def _take_turn(self, connection: Connection) -> None:
         """Writes results and claims what there is room for, in one transaction: half the statements of two.
@@ -152,10 +164,12 @@ class Recorder:
         verdicts = [result.verdict(self._policy) for result in results]
         remembered = self._recent.besides(verdicts) if self._is_shaken else ()
         is_first = self._is_shaken and (results or remembered)
+        is_closed = is_first or self._stopping.is_set()
         picks, plan = ([], Sole(0)) if is_first else self._picks(at_once=bool(results))
-        probes = () if is_first or self._stopping.is_set() else tuple(self._routes.probes())
+        tests = [] if is_closed else self._in_hand.pick(TESTS, ticks(), is_test=True)
+        probes = () if is_closed else tuple(self._routes.probes())
         self._pace_note.see({name: line.open for name, line in self._sender.lines.items()})
-        if not (results or picks or probes or remembered or self._pace_note.is_due):
+        if not (results or picks or tests or probes or remembered or self._pace_note.is_due):
             return
         since = ticks()
         lease, pause = timedelta(seconds=self._lease), timedelta(seconds=self._sender.pause)
@@ -167,12 +181,13 @@ class Recorder:
                     self._pace_note.write(connection, self._sender.speed, self._seen())
                 late = record_called(connection, entries, verdicts, pause) if verdicts else 0
                 known = record_called(connection, entries, remembered, pause) if remembered else 0
-                self._standing.write(connection, entries, results, stuck)
+                self._standing.write(connection, entries, _really(results), stuck)
                 if outages != self._outages:
                     provider_returned(connection)
                 picks, plan, job, assigned = self._permitted(connection, picks, plan, probes)
-                if job:
-                    claim = claim_messages(connection, entries, job, lease=lease, assigned=assigned)
+                if job or tests:
+                    each = ((job, assigned), (_by_mailing(tests), None))
+                    claim = _claim(connection, entries, each, lease)
         except SQLAlchemyError:
             self._hand_back(claim, since)
             raise
@@ -183,9 +198,9 @@ class Recorder:
         self._outages = outages
         self._standing.confirm()
         self._routes.settle(plan)
-        if picks or claim:
-            metrics.MESSAGES_SKIPPED.inc(sum(map(len, job.values())) - (len(claim.messages) if claim else 0))
-            self._take_claim(picks, claim, since)
+        if picks or tests or claim:
+            self._take_claim(picks, sum(map(len, job.values())), claim, since)
+            self._in_hand.take(tests, 0)
         if results:
             self._forget(results)
             show_outcomes(results, verdicts, late, self._routes.name)
@@ -244,7 +259,7 @@ class Recorder:
 
     def _permitted(
         self, connection: Connection, picks: Sequence[Pick], plan: Plan | Sole, probes: Iterable[Probing]
-    ) -> tuple[list[Pick], Plan | Sole, dict[int, list[int]], dict[int, Assigned] | None]:
+    ) -> tuple[list[Pick], Plan | Sole, Job, Ways | None]:
         """What of it is decided now and by which plan, and what of that is claimed, by mailing and with the way of each
         message. While the breaker of the only provider is open that is a probe, if there is one in the database; it may
         be of another mailing than those in hand. With several it is a probe of each that is down as well."""
@@ -261,18 +276,19 @@ class Recorder:
         wanted, asked = sum(len(pick.message_ids) for pick in picks), set[int]()
         some: dict[int, int] = {}
         none: set[int] = set()
-        room = dict(plan.taken)
-        while new := {pick.piece.mailing_id for pick in picks} - asked:
+        room, job = dict(plan.taken), _by_mailing(picks)
+        while new := job.keys() - asked:
             asked |= new
             found = self._standing.room(connection, new)
             none.update(found.none)
-            if found.some:
-                some |= found.some
+            some |= found.some
+            if any(len(job[each]) > left for each, left in found.some.items()):
                 plan = plan.within(room)
                 picks = self._in_hand.pick(wanted, ticks(), some, plan.take)
+                job = _by_mailing(picks)
         # What is to have nothing at all waits no more: it is published again when it may be claimed.
         claimed = [pick for pick in picks if pick.piece.mailing_id not in none]
-        job = _by_mailing(claimed)
+        job = {each: ids for each, ids in job.items() if each not in none}
         if is_alone:
             return list(picks), plan, job, None
         assigned = _assigned(claimed)
@@ -284,16 +300,23 @@ class Recorder:
                 assigned[probe.message_id] = Assigned(probe.lane, provider)
         return list(picks), plan, job, assigned
 
-    def _take_claim(self, picks: Sequence[Pick], claim: Claim | None, since: float) -> None:
-        """What was claimed goes to the sender. since: when the claim was asked for."""
-        metrics.MESSAGES_CLAIMED.inc(len(claim.messages) if claim else 0)
+    def _take_claim(self, picks: Sequence[Pick], wanted: int, claim: Claim | None, since: float) -> None:
+        """What was claimed goes to the sender, and what is of a test to the built-in provider, whatever the job said.
+        wanted: messages that the sender was to get. since: when the claim was asked for."""
+        claimed = 0
         if claim:
             self._clock = DatabaseClock(claim.now, since)
             self._learn(max((message.id for message in claim.messages), default=0))
+            if tests := [message for message in claim.messages if message.test]:
+                self._built_in.offer(attempts(Claim(claim.now, tests), since, self._own_lease))
+                claim = Claim(claim.now, [message for message in claim.messages if not message.test])
+            claimed = len(claim.messages)
             for provider, messages in _by_provider(claim.messages).items():
                 line = self._routes.line(provider)
                 moments = self._permits.use(line.name, len(messages))
                 self._sender.offer(line, attempts(Claim(claim.now, messages), since, self._own_lease, moments))
+        metrics.MESSAGES_CLAIMED.inc(claimed)
+        metrics.MESSAGES_SKIPPED.inc(max(0, wanted - claimed))
         self._in_hand.take(picks, self._sender.offered)
         if self._permits.has_some_left:
             self._woken.set()  # what was reserved for messages that are not to be sent goes out with others, at once
@@ -328,6 +351,11 @@ class Recorder:
         self._intake.hurry()
 
 
+def _really(results: Sequence[Result]) -> Sequence[Result]:
+    """Those of what is really sent."""
+    return [result for result in results if not result.attempt.message.test]
+
+
 def _by_provider(messages: Sequence[Claimed]) -> Mapping[int, Sequence[Claimed]]:
     first = messages[0].provider if messages else 0
     if all(message.provider == first for message in messages):
@@ -346,6 +374,23 @@ def _assigned(picks: Iterable[Pick]) -> dict[int, Assigned]:
         for provider, number in pick.shares:
             assigned.update(dict.fromkeys(islice(ids, number), Assigned(pick.piece.lane, provider)))
     return assigned
+
+
+def _claim(
+    connection: Connection, entries: Entries, jobs: Iterable[tuple[Job, Ways | None]], lease: timedelta
+) -> Claim | None:
+    """What is really sent, and tests, which go through the built-in provider, whoever else there is: each as it is
+    assigned, and together where nothing is."""
+    found: list[Claim] = []
+    alone: dict[int, Sequence[int]] = {}
+    for job, assigned in jobs:
+        if assigned is None:
+            alone |= job
+        elif job and (claim := claim_messages(connection, entries, job, lease=lease, assigned=assigned)):
+            found.append(claim)
+    if alone and (claim := claim_messages(connection, entries, alone, lease=lease)):
+        found.append(claim)
+    return Claim(found[0].now, [message for claim in found for message in claim.messages]) if found else None
 
 
 def _by_mailing(picks: Iterable[Pick]) -> dict[int, list[int]]:

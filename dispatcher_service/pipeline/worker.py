@@ -1,4 +1,4 @@
-"""One dispatcher's pipeline, put together: three threads, and how they end."""
+"""One dispatcher's pipeline, put together: its threads, and how they end."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -11,6 +11,7 @@ from dispatcher_service.pipeline.permits import Permits
 from dispatcher_service.pipeline.recorder import Recorder
 from dispatcher_service.pipeline.routes import Routes
 from dispatcher_service.sending.attempt import Result
+from dispatcher_service.sending.built_in import BuiltIn
 from dispatcher_service.sending.dialect import Dialect
 from dispatcher_service.sending.line import Line
 from dispatcher_service.sending.sender import Sender
@@ -55,10 +56,12 @@ class Worker:
         self._intake = Intake(broker, self._hold, stopping=self._stopping, closing=self._closing)
         self._sender = Sender([Line(dialect) for dialect in dialects], deliver=self._take_results)
         permits = Permits(engine, {provider.name: limits.of(provider, rate) for provider in providers})
+        self._built_in = BuiltIn(self._take_results)
         self._recorder = Recorder(
             engine,
             policy,
             self._sender,
+            self._built_in,
             self._intake,
             lease=self.lease,
             own_lease=timeout + min(OWN_MARGIN, LEASE_MARGIN),
@@ -74,6 +77,7 @@ class Worker:
                 ("broker", self._intake.run),
                 ("store", self._recorder.run),
                 ("sender", self._sender.run),
+                ("built-in", self._built_in.run),
             )
         ]
 
@@ -90,8 +94,10 @@ class Worker:
         end = ticks() + STOP_WITHIN
         self._stopping.set()
         self._sender.stop(within=STOP_WITHIN - 4)
-        broker, store, sender = self._threads
+        self._built_in.stop(within=STOP_WITHIN - 4)
+        broker, store, sender, built_in = self._threads
         sender.join(end - ticks())
+        built_in.join(max(0.1, end - ticks()))
         self._recorder.wake()
         store.join(max(0.1, end - ticks()))
         self._closing.set()

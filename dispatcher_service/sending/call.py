@@ -11,7 +11,6 @@ from dispatcher_service.sending.dialect import Dialect, Failure
 from dispatcher_service.sending.sockets import Sockets
 from shared.clock import ticks
 from shared.domain.profile.answer import MAX_BODY, Answer
-from shared.domain.profile.making import Outgoing
 
 LONGEST_CONNECT = 5.0
 
@@ -91,21 +90,26 @@ class Call:
 
     def prepare(self, dialect: Dialect, attempt: Attempt, now: float) -> None:
         """dialect: of the provider that is called; it may change from one call to the next."""
-        written = dialect.maker.write(outgoing(dialect, attempt, now))
+        maker, message = dialect.maker, attempt.message
+        sender, validity = told(dialect, attempt, now)
+        form = maker.form(sender, validity)
         self.attempt = attempt
         self.started = now
         self._write_by = min(attempt.deadline, attempt.lease_until - self._timeout)
         self._chunks.clear()
         # A connection that is made only after the deadline must not carry the message.
         connect = max(0.001, min(self._connect, attempt.deadline - now))
-        self.handle.setopt(pycurl.URL, written.url)
-        if written.headers is not self._headers:
-            self._headers = written.headers
-            self.handle.setopt(pycurl.HTTPHEADER, written.headers)
-        if dialect.maker.method != self._method:
-            self._use(dialect.maker.method)
+        self.handle.setopt(pycurl.URL, form.url(message, sender, validity))
+        headers = form.fixed_headers
+        if headers is None:
+            headers = [write(message, sender, validity) for write in form.headers]
+        if headers is not self._headers:
+            self._headers = headers
+            self.handle.setopt(pycurl.HTTPHEADER, headers)
+        if maker.method != self._method:
+            self._use(maker.method)
         if self._method != "GET":
-            self._hand_over(written.body or b"")
+            self._hand_over(form.body(message, sender, validity).encode() if form.body else b"")
         self._was_asked = False
         self.was_repeated = False
         self.handle.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(connect * 1000)))
@@ -169,8 +173,8 @@ class Call:
         return pycurl.PREREQFUNC_OK
 
 
-def outgoing(dialect: Dialect, attempt: Attempt, now: float) -> Outgoing:
-    """What the provider is told if the call is begun now."""
+def told(dialect: Dialect, attempt: Attempt, now: float) -> tuple[str | None, int | None]:
+    """The sender and the validity that the provider is told if the call is begun now."""
     message = attempt.message
     validity = int(attempt.clock.ticks_at(message.ends_at) - now) if dialect.maker.tells_validity else None
-    return Outgoing(message.id, message.phone, message.text, message.sender or dialect.provider.sender, validity)
+    return message.sender or dialect.provider.sender, validity

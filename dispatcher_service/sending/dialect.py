@@ -1,6 +1,7 @@
 """How one provider is spoken to: what it is told, and what its answers mean. Pure; `sender` does the calls."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 
 from shared.domain.message import Error
@@ -26,17 +27,27 @@ class Dialect:
     def __init__(self, provider: Provider, secrets: Mapping[str, str], receipt_url: str | None = None) -> None:
         """receipt_url: where receipts are to go; None: none are asked for."""
         self.provider = provider
-        self._receipt_url = receipt_url
         self._read = Reader(provider.reading).outcome
-        self.renew(secrets)
+        self.renew(secrets, receipt_url)
 
-    def renew(self, secrets: Mapping[str, str]) -> None:
-        """The calls that begin from now on have these secrets. From any thread."""
-        self.maker = Maker(self.provider, secrets, self._receipt_url)
+    def renew(self, secrets: Mapping[str, str], receipt_url: str | None = None) -> None:
+        """The calls that begin from now on have these. From any thread."""
+        self.maker = Maker(self.provider, secrets, receipt_url)
+        self._secrets = [secret.encode() for secret in secrets.values()]
 
     def outcome(self, answer: Answer | Failure) -> Outcome:
         """What a call led to. Never raises, whatever the provider answered."""
-        return _FAILURES[answer] if isinstance(answer, Failure) else self._read(answer)
+        if isinstance(answer, Failure):
+            return _FAILURES[answer]
+        outcome = self._read(answer)
+        return self._without_secrets(answer, outcome) if outcome.words else outcome
+
+    def _without_secrets(self, answer: Answer, outcome: Outcome) -> Outcome:
+        """A provider that does not know a secret may quote it, and its words are kept and logged."""
+        body = answer.body
+        for secret in self._secrets:
+            body = body.replace(secret, b"*" * 8)
+        return outcome if body == answer.body else replace(outcome, words=self._read(answer._replace(body=body)).words)
 
 
 _FAILURES = {

@@ -161,8 +161,8 @@ class Line:
         """A call that is ready to be made."""
         call = self._idle.pop() if self._idle else Call(opened, kept, self.timeout)
         call.prepare(self.dialect, attempt, now)
-        self._pace.begin(now)
         self.calls[call.handle] = call
+        self._pace.begin(now, len(self.calls))
         return call.handle
 
     def finish(self, handle: pycurl.Curl, answer: Answer | Failure, now: float) -> Result:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from shared.domain.text import BEGINS_FORMULA
+from shared.domain.text.shown import BEGINS_FORMULA
 
 
 class Style(NamedTuple):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from shared.domain.text import label
+from shared.domain.text.shown import label
 
 MAX = 50
 MAX_NAME = 64  # characters

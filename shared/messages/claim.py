@@ -9,25 +9,24 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, TextClause, text
 
+from shared.domain.gates.order import PASSES
+from shared.domain.gates.window import window_of
 from shared.domain.hours import hours_of
 from shared.domain.message import MessageState
-from shared.domain.reason import Reason
 from shared.ledger.entries import Entries
-from shared.messages.cancel import cancel_locked
 from shared.messages.fragments import (
+    CLAIMED,
+    CLAIMED_AS_ASSIGNED,
     IS_ADDRESSED,
-    IS_SUPPRESSED,
     JOB,
     JOB_AS_ASSIGNED,
     MAY_BE_SENT,
     MAY_BE_SENT_AS_ASSIGNED,
     AnyRow,
     array,
-    openings_of,
-    window_of,
 )
-from shared.messages.skip import skip_locked
-from shared.messages.zones import hold_zones
+from shared.messages.personal import move_personal
+from shared.messages.stop import stop_messages
 
 
 class Claimed(NamedTuple):
@@ -36,8 +35,9 @@ class Claimed(NamedTuple):
     phone: where every repeat goes, too. calls: those made before. attempts: those of them that are spent. ends_at: the
     mailing's end. deadline: nothing is handed over from this moment on; the end, or the closing of the client's window.
     repeat: the provider may have taken an earlier call. first_called_at, last_called_at: when the first and the last of
-    the calls had ended. sender: the mailing's; None: it names none. provider: through whom it is to go, by number; 0:
-    there is only one.
+    the calls had ended. sender: the mailing's; None: it names none. test: it is of a test, and must not leave the
+    process. is_personal: its text was made for its client, and stands in its row. provider: through whom it is to go,
+    by number; 0: there is only one.
     """
 
     id: int
@@ -55,6 +55,8 @@ class Claimed(NamedTuple):
     first_called_at: datetime | None = None
     last_called_at: datetime | None = None
     sender: str | None = None
+    test: bool = False
+    is_personal: bool = False
     provider: int = 0
 
 
@@ -81,8 +83,8 @@ def claim_messages(
     lease: timedelta,
     assigned: Mapping[int, Assigned] | None = None,
 ) -> Claim | None:
-    """Decides about messages, by mailing: those that may be sent now are taken, those without a client cancelled, those
-    to a suppressed phone skipped, and those outside their window put off.
+    """Decides about messages, by mailing: those that may be sent now are taken, those without a client cancelled, and
+    those that a gate stops skipped or put off (`shared.domain.gates`).
 
     assigned: by message, where there are several providers; it is written down before the call, so that whoever finds
     the message after a crash knows who may have it. A message that is in another lane by now is left alone, too.
@@ -97,17 +99,22 @@ def claim_messages(
     claimed: list[Claimed] = []
     for group in _groups(mailings.values()):
         ids = sorted({message_id for mailing in group for message_id in message_ids[mailing.id]})
-        rows = _move_to_sending(connection, group, ids, lease, assigned)
+        job = _job(connection, group, ids, assigned)
+        if group[0].personal:
+            rows, texts = move_personal(connection, entries, group, {**job, "lease": lease})
+        else:
+            statement = _MOVE_TO_SENDING if assigned is None else _MOVE_AS_ASSIGNED
+            rows, texts = connection.execute(statement, {**job, "lease": lease}).all(), _NO_TEXTS
         if len(rows) < len(ids):
-            _put_off(connection, entries, group, ids, assigned)
+            stop_messages(connection, entries, group, job)
         _enter(entries, rows)
-        claimed += _claimed({mailing.id: mailing for mailing in group}, rows)
+        claimed += _claimed({mailing.id: mailing for mailing in group}, rows, texts)
     return Claim(now, claimed)
 
 
 # `claims` gives every claim a number of its own, the fencing token: a result is recorded only while the row carries it.
 _MAILINGS = text("""
-    select id, part, text, sender, ends_at, window_from, window_until, now() as now,
+    select id, part, text, personal, sender, test, ends_at, window_from, window_until, now() as now,
            part is not null and paused_at is null and cancelled_at is null and ends_at > now() as is_running,
            (select nextval('claims')) as claim_id
     from mailings where id = any(:mailing_ids) order by id
@@ -115,52 +122,41 @@ _MAILINGS = text("""
 
 
 def _groups(mailings: Iterable[AnyRow]) -> Iterator[Sequence[AnyRow]]:
-    """Mailings that run and of which one statement takes the messages: those of a part, unless they have windows."""
-    of_part: dict[int, list[AnyRow]] = defaultdict(list)
+    """Mailings that run and of which one statement takes the messages: those of a part, unless they have windows; those
+    with personal texts by themselves."""
+    together: dict[tuple[int, bool], list[AnyRow]] = defaultdict(list)
     for mailing in mailings:
         if mailing.is_running and window_of(mailing):
             yield [mailing]
         elif mailing.is_running:
-            of_part[mailing.part].append(mailing)
-    yield from of_part.values()
+            together[mailing.part, mailing.personal].append(mailing)
+    yield from together.values()
 
 
 def _job(
-    group: Sequence[AnyRow], message_ids: Sequence[int], assigned: Mapping[int, Assigned] | None
-) -> dict[str, object]:
-    mailing_ids = array(mailing.id for mailing in group)
-    job: dict[str, object] = {"part": group[0].part, "mailing_ids": mailing_ids, "ids": array(message_ids)}
-    if assigned is not None:
-        job["lanes"] = array(assigned[message_id].lane for message_id in message_ids)
-        job["providers"] = array(assigned[message_id].provider for message_id in message_ids)
-    return job
-
-
-def _move_to_sending(
     connection: Connection,
     group: Sequence[AnyRow],
     message_ids: Sequence[int],
-    lease: timedelta,
     assigned: Mapping[int, Assigned] | None,
-) -> Sequence[AnyRow]:
-    """Moves those to `sending` that may be sent now."""
-    mailing, job = group[0], _job(group, message_ids, assigned)
+) -> dict[str, object]:
+    """What the statements of a claim have in common."""
+    mailing, mailing_ids = group[0], array(mailing.id for mailing in group)
+    job = {"part": mailing.part, "mailing_ids": mailing_ids, "ids": array(message_ids), "claim_id": mailing.claim_id}
     window, zones = window_of(mailing), None
     if window is not None:
         zones = connection.scalars(_ZONES, job).all()
         zones = [zone for zone in zones if hours_of(window, zone).at(mailing.now)[0]]
-    statement = _MOVE_TO_SENDING if assigned is None else _MOVE_AS_ASSIGNED
-    return connection.execute(statement, {**job, "zones": zones, "claim_id": mailing.claim_id, "lease": lease}).all()
+    if assigned is not None:
+        job["lanes"] = array(assigned[message_id].lane for message_id in message_ids)
+        job["providers"] = array(assigned[message_id].provider for message_id in message_ids)
+    return {**job, "zones": zones}
 
 
-# The zones in which the window is open, as far as these messages go; none: there is no window.
-def _moving(job: str, may_be_sent: str, then: str, provider: str) -> TextClause:
+def _moving(columns: str, job: str, may_be_sent: str, then: str) -> TextClause:
     return text(f"""
         with job as materialized (
-            select m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
-                   m.first_called_at, m.last_called_at, m.phone, c.timezone, {provider} as provider {job}
-            where {may_be_sent} and c.timezone is not null and not {IS_SUPPRESSED} and {IS_ADDRESSED}
-              and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
+            select {columns} {job}
+            where {may_be_sent} and c.timezone is not null and {PASSES} and {IS_ADDRESSED}
         ), moved as (
             update messages m set status = 'sending', claim_id = :claim_id, due_at = now() + :lease {then}
         )
@@ -168,12 +164,12 @@ def _moving(job: str, may_be_sent: str, then: str, provider: str) -> TextClause:
     """)
 
 
-_MOVE_TO_SENDING = _moving(JOB, MAY_BE_SENT, "where part = :part and id = any(array(select id from job))", "0")
+_MOVE_TO_SENDING = _moving(CLAIMED, JOB, MAY_BE_SENT, "where part = :part and id = any(array(select id from job))")
 _MOVE_AS_ASSIGNED = _moving(
+    CLAIMED_AS_ASSIGNED,
     JOB_AS_ASSIGNED,
     MAY_BE_SENT_AS_ASSIGNED,
     ", provider = job.provider from job where m.part = :part and m.id = job.id",
-    "job.provider",
 )
 
 _ZONES = text("""
@@ -194,87 +190,28 @@ def _enter(entries: Entries, rows: Sequence[AnyRow]) -> None:
         entries.repeated(mailing_id, count)
 
 
-def _put_off(
-    connection: Connection,
-    entries: Entries,
-    group: Sequence[AnyRow],
-    message_ids: Sequence[int],
-    assigned: Mapping[int, Assigned] | None,
-) -> None:
-    """Those that were to be sent and may not now: they wait for the opening of the window; without a client they are
-    cancelled, and skipped where the client is suppressed. Those that name another phone than the client's get it, and
-    are due.
-
-    Where the window has changed meanwhile, or somebody is about to change it, nothing waits for it any more: whoever
-    goes through the mailing to time its messages anew may have passed these.
-    """
-    mailing, part = group[0], group[0].part
-    if window_of(mailing):
-        hold_zones(connection)
-    statement = _LOCK_JOB if assigned is None else _LOCK_AS_ASSIGNED
-    rows = connection.execute(statement, _job(group, message_ids, assigned)).all()
-    if orphans := [row.id for row in rows if row.timezone is None]:
-        cancel_locked(connection, entries, part, orphans)
-        rows = [row for row in rows if row.timezone is not None]
-    if suppressed := [row.id for row in rows if row.is_suppressed]:
-        skip_locked(connection, entries, part, suppressed, Reason.OPTED_OUT)
-        rows = [row for row in rows if not row.is_suppressed]
-    if misled := [row.id for row in rows if not row.is_addressed]:
-        connection.execute(_READDRESS, {"part": part, "ids": array(misled)})
-    if rows and window_of(mailing) and not connection.execute(_HOLD_WINDOW, {**mailing._mapping}).first():
-        return
-    openings = openings_of(mailing, {row.timezone for row in rows})
-    waiting = defaultdict(list)
-    for row in rows:
-        waiting[openings.get(row.timezone, mailing.now)].append(row)
-    for moment, some in sorted(waiting.items()):
-        due_in = moment - mailing.now
-        connection.execute(_PUT_BACK, {"part": part, "ids": array(row.id for row in some), "due_in": due_in})
-        for (mailing_id, status), count in Counter((row.mailing_id, row.status) for row in some).items():
-            entries.moved(mailing_id, MessageState(status), MessageState.PENDING, count, due_in=due_in)
+_NO_TEXTS: Mapping[int, str] = {}
+_COLUMNS = CLAIMED.count(",") + 1
 
 
-def _locking(job: str, may_be_sent: str) -> TextClause:
-    return text(f"""
-        select m.id, m.mailing_id, m.status, c.timezone, {IS_SUPPRESSED} as is_suppressed,
-               {IS_ADDRESSED} as is_addressed {job}
-        where {may_be_sent}
-    """)
-
-
-_LOCK_JOB = _locking(JOB, MAY_BE_SENT)
-_LOCK_AS_ASSIGNED = _locking(JOB_AS_ASSIGNED, MAY_BE_SENT_AS_ASSIGNED)
-
-_READDRESS = text("""
-    update messages m set phone = (select phone from clients where id = m.client_id limit 1)
-    where part = :part and id = any(cast(:ids as bigint[]))
-""")
-
-# Until the end of the transaction nobody changes it.
-_HOLD_WINDOW = text("""
-    select id from mailings where id = :id and window_from = :window_from and window_until = :window_until
-    for share skip locked
-""")
-
-_PUT_BACK = text("""
-    update messages set status = 'pending', due_at = now() + :due_in
-    where part = :part and id = any(cast(:ids as bigint[]))
-""")
-
-
-def _claimed(mailings: Mapping[int, AnyRow], rows: Sequence[AnyRow]) -> Iterator[Claimed]:
+def _claimed(mailings: Mapping[int, AnyRow], rows: Sequence[AnyRow], texts: Mapping[int, str]) -> Iterator[Claimed]:
+    """texts: of personal ones, by message."""
     known = {}
     for mailing_id, mailing in mailings.items():
         known[mailing_id] = (
-            mailing.part, mailing.claim_id, mailing.text, mailing.ends_at, window_of(mailing), mailing.sender,
-        )  # fmt: skip
+            *(mailing.part, mailing.claim_id, mailing.text, mailing.ends_at),
+            *(window_of(mailing), mailing.sender, mailing.test),
+        )
     now = next(iter(mailings.values())).now
+    read = [row[:_COLUMNS] for row in rows] if texts else rows
     for (
         message_id, mailing_id, _, client_id, calls, attempts, maybe_delivered, first, last, phone, timezone, provider,
-    ) in rows:  # fmt: skip
-        part, claim_id, text, ends_at, window, sender = known[mailing_id]
+    ) in read:  # fmt: skip
+        part, claim_id, text, ends_at, window, sender, test = known[mailing_id]
+        if texts:
+            text = texts[message_id]
         deadline = ends_at if window is None else min(ends_at, hours_of(window, timezone).at(now)[1])
         yield Claimed(  # in the order of its fields: by their names it takes twice as long
             message_id, mailing_id, part, client_id, claim_id, phone, text, calls, attempts, ends_at, deadline,
-            maybe_delivered, first, last, sender, provider,
+            maybe_delivered, first, last, sender, test, bool(texts), provider,
         )  # fmt: skip

@@ -28,7 +28,7 @@ class Probe(NamedTuple):
 
 def find_probe(connection: Connection, last: int | None, lanes: Collection[int] = (ANY,)) -> Probe | None:
     """Of what is due in these lanes, the message that was tried least; none of the last probe's mailing if another one
-    is due.
+    is due, and none of a test.
 
     So a mailing that cannot be sent does not keep the breaker open for the others. Nothing is locked: who claims it
     sees whether it is still to be had. last: the mailing of the last probe.
@@ -55,6 +55,7 @@ _MAILINGS = text(f"""
     ) hinted
     cross join lateral (select * from mailings where id = hinted.mailing_id limit 1) m
     where m.part is not null and m.paused_at is null and m.cancelled_at is null and m.ends_at > now()
+      and not m.test
       and not {is_blocked("m")}
     order by m.id = :last, hinted.due_at limit :limit
 """)

@@ -42,6 +42,7 @@ def _claim_anew(connection: Connection, entries: Entries, part: int, verdicts: S
         "claims": array(verdict.message.claim_id for verdict in verdicts),
         "calls": array(verdict.message.calls for verdict in verdicts),
         "providers": array(verdict.message.provider for verdict in verdicts),
+        "texts": [verdict.message.text if verdict.message.is_personal else None for verdict in verdicts],
     }
     rows = connection.execute(_CLAIM_ANEW, values).all()
     for row in rows:
@@ -61,10 +62,11 @@ def _claim_anew(connection: Connection, entries: Entries, part: int, verdicts: S
 # promise.
 _CLAIM_ANEW = text(f"""
     with job as materialized (
-        select m.id, m.status, job.claim_id, nullif(job.provider, 0) as provider
+        select m.id, m.status, job.claim_id, job.text, nullif(job.provider, 0) as provider
         from unnest(
-            cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:calls as integer[]), cast(:providers as smallint[])
-        ) as job (id, claim_id, calls, provider)
+            cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:calls as integer[]), cast(:texts as text[]),
+            cast(:providers as smallint[])
+        ) as job (id, claim_id, calls, text, provider)
         cross join lateral (
             select id, status from messages
             where part = :part and id = job.id and calls <= job.calls and status::text in {names(WAITING_STATES)}
@@ -72,7 +74,7 @@ _CLAIM_ANEW = text(f"""
         ) m
     )
     update messages m set status = 'sending', claim_id = job.claim_id, due_at = now(),
-        provider = coalesce(job.provider, m.provider)
+        text = coalesce(m.text, job.text), provider = coalesce(job.provider, m.provider)
     from job where m.part = :part and m.id = job.id
     returning m.mailing_id, m.id, job.status as before
 """)

@@ -39,7 +39,7 @@ def reroute_messages(
     goes_on = before is not None and before.routing == routes.routing
     first = before.last + 1 if before and goes_on else mailing.first_message_id
     last = min(first + span - 1, mailing.last_message_id)
-    route = routes.route(mailing.provider, mailing.sender)
+    route = routes.route(mailing.provider, mailing.sender, test=mailing.test)
     wanted = {
         "part": mailing.part, "mailing_id": mailing_id, "first": first, "last": last,
         "lane": route.lane, "codes": list(route.codes), "lanes": array(route.codes.values()),
@@ -74,7 +74,7 @@ _UNROUTED = text("""
 """)
 
 _LOCK = text("""
-    select part, first_message_id, last_message_id, provider, sender from mailings
+    select part, first_message_id, last_message_id, provider, sender, test from mailings
     where id = :mailing_id and part is not null for update
 """)
 

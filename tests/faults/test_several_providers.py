@@ -30,7 +30,7 @@ def providers_file(tmp_path: Path) -> tuple[Path, dict[str, int]]:
     ports = {name: free_port() for name in (FINE, FLAPPING, SILENT)}
     tables = [
         f'[providers.{name}]\npreset = "seed"\nurl = "http://127.0.0.1:{port}/v1/send/{{id}}"\n'
-        'secrets = { token = "env:PROVIDER_TOKEN" }\n'
+        'secrets = { token = "env:GATEWAY_TOKEN" }\n'
         for name, port in ports.items()
     ]
     file = tmp_path / "providers.toml"
@@ -46,7 +46,7 @@ def test_one_flapping_one_silent_one_fine(
     file, ports = providers_file
     system = start_system(
         "table", "--port", str(ports[FINE]), dispatchers=3,
-        PROVIDERS_FILE=str(file), PROVIDER_URL="", PROVIDER_TOKEN="t0ken",
+        PROVIDERS_FILE=str(file), PROVIDER_URL="", GATEWAY_TOKEN="t0ken",
         module="tests.support.faulty_dispatcher", DISPATCH_CONCURRENCY="64",
         CONSTANTS=f'{{"dispatcher_service.pipeline.worker.LEASE_MARGIN": {LEASE}}}',
     )  # fmt: skip

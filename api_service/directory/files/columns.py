@@ -12,7 +12,7 @@ from api_service.directory.files.phone_spellings import is_phone
 from api_service.directory.files.rows import TOO_LONG, Broken, Cells, record
 from api_service.directory.files.text_lines import MAX_LINE, Lines
 from shared.domain.attributes import name_fault
-from shared.domain.text import label
+from shared.domain.text.shown import label
 
 MAX = 1000
 """Columns of a table."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from shared.domain.attributes import Value
-from shared.domain.text import BEGINS_FORMULA
+from shared.domain.text.shown import BEGINS_FORMULA
 
 EMPTIED = 100
 """Values shortened to nothing that an answer lists; all of them are counted."""

@@ -16,7 +16,7 @@ from api_service.directory.files.rows import Row as CellRow
 from api_service.directory.files.text_lines import MAX_LINE
 from shared.domain.attributes import MAX, TOO_MANY, value_fault
 from shared.domain.attributes import Value as Attribute
-from shared.domain.text import label
+from shared.domain.text.shown import label
 
 Check = Callable[[str], str]
 """A trimmed cell as it is kept. Raises Wrong."""

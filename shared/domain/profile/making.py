@@ -1,24 +1,38 @@
 """A message as a request: the templates of a profile, compiled. Pure.
 
-What is the same for all messages is put together once, as a text with a `%s` for each of the rest.
+What is the same for all messages is put together once.
 """
 
 import json
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
 from shared.domain.profile.gsm7 import is_gsm7
-from shared.domain.profile.provider import Fields, Form, Json, Provider
+from shared.domain.profile.provider import Fields, Provider
+from shared.domain.profile.provider import Form as FormBody
+from shared.domain.profile.provider import Json as JsonBody
 from shared.domain.profile.template import OF_A_MESSAGE, SECONDS, Slot, Template, slots_in
 
 
+class Addressed(Protocol):
+    """What a message brings along."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def phone(self) -> int: ...
+
+    @property
+    def text(self) -> str: ...
+
+
 class Outgoing(NamedTuple):
-    """A message as a provider is given it. sender: None: none is named. validity: seconds for which it is worth
-    delivering; None: nothing is said of that."""
+    """A message with all that a provider may be told of it. sender: None: none is named. validity: seconds for which it
+    is worth delivering; None: nothing is said of that."""
 
     id: int
     phone: int
@@ -35,6 +49,20 @@ class Written(NamedTuple):
     body: bytes | None
 
 
+Writer = Callable[[Addressed, str | None, int | None], str]
+"""Of a message, a sender and a validity."""
+
+
+class Form(NamedTuple):
+    """How messages are written that have a sender or none, a validity or none. fixed_headers: None: each message has
+    headers of its own. body: None: there is none."""
+
+    url: Writer
+    fixed_headers: list[str] | None
+    headers: list[Writer]
+    body: Writer | None
+
+
 class Maker:
     """Makes requests for one provider."""
 
@@ -47,26 +75,26 @@ class Maker:
         self._known = {**provider.values, **secrets}
         if receipt_url is not None:
             self._known["receipt_url"] = receipt_url
-        self._forms: dict[tuple[bool, bool], _Form] = {}
+        self._forms: dict[tuple[bool, bool], Form] = {}
+
+    def form(self, sender: str | None, validity: int | None) -> Form:
+        """How messages are written that have these."""
+        has = sender is not None, validity is not None
+        return self._forms.get(has) or self._make_form(has)
 
     def write(self, message: Outgoing) -> Written:
         """The request that hands a message over."""
-        has = message.sender is not None, message.validity is not None
-        form = self._forms.get(has)
-        if form is None:
-            form = self._forms[has] = self._form(*has)
-        body = form.body
-        return Written(
-            form.url(message),
-            form.fixed_headers if form.headers is None else [header(message) for header in form.headers],
-            body(message).encode() if body else None,
-        )
+        _, _, _, sender, validity = message
+        form = self.form(sender, validity)
+        headers = form.fixed_headers
+        if headers is None:
+            headers = [write(message, sender, validity) for write in form.headers]
+        body = form.body(message, sender, validity).encode() if form.body else None
+        return Written(form.url(message, sender, validity), headers, body)
 
-    def _form(self, has_sender: bool, has_validity: bool) -> "_Form":
-        """How messages are written that have these."""
-        missing = set() if has_sender else {"sender"}
-        missing |= set() if has_validity else {"validity"}
-        missing |= set() if "receipt_url" in self._known else {"receipt_url"}
+    def _make_form(self, has: tuple[bool, bool]) -> Form:
+        there = {"sender": has[0], "validity": has[1], "receipt_url": "receipt_url" in self._known}
+        missing = {name for name, is_there in there.items() if not is_there}
         request = self._provider.request
         in_url, plain = _Pen(self, _percent, missing), _Pen(self, str, missing)
         url = in_url.raw(request.url)
@@ -79,58 +107,55 @@ class Maker:
             lines.append([f"Authorization: Basic {b64encode(pair.encode()).decode()}"])
         body: _Pieces | None = None
         match request.body:
-            case Form(fields):
+            case FormBody(fields):
                 body = in_url.fields(fields)
                 lines.append(["Content-Type: application/x-www-form-urlencoded"])
-            case Json(value):
+            case JsonBody(value):
                 body = list(_Pen(self, _in_json, missing).document(value) or ["{}"])
                 lines.append(["Content-Type: application/json"])
-        headers = [_writer(line) for line in lines]
         is_fixed = all(isinstance(piece, str) for line in lines for piece in line)
-        return _Form(
-            _writer(url),
-            None if is_fixed else headers,
-            [_constant(line) for line in lines] if is_fixed else [],
-            _writer(body) if body is not None else None,
+        form = self._forms[has] = Form(
+            _compiled(url),
+            [_constant(line) for line in lines] if is_fixed else None,
+            [] if is_fixed else [_compiled(line) for line in lines],
+            _compiled(body) if body is not None else None,
         )
+        return form
 
-    def piece(self, slot: Slot, encode: "_Encode") -> "str | _Get":
+    def piece(self, slot: Slot, encode: "_Encode") -> "str | _Value":
         """What stands for a placeholder: a text where it is the same for all messages."""
+        if slot.is_silent:
+            return ""
         if slot.name not in OF_A_MESSAGE or slot.name == "receipt_url":
             return encode(self._known[slot.name])
         gsm7, other = (encode(name) for name in self._provider.alphabet or ("", ""))
-        getters: dict[str, _Get] = {
-            "id": attrgetter("id"),
-            "phone": attrgetter("phone"),
-            "text": lambda message: encode(message.text),
-            "sender": lambda message: encode(message.sender or ""),
-            "alphabet": lambda message: gsm7 if is_gsm7(message.text) else other,
-            "validity": self._validity(SECONDS[slot.unit]),
-        }
-        return getters[slot.name]
+        return {
+            "id": _Value("message.id"),
+            "phone": _Value("message.phone"),
+            "text": _Value("message.text", encode),
+            "sender": _Value("sender", encode),
+            "alphabet": _Value("message.text", lambda text: gsm7 if is_gsm7(text) else other),
+            "validity": _Value("validity", self._validity(SECONDS[slot.unit])),
+        }[slot.name]
 
-    def _validity(self, unit: float) -> "_Get":
+    def _validity(self, unit: float) -> Callable[[int], int]:
         least, most = self._provider.limits.validity
 
-        def validity(message: Outgoing) -> int:
-            seconds = min(max(message.validity or 0, least), most)
-            return max(1, int(seconds / unit))
+        def within(validity: int) -> int:
+            return max(1, int(min(max(validity, least), most) / unit))
 
-        return validity
+        return within
 
 
-_Get = Callable[[Outgoing], str | int]
+class _Value(NamedTuple):
+    """What differs from message to message. of: an expression of Python, one of those above. function: of it."""
+
+    of: str
+    function: Callable[[Any], object] | None = None
+
+
 _Encode = Callable[[str], str]
-_Pieces = list["str | _Get"]
-
-
-class _Form(NamedTuple):
-    """headers: None: they are the same for all messages, `fixed_headers`."""
-
-    url: Callable[[Outgoing], str]
-    headers: list[Callable[[Outgoing], str]] | None
-    fixed_headers: list[str]
-    body: Callable[[Outgoing], str] | None
+_Pieces = list["str | _Value"]
 
 
 class _Pen:
@@ -174,7 +199,7 @@ class _Pen:
                 return ['"', *self.pieces(value), '"']
         return [json.dumps(value)]
 
-    def _of(self, slot: Slot) -> "str | _Get":
+    def _of(self, slot: Slot) -> "str | _Value":
         return self._maker.piece(slot, self._encode)
 
 
@@ -187,16 +212,34 @@ def _enclosed(opening: str, parts: list[_Pieces], closing: str, value: Any) -> _
     return [*pieces, closing]
 
 
-def _writer(pieces: _Pieces) -> Callable[[Outgoing], str]:
-    getters = tuple(piece for piece in pieces if not isinstance(piece, str))
-    if not getters:
-        constant = _constant(pieces)
-        return lambda _: constant
-    form = "".join(piece.replace("%", "%%") if isinstance(piece, str) else "%s" for piece in pieces)
-    if len(getters) == 1:
-        (get,) = getters
-        return lambda message: form % get(message)
-    return lambda message: form % tuple([get(message) for get in getters])
+def _compiled(pieces: _Pieces) -> Writer:
+    """Puts texts and values together by an f-string, which takes a third of the time of whatever goes from piece to
+    piece. Nothing of a profile stands in its source: only the expressions of `_Value`, and names for all the rest."""
+    names: dict[str, object] = {"__builtins__": {}}
+    source = ""
+    for number, piece in enumerate(_joined(pieces)):
+        name = f"x{number}"
+        if isinstance(piece, str):
+            names[name] = piece
+            source += f"{{{name}}}"
+        elif piece.function is None:
+            source += f"{{{piece.of}}}"
+        else:
+            names[name] = piece.function
+            source += f"{{{name}({piece.of})}}"
+    compiled: Writer = eval(f'lambda message, sender, validity: f"{source}"', names)  # noqa: S307 - see above
+    return compiled
+
+
+def _joined(pieces: _Pieces) -> _Pieces:
+    """With texts that stand beside each other as one."""
+    joined: _Pieces = []
+    for piece in pieces:
+        if isinstance(piece, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    return joined
 
 
 def _constant(pieces: Iterable[object]) -> str:

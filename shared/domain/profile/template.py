@@ -20,12 +20,13 @@ _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|([{}])")
 
 class Slot(NamedTuple):
     """A placeholder. unit: of a validity. is_number: JSON gets a number, not a string. is_required: the provider takes
-    no message without it."""
+    no message without it. is_silent: it writes nothing, but a field that has it is left out where there is none."""
 
     name: str
     unit: str = "seconds"
     is_number: bool = False
     is_required: bool = False
+    is_silent: bool = False
 
 
 Template = tuple[str | Slot, ...]
@@ -74,6 +75,8 @@ def _slot(text: str) -> Slot:
     for mark in marks:
         if mark == "number" and name in ("id", "phone", "validity"):
             slot = slot._replace(is_number=True)
+        elif mark == "present" and name in OPTIONAL:
+            slot = slot._replace(is_silent=True)
         elif mark == "required" and name == "sender":
             slot = slot._replace(is_required=True)
         elif mark in SECONDS and name == "validity":

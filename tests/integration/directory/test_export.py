@@ -16,7 +16,7 @@ from api_service.web import export
 from api_service.web.key import Scope
 from api_service.web.problems import Unauthorized
 from shared import clock
-from shared.domain.text import BEGINS_FORMULA
+from shared.domain.text.shown import BEGINS_FORMULA
 from tests.support.api import HOUR, Answer, Api
 from tests.support.locked_server import bearer, make_key
 

@@ -10,6 +10,7 @@ import pytest
 
 from dispatcher_service.sending.dialect import Dialect
 from shared.domain.message import Error
+from shared.domain.profile.answer import Answer
 from shared.domain.profile.provider import Limits
 from shared.domain.profile.template import parse
 from shared.domain.retry import Outcome, OutcomeKind
@@ -125,3 +126,12 @@ def test_a_secret_that_has_changed_is_used_from_the_next_call_on() -> None:
             (accepted,) = sending.send([11])
     assert refused.outcome.kind is OutcomeKind.UNAUTHORIZED
     assert accepted.outcome.kind is OutcomeKind.ACCEPTED
+
+
+def test_a_provider_that_quotes_the_secret_is_not_quoted() -> None:
+    said = json.dumps({"batch": {"results": [{"state": "REFUSED", "note": "x" * 295 + " key s3cret&"}]}})
+    spoken = dialect("relay", "http://127.0.0.1:1", "s3cret&")
+    for answer in (Answer(202, said.encode()), Answer(401, b"there is no key s3cret& here")):
+        outcome = spoken.outcome(answer)
+        assert outcome.words
+        assert "s3c" not in outcome.words

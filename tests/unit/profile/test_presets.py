@@ -205,6 +205,7 @@ def test_kannel_is_told_a_message() -> None:
         "charset": ["UTF-8"], "coding": ["2"], "validity": ["61"], "dlr-mask": ["31"],
         "dlr-url": ["http://me/receipts/k/s/?id=77&status=%d"],
     }  # fmt: skip
+    assert "dlr" not in written("kannel", MESSAGE)[1]
 
 
 MEANT = {

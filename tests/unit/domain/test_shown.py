@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.text import shows_something
+from shared.domain.text.shown import shows_something
 
 NOTHING = [
     "",

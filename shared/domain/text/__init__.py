@@ -1,0 +1,1 @@
+"""Texts: what they show, and what is made of them."""
