@@ -9,7 +9,7 @@ who is down, or held by a person, all of it.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-LEAD = 500
+LEAD = 100
 """Messages by which one that has room may be ahead of its part while another has none."""
 
 

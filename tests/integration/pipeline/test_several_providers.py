@@ -51,12 +51,12 @@ def taken(simulator: Simulator) -> int:
 
 
 def test_each_gets_its_part_by_weight(books: Books, east: Simulator, west: Simulator, database_url: str) -> None:
-    mailing_id, _ = books.launched(1000)
+    mailing_id, _ = books.launched(2000)
     dialects = both(east, west, of_east=Routing(weight=4))
     with Dispatcher(database_url, east, feeds=True, dialects=dialects):
-        wait_until(settled(books, mailing_id, sent=1000))
-    assert taken(east) + taken(west) == 1000
-    assert taken(east) == pytest.approx(800, abs=100)
+        wait_until(settled(books, mailing_id, sent=2000))
+    assert taken(east) + taken(west) == 2000
+    assert taken(east) == pytest.approx(1600, abs=200)
     rows = books.run("select provider, count(*) as number from messages group by 1")
     assert {row.provider: row.number for row in rows} == {1: taken(east), 2: taken(west)}
 
