@@ -74,7 +74,7 @@ class Plan:
         shares: dict[int, int] = {}
         self._catch_up(lane, list(able))
         while wanted > 0 and (number := self._next(lane, able)) is not None:
-            step = min(max(1, wanted // 16), self._room[number])
+            step = min(wanted, LEAD // 10, self._room[number])
             self._give(number, step)
             shares[number] = shares.get(number, 0) + step
             self.had[lane, number] += step / able[number].weight
