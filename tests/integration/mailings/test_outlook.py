@@ -1,5 +1,6 @@
 """What is said of a mailing that is under way: from counters, and true."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,8 +10,9 @@ from sqlalchemy import event
 
 from shared.domain.message import Error
 from shared.domain.retry import Retry
+from shared.domain.seen import Seen
 from shared.messages.retime import retime_messages
-from shared.rates.paces import PaceNote, Trouble
+from shared.rates.paces import PaceNote
 from tests.support.api import HOUR as AN_HOUR
 from tests.support.api import Api, from_now, mailing
 from tests.support.books import HOUR, MINUTE, SENT, Books
@@ -30,9 +32,19 @@ def api(books: Books) -> Api:
     return Api(books.engine)
 
 
-def alive(books: Books, pace: float = 10.0, trouble: Trouble | None = None) -> None:
+def alive(books: Books, pace: float = 10.0) -> None:
+    seen = Seen(open=None, open_for=0, pace=None, limited=False, speed=pace, calls=0, failed=0, seconds=0, full=False)
     with books.engine.begin() as connection:
-        PaceNote().write(connection, pace, trouble)
+        PaceNote().write(connection, pace, {"seed": seen})
+
+
+def see(books: Books, **what: object) -> None:
+    """That is what every dispatcher sees of the provider now."""
+    books.run(
+        "update dispatcher_paces"
+        " set providers = jsonb_set(providers, '{seed}', (providers -> 'seed') || cast(:what as jsonb))",
+        what=json.dumps(what),
+    )
 
 
 def causes(api: Api, mailing_id: int) -> dict[str, int | None]:
@@ -185,9 +197,9 @@ def test_what_holds_up_those_that_are_due(books: Books, api: Api) -> None:
     books.run("insert into limits (name, next_at) values ('dispatch', now() + interval '10 s')")
     assert causes(api, mailing_id) == {"rate": 3}
     books.run("update limits set next_at = now() - interval '10 s'")
-    books.run("update dispatcher_paces set trouble = 'limited'")
+    see(books, limited=True)
     assert causes(api, mailing_id) == {"provider_limited": 3}
-    books.run("update dispatcher_paces set trouble = 'down'")
+    see(books, open="timed_out")
     assert causes(api, mailing_id) == {"provider_down": 3}
     books.run(
         "insert into mailing_standings (mailing_id, held_until) values (:id, now() + interval '1 h')", id=mailing_id
