@@ -10,11 +10,11 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
-from shared.domain.profile.gsm7 import is_gsm7
 from shared.domain.profile.provider import Fields, Provider
 from shared.domain.profile.provider import Form as FormBody
 from shared.domain.profile.provider import Json as JsonBody
 from shared.domain.profile.template import OF_A_MESSAGE, SECONDS, Slot, Template, slots_in
+from shared.domain.text.parts import GSM7
 
 
 class Addressed(Protocol):
@@ -134,7 +134,7 @@ class Maker:
             "phone": _Value("message.phone"),
             "text": _Value("message.text", encode),
             "sender": _Value("sender", encode),
-            "alphabet": _Value("message.text", lambda text: gsm7 if is_gsm7(text) else other),
+            "alphabet": _Value("message.text", lambda text: gsm7 if GSM7.issuperset(text) else other),
             "validity": _Value("validity", self._validity(SECONDS[slot.unit])),
         }[slot.name]
 
