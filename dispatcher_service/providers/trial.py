@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from dispatcher_service.sending.attempt import Attempt, DatabaseClock
-from dispatcher_service.sending.call import Call, Kept, told
+from dispatcher_service.sending.call import Call, Kept, seconds_left
 from dispatcher_service.sending.dialect import Dialect, Failure
 from dispatcher_service.sending.sockets import Sockets
 from shared.clock import ticks
@@ -42,8 +42,8 @@ def make_call(provider: Provider, secrets: Mapping[str, str], message: Outgoing)
         call.prepare(dialect, attempt, started)
         answer, why = call.make()
         call.handle.close()
-    sender, validity = told(dialect, attempt, started)
-    written = dialect.maker.write(message._replace(sender=sender, validity=validity))
+    sender, left = message.sender or provider.sender, seconds_left(attempt, started)
+    written = dialect.maker.write(message._replace(sender=sender, validity=left))
     return Trial(dialect.maker.method, written, answer, why, dialect.outcome(answer), ticks() - started)
 
 
