@@ -73,22 +73,24 @@ select mailing_id, before, after, count(*) as number from moved group by mailing
 
 -- shared.messages.create._LOCK_LAUNCH
 select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
-audience_cursor, ends_at <= now() as over,
-coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
+audience_cursor, ends_at <= now() as over, retry_of, retry_root, retry_states, retry_errors,
+case when audience_limit is null and retry_of is null then (select coalesce(max(id), 0) from clients)
+else audience_limit end as audience_limit,
 coalesce(part, (select min(number) from parts where closed_at is null)) as part,
 window_from, window_until, now() as now
 from mailings where id = any(:mailing_ids)
-and launched_at is null and cancelled_at is null and starts_at <= now()
+and launched_at is null and cancelled_at is null and not draft and starts_at <= now()
 order by id for update;
 
 -- shared.messages.create._LOCK_FREE
 select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
-audience_cursor, ends_at <= now() as over,
-coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
+audience_cursor, ends_at <= now() as over, retry_of, retry_root, retry_states, retry_errors,
+case when audience_limit is null and retry_of is null then (select coalesce(max(id), 0) from clients)
+else audience_limit end as audience_limit,
 coalesce(part, (select min(number) from parts where closed_at is null)) as part,
 window_from, window_until, now() as now
 from mailings where id = any(:mailing_ids)
-and launched_at is null and cancelled_at is null and starts_at <= now()
+and launched_at is null and cancelled_at is null and not draft and starts_at <= now()
 order by id for update
 skip locked;
 
@@ -122,11 +124,18 @@ with asked as materialized (select cast(id as bigint) as id, cast(part as intege
         where clients.id > job.audience_cursor and clients.id <= job.last and true
         order by clients.id
     ) client
-    returning mailing_id, id, status
+    returning mailing_id, id, status, due_at
 )
-select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
-first_id, last_id
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
 from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
     select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
     min(id) as first_id, max(id) as last_id
     from created group by mailing_id
@@ -151,11 +160,18 @@ with asked as materialized (select cast(id as bigint) as id, cast(part as intege
         where clients.id > job.audience_cursor and clients.id <= job.last and tag = any(job.tags_1)
         order by clients.id
     ) client
-    returning mailing_id, id, status
+    returning mailing_id, id, status, due_at
 )
-select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
-first_id, last_id
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
 from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
     select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
     min(id) as first_id, max(id) as last_id
     from created group by mailing_id
@@ -189,11 +205,18 @@ with asked as materialized (select cast(id as bigint) as id, cast(part as intege
         where clients.id > job.audience_cursor and clients.id <= job.last and clients.id = any(array(select client_id from taken where taken.imports && job.took_2))
         order by clients.id
     ) client
-    returning mailing_id, id, status
+    returning mailing_id, id, status, due_at
 )
-select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
-first_id, last_id
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
 from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
     select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
     min(id) as first_id, max(id) as last_id
     from created group by mailing_id
@@ -231,11 +254,18 @@ with asked as materialized (select cast(id as bigint) as id, cast(part as intege
             limit 1) is not true
         order by clients.id
     ) client
-    returning mailing_id, id, status
+    returning mailing_id, id, status, due_at
 )
-select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
-first_id, last_id
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
 from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
     select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
     min(id) as first_id, max(id) as last_id
     from created group by mailing_id
@@ -252,6 +282,70 @@ from unnest(cast(:ids as bigint[]), cast(:audience_limits as bigint[]), cast(:cu
     cast(:last_ids as bigint[]), cast(:are_complete as boolean[]))
 as moved (id, audience_limit, cursor, count, part, first_id, last_id, is_complete)
 where m.id = moved.id;
+
+-- shared.messages.create_retry._TURN
+select pg_advisory_xact_lock(hashtext('retry'), hashint8(:root));
+
+-- shared.messages.create_retry._FAMILY
+select id, part, last_message_id from mailings
+where id = any(array(select :root union all select id from mailings where retry_root = :root))
+and messages_removed_at is null
+order by id;
+
+-- shared.messages.create_retry._ZONES
+with
+span as materialized (
+    select found.id, found.client_id, found.error from unnest(cast(:states as message_state[])) as wanted (state)
+    cross join lateral (
+        select id, client_id, error from messages
+        where part = :source_part and mailing_id = :source and status = wanted.state and status in ('failed', 'unknown', 'expired', 'cancelled', 'skipped')
+        and id > :after and id <= :limit
+        order by id limit :span
+    ) found
+    order by found.id limit :span
+)
+select distinct c.timezone
+from span cross join lateral (select timezone from clients where id = span.client_id limit 1) c;
+
+-- shared.messages.create_retry._CREATE
+with
+span as materialized (
+    select found.id, found.client_id, found.error from unnest(cast(:states as message_state[])) as wanted (state)
+    cross join lateral (
+        select id, client_id, error from messages
+        where part = :source_part and mailing_id = :source and status = wanted.state and status in ('failed', 'unknown', 'expired', 'cancelled', 'skipped')
+        and id > :after and id <= :limit
+        order by id limit :span
+    ) found
+    order by found.id limit :span
+)
+, created as (
+    insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+    select :part, :id, c.id, c.phone,
+    case when c.suppression_id is null then cast(:state as message_state) else 'skipped' end,
+    case when :state = 'pending' and c.suppression_id is null then
+    coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), c.timezone::text)],
+        now()) end,
+    case when c.suppression_id is not null then :reason end
+    from span
+    cross join lateral (select * from clients where id = span.client_id limit 1) c
+    where (cardinality(cast(:errors as text[])) = 0 or span.error = any(cast(:errors as text[]))) and (
+        select true from messages m
+        where m.part = any(cast(:other_parts as integer[])) and m.client_id = span.client_id
+        and m.mailing_id = any(cast(:others as bigint[])) and m.status not in ('failed', 'expired', 'cancelled', 'skipped')
+        limit 1
+    ) is not true
+    order by span.id
+    returning id, status, due_at
+)
+select number, skipped, first_id, last_id, last, looked_at, cast(:limit as bigint) as audience_limit,
+array(select due_at from created where cardinality(cast(:zones as text[])) > 0 and due_at > now()
+    group by due_at order by due_at) as opens_at,
+array(select count(*) from created where cardinality(cast(:zones as text[])) > 0 and due_at > now()
+    group by due_at order by due_at) as waiting
+from (select max(id) as last, count(*) as looked_at from span) span,
+(select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+    min(id) as first_id, max(id) as last_id from created) created;
 
 -- shared.messages.due._READ
 with due as materialized (
@@ -290,6 +384,15 @@ select distinct phone from job where phone is not null;
 update attempts set words = null
 where part = :part and words is not null and message_id = any(array(select id from messages where part = :part and client_id = :client_id));
 
+-- shared.messages.erase._ERASE_REASONS
+update receipts set reason = null where part = :part and reason is not null and message_id = any(array(select id from messages where part = :part and client_id = :client_id));
+
+-- shared.messages.erase._ERASE_EARLY_REASONS
+update waiting_receipts set reason = null where reason is not null and message_id = any(array(select id from messages where part = :part and client_id = :client_id));
+
+-- shared.messages.erase._ERASE_REFERENCES
+delete from message_references where part = :part and message_id = any(array(select id from messages where part = :part and client_id = :client_id));
+
 -- shared.messages.export._PARTS
 select number from parts order by number desc;
 
@@ -308,7 +411,11 @@ select (select string_agg(line, :between) from (
             select words from attempts
             where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
         ) a on true
-        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
+        left join lateral (
+            select state, at, reason from receipts
+            where m.due_at is null and part = :part and message_id = m.id limit 1
+        ) receipts on true
+        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at", m.mailing_id as "mailing_id", receipts.reason as "receipt_reason", m.due_at as "due_at") whole
         where
         m.mailing_id = :mailing_id and (cast(:status as text) is null or cast(m.status as text) = :status)
         order by m.id asc
@@ -334,7 +441,11 @@ select (select string_agg(line, :between) from (
             select words from attempts
             where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
         ) a on true
-        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at", m.text as "text") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
+        left join lateral (
+            select state, at, reason from receipts
+            where m.due_at is null and part = :part and message_id = m.id limit 1
+        ) receipts on true
+        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at", m.text as "text") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at", m.mailing_id as "mailing_id", receipts.reason as "receipt_reason", m.due_at as "due_at") whole
         where
         m.mailing_id = :mailing_id and (cast(:status as text) is null or cast(m.status as text) = :status)
         order by m.id asc
@@ -358,7 +469,11 @@ select (select string_agg(line, :between) from (
             select words from attempts
             where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
         ) a on true
-        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
+        left join lateral (
+            select state, at, reason from receipts
+            where m.due_at is null and part = :part and message_id = m.id limit 1
+        ) receipts on true
+        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at", m.mailing_id as "mailing_id", receipts.reason as "receipt_reason", m.due_at as "due_at") whole
         where (select test from mailings where id = m.mailing_id) = :test order by m.mailing_id desc
     ) page) as lines,
 min(mailing_id) as last, count(*) as seen
@@ -439,7 +554,7 @@ as settled (mailing_id, slot, hint)
 where c.mailing_id = settled.mailing_id and c.slot = settled.slot;
 
 -- shared.messages.hints._UNFINISHED
-select id from mailings where finished_at is null and id > :after order by id limit :limit;
+select id from mailings where finished_at is null and not draft and id > :after order by id limit :limit;
 
 -- shared.messages.hints._LOST
 select look.id from (
@@ -519,6 +634,71 @@ cross join lateral (select id, calls from (
         where part = :part and mailing_id = job.id and lane = 0 and status in ('pending', 'retrying') and due_at <= now()
         order by due_at, id
         limit :look) due order by calls, id limit 1) next;
+
+-- shared.messages.receipts._PARTS
+select part, array_agg(distinct job.id) as ids from unnest(cast(:ids as bigint[])) as job (id)
+cross join lateral (
+    select part from mailings
+    where int8range(first_message_id, last_message_id, '[]') @> job.id and first_message_id is not null
+) g
+group by part order by part;
+
+-- shared.messages.receipts._TAKE
+with job as materialized (
+    select job.id, job.state, job.reason, m.mailing_id, m.status, m.phone,
+    case when job.at between now() - interval '400 days' and now() + interval '1 days'
+    then job.at else now() end as at
+    from unnest(cast(:ids as bigint[]), cast(:states as receipt_state[]), cast(:moments as timestamptz[]),
+        cast(:reasons as text[])) as job (id, state, at, reason)
+    cross join lateral (
+        select mailing_id, status, phone from messages where part = :part and id = job.id limit 1) m
+), taken as (
+    insert into receipts as r (message_id, part, mailing_id, status, state, at, reason)
+    select id, :part, mailing_id, status, state, at, case when phone is not null then reason end
+    from job where status in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped') order by id
+    on conflict (message_id, part) do update
+    set previous = r.state, state = excluded.state, at = excluded.at, reason = excluded.reason
+    where excluded.state > r.state
+    returning mailing_id, status, previous, state
+)
+select mailing_id, status, previous, state, count(*) as number,
+cast(null as bigint[]) as found, cast(null as bigint[]) as unfinished
+from taken group by mailing_id, status, previous, state
+union all
+select null, null, null, null, null, array_agg(id), array_agg(id) filter (where not status in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped'))
+from job having count(*) > 0;
+
+-- shared.messages.receipts._KEEP_BY_ID
+insert into waiting_receipts as w (provider, message_id, state, at, reason)
+select :provider, id, state, coalesce(at, now()), reason from unnest(cast(:ids as bigint[]), cast(:states as receipt_state[]), cast(:moments as timestamptz[]),
+    cast(:reasons as text[])) as job (id, state, at, reason) order by id
+on conflict (message_id) where message_id is not null
+do update set state = excluded.state, at = excluded.at, reason = excluded.reason where excluded.state > w.state;
+
+-- shared.messages.receipts._KEEP_BY_REFERENCE
+insert into waiting_receipts as w (provider, reference, state, at, reason)
+select :provider, reference, state, coalesce(at, now()), reason
+from unnest(cast(:references as text[]), cast(:states as receipt_state[]), cast(:moments as timestamptz[]),
+    cast(:reasons as text[])) as job (reference, state, at, reason)
+where 20000 > (
+    select count(*) from (select from waiting_receipts where reference is not null limit 20000) kept)
+order by reference
+on conflict (reference, provider) where reference is not null
+do update set state = excluded.state, at = excluded.at, reason = excluded.reason where excluded.state > w.state;
+
+-- shared.messages.receipts._KEPT
+select id, provider, message_id, reference, state, at, reason, came_at < now() - :patience as is_old
+from waiting_receipts where id > :after order by id limit :slice for update skip locked;
+
+-- shared.messages.receipts._FORGET
+delete from waiting_receipts where id = any(cast(:ids as bigint[]));
+
+-- shared.messages.receipts._FIND
+select r.* from unnest(cast(:ids as bigint[])) as job (id) cross join lateral (
+    select message_id, state, at, reason from receipts where part = :part and message_id = job.id limit 1) r;
+
+-- shared.messages.receipts._FIND_EARLY
+select message_id, state, at, reason from waiting_receipts where message_id = :id;
 
 -- shared.messages.record._FINISH
 with moved as (
@@ -641,6 +821,25 @@ with moved as (
 )
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
 from moved group by mailing_id, quarter;
+
+-- shared.messages.references._KEEP
+insert into message_references (message_id, part, provider, reference)
+select * from unnest(cast(:ids as bigint[]), cast(:parts as integer[]), cast(:providers as text[]),
+    cast(:references as text[]))
+on conflict do nothing;
+
+-- shared.messages.references._PARTS
+select number from parts
+where (closed_at is null or closed_at > now() - :looked_back)
+and to_regclass('message_references_' || number) is not null
+order by number desc;
+
+-- shared.messages.references._FIND
+select job.reference, r.message_id from unnest(cast(:references as text[])) as job (reference)
+cross join lateral (
+    select message_id from message_references
+    where part = :part and reference = job.reference and provider = :provider limit 1
+) r;
 
 -- shared.messages.remember._CLAIM_ANEW
 with job as materialized (
@@ -869,6 +1068,18 @@ cross join lateral (
 ) m
 group by job.id, m.status;
 
+-- shared.ledger.check._COUNT_RECEIPTS
+select job.id, case when status = 'sent' and state = 'undelivered' then 'undelivered' when status = 'sent' and state = 'delivered' then 'delivered' when status = 'unknown' and state = 'undelivered' then 'unknown_undelivered' when status = 'unknown' and state = 'delivered' then 'unknown_delivered' end as name, count(*) as read,
+count(*) filter (where m.mailing_id = job.id) as number, max(m.message_id) as last
+from
+unnest(cast(:ids as bigint[]), cast(:afters as bigint[]), cast(:lasts as bigint[]), cast(:mosts as bigint[]))
+as job (id, after, last, most)
+cross join lateral (
+    select message_id, mailing_id, status, state from receipts where part = :part and message_id > job.after and message_id <= job.last
+    order by message_id limit job.most
+) m
+group by job.id, name;
+
 -- shared.ledger.day._QUARTERS
 select quarter, coalesce(sum(count) filter (where name = 'sent'), 0)::bigint as accepted,
 coalesce(sum(count) filter (where name <> 'sent'), 0)::bigint as others
@@ -890,19 +1101,63 @@ and 0 = (select coalesce(sum(c.sent), 0) from mailing_counters c where c.mailing
 order by number desc, mailing_id limit :limit;
 
 -- shared.ledger.entries._COUNT
-insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, first_sent_at, last_sent_at, due_at)
+insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, first_sent_at, last_sent_at, due_at,
+    pace_count, paced_at)
 select mailing_id, :slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped,
 case when sent > 0 then coalesce(first, now()) end, case when sent > 0 then coalesce(last, now()) end,
-now() + look * interval '1 microsecond'
-from unnest(cast(:mailing_ids as bigint[]), cast(:looks as bigint[]),
+now() + look * interval '1 microsecond', settled, case when settled > 0 then now() end
+from unnest(cast(:mailing_ids as bigint[]), cast(:looks as bigint[]), cast(:settled as bigint[]),
     cast(:firsts as timestamptz[]), cast(:lasts as timestamptz[]),
     cast(:pending as bigint[]), cast(:sending as bigint[]), cast(:retrying as bigint[]), cast(:sent as bigint[]), cast(:failed as bigint[]), cast(:unknown as bigint[]), cast(:expired as bigint[]), cast(:cancelled as bigint[]), cast(:skipped as bigint[]))
-as moved (mailing_id, look, first, last, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped)
+as moved (mailing_id, look, settled, first, last, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped)
 on conflict (mailing_id, slot) do update
 set pending = c.pending + excluded.pending, sending = c.sending + excluded.sending, retrying = c.retrying + excluded.retrying, sent = c.sent + excluded.sent, failed = c.failed + excluded.failed, unknown = c.unknown + excluded.unknown, expired = c.expired + excluded.expired, cancelled = c.cancelled + excluded.cancelled, skipped = c.skipped + excluded.skipped,
 first_sent_at = least(c.first_sent_at, excluded.first_sent_at),
 last_sent_at = greatest(c.last_sent_at, excluded.last_sent_at),
-due_at = least(c.due_at, excluded.due_at);
+due_at = least(c.due_at, excluded.due_at),
+(pace_count, pace_seconds, paced_at) = (
+    select case when settled = 0 then c.pace_count when is_new then settled else c.pace_count * kept + settled end,
+    case when settled = 0 then c.pace_seconds when is_new then 0 else c.pace_seconds * kept + gap end,
+    case when settled = 0 then c.paced_at else now() end
+    from (
+        select excluded.pace_count as settled,
+        greatest(0, extract(epoch from now() - c.paced_at)::float) as gap,
+        greatest(5, least(300, extract(epoch from now() - c.first_sent_at)::float
+                / 8)) as memory
+    ) seen cross join lateral (
+        select gap is null or gap > 10 and c.pace_seconds > 0
+        and gap * c.pace_count > 20 * c.pace_seconds as is_new,
+        case when c.pace_seconds > 0 then exp(-least(gap / memory, 50)) else 0 end as kept
+    ) held
+);
+
+-- shared.ledger.entries._OPEN
+insert into mailing_openings as o (mailing_id, slot, opens_at, messages)
+select mailing_id, :slot, opens_at, messages
+from unnest(cast(:mailing_ids as bigint[]), cast(:moments as timestamptz[]), cast(:counts as bigint[]))
+as waiting (mailing_id, opens_at, messages)
+on conflict (mailing_id, slot, opens_at) do update set messages = o.messages + excluded.messages;
+
+-- shared.ledger.entries._COUNT_RECEIPTS
+insert into receipt_counters as c (mailing_id, slot, moved_at, delivered, undelivered, unknown_delivered, unknown_undelivered)
+select mailing_id, :slot, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00'), delivered, undelivered, unknown_delivered, unknown_undelivered from
+unnest(cast(:mailing_ids as bigint[]), cast(:delivered as bigint[]), cast(:undelivered as bigint[]), cast(:unknown_delivered as bigint[]), cast(:unknown_undelivered as bigint[]))
+as moved (mailing_id, delivered, undelivered, unknown_delivered, unknown_undelivered)
+, (select now() as moment) clock
+on conflict (mailing_id, slot) do update
+set moved_at = excluded.moved_at, delivered = c.delivered + excluded.delivered, undelivered = c.undelivered + excluded.undelivered, unknown_delivered = c.unknown_delivered + excluded.unknown_delivered, unknown_undelivered = c.unknown_undelivered + excluded.unknown_undelivered;
+
+-- shared.ledger.entries._TOTAL_RECEIPTS
+insert into ledger_totals as t (slot, delivered, undelivered, unknown_delivered, unknown_undelivered)
+select :slot, sum(delivered), sum(undelivered), sum(unknown_delivered), sum(unknown_undelivered)
+from
+unnest(cast(:mailing_ids as bigint[]), cast(:delivered as bigint[]), cast(:undelivered as bigint[]), cast(:unknown_delivered as bigint[]), cast(:unknown_undelivered as bigint[]))
+as moved (mailing_id, delivered, undelivered, unknown_delivered, unknown_undelivered)
+cross join lateral (
+    select from mailings where id = mailing_id and (finished_at is null or not (deleted_at is not null or (test or trial_of is not null))) limit 1
+) g
+having count(*) > 0
+on conflict (slot) do update set delivered = t.delivered + excluded.delivered, undelivered = t.undelivered + excluded.undelivered, unknown_delivered = t.unknown_delivered + excluded.unknown_delivered, unknown_undelivered = t.unknown_undelivered + excluded.unknown_undelivered;
 
 -- shared.ledger.entries._TALLY
 insert into tallies as t (mailing_id, quarter, slot, name, count)
@@ -920,28 +1175,48 @@ insert into ledger_totals as t (slot, mailings, audience, pending, sending, retr
 values (:slot, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped)
 on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped;
 
+-- shared.ledger.entries._TOTAL_WITH_RECEIPTS
+insert into ledger_totals as t (slot, mailings, audience, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, delivered, undelivered, unknown_delivered, unknown_undelivered)
+values (:slot, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped, :delivered, :undelivered, :unknown_delivered, :unknown_undelivered)
+on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped, delivered = t.delivered + excluded.delivered, undelivered = t.undelivered + excluded.undelivered, unknown_delivered = t.unknown_delivered + excluded.unknown_delivered, unknown_undelivered = t.unknown_undelivered + excluded.unknown_undelivered;
+
 -- shared.ledger.figures._TOTALS
 with hidden as (select id, audience from mailings where finished_at is null and (deleted_at is not null or (test or trial_of is not null))),
 counted as (
     select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
     from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
-), total as (select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, coalesce(sum(audience), 0)::bigint as audience from ledger_totals c)
+), received as (
+    select coalesce(sum(r.delivered), 0)::bigint as delivered, coalesce(sum(r.undelivered), 0)::bigint as undelivered, coalesce(sum(r.unknown_delivered), 0)::bigint as unknown_delivered, coalesce(sum(r.unknown_undelivered), 0)::bigint as unknown_undelivered
+    from hidden cross join lateral (select * from receipt_counters where mailing_id = hidden.id) r
+), total as (
+    select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, coalesce(sum(audience), 0)::bigint as audience,
+    coalesce(sum(c.delivered), 0)::bigint as delivered, coalesce(sum(c.undelivered), 0)::bigint as undelivered, coalesce(sum(c.unknown_delivered), 0)::bigint as unknown_delivered, coalesce(sum(c.unknown_undelivered), 0)::bigint as unknown_undelivered from ledger_totals c
+)
 select total.audience - counted.audience as audience, total.pending - counted.pending as pending, total.sending - counted.sending as sending, total.retrying - counted.retrying as retrying, total.sent - counted.sent as sent, total.failed - counted.failed as failed, total.unknown - counted.unknown as unknown, total.expired - counted.expired as expired, total.cancelled - counted.cancelled as cancelled, total.skipped - counted.skipped as skipped,
+total.delivered - received.delivered as delivered, total.undelivered - received.undelivered as undelivered, total.unknown_delivered - received.unknown_delivered as unknown_delivered, total.unknown_undelivered - received.unknown_undelivered as unknown_undelivered,
 null as first_sent_at, null as last_sent_at
-from total, counted;
+from total, counted, received;
 
 -- shared.ledger.figures._LIVE
 with hidden as (select id, audience from mailings where finished_at is null and (test or trial_of is not null)),
 counted as (
     select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
     from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
-), total as (select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, coalesce(sum(audience), 0)::bigint as audience from ledger_totals c)
+), received as (
+    select coalesce(sum(r.delivered), 0)::bigint as delivered, coalesce(sum(r.undelivered), 0)::bigint as undelivered, coalesce(sum(r.unknown_delivered), 0)::bigint as unknown_delivered, coalesce(sum(r.unknown_undelivered), 0)::bigint as unknown_undelivered
+    from hidden cross join lateral (select * from receipt_counters where mailing_id = hidden.id) r
+), total as (
+    select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, coalesce(sum(audience), 0)::bigint as audience,
+    coalesce(sum(c.delivered), 0)::bigint as delivered, coalesce(sum(c.undelivered), 0)::bigint as undelivered, coalesce(sum(c.unknown_delivered), 0)::bigint as unknown_delivered, coalesce(sum(c.unknown_undelivered), 0)::bigint as unknown_undelivered from ledger_totals c
+)
 select total.audience - counted.audience as audience, total.pending - counted.pending as pending, total.sending - counted.sending as sending, total.retrying - counted.retrying as retrying, total.sent - counted.sent as sent, total.failed - counted.failed as failed, total.unknown - counted.unknown as unknown, total.expired - counted.expired as expired, total.cancelled - counted.cancelled as cancelled, total.skipped - counted.skipped as skipped,
+total.delivered - received.delivered as delivered, total.undelivered - received.undelivered as undelivered, total.unknown_delivered - received.unknown_delivered as unknown_delivered, total.unknown_undelivered - received.unknown_undelivered as unknown_undelivered,
 null as first_sent_at, null as last_sent_at
-from total, counted;
+from total, counted, received;
 
 -- shared.ledger.figures._ALL
-select coalesce(sum(audience), 0)::bigint as audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, null as first_sent_at, null as last_sent_at
+select coalesce(sum(audience), 0)::bigint as audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, coalesce(sum(c.delivered), 0)::bigint as delivered, coalesce(sum(c.undelivered), 0)::bigint as undelivered, coalesce(sum(c.unknown_delivered), 0)::bigint as unknown_delivered, coalesce(sum(c.unknown_undelivered), 0)::bigint as unknown_undelivered,
+null as first_sent_at, null as last_sent_at
 from ledger_totals c;
 
 -- shared.ledger.figures._TEST_TOTALS
@@ -949,18 +1224,22 @@ with tests as (
     select id, audience from mailings where test and trial_of is null and deleted_at is null
 ), counted as (
     select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped from tests cross join lateral (select * from mailing_counters where mailing_id = tests.id) c
+), received as (
+    select coalesce(sum(r.delivered), 0)::bigint as delivered, coalesce(sum(r.undelivered), 0)::bigint as undelivered, coalesce(sum(r.unknown_delivered), 0)::bigint as unknown_delivered, coalesce(sum(r.unknown_undelivered), 0)::bigint as unknown_undelivered from tests cross join lateral (select * from receipt_counters where mailing_id = tests.id) r
 )
-select (select coalesce(sum(audience), 0)::bigint from tests) as audience, counted.*,
+select (select coalesce(sum(audience), 0)::bigint from tests) as audience, counted.*, received.*,
 null as first_sent_at, null as last_sent_at
-from counted;
+from counted, received;
 
 -- shared.ledger.figures._MAILINGS
 select coalesce(sum(mailings), 0)::bigint from ledger_totals;
 
 -- shared.ledger.figures._BY_MAILING
-select m.id, m.audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
-from mailings m left join mailing_counters c on c.mailing_id = m.id
-where m.id = any(:ids) group by m.id;
+select counted.*, received.* from (
+    select m.id, m.audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
+    from mailings m left join mailing_counters c on c.mailing_id = m.id
+    where m.id = any(:ids) group by m.id
+) counted cross join lateral (select coalesce(sum(r.delivered), 0)::bigint as delivered, coalesce(sum(r.undelivered), 0)::bigint as undelivered, coalesce(sum(r.unknown_delivered), 0)::bigint as unknown_delivered, coalesce(sum(r.unknown_undelivered), 0)::bigint as unknown_undelivered from receipt_counters r where mailing_id = counted.id) received;
 
 -- shared.ledger.figures._ERRORS
 select name, sum(count)::bigint as number from tallies
@@ -997,7 +1276,7 @@ group by m.id, largest.total order by largest.total desc, m.id;
 select mailing_id as id from ledger_findings
 union
 select m.id from mailings m
-where finished_at is null and audience <> (
+where finished_at is null and not draft and audience <> (
     select coalesce(sum(c.pending + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled + c.skipped), 0) from mailing_counters c where c.mailing_id = m.id)
 order by id;
 
@@ -1013,6 +1292,9 @@ with gone as (delete from mailing_counters where mailing_id = any(:mailing_ids) 
 insert into mailing_counters (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, first_sent_at, last_sent_at)
 select mailing_id, -1, sum(pending), sum(sending), sum(retrying), sum(sent), sum(failed), sum(unknown), sum(expired), sum(cancelled), sum(skipped), min(first_sent_at), max(last_sent_at)
 from gone group by mailing_id;
+
+-- shared.ledger.fold._NO_OPENINGS
+delete from mailing_openings where mailing_id = any(:mailing_ids);
 
 -- shared.ledger.fold._FOLD_TALLIES
 with gone as (
@@ -1040,6 +1322,13 @@ insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying,
 values (:mailing_id, :slot, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped)
 on conflict (mailing_id, slot) do update set pending = c.pending + excluded.pending, sending = c.sending + excluded.sending, retrying = c.retrying + excluded.retrying, sent = c.sent + excluded.sent, failed = c.failed + excluded.failed, unknown = c.unknown + excluded.unknown, expired = c.expired + excluded.expired, cancelled = c.cancelled + excluded.cancelled, skipped = c.skipped + excluded.skipped;
 
+-- shared.ledger.repair._MEND_RECEIPTS
+insert into receipt_counters as c (mailing_id, slot, moved_at, delivered, undelivered, unknown_delivered, unknown_undelivered)
+select :mailing_id, :slot, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00'), :delivered, :undelivered, :unknown_delivered, :unknown_undelivered
+from (select now() as moment) clock
+on conflict (mailing_id, slot) do update
+set delivered = c.delivered + excluded.delivered, undelivered = c.undelivered + excluded.undelivered, unknown_delivered = c.unknown_delivered + excluded.unknown_delivered, unknown_undelivered = c.unknown_undelivered + excluded.unknown_undelivered;
+
 -- shared.ledger.repair._MEND_AUDIENCE
 update mailings set audience = audience - :more where id = :mailing_id;
 
@@ -1064,12 +1353,18 @@ counted as (
     (select coalesce(sum(audience), 0) from kept) as audience,
     coalesce(sum(c.pending), 0) as pending, coalesce(sum(c.sending), 0) as sending, coalesce(sum(c.retrying), 0) as retrying, coalesce(sum(c.sent), 0) as sent, coalesce(sum(c.failed), 0) as failed, coalesce(sum(c.unknown), 0) as unknown, coalesce(sum(c.expired), 0) as expired, coalesce(sum(c.cancelled), 0) as cancelled, coalesce(sum(c.skipped), 0) as skipped
     from kept join mailing_counters c on c.mailing_id = kept.id
-), total as (select coalesce(sum(mailings), 0) as mailings, coalesce(sum(audience), 0) as audience, coalesce(sum(pending), 0) as pending, coalesce(sum(sending), 0) as sending, coalesce(sum(retrying), 0) as retrying, coalesce(sum(sent), 0) as sent, coalesce(sum(failed), 0) as failed, coalesce(sum(unknown), 0) as unknown, coalesce(sum(expired), 0) as expired, coalesce(sum(cancelled), 0) as cancelled, coalesce(sum(skipped), 0) as skipped from ledger_totals)
-select (total.mailings - counted.mailings)::bigint as mailings, (total.audience - counted.audience)::bigint as audience, (total.pending - counted.pending)::bigint as pending, (total.sending - counted.sending)::bigint as sending, (total.retrying - counted.retrying)::bigint as retrying, (total.sent - counted.sent)::bigint as sent, (total.failed - counted.failed)::bigint as failed, (total.unknown - counted.unknown)::bigint as unknown, (total.expired - counted.expired)::bigint as expired, (total.cancelled - counted.cancelled)::bigint as cancelled, (total.skipped - counted.skipped)::bigint as skipped from total, counted;
+), received as (
+    select coalesce(sum(delivered), 0) as delivered, coalesce(sum(undelivered), 0) as undelivered, coalesce(sum(unknown_delivered), 0) as unknown_delivered, coalesce(sum(unknown_undelivered), 0) as unknown_undelivered
+    from kept join receipt_counters r on r.mailing_id = kept.id
+), total as (select coalesce(sum(mailings), 0) as mailings, coalesce(sum(audience), 0) as audience, coalesce(sum(pending), 0) as pending, coalesce(sum(sending), 0) as sending, coalesce(sum(retrying), 0) as retrying, coalesce(sum(sent), 0) as sent, coalesce(sum(failed), 0) as failed, coalesce(sum(unknown), 0) as unknown, coalesce(sum(expired), 0) as expired, coalesce(sum(cancelled), 0) as cancelled, coalesce(sum(skipped), 0) as skipped, coalesce(sum(delivered), 0) as delivered, coalesce(sum(undelivered), 0) as undelivered, coalesce(sum(unknown_delivered), 0) as unknown_delivered, coalesce(sum(unknown_undelivered), 0) as unknown_undelivered from ledger_totals)
+select (total.mailings - counted.mailings)::bigint as mailings, (total.audience - counted.audience)::bigint as audience, (total.pending - counted.pending)::bigint as pending, (total.sending - counted.sending)::bigint as sending, (total.retrying - counted.retrying)::bigint as retrying, (total.sent - counted.sent)::bigint as sent, (total.failed - counted.failed)::bigint as failed, (total.unknown - counted.unknown)::bigint as unknown, (total.expired - counted.expired)::bigint as expired, (total.cancelled - counted.cancelled)::bigint as cancelled, (total.skipped - counted.skipped)::bigint as skipped,
+(total.delivered - received.delivered)::bigint as delivered, (total.undelivered - received.undelivered)::bigint as undelivered, (total.unknown_delivered - received.unknown_delivered)::bigint as unknown_delivered, (total.unknown_undelivered - received.unknown_undelivered)::bigint as unknown_undelivered
+from total, counted, received;
 
 -- shared.ledger.totals._MEND
-insert into ledger_totals as t (slot, mailings, audience, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped) values (0, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped)
-on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped;
+insert into ledger_totals as t (slot, mailings, audience, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, delivered, undelivered, unknown_delivered, unknown_undelivered)
+values (0, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped, :delivered, :undelivered, :unknown_delivered, :unknown_undelivered)
+on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped, delivered = t.delivered + excluded.delivered, undelivered = t.undelivered + excluded.undelivered, unknown_delivered = t.unknown_delivered + excluded.unknown_delivered, unknown_undelivered = t.unknown_undelivered + excluded.unknown_undelivered;
 
 -- shared.rates.limits._RESERVE
 with limited as materialized (
@@ -1101,8 +1396,12 @@ from decided;
 insert into limits (name, next_at) select unnest(cast(:names as text[])), now() on conflict do nothing;
 
 -- shared.rates.paces._NOTE
-insert into dispatcher_paces (dispatcher, pace, noted_at) values (:dispatcher, :pace, now())
-on conflict (dispatcher) do update set pace = excluded.pace, noted_at = excluded.noted_at;
+insert into dispatcher_paces (dispatcher, pace, noted_at, trouble) values (:dispatcher, :pace, now(), :trouble)
+on conflict (dispatcher) do update
+set pace = excluded.pace, noted_at = excluded.noted_at, trouble = excluded.trouble;
+
+-- shared.rates.paces._DISPATCHERS
+select pace, trouble from dispatcher_paces where noted_at > now() - cast(:alive as interval);
 
 -- shared.rates.paces._PACES
 select pace from dispatcher_paces where noted_at > now() - cast(:alive as interval);
@@ -1145,7 +1444,8 @@ count(*) filter (where not ended and paused_at is null and starts_at <= now()) a
 count(*) filter (where not ended and paused_at is null and starts_at > now()) as scheduled
 from (
     select id, starts_at, paused_at, cancelled_at is not null or ends_at <= now() as ended
-    from mailings where finished_at is null and id > :after and not (test or trial_of is not null) order by id limit :limit
+    from mailings where finished_at is null and not draft and id > :after and not (test or trial_of is not null)
+    order by id limit :limit
 ) part;
 
 -- dispatcher_service.leading.chores.wake_waiting._RETURNED
@@ -1376,6 +1676,10 @@ with looked as materialized (
     select id from looked where mailing_id = :mailing_id
 ), attempts_gone as (
     delete from attempts where part = :part and message_id = any(array(select id from own))
+), receipts_gone as (
+    delete from receipts where part = :part and message_id = any(array(select id from own))
+), references_gone as (
+    delete from message_references where part = :part and message_id = any(array(select id from own))
 ), gone as (
     delete from messages where part = :part and id = any(array(select id from own)) returning 1
 )
@@ -1404,7 +1708,15 @@ left join lateral (select id from messages where part = :number order by id desc
 left join lateral (select launched_at from mailings where id = first.mailing_id limit 1) g on true;
 
 -- shared.retention.parts._PARTS
-with named (id) as materialized (select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null)
+with named (id) as materialized (
+    select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null
+    union all
+    select family.id from (
+        select retry_root as root from mailings where finished_at is null and launched_at is null and cancelled_at is null and retry_root is not null
+    ) retry cross join lateral (
+        select retry.root as id union all select id from mailings where retry_root = retry.root
+    ) family
+)
 select p.number, p.closed_at, coalesce(unfinished.id, held.id) is not null as is_running,
 first.finished_at as first_finished_at, last.finished_at as last_finished_at
 from parts p
@@ -1431,14 +1743,30 @@ select now();
 -- shared.retention.parts._LOCK_OLD
 select id from mailings
 where part = :number and messages_removed_at is null and finished_at <= now() - :kept
-and id not in (select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null)
+and id not in (
+    select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null
+    union all
+    select family.id from (
+        select retry_root as root from mailings where finished_at is null and launched_at is null and cancelled_at is null and retry_root is not null
+    ) retry cross join lateral (
+        select retry.root as id union all select id from mailings where retry_root = retry.root
+    ) family
+)
 order by finished_at limit :slice for no key update skip locked;
 
 -- shared.retention.parts._GIVE_UP
 update mailings set messages_removed_at = now(),
 first_message_id = case when :with_part then null else first_message_id end,
 last_message_id = case when :with_part then null else last_message_id end
-where id = any(:ids) and id not in (select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null)
+where id = any(:ids) and id not in (
+    select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null
+    union all
+    select family.id from (
+        select retry_root as root from mailings where finished_at is null and launched_at is null and cancelled_at is null and retry_root is not null
+    ) retry cross join lateral (
+        select retry.root as id union all select id from mailings where retry_root = retry.root
+    ) family
+)
 returning id, audience;
 
 -- shared.retention.parts._NO_FINDINGS

@@ -170,6 +170,28 @@ class TooSmall(Refused):
 _OF_TEST = ": one of the scope test makes mailings, which reach no provider, and changes nothing else"
 
 
+class Forged(Refused):
+    type = "forged"
+    status = HTTPStatus.FORBIDDEN
+    meaning = "It does not come from the provider: the secret or the signature is not the one of its profile."
+    advice = "Compare what the provider's account has with its profile; where it signs addresses, PUBLIC_URL, too."
+    sample = "This does not come from the provider.", {}
+
+    def __init__(self, **headers: str) -> None:
+        super().__init__(Refusal.FORGED, self.sample[0], **headers)
+
+
+class WrongCredentials(Forged):
+    type = "credentials"
+    status = HTTPStatus.UNAUTHORIZED
+    meaning = "It does not come from the provider: name or password are not those of its profile."
+    sample = "Name and password of the provider are needed.", {}
+    answer_headers = _CHALLENGE
+
+    def __init__(self) -> None:
+        super().__init__(WWW_Authenticate='Basic realm="receipts"')
+
+
 class OtherSite(Refused):
     type = "other-site"
     status = HTTPStatus.FORBIDDEN
@@ -249,6 +271,14 @@ class Invalid(Problem):
         return problem
 
 
+class NoReceipts(Problem):
+    type = "no-receipts"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    meaning = "There is no receipt in it where the provider's profile has one. Nothing was changed."
+    advice = "Compare what the provider sends with the section `receipts` of its profile."
+    sample = "There is no list of receipts where the profile has it.", {}
+
+
 class KeyReused(Invalid):
     type = "idempotency-key-reused"
     meaning = "This `Idempotency-Key` was used for another request. Nothing was changed."
@@ -298,6 +328,23 @@ class TooLate(Conflict):
     sample = "The mailing is finished: it is too late to pause it.", {}
 
 
+class IsDraft(Conflict):
+    type = "draft"
+    meaning = "The mailing is a draft: nothing happens until it is started. Nothing was changed."
+    advice = "Start it first; a draft that nobody wants can be cancelled, or deleted."
+    sample = "The mailing is a draft: start it before you pause it.", {}
+
+
+class Gone(Conflict):
+    type = "gone"
+    meaning = "What this would be made of is not kept any more. Nothing was changed."
+    advice = "Make one from what there is now."
+    sample = (
+        "Mailing 1 cannot be repeated: something that its filter names is not there any more.",
+        {"json": {"filter": {"imports": ["There is no import 7; they are kept for 90 days."]}}},
+    )
+
+
 class InUse(Conflict):
     type = "in-use"
     meaning = "Something else names it, and would not know what is meant any more. Nothing was changed."
@@ -306,15 +353,15 @@ class InUse(Conflict):
 
 
 class Blocked(Conflict):
-    """errors: sentences by the type of a blocker."""
+    """errors: sentences by the type of a blocker; with another place by field, where something is missing."""
 
     type = "blocked"
-    meaning = "Something stands in the way of the start, so that nothing would be sent. Nothing was changed."
+    meaning = "Something stands in the way of the start: it is missing, or nothing would be sent. Nothing was changed."
     advice = "Mend what `errors` names, each as docs/preflight.md says; `GET /mailings/{id}/preflight/` has it all."
     sample = "The mailing cannot be started.", {"preflight": {"nobody": ["No client matches the filter."]}}
 
-    def __init__(self, errors: Mapping[str, Any]) -> None:
-        super().__init__(self.sample[0], errors, place="preflight")
+    def __init__(self, errors: Mapping[str, Any], place: str = "preflight") -> None:
+        super().__init__(self.sample[0], errors, place)
 
 
 class TooEarly(Conflict):

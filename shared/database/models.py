@@ -29,6 +29,7 @@ from shared.domain.attributes import are_same
 from shared.domain.filter import Exclusion, Filter, ValuesByName, by_name, values_of
 from shared.domain.message import OPEN_STATES, MessageState
 from shared.domain.priority import Priority
+from shared.domain.receipt import RECEIPTS, ReceiptState
 from shared.domain.segments import Segment as FixedSegment
 from shared.domain.standing import REFUSALS
 from shared.domain.state_sql import IS_HELD, IS_RARE, IS_WAITING, names
@@ -37,6 +38,9 @@ from shared.domain.window import Window
 
 Timestamp = TIMESTAMP(timezone=True)
 State = Enum(MessageState, name="message_state", values_callable=lambda states: [state.value for state in states])
+StateOfReceipt = Enum(
+    ReceiptState, name="receipt_state", values_callable=lambda states: [state.value for state in states]
+)
 MailingPriority = Enum(Priority, name="mailing_priority", values_callable=lambda names: [name.value for name in names])
 
 
@@ -304,6 +308,9 @@ class Mailing(Base):
     __tablename__ = "mailings"
     __table_args__ = (
         CheckConstraint("starts_at < ends_at", name="period"),
+        CheckConstraint("draft or starts_at is not null and ends_at is not null", name="times"),
+        # A draft is set aside: so none of the indexes by which the leader looks for work has it.
+        CheckConstraint("not draft or paused_at is not null and closed_at is not null", name="draft"),
         CheckConstraint("(window_from is null) = (window_until is null)", name="window"),
         # What comes up by time or by a user's change, each found by a look at what is due and at nothing else.
         Index(
@@ -325,7 +332,7 @@ class Mailing(Base):
             postgresql_where=text("window_changed and paused_at is null and finished_at is null"),
         ),
         # What is gone through in turn.
-        Index("mailings_unfinished_idx", "id", postgresql_where=text("finished_at is null")),
+        Index("mailings_unfinished_idx", "id", postgresql_where=text("finished_at is null and not draft")),
         Index("mailings_begun_idx", "id", postgresql_where=text("finished_at is null and audience_limit is not null")),
         # Whose messages are to go, in the order in which they may; and those that are deleted one by one.
         Index(
@@ -360,6 +367,15 @@ class Mailing(Base):
             "id",
             postgresql_where=text("cancelled_at is not null and deleted_at is null"),
         ),
+        # Who will ask for what they name; drafts are among these.
+        Index(
+            "mailings_to_start_idx",
+            "id",
+            postgresql_where=text("finished_at is null and launched_at is null and cancelled_at is null"),
+        ),
+        Index("mailings_retry_of_id_idx", "retry_of", "id", postgresql_where=text("retry_of is not null")),
+        Index("mailings_retry_root_id_idx", "retry_root", "id", postgresql_where=text("retry_root is not null")),
+        Index("mailings_name_key_id_idx", "name_key", "id", postgresql_ops={"name_key": "text_pattern_ops"}),
         Index(
             "mailings_reference_key",
             "reference",
@@ -371,10 +387,13 @@ class Mailing(Base):
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), server_default="")  # what people call it
+    name_key: Mapped[str] = mapped_column(Text, server_default="")  # the same for whoever looks for it, in any case
     text: Mapped[str] = mapped_column(Text)
     personal: Mapped[bool] = mapped_column(server_default="false")  # the text is a template: `shared.domain.text`
-    starts_at: Mapped[datetime] = mapped_column(Timestamp)
-    ends_at: Mapped[datetime] = mapped_column(Timestamp)
+    draft: Mapped[bool] = mapped_column(server_default="false")
+    starts_at: Mapped[datetime | None] = mapped_column(Timestamp)  # None: a draft that does not say it yet
+    ends_at: Mapped[datetime | None] = mapped_column(Timestamp)
     operator_codes: Mapped[list[str]] = mapped_column(ARRAY(String(3)), server_default="{}")
     tags: Mapped[list[str]] = mapped_column(ARRAY(String(64)), server_default="{}")
     imports: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
@@ -412,7 +431,15 @@ class Mailing(Base):
     closed_at: Mapped[datetime | None] = mapped_column(Timestamp)  # over or cancelled, and no message waits any more
     finished_at: Mapped[datetime | None] = mapped_column(Timestamp)  # every message has its final state
 
+    # A retry: it goes to those of that mailing whose messages ended in one of these states, with one of these errors
+    # where there are any. The root is the mailing that all retries of a family go back to.
+    retry_of: Mapped[int | None] = mapped_column(BigInteger)
+    retry_root: Mapped[int | None] = mapped_column(BigInteger)
+    retry_states: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    retry_errors: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+
     # The launch: clients up to `audience_limit` belong to the snapshot, those up to `audience_cursor` have a message.
+    # Of a retry these are ids of messages of its source.
     audience_limit: Mapped[int | None] = mapped_column(BigInteger)  # None: not begun
     audience_cursor: Mapped[int] = mapped_column(BigInteger, server_default="0")
     audience: Mapped[int] = mapped_column(BigInteger, server_default="0")
@@ -431,6 +458,11 @@ class Mailing(Base):
 
     # The send window was changed: messages that wait for the old one are to be looked at again.
     window_changed: Mapped[bool] = mapped_column(server_default="false")
+
+    @validates("name")
+    def _fold(self, _: str, name: str) -> str:
+        self.name_key = name.casefold()
+        return name
 
     @validates("text")
     def _look_at_text(self, _name: str, text: str) -> str:
@@ -537,6 +569,74 @@ class Attempt(Base):
     words: Mapped[str | None] = mapped_column(Text)  # the provider's
 
 
+class Receipt(Base):
+    """What a provider said last of a message whose status is final: `shared.messages.receipts`.
+
+    mailing_id, status: of the message, and as final as that. previous: what it had said before.
+    """
+
+    __tablename__ = "receipts"
+    __table_args__ = (
+        CheckConstraint("octet_length(reason) <= 100", name="reason"),
+        {"postgresql_partition_by": "list (part)"},
+    )
+
+    message_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    mailing_id: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime] = mapped_column(Timestamp)  # as the provider says; else when it came
+    part: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    status: Mapped[MessageState] = mapped_column(State)
+    state: Mapped[ReceiptState] = mapped_column(StateOfReceipt)
+    previous: Mapped[ReceiptState | None] = mapped_column(StateOfReceipt)
+    reason: Mapped[str | None] = mapped_column(Text)
+
+
+class MessageReference(Base):
+    """A provider's own name for a message, where its receipts know it by no other: `shared.messages.references`."""
+
+    __tablename__ = "message_references"
+    __table_args__ = (
+        Index("message_references_reference_idx", "reference"),
+        {"postgresql_partition_by": "list (part)"},
+    )
+
+    message_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    part: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    provider: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reference: Mapped[str] = mapped_column(String(200), primary_key=True)
+
+
+class WaitingReceipt(Base):
+    """A receipt that came before its time: the message is still open, or nobody knows the reference yet."""
+
+    __tablename__ = "waiting_receipts"
+    __table_args__ = (
+        Index(
+            "waiting_receipts_message_id_key",
+            "message_id",
+            unique=True,
+            postgresql_where=text("message_id is not null"),
+        ),
+        Index(
+            "waiting_receipts_reference_key",
+            "reference",
+            "provider",
+            unique=True,
+            postgresql_where=text("reference is not null"),
+        ),
+        CheckConstraint("(message_id is null) <> (reference is null)", name="about"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    message_id: Mapped[int | None] = mapped_column(BigInteger)
+    came_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    at: Mapped[datetime | None] = mapped_column(Timestamp)
+    state: Mapped[ReceiptState] = mapped_column(StateOfReceipt)
+    provider: Mapped[str] = mapped_column(String(64))
+    reference: Mapped[str | None] = mapped_column(String(200))
+    reason: Mapped[str | None] = mapped_column(Text)
+
+
 class MailingCounter(Base):
     """How many messages of a mailing are in each state: the sum over its slots.
 
@@ -553,10 +653,45 @@ class MailingCounter(Base):
     due_at: Mapped[datetime | None] = mapped_column(Timestamp)
     first_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
     last_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    # What calls have ended lately, in how many seconds, and until when that was counted (`shared.ledger.pace`).
+    pace_count: Mapped[float] = mapped_column(server_default="0")
+    pace_seconds: Mapped[float] = mapped_column(server_default="0")
+    paced_at: Mapped[datetime | None] = mapped_column(Timestamp)
+
+
+class MailingOpening(Base):
+    """So many messages of a mailing wait until its send window opens at that moment: the sum over its slots, as with
+    counters. What was put off is counted; one that is skipped or cancelled before the moment stays in it."""
+
+    __tablename__ = "mailing_openings"
+
+    mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    opens_at: Mapped[datetime] = mapped_column(Timestamp, primary_key=True)
+    messages: Mapped[int] = mapped_column(BigInteger)
 
 
 for _state in MessageState:
     setattr(MailingCounter, str(_state), mapped_column(BigInteger, nullable=False, server_default="0"))
+
+
+class ReceiptCounter(Base):
+    """What the receipts of a mailing's messages say, as far as they were counted in this slot. There is none where no
+    receipt ever came.
+
+    moved_at: the quarter of an hour in which the last one was counted.
+    """
+
+    __tablename__ = "receipt_counters"
+    __table_args__ = (Index("receipt_counters_moved_at_idx", "moved_at"),)
+
+    mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    moved_at: Mapped[datetime] = mapped_column(Timestamp)
+
+
+for _name in RECEIPTS:
+    setattr(ReceiptCounter, _name, mapped_column(BigInteger, nullable=False, server_default="0"))
 
 
 class LedgerTotal(Base):
@@ -571,6 +706,10 @@ class LedgerTotal(Base):
 
 for _state in MessageState:
     setattr(LedgerTotal, str(_state), mapped_column(BigInteger, nullable=False, server_default="0"))
+
+
+for _name in RECEIPTS:
+    setattr(LedgerTotal, _name, mapped_column(BigInteger, nullable=False, server_default="0"))
 
 
 class LedgerSlot(Base):
@@ -659,6 +798,7 @@ class DispatcherPace(Base):
     dispatcher: Mapped[str] = mapped_column(Text, primary_key=True)
     pace: Mapped[float]
     noted_at: Mapped[datetime] = mapped_column(Timestamp)
+    trouble: Mapped[str | None] = mapped_column(String(16))  # with the provider: `shared.rates.paces.Trouble`
 
 
 class BrokerJob(Base):
