@@ -24,7 +24,7 @@ def test_the_profiles_of_the_page(block: str) -> None:
 
 
 def test_the_page_has_a_preset_and_a_profile_of_ones_own() -> None:
-    assert len(BLOCKS) == 2
+    assert len(BLOCKS) == 3
 
 
 def test_the_page_names_each_preset_with_what_it_needs() -> None:
