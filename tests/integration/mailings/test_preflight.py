@@ -228,7 +228,9 @@ def test_how_fast_it_would_go(engine: Engine, directory: Books) -> None:
     found = check(api)["pace"]
     assert (found["dispatchers"], found["rate"], found["rate_from"], found["ahead"]) == (0, 2.0, "limit", 0)
     assert (found["seconds"], found["fits"]) == (pytest.approx(4), True)
-    directory.run("insert into dispatcher_paces values ('a', 0.25, now()), ('b', 0.25, now()), ('c', 9, now() - interval '1 h')")
+    directory.run(
+        "insert into dispatcher_paces values ('a', 0.25, now()), ('b', 0.25, now()), ('c', 9, now() - interval '1 h')"
+    )
     found = check(api)
     assert (found["pace"]["dispatchers"], found["pace"]["rate"], found["pace"]["rate_from"]) == (2, 0.5, "pace")
     assert found["pace"]["seconds"] == pytest.approx(16)
