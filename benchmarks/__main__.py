@@ -16,6 +16,7 @@ from benchmarks.figure import Report
 from benchmarks.scale import FULL, SMALL, TINY
 from benchmarks.scenarios import (
     crowd,
+    dialects,
     directory,
     exporting,
     fairness,
@@ -24,6 +25,7 @@ from benchmarks.scenarios import (
     launch,
     limited,
     outage,
+    personal,
     preflight,
     reading,
     searching,
@@ -40,6 +42,7 @@ from sandbox.scratch import scratch
 SCALES = {"small": SMALL, "full": FULL, "tiny": TINY}
 SCENARIOS = {
     "throughput": throughput.measure,
+    "dialects": dialects.measure,
     "latency": latency.measure,
     "slow-provider": slow_provider.measure,
     "fairness": fairness.measure,
@@ -47,6 +50,7 @@ SCENARIOS = {
     "limited": limited.measure,
     "outage": outage.measure,
     "launch": launch.measure,
+    "personal": personal.measure,
     "reading": reading.measure,
     "directory": directory.measure,
     "searching": searching.measure,

@@ -50,11 +50,13 @@ class Deployment:
         self.api = [api]
         self._pids = {"api": self.api, "dispatcher": dispatchers}
 
-    def create(self, tag: str, *, starts_at: datetime | None = None, lasts: timedelta = timedelta(hours=1)) -> int:
+    def create(
+        self, tag: str, *, starts_at: datetime | None = None, lasts: timedelta = timedelta(hours=1), text: str = TEXT
+    ) -> int:
         """A mailing to the clients of that tag; empty for everyone. Its id."""
         starts_at = starts_at or clock.now()
         tags = [tag] if tag else []
-        return int(self._client.create_mailing(TEXT, starts_at, starts_at + lasts, tags=tags)["id"])
+        return int(self._client.create_mailing(text, starts_at, starts_at + lasts, tags=tags)["id"])
 
     def wait(self, condition: str, mailing_id: int, limit: float = LIMIT) -> None:
         """Until an SQL condition on the mailing's row holds. Raises TooSlow."""
@@ -69,13 +71,13 @@ class Deployment:
                     raise TooSlow(f"After {limit:g} s a mailing was not there yet: {condition}.")
                 time.sleep(0.1)
 
-    def send(self, tag: str, services: Mapping[str, int] | None = None) -> Run:
+    def send(self, tag: str, services: Mapping[str, int] | None = None, *, text: str = TEXT) -> Run:
         """Creates a mailing and returns when all of it is sent. services: whose CPU is of interest, too."""
         pids = {**self._pids, **{name: [pid] for name, pid in (services or {}).items()}}
         before = {name: usage.cpu(roots) for name, roots in pids.items()}
         [(written,)] = query(self.database_url, "select pg_current_wal_lsn()")
         started = time.time()
-        mailing_id = self.create(tag)
+        mailing_id = self.create(tag, text=text)
         self.wait("finished_at is not null", mailing_id)
         [(wal,)] = query(self.database_url, "select (pg_current_wal_lsn() - %s::pg_lsn)::float", written)
         cpu = {name: usage.cpu(roots) - before[name] for name, roots in pids.items()}

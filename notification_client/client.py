@@ -168,6 +168,10 @@ class ApiClient:
         headers = {"Content-Type": content_type}
         return self._object("POST", "/suppressions/import/", repeat=(), data=source, headers=headers)
 
+    def refused_suppressions(self, file_id: int) -> bytes:
+        """All lines of such a file that were refused, as a file that can be mended and sent again."""
+        return self._call("GET", f"/suppressions/imports/{file_id}/refused/").content
+
     def suppression(self, phone: str) -> Json | None:
         """That of a phone; None: it may be written to."""
         return next(self._items("/suppressions/", phone=phone), None)
@@ -250,6 +254,18 @@ class ApiClient:
         """All of them, each once, also where others are deleted meanwhile."""
         return self._items("/mailings/")
 
+    def send_test(
+        self, mailing_id: int, phones: Iterable[str], *, idempotency_key: str | None = None, **values: Any
+    ) -> Json:
+        """Sends what it would send now to at most five phones of clients; the `messages` that it made. values: further
+        fields as in JSON, such as `client_id`, of whose attributes the text is made."""
+        return self._create(f"/mailings/{mailing_id}/test/", {"phones": list(phones), **values}, idempotency_key)
+
+    def tests_of(self, mailing_id: int) -> list[Json]:
+        """Its last test sends, the latest first, and what became of them."""
+        answer: list[Json] = _json(self._call("GET", f"/mailings/{mailing_id}/test/"))
+        return answer
+
     # ------------------------------------------------------------ statistics
 
     def statistics(self, page: int = 1, page_size: int = PAGE_SIZE) -> Json:
@@ -264,6 +280,10 @@ class ApiClient:
     def messages(self, mailing_id: int, *, status: str | None = None) -> Iterator[Json]:
         """All messages of a mailing; what moves from state to state meanwhile may be missed."""
         return self._items(f"/mailings/{mailing_id}/detail_statistics/", "messages", status=status)
+
+    def preview(self, mailing_id: int, client_id: int) -> Json:
+        """The `text` that a client is sent, or why they are sent none."""
+        return self._object("GET", f"/mailings/{mailing_id}/preview/", params={"client_id": client_id})
 
     # ------------------------------------------------------------ single messages
 

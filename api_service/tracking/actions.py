@@ -15,7 +15,7 @@ from api_service.web.problems import NotFound
 from api_service.web.work import Work, moment
 from shared.audience.members import unmatched
 from shared.audit import was_deleted
-from shared.database.models import Client
+from shared.database.models import Client, Mailing
 from shared.domain.message import MessageState
 from shared.domain.segments import Audience
 from shared.messages.attempts import last_words, read_attempts
@@ -55,10 +55,12 @@ def list_of_phone(work: Work, phone: int, part: Part) -> Listing[View]:
 def find(work: Work, message_id: int) -> View:
     """With its attempts. Raises NotFound."""
     with work.look() as session:
-        message = find_message(session.connection(), message_id)
-        if message is None:
+        connection = session.connection()
+        message = find_message(connection, message_id)
+        mailing = None if message is None else session.get(Mailing, message.mailing_id)
+        if message is None or mailing is None or mailing.test is not work.is_test:
             raise NotFound(f"There is no message {message_id}, or not any more.")
-        return _one(session.connection(), message)
+        return _one(connection, message, mailing)
 
 
 def standing(work: Work, mailing_id: int, client_id: int) -> View:
@@ -72,7 +74,7 @@ def standing(work: Work, mailing_id: int, client_id: int) -> View:
         found = None if mailing.part is None else find_of_client(connection, mailing.part, mailing_id, client_id)
         view: View = {"mailing_id": mailing_id, "client_id": client_id, "message": None, "reason": None}
         if found is not None:
-            message = view["message"] = _one(connection, found)
+            message = view["message"] = _one(connection, found, mailing)
             return view | {"unmatched": [], "explanation": explain.of_message(facts, _standing(message))}
         if client is None and not was_deleted(connection, "client", client_id):
             raise NotFound(f"There is no client {client_id}.")
@@ -104,7 +106,7 @@ def _view(row: Any, words: str | None) -> View:
     return view | {"status": MessageState(row.status), "phone": phone, "provider_words": words}
 
 
-def _one(connection: Connection, row: Row[Any]) -> View:
+def _one(connection: Connection, row: Row[Any], mailing: Mailing | None) -> View:
     made = [
         {"number": one.number, "at": one.at, "error": one.error, "provider_words": one.words}
         for one in read_attempts(connection, row.part, row.id)
@@ -112,7 +114,15 @@ def _one(connection: Connection, row: Row[Any]) -> View:
     words = made[-1]["provider_words"] if made and row.error is not None else None
     if row.sent_at is not None:
         made.append({"number": row.attempts, "at": row.sent_at, "error": None, "provider_words": None})
-    return _view(row, words) | {"attempts_made": made}
+    return _view(row, words) | {"text": _text(row, mailing), "attempts_made": made}
+
+
+def _text(row: Row[Any], mailing: Mailing | None) -> str | None:
+    """What the provider is given, if that is settled."""
+    text: str | None = row.text
+    if text is None and mailing is not None and not mailing.personal and (row.calls or row.maybe_delivered):
+        return mailing.text
+    return text
 
 
 def _standing(view: View) -> Standing:

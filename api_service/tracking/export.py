@@ -1,26 +1,33 @@
 """Messages as a file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from api_service.mailings import store as mailings
 from api_service.tracking import history
 from api_service.web import export
 from api_service.web.work import Work
 from shared.database.lines import Style
+from shared.database.models import Mailing
 from shared.domain.message import MessageState
-from shared.messages.export import Stretch, history_lines, parts_of_history, read_lines
+from shared.messages.export import COLUMNS, PERSONAL, Stretch, history_lines, parts_of_history, read_lines
 
 _NO_END = 2**63 - 1
 
 
-def of_mailing(work: Work, mailing_id: int, status: MessageState | None, style: Style) -> Iterator[str]:
-    """The lines of a mailing's messages, all or those in one state, page by page. Raises NotFound."""
+def of_mailing(
+    work: Work, mailing_id: int, status: MessageState | None, style: Style
+) -> tuple[Sequence[str], Iterator[str]]:
+    """The columns, and the lines of a mailing's messages, all or those in one state, page by page. Raises NotFound."""
     with work.read() as session:
         mailing = mailings.find(session, mailing_id)
+    return list(PERSONAL if mailing.personal else COLUMNS), _pages(work, mailing, status, style)
+
+
+def _pages(work: Work, mailing: Mailing, status: MessageState | None, style: Style) -> Iterator[str]:
     part, first, last = mailing.part, mailing.first_message_id, mailing.last_message_id
     if part is None or first is None or last is None or mailing.messages_removed_at is not None:
         return
-    stretch = Stretch(part, mailing_id, first, last, status)
+    stretch = Stretch(part, mailing.id, first, last, status, mailing.personal)
     after: int | None = 0
     while after is not None:
         with work.read() as session:
@@ -39,7 +46,8 @@ def of_client(work: Work, client_id: int, style: Style) -> Iterator[str]:
         before: int | None = _NO_END
         while before is not None:
             with work.read() as session:
-                lines = history_lines(session.connection(), client_id, (part, before), style, export.ROWS)
+                connection, place = session.connection(), (part, before)
+                lines = history_lines(connection, client_id, place, style, export.ROWS, is_test=work.is_test)
             if lines.text is not None:
                 is_known = True
                 yield lines.text

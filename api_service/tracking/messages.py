@@ -79,15 +79,16 @@ class Messages(MethodView):
         it. Or by `mailing_id`: those of a mailing, in the order of ids.
 
         As a file (`format`) each has id, client, phone, status, error, the provider's words, attempts, calls, when it
-        was sent, and the provider's receipt, where there is one.
+        was sent, and the provider's receipt, where there is one; those of a mailing with a personal text have `text` as
+        well.
         """
         if form := export.wanted(query):
             if "phone" in query:
                 pages = list_as_file.of_phone(working(), query["phone"], export.style(form))
                 return export.as_file(form, "messages", COLUMNS, pages)
             mailing_id = query["mailing_id"]
-            pages = list_as_file.of_mailing(working(), mailing_id, query.get("status"), export.style(form))
-            return export.as_file(form, f"messages-of-mailing-{mailing_id}", COLUMNS, pages)
+            columns, pages = list_as_file.of_mailing(working(), mailing_id, query.get("status"), export.style(form))
+            return export.as_file(form, f"messages-of-mailing-{mailing_id}", columns, pages)
         part: Part = query["part"]
         if "phone" in query:
             listing = actions.list_of_phone(working(), query["phone"], part)
@@ -102,7 +103,7 @@ class OneMessage(MethodView):
     def get(self, message_id: int) -> View:
         """Look up a message
 
-        With every attempt, and what the provider said each time.
+        With its text, every attempt, and what the provider said each time.
         """
         return actions.find(working(), message_id)
 

@@ -67,6 +67,15 @@ class AttemptSchema(Schema):
 
 
 class OneMessageSchema(MessageSchema):
+    text = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=described(
+            "What the provider is given, from the first call on; a personal one from the claim on, which comes before"
+            " it. Null: there was none yet, or it is not kept any more.",
+            example="The doors open at noon.",
+        ),
+    )
     attempts_made = fields.List(
         fields.Nested(AttemptSchema),
         required=True,
@@ -120,6 +129,7 @@ MESSAGE: dict[str, Any] = {
 """For the document."""
 
 ONE_MESSAGE = MESSAGE | {
+    "text": "The doors open at noon.",
     "attempts_made": [
         {
             "number": 1,
@@ -127,5 +137,5 @@ ONE_MESSAGE = MESSAGE | {
             "error": "server_error",
             "provider_words": "temporarily out of order",
         }
-    ]
+    ],
 }

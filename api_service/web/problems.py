@@ -160,10 +160,14 @@ class TooSmall(Refused):
     sample = "The scope of this API key must be write.", {}
     answer_headers = _CHALLENGE
 
-    def __init__(self, scope: str) -> None:
-        """scope: the least that would do."""
+    def __init__(self, scope: str, *, is_test: bool = False) -> None:
+        """scope: the least that would do. is_test: it is a test key."""
         challenge = f'Bearer realm="notification-service", error="insufficient_scope", scope="{scope}"'
-        super().__init__(Refusal.SCOPE, f"The scope of this API key must be {scope}.", WWW_Authenticate=challenge)
+        why = f"The scope of this API key must be {scope}{_OF_TEST if is_test else ''}."
+        super().__init__(Refusal.SCOPE, why, WWW_Authenticate=challenge)
+
+
+_OF_TEST = ": one of the scope test makes mailings, which reach no provider, and changes nothing else"
 
 
 class OtherSite(Refused):

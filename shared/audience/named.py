@@ -28,12 +28,18 @@ class Unknown(Exception):
 
 
 def look_up(
-    connection: Connection, wanted: Filter, *, is_segment: bool = False, is_held: bool = True
+    connection: Connection,
+    wanted: Filter,
+    *,
+    is_segment: bool = False,
+    is_test: bool = False,
+    is_held: bool = True,
 ) -> tuple[Segment, ...]:
     """The segments that a filter is made of, as they are now, in the order of their ids.
 
-    is_segment: it is one itself, and filters will name it. is_held: they, and the imports and mailings that any of them
-    names, stay until the end of the transaction. Raises Unknown.
+    is_segment: it is one itself, and filters will name it. is_test: the mailings that it may name are tests, and no
+    other ones. is_held: they, and the imports and mailings that any of them names, stay until the end of the
+    transaction. Raises Unknown.
     """
     held = partial(_found, connection, is_held=is_held)
     there = {"segments": held(_SEGMENTS, wanted.named_segments)}
@@ -44,10 +50,10 @@ def look_up(
         raise Unknown({"segments": [sentence]})
     audience = Audience.of(wanted, found)
     there["imports"] = held(_IMPORTS, audience.imports)
-    there["mailings"] = held(_MAILINGS, wanted.named_mailings, is_shown=True)
+    there["mailings"] = held(_MAILINGS, wanted.named_mailings, is_shown=True, is_test=is_test)
     _check(wanted, there)
     others = audience.mailings - there["mailings"]
-    if gone := others - held(_MAILINGS, others, is_shown=False):
+    if gone := others - held(_MAILINGS, others, is_shown=False, is_test=is_test):
         raise Unknown({"segments": [_GONE.format(one.id, each) for one in found
                                     for each in sorted(gone & one.filter.named_mailings)]})  # fmt: skip
     return found
@@ -129,7 +135,9 @@ _IMPORTS = _named("select id from imports where id = any(:ids) order by id", "fo
 _MAILINGS = _named(
     """
     select id from mailings
-    where id = any(:ids) and messages_removed_at is null and (deleted_at is null or not :is_shown) order by id
+    where id = any(:ids) and messages_removed_at is null
+      and (not :is_shown or deleted_at is null and test = :is_test and trial_of is null)
+    order by id
     """,
     "for share",
 )

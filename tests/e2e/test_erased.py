@@ -97,7 +97,7 @@ def happens_to_her(system: System) -> int:
     headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
     assert requests.post(f"{url}/clients/import/", data=body, headers=headers, timeout=30).json()["refused"] == 2
     system.api.suppress("79990000000")
-    for text in ("hello", "refuse"):
+    for text in ("hello", "refuse", "{{ town }}", "{{ shoe | append: '!' }}"):
         system.until_figures(system.mail(text=text), lambda one: one["state"] == "finished", "it is over")
     waits = system.mail(text="wait")
     system.until_figures(waits, lambda one: sum(one["errors"].values()) > 0, "it waits")

@@ -15,6 +15,7 @@ from schemathesis.core.failures import Failure
 
 from shared.domain import timezones
 from shared.domain.text.shown import label, shows_something
+from shared.domain.text.template import find_fault, is_template
 
 FIRST, LAST = datetime(2000, 1, 1), datetime(2100, 12, 31, 23, 59, 59, 999999)
 """Moments lie in these years, by UTC and by their own offset."""
@@ -87,6 +88,7 @@ def _breaks_a_rule(method: str, body: Any, errors: Mapping[str, Any]) -> bool:
     return (
         body.get("timezone", "UTC") not in timezones.names()
         or not shows_something(body.get("text", "something"))
+        or (is_template(body.get("text", "")) and find_fault(body["text"]) is not None)
         or (errors.keys() == {"attributes"} and not _are_told_apart(body["attributes"]))
         or _names_what_is_not_there(errors)
         or (method == "PUT" and errors.keys() == {"id"})

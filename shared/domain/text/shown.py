@@ -9,6 +9,10 @@ _BLANK = frozenset(
 _SHOWN = frozenset("LNPS")  # letters, numbers, punctuation, symbols; not marks, which need something to stand on
 
 
+MOST_CHARACTERS = 2000
+"""Of a text, whoever it is made for."""
+
+
 def shows_something(text: str) -> bool:
     """Whether there is anything to see but blanks, breaks and invisible marks."""
     return any(unicodedata.category(sign)[0] in _SHOWN and sign not in _BLANK for sign in text)

@@ -17,6 +17,7 @@ from shared.audience.surveying import sample, survey
 from shared.domain.filter import Filter
 from shared.domain.message import MessageState
 from shared.domain.segments import Audience, Segment
+from shared.messages import create
 from tests.support import meaning
 from tests.support.books import Books
 from tests.support.meaning import World
@@ -99,13 +100,20 @@ def audience(wanted: Mapping[str, Any], segments: Mapping[int, Mapping[str, Any]
 def in_spans(connection: Connection, one: Audience, length: int) -> set[int]:
     """As a launch goes through the directory."""
     found: list[int] = []
-    wanted = chosen(one, read_parts(connection, one), Span("cast(:after as bigint)", "cast(:last as bigint)"))
+    span = Span("cast(:after as bigint)", "cast(:last as bigint)")
+    wanted = chosen(one, read_parts(connection, one), span, "asked")
     parts = f"with {', '.join(wanted.parts)}" if wanted.parts else ""
+    statement = text(f"""
+        with {create.asked({"id": "bigint", **wanted.columns})}
+        select client.id from asked cross join lateral (
+            {parts} select clients.id from clients {wanted.joins}
+            where clients.id > :after and clients.id <= :last and {wanted.condition}) client
+    """)
+    job = {name: value for name, value in wanted.values.items() if name in wanted.columns}
+    bound = {name: value for name, value in wanted.values.items() if name not in wanted.columns}
     for after in range(0, CLIENTS, length):
-        statement = text(f"""
-            {parts} select id from clients {wanted.joins} where id > :after and id <= :last and {wanted.condition}
-        """)
-        found += connection.scalars(statement, {**wanted.values, "after": after, "last": after + length})
+        values = {**bound, "after": after, "last": after + length, "jobs": json.dumps([{"id": 1, **job}])}
+        found += connection.scalars(statement, values)
     assert len(found) == len(set(found))
     return set(found)
 
