@@ -14,6 +14,7 @@ from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState, PausedBecause
 from shared.domain.priority import Priority
 from shared.domain.text.shown import shows_something
+from shared.domain.text.template import find_fault, is_template
 from shared.domain.window import Window
 
 
@@ -55,13 +56,18 @@ def _shows_something(text: str) -> None:
         raise ValidationError("Shows nothing: there are only blanks and invisible marks.")
 
 
+def _is_sound(text: str) -> None:
+    if is_template(text) and (fault := find_fault(text)):
+        raise ValidationError(fault)
+
+
 class MailingSchema(ThingSchema):
     """The list of its fields: what users can set, and what is frozen when, is asked here."""
 
     id = fields.Integer(dump_only=True, metadata=described("Given by the service.", example=1))
     text = Text(
         required=True,
-        validate=[validate.Length(1, 2000), _shows_something],
+        validate=validate.And(validate.Length(1, 2000), _shows_something, _is_sound),
         metadata=_frozen(
             "What is sent, 1 to 2000 characters; there must be something to see in it.",
             example="The doors open at noon.",

@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
-from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column, validates
 
 from shared.domain.attributes import are_same
 from shared.domain.filter import Exclusion, Filter, ValuesByName, by_name, values_of
@@ -31,6 +31,7 @@ from shared.domain.priority import Priority
 from shared.domain.segments import Segment as FixedSegment
 from shared.domain.standing import REFUSALS
 from shared.domain.state_sql import IS_HELD, IS_RARE, IS_WAITING, names
+from shared.domain.text.template import is_template
 from shared.domain.window import Window
 
 Timestamp = TIMESTAMP(timezone=True)
@@ -342,6 +343,7 @@ class Mailing(Base):
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     text: Mapped[str] = mapped_column(Text)
+    personal: Mapped[bool] = mapped_column(server_default="false")  # the text is a template: `shared.domain.text`
     starts_at: Mapped[datetime] = mapped_column(Timestamp)
     ends_at: Mapped[datetime] = mapped_column(Timestamp)
     operator_codes: Mapped[list[str]] = mapped_column(ARRAY(String(3)), server_default="{}")
@@ -396,6 +398,11 @@ class Mailing(Base):
 
     # The send window was changed: messages that wait for the old one are to be looked at again.
     window_changed: Mapped[bool] = mapped_column(server_default="false")
+
+    @validates("text")
+    def _look_at_text(self, _name: str, text: str) -> str:
+        self.personal = is_template(text)
+        return text
 
 
 class MailingStanding(Base):
@@ -475,6 +482,7 @@ class Message(Base):
     # Set by a call after which the message is still open.
     first_called_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when its first call had ended
     last_called_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when its last one had
+    text: Mapped[str | None] = mapped_column(Text)  # made for its client; None: not yet, or it is the mailing's
 
     __mapper_args__ = {"primary_key": [id]}  # noqa: RUF012 - SQLAlchemy's
 

@@ -9,23 +9,14 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from shared.domain.gates.order import PASSES
+from shared.domain.gates.window import window_of
 from shared.domain.hours import hours_of
 from shared.domain.message import MessageState
-from shared.domain.reason import Reason
 from shared.ledger.entries import Entries
-from shared.messages.cancel import cancel_locked
-from shared.messages.fragments import (
-    IS_ADDRESSED,
-    IS_SUPPRESSED,
-    JOB,
-    MAY_BE_SENT,
-    AnyRow,
-    array,
-    openings_of,
-    window_of,
-)
-from shared.messages.skip import skip_locked
-from shared.messages.zones import hold_zones
+from shared.messages.fragments import CLAIMED, IS_ADDRESSED, JOB, MAY_BE_SENT, AnyRow, array
+from shared.messages.personal import move_personal
+from shared.messages.stop import stop_messages
 
 
 class Claimed(NamedTuple):
@@ -34,7 +25,7 @@ class Claimed(NamedTuple):
     phone: where every repeat goes, too. calls: those made before. attempts: those of them that are spent. ends_at: the
     mailing's end. deadline: nothing is handed over from this moment on; the end, or the closing of the client's window.
     repeat: the provider may have taken an earlier call. first_called_at, last_called_at: when the first and the last of
-    the calls had ended.
+    the calls had ended. is_personal: its text was made for its client, and stands in its row.
     """
 
     id: int
@@ -51,6 +42,7 @@ class Claimed(NamedTuple):
     repeat: bool
     first_called_at: datetime | None = None
     last_called_at: datetime | None = None
+    is_personal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +60,8 @@ def claim_messages(
     *,
     lease: timedelta,
 ) -> Claim | None:
-    """Decides about messages, by mailing: those that may be sent now are taken, those without a client cancelled, those
-    to a suppressed phone skipped, and those outside their window put off.
+    """Decides about messages, by mailing: those that may be sent now are taken, those without a client cancelled, and
+    those that a gate stops skipped or put off (`shared.domain.gates`).
 
     Left alone is what is final, leased, not due yet, locked, or belongs to a mailing that is paused, cancelled or over.
     None where there is no such mailing.
@@ -81,17 +73,21 @@ def claim_messages(
     claimed: list[Claimed] = []
     for group in _groups(mailings.values()):
         ids = sorted({message_id for mailing in group for message_id in message_ids[mailing.id]})
-        rows = _move_to_sending(connection, group, ids, lease)
+        job = _job(connection, group, ids)
+        if group[0].personal:
+            rows, texts = move_personal(connection, entries, group, {**job, "lease": lease})
+        else:
+            rows, texts = connection.execute(_MOVE_TO_SENDING, {**job, "lease": lease}).all(), _NO_TEXTS
         if len(rows) < len(ids):
-            _put_off(connection, entries, group, ids)
+            stop_messages(connection, entries, group, job)
         _enter(entries, rows)
-        claimed += _claimed({mailing.id: mailing for mailing in group}, rows)
+        claimed += _claimed({mailing.id: mailing for mailing in group}, rows, texts)
     return Claim(now, claimed)
 
 
 # `claims` gives every claim a number of its own, the fencing token: a result is recorded only while the row carries it.
 _MAILINGS = text("""
-    select id, part, text, ends_at, window_from, window_until, now() as now,
+    select id, part, text, personal, ends_at, window_from, window_until, now() as now,
            part is not null and paused_at is null and cancelled_at is null and ends_at > now() as is_running,
            (select nextval('claims')) as claim_id
     from mailings where id = any(:mailing_ids) order by id
@@ -99,42 +95,32 @@ _MAILINGS = text("""
 
 
 def _groups(mailings: Iterable[AnyRow]) -> Iterator[Sequence[AnyRow]]:
-    """Mailings that run and of which one statement takes the messages: those of a part, unless they have windows."""
-    of_part: dict[int, list[AnyRow]] = defaultdict(list)
+    """Mailings that run and of which one statement takes the messages: those of a part, unless they have windows; those
+    with personal texts by themselves."""
+    together: dict[tuple[int, bool], list[AnyRow]] = defaultdict(list)
     for mailing in mailings:
         if mailing.is_running and window_of(mailing):
             yield [mailing]
         elif mailing.is_running:
-            of_part[mailing.part].append(mailing)
-    yield from of_part.values()
+            together[mailing.part, mailing.personal].append(mailing)
+    yield from together.values()
 
 
-def _job(group: Sequence[AnyRow], message_ids: Sequence[int]) -> dict[str, object]:
-    mailing_ids = array(mailing.id for mailing in group)
-    return {"part": group[0].part, "mailing_ids": mailing_ids, "ids": array(message_ids)}
-
-
-def _move_to_sending(
-    connection: Connection, group: Sequence[AnyRow], message_ids: Sequence[int], lease: timedelta
-) -> Sequence[AnyRow]:
-    """Moves those to `sending` that may be sent now."""
-    mailing, job = group[0], _job(group, message_ids)
+def _job(connection: Connection, group: Sequence[AnyRow], message_ids: Sequence[int]) -> dict[str, object]:
+    """What the statements of a claim have in common."""
+    mailing, mailing_ids = group[0], array(mailing.id for mailing in group)
+    job = {"part": mailing.part, "mailing_ids": mailing_ids, "ids": array(message_ids), "claim_id": mailing.claim_id}
     window, zones = window_of(mailing), None
     if window is not None:
         zones = connection.scalars(_ZONES, job).all()
         zones = [zone for zone in zones if hours_of(window, zone).at(mailing.now)[0]]
-    return connection.execute(
-        _MOVE_TO_SENDING, {**job, "zones": zones, "claim_id": mailing.claim_id, "lease": lease}
-    ).all()
+    return {**job, "zones": zones}
 
 
-# The zones in which the window is open, as far as these messages go; none: there is no window.
 _MOVE_TO_SENDING = text(f"""
     with job as materialized (
-        select m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
-               m.first_called_at, m.last_called_at, m.phone, c.timezone {JOB}
-        where {MAY_BE_SENT} and c.timezone is not null and not {IS_SUPPRESSED} and {IS_ADDRESSED}
-          and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[])))
+        select {CLAIMED} {JOB}
+        where {MAY_BE_SENT} and c.timezone is not null and {PASSES} and {IS_ADDRESSED}
     ), moved as (
         update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease
         where part = :part and id = any(array(select id from job))
@@ -160,71 +146,23 @@ def _enter(entries: Entries, rows: Sequence[AnyRow]) -> None:
         entries.repeated(mailing_id, count)
 
 
-def _put_off(connection: Connection, entries: Entries, group: Sequence[AnyRow], message_ids: Sequence[int]) -> None:
-    """Those that were to be sent and may not now: they wait for the opening of the window; without a client they are
-    cancelled, and skipped where the client is suppressed. Those that name another phone than the client's get it, and
-    are due.
-
-    Where the window has changed meanwhile, or somebody is about to change it, nothing waits for it any more: whoever
-    goes through the mailing to time its messages anew may have passed these.
-    """
-    mailing, part = group[0], group[0].part
-    if window_of(mailing):
-        hold_zones(connection)
-    rows = connection.execute(_LOCK_JOB, _job(group, message_ids)).all()
-    if orphans := [row.id for row in rows if row.timezone is None]:
-        cancel_locked(connection, entries, part, orphans)
-        rows = [row for row in rows if row.timezone is not None]
-    if suppressed := [row.id for row in rows if row.is_suppressed]:
-        skip_locked(connection, entries, part, suppressed, Reason.OPTED_OUT)
-        rows = [row for row in rows if not row.is_suppressed]
-    if misled := [row.id for row in rows if not row.is_addressed]:
-        connection.execute(_READDRESS, {"part": part, "ids": array(misled)})
-    if rows and window_of(mailing) and not connection.execute(_HOLD_WINDOW, {**mailing._mapping}).first():
-        return
-    openings = openings_of(mailing, {row.timezone for row in rows})
-    waiting = defaultdict(list)
-    for row in rows:
-        waiting[openings.get(row.timezone, mailing.now)].append(row)
-    for moment, some in sorted(waiting.items()):
-        due_in = moment - mailing.now
-        connection.execute(_PUT_BACK, {"part": part, "ids": array(row.id for row in some), "due_in": due_in})
-        for (mailing_id, status), count in Counter((row.mailing_id, row.status) for row in some).items():
-            entries.moved(mailing_id, MessageState(status), MessageState.PENDING, count, due_in=due_in)
+_NO_TEXTS: Mapping[int, str] = {}
+_COLUMNS = CLAIMED.count(",") + 1
 
 
-_LOCK_JOB = text(f"""
-    select m.id, m.mailing_id, m.status, c.timezone, {IS_SUPPRESSED} as is_suppressed,
-           {IS_ADDRESSED} as is_addressed {JOB}
-    where {MAY_BE_SENT}
-""")
-
-_READDRESS = text("""
-    update messages m set phone = (select phone from clients where id = m.client_id limit 1)
-    where part = :part and id = any(cast(:ids as bigint[]))
-""")
-
-# Until the end of the transaction nobody changes it.
-_HOLD_WINDOW = text("""
-    select id from mailings where id = :id and window_from = :window_from and window_until = :window_until
-    for share skip locked
-""")
-
-_PUT_BACK = text("""
-    update messages set status = 'pending', due_at = now() + :due_in
-    where part = :part and id = any(cast(:ids as bigint[]))
-""")
-
-
-def _claimed(mailings: Mapping[int, AnyRow], rows: Sequence[AnyRow]) -> Iterator[Claimed]:
+def _claimed(mailings: Mapping[int, AnyRow], rows: Sequence[AnyRow], texts: Mapping[int, str]) -> Iterator[Claimed]:
+    """texts: of personal ones, by message."""
     known = {}
     for mailing_id, mailing in mailings.items():
         known[mailing_id] = mailing.part, mailing.claim_id, mailing.text, mailing.ends_at, window_of(mailing)
     now = next(iter(mailings.values())).now
-    for message_id, mailing_id, _, client_id, calls, attempts, maybe_delivered, first, last, phone, timezone in rows:
+    read = [row[:_COLUMNS] for row in rows] if texts else rows
+    for message_id, mailing_id, _, client_id, calls, attempts, maybe_delivered, first, last, phone, timezone in read:
         part, claim_id, text, ends_at, window = known[mailing_id]
+        if texts:
+            text = texts[message_id]
         deadline = ends_at if window is None else min(ends_at, hours_of(window, timezone).at(now)[1])
         yield Claimed(  # in the order of its fields: by their names it takes twice as long
             message_id, mailing_id, part, client_id, claim_id, phone, text, calls, attempts, ends_at, deadline,
-            maybe_delivered, first, last,
+            maybe_delivered, first, last, bool(texts),
         )  # fmt: skip

@@ -7,11 +7,12 @@ from sqlalchemy import Connection, TextClause, text
 
 from shared.audience.chosen import Chosen, Span, chosen, read_parts
 from shared.domain.filter import Exclusion, Filter, by_name
+from shared.domain.gates.window import openings_of
 from shared.domain.message import MessageState
 from shared.domain.reason import Reason
 from shared.domain.segments import Audience, Segment
 from shared.ledger.entries import Entries
-from shared.messages.fragments import AnyRow, openings_of
+from shared.messages.fragments import AnyRow
 from shared.messages.skip import count_skipped
 from shared.messages.zones import hold_zones
 

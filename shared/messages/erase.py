@@ -1,4 +1,4 @@
-"""Phones and the provider's words leave the messages of a client who is erased; what became of these messages stays."""
+"""Phones, texts and the provider's words leave the messages of a client who is erased; what became of these stays."""
 
 from sqlalchemy import Connection, text
 
@@ -18,18 +18,19 @@ def erase_messages(connection: Connection, client_id: int) -> set[int]:
 
 
 def is_erased(connection: Connection, client_id: int) -> bool:
-    """Whether no message of theirs has a phone."""
+    """Whether no message of theirs has a phone or a text of its own."""
     parts = connection.scalars(_PARTS).all()
-    return not any(connection.scalar(_HAS_PHONE, {"part": part, "client_id": client_id}) for part in parts)
+    return not any(connection.scalar(_IS_ANY_LEFT, {"part": part, "client_id": client_id}) for part in parts)
 
 
 _PARTS = text("select number from parts order by number")
 _OF_CLIENT = "messages where part = :part and client_id = :client_id"
-_HAS_PHONE = text(f"select exists (select from {_OF_CLIENT} and phone is not null)")
+_IS_LEFT = "(phone is not null or text is not null)"
+_IS_ANY_LEFT = text(f"select exists (select from {_OF_CLIENT} and {_IS_LEFT})")
 _ERASE = text(f"""
-    with job as materialized (select id, phone from {_OF_CLIENT} and phone is not null for update skip locked),
-    erased as (update messages m set phone = null from job where m.part = :part and m.id = job.id)
-    select distinct phone from job
+    with job as materialized (select id, phone from {_OF_CLIENT} and {_IS_LEFT} for update skip locked),
+    erased as (update messages m set phone = null, text = null from job where m.part = :part and m.id = job.id)
+    select distinct phone from job where phone is not null
 """)
 
 # By their key, whatever the statistics promise.

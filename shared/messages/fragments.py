@@ -1,16 +1,13 @@
 """What several moves have in common: pieces of SQL, and how rows that a move has locked are entered."""
 
-from collections.abc import Collection, Iterable
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Row, TextClause, text
 
-from shared.domain.hours import hours_of
 from shared.domain.message import WAITING_STATES, Error, MessageState
 from shared.domain.reason import Reason
 from shared.domain.state_sql import IS_WAITING, names
-from shared.domain.window import Window
 from shared.ledger.entries import Entries
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -27,20 +24,18 @@ def array(values: Iterable[object]) -> str:
 JOB = """
     from unnest(cast(:ids as bigint[])) as job (id)
     cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
-    left join lateral (select phone, timezone, suppression_id from clients where id = m.client_id limit 1) c on true
+    left join lateral (select * from clients where id = m.client_id limit 1) c on true
 """
 MAY_BE_SENT = f"m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.{IS_WAITING} and m.due_at <= now()"
+
+# What a claim asks of them, in the order in which it reads them.
+CLAIMED = """m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
+    m.first_called_at, m.last_called_at, m.phone, c.timezone"""
 
 
 # The phone stands in the row, and follows the client's until a call was made: from then on every repeat goes there.
 IS_CALLED = "(m.calls > 0 or m.maybe_delivered)"
 IS_ADDRESSED = f"(m.phone = c.phone or m.phone is not null and {IS_CALLED})"
-
-
-# A message goes to a phone that is suppressed: that of its client, or the one that they had when it was called first.
-IS_SUPPRESSED = """(c.suppression_id is not null or m.phone <> c.phone and exists (
-    select from former_phones f
-    where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null))"""
 
 
 # What waits for a client in a part, locked: a look for each mailing that is under way there. The status as text, so
@@ -118,16 +113,3 @@ def enter_counts(
         )
         total += row.number
     return total
-
-
-def window_of(mailing: AnyRow) -> Window | None:
-    return None if mailing.window_from is None else Window(mailing.window_from, mailing.window_until)
-
-
-def openings_of(mailing: AnyRow, zones: Collection[str]) -> dict[str, datetime]:
-    """Those of the time zones in which the mailing's window is closed now, and when it opens."""
-    window = window_of(mailing)
-    if window is None:
-        return {}
-    hours = {zone: hours_of(window, zone).at(mailing.now) for zone in zones}
-    return {zone: change for zone, (is_open, change) in hours.items() if not is_open}

@@ -156,5 +156,6 @@ _RETURN = _recording(f"{_STILL_OPEN}, status = 'pending', due_at = now() + :paus
 _UNCALLED = _recording(f"""
     status = 'pending', due_at = now() + :pause,
     phone = case when {IS_CALLED} then m.phone
-                 else coalesce((select phone from clients where id = m.client_id limit 1), m.phone) end
+                 else coalesce((select phone from clients where id = m.client_id limit 1), m.phone) end,
+    text = case when {IS_CALLED} then m.text end
 """)

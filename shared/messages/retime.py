@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+from shared.domain.gates.window import openings_of, window_of
 from shared.domain.window import Window
 from shared.ledger.entries import Entries
-from shared.messages.fragments import AnyRow, array, openings_of, window_of
+from shared.messages.fragments import AnyRow, array
 from shared.messages.zones import hold_zones, hold_zones_alone
 
 
