@@ -85,11 +85,16 @@ def done_at(
             waiting[zone] = some * (1 - part)
         served_today += number * part
         waiting = {zone: some for zone, some in waiting.items() if some > _NONE}
-        now, before = until, max(0.0, before - seconds)
+        before = before - seconds if before - seconds > _MOMENT else 0.0
+        now = until
     return now
 
 
 _NONE = 1e-6
+"""People who are none but for rounding."""
+
+_MOMENT = 1e-3
+"""Seconds that are none: moments have microseconds, and what is left of one would never pass."""
 
 
 def _alike(people: Mapping[str, int], starts_at: datetime) -> dict[str, float]:

@@ -42,7 +42,7 @@ def survey(connection: Connection, audience: Audience) -> Survey:
             zones[row.timezone] = row.number
         elif row.operator_code is not None:
             codes[row.operator_code] = row.number
-        else:
+        elif row.tag is not None:
             tags[row.tag] = row.number
     reasons = {Reason.OPTED_OUT: skipped} if skipped else {}
     return Survey(clients, reasons, codes, zones, tags if has_tags else None)
@@ -64,7 +64,7 @@ _DRAWN = "hashint8extended(clients.id, 20261130)"
 
 def _survey(wanted: Chosen, *, has_tags: bool) -> TextClause:
     """By all columns at once, which several processes can do beside each other, and then by each."""
-    tag, of_tags = ("tag", ", (tag, is_suppressed)") if has_tags else ("cast(null as text)", "")
+    tag = "tag" if has_tags else "cast(null as text)"
     parts = "".join(f"{part}, " for part in wanted.parts)
     return text(f"""
         with {parts}counted as (
@@ -73,7 +73,7 @@ def _survey(wanted: Chosen, *, has_tags: bool) -> TextClause:
             from clients {wanted.joins} where {wanted.condition} group by 1, 2, 3, 4
         )
         select operator_code, timezone, tag, is_suppressed, cast(sum(number) as bigint) as number from counted
-        group by grouping sets ((operator_code, is_suppressed), (timezone, is_suppressed){of_tags})
+        group by grouping sets ((operator_code, is_suppressed), (timezone, is_suppressed), (tag, is_suppressed))
     """)
 
 
@@ -94,5 +94,5 @@ _COUNT_TAGS = text("""
         select (select c.tag from clients c where c.tag > found.tag order by c.tag limit 1) from found
         where found.tag is not null
     )
-    select count(*) from (select from found where tag is not null limit :most) some
+    select count(*) from (select from found where tag is not null limit :most) found_tags
 """)
