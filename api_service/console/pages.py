@@ -62,6 +62,11 @@ def see(path: str) -> Response:
     return redirect(f"{asked().script_root}/console{path}", HTTPStatus.SEE_OTHER)  # type: ignore[return-value]
 
 
+@page("", scope=None)
+def without_its_slash() -> Response:
+    return see("/")
+
+
 @page("/<path:rest>")
 def none_here(rest: str) -> Response:
     raise NotFound(f"There is no page /console/{rest[:100]}.")

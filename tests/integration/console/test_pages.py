@@ -112,6 +112,11 @@ def test_the_sign_in_leads_nowhere_else(api: Api, tokens: dict[Scope, Token], el
     assert Browser(api).sign_in(tokens[Scope.READ], next=elsewhere).headers["Location"] == "/console/"
 
 
+def test_a_slash_that_is_missing_asks_nobody_for_a_key(browser: Browser) -> None:
+    assert browser.see("").headers["Location"] == "/console/"
+    assert browser.http.get("/").headers["Location"] == "/console/"
+
+
 def test_what_is_no_key_opens_nothing(browser: Browser, tokens: dict[Scope, Token]) -> None:
     other = Token(tokens[Scope.READ].id, key.new().secret)
     for given in ("", "nonsense", "nsk_0f3a9c21b7de_" + "x" * 43, str(other), "\u0660" * 50):
