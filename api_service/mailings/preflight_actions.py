@@ -20,7 +20,6 @@ from api_service.web.work import Work, moment
 from shared.audience.surveying import Sampled
 from shared.database.models import Mailing
 from shared.domain.survey import Estimate
-from shared.domain.text.template import is_template
 
 View = dict[str, Any]
 
@@ -70,10 +69,10 @@ def _check(work: Work, parts: Parts, read: Callable[[Session], Wanted]) -> View:
 def _look(connection: Connection, wanted: Wanted, *, draws: bool = False) -> tuple[Facts, Sequence[Sampled] | None]:
     """All that blockers are made of, and some of those who would get it, where that or somebody else needs them."""
     facts = found.look(connection, wanted, moment(connection))
-    if facts.survey is None or not (draws or is_template(wanted.text)):
+    if facts.survey is None or not (draws or wanted.is_personal):
         return facts, None
     some = found.draw(connection, wanted, facts.survey)
-    if some and is_template(wanted.text):
+    if some and wanted.is_personal:
         wording, personal = make_texts(connection, wanted.text, some, facts.survey.reached)
         facts = replace(facts, wording=wording, personal=personal)
     return facts, some

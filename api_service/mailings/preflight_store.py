@@ -14,6 +14,7 @@ from api_service.mailings.forecast import by_hour, done_at, openings
 from shared.audience import named
 from shared.audience.surveying import Sampled, sample, survey
 from shared.database.models import Mailing
+from shared.domain.apart import IS_APART
 from shared.domain.message import OPEN_STATES
 from shared.domain.numbering import origin
 from shared.domain.priority import Priority
@@ -22,6 +23,7 @@ from shared.domain.state_sql import names, total
 from shared.domain.survey import Survey, estimate
 from shared.domain.text.parts import parts
 from shared.domain.text.spelling import culprits, is_avoidable, spelled
+from shared.domain.text.template import is_template
 from shared.domain.window import Window
 from shared.rates.paces import paces
 
@@ -36,10 +38,14 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A mailing, stored or not. id: None: it is not. unknown: what its filter names in vain, in sentences."""
+    """A mailing, stored or not.
+
+    id: None: it is not. is_personal: its text is a template. unknown: what its filter names in vain, in sentences.
+    """
 
     id: int | None
     text: str
+    is_personal: bool
     starts_at: datetime
     ends_at: datetime
     audience: Audience
@@ -59,14 +65,16 @@ class Wanted:
             unknown = tuple(_sentences(error.faults))
         audience = Audience.of(wanted, segments)
         times = values["starts_at"], values["ends_at"]
-        return cls(None, values["text"], *times, audience, values["send_window"], values["priority"], unknown)
+        said = values["text"], is_template(values["text"])
+        return cls(None, *said, *times, audience, values["send_window"], values["priority"], unknown)
 
     @classmethod
     def stored(cls, connection: Connection, mailing: Mailing) -> Self:
         audience = Audience.of(mailing.filter, mailing.fixed_segments)
         gone = (named.MAILINGS_GONE,) if named.are_gone(connection, audience) else ()
         times = mailing.starts_at, mailing.ends_at
-        return cls(mailing.id, mailing.text, *times, audience, mailing.send_window, mailing.priority, gone)
+        said = mailing.text, mailing.personal
+        return cls(mailing.id, *said, *times, audience, mailing.send_window, mailing.priority, gone)
 
 
 def look(connection: Connection, wanted: Wanted, now: datetime) -> Facts:
@@ -205,10 +213,10 @@ _PREPARE = text("""
 """)
 
 # Of mailings that had many messages: what a few take says nothing.
-_FASTEST = text("""
+_FASTEST = text(f"""
     select max(sent / greatest(extract(epoch from last - first), 1))::float from (
         select sum(c.sent) as sent, min(c.first_sent_at) as first, max(c.last_sent_at) as last
-        from (select id, finished_at from mailings order by id desc limit 500) latest
+        from (select id, finished_at from mailings where not {IS_APART} order by id desc limit 500) latest
         join mailing_counters c on c.mailing_id = latest.id
         where latest.finished_at > now() - interval '30 days'
         group by latest.id having sum(c.sent) >= 1000
@@ -218,13 +226,15 @@ _FASTEST = text("""
 _AHEAD = text(f"""
     select cast(coalesce(sum({total(OPEN_STATES, "c")}), 0) as bigint)
     from mailings m join mailing_counters c on c.mailing_id = m.id
-    where m.finished_at is null and m.cancelled_at is null and m.paused_at is null and m.id <> :id
+    where m.finished_at is null and m.cancelled_at is null and m.paused_at is null and m.id <> :id and not {IS_APART}
       and m.ends_at > :starts_at
       and (m.priority < cast(:priority as mailing_priority)
            or m.priority = cast(:priority as mailing_priority) and m.ends_at < :ends_at)
 """)
 
-_IS_RUNNING = "finished_at is null and cancelled_at is null and paused_at is null and ends_at > now()"
+_IS_RUNNING = f"""
+    finished_at is null and cancelled_at is null and paused_at is null and ends_at > now() and not {IS_APART}
+"""
 
 _PARTS = text(
     f"select distinct part from mailings where {_IS_RUNNING} and part is not null and id <> :id order by part"

@@ -14,6 +14,7 @@ from shared.domain.gates.gate import Case, Skip
 from shared.domain.gates.order import OF_TEXTS, first_stop
 from shared.domain.reason import Reason
 from shared.domain.survey import Estimate, estimate
+from shared.domain.text.fault import Fault
 from shared.domain.text.parts import Parts, parts
 from shared.domain.text.spelling import Culprit, culprits, is_avoidable, spelled
 from shared.domain.text.template import compiled, render
@@ -30,7 +31,8 @@ def make_texts(connection: Connection, template: str, some: Sequence[Sampled], a
 
     The wording is that of the longest text, with what is wrong with the signs of the template itself.
     """
-    names = compiled(template).names
+    ready = compiled(template)
+    names: Collection[str] = () if isinstance(ready, Fault) else ready.names
     found = culprits(template)
     made = _Made(found if is_avoidable(found) else ())
     until = ticks() + SECONDS
