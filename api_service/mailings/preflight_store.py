@@ -11,6 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 from api_service.mailings.findings import Facts, Origins, Overlap, Rate, RateFrom, Wording
 from api_service.mailings.forecast import by_hour, done_at, openings
+from api_service.mailings.rules import Times
+from api_service.web.problems import Blocked
 from shared.audience import named
 from shared.audience.surveying import Sampled, sample, survey
 from shared.database.models import Mailing
@@ -70,11 +72,14 @@ class Wanted:
 
     @classmethod
     def stored(cls, connection: Connection, mailing: Mailing) -> Self:
+        """Raises Blocked: it is a draft without times."""
         audience = Audience.of(mailing.filter, mailing.fixed_segments)
         gone = (named.MAILINGS_GONE,) if named.are_gone(connection, audience) else ()
-        times = mailing.starts_at, mailing.ends_at
-        said = mailing.text, mailing.personal
-        return cls(mailing.id, *said, *times, audience, mailing.send_window, mailing.priority, gone)
+        starts_at, ends_at = mailing.starts_at, mailing.ends_at
+        if starts_at is None or ends_at is None:
+            raise Blocked(Times(starts_at, ends_at, draft=False).missing(), place="json")
+        said, window = (mailing.text, mailing.personal), mailing.send_window
+        return cls(mailing.id, *said, starts_at, ends_at, audience, window, mailing.priority, gone)
 
 
 def look(connection: Connection, wanted: Wanted, now: datetime) -> Facts:
