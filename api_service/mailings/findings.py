@@ -59,7 +59,7 @@ class Finding(NamedTuple):
 
 
 class RateFrom(Meaning):
-    LIMIT = "limit", "DISPATCH_RATE"
+    LIMIT = "limit", "DISPATCH_RATE, or the rates of the providers"
     PACE = "pace", "what the dispatchers send now"
     HISTORY = "history", "the fastest of the last large mailings"
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from api_service.mailings import preflight_store as found
 from api_service.mailings import rules, store
 from api_service.mailings.findings import Facts, Origins, Overlap, Personal, blockers, warnings
+from api_service.mailings.forecast import least_limit
 from api_service.mailings.preflight_schema import SHOWN
 from api_service.mailings.preflight_store import Wanted
 from api_service.mailings.preflight_texts import make_texts
@@ -62,7 +63,7 @@ def _check(work: Work, parts: Parts, read: Callable[[Session], Wanted]) -> View:
         connection.execute(_READ_ONLY)
         wanted = read(session)
         facts, some = _look(connection, wanted, draws=True)
-        pace = found.read_pace(connection, wanted, facts.starts_at, parts.dispatch_rate)
+        pace = found.read_pace(connection, wanted, facts.starts_at, _limit(parts, wanted.sender))
         facts = replace(facts, rate=pace.rate, dispatchers=pace.dispatchers, ahead=pace.ahead)
         facts = replace(facts, done_at=found.foretell(wanted, facts, pace))
         if facts.survey and some is not None:
@@ -70,6 +71,12 @@ def _check(work: Work, parts: Parts, read: Callable[[Session], Wanted]) -> View:
             origins = found.read_origins(some, among, parts.default_timezone)
             facts = replace(facts, origins=origins, overlap=found.find_overlap(connection, wanted, some, among))
     return shown(facts)
+
+
+def _limit(parts: Parts, sender: str | None) -> float:
+    """Messages a second that may go out with a sender; 0: none is known."""
+    rates = [one.limits.rate for one in parts.providers if one.may_send(sender)]
+    return least_limit(parts.dispatch_rate, rates)
 
 
 def _look(connection: Connection, wanted: Wanted, *, draws: bool = False) -> tuple[Facts, Sequence[Sampled] | None]:

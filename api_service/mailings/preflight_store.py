@@ -42,7 +42,8 @@ Found = TypeVar("Found")
 class Wanted:
     """A mailing, stored or not.
 
-    id: None: it is not. is_personal: its text is a template. unknown: what its filter names in vain, in sentences.
+    id: None: it is not. is_personal: its text is a template. sender: None: it names none. unknown: what its filter
+    names in vain, in sentences.
     """
 
     id: int | None
@@ -53,6 +54,7 @@ class Wanted:
     audience: Audience
     window: Window | None
     priority: Priority
+    sender: str | None = None
     unknown: Sequence[str] = ()
 
     @classmethod
@@ -68,7 +70,7 @@ class Wanted:
         audience = Audience.of(wanted, segments)
         times = values["starts_at"], values["ends_at"]
         said = values["text"], is_template(values["text"])
-        return cls(None, *said, *times, audience, values["send_window"], values["priority"], unknown)
+        return cls(None, *said, *times, audience, values["send_window"], values["priority"], values["sender"], unknown)
 
     @classmethod
     def stored(cls, connection: Connection, mailing: Mailing) -> Self:
@@ -79,7 +81,7 @@ class Wanted:
         if starts_at is None or ends_at is None:
             raise Blocked(Times(starts_at, ends_at, draft=False).missing(), place="json")
         said, window = (mailing.text, mailing.personal), mailing.send_window
-        return cls(mailing.id, *said, starts_at, ends_at, audience, window, mailing.priority, gone)
+        return cls(mailing.id, *said, starts_at, ends_at, audience, window, mailing.priority, mailing.sender, gone)
 
 
 def look(connection: Connection, wanted: Wanted, now: datetime) -> Facts:
