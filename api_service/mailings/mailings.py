@@ -66,6 +66,7 @@ class Mailings(MethodView):
 class Clone(MethodView):
     @blueprint.operation(
         "cloneMailing",
+        scope=Scope.TEST,
         status=201,
         answer=ANSWER,
         gives=GIVEN | {"id": 2, "draft": True, "state": "draft", "starts_at": None, "ends_at": None, "reference": None},
@@ -89,6 +90,7 @@ class Clone(MethodView):
 class Retry(MethodView):
     @blueprint.operation(
         "retryMailing",
+        scope=Scope.TEST,
         body=RetrySchema,
         sends=sent_example(RetrySchema),
         status=201,

@@ -137,7 +137,8 @@ def create_retry(session: Session, source: Mailing, values: Mapping[str, Any], n
     counts_ = figures(session, [source])[source.id].states
     if not any(counts_[MessageState(state)] for state in values["retry_states"]):
         raise Invalid({"states": [f"No message of mailing {source.id} has ended so."]})
-    mailing = Mailing(**values, fixed_segments=source.fixed_segments, retry_of=source.id, retry_root=root)
+    made_of = {"fixed_segments": source.fixed_segments, "retry_of": source.id, "retry_root": root, "test": source.test}
+    mailing = Mailing(**values, **made_of)
     session.add(mailing)
     session.flush()
     return mailing
