@@ -69,7 +69,7 @@ def _check(work: Work, parts: Parts, read: Callable[[Session], Wanted]) -> View:
         if facts.survey and some is not None:
             among = facts.survey.reached
             origins = found.read_origins(some, among, parts.default_timezone)
-            facts = replace(facts, origins=origins, overlap=found.find_overlap(connection, wanted, some, among))
+            facts = replace(facts, origins=origins, overlap=found.find_overlap(connection, some, among))
     return shown(facts)
 
 

@@ -40,13 +40,12 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A mailing, stored or not.
+    """A mailing that has not started, stored or not.
 
-    id: None: it is not. is_personal: its text is a template. sender: None: it names none. unknown: what its filter
-    names in vain, in sentences.
+    is_personal: its text is a template. sender: None: it names none. unknown: what its filter names in vain, in
+    sentences.
     """
 
-    id: int | None
     text: str
     is_personal: bool
     starts_at: datetime
@@ -70,7 +69,7 @@ class Wanted:
         audience = Audience.of(wanted, segments)
         times = values["starts_at"], values["ends_at"]
         said = values["text"], is_template(values["text"])
-        return cls(None, *said, *times, audience, values["send_window"], values["priority"], values["sender"], unknown)
+        return cls(*said, *times, audience, values["send_window"], values["priority"], values["sender"], unknown)
 
     @classmethod
     def stored(cls, connection: Connection, mailing: Mailing) -> Self:
@@ -81,7 +80,7 @@ class Wanted:
         if starts_at is None or ends_at is None:
             raise Blocked(Times(starts_at, ends_at, draft=False).missing(), place="json")
         said, window = (mailing.text, mailing.personal), mailing.send_window
-        return cls(mailing.id, *said, starts_at, ends_at, audience, window, mailing.priority, mailing.sender, gone)
+        return cls(*said, starts_at, ends_at, audience, window, mailing.priority, mailing.sender, gone)
 
 
 def look(connection: Connection, wanted: Wanted, now: datetime) -> Facts:
@@ -127,7 +126,7 @@ def read_pace(connection: Connection, wanted: Wanted, starts_at: datetime, limit
         known.append(Rate(before, RateFrom.HISTORY))
     rate = min(known, key=lambda one: one.per_second, default=None)
     ahead = connection.scalar(_AHEAD, {
-        "id": wanted.id or 0, "starts_at": starts_at, "ends_at": wanted.ends_at, "priority": wanted.priority,
+        "starts_at": starts_at, "ends_at": wanted.ends_at, "priority": wanted.priority,
     })  # fmt: skip
     return Pace(rate, len(alive), ahead or 0)
 
@@ -147,13 +146,13 @@ def draw(connection: Connection, wanted: Wanted, counted: Survey) -> Sequence[Sa
     return _in_time(connection, SECONDS / 2, lambda: sample(connection, wanted.audience, counted.reached, SAMPLE))
 
 
-def find_overlap(connection: Connection, wanted: Wanted, some: Sequence[Sampled], among: int) -> Overlap | None:
+def find_overlap(connection: Connection, some: Sequence[Sampled], among: int) -> Overlap | None:
     """Who of those has a message of another mailing that is still to be sent. None: not in time."""
-    found = connection.scalars(_PARTS, {"id": wanted.id or 0}).all()
+    found = connection.scalars(_PARTS).all()
     if not found:
         return Overlap(estimate(0, 1, 1), ())
     some = some[: max(SAMPLE // 10, SAMPLE // len(found))]
-    values = {"parts": list(found), "ids": [one.id for one in some], "id": wanted.id or 0}
+    values = {"parts": list(found), "ids": [one.id for one in some]}
     rows = _in_time(connection, SECONDS / 2, lambda: connection.execute(_OVERLAP, values).all())
     if rows is None:
         return None
@@ -233,7 +232,7 @@ _FASTEST = text(f"""
 _AHEAD = text(f"""
     select cast(coalesce(sum({total(OPEN_STATES, "c")}), 0) as bigint)
     from mailings m join mailing_counters c on c.mailing_id = m.id
-    where m.finished_at is null and m.cancelled_at is null and m.paused_at is null and m.id <> :id and not {IS_APART}
+    where m.finished_at is null and m.cancelled_at is null and m.paused_at is null and not {IS_APART}
       and m.ends_at > :starts_at
       and (m.priority < cast(:priority as mailing_priority)
            or m.priority = cast(:priority as mailing_priority) and m.ends_at < :ends_at)
@@ -243,9 +242,7 @@ _IS_RUNNING = f"""
     finished_at is null and cancelled_at is null and paused_at is null and ends_at > now() and not {IS_APART}
 """
 
-_PARTS = text(
-    f"select distinct part from mailings where {_IS_RUNNING} and part is not null and id <> :id order by part"
-)
+_PARTS = text(f"select distinct part from mailings where {_IS_RUNNING} and part is not null order by part")
 
 # All that each of them has in a part, by the key that begins with the client; `offset 0`: nothing leads another way.
 _OVERLAP = text(f"""
@@ -253,7 +250,7 @@ _OVERLAP = text(f"""
         select client.id, m.mailing_id from unnest(cast(:ids as bigint[])) as client (id) cross join lateral (
             select mailing_id, status from messages where part = any(cast(:parts as int[])) and client_id = client.id
             offset 0) m
-        where m.status::text in {names(OPEN_STATES)} and m.mailing_id <> :id
+        where m.status::text in {names(OPEN_STATES)}
     ), running as (
         select found.id, found.mailing_id from found
         join mailings on mailings.id = found.mailing_id and deleted_at is null and {_IS_RUNNING}
