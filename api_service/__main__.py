@@ -22,6 +22,7 @@ from shared.database.access import Database, ensure_database
 from shared.database.ids import GivenIds, why_behind
 from shared.domain.digests import Digests
 from shared.domain.errors import SettingsError
+from shared.providers.loading import load_providers
 from shared.settings import Settings
 
 
@@ -72,6 +73,7 @@ def _serve(configuration: Settings, directory: Path) -> None:
     from api_service.server.serving import serve  # noqa: PLC0415
     from shared.broker.choice import choose  # noqa: PLC0415
 
+    providers = load_providers(configuration)
     database = ensure_database(configuration)
     if configuration.database_url is None:
         migrate.upgrade(database.direct_url)
@@ -85,7 +87,16 @@ def _serve(configuration: Settings, directory: Path) -> None:
     serve(
         configuration,
         directory,
-        lambda log: app.deployed(configuration, database, broker, announcer, digests=digests, threads=THREADS, log=log),
+        lambda log: app.deployed(
+            configuration,
+            database,
+            broker,
+            announcer,
+            digests=digests,
+            providers=providers,
+            threads=THREADS,
+            log=log,
+        ),
         lambda: announcer.close(timeout=2.0),
     )
 

@@ -15,10 +15,12 @@ from api_service.access import keys
 from api_service.access.expiry import Expiry
 from api_service.access.keyring import Keyring
 from api_service.access.last_use import LastUse
+from api_service.access.sessions import Sessions
+from api_service.console.registry import blueprint as console
 from api_service.directory import clients, imports, segments, suppressions
 from api_service.directory.importer import Importer
 from api_service.directory.progress import Silence
-from api_service.mailings import controls, mailings, preview
+from api_service.mailings import controls, mailings, preflight, preview, trials
 from api_service.operations import audit, health
 from api_service.operations.probe import Probe
 from api_service.tracking import breakdown, messages, statistics
@@ -37,6 +39,7 @@ from shared.broker.base import Broker
 from shared.database.access import Database
 from shared.database.engine import another_engine, takes_writes
 from shared.domain.digests import NO_KEYS, Digests
+from shared.domain.profile.provider import NO_PROVIDERS, Providers
 from shared.ledger.slot import Slot
 from shared.settings import Settings
 
@@ -49,6 +52,8 @@ def create_app(
     direct: Engine | None = None,
     default_timezone: str = "UTC",
     digests: Digests = NO_KEYS,
+    providers: Providers = NO_PROVIDERS,
+    dispatch_rate: float = 0.0,
     auth: bool = False,
     rate: int = 0,
     threads: int = 8,
@@ -60,6 +65,8 @@ def create_app(
     Args:
         direct: another one, for what needs a session of its own (`shared.database.access`).
         digests: of phones that must not be written to.
+        providers: those that mailings may go through.
+        dispatch_rate: messages a second over all dispatchers; 0: no limit.
         auth: whether requests need a key.
         rate: how many requests a second one key may make; 0: no limit.
         threads: on which requests are answered in this process.
@@ -78,6 +85,8 @@ def create_app(
         default_timezone=default_timezone,
         slot=slot,
         digests=digests,
+        providers=providers,
+        dispatch_rate=dispatch_rate,
     )
     importer = Importer(sessions, default_timezone, digests, slot)
     app.extensions |= {"importer": importer, "exports": Exports(), "probes": probes}
@@ -90,7 +99,8 @@ def create_app(
         of_keys = [watch.look, last_use.write, expiry.look] if watch else []
         keep_doing([log.flush, Forgetting(behind).look, Silence(behind, importer.running).look, *of_keys])
     middleware.register(app, log)
-    door.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch)
+    visits = Sessions(engine, keyring) if keyring else None
+    door.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch, sessions=visits)
     answers.register(app, log)
     document.register(
         app,
@@ -102,6 +112,8 @@ def create_app(
             mailings.blueprint,
             preview.blueprint,
             controls.blueprint,
+            trials.blueprint,
+            preflight.blueprint,
             statistics.blueprint,
             breakdown.blueprint,
             messages.blueprint,
@@ -111,7 +123,8 @@ def create_app(
         ],
         with_keys=auth,
     )
-    app.add_url_rule("/", "root", _to_documentation)
+    app.register_blueprint(console)
+    app.add_url_rule("/", "root", _to_console)
     return app
 
 
@@ -122,6 +135,7 @@ def deployed(
     announcer: Announcer,
     *,
     digests: Digests,
+    providers: Providers,
     threads: int,
     log: RequestLog,
 ) -> Flask:
@@ -129,6 +143,7 @@ def deployed(
 
     Args:
         digests: of phones that must not be written to.
+        providers: those that mailings may go through.
         threads: on which requests are answered in this process.
         log: that of this process.
     """
@@ -141,6 +156,8 @@ def deployed(
         direct=database.direct_engine("api-files", pool_size=threads),
         default_timezone=settings.default_timezone,
         digests=digests,
+        providers=providers,
+        dispatch_rate=settings.dispatch_rate,
         auth=settings.api_auth,
         rate=settings.api_rate,
         threads=threads,
@@ -212,5 +229,5 @@ class _Json(DefaultJSONProvider):
         return text
 
 
-def _to_documentation() -> Response:
-    return redirect(f"{asked().script_root}/docs/")  # type: ignore[return-value]
+def _to_console() -> Response:
+    return redirect(f"{asked().script_root}/console/")  # type: ignore[return-value]

@@ -16,6 +16,7 @@ from benchmarks.figure import Report
 from benchmarks.scale import FULL, SMALL, TINY
 from benchmarks.scenarios import (
     crowd,
+    dialects,
     directory,
     exporting,
     fairness,
@@ -25,6 +26,7 @@ from benchmarks.scenarios import (
     limited,
     outage,
     personal,
+    preflight,
     reading,
     searching,
     segments,
@@ -40,6 +42,7 @@ from sandbox.scratch import scratch
 SCALES = {"small": SMALL, "full": FULL, "tiny": TINY}
 SCENARIOS = {
     "throughput": throughput.measure,
+    "dialects": dialects.measure,
     "latency": latency.measure,
     "slow-provider": slow_provider.measure,
     "fairness": fairness.measure,
@@ -52,6 +55,7 @@ SCENARIOS = {
     "directory": directory.measure,
     "searching": searching.measure,
     "segments": segments.measure,
+    "preflight": preflight.measure,
     "suppressed": suppressed.measure,
     "exporting": exporting.measure,
     "growth": growth.measure,

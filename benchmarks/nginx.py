@@ -33,6 +33,15 @@ http {
             default_type application/json;
             return 200 '{"code": 0, "message": "OK"}';
         }
+        location /2010-04-01/ {
+            default_type application/json;
+            return 201 '{"sid": "SM0123456789abcdef0123456789abcdef", "status": "queued", "error_code": null}';
+        }
+        location /sms/3/ {
+            default_type application/json;
+            return 200 '{"bulkId": "1", "messages": [{"messageId": "0123456789abcdef", "status": {"groupId": 1,
+                "groupName": "PENDING", "id": 26, "name": "PENDING_ACCEPTED", "description": "Message sent"}}]}';
+        }
     }
 }
 """

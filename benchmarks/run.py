@@ -47,7 +47,8 @@ class Deployment:
     def __init__(self, addresses: Addresses, client: ApiClient, url: str, api: int, dispatchers: list[int]) -> None:
         """url: of the API. api, dispatchers: the ids of their processes."""
         self.database_url, self.url, self._client = addresses.database_url, url, client
-        self._pids = {"api": [api], "dispatcher": dispatchers}
+        self.api = [api]
+        self._pids = {"api": self.api, "dispatcher": dispatchers}
 
     def create(
         self, tag: str, *, starts_at: datetime | None = None, lasts: timedelta = timedelta(hours=1), text: str = TEXT

@@ -28,6 +28,7 @@ _WORDS = {
 }
 # Those whose words leave it open; from the text of the licence that they bring.
 _LOOKED_UP = {
+    "google-re2": "BSD-3-Clause",
     "itsdangerous": "BSD-3-Clause",
     "jinja2": "BSD-3-Clause",
     "psycopg2-binary": "LGPL-3.0-or-later",  # with an exception for OpenSSL

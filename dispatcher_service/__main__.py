@@ -5,6 +5,7 @@ import resource
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from types import FrameType
 
 from prometheus_client import start_http_server
@@ -15,6 +16,8 @@ from dispatcher_service.guarded import GuardedBroker
 from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending import memory
+from dispatcher_service.sending.dialect import Dialect
+from dispatcher_service.sending.renewal import Renewal
 from shared import garbage, logs, metrics, settings
 from shared.broker.backoff import backoff
 from shared.broker.choice import choose
@@ -25,6 +28,7 @@ from shared.database.ids import GivenIds, why_behind
 from shared.domain.errors import SettingsError
 from shared.domain.retention import Retention
 from shared.metrics_port import listen_there_or_anywhere
+from shared.providers.loading import load_providers
 from shared.settings import Settings
 
 _LOOK_EVERY = 1.0
@@ -44,6 +48,7 @@ def run(configuration: Settings) -> int:
     """Until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP changes nothing. Raises SettingsError."""
     logs.setup("dispatcher", configuration.log_level, configuration.log_format)
     log = logs.logger()
+    renewal = Renewal(load_providers(configuration))
     stop, hung_up = _hear_signals()
     _allow_descriptors(configuration.dispatch_concurrency)
     memory.spare(configuration.dispatch_concurrency)
@@ -73,10 +78,7 @@ def run(configuration: Settings) -> int:
         engine,
         guarded,
         configuration.retry_policy,
-        provider_url=configuration.provider_url,
-        provider_token=configuration.provider_token,
-        timeout=configuration.provider_timeout,
-        concurrency=configuration.dispatch_concurrency,
+        _only(renewal.dialects),
         rate=configuration.dispatch_rate,
         learn=learn,
     )
@@ -101,6 +103,7 @@ def run(configuration: Settings) -> int:
             return 1
         if guarded.refusal:
             break  # as at the start, where the broker was not there to be asked
+        renewal.look()
         if hung_up.is_set():
             hung_up.clear()
             log.info(
@@ -116,6 +119,12 @@ def run(configuration: Settings) -> int:
     if guarded.refusal:
         raise SettingsError(guarded.refusal)
     return 0 if all_recorded else 1
+
+
+def _only(dialects: Sequence[Dialect]) -> Dialect:
+    if len(dialects) > 1:
+        raise SettingsError("PROVIDERS_FILE names several providers: a dispatcher sends through one.")
+    return dialects[0]
 
 
 def _hear_signals() -> tuple[threading.Event, threading.Event]:

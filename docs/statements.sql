@@ -32,7 +32,7 @@ with job as materialized (select id, status from messages where part = :part and
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
 -- shared.messages.claim._MAILINGS
-select id, part, text, personal, ends_at, window_from, window_until, now() as now,
+select id, part, text, personal, sender, test, ends_at, window_from, window_until, now() as now,
 part is not null and paused_at is null and cancelled_at is null and ends_at > now() as is_running,
 (select nextval('claims')) as claim_id
 from mailings where id = any(:mailing_ids) order by id;
@@ -77,141 +77,181 @@ audience_cursor, ends_at <= now() as over,
 coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
 coalesce(part, (select min(number) from parts where closed_at is null)) as part,
 window_from, window_until, now() as now
-from mailings where id = :mailing_id and launched_at is null and cancelled_at is null and starts_at <= now()
-for update;
+from mailings where id = any(:mailing_ids)
+and launched_at is null and cancelled_at is null and starts_at <= now()
+order by id for update;
+
+-- shared.messages.create._LOCK_FREE
+select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
+audience_cursor, ends_at <= now() as over,
+coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
+coalesce(part, (select min(number) from parts where closed_at is null)) as part,
+window_from, window_until, now() as now
+from mailings where id = any(:mailing_ids)
+and launched_at is null and cancelled_at is null and starts_at <= now()
+order by id for update
+skip locked;
 
 -- shared.messages.create._ZONES
-with
-span as materialized (
-    select max(id) as last, count(*) as looked_at from (
-        select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
-    ) ids
-)
-select distinct timezone from clients where id > :audience_cursor and id <= (select last from span);
+select asked.id, array(
+    select distinct timezone from clients where id > asked.audience_cursor and id <= span.last) as zones
+from unnest(cast(:ids as bigint[]), cast(:cursors as bigint[]), cast(:limits as bigint[]))
+as asked (id, audience_cursor, audience_limit)
+cross join lateral (
+    select max(id) filter (where id <= asked.audience_limit) as last,
+    count(*) filter (where id <= asked.audience_limit) as looked_at
+    from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
+) span;
 
 -- shared.messages.create._CREATE
-with
-span as materialized (
-    select max(id) as last, count(*) as looked_at from (
-        select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
-    ) ids
-)
-, created as (
+with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[])), job as materialized (
+    select asked.*, span.last, span.looked_at from asked cross join lateral (
+        select max(id) filter (where id <= asked.audience_limit) as last,
+        count(*) filter (where id <= asked.audience_limit) as looked_at
+        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
+    ) span
+), created as (
     insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
-    select :part, :id, id, phone,
-    case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
-    case when :state = 'pending' and suppression_id is null then
-    coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
-        now()) end,
+    select job.part, job.id, client.id, client.phone,
+    case when suppression_id is null then job.state else 'skipped' end,
+    case when job.state = 'pending' and suppression_id is null then
+    coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
     case when suppression_id is not null then :reason end
-    from clients
-    where id > :audience_cursor and id <= (select last from span) and true
-    order by id
-    returning id, status
+    from job cross join lateral (
+        select clients.id, phone, timezone, suppression_id from clients
+        where clients.id > job.audience_cursor and clients.id <= job.last and true
+        order by clients.id
+    ) client
+    returning mailing_id, id, status
 )
-select number, skipped, first_id, last_id, last, looked_at
-from span, (select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
-    min(id) as first_id, max(id) as last_id from created) created;
+select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
+first_id, last_id
+from job left join (
+    select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+    min(id) as first_id, max(id) as last_id
+    from created group by mailing_id
+) made on made.mailing_id = job.id;
 
 -- shared.messages.create._CREATE_OF_TAGS
-with
-span as materialized (
-    select max(id) as last, count(*) as looked_at from (
-        select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
-    ) ids
-)
-, created as (
+with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(tags_1 as text[]) as tags_1 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], tags_1 text[])), job as materialized (
+    select asked.*, span.last, span.looked_at from asked cross join lateral (
+        select max(id) filter (where id <= asked.audience_limit) as last,
+        count(*) filter (where id <= asked.audience_limit) as looked_at
+        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
+    ) span
+), created as (
     insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
-    select :part, :id, id, phone,
-    case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
-    case when :state = 'pending' and suppression_id is null then
-    coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
-        now()) end,
+    select job.part, job.id, client.id, client.phone,
+    case when suppression_id is null then job.state else 'skipped' end,
+    case when job.state = 'pending' and suppression_id is null then
+    coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
     case when suppression_id is not null then :reason end
-    from clients
-    where id > :audience_cursor and id <= (select last from span) and tag = any(cast(:tags_1 as text[]))
-    order by id
-    returning id, status
+    from job cross join lateral (
+        select clients.id, phone, timezone, suppression_id from clients
+        where clients.id > job.audience_cursor and clients.id <= job.last and tag = any(job.tags_1)
+        order by clients.id
+    ) client
+    returning mailing_id, id, status
 )
-select number, skipped, first_id, last_id, last, looked_at
-from span, (select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
-    min(id) as first_id, max(id) as last_id from created) created;
+select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
+first_id, last_id
+from job left join (
+    select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+    min(id) as first_id, max(id) as last_id
+    from created group by mailing_id
+) made on made.mailing_id = job.id;
 
 -- shared.messages.create._CREATE_OF_IMPORTS
-with
-span as materialized (
-    select max(id) as last, count(*) as looked_at from (
-        select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
-    ) ids
-)
-,
-taken as materialized (
-    select client_id, array_agg(import_id) as imports from (
-        select (chunk << 15) | unnest(clients) as client_id, import_id from import_clients
-        where import_id = any(cast(:imports as bigint[])) and chunk between cast(:audience_cursor as bigint) >> 15 and (select last from span) >> 15
-    ) of_chunks
-    where client_id > cast(:audience_cursor as bigint) and client_id <= (select last from span)
-    group by client_id
-)
-, created as (
+with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(imports_1 as bigint[]) as imports_1, cast(took_2 as bigint[]) as took_2 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], imports_1 text[], took_2 text[])), job as materialized (
+    select asked.*, span.last, span.looked_at from asked cross join lateral (
+        select max(id) filter (where id <= asked.audience_limit) as last,
+        count(*) filter (where id <= asked.audience_limit) as looked_at
+        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
+    ) span
+), created as (
     insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
-    select :part, :id, id, phone,
-    case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
-    case when :state = 'pending' and suppression_id is null then
-    coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
-        now()) end,
+    select job.part, job.id, client.id, client.phone,
+    case when suppression_id is null then job.state else 'skipped' end,
+    case when job.state = 'pending' and suppression_id is null then
+    coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
     case when suppression_id is not null then :reason end
-    from clients
-    where id > :audience_cursor and id <= (select last from span) and clients.id = any(array(select client_id from taken where taken.imports && cast(:took_2 as bigint[])))
-    order by id
-    returning id, status
+    from job cross join lateral (
+        with
+        taken as materialized (
+            select client_id, array_agg(import_id) as imports from (
+                select (chunk << 15) | unnest(clients) as client_id, import_id from import_clients
+                where import_id = any(job.imports_1) and chunk between job.audience_cursor >> 15 and job.last >> 15
+            ) of_chunks
+            where client_id > job.audience_cursor and client_id <= job.last
+            group by client_id
+        )
+        select clients.id, phone, timezone, suppression_id from clients
+        where clients.id > job.audience_cursor and clients.id <= job.last and clients.id = any(array(select client_id from taken where taken.imports && job.took_2))
+        order by clients.id
+    ) client
+    returning mailing_id, id, status
 )
-select number, skipped, first_id, last_id, last, looked_at
-from span, (select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
-    min(id) as first_id, max(id) as last_id from created) created;
+select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
+first_id, last_id
+from job left join (
+    select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+    min(id) as first_id, max(id) as last_id
+    from created group by mailing_id
+) made on made.mailing_id = job.id;
 
 -- shared.messages.create._CREATE_OF_ALL
-with
-span as materialized (
-    select max(id) as last, count(*) as looked_at from (
-        select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
-    ) ids
-)
-,
-taken as materialized (
-    select client_id, array_agg(import_id) as imports from (
-        select (chunk << 15) | unnest(clients) as client_id, import_id from import_clients
-        where import_id = any(cast(:imports as bigint[])) and chunk between cast(:audience_cursor as bigint) >> 15 and (select last from span) >> 15
-    ) of_chunks
-    where client_id > cast(:audience_cursor as bigint) and client_id <= (select last from span)
-    group by client_id
-)
-, created as (
+with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(codes_1 as text[]) as codes_1, cast(tags_2 as text[]) as tags_2, cast(zones_3 as text[]) as zones_3, cast(name_4 as text) as name_4, cast(values_5 as jsonb[]) as values_5, cast(tags_6 as text[]) as tags_6, cast(imports_7 as bigint[]) as imports_7, cast(took_8 as bigint[]) as took_8, cast(codes_9 as text[]) as codes_9, cast(tags_10 as text[]) as tags_10, cast(zones_11 as text[]) as zones_11, cast(name_12 as text) as name_12, cast(values_13 as jsonb[]) as values_13, cast(tags_14 as text[]) as tags_14, cast(took_15 as bigint[]) as took_15, cast(mailings_17 as bigint[]) as mailings_17 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], codes_1 text[], tags_2 text[], zones_3 text[], name_4 text, values_5 text[], tags_6 text[], imports_7 text[], took_8 text[], codes_9 text[], tags_10 text[], zones_11 text[], name_12 text, values_13 text[], tags_14 text[], took_15 text[], mailings_17 text[])), job as materialized (
+    select asked.*, span.last, span.looked_at from asked cross join lateral (
+        select max(id) filter (where id <= asked.audience_limit) as last,
+        count(*) filter (where id <= asked.audience_limit) as looked_at
+        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
+    ) span
+), created as (
     insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
-    select :part, :id, id, phone,
-    case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
-    case when :state = 'pending' and suppression_id is null then
-    coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
-        now()) end,
+    select job.part, job.id, client.id, client.phone,
+    case when suppression_id is null then job.state else 'skipped' end,
+    case when job.state = 'pending' and suppression_id is null then
+    coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
     case when suppression_id is not null then :reason end
-    from clients left join taken on taken.client_id = clients.id
-    where id > :audience_cursor and id <= (select last from span) and operator_code = any(cast(:codes_1 as text[])) and tag = any(cast(:tags_2 as text[])) and timezone = any(cast(:zones_3 as text[])) and (attributes -> cast(:name_4 as text) = any(cast(:values_5 as jsonb[]))) and ((tag = any(cast(:tags_6 as text[])))) and clients.id = any(array(select client_id from taken where taken.imports && cast(:took_8 as bigint[]))) and (operator_code = any(cast(:codes_9 as text[]))) is not true and (tag = any(cast(:tags_10 as text[]))) is not true and (timezone = any(cast(:zones_11 as text[]))) is not true and ((attributes -> cast(:name_12 as text) = any(cast(:values_13 as jsonb[])))) is not true and (((tag = any(cast(:tags_14 as text[]))))) is not true and (taken.imports && cast(:took_15 as bigint[])) is not true and (
-        select true from messages m where m.part = any(cast(:parts_16 as int[])) and m.client_id = clients.id
-        and m.mailing_id = any(cast(:mailings_17 as bigint[])) and m.status not in ('failed', 'expired', 'cancelled', 'skipped')
-        limit 1) is not true
-    order by id
-    returning id, status
+    from job cross join lateral (
+        with
+        taken as materialized (
+            select client_id, array_agg(import_id) as imports from (
+                select (chunk << 15) | unnest(clients) as client_id, import_id from import_clients
+                where import_id = any(job.imports_7) and chunk between job.audience_cursor >> 15 and job.last >> 15
+            ) of_chunks
+            where client_id > job.audience_cursor and client_id <= job.last
+            group by client_id
+        )
+        select clients.id, phone, timezone, suppression_id from clients left join taken on taken.client_id = clients.id
+        where clients.id > job.audience_cursor and clients.id <= job.last and operator_code = any(job.codes_1) and tag = any(job.tags_2) and timezone = any(job.zones_3) and (attributes -> job.name_4 = any(job.values_5)) and ((tag = any(job.tags_6))) and clients.id = any(array(select client_id from taken where taken.imports && job.took_8)) and (operator_code = any(job.codes_9)) is not true and (tag = any(job.tags_10)) is not true and (timezone = any(job.zones_11)) is not true and ((attributes -> job.name_12 = any(job.values_13))) is not true and (((tag = any(job.tags_14)))) is not true and (taken.imports && job.took_15) is not true and (
+            select true from messages m where m.part = any(cast(:parts_16 as int[])) and m.client_id = clients.id
+            and m.mailing_id = any(job.mailings_17)
+            and m.status not in ('failed', 'expired', 'cancelled', 'skipped')
+            limit 1) is not true
+        order by clients.id
+    ) client
+    returning mailing_id, id, status
 )
-select number, skipped, first_id, last_id, last, looked_at
-from span, (select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
-    min(id) as first_id, max(id) as last_id from created) created;
+select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
+first_id, last_id
+from job left join (
+    select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+    min(id) as first_id, max(id) as last_id
+    from created group by mailing_id
+) made on made.mailing_id = job.id;
 
--- shared.messages.create._MOVE_CURSOR
-update mailings set audience_limit = :audience_limit, audience_cursor = :cursor, audience = audience + :count,
-part = :part, first_message_id = coalesce(first_message_id, :first_id),
-last_message_id = coalesce(:last_id, last_message_id),
-launched_at = case when :complete then now() end
-where id = :id;
+-- shared.messages.create._MOVE_CURSORS
+update mailings m set audience_limit = moved.audience_limit, audience_cursor = moved.cursor,
+audience = m.audience + moved.count, part = moved.part,
+first_message_id = coalesce(m.first_message_id, moved.first_id),
+last_message_id = coalesce(moved.last_id, m.last_message_id),
+launched_at = case when moved.is_complete then now() end
+from unnest(cast(:ids as bigint[]), cast(:audience_limits as bigint[]), cast(:cursors as bigint[]),
+    cast(:counts as bigint[]), cast(:parts as integer[]), cast(:first_ids as bigint[]),
+    cast(:last_ids as bigint[]), cast(:are_complete as boolean[]))
+as moved (id, audience_limit, cursor, count, part, first_id, last_id, is_complete)
+where m.id = moved.id;
 
 -- shared.messages.due._READ
 with due as materialized (
@@ -319,7 +359,7 @@ select (select string_agg(line, :between) from (
             where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
         ) a on true
         cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
-        where true order by m.mailing_id desc
+        where (select test from mailings where id = m.mailing_id) = :test order by m.mailing_id desc
     ) page) as lines,
 min(mailing_id) as last, count(*) as seen
 from rows;
@@ -338,15 +378,21 @@ select * from messages where part = :part and client_id = :client_id and mailing
 select number from parts where number <= coalesce(cast(:part as integer), number) order by number desc;
 
 -- shared.messages.find._HISTORY
-select * from messages
-where part = :part and client_id = :client_id and mailing_id < :mailing_id
-order by mailing_id desc limit :limit;
+select * from ((select * from messages
+        where part = :part_0 and client_id = :client_id and mailing_id < :behind_0
+        and (select test from mailings where id = mailing_id) = :test
+        order by mailing_id desc limit :limit) union all (select * from messages
+        where part = :part_1 and client_id = :client_id and mailing_id < :behind_1
+        and (select test from mailings where id = mailing_id) = :test
+        order by mailing_id desc limit :limit)) pages limit :limit;
 
 -- shared.messages.find._COUNT
-select count(*) from messages where part = :part and client_id = :client_id;
+select cast(:part_0 as integer) as part, count(*) as number
+from messages where part = :part_0 and client_id = :client_id and (select test from mailings where id = mailing_id) = :test union all select cast(:part_1 as integer) as part, count(*) as number
+from messages where part = :part_1 and client_id = :client_id and (select test from mailings where id = mailing_id) = :test;
 
 -- shared.messages.find._LAST
-select mailing_id from messages where part = :part and client_id = :client_id
+select mailing_id from messages where part = :part and client_id = :client_id and (select test from mailings where id = mailing_id) = :test
 order by mailing_id desc offset :offset limit 1;
 
 -- shared.messages.follow._FOLLOW
@@ -459,6 +505,7 @@ select m.id from (
 ) hinted
 cross join lateral (select * from mailings where id = hinted.mailing_id limit 1) m
 where m.part is not null and m.paused_at is null and m.cancelled_at is null and m.ends_at > now()
+and not m.test
 and not coalesce((
         select s.held_until > now()
         or s.proven_at is null and s.refusals >= 50 and m.halted_at is null
@@ -715,6 +762,29 @@ for share skip locked;
 update messages set status = 'pending', due_at = now() + :due_in
 where part = :part and id = any(cast(:ids as bigint[]));
 
+-- shared.messages.try_out._CREATE
+insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+select place.part, :mailing_id, id, phone,
+cast(case when suppression_id is null then 'pending' else 'skipped' end as message_state),
+case when suppression_id is null then now() end, case when suppression_id is not null then :reason end
+from clients cross join (select min(number) as part from parts where closed_at is null) place
+where id = any(cast(:ids as bigint[])) order by id
+returning part, id, status;
+
+-- shared.messages.try_out._LAUNCHED
+update mailings set launched_at = now(), audience_limit = 0, audience = :number, part = :part,
+first_message_id = :first_id, last_message_id = :last_id
+where id = :mailing_id;
+
+-- shared.messages.try_out._READ
+select m.id, m.mailing_id, m.client_id, m.phone, m.status, m.error, m.sent_at
+from unnest(cast(:mailing_ids as bigint[]), cast(:firsts as bigint[]), cast(:lasts as bigint[]))
+as tried (mailing_id, first, last)
+cross join lateral (
+    select * from messages where part = :part and id >= tried.first and id <= tried.last order by id
+) m
+where m.mailing_id = tried.mailing_id order by m.id;
+
 -- shared.messages.waiting._WAITING
 select job.id, next.due_at <= now() from unnest(cast(:mailing_ids as bigint[])) as job (id)
 cross join lateral (
@@ -740,23 +810,30 @@ select pg_advisory_xact_lock_shared(2054123109);
 -- shared.messages.zones._HOLD_ALONE
 select pg_advisory_xact_lock(2054123109);
 
--- shared.ledger.breakdown._PLACE
-select id as mailing_id, part, first_message_id - 1 as after, last_message_id as last from mailings
-where id = :mailing_id and part is not null and first_message_id is not null and messages_removed_at is null;
+-- shared.ledger.breakdown._PLACES
+select id, part, first_message_id, last_message_id from mailings
+where id = any(:mailing_ids) and part is not null and first_message_id is not null and messages_removed_at is null;
 
 -- shared.ledger.breakdown._COUNT
 with rows as materialized (
-    select id, mailing_id, client_id, phone, status, error from messages
-    where part = :part and id > :after and id <= :last order by id limit :limit
+    select job.id as asked, m.* from
+    unnest(cast(:ids as bigint[]), cast(:afters as bigint[]), cast(:lasts as bigint[]), cast(:mosts as bigint[]))
+    as job (id, after, last, most)
+    cross join lateral (
+        select id, mailing_id, client_id, phone, status, error from messages where part = :part and id > job.after and id <= job.last
+        order by id limit job.most
+    ) m
 )
-select coalesce(c.operator_code, substr(cast(m.phone as text), 2, 3), '') as code, m.status,
+select m.asked as id, coalesce(c.operator_code, substr(cast(m.phone as text), 2, 3), '') as code, m.status,
 case when m.status = 'sent' then '' else coalesce(m.error, '') end as error,
-count(*) filter (where m.mailing_id = :mailing_id) as number, count(*) as read, max(m.id) as last
-from rows m left join lateral (select operator_code from clients where id = m.client_id limit 1) c on true
-group by 1, 2, 3;
+count(*) filter (where m.mailing_id = m.asked) as number, count(*) as read, max(m.id) as last
+from rows m left join lateral (
+    select operator_code from clients where id = m.client_id and m.mailing_id = m.asked limit 1) c on true
+group by 1, 2, 3, 4;
 
 -- shared.ledger.breakdown._KEEP
-insert into mailing_breakdowns (mailing_id, counts) values (:mailing_id, cast(:counts as jsonb))
+insert into mailing_breakdowns (mailing_id, counts)
+select id, counts from unnest(cast(:mailing_ids as bigint[]), cast(:counts as jsonb[])) as counted (id, counts)
 on conflict (mailing_id) do update set counts = excluded.counts;
 
 -- shared.ledger.breakdown._READ
@@ -766,7 +843,7 @@ select counts, counted_at from mailing_breakdowns where mailing_id = :mailing_id
 select g.code, g.status, g.error, sum(g.number)::bigint as number
 from mailing_breakdowns b
 cross join lateral jsonb_to_recordset(b.counts) as g (code text, status text, error text, number bigint)
-where b.counted_at >= :start and b.counted_at < :end
+where b.counted_at >= :start and b.counted_at < :end and mailing_id not in (select id from mailings where (test or trial_of is not null))
 group by g.code, g.status, g.error;
 
 -- shared.ledger.check._BY_INDEX
@@ -783,7 +860,8 @@ from mailings where id = any(:ids);
 -- shared.ledger.check._COUNT
 select job.id, m.status, count(*) as read, count(*) filter (where m.mailing_id = job.id) as number,
 max(m.id) as last
-from unnest(cast(:ids as bigint[]), cast(:afters as bigint[]), cast(:lasts as bigint[]), cast(:mosts as bigint[]))
+from
+unnest(cast(:ids as bigint[]), cast(:afters as bigint[]), cast(:lasts as bigint[]), cast(:mosts as bigint[]))
 as job (id, after, last, most)
 cross join lateral (
     select id, mailing_id, status from messages where part = :part and id > job.after and id <= job.last
@@ -794,17 +872,18 @@ group by job.id, m.status;
 -- shared.ledger.day._QUARTERS
 select quarter, coalesce(sum(count) filter (where name = 'sent'), 0)::bigint as accepted,
 coalesce(sum(count) filter (where name <> 'sent'), 0)::bigint as others
-from tallies where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped') group by quarter order by quarter;
+from tallies where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped') and mailing_id not in (select id from mailings where (test or trial_of is not null))
+group by quarter order by quarter;
 
 -- shared.ledger.day._REPEATS
 select coalesce(sum(count), 0)::bigint from tallies
-where quarter >= :start and quarter < :end and name = 'repeated';
+where quarter >= :start and quarter < :end and name = 'repeated' and mailing_id not in (select id from mailings where (test or trial_of is not null));
 
 -- shared.ledger.day._FAILED
 select mailing_id, count(*) over () as all_of_them
 from (
     select mailing_id, sum(count) as number from tallies
-    where quarter >= :start and quarter < :end and name in ('failed', 'unknown', 'expired') group by mailing_id
+    where quarter >= :start and quarter < :end and name in ('failed', 'unknown', 'expired') and mailing_id not in (select id from mailings where (test or trial_of is not null)) group by mailing_id
 ) lost
 where number > 0
 and 0 = (select coalesce(sum(c.sent), 0) from mailing_counters c where c.mailing_id = lost.mailing_id)
@@ -842,7 +921,17 @@ values (:slot, :mailings, :audience, :pending, :sending, :retrying, :sent, :fail
 on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped;
 
 -- shared.ledger.figures._TOTALS
-with hidden as (select id, audience from mailings where deleted_at is not null and finished_at is null),
+with hidden as (select id, audience from mailings where finished_at is null and (deleted_at is not null or (test or trial_of is not null))),
+counted as (
+    select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
+    from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
+), total as (select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, coalesce(sum(audience), 0)::bigint as audience from ledger_totals c)
+select total.audience - counted.audience as audience, total.pending - counted.pending as pending, total.sending - counted.sending as sending, total.retrying - counted.retrying as retrying, total.sent - counted.sent as sent, total.failed - counted.failed as failed, total.unknown - counted.unknown as unknown, total.expired - counted.expired as expired, total.cancelled - counted.cancelled as cancelled, total.skipped - counted.skipped as skipped,
+null as first_sent_at, null as last_sent_at
+from total, counted;
+
+-- shared.ledger.figures._LIVE
+with hidden as (select id, audience from mailings where finished_at is null and (test or trial_of is not null)),
 counted as (
     select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
     from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
@@ -854,6 +943,16 @@ from total, counted;
 -- shared.ledger.figures._ALL
 select coalesce(sum(audience), 0)::bigint as audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, null as first_sent_at, null as last_sent_at
 from ledger_totals c;
+
+-- shared.ledger.figures._TEST_TOTALS
+with tests as (
+    select id, audience from mailings where test and trial_of is null and deleted_at is null
+), counted as (
+    select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped from tests cross join lateral (select * from mailing_counters where mailing_id = tests.id) c
+)
+select (select coalesce(sum(audience), 0)::bigint from tests) as audience, counted.*,
+null as first_sent_at, null as last_sent_at
+from counted;
 
 -- shared.ledger.figures._MAILINGS
 select coalesce(sum(mailings), 0)::bigint from ledger_totals;
@@ -876,16 +975,16 @@ select coalesce(sum(count), 0)::bigint from tallies where mailing_id = :mailing_
 
 -- shared.ledger.figures._DAY
 select name, sum(count)::bigint as number from tallies
-where quarter >= :start and quarter < :end group by name;
+where quarter >= :start and quarter < :end and mailing_id not in (select id from mailings where (test or trial_of is not null)) group by name;
 
 -- shared.ledger.figures._DAY_MAILINGS
 select count(distinct mailing_id) from tallies
-where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped');
+where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped') and mailing_id not in (select id from mailings where (test or trial_of is not null));
 
 -- shared.ledger.figures._DAY_LARGEST
 with counts as (
     select mailing_id, name, sum(count)::bigint as number from tallies
-    where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped') group by mailing_id, name
+    where quarter >= :start and quarter < :end and name in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped') and mailing_id not in (select id from mailings where (test or trial_of is not null)) group by mailing_id, name
 ), largest as (
     select mailing_id, sum(number) as total from counts
     group by mailing_id order by total desc, mailing_id limit :limit
@@ -910,7 +1009,7 @@ on conflict (mailing_id) do update set difference = excluded.difference, found_a
 delete from ledger_findings where mailing_id = :mailing_id;
 
 -- shared.ledger.fold._FOLD
-with gone as (delete from mailing_counters where mailing_id = :mailing_id returning *)
+with gone as (delete from mailing_counters where mailing_id = any(:mailing_ids) returning *)
 insert into mailing_counters (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, first_sent_at, last_sent_at)
 select mailing_id, -1, sum(pending), sum(sending), sum(retrying), sum(sent), sum(failed), sum(unknown), sum(expired), sum(cancelled), sum(skipped), min(first_sent_at), max(last_sent_at)
 from gone group by mailing_id;
@@ -959,9 +1058,9 @@ on conflict (slot) do update set holder = excluded.holder, until = excluded.unti
 returning s.slot;
 
 -- shared.ledger.totals._DIFFERENCE
-with kept as (select * from mailings where deleted_at is null or finished_at is null),
+with kept as (select * from mailings where finished_at is null or not (deleted_at is not null or (test or trial_of is not null))),
 counted as (
-    select (select count(*) from kept where deleted_at is null) as mailings,
+    select (select count(*) from kept where not (deleted_at is not null or (test or trial_of is not null))) as mailings,
     (select coalesce(sum(audience), 0) from kept) as audience,
     coalesce(sum(c.pending), 0) as pending, coalesce(sum(c.sending), 0) as sending, coalesce(sum(c.retrying), 0) as retrying, coalesce(sum(c.sent), 0) as sent, coalesce(sum(c.failed), 0) as failed, coalesce(sum(c.unknown), 0) as unknown, coalesce(sum(c.expired), 0) as expired, coalesce(sum(c.cancelled), 0) as cancelled, coalesce(sum(c.skipped), 0) as skipped
     from kept join mailing_counters c on c.mailing_id = kept.id
@@ -1026,15 +1125,15 @@ and (launched_at is not null or cancelled_at is not null);
 -- dispatcher_service.leading.chores.finish_mailings._FINISH
 with free as materialized (
     select id from mailings
-    where id = :mailing_id and finished_at is null
+    where id = any(:mailing_ids) and finished_at is null
     and (launched_at is not null or cancelled_at is not null)
-    for no key update skip locked
+    order by id for no key update skip locked
 )
 update mailings m set finished_at = now() from free where m.id = free.id
 and audience = (select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled + c.skipped), 0)
     from mailing_counters c where c.mailing_id = m.id)
 and 0 = (select coalesce(sum(c.pending + c.sending + c.retrying), 0) from mailing_counters c where c.mailing_id = m.id)
-returning m.deleted_at is not null as is_deleted;
+returning m.id, (deleted_at is not null or (test or trial_of is not null)) as is_hidden;
 
 -- dispatcher_service.leading.chores.retime_windows._WINDOW_IS_KNOWN
 update mailings set window_changed = false where id = :mailing_id;
@@ -1046,7 +1145,7 @@ count(*) filter (where not ended and paused_at is null and starts_at <= now()) a
 count(*) filter (where not ended and paused_at is null and starts_at > now()) as scheduled
 from (
     select id, starts_at, paused_at, cancelled_at is not null or ends_at <= now() as ended
-    from mailings where finished_at is null and id > :after order by id limit :limit
+    from mailings where finished_at is null and id > :after and not (test or trial_of is not null) order by id limit :limit
 ) part;
 
 -- dispatcher_service.leading.chores.wake_waiting._RETURNED
@@ -1097,7 +1196,7 @@ select not over and not cancelled and paused_at is null and not coalesce((
         from mailing_standings s where s.mailing_id = m.id), false) as may_be_fed,
 m.id, m.part, m.audience, m.ends_at, m.priority,
 case when launched_at is not null then version::text::bigint end as version,
-over, cancelled, closed_at is not null as closed,
+m.test, over, cancelled, closed_at is not null as closed,
 window_changed and starts_at <= now() and not over and not cancelled and paused_at is null as window_changed,
 launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched
 from found
@@ -1178,14 +1277,6 @@ case when not is_trusted then pg_try_advisory_xact_lock(hashtext('standing'), ha
 from asked;
 
 -- shared.standing._ROOM
-select m.id, coalesce((
-        select s.held_until > now()
-        or s.proven_at is null and s.refusals >= 50 and m.halted_at is null
-        from mailing_standings s where s.mailing_id = m.id), false) as is_blocked, (
-    select cast(coalesce(sum(sending), 0) as bigint) from mailing_counters where mailing_id = m.id) as open_calls
-from mailings m where m.id = any(:mailing_ids);
-
--- shared.standing._CATCH_UP
 with refused as (
     select id, (
         select cast(coalesce(sum(count), 0) as integer) from tallies
@@ -1197,7 +1288,12 @@ with refused as (
     where s.proven_at is null and s.refusals < excluded.refusals
     returning mailing_id, refusals
 )
-select mailing_id from counted where refusals >= 50;
+select m.id, coalesce(counted.refusals >= 50, false) or coalesce((
+        select s.held_until > now()
+        or s.proven_at is null and s.refusals >= 50 and m.halted_at is null
+        from mailing_standings s where s.mailing_id = m.id), false) as is_blocked, (
+    select cast(coalesce(sum(sending), 0) as bigint) from mailing_counters where mailing_id = m.id) as open_calls
+from mailings m left join counted on counted.mailing_id = m.id where m.id = any(:mailing_ids);
 
 -- shared.standing._REFUSED
 select m.id, s.words from mailing_standings s
@@ -1211,7 +1307,7 @@ update mailings set paused_at = now(), halted_at = now(), provider_words = :word
 where id = :mailing_id and halted_at is null and paused_at is null and cancelled_at is null and finished_at is null;
 
 -- shared.standing._FORGET
-delete from mailing_standings where mailing_id = :mailing_id;
+delete from mailing_standings where mailing_id = any(:mailing_ids);
 
 -- shared.standing._RETURNED
 update provider_returns set returned_at = now()

@@ -168,6 +168,10 @@ class ApiClient:
         headers = {"Content-Type": content_type}
         return self._object("POST", "/suppressions/import/", repeat=(), data=source, headers=headers)
 
+    def refused_suppressions(self, file_id: int) -> bytes:
+        """All lines of such a file that were refused, as a file that can be mended and sent again."""
+        return self._call("GET", f"/suppressions/imports/{file_id}/refused/").content
+
     def suppression(self, phone: str) -> Json | None:
         """That of a phone; None: it may be written to."""
         return next(self._items("/suppressions/", phone=phone), None)
@@ -204,22 +208,17 @@ class ApiClient:
         JSON.
         """
         window = send_window and {"from": send_window[0], "until": send_window[1]}
-        body = {
-            "text": text,
-            "starts_at": starts_at.isoformat(),
-            "ends_at": ends_at.isoformat(),
-            "filter": {
-                "operator_codes": list(operator_codes),
-                "tags": list(tags),
-                "timezones": list(timezones),
-                "attributes": {name: list(some) for name, some in (attributes or {}).items()},
-                "segments": list(segments),
-                "imports": list(imports),
-                "exclude": exclude or {},
-            },
-            "send_window": window,
-            **values,
+        wanted = {
+            "operator_codes": list(operator_codes),
+            "tags": list(tags),
+            "timezones": list(timezones),
+            "attributes": {name: list(some) for name, some in (attributes or {}).items()},
+            "segments": list(segments),
+            "imports": list(imports),
+            "exclude": exclude or {},
         }
+        times = {"starts_at": starts_at.isoformat(), "ends_at": ends_at.isoformat()}
+        body = {"text": text, **times, "filter": wanted, "send_window": window, **values}
         return self._create("/mailings/", body, idempotency_key)
 
     def mailing(self, mailing_id: int) -> Json:
@@ -229,6 +228,15 @@ class ApiClient:
         """values: fields as in JSON; a datetime may be one."""
         body = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
         return self._object("PATCH", f"/mailings/{mailing_id}/", json=body)
+
+    def check_mailing(self, text: str, starts_at: datetime, ends_at: datetime, **values: Any) -> Json:
+        """What would become of a mailing if it were created: nothing is. values: further fields as in JSON."""
+        body = {"text": text, "starts_at": starts_at.isoformat(), "ends_at": ends_at.isoformat(), **values}
+        return self._object("POST", "/mailings/preflight/", json=body)
+
+    def preflight(self, mailing_id: int) -> Json:
+        """The same of one that is stored and has not started."""
+        return self._object("GET", f"/mailings/{mailing_id}/preflight/")
 
     def delete_mailing(self, mailing_id: int) -> None:
         self._call("DELETE", f"/mailings/{mailing_id}/")
@@ -245,6 +253,18 @@ class ApiClient:
     def mailings(self) -> Iterator[Json]:
         """All of them, each once, also where others are deleted meanwhile."""
         return self._items("/mailings/")
+
+    def send_test(
+        self, mailing_id: int, phones: Iterable[str], *, idempotency_key: str | None = None, **values: Any
+    ) -> Json:
+        """Sends what it would send now to at most five phones of clients; the `messages` that it made. values: further
+        fields as in JSON, such as `client_id`, of whose attributes the text is made."""
+        return self._create(f"/mailings/{mailing_id}/test/", {"phones": list(phones), **values}, idempotency_key)
+
+    def tests_of(self, mailing_id: int) -> list[Json]:
+        """Its last test sends, the latest first, and what became of them."""
+        answer: list[Json] = _json(self._call("GET", f"/mailings/{mailing_id}/test/"))
+        return answer
 
     # ------------------------------------------------------------ statistics
 

@@ -1,8 +1,9 @@
 """`make demo`: a mailing goes out to a provider with every fault; at the end the ledger, and what the provider knows.
 
 Everything is its own: an embedded PostgreSQL in a new directory that is removed at the end, jobs in a table, free ports
-(unless API_PORT is set), the provider simulator. In a terminal the API stays up until Ctrl-C. Exits 0 when the ledger
-balances and every message is accounted for, 1 when not, 2 when a setting makes no sense, 130 when interrupted before.
+(unless API_PORT is set), the provider simulator. In a terminal the API stays up until Ctrl-C, beside one for test keys.
+Exits 0 when the ledger balances and every message is accounted for, 1 when not, 2 when a setting makes no sense, 130
+when interrupted before.
 """
 
 import json
@@ -13,7 +14,7 @@ import textwrap
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic, sleep
@@ -40,6 +41,8 @@ OUTAGE = 3.0  # seconds
 REFUSED = 100  # messages whose id is a multiple of it are refused for good
 DISPATCHER = {"PROVIDER_TIMEOUT": "3", "RETRY_LADDER": "1s,2s,5s", "RETRY_ATTEMPTS": "10"}
 
+_TRIED = "try"
+_MAKE_KEY = ("keys", "create", "--name", "demo", "--scope", "test")
 _TEXT = "The doors open at noon. Show this message at the entrance."
 _LOOK_EVERY = 0.25
 _GRACE = 60.0  # seconds after the mailing's end in which all its messages must be closed
@@ -108,6 +111,8 @@ class _Demo:
     home: Path
     clients: int
     port: int
+    env: dict[str, str] = field(default_factory=dict)
+    """Of the processes, when they are started."""
 
     def run(self) -> list[str]:
         """What is wrong in the end, one sentence each."""
@@ -140,15 +145,30 @@ class _Demo:
         """Until Ctrl-C."""
         with suppress(KeyboardInterrupt):
             self.progress.note(f"The API stays up until Ctrl-C: http://127.0.0.1:{self.port}/docs/")
+            url, key = self._open_to_tests()
+            self.progress.note(
+                f"One that asks for keys: {url}/docs/ with {key}\n  makes mailings that reach nobody;"
+                f' the clients with the tag "{_TRIED}" have phones that do what their last digits say (README.md).'
+            )
             while not self.processes.deaths():
                 sleep(_LOOK_EVERY)
             self._check()
+
+    def _open_to_tests(self) -> tuple[str, str]:
+        """The URL of a second API, which asks for keys, and a key of the scope `test`."""
+        phones = [f"7000000{digits:04}" for digits in range(7)]  # which are nobody's
+        directory.fill(self.env["DATABASE_URL"], [numbering.Client(phone, "000", "UTC", _TRIED) for phone in phones])
+        self.processes.start("keys", "api_service", self.env, *_MAKE_KEY)
+        key = self.processes.wait_line("keys", r"^nsk_\S+$")[0]
+        with_keys = {"API_PORT": str(free_port()), "API_AUTH": "on"}
+        return deployment.start_api(self.processes, {**self.env, **with_keys}, name="api-with-keys"), key
 
     def _start(self) -> tuple[str, Simulator, str]:
         """The database's URL, the provider, the API's URL."""
         database = deployment.start_postgres(self.processes, self.home)
         simulator = deployment.start_simulator(self.processes)
-        env = {
+        env = self.env
+        env |= {
             "DATABASE_URL": database,
             "DATA_DIR": str(self.home),
             "PROVIDER_URL": simulator.url,

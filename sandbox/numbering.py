@@ -1,39 +1,18 @@
-"""Clients from the real numbering plan.
+"""Clients from the real numbering plan (`shared.domain.numbering`)."""
 
-`phone_ranges.csv` beside this file holds 957 real Russian mobile number ranges, one per (operator code, time zone): the
-largest range of the public national numbering register (opendata.digital.gov.ru, 2026) that lies in that zone, with its
-capacity and operator. Columns: operator_code, timezone, first_phone, last_phone, numbers, operator. Most codes have
-several operators and several time zones, so neither may be derived from the three digits; the largest time zone of a
-code is only a default.
-"""
-
-import csv
 import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import accumulate
-from pathlib import Path
 from random import Random
 from typing import NamedTuple
+
+from shared.domain.numbering import Range, ranges
 
 TAGS = ("new", "regular", "loyal", "vip", "dormant")
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
-
-
-class Range(NamedTuple):
-    """Consecutive phone numbers, `first` and `last` included."""
-
-    operator_code: str
-    timezone: str
-    first: int
-    last: int
-
-    @property
-    def numbers(self) -> int:
-        return self.last - self.first + 1
 
 
 class Client(NamedTuple):
@@ -43,16 +22,6 @@ class Client(NamedTuple):
     operator_code: str
     timezone: str
     tag: str
-
-
-@lru_cache(maxsize=1)
-def ranges() -> tuple[Range, ...]:
-    """All ranges of the file; they do not overlap."""
-    with Path(__file__).with_name("phone_ranges.csv").open(encoding="utf-8", newline="") as file:
-        return tuple(
-            Range(row["operator_code"], row["timezone"], int(row["first_phone"]), int(row["last_phone"]))
-            for row in csv.DictReader(file)
-        )
 
 
 def clients(count: int, seed: int = 0, plan: Sequence[Range] | None = None) -> Iterator[Client]:

@@ -45,7 +45,7 @@ def _start(processes: Processes, configuration: Settings) -> None:
     if configuration.broker_url is None:
         _say("BROKER_URL is not set: jobs travel in a table of the database.")
     deployment.migrate(processes, env)
-    if not env.get("PROVIDER_URL", "").strip():
+    if not (env.get("PROVIDER_URL", "").strip() or env.get("PROVIDERS_FILE", "").strip()):
         env["PROVIDER_URL"] = deployment.start_simulator(processes, port=free_port(_SIMULATOR_PORT)).url
         _say(f"PROVIDER_URL is not set: messages go to a simulator on {env['PROVIDER_URL']}, and so to nobody.")
     others = env | {"METRICS_PORT": "0"}  # METRICS_PORT is the dispatcher's

@@ -27,6 +27,7 @@ SEQUENCES = {
     "clients": "pg_get_serial_sequence('clients', 'id')",  # those who use the API know these
     "mailings": "pg_get_serial_sequence('mailings', 'id')",
     "imports": "pg_get_serial_sequence('imports', 'id')",
+    "segments": "pg_get_serial_sequence('segments', 'id')",
     "suppressions": "pg_get_serial_sequence('suppressions', 'id')",
     "audit": "pg_get_serial_sequence('audit', 'id')",  # who follows it asks for what is behind the last one they have
     "claims": "'claims'",  # a dispatcher that outlived the restore may hold some

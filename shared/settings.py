@@ -43,6 +43,7 @@ class Settings:
     api_rate: int  # requests per second of one key, per worker; 0: no limit
     api_connections: int  # of one address, per worker
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]  # whose X-Forwarded-* are believed
+    providers_file: Path | None  # profiles of providers; None: there is one, at provider_url
     provider_url: str
     provider_token: str
     provider_plaintext: bool  # whether the token may travel to a public host without TLS
@@ -86,6 +87,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         api_rate=read("API_RATE", _integer(0, 1_000_000), 200),
         api_connections=read("API_CONNECTIONS", _integer(1, 800), 100),
         trusted_proxies=read("TRUSTED_PROXIES", _networks, ()),
+        providers_file=read("PROVIDERS_FILE", Path, None),
         provider_url=read("PROVIDER_URL", _url("http", "https"), "http://127.0.0.1:8090").rstrip("/"),
         provider_token=read("PROVIDER_TOKEN", _token, ""),
         provider_plaintext=read("PROVIDER_PLAINTEXT", _choice("allow", "refuse"), "refuse") == "allow",
@@ -111,12 +113,20 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     )
     if found.database_direct_url and not found.database_url:
         raise SettingsError("DATABASE_DIRECT_URL must stand beside DATABASE_URL, which names the pooler.")
-    if not found.provider_plaintext and _tells_everybody(found.provider_url, found.provider_token):
+    if found.providers_file:
+        if named := [name for name in ("PROVIDER_URL", "PROVIDER_TOKEN") if read(name, str, None)]:
+            raise SettingsError(f"{named[0]} may not stand beside PROVIDERS_FILE, which names the providers.")
+    elif not found.provider_plaintext and _tells_everybody(found.provider_url, found.provider_token):
         raise SettingsError(
             "PROVIDER_URL must begin with https://, or everybody on the way to that host reads the credentials:"
             " PROVIDER_PLAINTEXT=allow permits it."
         )
     return found
+
+
+def variable(name: str) -> str | None:
+    """One that a file of the operator's names: a secret."""
+    return os.environ.get(name)
 
 
 def use_metrics_directory(directory: Path) -> None:

@@ -150,12 +150,11 @@ def room(connection: Connection, mailing_ids: Collection[int]) -> Room:
     """Of mailings that are not trusted, and whose turn this transaction has: what others have claimed of them by then
     is committed, and so is seen.
 
-    A call that was refused is open no more, so it must be counted by the time that its place is given away: the
-    refusals are looked at after the calls.
+    A call that was refused is open no more, so it must be counted by the time that its place is given away: calls and
+    refusals are looked at as of one moment.
     """
-    values = {"mailing_ids": sorted(mailing_ids)}
-    rows = connection.execute(_ROOM, values).all()
-    blocked = {row.id for row in rows if row.is_blocked} | set(connection.scalars(_CATCH_UP, values))
+    rows = connection.execute(_ROOM, {"mailing_ids": sorted(mailing_ids)}).all()
+    blocked = {row.id for row in rows if row.is_blocked}
     return Room({row.id: max(0, MOST_OPEN - row.open_calls) for row in rows if row.id not in blocked}, blocked)
 
 
@@ -171,15 +170,8 @@ def is_blocked(mailing: str) -> str:
         from mailing_standings s where s.mailing_id = {mailing}.id), false)"""
 
 
+# With the count of those refusals that others have recorded.
 _ROOM = text(f"""
-    select m.id, {is_blocked("m")} as is_blocked, (
-        select cast(coalesce(sum(sending), 0) as bigint) from mailing_counters where mailing_id = m.id) as open_calls
-    from mailings m where m.id = any(:mailing_ids)
-""")
-
-
-# The count of those refusals that others have recorded. Gives the mailings of which it is enough.
-_CATCH_UP = text(f"""
     with refused as (
         select id, {_TALLIED} as number from mailings refused where id = any(:mailing_ids) and halted_at is null
     ), counted as (
@@ -188,7 +180,9 @@ _CATCH_UP = text(f"""
         where s.proven_at is null and s.refusals < excluded.refusals
         returning mailing_id, refusals
     )
-    select mailing_id from counted where refusals >= {REFUSALS}
+    select m.id, coalesce(counted.refusals >= {REFUSALS}, false) or {is_blocked("m")} as is_blocked, (
+        select cast(coalesce(sum(sending), 0) as bigint) from mailing_counters where mailing_id = m.id) as open_calls
+    from mailings m left join counted on counted.mailing_id = m.id where m.id = any(:mailing_ids)
 """)
 
 
@@ -223,12 +217,12 @@ _HALT = text("""
 """)
 
 
-def forget(connection: Connection, mailing_id: int) -> None:
-    """The mailing is finished."""
-    connection.execute(_FORGET, {"mailing_id": mailing_id})
+def forget(connection: Connection, mailing_ids: Collection[int]) -> None:
+    """The mailings are finished."""
+    connection.execute(_FORGET, {"mailing_ids": sorted(mailing_ids)})
 
 
-_FORGET = text("delete from mailing_standings where mailing_id = :mailing_id")
+_FORGET = text("delete from mailing_standings where mailing_id = any(:mailing_ids)")
 
 
 def provider_returned(connection: Connection) -> None:

@@ -31,19 +31,25 @@ class Keyring:
 
     def find(self, token: Token, fresh: float = FRESH) -> Key | Refusal:
         """As `key.Keyring` says."""
-        read_at, keys = self._read_last
-        age = clock.ticks() - read_at
-        if age >= fresh or (token.id not in keys and age >= _LOOK_AGAIN):
-            keys = self._read()
-        key = keys.get(token.id)
-        if key is None:
-            return Refusal.UNKNOWN
-        return key.refusal(token, clock.now()) or key
+        key = self._known(token.id, fresh)
+        return Refusal.UNKNOWN if key is None else key.refusal(token, clock.now()) or key
+
+    def named(self, key_id: str, fresh: float = FRESH) -> Key | Refusal:
+        """As `key.Keyring` says."""
+        key = self._known(key_id, fresh)
+        return Refusal.UNKNOWN if key is None else key.end(clock.now()) or key
 
     def is_empty(self) -> bool:
         """Whether none opens anything."""
         now = clock.now()
         return all(key.end(now) for key in self._read().values())
+
+    def _known(self, key_id: str, fresh: float) -> Key | None:
+        read_at, keys = self._read_last
+        age = clock.ticks() - read_at
+        if age >= fresh or (key_id not in keys and age >= _LOOK_AGAIN):
+            keys = self._read()
+        return keys.get(key_id)
 
     def _read(self) -> Mapping[str, Key]:
         began = clock.ticks()

@@ -25,7 +25,7 @@ from api_service.directory.comparing import compare
 from api_service.directory.files.lines import EMPTIED, ClientFile, Refused, plain
 from api_service.directory.phones import Phones
 from api_service.directory.progress import end, found
-from api_service.directory.refused_lines import LISTED
+from api_service.directory.refused_lines import LISTED, Of
 from api_service.web.problems import Problem, TooManyImports, Unavailable
 from api_service.web.refusal import Refusal
 from shared import clock
@@ -131,7 +131,7 @@ class Importer:
                             raise Unavailable("The database has lost lines of this file. Send it again.")
                         session.rollback()
                         return 0
-                    joined = refused_lines.keep(connection, import_id, refused, before.kept)
+                    joined = refused_lines.keep(connection, Of(import_id), refused, before.kept)
                     if moved:
                         retime_clients(connection, entries, moved)
                 break

@@ -1,6 +1,6 @@
 """/clients/import/ and /clients/imports/"""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -25,12 +25,13 @@ from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.coding import decoded
 from api_service.web.door import watched
 from api_service.web.middleware import about
+from api_service.web.page import Listing, Part
 from api_service.web.parts import working
 from api_service.web.problems import NotFound, WrongType
 from api_service.web.schema import answer
 from api_service.web.watch import ENDED, Watched
+from api_service.web.work import Work
 from shared import clock
-from shared.database.models import Import
 
 blueprint = Blueprint("Imports", "Clients by the million, from a file.", "/clients")
 
@@ -71,9 +72,15 @@ def coming() -> Iterator[Coming]:
     if content_type not in (*_FILES, _ANY):
         raise WrongType(f"The content type must be {' or '.join(_FILES)}. {SAVE_AS_CSV}")
     kind, charset = None if content_type == _ANY else content_type, request.mimetype_params.get("charset")
+    with placed(decoded(request, upload.pieces(request), upload.MAX_BYTES), kind, charset) as file:
+        yield file
+
+
+@contextmanager
+def placed(pieces: Iterable[bytes], kind: str | None = None, charset: str | None = None) -> Iterator[Coming]:
+    """The same of a file that comes in another way. Raises TooManyImports."""
     importer = cast(Importer, current_app.extensions["importer"])
     with importer.place(), watched() as watch:
-        pieces = decoded(request, upload.pieces(request), upload.MAX_BYTES)
         yield Coming(kind, watch.pieces(pieces) if watch else pieces, charset, watch)
 
 
@@ -109,31 +116,34 @@ class ImportClients(MethodView):
         for good, and the answer comes after the last one; `GET /clients/imports/` shows the progress meanwhile, under
         the `name` of the query. If it breaks off, send the same file again: what has been taken already stays as it is.
         """
-        importer = cast(Importer, current_app.extensions["importer"])
         with coming() as file_coming:
-            kind, pieces, charset, watch = file_coming
-            file = client_lines.read(kind, pieces, charset, strict=query["columns"] is Columns.STRICT)
-            if query["dry_run"]:
-                return progress.shown(importer.rehearse(query["name"], file), clock.now())
-            import_id = importer.begin(query["name"], file, working().actor)
-            about(import_id=import_id)
-            if watch:
-                watch.when_over = partial(importer.end, import_id, ENDED)
-            return progress.shown(importer.take(import_id, file), clock.now())
+            is_strict = query["columns"] is Columns.STRICT
+            return taken(file_coming, query["name"], is_strict=is_strict, is_rehearsal=query["dry_run"])
+
+
+def taken(coming: Coming, name: str, *, is_strict: bool, is_rehearsal: bool) -> View:
+    """What has come of a file when all of it is read."""
+    importer = cast(Importer, current_app.extensions["importer"])
+    file = client_lines.read(coming.kind, coming.pieces, coming.charset, strict=is_strict)
+    if is_rehearsal:
+        return progress.shown(importer.rehearse(name, file), clock.now())
+    import_id = importer.begin(name, file, working().actor)
+    about(import_id=import_id)
+    if coming.watch:
+        coming.watch.when_over = partial(importer.end, import_id, ENDED)
+    return progress.shown(importer.take(import_id, file), clock.now())
 
 
 @blueprint.route("/imports/")
 class Imports(MethodView):
     @blueprint.operation("listImports", query=ImportsQuerySchema, answer=_ANSWER_LIST, gives=[GIVEN])
-    def get(self, query: Mapping[str, Any]) -> tuple[list[View], dict[str, str]]:
+    def get(self, query: Mapping[str, Any]) -> tuple[Sequence[View], dict[str, str]]:
         """List imports
 
         One page of them, the newest first, those that are running with what they have done by now.
         """
-        with working().look() as session:
-            listing = progress.list_part(session, query["part"], query.get("name"))
-        now = clock.now()
-        return [progress.shown(one, now) for one in listing.rows], listing.headers()
+        listing = list_part(working(), query["part"], query.get("name"))
+        return listing.rows, listing.headers()
 
 
 @blueprint.route("/imports/<id:import_id>/", parameters=[path_id("import_id", "The id of the import.")])
@@ -144,8 +154,7 @@ class OneImport(MethodView):
 
         With what it has done by now.
         """
-        with working().read() as session:
-            return progress.shown(progress.found(session, import_id), clock.now())
+        return find(working(), import_id)
 
 
 @blueprint.route("/imports/<id:import_id>/refused/", parameters=[path_id("import_id", "The id of the import.")])
@@ -160,12 +169,24 @@ class RefusedLines(MethodView):
         its cells as they stood in the file, whose separator it has. A cell that would be a formula begins with an
         apostrophe. They are kept for 7 days, and of one import up to 24 MiB.
         """
-        work = working()
-        with work.read() as session:
-            one = progress.found(session, import_id)
-            refused_lines.check_kept(session, one)
-        return Response(refused_lines.as_csv(work, one), content_type=f"{CSV}; charset=utf-8", headers=_as_file(one))
+        return refused_file(working(), import_id)
 
 
-def _as_file(one: Import) -> dict[str, str]:
-    return {"Content-Disposition": f'attachment; filename="refused-{one.id}.csv"'}
+def list_part(work: Work, part: Part, name: str | None = None) -> Listing[View]:
+    """The newest first."""
+    with work.look() as session:
+        listing = progress.list_part(session, part, name)
+    now = clock.now()
+    return listing.of(lambda one: progress.shown(one, now))
+
+
+def find(work: Work, import_id: int) -> View:
+    """Raises NotFound."""
+    with work.read() as session:
+        return progress.shown(progress.found(session, import_id), clock.now())
+
+
+def refused_file(work: Work, import_id: int) -> Response:
+    """Raises NotFound."""
+    with work.read() as session:
+        return refused_lines.answer(work, session, progress.found(session, import_id))

@@ -5,15 +5,17 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, exists, select, text
+from flask import Response
+from sqlalchemy import ColumnElement, Connection, exists, select, text
 from sqlalchemy.orm import Session
 
+from api_service.directory.client_lines import CSV
 from api_service.directory.files.lines import TOLD, Refused, plain
 from api_service.web.problems import NotFound
 from api_service.web.work import Work
-from shared.database.models import Import, RefusedLines
+from shared.database.models import Import, RefusedLines, SuppressionFile
 from shared.domain.retention import REFUSED_LINES_DAYS
 from shared.domain.text.shown import BEGINS_FORMULA
 
@@ -34,8 +36,15 @@ def shown(line: Refused) -> dict[str, Any]:
     return {"line": line.line, "errors": _errors(line), "value": plain(line.value, _MAX_SHOWN)}
 
 
-def keep(connection: Connection, import_id: int, lines: Sequence[Refused], kept: int) -> int:
-    """Those of a batch, unless there would be too much of the import, of which `kept` is there. Returns how much there
+class Of(NamedTuple):
+    """The file that refused them: one of the two."""
+
+    import_id: int | None = None
+    suppression_file_id: int | None = None
+
+
+def keep(connection: Connection, of: Of, lines: Sequence[Refused], kept: int) -> int:
+    """Those of a batch, unless there would be too much of the file, of which `kept` is there. Returns how much there
     is of these; more than there is room for: they are not kept."""
     if not lines or kept > MAX_KEPT:
         return 0
@@ -43,7 +52,7 @@ def keep(connection: Connection, import_id: int, lines: Sequence[Refused], kept:
     written = json.dumps(rows, ensure_ascii=False)
     size = len(written.encode())
     if kept + size <= MAX_KEPT:
-        connection.execute(_KEEP, {"import_id": import_id, "lines": written})
+        connection.execute(_KEEP, {**of._asdict(), "lines": written})
     return size
 
 
@@ -61,13 +70,21 @@ def _flat(errors: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
             yield name, sentences
 
 
-def check_kept(session: Session, one: Import) -> None:
-    """Raises NotFound."""
-    if one.refused and not session.scalar(select(exists().where(RefusedLines.import_id == one.id))):
-        raise NotFound(f"The lines that import {one.id} refused are kept for {REFUSED_LINES_DAYS} days.")
+def _are_of(one: Import | SuppressionFile) -> ColumnElement[bool]:
+    if isinstance(one, Import):
+        return RefusedLines.import_id == one.id
+    return RefusedLines.suppression_file_id == one.id
 
 
-def as_csv(work: Work, one: Import) -> Iterator[str]:
+def answer(work: Work, session: Session, one: Import | SuppressionFile) -> Response:
+    """`as_csv`, to be saved as a file. Raises NotFound."""
+    if one.refused and not session.scalar(select(exists().where(_are_of(one)))):
+        raise NotFound(f"The lines that file {one.id} refused are kept for {REFUSED_LINES_DAYS} days.")
+    headers = {"Content-Disposition": f'attachment; filename="refused-{one.id}.csv"'}
+    return Response(as_csv(work, one), content_type=f"{CSV}; charset=utf-8", headers=headers)
+
+
+def as_csv(work: Work, one: Import | SuppressionFile) -> Iterator[str]:
     """A file of them, in pieces: what is wrong with each, and its cells. None of its cells is a formula.
 
     It is in UTF-8 with a mark that says so, and has the separator of the file that it is about: so the program which
@@ -77,18 +94,18 @@ def as_csv(work: Work, one: Import) -> Iterator[str]:
     headers = [column["header"] for column in one.columns]
     yield "\ufeff" + _written([[*TOLD, *headers]], separator)
     told = after = 0
-    while page := _next(work, one.id, after):
+    while page := _next(work, _are_of(one), after):
         yield _written([_cells(*line) for line in page.lines], separator)
         told, after = told + len(page.lines), page.id
     if one.ended_at is not None and told < one.refused:
         yield _written([["", f"{one.refused - told} more lines were refused, and are not kept."]], separator)
 
 
-def _next(work: Work, import_id: int, after: int) -> RefusedLines | None:
+def _next(work: Work, are_of: ColumnElement[bool], after: int) -> RefusedLines | None:
     """Of one batch, so that memory does not depend on how many there are."""
-    of_import = select(RefusedLines).where(RefusedLines.import_id == import_id, RefusedLines.id > after)
+    of_file = select(RefusedLines).where(are_of, RefusedLines.id > after)
     with work.read() as session:
-        return session.scalars(of_import.order_by(RefusedLines.id).limit(1)).first()
+        return session.scalars(of_file.order_by(RefusedLines.id).limit(1)).first()
 
 
 def _cells(number: int, errors: Mapping[str, Sequence[str]], value: str, *cells: str) -> list[str]:
@@ -112,4 +129,7 @@ def _defused(cell: str) -> str:
     return f"'{cell}" if cell.startswith(BEGINS_FORMULA) else cell
 
 
-_KEEP = text("insert into refused_lines (import_id, lines) values (:import_id, cast(:lines as json))")
+_KEEP = text("""
+    insert into refused_lines (import_id, suppression_file_id, lines)
+    values (:import_id, :suppression_file_id, cast(:lines as json))
+""")

@@ -1,6 +1,6 @@
 """What can be done with suppressions: a function is a use case, and one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -68,12 +68,16 @@ def create(work: Work, digests: Digests, values: Mapping[str, Any]) -> Shown:
         return _shown(act.session.get_one(Suppression, known), _clients(act.session, [known]))
 
 
-def create_all(work: Work, digests: Digests, some: Sequence[Mapping[str, Any]]) -> int:
-    """Of many phones, each once, in one transaction; how many were not on the list. Raises KeyMissing."""
-    if not some:
-        return 0
+def create_all(
+    work: Work, digests: Digests, some: Sequence[Mapping[str, Any]], keep: Callable[[Connection], None]
+) -> int:
+    """Of many phones, each once, in one transaction; how many were not on the list. keep: writes what belongs to it.
+    Raises KeyMissing."""
     with work.act() as act:
         connection = act.connection
+        keep(connection)
+        if not some:
+            return 0
         hold_alone(connection)
         known = find_suppressions(connection, digests, [values["phone"] for values in some])
         new = [values for values in some if values["phone"] not in known]

@@ -2,9 +2,12 @@
 else there is a reason and a source."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from marshmallow import ValidationError
+from sqlalchemy import Connection, text
+from sqlalchemy.orm import Session
 
 from api_service.directory import client_lines, refused_lines, suppressing
 from api_service.directory.batch import batches
@@ -12,8 +15,10 @@ from api_service.directory.files.lines import ClientFile, Refused, Row, plain
 from api_service.directory.files.table import MEMBERS, Check
 from api_service.directory.refused_lines import LISTED
 from api_service.directory.suppression_schema import SuppressionSchema
+from api_service.web.problems import NotFound
 from api_service.web.schema import read_only
 from api_service.web.work import Work
+from shared.database.models import SuppressionFile
 from shared.domain.digests import Digests
 from shared.domain.text.shown import label
 
@@ -46,16 +51,17 @@ def read(content_type: str | None, pieces: Iterable[bytes], charset: str | None)
 
 
 class Taken(NamedTuple):
-    """What became of the lines of a file: the last three are all of them."""
+    """What became of the lines of a file: the three after `lines` are all of them."""
 
-    lines: int = 0
-    created: int = 0
-    known: int = 0
-    refused: int = 0
-    errors: Sequence[Mapping[str, Any]] = ()
-    encoding: str = ""
-    separator: str | None = None
-    columns: Sequence[Mapping[str, Any]] = ()
+    id: int
+    lines: int
+    created: int
+    known: int
+    refused: int
+    errors: Sequence[Mapping[str, Any]]
+    encoding: str
+    separator: str | None
+    columns: Sequence[Mapping[str, Any]]
 
 
 def take(work: Work, digests: Digests, file: ClientFile) -> Taken:
@@ -63,12 +69,53 @@ def take(work: Work, digests: Digests, file: ClientFile) -> Taken:
     and what the lines raise; what has been taken by then stays."""
     counts = {"lines": 0, "created": 0, "known": 0, "refused": 0}
     errors: list[dict[str, Any]] = []
+    columns = [{"header": plain(one.header), "taken_as": _taken_as(one.taken_as)} for one in file.columns]
+    kept = _Kept(_begin(work, file.separator, columns))
     for batch in batches(file.lines, file.columns):
-        created = suppressing.create_all(work, digests, [_values(row) for row in batch.rows.values()])
+        values = [_values(row) for row in batch.rows.values()]
+        created = suppressing.create_all(work, digests, values, partial(kept.add, batch.refused))
         _count(counts, batch.lines, created, batch.refused)
         errors += [refused_lines.shown(line) for line in batch.refused[: LISTED - len(errors)]]
-    columns = [{"header": plain(one.header), "taken_as": _taken_as(one.taken_as)} for one in file.columns]
-    return Taken(**counts, errors=errors, encoding=file.encoding(), separator=file.separator, columns=columns)
+    with work.act() as act:
+        act.connection.execute(_END, {"id": kept.file_id})
+    return Taken(
+        kept.file_id, **counts, errors=errors, encoding=file.encoding(), separator=file.separator, columns=columns
+    )
+
+
+class _Kept:
+    """The refused lines of a file that are kept."""
+
+    def __init__(self, file_id: int) -> None:
+        self.file_id = file_id
+        self._bytes = 0
+
+    def add(self, lines: Sequence[Refused], connection: Connection) -> None:
+        """Of a batch, in its transaction."""
+        if lines:
+            of = refused_lines.Of(suppression_file_id=self.file_id)
+            self._bytes += refused_lines.keep(connection, of, lines, self._bytes)
+            connection.execute(_COUNT_REFUSED, {"id": self.file_id, "refused": len(lines)})
+
+
+def _begin(work: Work, separator: str | None, columns: Sequence[Mapping[str, Any]]) -> int:
+    with work.act() as act:
+        one = SuppressionFile(separator=separator, columns=list(columns))
+        act.session.add(one)
+        act.session.flush()
+        return one.id
+
+
+_COUNT_REFUSED = text("update suppression_files set refused = refused + :refused where id = :id")
+_END = text("update suppression_files set ended_at = now() where id = :id")
+
+
+def find(session: Session, file_id: int) -> SuppressionFile:
+    """Raises NotFound."""
+    one = session.get(SuppressionFile, file_id)
+    if one is None:
+        raise NotFound(f"There is no file of suppressions {file_id}; what is known of one is kept for 7 days.")
+    return one
 
 
 def _count(counts: dict[str, int], lines: int, created: int, refused: Sequence[Refused]) -> None:

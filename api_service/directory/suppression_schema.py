@@ -42,6 +42,7 @@ class SuppressionsQuerySchema(PageSchema):
 
 
 class SuppressionImportSchema(Schema):
+    id = fields.Integer(metadata=described("Of the file, under which its refused lines are.", example=1))
     lines = fields.Integer(metadata=described("Lines of the file; the sum of the following three.", example=3))
     created = fields.Integer(metadata=described("Phones that are suppressed now and were not.", example=1))
     known = fields.Integer(metadata=described("Lines about a phone that was there, or came before.", example=1))

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from flask import Response
 from flask.views import MethodView
 
-from api_service.directory import imports, suppressing, suppression_file
+from api_service.directory import imports, refused_lines, suppressing, suppression_file
+from api_service.directory.client_lines import CSV
+from api_service.directory.import_schema import REFUSED
 from api_service.directory.suppression_schema import (
     SuppressionImportSchema,
     SuppressionSchema,
@@ -22,6 +25,7 @@ blueprint = Blueprint("Suppressions", "Phones that must not be written to.", "/s
 
 _ANSWER, _ANSWER_LIST = answer(SuppressionSchema), answer(SuppressionSchema, many=True)
 _IMPORTED = {
+    "id": 1,
     "lines": 3,
     "created": 1,
     "known": 1,
@@ -82,11 +86,27 @@ class ImportSuppressions(MethodView):
         In all the forms that `POST /clients/import/` takes; of its columns the phone, and `reason` and `source` if
         there are such. All others are ignored, whatever stands in them: a file of clients will do. Lines of NDJSON are
         as the body of `POST /suppressions/`. The phones are suppressed in batches while the file is still coming, each
-        for good; if it breaks off, send the same file again.
+        for good; if it breaks off, send the same file again. All refused lines: `/suppressions/imports/{id}/refused/`.
         """
         with imports.coming() as coming:
             file = suppression_file.read(coming.kind, coming.pieces, coming.charset)
             return suppression_file.take(working(), parts().digests, file)
+
+
+@blueprint.route("/imports/<id:file_id>/refused/", parameters=[path_id("file_id", "The id of the file.")])
+class RefusedSuppressions(MethodView):
+    @blueprint.operation(
+        "getRefusedSuppressions", answer={"type": "string"}, gives=REFUSED, content_type=CSV, fails=[NotFound]
+    )
+    def get(self, file_id: int) -> Response:
+        """Look up refused lines of a file
+
+        All of them, as `/clients/imports/{id}/refused/` gives those of a file of clients: to be mended and sent again.
+        They are kept for 7 days, and of one file up to 24 MiB.
+        """
+        work = working()
+        with work.read() as session:
+            return refused_lines.answer(work, session, suppression_file.find(session, file_id))
 
 
 @blueprint.route("/<id:suppression_id>/", parameters=[path_id("suppression_id", "The id of the suppression.")])

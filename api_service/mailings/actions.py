@@ -20,11 +20,11 @@ View = dict[str, Any]
 _told = MailingSchema(only=SETTABLE | {"fixed_segments"})
 
 
-def list_part(work: Work, part: Part, filters: Mapping[str, Any]) -> Listing[View]:
+def list_part(work: Work, part: Part, filters: Mapping[str, Any], *, newest_first: bool = False) -> Listing[View]:
     """Of those that are not deleted, in the order of ids. filters: values by member; a reference is one of whoever
     asks."""
     with work.look() as session:
-        listing = store.list_part(session, part, filters, work.actor.owner)
+        listing = store.list_part(session, part, filters, work.actor.owner, newest_first=newest_first)
         figures = store.figures(session, listing.rows)
         now = moment(session.connection())
     return listing.of(lambda row: store.shown(row, figures[row.id], now))
@@ -44,7 +44,8 @@ def create(work: Work, announcer: Announcer, values: Mapping[str, Any]) -> View:
     with work.act() as act:
         now = moment(act.connection)
         mailing = store.create(act.session, values, work.actor.owner, now)
-        act.entries.shown(1)
+        if not mailing.test:
+            act.entries.shown(1)
         act.note("create", "mailing", mailing.id, values.keys(), after=_values(mailing))
         act.afterwards(partial(announcer.announce, mailing.id))
     return store.shown(mailing, Figures(), now)
@@ -75,8 +76,9 @@ def delete(work: Work, mailing_id: int) -> None:
         if mailing_state(mailing, now) not in ENDED:
             mailing.cancelled_at = now
         mailing.deleted_at, mailing.reference = now, None
-        act.entries.shown(-1)
-        if mailing.finished_at is not None:  # else it is taken out of the totals when it is finished
+        if not mailing.test:  # which no total has
+            act.entries.shown(-1)
+        if mailing.finished_at is not None and not mailing.test:  # else it is taken out when it is finished
             act.entries.hidden(store.figures(act.session, [mailing])[mailing_id])
         act.note("delete", "mailing", mailing_id)
 

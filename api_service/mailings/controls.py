@@ -10,6 +10,7 @@ from api_service.mailings.actions import View
 from api_service.mailings.mailings import ANSWER, GIVEN, ID
 from api_service.mailings.rules import Action
 from api_service.web.blueprint import Blueprint
+from api_service.web.key import Scope
 from api_service.web.parts import parts, working
 from api_service.web.problems import NotFound, TooLate
 
@@ -21,7 +22,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 def _control(name: str, state: str) -> Callable[[Method], Method]:
     given = GIVEN | {"state": state}
     decorate: Callable[[Method], Method] = blueprint.operation(
-        name, answer=ANSWER, gives=given, fails=[NotFound, TooLate], is_idempotent=True
+        name, scope=Scope.TEST, answer=ANSWER, gives=given, fails=[NotFound, TooLate], is_idempotent=True
     )
     return decorate
 

@@ -5,14 +5,16 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from api_service.web.fields import Moment, Text, TimeOfDay, Whole
-from api_service.web.figures import FiguresSchema
+from api_service.web.figures import TEST, FiguresSchema
 from api_service.web.filters import FilterSchema
 from api_service.web.page import PageSchema
+from api_service.web.parts import parts
 from api_service.web.reference import Reference
 from api_service.web.schema import BodySchema, ThingSchema, described, enumerated, settable
 from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState, PausedBecause
 from shared.domain.priority import Priority
+from shared.domain.profile.provider import LONGEST_SENDER
 from shared.domain.text.shown import MOST_CHARACTERS, shows_something
 from shared.domain.text.template import find_fault, is_template
 from shared.domain.window import Window
@@ -61,6 +63,14 @@ def _is_sound(text: str) -> None:
         raise ValidationError(fault)
 
 
+def _may_be_sent(sender: str) -> None:
+    providers = parts().providers
+    if not any(provider.may_send(sender) for provider in providers):
+        senders = sorted({name for provider in providers for name in provider.senders})
+        which = f": there are {', '.join(senders)}" if senders else ""
+        raise ValidationError(f"Is no sender that a provider may be given{which}.")
+
+
 class MailingSchema(ThingSchema):
     """The list of its fields: what users can set, and what is frozen when, is asked here."""
 
@@ -73,6 +83,16 @@ class MailingSchema(ThingSchema):
             ' made for each client of their attributes: `{{ name }}`, `{{ name | default: "friend" }}`,'
             " `{% if vip %}…{% endif %}`. Whose text lacks a value gets no message.",
             example="The doors open at noon.",
+        ),
+    )
+    sender = Text(
+        allow_none=True,
+        load_default=lambda: None,
+        validate=[validate.Length(1, LONGEST_SENDER), _may_be_sent],
+        metadata=_frozen(
+            "Whom it comes from, as phones show it: one of the senders of the providers; null: the first one of the"
+            " provider that it goes through, or none where that has none.",
+            example=None,
         ),
     )
     starts_at = Moment(
@@ -128,6 +148,7 @@ class MailingSchema(ThingSchema):
             example="normal",
         ),
     )
+    test = fields.Boolean(dump_only=True, metadata=TEST)
     state = fields.Enum(
         MailingState,
         by_value=fields.String,

@@ -14,26 +14,34 @@ from api_service.web.figures import counts
 from api_service.web.page import After, Listing, Part, cut
 from api_service.web.problems import Frozen, Invalid, NotFound, TooLate
 from api_service.web.reference import unique
+from api_service.web.work import is_of_tests
 from shared.audience import named
 from shared.database.models import Mailing
 from shared.domain.filter import Filter
 from shared.domain.mailing import ENDED, MailingState, mailing_state, paused_because
 from shared.domain.segments import Audience, Segment
-from shared.ledger.figures import Figures, count_mailings, read_figures
-
-_LISTED = select(Mailing).where(Mailing.deleted_at.is_(None))
+from shared.ledger.figures import Figures, count_mailings, read_figures, read_test_totals, read_totals
 
 
-def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: str = "") -> Listing[Mailing]:
+def there(session: Session) -> tuple[ColumnElement[bool], ...]:
+    """The conditions on mailings that there are for whoever asks: those that are really sent or, with a test key,
+    tests. A trial is shown with the mailing that it tries out."""
+    is_test: ColumnElement[bool] = and_(Mailing.test) if is_of_tests(session) else ~Mailing.test
+    return Mailing.deleted_at.is_(None), is_test, Mailing.trial_of.is_(None)
+
+
+def list_part(
+    session: Session, part: Part, filters: Mapping[str, Any], owner: str = "", *, newest_first: bool = False
+) -> Listing[Mailing]:
     """In the order of ids, as of one moment. filters: values by member. owner: of a reference."""
-    query, ids = _LISTED, select(Mailing.id).where(Mailing.deleted_at.is_(None))
+    query, ids = select(Mailing).where(*there(session)), select(Mailing.id).where(*there(session))
     for name, value in filters.items():
         wanted = in_state(value) if name == "state" else getattr(Mailing, name) == value
         query, ids = query.where(wanted), ids.where(wanted)
     if "reference" in filters:
         query, ids = query.where(Mailing.reference_owner == owner), ids.where(Mailing.reference_owner == owner)
-    if isinstance(part, After) or filters:
-        return cut(session, query, Mailing.id, part)
+    if isinstance(part, After) or filters or newest_first or is_of_tests(session):
+        return cut(session, query, Mailing.id, part, descending=newest_first)
     number = count_mailings(session.connection())
     if part.offset >= number:
         return Listing([], part, number)
@@ -63,7 +71,7 @@ def in_state(state: MailingState) -> ColumnElement[bool]:
 
 def find(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
     """lock: neither the launch nor anybody else changes it until the end of the transaction. Raises NotFound."""
-    query = _LISTED.where(Mailing.id == mailing_id)
+    query = select(Mailing).where(Mailing.id == mailing_id, *there(session))
     mailing = session.scalars(query.with_for_update() if lock else query).one_or_none()
     if mailing is None:
         raise NotFound(f"There is no mailing {mailing_id}.")
@@ -74,7 +82,8 @@ def create(session: Session, values: Mapping[str, Any], owner: str, now: datetim
     """owner: of the reference. Raises Invalid, Taken."""
     _check_times(values["starts_at"], values["ends_at"], values, now)
     wanted = values["filter"]
-    mailing = Mailing(**values, **_names(wanted, _look_up(session, wanted)), reference_owner=owner)
+    segments = _look_up(session, wanted)
+    mailing = Mailing(**values, **_names(wanted, segments), reference_owner=owner, test=is_of_tests(session))
     with unique("mailing", "reference"):
         session.add(mailing)
         session.flush()
@@ -128,6 +137,11 @@ def shown(mailing: Mailing, figures: Figures, now: datetime) -> dict[str, Any]:
     }
 
 
+def totals(session: Session) -> Figures:
+    """Over all that there are for whoever asks."""
+    return (read_test_totals if is_of_tests(session) else read_totals)(session.connection())
+
+
 def figures(session: Session, mailings: Sequence[Mailing]) -> dict[int, Figures]:
     """Of all of them in one query, by id."""
     return read_figures(session.connection(), [mailing.id for mailing in mailings])
@@ -152,7 +166,7 @@ def _look_up(session: Session, wanted: Filter) -> tuple[Segment, ...]:
     """The segments of a filter, as they are now; they and what else it names stay until the end of the transaction, and
     then because it names them. Raises Invalid."""
     try:
-        return named.look_up(session.connection(), wanted)
+        return named.look_up(session.connection(), wanted, is_test=is_of_tests(session))
     except named.Unknown as error:
         raise Invalid({"filter": error.faults}) from error
 

@@ -5,15 +5,14 @@ from typing import Any
 
 from flask.views import MethodView
 from marshmallow import EXCLUDE, Schema, fields, post_load, validate
-from sqlalchemy import select
 
+from api_service.operations import actions
 from api_service.web.blueprint import Blueprint
 from api_service.web.fields import Moment, Text
 from api_service.web.key import Scope
-from api_service.web.page import MAX_ID, MAX_SIZE, After, cut
+from api_service.web.page import MAX_ID, MAX_SIZE, After
 from api_service.web.parts import working
 from api_service.web.schema import answer, described
-from shared.audit import last_complete
 from shared.database.models import Audit
 
 blueprint = Blueprint("Audit", "Who changed what; for keys of the scope `admin`.", "/audit")
@@ -98,7 +97,5 @@ class Changes(MethodView):
         line with its counts; what the service does by itself is none. Of a client there are the id and the names of
         what was changed, and no values.
         """
-        with working().read() as session:
-            there = select(Audit).filter_by(**query["filters"]).where(Audit.id <= last_complete(session.connection()))
-            listing = cut(session, there, Audit.id, query["part"])
+        listing = actions.list_changes(working(), query["part"], query["filters"])
         return listing.rows, listing.headers()

@@ -55,10 +55,12 @@ def list_of_phone(work: Work, phone: int, part: Part) -> Listing[View]:
 def find(work: Work, message_id: int) -> View:
     """With its attempts. Raises NotFound."""
     with work.look() as session:
-        message = find_message(session.connection(), message_id)
-        if message is None:
+        connection = session.connection()
+        message = find_message(connection, message_id)
+        mailing = None if message is None else session.get(Mailing, message.mailing_id)
+        if message is None or mailing is None or mailing.test is not work.is_test:
             raise NotFound(f"There is no message {message_id}, or not any more.")
-        return _one(session.connection(), message, session.get(Mailing, message.mailing_id))
+        return _one(connection, message, mailing)
 
 
 def standing(work: Work, mailing_id: int, client_id: int) -> View:

@@ -88,7 +88,7 @@ class MailingBreakdown(MethodView):
         Counted for good when the mailing is finished, and kept for ever. Until then it is counted at the time of the
         request, and of more than 500 000 messages not at all: 409.
         """
-        found = _found(working(), mailing_id)
+        found = find(working(), mailing_id)
         reasons = [
             {"status": status, "error": error or None, "count": number}
             for (status, error), number in found.by_reason.items()
@@ -107,7 +107,7 @@ def _figures(states: Mapping[MessageState, int]) -> Figures:
     return Figures(sum(states.values()), {state: states.get(state, 0) for state in MessageState})
 
 
-def _found(work: Work, mailing_id: int) -> Breakdown:
+def find(work: Work, mailing_id: int) -> Breakdown:
     """Raises NotFound, TooEarly."""
     with work.look() as session:
         connection = session.connection()
@@ -116,4 +116,4 @@ def _found(work: Work, mailing_id: int) -> Breakdown:
             return kept
         if mailing.audience > LIVE:
             raise TooEarly(f"The mailing has more than {LIVE:,} messages: they are counted when it is finished.")
-        return Breakdown(breakdown.count(connection, mailing_id), moment(connection))
+        return Breakdown(breakdown.count(connection, [mailing_id]).get(mailing_id, {}), moment(connection))

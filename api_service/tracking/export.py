@@ -46,7 +46,8 @@ def of_client(work: Work, client_id: int, style: Style) -> Iterator[str]:
         before: int | None = _NO_END
         while before is not None:
             with work.read() as session:
-                lines = history_lines(session.connection(), client_id, (part, before), style, export.ROWS)
+                connection, place = session.connection(), (part, before)
+                lines = history_lines(connection, client_id, place, style, export.ROWS, is_test=work.is_test)
             if lines.text is not None:
                 is_known = True
                 yield lines.text

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from api_service.web.page import After, Listing, Part, after
 from api_service.web.problems import Invalid, NotFound
+from api_service.web.work import is_of_tests
 from shared.database.models import Client
 from shared.messages.find import find_message, read_history, skip_history
 
@@ -21,12 +22,12 @@ def list_history(session: Session, client_id: int, part: Part) -> Listing[Row[An
 
     Whoever was deleted has theirs all the same.
     """
-    connection = session.connection()
+    connection, is_test = session.connection(), is_of_tests(session)
     if isinstance(part, After):
         before = _place(session, client_id, part.id) if part.id else None
-        return after(read_history(connection, client_id, part.size + 1, before), part)
-    total, before = skip_history(connection, client_id, part.offset)
-    rows = read_history(connection, client_id, part.size, before) if part.offset < total else []
+        return after(read_history(connection, client_id, part.size + 1, before, is_test=is_test), part)
+    total, before = skip_history(connection, client_id, part.offset, is_test=is_test)
+    rows = read_history(connection, client_id, part.size, before, is_test=is_test) if part.offset < total else []
     return Listing(rows, part, total)
 
 

@@ -11,7 +11,7 @@ from api_service.tracking import actions, store
 from api_service.tracking.schema import MESSAGE, MessageSchema
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.fields import Moment
-from api_service.web.figures import COUNTS, counts
+from api_service.web.figures import COUNTS, TEST, counts
 from api_service.web.page import PageSchema, Part
 from api_service.web.parts import working
 from api_service.web.problems import NotFound
@@ -19,11 +19,12 @@ from api_service.web.schema import described, enumerated
 from api_service.web.work import moment
 from shared.domain.mailing import MailingState, mailing_state
 from shared.domain.message import MessageState
-from shared.ledger.figures import read_errors, read_reasons, read_repeated, read_totals
+from shared.ledger.figures import read_errors, read_reasons, read_repeated
 
 blueprint = Blueprint("Statistics", "Where the messages stand.", "/mailings")
 
 _STARTS_AT, _ENDS_AT = "2050-01-31T06:00:00+00:00", "2050-01-31T18:00:00+00:00"
+_MAILING: dict[str, object] = {"mailing_id": 1, "state": "running", "test": False}
 _COUNTS = {"audience": 3} | {str(state): 0 for state in MessageState} | {"sent": 2, "retrying": 1}
 Answer = tuple[dict[str, Any], dict[str, str]]
 
@@ -36,6 +37,7 @@ _OF_MAILING: dict[str, fields.Field[Any]] = {
         required=True,
         metadata=enumerated("MailingState", "Of the mailing."),
     ),
+    "test": fields.Boolean(required=True, metadata=TEST),
 }
 
 MailingFiguresSchema = Schema.from_dict(
@@ -114,17 +116,22 @@ class GeneralStatistics(MethodView):
         query=PageSchema,
         answer=GeneralStatisticsSchema,
         gives=_COUNTS
-        | {"mailings": [{"mailing_id": 1, "state": "running", "starts_at": _STARTS_AT, "ends_at": _ENDS_AT} | _COUNTS]},
+        | {
+            "mailings": [
+                {"mailing_id": 1, "state": "running", "test": False, "starts_at": _STARTS_AT, "ends_at": _ENDS_AT}
+                | _COUNTS
+            ]
+        },
     )
     def get(self, query: Mapping[str, Part]) -> Answer:
         """Show the statistics of all mailings
 
         The totals over all mailings that are not deleted: how many messages there are and how many are in each state;
         and the same for each mailing, one page of them in the order of ids. `audience` is always the sum of the counts
-        of all states.
+        of all states. Tests are not among them; with a key of the scope `test` it is tests alone.
         """
         with working().look() as session:
-            totals = read_totals(session.connection())
+            totals = mailings.totals(session)
             listing = mailings.list_part(session, query["part"], {})
             figures = mailings.figures(session, listing.rows)
             now = moment(session.connection())
@@ -132,6 +139,7 @@ class GeneralStatistics(MethodView):
             {
                 "mailing_id": row.id,
                 "state": mailing_state(row, now),
+                "test": row.test,
                 "starts_at": row.starts_at,
                 "ends_at": row.ends_at,
                 **counts(figures[row.id]),
@@ -147,7 +155,7 @@ class DetailStatistics(MethodView):
         "detailStatistics",
         query=DetailQuerySchema,
         answer=DetailStatisticsSchema,
-        gives={"mailing_id": 1, "state": "running"}
+        gives=_MAILING
         | _COUNTS
         | {
             "errors": {"server_error": 1},
@@ -181,6 +189,7 @@ class DetailStatistics(MethodView):
         view = {
             "mailing_id": mailing_id,
             "state": state,
+            "test": mailing.test,
             **counts(figures),
             "errors": errors,
             "skipped_because": reasons,

@@ -24,6 +24,8 @@ _PASSING = frozenset({READ_ONLY_SQL_TRANSACTION, IDLE_IN_TRANSACTION_SESSION_TIM
 """Troubles that pass, though psycopg2 calls them internal errors: a server that is only a standby for now, or full; a
 transaction that stood still, as in a frozen process."""
 
+DATABASE_TROUBLES = (DBAPIError, OperationalError, InterfaceError, PoolTimeout)
+
 _BY_STATUS = {kind.status: kind for kind in reversed(TYPES.values())}
 """The first of those that share a status: the one for what frameworks find."""
 
@@ -61,11 +63,11 @@ def from_http(error: HTTPException) -> Response:
 
 def register(app: Flask, log: "RequestLog") -> None:
     app.register_error_handler(Problem, from_problem)
-    for kind in (DBAPIError, OperationalError, InterfaceError, PoolTimeout):
-        app.register_error_handler(kind, partial(_from_database, log))
+    for kind in DATABASE_TROUBLES:
+        app.register_error_handler(kind, partial(from_database, log))
 
 
-def _from_database(log: "RequestLog", error: DBAPIError | PoolTimeout) -> Response:
+def from_database(log: "RequestLog", error: DBAPIError | PoolTimeout) -> Response:
     """The server is down, starting, stopping, overloaded, full, read-only or too slow: a later try may do. All else is
     a defect."""
     cause = getattr(error, "orig", None)

@@ -46,7 +46,9 @@ A directory of clients, mailings to them, and where every message stands.
 """
 _WITH_KEYS = """\
 Every request but those for the health of the service carries an API key: `Authorization: Bearer nsk_…`. A key of the
-  scope `read` may look, `write` may change things, `admin` may see to the keys themselves."""
+  scope `read` may look, `write` may change things, `admin` may see to the keys themselves. With one of the scope `test`
+  mailings can be made and changed, and nothing else: they are tests, which go through the built-in provider and reach
+  nobody, and the only mailings that it sees."""
 _WITHOUT_KEYS = """\
 No request needs a key (`API_AUTH=off`): the service is for programs on its own machine, and refuses pages of other
   sites."""

@@ -17,11 +17,16 @@ from api_service.web.problems import OtherSite, TooMany, TooSmall, Unauthorized
 from api_service.web.rate import Rate
 from api_service.web.refusal import Refusal
 from api_service.web.share import Share
+from api_service.web.visit import COOKIE, Sessions, Visit
 from api_service.web.watch import Watch, Watched
 
 _OPEN = frozenset(  # the documents; they hold no secret
     {"root", "docs", "api-docs.openapi_json", "swagger_ui.show", "error_pages.index", "error_pages.page"}
 )
+
+
+CONSOLE = "console"
+"""The blueprint of its pages, which people see in place of an API, and open with a session in place of a key."""
 
 
 class LastUse(Protocol):
@@ -30,16 +35,26 @@ class LastUse(Protocol):
 
 
 def register(
-    app: Flask, keyring: Keyring | None, rate: Rate, share: Share, *, last_use: LastUse, watch: Watch | None
+    app: Flask,
+    keyring: Keyring | None,
+    rate: Rate,
+    share: Share,
+    *,
+    last_use: LastUse,
+    watch: Watch | None,
+    sessions: Sessions | None,
 ) -> None:
-    """keyring, watch: None where API_AUTH is off."""
+    """keyring, watch, sessions: None where API_AUTH is off."""
 
     def admit() -> None:
         request = asked()
         wanted = _wanted(request)
         if wanted is None:
             return
-        found = _found(keyring, request) if keyring else None
+        if sessions and request.blueprint == CONSOLE:
+            found: Key | Refusal | None = _visitor(sessions, request)
+        else:
+            found = _found(keyring, request) if keyring else None
         if isinstance(found, Key):
             known_as(found.id)
         if not rate.allows(found.id if isinstance(found, Key) else f"address {request.remote_addr}"):
@@ -49,7 +64,7 @@ def register(
         if isinstance(found, Key):
             last_use.note(found.id)
             if not found.scope.allows(wanted):
-                raise TooSmall(wanted)
+                raise TooSmall(wanted, is_test=found.scope is Scope.TEST)
             if not share.enter(found.id):
                 raise TooMany(Refusal.SHARE, f"{share.most} requests with this key are under way here already.")
             g.entered = found.id
@@ -63,7 +78,7 @@ def register(
 
     app.before_request(admit)
     app.teardown_request(leave)
-    app.extensions |= {"watch": watch, "share": share}
+    app.extensions |= {"watch": watch, "share": share, "rate": rate, "sessions": sessions}
 
 
 def kept_share() -> Callable[[], None]:
@@ -80,7 +95,7 @@ def watched() -> Iterator[Watched | None]:
     if watch is None:
         yield None
     else:
-        with watch.over(g.token) as one:
+        with watch.over(g.key.id) as one:
             yield one
 
 
@@ -88,9 +103,20 @@ def _wanted(request: Request) -> Scope | None:
     """The scope that the request asks for, as its operation declares it; None: it is open."""
     if request.endpoint in _OPEN:
         return None
-    view_class = getattr(current_app.view_functions.get(request.endpoint or ""), "view_class", None)
-    operation = getattr(view_class, "get" if request.method == "HEAD" else request.method.lower(), None)
-    return getattr(operation, "scope", Scope.READ)
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view_class := getattr(view, "view_class", None):
+        view = getattr(view_class, "get" if request.method == "HEAD" else request.method.lower(), None)
+    return getattr(view, "scope", Scope.READ)
+
+
+def _visitor(sessions: Sessions, request: Request) -> Key | Refusal:
+    """Whose session it is: a page is asked for without a key. Raises SQLAlchemyError."""
+    visit = sessions.find(request.cookies[COOKIE]) if COOKIE in request.cookies else Refusal.NO_SESSION
+    if isinstance(visit, Visit):
+        about(key=visit.key.id)
+        g.visit = visit
+        return visit.key
+    return visit
 
 
 def _found(keyring: Keyring, request: Request) -> Key | Refusal:
@@ -98,8 +124,8 @@ def _found(keyring: Keyring, request: Request) -> Key | Refusal:
     if "authorization" not in request.headers:
         return Refusal.NO_KEY
     given = request.authorization
-    g.token = parsed(given.token) if given is not None and given.type == "bearer" and given.token else None
-    if g.token is None:
+    token = parsed(given.token) if given is not None and given.type == "bearer" and given.token else None
+    if token is None:
         return Refusal.MALFORMED
-    about(key=g.token.id)  # of one that is refused, too; who made it up is told by the address
-    return keyring.find(g.token)
+    about(key=token.id)  # of one that is refused, too; who made it up is told by the address
+    return keyring.find(token)

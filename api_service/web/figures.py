@@ -23,6 +23,14 @@ FiguresSchema = Schema.from_dict(COUNTS, name="Figures")
 """The ledger: `audience` is the sum of all the others, at every moment."""
 
 
+TEST = described(
+    "Whether it was made by a key of the scope `test`: then nothing of it reaches a provider, and it is in no figure of"
+    " what is really sent. A key of that scope sees such mailings only, and any other key none of them.",
+    example=False,
+)
+"""Of a field of whatever shows a mailing."""
+
+
 def counts(figures: Figures) -> dict[str, int]:
     """As `FiguresSchema` wants them."""
     return {"audience": figures.audience} | {str(state): count for state, count in figures.states.items()}

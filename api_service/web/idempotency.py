@@ -46,7 +46,7 @@ def once(answering: Callable[[], Response]) -> Response:
         connection = short.connection
         if kept := claim(connection, whose, key, digest, short.first(_CLAIM)):
             return kept
-        act = g.act = Act(connection, work.actor, work.slot, work.match)
+        act = g.act = Act(connection, work.actor, work.slot, work.match, is_test=work.is_test)
         try:
             response = answering()
             act.finish()

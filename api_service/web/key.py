@@ -26,6 +26,7 @@ class Scope(StrEnum):
     """Each allows what those before it do, and more."""
 
     READ = "read"  # look at clients, mailings, statistics
+    TEST = "test"  # make and change mailings, which are tests then; it sees no other ones
     WRITE = "write"  # create, change and delete them; pause, resume, cancel
     ADMIN = "admin"  # list and revoke keys
 
@@ -85,6 +86,9 @@ class Keyring(Protocol):
 
         fresh: how many seconds ago the keys may have been read; a few, where it is left out.
         """
+
+    def named(self, key_id: str, fresh: float = ...) -> Key | Refusal:
+        """The same of a key whose secret was shown before."""
 
 
 def new() -> Token:

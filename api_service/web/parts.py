@@ -6,9 +6,11 @@ from typing import Protocol, cast
 from flask import Request, current_app, g, request
 from sqlalchemy import Engine
 
+from api_service.web.key import Scope
 from api_service.web.work import Work
 from shared.audit import Actor
 from shared.domain.digests import Digests
+from shared.domain.profile.provider import Providers
 from shared.ledger.slot import Slot
 
 
@@ -22,7 +24,8 @@ class Announcer(Protocol):
 @dataclass(frozen=True, slots=True)
 class Parts:
     """direct: for what needs a session of its own, see `shared.database.access`. slot: where this process counts
-    (`shared.ledger`). digests: of phones."""
+    (`shared.ledger`). digests: of phones. providers: those that mailings may go through. dispatch_rate: messages a
+    second over all dispatchers; 0: no limit."""
 
     engine: Engine
     direct: Engine
@@ -30,6 +33,8 @@ class Parts:
     default_timezone: str
     slot: Slot
     digests: Digests
+    providers: Providers
+    dispatch_rate: float
 
 
 def parts() -> Parts:
@@ -48,4 +53,5 @@ def working() -> Work:
     given, key = parts(), g.get("key")
     by = "anybody" if key is None else f"key {key.id}"
     actor = Actor(by, "" if key is None else key.name, g.get("request_id"))
-    return Work(given.engine, actor, given.slot, g.get("match"), g.get("act"))
+    is_test = key is not None and key.scope is Scope.TEST
+    return Work(given.engine, actor, given.slot, g.get("match"), g.get("act"), is_test)

@@ -160,10 +160,14 @@ class TooSmall(Refused):
     sample = "The scope of this API key must be write.", {}
     answer_headers = _CHALLENGE
 
-    def __init__(self, scope: str) -> None:
-        """scope: the least that would do."""
+    def __init__(self, scope: str, *, is_test: bool = False) -> None:
+        """scope: the least that would do. is_test: it is a test key."""
         challenge = f'Bearer realm="notification-service", error="insufficient_scope", scope="{scope}"'
-        super().__init__(Refusal.SCOPE, f"The scope of this API key must be {scope}.", WWW_Authenticate=challenge)
+        why = f"The scope of this API key must be {scope}{_OF_TEST if is_test else ''}."
+        super().__init__(Refusal.SCOPE, why, WWW_Authenticate=challenge)
+
+
+_OF_TEST = ": one of the scope test makes mailings, which reach no provider, and changes nothing else"
 
 
 class OtherSite(Refused):
@@ -299,6 +303,18 @@ class InUse(Conflict):
     meaning = "Something else names it, and would not know what is meant any more. Nothing was changed."
     advice = "Change, cancel or delete first what the message names."
     sample = "Segment 1 is named by segment 4, mailing 7.", {}
+
+
+class Blocked(Conflict):
+    """errors: sentences by the type of a blocker."""
+
+    type = "blocked"
+    meaning = "Something stands in the way of the start, so that nothing would be sent. Nothing was changed."
+    advice = "Mend what `errors` names, each as docs/preflight.md says; `GET /mailings/{id}/preflight/` has it all."
+    sample = "The mailing cannot be started.", {"preflight": {"nobody": ["No client matches the filter."]}}
+
+    def __init__(self, errors: Mapping[str, Any]) -> None:
+        super().__init__(self.sample[0], errors, place="preflight")
 
 
 class TooEarly(Conflict):

@@ -10,6 +10,8 @@ class Refusal(StrEnum):
     WRONG_SECRET = "wrong_secret"  # 401: there is one, with another secret  # noqa: S105
     REVOKED = "revoked"  # 401
     EXPIRED = "expired"  # 401
+    NO_SESSION = "no_session"  # to the sign-in: nobody has signed in on the console, or it is over
+    FORM = "form"  # 403: a form of the console that is none of this session's
     SCOPE = "scope"  # 403: the key is not for this
     OTHER_SITE = "other_site"  # 403: where no key is needed, a page of another site asks
     RATE = "rate"  # 429: more requests a second than API_RATE

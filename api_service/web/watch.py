@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from api_service.web.key import Keyring, Token
+from api_service.web.key import Keyring
 from api_service.web.problems import Unauthorized
 from api_service.web.refusal import Refusal
 
@@ -19,8 +19,8 @@ Piece = TypeVar("Piece")
 class Watched:
     """One request. The watch writes to `refusal`, its thread reads it; the thread writes to `when_over`."""
 
-    def __init__(self, token: Token) -> None:
-        self.token = token
+    def __init__(self, key_id: str) -> None:
+        self.key_id = key_id
         self.refusal: Refusal | None = None
         self.when_over: Callable[[], object] | None = None
         """Called once by the watch when the key opens nothing any more: the thread may be waiting for the client."""
@@ -42,9 +42,9 @@ class Watch:
         self._watched: set[Watched] = set()
 
     @contextmanager
-    def over(self, token: Token) -> Iterator[Watched]:
-        """For as long as the block lasts. token: that the request came with."""
-        one = Watched(token)
+    def over(self, key_id: str) -> Iterator[Watched]:
+        """For as long as the block lasts. key_id: of the key that the request was let in with."""
+        one = Watched(key_id)
         with self._lock:
             self._watched.add(one)
         try:
@@ -58,7 +58,7 @@ class Watch:
         with self._lock:
             watched = [one for one in self._watched if one.refusal is None]
         for one in watched:
-            found = self._keyring.find(one.token, FRESH)
+            found = self._keyring.named(one.key_id, FRESH)
             if isinstance(found, Refusal):
                 one.refusal = found
                 if one.when_over:

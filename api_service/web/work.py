@@ -32,11 +32,32 @@ def moment(connection: Connection) -> datetime:
 _MOMENT = select(func.clock_timestamp())
 
 
+def _session(connection: Connection, is_test: bool) -> Session:
+    """One whose rows can be used afterwards, and that knows which mailings there are for whoever asks."""
+    return Session(connection, expire_on_commit=False, info={_IS_TEST: is_test})
+
+
+_IS_TEST = "is_test"
+
+
+def is_of_tests(session: Session) -> bool:
+    """Whether whoever asks sees tests, and no other mailings."""
+    return bool(session.info.get(_IS_TEST))
+
+
 class Act:
     """A transaction under way, and what is to go with its commit."""
 
-    def __init__(self, connection: Connection, actor: Actor, slot: Slot | None = None, match: Match | None = None):
-        self.connection, self.actor = connection, actor
+    def __init__(
+        self,
+        connection: Connection,
+        actor: Actor,
+        slot: Slot | None = None,
+        match: Match | None = None,
+        *,
+        is_test: bool = False,
+    ) -> None:
+        self.connection, self.actor, self.is_test = connection, actor, is_test
         self.entries = Entries()
         self._slot, self._match = slot, match
         self._session: Session | None = None
@@ -46,7 +67,7 @@ class Act:
     @property
     def session(self) -> Session:
         if self._session is None:
-            self._session = Session(self.connection, expire_on_commit=False)
+            self._session = _session(self.connection, self.is_test)
         return self._session
 
     def expect(self, revision: int) -> None:
@@ -93,13 +114,15 @@ class Act:
 @dataclass(frozen=True, slots=True)
 class Work:
     """engine: of the database. slot: where this process counts (`shared.ledger`); a command has none. match: the
-    condition of the request. joined: the transaction that this is a part of."""
+    condition of the request. joined: the transaction that this is a part of. is_test: the mailings that it is about are
+    tests, and no other ones."""
 
     engine: Engine
     actor: Actor
     slot: Slot | None = None
     match: Match | None = None
     joined: Act | None = None
+    is_test: bool = False
 
     @contextmanager
     def act(self) -> Iterator[Act]:
@@ -109,7 +132,7 @@ class Work:
             yield self.joined
             return
         with self.engine.begin() as connection:
-            act = Act(connection, self.actor, self.slot, self.match)
+            act = Act(connection, self.actor, self.slot, self.match, is_test=self.is_test)
             try:
                 yield act
                 act.finish()
@@ -130,7 +153,7 @@ class Work:
     def read(self) -> Iterator[Session]:
         """A session for reading, in which every query sees what is committed by then: in a transaction it would as
         well, and cost two round trips more. Rows can be used afterwards."""
-        with one_statement(self.engine) as connection, Session(connection, expire_on_commit=False) as session:
+        with one_statement(self.engine) as connection, _session(connection, self.is_test) as session:
             yield session
 
     @contextmanager
@@ -138,5 +161,5 @@ class Work:
         """The same where all reads see the database as of one moment."""
         with self.engine.connect() as connection:
             connection.execution_options(isolation_level="REPEATABLE READ")
-            with connection.begin(), Session(connection, expire_on_commit=False) as session:
+            with connection.begin(), _session(connection, self.is_test) as session:
                 yield session

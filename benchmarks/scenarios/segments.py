@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks import people
 from benchmarks.figure import Figure, Report
 from benchmarks.run import deployed
 from benchmarks.scale import Scale
@@ -36,8 +37,7 @@ def measure(services: Services, scale: Scale) -> Report:
 def _counts(services: Services, scale: Scale) -> Iterator[Figure]:
     """Over HTTP."""
     with services.addresses({}, table=True) as addresses:
-        query(addresses.database_url, _CLIENTS, min(RARE, scale.searched // 100), scale.searched)
-        query(addresses.database_url, "vacuum analyze clients")
+        people.fill(addresses.database_url, scale.searched, min(RARE, scale.searched // 100))
         with (
             deployed(services.processes, addresses, dispatchers=0, warm_up=False) as running,
             ApiClient(running.url) as client,
@@ -82,11 +82,3 @@ def _import(services: Services, scale: Scale, path: Path, name: str, *, is_there
         answer = client.import_clients(file, content_type=FORMATS[name].content_type)
         assert answer["created"] == scale.clients, "A client was not imported."
         return scale.clients / (time.monotonic() - began)
-
-
-_CLIENTS = """
-    insert into clients (phone, operator_code, tag, timezone, attributes)
-    select 79000000000 + n, (900 + n %% 100)::text, 'often', 'Europe/Moscow',
-        jsonb_build_object('city', 'City ' || n %% 10, 'visits', (hashint8(n) & 1048575) %% %s, 'is_member', n %% 3 = 0)
-    from generate_series(0, %s - 1) n
-"""

@@ -12,6 +12,7 @@ from benchmarks.simulation import limits, overtaking, paces, shares
 from benchmarks.simulation.provider import Provider
 
 DISPATCHERS = (1, 2, 5, 10)
+REST = 1.0
 
 
 def main() -> None:
@@ -33,6 +34,15 @@ def pace() -> Iterator[str]:
             found = paces.run(provider, number, random, until=60.0)
             cells.append(f"{found.efficiency:5.2f} {found.refusals:5.1%}")
         yield f"{name:44}" + "".join(f"{cell:>12}" for cell in cells)
+    name = f"50/s from the 5th second on, after {REST:.0f} s with nothing to send; from then on"
+    for latency in (0.02, 0.15, 1.0):
+        cells = []
+        for number in DISPATCHERS:
+            random = Random(number)
+            provider = Provider(50, random, latency=latency, limited_from=5.0)
+            found = paces.run(provider, number, random, since=5.0, until=45.0, rest=(5.0 - REST, 5.0))
+            cells.append(f"{found.efficiency:5.2f} {found.refusals:5.1%}")
+        yield f"{f'{name}, {latency:g} s':44}" + "".join(f"{cell:>12}" for cell in cells)
     for moody in (0.01, 0.02, 0.03):
         random = Random(1)
         found = paces.run(Provider(5_000, random, latency=0.25, moody=moody), 1, random, since=5.0, until=15.0)

@@ -21,8 +21,16 @@ class Found(NamedTuple):
     refusals: float
 
 
-def run(provider: Provider, dispatchers: int, random: Random, since: float = 20.0, until: float = 80.0) -> Found:
-    """What is found from `since` until `until`, in seconds after the start."""
+def run(
+    provider: Provider,
+    dispatchers: int,
+    random: Random,
+    since: float = 20.0,
+    until: float = 80.0,
+    rest: tuple[float, float] = (inf, inf),
+) -> Found:
+    """What is found from `since` until `until`, in seconds after the start. rest: between these there is nothing to
+    send."""
     paces = [Pace() for _ in range(dispatchers)]
     calls = [0] * dispatchers
     numbers = count()
@@ -40,12 +48,13 @@ def run(provider: Provider, dispatchers: int, random: Random, since: float = 20.
             pace.observe(outcome, started, now)
         elif now < asleep[one] < inf:
             continue  # an answer has changed when it wakes
-        for _ in range(min(pace.allowed(now, calls[one]), CONCURRENCY - calls[one])):
-            pace.begin(now)
+        rests = rest[0] <= now < rest[1]
+        for _ in range(0 if rests else min(pace.allowed(now, calls[one]), CONCURRENCY - calls[one])):
             calls[one] += 1
+            pace.begin(now, calls[one])
             answer, at = provider.call(now)
             heapq.heappush(events, (at, next(numbers), one, answer, now))
-        wake = now + min(max(pace.pause(now, calls[one]), 0.0005), LOOK)
+        wake = rest[1] if rests else now + min(max(pace.pause(now, calls[one]), 0.0005), LOOK)
         if calls[one] < CONCURRENCY and (wake < asleep[one] or asleep[one] <= now):
             asleep[one] = wake
             heapq.heappush(events, (wake, next(numbers), one, None, 0.0))

@@ -11,7 +11,7 @@ from shared.domain.retry import ACCEPTED, Outcome, OutcomeKind
 class Provider:
     """rate: calls a second that it takes. latency: seconds to an answer, a third of it more or less; 429 comes at once.
     by_window: it counts by calendar seconds; else with a bucket that holds what it takes in `burst` seconds. moody:
-    part of the calls that it refuses whatever the pace is.
+    part of the calls that it refuses whatever the pace is. limited_from: until then it takes all.
     """
 
     rate: float
@@ -21,6 +21,7 @@ class Provider:
     by_window: bool = False
     burst: float = 0.2
     moody: float = 0.0
+    limited_from: float = 0.0
     taken: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     _since: float = 0.0
@@ -34,6 +35,8 @@ class Provider:
         else:
             self._left = min(max(1.0, self.rate * self.burst), self._left + (now - self._since) * self.rate)
             self._since = now
+        if now < self.limited_from:
+            return ACCEPTED, now + self.latency * self.random.uniform(2 / 3, 4 / 3)
         if self._left < 1 or (self.moody and self.random.random() < self.moody):
             self.refused.append(now)
             return Outcome(OutcomeKind.LIMITED, Error.RATE_LIMITED, self.retry_after), now + 0.02

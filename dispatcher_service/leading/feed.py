@@ -6,6 +6,7 @@ twice, changes nothing.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,6 +18,7 @@ from dispatcher_service.leading.jobs import job_size, pack
 from dispatcher_service.leading.publisher import Batch, Publisher
 from dispatcher_service.leading.walk import Mailing
 from shared.clock import ticks
+from shared.domain.apart import TEST_LANE
 from shared.domain.job import Piece, Urgency
 from shared.domain.priority import Priority
 from shared.messages.due import Read, Wanted, read_due
@@ -25,9 +27,12 @@ from shared.rates.paces import paces
 PACES_EVERY = 1.0
 """Seconds from one look at the paces of the dispatchers to the next."""
 
-READS_A_SECOND = 5_000
+READS_A_SECOND = 2_000
 """Of lanes that are due and of which nothing new was found: what is on the broker already stays due until it is
 claimed."""
+
+TESTS = 0.1
+"""The part of the room that tests get beside what is really sent, and what that leaves."""
 
 RANKS = {priority: rank for rank, priority in enumerate(Priority)}
 TURN = -1
@@ -69,7 +74,7 @@ class Feed:
         """rate, concurrency: as the dispatchers have them."""
         self._publisher = publisher
         self._rate, self._concurrency = rate, concurrency
-        self._share = FairShare()
+        self._share, self._share_of_tests = FairShare(), FairShare()
         self._lanes: dict[Lane, _Fed] = {}
         self._losses = 0
         self._size = job_size((), concurrency, rate)
@@ -124,10 +129,12 @@ class Feed:
                 self._lanes[lane] = _Fed(mailing)
             else:
                 fed.mailing = mailing
-        self._share.see(
-            Due(lane.mailing_id, lane.lane, fed.mailing.priority, fed.mailing.ends_at)
-            for lane, fed in self._lanes.items()
-        )
+        for is_test, share in ((False, self._share), (True, self._share_of_tests)):
+            share.see(
+                Due(lane.mailing_id, lane.lane, fed.mailing.priority, fed.mailing.ends_at)
+                for lane, fed in self._lanes.items()
+                if fed.mailing.test is is_test
+            )
 
     def _forget(self, lanes: Iterable[Lane]) -> None:
         """What was published of them may be lost."""
@@ -143,11 +150,13 @@ class Feed:
         return self._size if found is None else job_size(found, self._concurrency, self._rate)
 
     def _feed(self, acts: Isolation, jobs: int) -> None:
-        self._share.feed(
-            jobs * self._size,
-            lambda lanes, each, most: self._take(acts, lanes, _Asked(each, most, False, dict.fromkeys(lanes, 0))),
-            lambda lanes, each, most: self._take(acts, lanes, _Asked(each, most, True, dict.fromkeys(lanes, 0))),
-        )
+        def take(lanes: Sequence[Lane], each: int, most: int, *, is_turn: bool = False) -> Sequence[int]:
+            return self._take(acts, lanes, _Asked(each, most, is_turn, dict.fromkeys(lanes, 0)))
+
+        room = jobs * self._size
+        taken = self._share.feed(room, take, partial(take, is_turn=True))
+        # What is really sent has all the room, so that tests cost it nothing; and they do not wait for ever.
+        self._share_of_tests.feed(max(room - taken, int(room * TESTS), 1), take)
         lanes = [lane for lane, fed in self._lanes.items() if fed.ids or fed.turns]
         lanes.sort(key=lambda lane: _urgency(self._lanes[lane].mailing))
         if pieces := [piece for lane in lanes for piece in _pieces(lane, self._lanes[lane])]:
@@ -212,7 +221,8 @@ def _pieces(lane: Lane, fed: _Fed) -> Iterator[Piece]:
     """What is to be published of a lane; afterwards there is nothing."""
     urgency, turns, ids = _urgency(fed.mailing), tuple(fed.turns), tuple(fed.ids)
     fed.turns, fed.ids = [], []
+    number = TEST_LANE if fed.mailing.test else lane.lane
     if turns:
-        yield Piece(lane.mailing_id, lane.lane, urgency._replace(rank=TURN), turns)
+        yield Piece(lane.mailing_id, number, urgency._replace(rank=TURN), turns)
     if ids:
-        yield Piece(lane.mailing_id, lane.lane, urgency, ids)
+        yield Piece(lane.mailing_id, number, urgency, ids)

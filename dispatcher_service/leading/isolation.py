@@ -7,8 +7,9 @@ connection, as it does everywhere.
 """
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from psycopg2 import errorcodes
@@ -24,6 +25,8 @@ from shared.logs import logger
 
 T = TypeVar("T")
 Act = Callable[[Connection, Entries], T]
+ActOnSome = Callable[[Sequence[int], Connection, Entries], Sequence[int]]
+"""An act for the mailings that it is told; for which of them something was done."""
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.25, 4.0
 """Seconds until what was set aside is tried again: doubling from the one to the other, so that a mailing goes on within
@@ -108,6 +111,43 @@ class Isolation:
                 self._go_on(key, trouble)
             return result
         return None
+
+    def run_together(self, chore: str, act: Act[T]) -> T | None:
+        """What an act returns that is about several mailings; None where something went wrong with one of them. Then
+        nothing has happened, and each of them is to be tried alone (`run`), which says with which.
+
+        It is to leave out those that `is_in_trouble`, or one would spoil it for the others again and again. Raises
+        SQLAlchemyError as `run` does.
+        """
+        try:
+            with self._connection.begin(), open_entries(self._connection, self._slot) as entries:
+                return act(self._connection, entries)
+        except DBAPIError as error:
+            reason = None if error.connection_invalidated else _REASONS.get(_class_of(error))
+            if reason is None:
+                raise
+            if _is_about_counters(error):
+                self._slot.leave()
+        except SQLAlchemyError:
+            raise
+        except Exception:
+            reason = "defect"
+        metrics.ACT_FAILURES.labels(chore, reason).inc()
+        return None
+
+    def run_each(self, chore: str, mailing_ids: Sequence[int], act: ActOnSome) -> list[int]:
+        """Does the same for each of several mailings: for all together, and where that goes wrong, for each alone. For
+        which it was done, as the act says."""
+        together = [each for each in mailing_ids if not self.is_in_trouble(chore, each)]
+        found = self.run_together(chore, partial(act, together)) if len(together) > 1 else None
+        done = list(found or ())
+        for each in mailing_ids if found is None else set(mailing_ids).difference(together):
+            done += self.run(chore, each, partial(act, [each])) or ()
+        return sorted(done)
+
+    def is_in_trouble(self, chore: str, mailing_id: int) -> bool:
+        """Whether this went wrong the last time."""
+        return (chore, mailing_id) in self._aside
 
     def is_set_aside(self, chore: str, mailing_id: int | None) -> bool:
         """Whether `run` would do nothing now."""

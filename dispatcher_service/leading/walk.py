@@ -24,9 +24,9 @@ class Mailing(NamedTuple):
     """A mailing that is looked at.
 
     part: where its messages are; None: it has none yet. version: another one after each change of the mailing; None
-    while it is launched, which changes it all the time. over: its end has passed. closed: it has ended, and no message
-    of it waited any more. unlaunched: messages of it are to be created. due: some are to be claimed. waiting: some are
-    not final and not on the wire.
+    while it is launched, which changes it all the time. test: it was made by a test key. over: its end has passed.
+    closed: it has ended, and no message of it waited any more. unlaunched: messages of it are to be created. due: some
+    are to be claimed. waiting: some are not final and not on the wire.
     """
 
     id: int
@@ -35,6 +35,7 @@ class Mailing(NamedTuple):
     ends_at: datetime
     priority: Priority
     version: int | None
+    test: bool
     over: bool
     cancelled: bool
     closed: bool
@@ -84,7 +85,7 @@ def look(connection: Connection) -> Look:
     return Look(mailings, None if seconds is None else ticks() + seconds)
 
 
-CHEAP = 0.02
+CHEAP = 0.005
 """Seconds that a look may take in every step. It takes one or two thousandths, unless thousands of mailings are due. A
 single one that takes longer says that the machine is busy; two in a row say that there is much to see."""
 
@@ -149,7 +150,7 @@ WALK = text(f"""
     select not over and not cancelled and paused_at is null and not {is_blocked("m")} as may_be_fed,
            m.id, m.part, m.audience, m.ends_at, m.priority,
            case when launched_at is not null then version::text::bigint end as version,
-           over, cancelled, closed_at is not null as closed,
+           m.test, over, cancelled, closed_at is not null as closed,
            window_changed and starts_at <= now() and not over and not cancelled and paused_at is null as window_changed,
            launched_at is null and not cancelled and (over or starts_at <= now() and paused_at is null) as unlaunched
     from found

@@ -6,9 +6,11 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from itertools import islice
 
 from shared.broker.base import Delivery
+from shared.domain.apart import TEST_LANE
 from shared.domain.job import DispatchJob, Urgency
 
 PREFETCH = 4
@@ -25,18 +27,20 @@ _NO_LIMITS: Mapping[int, int] = {}
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """Messages of a job that are to be claimed, of one mailing."""
+    """Messages of a job that are to be claimed, of one mailing. is_test: of a test."""
 
     job: "Held"
     mailing_id: int
+    is_test: bool
     urgency: Urgency
     message_ids: deque[int]
 
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A job that was received. since: when. read_at: as the job has it. begun: how many messages the sender has had to
-    begin, of all that it was ever offered, before the calls of this job have begun. size: messages that it came with.
+    """A job that was received. since: when. read_at: as the job has it. pieces: those that wait, the most urgent first.
+    begun: how many messages the sender has had to begin, of all that it was ever offered, before the calls of this job
+    have begun. size: messages that it came with.
     """
 
     delivery: Delivery
@@ -49,7 +53,10 @@ class Held:
     @classmethod
     def of(cls, delivery: Delivery, job: DispatchJob, now: float) -> "Held":
         held = cls(delivery, now, job.read_at, [], size=job.size)
-        held.pieces = [Waiting(held, one.mailing_id, one.urgency, deque(one.message_ids)) for one in job]
+        held.pieces = [
+            Waiting(held, one.mailing_id, one.lane == TEST_LANE, one.urgency, deque(one.message_ids)) for one in job
+        ]
+        held.pieces.sort(key=lambda piece: piece.urgency)
         return held
 
     @property
@@ -88,19 +95,24 @@ class InHand:
                 held.pieces.clear()
         self._held.append(new)
 
-    def pick(self, room: int, now: float, most: Mapping[int, int] = _NO_LIMITS) -> list[Pick]:
+    def pick(self, room: int, now: float, most: Mapping[int, int] = _NO_LIMITS, *, is_test: bool = False) -> list[Pick]:
         """What to claim now, at most so many ids; they still wait. most: of these mailings no more than so many.
+        is_test: of tests, and else of what is really sent: neither takes a place of the other.
 
         The most urgent mailing first, and of one mailing the oldest job; but before all what has waited for long. So
         what is urgent passes by what is not, and nothing is passed by for ever.
         """
         picks: list[Pick] = []
         left = dict(most)
-        pieces = [piece for held in self._held for piece in held.pieces if piece.message_ids]
-        pieces.sort(key=lambda piece: (now - piece.job.since < WAITED_LONG, piece.urgency, piece.job.since))
-        for piece in pieces:
+        # Jobs of many small mailings have thousands of pieces, of which a few are picked.
+        for piece in merge(
+            *(held.pieces for held in self._held),
+            key=lambda piece: (now - piece.job.since < WAITED_LONG, piece.urgency, piece.job.since),
+        ):
             if room <= 0:
                 break
+            if piece.is_test is not is_test:
+                continue
             ids = list(islice(piece.message_ids, min(room, left.get(piece.mailing_id, room))))
             if ids:
                 picks.append(Pick(piece, ids))
@@ -114,7 +126,9 @@ class InHand:
         for pick in picks:
             for _ in pick.message_ids:
                 pick.piece.message_ids.popleft()
-            pick.piece.job.begun = begun
+            pick.piece.job.begun = max(begun, pick.piece.job.begun)
+        for held in self._held:
+            held.pieces = [piece for piece in held.pieces if piece.message_ids]
 
     def let_go(self, begun: int, now: float, clock: float | None) -> Sequence[Delivery]:
         """Jobs that are to be acked: those whose last call has begun, as from the claim on it is the lease that guards

@@ -11,11 +11,14 @@ from shared.messages.record import Verdict
 
 
 def show_outcomes(batch: Sequence[Result], verdicts: Sequence[Verdict], late: int) -> None:
-    """Results that are written, each with its verdict. late: how many of them came after their lease."""
+    """Results that are written, each with its verdict; nothing of tests. late: how many came after their lease."""
     log = logger()
     metrics.RESULTS_LATE.inc(late)
     if late:
         log.warning("results_late", count=late)
+    if any(result.attempt.message.test for result in batch):
+        pairs = [pair for pair in zip(batch, verdicts, strict=True) if not pair[0].attempt.message.test]
+        batch, verdicts = [result for result, _ in pairs], [verdict for _, verdict in pairs]
     metrics.MESSAGES_REPEATED.inc(sum(result.attempt.message.repeat for result in batch if result.outcome))
     for kind, count in Counter(result.outcome.kind for result in batch if result.outcome).items():
         metrics.ATTEMPTS.labels(kind).inc(count)

@@ -17,6 +17,7 @@ from dispatcher_service.pipeline.recent import Recent
 from dispatcher_service.pipeline.settling import Settlement, wake_ups
 from dispatcher_service.pipeline.standing import Standing
 from dispatcher_service.sending.attempt import DatabaseClock, Result, attempts
+from dispatcher_service.sending.built_in import BuiltIn
 from dispatcher_service.sending.sender import Sender
 from shared import metrics
 from shared.clock import ticks
@@ -42,6 +43,9 @@ CLAIM_DELAY = 0.03
 """Messages are claimed with the results that are written; without any when the sender has less than half of what it can
 take, or so many seconds after the last claim."""
 
+TESTS = 200
+"""Messages of tests that are claimed at a time, beside what is really sent."""
+
 HEARTBEAT = 1.0
 
 
@@ -53,6 +57,7 @@ class Recorder:
         engine: Engine,
         policy: RetryPolicy,
         sender: Sender,
+        built_in: BuiltIn,
         intake: Intake,
         *,
         lease: float,
@@ -67,7 +72,7 @@ class Recorder:
         of each claim. stopping: nothing new is claimed. closing: leave, whatever is not recorded."""
         self._engine = engine
         self._policy = policy
-        self._sender = sender
+        self._sender, self._built_in = sender, built_in
         self._intake = intake
         self._lease, self._own_lease = lease, own_lease
         self._limits = limits
@@ -135,8 +140,9 @@ class Recorder:
     def _is_finished(self) -> bool:
         if self._closing.is_set():
             return True
-        # The sender first: its last results come in right before it ends.
-        return self._stopping.is_set() and self._sender.join(0) and not self._results and not self._unrecorded
+        # The providers first: their last results come in right before they end.
+        are_done = self._sender.join(0) and self._built_in.join(0)
+        return self._stopping.is_set() and are_done and not self._results and not self._unrecorded
 
     def _take_turn(self, connection: Connection) -> None:
         """Writes results and claims what there is room for, in one transaction: half the statements of two.
@@ -149,7 +155,8 @@ class Recorder:
         remembered = self._recent.besides(verdicts) if self._is_shaken else ()
         is_first = self._is_shaken and (results or remembered)
         picks = [] if is_first else self._picks(at_once=bool(results))
-        if not results and not picks and not remembered and not self._pace_note.is_due:
+        tests = [] if is_first or self._stopping.is_set() else self._in_hand.pick(TESTS, ticks(), is_test=True)
+        if not results and not picks and not tests and not remembered and not self._pace_note.is_due:
             return
         since = ticks()
         lease, pause = timedelta(seconds=self._lease), timedelta(seconds=self._sender.pause)
@@ -161,12 +168,12 @@ class Recorder:
                     self._pace_note.write(connection, self._sender.speed)
                 late = record_called(connection, entries, verdicts, pause) if verdicts else 0
                 known = record_called(connection, entries, remembered, pause) if remembered else 0
-                self._standing.write(connection, entries, results, stuck)
+                self._standing.write(connection, entries, _really(results), stuck)
                 if outages != self._outages:
                     provider_returned(connection)
                 picks, job = self._permitted(connection, picks)
-                if job:
-                    claim = claim_messages(connection, entries, job, lease=lease)
+                if job or tests:
+                    claim = claim_messages(connection, entries, {**job, **_by_mailing(tests)}, lease=lease)
         except SQLAlchemyError:
             self._hand_back(claim, since)
             raise
@@ -176,9 +183,9 @@ class Recorder:
             self._log.warning("database_had_forgotten", results=forgotten)
         self._outages = outages
         self._standing.confirm()
-        if picks or claim:
-            metrics.MESSAGES_SKIPPED.inc(sum(map(len, job.values())) - (len(claim.messages) if claim else 0))
-            self._take_claim(picks, claim, since)
+        if picks or tests or claim:
+            self._take_claim(picks, sum(map(len, job.values())), claim, since)
+            self._in_hand.take(tests, 0)
         if results:
             self._forget(results)
             show_outcomes(results, verdicts, late)
@@ -229,15 +236,17 @@ class Recorder:
         wanted, asked = sum(len(pick.message_ids) for pick in picks), set[int]()
         some: dict[int, int] = {}
         none: set[int] = set()
-        while new := _by_mailing(picks).keys() - asked:
+        job = _by_mailing(picks)
+        while new := job.keys() - asked:
             asked |= new
             room = self._standing.room(connection, new)
             none.update(room.none)
-            if room.some:
-                some |= room.some
+            some |= room.some
+            if any(len(job[each]) > left for each, left in room.some.items()):
                 picks = self._in_hand.pick(wanted, ticks(), some)
+                job = _by_mailing(picks)
         # What is to have nothing at all waits no more: it is published again when it may be claimed.
-        return list(picks), _by_mailing(pick for pick in picks if pick.piece.mailing_id not in none)
+        return list(picks), {each: ids for each, ids in job.items() if each not in none}
 
     def _room(self) -> int:
         """How many messages the sender has room for."""
@@ -252,15 +261,21 @@ class Recorder:
             self._allowance.got(*reserved, ticks())
         return min(wanted, self._allowance.left(ticks()))
 
-    def _take_claim(self, picks: Sequence[Pick], claim: Claim | None, since: float) -> None:
-        """What was claimed goes to the sender. since: when the claim was asked for."""
-        claimed = len(claim.messages) if claim else 0
-        metrics.MESSAGES_CLAIMED.inc(claimed)
+    def _take_claim(self, picks: Sequence[Pick], wanted: int, claim: Claim | None, since: float) -> None:
+        """What was claimed goes to the sender, and what is of a test to the built-in provider, whatever the job said.
+        wanted: messages that the sender was to get. since: when the claim was asked for."""
+        claimed = 0
         if claim:
             self._clock = DatabaseClock(claim.now, since)
             self._learn(max((message.id for message in claim.messages), default=0))
+            if tests := [message for message in claim.messages if message.test]:
+                self._built_in.offer(attempts(Claim(claim.now, tests), since, self._own_lease))
+                claim = Claim(claim.now, [message for message in claim.messages if not message.test])
+            claimed = len(claim.messages)
             moments = self._allowance.use(claimed) if self._limits else ()
             self._sender.offer(attempts(claim, since, self._own_lease, moments))
+        metrics.MESSAGES_CLAIMED.inc(claimed)
+        metrics.MESSAGES_SKIPPED.inc(max(0, wanted - claimed))
         self._in_hand.take(picks, self._sender.offered)
         if self._allowance.left(ticks()):
             self._woken.set()  # what was reserved for messages that are not to be sent goes out with others, at once
@@ -293,6 +308,11 @@ class Recorder:
         if done := self._in_hand.let_go(self._sender.begun, now, clock):
             self._intake.settle(Settlement({}, done))
         self._intake.hurry()
+
+
+def _really(results: Sequence[Result]) -> Sequence[Result]:
+    """Those of what is really sent."""
+    return [result for result in results if not result.attempt.message.test]
 
 
 def _by_mailing(picks: Iterable[Pick]) -> dict[int, list[int]]:

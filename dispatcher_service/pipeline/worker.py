@@ -1,4 +1,4 @@
-"""One dispatcher's pipeline, put together: three threads, and how they end."""
+"""One dispatcher's pipeline, put together: its threads, and how they end."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -9,6 +9,8 @@ from dispatcher_service.pipeline.in_hand import Held
 from dispatcher_service.pipeline.intake import Intake
 from dispatcher_service.pipeline.recorder import Recorder
 from dispatcher_service.sending.attempt import Result
+from dispatcher_service.sending.built_in import BuiltIn
+from dispatcher_service.sending.dialect import Dialect
 from dispatcher_service.sending.sender import Sender
 from shared.broker.base import Broker
 from shared.clock import ticks
@@ -36,26 +38,24 @@ class Worker:
         engine: Engine,
         broker: Broker,
         policy: RetryPolicy,
+        dialect: Dialect,
         *,
-        provider_url: str,
-        provider_token: str,
-        timeout: float,
-        concurrency: int,
         rate: float,
         learn: Callable[[int], object] = lambda _: None,
     ) -> None:
         """learn: is told the highest id of each claim."""
         self._stopping = threading.Event()  # nothing new is begun
         self._closing = threading.Event()  # everything is recorded: settle and leave
+        timeout = dialect.provider.limits.timeout
         self.lease = timeout + LEASE_MARGIN
         self._intake = Intake(broker, self._hold, stopping=self._stopping, closing=self._closing)
-        self._sender = Sender(
-            provider_url, provider_token, timeout=timeout, concurrency=concurrency, deliver=self._take_results
-        )
+        self._sender = Sender(dialect, deliver=self._take_results)
+        self._built_in = BuiltIn(self._take_results)
         self._recorder = Recorder(
             engine,
             policy,
             self._sender,
+            self._built_in,
             self._intake,
             lease=self.lease,
             own_lease=timeout + min(OWN_MARGIN, LEASE_MARGIN),
@@ -70,6 +70,7 @@ class Worker:
                 ("broker", self._intake.run),
                 ("store", self._recorder.run),
                 ("sender", self._sender.run),
+                ("built-in", self._built_in.run),
             )
         ]
 
@@ -86,8 +87,10 @@ class Worker:
         end = ticks() + STOP_WITHIN
         self._stopping.set()
         self._sender.stop(within=STOP_WITHIN - 4)
-        broker, store, sender = self._threads
+        self._built_in.stop(within=STOP_WITHIN - 4)
+        broker, store, sender, built_in = self._threads
         sender.join(end - ticks())
+        built_in.join(max(0.1, end - ticks()))
         self._recorder.wake()
         store.join(max(0.1, end - ticks()))
         self._closing.set()

@@ -51,9 +51,12 @@ def add(connection: Connection, day: date) -> None:
 
 
 def first_mailing_at(connection: Connection) -> datetime | None:
-    """When the first mailing was created: before that there was nothing to report."""
-    created_at: datetime | None = connection.scalar(text("select created_at from mailings order by id limit 1"))
+    """When the first mailing was created that is really sent: before that there was nothing to report."""
+    created_at: datetime | None = connection.scalar(_FIRST)
     return created_at
+
+
+_FIRST = text("select created_at from mailings where not test order by id limit 1")
 
 
 def deployment(connection: Connection) -> str:

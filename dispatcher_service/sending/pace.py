@@ -1,21 +1,31 @@
 """The pace of a provider: how many calls a second one dispatcher begins, found out by what the provider answers. Pure.
 
 Until the provider says for the first time that it is too much, only the calls in flight are bounded, by what it has
-answered so far. From then on calls begin at a pace, which falls below what was just taken whenever it is too much
-again, and rises in between.
+answered so far and by how many were in flight lately. From then on calls begin at a pace, which falls below what was
+just taken whenever it is too much again, and rises in between.
 
 `now` is in seconds on a clock that never steps back.
 """
 
 from collections import deque
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil, exp2, inf
 
 from shared.domain.message import Error
 from shared.domain.retry import Outcome, OutcomeKind
 
 FIRST_CALLS = 4
-"""Calls in flight before the first answer. Each answer that takes or refuses a message allows one more."""
+"""Calls in flight before the first answer. Each answer that takes or refuses a message allows one more, if half of
+those that were allowed had been made. And the pace after the first fall, at least: what was taken may not be answered
+yet."""
+
+AFTER_REST, HALVED = 20, 0.25
+"""Of calls in flight that are allowed and not made, half are allowed after so many seconds; down to so many. What was
+answered long ago says nothing about how many the provider takes at once: a dispatcher that has had little to do for a
+day would begin with all its calls at a time, and get a 429 for nearly each of them."""
+
+RESTED = 0.25
+"""Seconds without a call in flight after which it is asked anew how much the provider takes."""
 
 TOLERATED, TOLERATED_FIRST, TOLERATED_MOST = 0.03, 5.0, 10.0
 """So many 429 for each call that was taken are no reason to fall; so many at first, and so many saved up. A provider
@@ -63,7 +73,8 @@ class Pace:
         self.per_second = inf
         """Calls that may begin a second; `inf` until the provider has said for the first time that it is too much."""
         self._known = inf  # the pace that the provider was last seen to take
-        self._served = 0  # answers that took or refused a message
+        self._window = float(FIRST_CALLS)  # calls in flight that were allowed
+        self._used_at = -inf  # when half of them were made
         self._tolerated = TOLERATED_FIRST  # 429 that are no reason to fall
         self._again_at: float | None = None  # when a breaker closed
         self._next_at = 0.0  # when the next call may begin
@@ -73,6 +84,7 @@ class Pace:
     def allowed(self, now: float, calls_open: int) -> int:
         """How many calls may begin now."""
         if self.per_second == inf:
+            self._see(calls_open, now)
             return max(0, self._most(now) - calls_open)
         if now < self._next_at:
             return 0
@@ -86,9 +98,9 @@ class Pace:
 
     def _most(self, now: float) -> int:
         """Calls in flight."""
-        most = FIRST_CALLS + self._served
+        most = self._allowed_at(now)
         if self._again_at is None:
-            return most
+            return int(most)
         return int(most * 2 ** min(now - self._again_at, 20.0))  # also where an answer takes longer than 10 s
 
     def pause(self, now: float, calls_open: int) -> float:
@@ -97,9 +109,22 @@ class Pace:
             return 0.0 if calls_open < self._most(now) else inf
         return max(0.0, self._next_at - now)
 
-    def begin(self, now: float) -> None:
-        """A call begins."""
+    def _allowed_at(self, now: float) -> float:
+        least = min(self._window, AFTER_REST)
+        return least + (self._window - least) * exp2((self._used_at - now) / HALVED)
+
+    def _see(self, calls_open: int, now: float) -> None:
+        if 2 * calls_open >= self._window:
+            self._used_at = now
+        elif 2 * calls_open >= (allowed := self._allowed_at(now)):
+            self._window, self._used_at = allowed, now
+
+    def begin(self, now: float, calls_open: int) -> None:
+        """A call begins. calls_open: with it."""
         if self.per_second == inf:
+            self._see(calls_open, now)
+            if calls_open == 1 and self._moments and now > self._moments[-1].at + RESTED:
+                self._moments.clear()  # what was taken before the rest says nothing about what is taken after it
             return
         if (
             now - self._next_at < _SLACK
@@ -120,12 +145,13 @@ class Pace:
         elif outcome.is_served or outcome.error not in _NO_ANSWER:
             self._count(now, taken=1)
             self._tolerated = min(self._tolerated + TOLERATED, TOLERATED_MOST)
-            self._served += outcome.is_served
+            if outcome.is_served and started <= self._used_at:
+                self._window += 1
         return False
 
     def resume(self, now: float) -> None:
         """The provider was down and answers again: a breaker closed."""
-        self._served, self._again_at = 0, now
+        self._window, self._again_at = float(FIRST_CALLS), now
         if self.per_second < inf:
             self._next_at = now
             self.per_second = max(LEAST, min(self.per_second, max(self._known, self.per_second) / AGAIN))
@@ -148,7 +174,7 @@ class Pace:
         if taken and self.per_second < inf:
             before = self.per_second if self._known == inf else self._known
             self._known = max(taken, FORGET * before)
-        self.per_second = max(taken, LEAST)
+        self.per_second = max(taken, FIRST_CALLS if self.per_second == inf else LEAST)
         self._tolerated = 0.0
         self._fell_at, self._next_at = now, now + min(retry_after, LONGEST_STOP)
 

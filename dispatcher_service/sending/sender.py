@@ -13,18 +13,18 @@ from typing import Any
 
 import pycurl
 
-from dispatcher_service.sending import dialect
 from dispatcher_service.sending.attempt import Attempt, Result
 from dispatcher_service.sending.blame import Serving, blame
 from dispatcher_service.sending.breaker import Breaker
 from dispatcher_service.sending.call import Call, Kept
 from dispatcher_service.sending.complaints import Complaints
-from dispatcher_service.sending.dialect import Answer, Failure
+from dispatcher_service.sending.dialect import Dialect, Failure
 from dispatcher_service.sending.pace import Pace
 from dispatcher_service.sending.sockets import READ, WRITE, Sockets
 from dispatcher_service.sending.throughput import Throughput
 from shared import metrics
 from shared.clock import ticks
+from shared.domain.profile.answer import Answer
 from shared.domain.retry import Outcome
 from shared.logs import logger
 
@@ -46,17 +46,15 @@ class Sender:
 
     def __init__(
         self,
-        url: str,
-        token: str,
+        dialect: Dialect,
         *,
-        timeout: float,
-        concurrency: int,
         deliver: Callable[[Sequence[Result]], None],
         breaker: Breaker | None = None,
         pace: Pace | None = None,
     ) -> None:
-        self._url, self._token, self._timeout = url, token, timeout
-        self._concurrency = concurrency
+        limits = dialect.provider.limits
+        self._dialect = dialect
+        self._timeout, self._concurrency = limits.timeout, limits.concurrency
         self._deliver = deliver
         self._breaker = breaker or Breaker()
         self._serving = Serving()
@@ -69,7 +67,7 @@ class Sender:
         self._departures = 0  # attempts that were started or given back; counted by the loop
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(
-            pycurl.M_MAXCONNECTS, concurrency
+            pycurl.M_MAXCONNECTS, limits.concurrency
         )  # else connections are closed and opened again all the time
         # No M_TIMERFUNCTION: it would be called twice per call, and to ask once per turn of the loop is enough.
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
@@ -230,10 +228,10 @@ class Sender:
             self._deliver(returned)
 
     def _begin(self, attempt: Attempt, now: float) -> None:
-        call = self._idle.pop() if self._idle else Call(self._url, self._token, self._timeout, self._opened, self._kept)
-        call.prepare(attempt, now)
-        self._pace.begin(now)
+        call = self._idle.pop() if self._idle else Call(self._opened, self._kept, self._timeout)
+        call.prepare(self._dialect, attempt, now)
         self._calls[call.handle] = call
+        self._pace.begin(now, len(self._calls))
         self._multi.add_handle(call.handle)
 
     def _collect(self) -> None:
@@ -246,7 +244,7 @@ class Sender:
                 self._kept.add(handle)
                 results.append(self._finish(handle, self._calls[handle].answer(), now))
             for handle, code, said in broken:
-                if code == pycurl.E_ABORTED_BY_CALLBACK:
+                if code == pycurl.E_ABORTED_BY_CALLBACK and not self._calls[handle].was_repeated:
                     self._begin_anew(handle)
                     continue
                 failure = self._calls[handle].failure(code)
@@ -263,7 +261,7 @@ class Sender:
         self._multi.remove_handle(handle)
         call = self._calls.pop(handle)
         self._idle.append(call)
-        outcome = dialect.outcome(answer)
+        outcome = self._dialect.outcome(answer)
         self._observe(outcome, call.started, now)
         self._lasted = now - call.started
         metrics.CALL_SECONDS.observe(self._lasted)

@@ -3,6 +3,10 @@
 `POST /v1/send/{id}` with `{"id": int, "phone": int, "text": str}` answers `{"code": 0, "message": "OK"}`. Whatever
 breaks the contract gets a 4xx that says what is wrong: 400, 401 where a token is configured, 404, 405, 411, 413, 431.
 
+It speaks the dialects of the presets, too (`dialects`), each at its own address and all at once; a secret is compared
+with the token. Where a dialect has no id of ours (Twilio, SMS Aero, Kannel) the phone stands for it in the records. Of
+the faults below, those that mean a refusal come in the dialect's own words.
+
 Faults (`faults.Fault`) hit a share of the requests, their rate. Which request is hit depends on the seed, the id and on
 how many requests came for that id before, and on nothing else: the same seed gives the same fates in whatever order the
 ids come. Latency delays every answer; what is accepted is accepted when the request arrives.
@@ -29,6 +33,6 @@ POST /control/outage      {"mode": "refuse", "seconds": 5, "after": 0}; without 
 DELETE /control/outage    ends it, and forgets those that were to come
 GET /control/summary      counts, see `control.Summary`
 GET /control/accepted     one line per accepted id: {"id": 1, "count": 1, "first_at": 1.5, "last_at": 1.5}; Unix time, s
-GET /control/received     the same for every id that came, and "most_open", "after_ok"
+GET /control/received     the same for every id that came, and "most_open", "after_ok", "phone", "sender", "validity"
 DELETE /control/accepted  forgets all ids and counts
 """

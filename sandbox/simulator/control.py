@@ -49,13 +49,17 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """How often and when one id came in. most_open: its requests open at once. after_ok: those after a clean answer."""
+    """How often and when one id came in. most_open: its requests open at once. after_ok: those after a clean answer.
+    phone, sender, validity: of the last one, as its dialect says them."""
 
     count: int
     first_at: float
     last_at: float
     most_open: int
     after_ok: int
+    phone: int
+    sender: str
+    validity: str
 
 
 class Simulator:

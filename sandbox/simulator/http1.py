@@ -29,11 +29,11 @@ class Request(NamedTuple):
 
 
 class BadRequest(Exception):
-    """A request that gets an answer of this status, with this message."""
+    """A request that gets an answer of this status, with this message. answer: all of it; None: as JSON."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, answer: bytes | None = None) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.answer = status, answer
 
 
 def parse(data: bytes) -> tuple[Request, int] | None:
@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
 
     def refuse(self, error: BadRequest) -> bytes:
         """The answer to a request that could not be read or handled."""
-        return json_response(error.status, {"code": error.status, "message": str(error)})
+        return error.answer or json_response(error.status, {"code": error.status, "message": str(error)})
 
     def reply(self, answer: bytes) -> None:
         """Answers the request for which `handle` gave None."""

@@ -2,18 +2,18 @@
 
 import asyncio
 import itertools
-import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
+from sandbox.simulator.dialects import DIALECTS, SEED, dialect_of
+from sandbox.simulator.dialects.base import Dialect, Heard, Trouble
 from sandbox.simulator.faults import ACCEPTING, CONFIRMING, Fault, Faults, chances
 from sandbox.simulator.http1 import BadRequest, Connection, Request, json_response, response
 from sandbox.simulator.outage import Mode, Outage
 from sandbox.simulator.records import Record, Records
 
-_PATH = "/v1/send/"
-_FIELDS = {"id": int, "phone": int, "text": str}
 _OK = json_response(200, {"code": 0, "message": "OK"})
 _WITHOUT_BODY = (204, 205, 304)
 _SERVER_ERRORS = (500, 502, 503, 504)
@@ -88,27 +88,12 @@ class Provider:
         }
 
 
-def read(request: Request, token: str | None) -> tuple[int, str]:
-    """The id and the text of a request that keeps the contract. Raises BadRequest."""
-    if not request.path.startswith(_PATH):
-        raise BadRequest(404, f"there is only POST {_PATH}{{id}}")
-    if request.method != "POST":
-        raise BadRequest(405, "only POST")
-    if token is not None and request.headers.get("authorization") != f"Bearer {token}":
-        raise BadRequest(401, "Authorization is not Bearer and the token")
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise BadRequest(400, "Content-Type is not application/json")
-    try:
-        message = json.loads(request.body)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(400, "the body is not JSON") from error
-    if not isinstance(message, dict) or {name: type(value) for name, value in message.items()} != _FIELDS:
-        raise BadRequest(400, "the body is not an object of id (integer), phone (integer) and text (string)")
-    if min(message["id"], message["phone"]) <= 0:
-        raise BadRequest(400, "id and phone must be above 0")
-    if request.path[len(_PATH) :] != str(message["id"]):
-        raise BadRequest(400, "the id in the path is not the one in the body")
-    return message["id"], message["text"]
+def heard(request: Request, token: str | None) -> tuple[Dialect, Heard]:
+    """A request that keeps the contract of a dialect. Raises BadRequest."""
+    dialect = dialect_of(request.path)
+    if dialect is None:
+        raise BadRequest(404, f"there are {', '.join(known.prefix for known in DIALECTS)}")
+    return dialect, dialect.read(request, token)
 
 
 class ProviderConnection(Connection):
@@ -143,27 +128,29 @@ class ProviderConnection(Connection):
             self.transport.close()
 
     def handle(self, request: Request) -> bytes | None:
-        message_id, text = read(request, self._provider.token)
-        record, fate, delay = self._provider.receive(message_id, text)
+        dialect, said = heard(request, self._provider.token)
+        record, fate, delay = self._provider.receive(said.id, said.text)
         self._record = record
+        record.phone, record.sender, record.validity = said.phone, said.sender, said.validity
+        answer = partial(self._answer, dialect, said, record, fate)
         if delay:
-            self._timer = asyncio.get_running_loop().call_later(delay, self._late, message_id, record, fate)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._late, answer)
             return None
-        return self._answer(message_id, record, fate)
+        return answer()
 
     def refuse(self, error: BadRequest) -> bytes:
         self._provider.broken[error.status] += 1
         return super().refuse(error)
 
-    def _late(self, message_id: int, record: Record, fate: Fault | Outage) -> None:
+    def _late(self, make: Callable[[], bytes | None]) -> None:
         self._timer = None
         if self.transport.is_closing():
             return  # reset in this very turn of the loop: nobody gets the answer
-        answer = self._answer(message_id, record, fate)
+        answer = make()
         if answer is not None:
             self.reply(answer)
 
-    def _answer(self, message_id: int, record: Record, fate: Fault | Outage) -> bytes | None:
+    def _answer(self, dialect: Dialect, said: Heard, record: Record, fate: Fault | Outage) -> bytes | None:
         if isinstance(fate, Outage):
             return None if fate.mode is Mode.HANG else self._closed(record, _error(503))
         match fate:
@@ -179,13 +166,26 @@ class ProviderConnection(Connection):
             case Fault.TRUNCATED:
                 self.keep_alive = False
         record.confirmed += fate in CONFIRMING
-        return self._closed(record, _body(fate, message_id, record.attempts, self._provider.faults))
+        if dialect is not SEED and fate in _IN_OTHER_WORDS:
+            trouble = _IN_OTHER_WORDS[fate]
+            return self._closed(record, dialect.no(trouble) if trouble else dialect.ok(said))
+        return self._closed(record, _body(fate, said.id, record.attempts, self._provider.faults))
 
     def _closed(self, record: Record, answer: bytes) -> bytes:
         """The client waits no longer."""
         self._record = None
         record.open -= 1
         return answer
+
+
+_IN_OTHER_WORDS = {
+    Fault.NONE: None,
+    Fault.BAD_REQUEST: Trouble.REFUSED,
+    Fault.UNAUTHORIZED: Trouble.UNAUTHORIZED,
+    Fault.RATE_LIMITED: Trouble.LIMITED,
+    Fault.WRONG_CODE: Trouble.DECLINED,
+}
+"""What each dialect says in its own words; None: that it was taken. The other faults look the same in all."""
 
 
 def _body(fault: Fault, message_id: int, attempt: int, faults: Faults) -> bytes:

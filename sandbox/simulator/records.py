@@ -21,6 +21,9 @@ class Record:
     most_open: int = 0  # how many of them there were at the same time
     attempts: int = 0  # requests whose fate was drawn: not those in an outage
     hits: int = 0  # faults among these
+    phone: int = 0  # of the last request, as the two that follow
+    sender: str = ""
+    validity: str = ""
 
 
 class Records:
@@ -78,4 +81,5 @@ class Records:
                 "id": message_id, "count": record.received,
                 "first_at": record.first_received_at, "last_at": record.last_received_at,
                 "most_open": record.most_open, "after_ok": record.after_ok,
+                "phone": record.phone, "sender": record.sender, "validity": record.validity,
             })  # fmt: skip

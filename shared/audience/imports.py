@@ -17,11 +17,11 @@ TAKEN = """
     taken as materialized (
         select client_id, array_agg(import_id) as imports from (
             select (chunk << 15) | unnest(clients) as client_id, import_id from import_clients
-            where import_id = any(cast(:imports as bigint[])) and chunk between {after} >> 15 and {last} >> 15
+            where import_id = any({imports}) and chunk between {after} >> 15 and {last} >> 15
         ) of_chunks
         where client_id > {after} and client_id <= {last}
         group by client_id
     )
 """
-"""A part of a statement: the clients with ids after `after`, up to `last`, whom any of `:imports` took, each with the
+"""A part of a statement: the clients with ids after `after`, up to `last`, whom any of `imports` took, each with the
 imports that did. Chunks at the borders are read whole."""

@@ -5,7 +5,8 @@ such a mailing does; the messages of a mailing as long as such a mailing leaves 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, TextClause, text
 
@@ -26,24 +27,33 @@ class Unknown(Exception):
         self.faults = faults
 
 
-def look_up(connection: Connection, wanted: Filter, *, is_segment: bool = False) -> tuple[Segment, ...]:
+def look_up(
+    connection: Connection,
+    wanted: Filter,
+    *,
+    is_segment: bool = False,
+    is_test: bool = False,
+    is_held: bool = True,
+) -> tuple[Segment, ...]:
     """The segments that a filter is made of, as they are now, in the order of their ids.
 
-    They, and the imports and mailings that any of them names, stay until the end of the transaction. is_segment: it is
-    one itself, and filters will name it. Raises Unknown.
+    is_segment: it is one itself, and filters will name it. is_test: the mailings that it may name are tests, and no
+    other ones. is_held: they, and the imports and mailings that any of them names, stay until the end of the
+    transaction. Raises Unknown.
     """
-    there = {"segments": _held(connection, _HOLD_SEGMENTS, wanted.named_segments)}
+    held = partial(_found, connection, is_held=is_held)
+    there = {"segments": held(_SEGMENTS, wanted.named_segments)}
     _check(wanted, there)
     found = read_segments(connection, wanted.named_segments)
     graph = {one.id: one.filter.named_segments for one in found} | {_ITSELF: wanted.named_segments}
     if sentence := segments.fault(graph, [_ITSELF] if is_segment else wanted.named_segments):
         raise Unknown({"segments": [sentence]})
     audience = Audience.of(wanted, found)
-    there["imports"] = _held(connection, _HOLD_IMPORTS, audience.imports)
-    there["mailings"] = _held(connection, _HOLD_MAILINGS, wanted.named_mailings, is_shown=True)
+    there["imports"] = held(_IMPORTS, audience.imports)
+    there["mailings"] = held(_MAILINGS, wanted.named_mailings, is_shown=True, is_test=is_test)
     _check(wanted, there)
     others = audience.mailings - there["mailings"]
-    if gone := others - _held(connection, _HOLD_MAILINGS, others, is_shown=False):
+    if gone := others - held(_MAILINGS, others, is_shown=False, is_test=is_test):
         raise Unknown({"segments": [_GONE.format(one.id, each) for one in found
                                     for each in sorted(gone & one.filter.named_mailings)]})  # fmt: skip
     return found
@@ -75,6 +85,9 @@ _READ = text(f"""
 """)
 
 
+MAILINGS_GONE = "The filter leaves out who got a mailing whose messages are not kept any more."
+
+
 def are_gone(connection: Connection, audience: Audience) -> bool:
     """Whether it leaves out who got a mailing whose messages are not kept any more."""
     ids = sorted(audience.mailings)
@@ -104,20 +117,38 @@ _READ_GRAPH = text("""
 """)
 
 
-def _held(connection: Connection, hold: TextClause, ids: Iterable[int], **values: Any) -> frozenset[int]:
-    wanted = sorted(set(ids))
-    return frozenset(connection.scalars(hold, {"ids": wanted, **values})) if wanted else frozenset()
+class _Named(NamedTuple):
+    """A query for those of `:ids` that are there, as it is and so that they stay."""
+
+    looks: TextClause
+    holds: TextClause
 
 
-_HOLD_SEGMENTS = text("select id from segments where id = any(:ids) order by id for key share")
-_HOLD_IMPORTS = text("select id from imports where id = any(:ids) order by id for key share")
+def _named(query: str, lock: str) -> _Named:
+    return _Named(text(query), text(f"{query} {lock}"))
+
+
+_SEGMENTS = _named("select id from segments where id = any(:ids) order by id", "for key share")
+_IMPORTS = _named("select id from imports where id = any(:ids) order by id", "for key share")
 
 # Whoever gives up the messages of a mailing asks for a lock that this one is in the way of.
-_HOLD_MAILINGS = text("""
+_MAILINGS = _named(
+    """
     select id from mailings
-    where id = any(:ids) and messages_removed_at is null and (deleted_at is null or not :is_shown)
-    order by id for share
-""")
+    where id = any(:ids) and messages_removed_at is null
+      and (not :is_shown or deleted_at is null and test = :is_test and trial_of is null)
+    order by id
+    """,
+    "for share",
+)
+
+
+def _found(
+    connection: Connection, query: _Named, ids: Iterable[int], *, is_held: bool, **values: Any
+) -> frozenset[int]:
+    wanted = sorted(set(ids))
+    statement = query.holds if is_held else query.looks
+    return frozenset(connection.scalars(statement, {"ids": wanted, **values})) if wanted else frozenset()
 
 
 def _check(wanted: Filter, there: Mapping[str, frozenset[int]]) -> None:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column, validates
 
+from shared.domain.apart import IS_APART, IS_HIDDEN
 from shared.domain.attributes import are_same
 from shared.domain.filter import Exclusion, Filter, ValuesByName, by_name, values_of
 from shared.domain.message import OPEN_STATES, MessageState
@@ -243,15 +244,38 @@ class ImportClients(Base):
 
 
 class RefusedLines(Base):
-    """Lines that a batch of an import refused, as they stood in the file; kept for some days."""
+    """Lines that a batch of a file refused, as they stood there; kept for some days. Of one of the two kinds of
+    files."""
 
     __tablename__ = "refused_lines"
-    __table_args__ = (Index("refused_lines_import_id_id_idx", "import_id", "id"),)
+    __table_args__ = (
+        Index("refused_lines_import_id_id_idx", "import_id", "id"),
+        Index(
+            "refused_lines_suppression_file_id_id_idx",
+            "suppression_file_id",
+            "id",
+            postgresql_where=text("suppression_file_id is not null"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    import_id: Mapped[int] = mapped_column(BigInteger)
+    import_id: Mapped[int | None] = mapped_column(BigInteger)
     made_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     lines: Mapped[list[list[Any]]] = mapped_column(JSON)  # of each number, errors, value, cells; in their order
+    suppression_file_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class SuppressionFile(Base):
+    """A file of suppressions: what is to be known of it for as long as the lines that it refused are kept."""
+
+    __tablename__ = "suppression_files"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    taken_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    ended_at: Mapped[datetime | None] = mapped_column(Timestamp)  # None: it broke off
+    refused: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    separator: Mapped[str | None] = mapped_column(String(1))
+    columns: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
 
 
 class Segment(Base):
@@ -324,9 +348,13 @@ class Mailing(Base):
             postgresql_using="gist",
             postgresql_where=text("first_message_id is not null"),
         ),
-        # What the totals still have and nobody is to see; what lists show.
-        Index("mailings_deleted_idx", "id", postgresql_where=text("deleted_at is not null and finished_at is null")),
-        Index("mailings_listed_idx", "id", postgresql_where=text("deleted_at is null")),
+        # What the totals still have and nobody is to see; what lists show, and what those of tests do.
+        Index("mailings_hidden_idx", "id", postgresql_where=text(f"finished_at is null and {IS_HIDDEN}")),
+        Index("mailings_live_idx", "id", postgresql_where=text("deleted_at is null and not test and trial_of is null")),
+        Index("mailings_test_idx", "id", postgresql_where=text("test and trial_of is null and deleted_at is null")),
+        # What no figure of what is really sent has; the trials of a mailing.
+        Index("mailings_apart_idx", "id", postgresql_where=text(IS_APART)),
+        Index("mailings_trial_of_id_idx", "trial_of", "id", postgresql_where=text("trial_of is not null")),
         Index(
             "mailings_cancelled_id_idx",
             "id",
@@ -336,6 +364,7 @@ class Mailing(Base):
             "mailings_reference_key",
             "reference",
             "reference_owner",
+            "test",
             unique=True,
             postgresql_where=text("reference is not null"),
         ),
@@ -364,6 +393,7 @@ class Mailing(Base):
     named_segments: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
     named_imports: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
     named_mailings: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
+    sender: Mapped[str | None] = mapped_column(String(32))  # of the provider's; none: the provider's first
     send_window: Mapped[Window | None] = composite(
         Window, "window_from", "window_until", return_none_on=lambda *times: None in times
     )
@@ -372,6 +402,9 @@ class Mailing(Base):
     reference: Mapped[str | None] = mapped_column(String(64))  # their own name for it; no two of an owner share one
     reference_owner: Mapped[str] = mapped_column(String(64), server_default="")
     priority: Mapped[Priority] = mapped_column(MailingPriority, server_default="normal")
+    # It stands apart (`shared.domain.apart`): it was made by a test key; it tries that mailing out.
+    test: Mapped[bool] = mapped_column(server_default="false", default=False)
+    trial_of: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     paused_at: Mapped[datetime | None] = mapped_column(Timestamp)
     cancelled_at: Mapped[datetime | None] = mapped_column(Timestamp)
@@ -693,7 +726,7 @@ class ApiKey(Base):
     """A key of the HTTP API. Its secret is stored nowhere, only what it digests to (`api_service.web.key`)."""
 
     __tablename__ = "api_keys"
-    __table_args__ = (CheckConstraint("scope in ('read', 'write', 'admin')", name="scope"),)
+    __table_args__ = (CheckConstraint("scope in ('read', 'test', 'write', 'admin')", name="scope"),)
 
     id: Mapped[str] = mapped_column(String(12), primary_key=True)  # the public part of the key
     name: Mapped[str] = mapped_column(String(64))  # whose it is, for people
@@ -704,3 +737,16 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(Timestamp)
     last_used_at: Mapped[datetime | None] = mapped_column(Timestamp)  # to a minute or two
     warned_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when the log last said that it expires
+
+
+class Session(Base):
+    """Somebody who has signed in on the console with a key. Its token is stored nowhere, only what it digests to
+    (`api_service.access.sessions`)."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("sessions_expires_at_idx", "expires_at"),)
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    key_id: Mapped[str] = mapped_column(String(12))
+    created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(Timestamp)

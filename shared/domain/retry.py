@@ -27,12 +27,14 @@ class Outcome:
     """What one call led to.
 
     retry_after: what the provider asked for, in seconds. words: what it said, at most MAX_WORDS bytes; for people.
+    reference: the provider's id of a message that it took; None: it has none that is told.
     """
 
     kind: OutcomeKind
     error: Error | None = None
     retry_after: float = 0.0
     words: str = field(default="", compare=False)
+    reference: str | None = field(default=None, compare=False)
     is_served: bool = field(init=False, compare=False)
     """Whether the provider did its work: it looked at the message and said yes or no."""
 

@@ -5,17 +5,16 @@ By rows and not by counters: that costs a message nothing while it is on its way
 """
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from shared.domain.apart import NOT_APART
 from shared.domain.message import FINAL_STATES, MessageState
-
-SLICE = 20_000
-"""Rows that one statement reads at the most."""
+from shared.ledger.stretches import Stretch, of_stretches, read_slices
 
 
 class Group(NamedTuple):
@@ -52,60 +51,52 @@ class Breakdown(NamedTuple):
         return dict(sorted(found.items(), key=lambda one: (-one[1].total(), one[0])))
 
 
-def count(connection: Connection, mailing_id: int) -> Mapping[Group, int]:
-    """What there is now, slice by slice."""
-    mailing = connection.execute(_PLACE, {"mailing_id": mailing_id}).one_or_none()
-    found: Counter[Group] = Counter()
-    if mailing is not None:
-        for group, number in _slices(connection, dict(mailing._mapping)):
-            found[group] += number
+def count(connection: Connection, mailing_ids: Sequence[int]) -> Mapping[int, Mapping[Group, int]]:
+    """What there is of each mailing now."""
+    places = connection.execute(_PLACES, {"mailing_ids": list(mailing_ids)}).all()
+    found: dict[int, Counter[Group]] = defaultdict(Counter)
+    stretches = [Stretch(row.part, row.id, row.first_message_id - 1, row.last_message_id) for row in places]
+    for row in read_slices(connection, _COUNT, stretches):
+        if row.number:
+            found[row.id][Group(row.code, MessageState(row.status), row.error)] += row.number
     return found
 
 
-def _slices(connection: Connection, place: dict[str, int]) -> Iterator[tuple[Group, int]]:
-    read = SLICE
-    while read == SLICE:
-        rows = connection.execute(_COUNT, {**place, "limit": SLICE}).all()
-        for row in rows:
-            if row.number:
-                yield Group(row.code, MessageState(row.status), row.error), row.number
-        read = sum(row.read for row in rows)
-        place["after"] = max((row.last for row in rows), default=0)
-
-
-_PLACE = text("""
-    select id as mailing_id, part, first_message_id - 1 as after, last_message_id as last from mailings
-    where id = :mailing_id and part is not null and first_message_id is not null and messages_removed_at is null
+_PLACES = text("""
+    select id, part, first_message_id, last_message_id from mailings
+    where id = any(:mailing_ids) and part is not null and first_message_id is not null and messages_removed_at is null
 """)
 
-# In the order of the primary key, which so is the only way to read them.
-_COUNT = text("""
+_COUNT = text(f"""
     with rows as materialized (
-        select id, mailing_id, client_id, phone, status, error from messages
-        where part = :part and id > :after and id <= :last order by id limit :limit
+        select job.id as asked, m.* from {of_stretches("id, mailing_id, client_id, phone, status, error")}
     )
-    select coalesce(c.operator_code, substr(cast(m.phone as text), 2, 3), '') as code, m.status,
+    select m.asked as id, coalesce(c.operator_code, substr(cast(m.phone as text), 2, 3), '') as code, m.status,
            case when m.status = 'sent' then '' else coalesce(m.error, '') end as error,
-           count(*) filter (where m.mailing_id = :mailing_id) as number, count(*) as read, max(m.id) as last
-    from rows m left join lateral (select operator_code from clients where id = m.client_id limit 1) c on true
-    group by 1, 2, 3
+           count(*) filter (where m.mailing_id = m.asked) as number, count(*) as read, max(m.id) as last
+    from rows m left join lateral (
+        select operator_code from clients where id = m.client_id and m.mailing_id = m.asked limit 1) c on true
+    group by 1, 2, 3, 4
 """)
 
 
-def keep(connection: Connection, mailing_id: int) -> bool:
-    """Counts a mailing of which all is final, and writes it down. Doing it again changes nothing."""
-    counts = count(connection, mailing_id)
-    rows = [
-        {"code": group.operator_code, "status": group.status, "error": group.error, "number": number}
-        for group, number in sorted(counts.items())
-    ]
-    if rows:
-        connection.execute(_KEEP, {"mailing_id": mailing_id, "counts": json.dumps(rows)})
-    return True
+def keep(connection: Connection, mailing_ids: Sequence[int]) -> None:
+    """Counts mailings of which all is final, and writes it down. Doing it again changes nothing."""
+    counts = {
+        mailing_id: [
+            {"code": group.operator_code, "status": group.status, "error": group.error, "number": number}
+            for group, number in sorted(groups.items())
+        ]
+        for mailing_id, groups in sorted(count(connection, mailing_ids).items())
+    }
+    if counts:
+        values = {"mailing_ids": list(counts), "counts": [json.dumps(rows) for rows in counts.values()]}
+        connection.execute(_KEEP, values)
 
 
 _KEEP = text("""
-    insert into mailing_breakdowns (mailing_id, counts) values (:mailing_id, cast(:counts as jsonb))
+    insert into mailing_breakdowns (mailing_id, counts)
+    select id, counts from unnest(cast(:mailing_ids as bigint[]), cast(:counts as jsonb[])) as counted (id, counts)
     on conflict (mailing_id) do update set counts = excluded.counts
 """)
 
@@ -123,15 +114,16 @@ _READ = text("select counts, counted_at from mailing_breakdowns where mailing_id
 
 
 def read_finished(connection: Connection, start: datetime, end: datetime) -> Breakdown:
-    """Of all mailings together that were finished from `start` (included) to `end` (excluded)."""
+    """Of all mailings together that were finished from `start` (included) to `end` (excluded), but for those that stand
+    apart."""
     rows = connection.execute(_FINISHED, {"start": start, "end": end})
     return Breakdown({Group(row.code, MessageState(row.status), row.error): row.number for row in rows})
 
 
-_FINISHED = text("""
+_FINISHED = text(f"""
     select g.code, g.status, g.error, sum(g.number)::bigint as number
     from mailing_breakdowns b
     cross join lateral jsonb_to_recordset(b.counts) as g (code text, status text, error text, number bigint)
-    where b.counted_at >= :start and b.counted_at < :end
+    where b.counted_at >= :start and b.counted_at < :end and {NOT_APART}
     group by g.code, g.status, g.error
 """)

@@ -1,20 +1,18 @@
 """The ledger against the rows: what a mailing's counters say of its messages, and what the messages say themselves."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from shared.domain.message import OPEN_STATES, MessageState
 from shared.ledger.figures import read_figures
+from shared.ledger.stretches import Stretch, of_stretches, read_slices
 
 AUDIENCE = "audience"
-
-SLICE = 20_000
-"""Rows that one statement reads at the most: some 20 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +74,10 @@ def read_accounts(connection: Connection, mailing_ids: Sequence[int]) -> list[Ac
     figures = read_figures(connection, mailing_ids)
     mailings = {row.id: row for row in connection.execute(_MAILINGS, {"ids": list(mailing_ids)})}
     known = [mailing_id for mailing_id in mailing_ids if mailing_id in figures]
-    rows = _count_rows(
-        connection,
-        [
-            _Stretch(part, mailing_id, first - 1, last)
-            for mailing_id in known
-            for _, part, first, last, _ in [mailings[mailing_id]]
-            if part is not None and first is not None
-        ],
-    )
+    rows: dict[int, Counter[MessageState]] = defaultdict(Counter)
+    for row in read_slices(connection, _COUNT, _stretches([mailings[each] for each in known])):
+        if row.number:
+            rows[row.id][MessageState(row.status)] += row.number
     return [
         Account(
             mailing_id,
@@ -104,73 +97,15 @@ _MAILINGS = text("""
 """)
 
 
-class _Stretch(NamedTuple):
-    """What is still to be read of a mailing: the ids behind `after` up to `last`, in a part. Some of them are of
-    other mailings, which were launched at the same time."""
-
-    part: int
-    mailing_id: int
-    after: int
-    last: int
+def _stretches(mailings: Iterable[Row[Any]]) -> Iterator[Stretch]:
+    for one in mailings:
+        if one.part is not None and one.first_message_id is not None:
+            yield Stretch(one.part, one.id, one.first_message_id - 1, one.last_message_id)
 
 
-def _count_rows(connection: Connection, left: list[_Stretch]) -> dict[int, Counter[MessageState]]:
-    """The messages of each mailing by state."""
-    rows: dict[int, Counter[MessageState]] = defaultdict(Counter)
-    left = sorted(left)
-    while left:
-        slice_, left = _cut(left)
-        left = _count_slice(connection, slice_, rows) + left
-    return rows
-
-
-def _cut(left: Sequence[_Stretch]) -> tuple[list[tuple[_Stretch, int]], list[_Stretch]]:
-    """As many as make a slice, all of one part, each with how many rows to read; and the others."""
-    taken: list[tuple[_Stretch, int]] = []
-    room = SLICE
-    for one in left:
-        if not room or one.part != left[0].part:
-            break
-        most = min(one.last - one.after, room)
-        taken.append((one, most))
-        room -= most
-    return taken, list(left[len(taken) :])
-
-
-def _count_slice(
-    connection: Connection, jobs: Sequence[tuple[_Stretch, int]], rows: Mapping[int, Counter[MessageState]]
-) -> list[_Stretch]:
-    """Adds what it reads to `rows`; what is left of those that have more."""
-    columns = {
-        "part": jobs[0][0].part,
-        "ids": [one.mailing_id for one, _ in jobs],
-        "afters": [one.after for one, _ in jobs],
-        "lasts": [one.last for one, _ in jobs],
-        "mosts": [most for _, most in jobs],
-    }
-    read: Counter[int] = Counter()
-    ends: dict[int, int] = {}
-    for row in connection.execute(_COUNT, columns):
-        if row.number:
-            rows[row.id][MessageState(row.status)] += row.number
-        read[row.id] += row.read
-        ends[row.id] = max(row.last, ends.get(row.id, row.last))
-    return [
-        one._replace(after=end)
-        for one, most in jobs
-        if read[one.mailing_id] == most and (end := ends[one.mailing_id]) < one.last
-    ]
-
-
-# In the order of the primary key, which so is the only way to read them.
-_COUNT = text("""
+_COUNT = text(f"""
     select job.id, m.status, count(*) as read, count(*) filter (where m.mailing_id = job.id) as number,
            max(m.id) as last
-    from unnest(cast(:ids as bigint[]), cast(:afters as bigint[]), cast(:lasts as bigint[]), cast(:mosts as bigint[]))
-        as job (id, after, last, most)
-    cross join lateral (
-        select id, mailing_id, status from messages where part = :part and id > job.after and id <= job.last
-        order by id limit job.most
-    ) m
+    from {of_stretches("id, mailing_id, status")}
     group by job.id, m.status
 """)

@@ -1,4 +1,7 @@
-"""What a day's report says beside its figures: when it happened, what failed as a whole, what may have come twice."""
+"""What a day's report says beside its figures: when it happened, what failed as a whole, what may have come twice.
+
+Nothing of mailings that stand apart.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,6 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from shared.domain.apart import NOT_APART
 from shared.domain.message import FINAL_STATES, MessageState
 from shared.domain.state_sql import names
 from shared.ledger.names import IS_FINAL, REPEATED
@@ -41,7 +45,8 @@ def read_quarters(connection: Connection, start: datetime, end: datetime) -> lis
 _QUARTERS = text(f"""
     select quarter, coalesce(sum(count) filter (where name = 'sent'), 0)::bigint as accepted,
            coalesce(sum(count) filter (where name <> 'sent'), 0)::bigint as others
-    from tallies where quarter >= :start and quarter < :end and {IS_FINAL} group by quarter order by quarter
+    from tallies where quarter >= :start and quarter < :end and {IS_FINAL} and {NOT_APART}
+    group by quarter order by quarter
 """)
 
 
@@ -52,7 +57,7 @@ def read_repeats(connection: Connection, start: datetime, end: datetime) -> int:
 
 _REPEATS = text(f"""
     select coalesce(sum(count), 0)::bigint from tallies
-    where quarter >= :start and quarter < :end and name = '{REPEATED}'
+    where quarter >= :start and quarter < :end and name = '{REPEATED}' and {NOT_APART}
 """)
 
 
@@ -66,7 +71,7 @@ _FAILED = text(f"""
     select mailing_id, count(*) over () as all_of_them
     from (
         select mailing_id, sum(count) as number from tallies
-        where quarter >= :start and quarter < :end and name in {LOST} group by mailing_id
+        where quarter >= :start and quarter < :end and name in {LOST} and {NOT_APART} group by mailing_id
     ) lost
     where number > 0
       and 0 = (select coalesce(sum(c.sent), 0) from mailing_counters c where c.mailing_id = lost.mailing_id)

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection, RowMapping, TextClause, text
 
+from shared.domain.apart import IS_APART, IS_HIDDEN, NOT_APART
 from shared.domain.message import FINAL_STATES, Error, MessageState
 from shared.domain.reason import Reason
 from shared.domain.state_sql import total
@@ -54,25 +55,36 @@ _COLUMNS = ", ".join(f"coalesce(sum(c.{state}), 0)::bigint as {state}" for state
 
 
 def read_totals(connection: Connection) -> Figures:
-    """The sum over all mailings that are not deleted; without the moments of the first and the last success."""
+    """The sum over all mailings that are really sent and not deleted; without the moments of the first and the last
+    success."""
     return _figures(connection.execute(_TOTALS).mappings().one())
 
 
-# A mailing that is deleted is taken out of the totals when it is finished as well. Until then it is one of few.
-_TOTALS = text(f"""
-    with hidden as (select id, audience from mailings where deleted_at is not null and finished_at is null),
-    counted as (
-        select {_COLUMNS}, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
-        from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
-    ), total as (select {_COLUMNS}, coalesce(sum(audience), 0)::bigint as audience from ledger_totals c)
-    select {", ".join(f"total.{name} - counted.{name} as {name}" for name in ("audience", *STATES))},
-           null as first_sent_at, null as last_sent_at
-    from total, counted
-""")
+def read_live_totals(connection: Connection) -> Figures:
+    """The same with those that are deleted and not finished, of which messages may be on the wire."""
+    return _figures(connection.execute(_LIVE).mappings().one())
+
+
+def _without(condition: str) -> TextClause:
+    """A mailing that is hidden is taken out of the totals when it is finished as well. Until then it is one of few."""
+    return text(f"""
+        with hidden as (select id, audience from mailings where finished_at is null and {condition}),
+        counted as (
+            select {_COLUMNS}, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
+            from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
+        ), total as (select {_COLUMNS}, coalesce(sum(audience), 0)::bigint as audience from ledger_totals c)
+        select {", ".join(f"total.{name} - counted.{name} as {name}" for name in ("audience", *STATES))},
+               null as first_sent_at, null as last_sent_at
+        from total, counted
+    """)
+
+
+_TOTALS = _without(IS_HIDDEN)
+_LIVE = _without(IS_APART)
 
 
 def read_ledger_totals(connection: Connection) -> Figures:
-    """The same with those that are deleted and not finished: as it is written down, and read from a few rows."""
+    """Of all, those that are hidden and not finished as well: as it is written down, and read from a few rows."""
     return _figures(connection.execute(_ALL).mappings().one())
 
 
@@ -82,8 +94,25 @@ _ALL = text(f"""
 """)
 
 
+def read_test_totals(connection: Connection) -> Figures:
+    """The sum over the tests that there are and that are not deleted. They are looked at one by one: there are few."""
+    return _figures(connection.execute(_TEST_TOTALS).mappings().one())
+
+
+_TEST_TOTALS = text(f"""
+    with tests as (
+        select id, audience from mailings where test and trial_of is null and deleted_at is null
+    ), counted as (
+        select {_COLUMNS} from tests cross join lateral (select * from mailing_counters where mailing_id = tests.id) c
+    )
+    select (select coalesce(sum(audience), 0)::bigint from tests) as audience, counted.*,
+           null as first_sent_at, null as last_sent_at
+    from counted
+""")
+
+
 def count_mailings(connection: Connection) -> int:
-    """How many there are that are not deleted."""
+    """How many there are that are really sent and not deleted."""
     return connection.scalar(_MAILINGS) or 0
 
 
@@ -138,7 +167,8 @@ _REPEATED = text(f"""
 
 
 def read_day(connection: Connection, start: datetime, end: datetime) -> Day:
-    """What happened from `start` (included) to `end` (excluded), both on a quarter of an hour."""
+    """What happened from `start` (included) to `end` (excluded), both on a quarter of an hour; nothing of mailings that
+    stand apart."""
     period = {"start": start, "end": end}
     counts = {row.name: row.number for row in connection.execute(_DAY, period)}
     return Day(
@@ -149,14 +179,14 @@ def read_day(connection: Connection, start: datetime, end: datetime) -> Day:
     )
 
 
-_DAY = text("""
+_DAY = text(f"""
     select name, sum(count)::bigint as number from tallies
-    where quarter >= :start and quarter < :end group by name
+    where quarter >= :start and quarter < :end and {NOT_APART} group by name
 """)
 
 _DAY_MAILINGS = text(f"""
     select count(distinct mailing_id) from tallies
-    where quarter >= :start and quarter < :end and {IS_FINAL}
+    where quarter >= :start and quarter < :end and {IS_FINAL} and {NOT_APART}
 """)
 
 
@@ -172,7 +202,7 @@ def read_day_mailings(connection: Connection, start: datetime, end: datetime, li
 _DAY_LARGEST = text(f"""
     with counts as (
         select mailing_id, name, sum(count)::bigint as number from tallies
-        where quarter >= :start and quarter < :end and {IS_FINAL} group by mailing_id, name
+        where quarter >= :start and quarter < :end and {IS_FINAL} and {NOT_APART} group by mailing_id, name
     ), largest as (
         select mailing_id, sum(number) as total from counts
         group by mailing_id order by total desc, mailing_id limit :limit

@@ -12,18 +12,19 @@ FOLDED = -1
 """The slot that has the sum of the others."""
 
 
-def close_account(connection: Connection, entries: Entries, mailing_id: int, *, is_deleted: bool) -> None:
-    """In the transaction that finishes the mailing: its counters become one row, since nothing will move any more.
+def close_accounts(connection: Connection, entries: Entries, mailing_ids: Sequence[int], hidden: Sequence[int]) -> None:
+    """In the transaction that finishes mailings: the counters of each become one row, since nothing will move any more.
 
-    is_deleted: nobody is to see it; the totals are without it from now on.
+    hidden: those of them that nobody is to see among what is really sent; the totals are without them from now on.
     """
-    if is_deleted:
-        entries.hidden(read_figures(connection, [mailing_id])[mailing_id])
-    connection.execute(_FOLD, {"mailing_id": mailing_id})
+    if hidden:
+        for figures in read_figures(connection, hidden).values():
+            entries.hidden(figures)
+    connection.execute(_FOLD, {"mailing_ids": list(mailing_ids)})
 
 
 _FOLD = text(f"""
-    with gone as (delete from mailing_counters where mailing_id = :mailing_id returning *)
+    with gone as (delete from mailing_counters where mailing_id = any(:mailing_ids) returning *)
     insert into mailing_counters (mailing_id, slot, {", ".join(STATES)}, first_sent_at, last_sent_at)
     select mailing_id, {FOLDED}, {", ".join(f"sum({state})" for state in STATES)}, min(first_sent_at), max(last_sent_at)
     from gone group by mailing_id

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, text
 
+from shared.domain.apart import IS_HIDDEN
 from shared.ledger.names import STATES
 
 NAMES = ("mailings", "audience", *STATES)
@@ -19,11 +20,11 @@ def totals_difference(connection: Connection) -> Mapping[str, int]:
     return {name: int(row[name]) for name in NAMES if row[name]}
 
 
-# A mailing that is deleted is in the totals until it is finished.
+# A mailing that is hidden is in the totals until it is finished.
 _DIFFERENCE = text(f"""
-    with kept as (select * from mailings where deleted_at is null or finished_at is null),
+    with kept as (select * from mailings where finished_at is null or not {IS_HIDDEN}),
     counted as (
-        select (select count(*) from kept where deleted_at is null) as mailings,
+        select (select count(*) from kept where not {IS_HIDDEN}) as mailings,
                (select coalesce(sum(audience), 0) from kept) as audience,
                {", ".join(f"coalesce(sum(c.{state}), 0) as {state}" for state in STATES)}
         from kept join mailing_counters c on c.mailing_id = kept.id

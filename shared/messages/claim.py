@@ -25,7 +25,8 @@ class Claimed(NamedTuple):
     phone: where every repeat goes, too. calls: those made before. attempts: those of them that are spent. ends_at: the
     mailing's end. deadline: nothing is handed over from this moment on; the end, or the closing of the client's window.
     repeat: the provider may have taken an earlier call. first_called_at, last_called_at: when the first and the last of
-    the calls had ended. is_personal: its text was made for its client, and stands in its row.
+    the calls had ended. sender: the mailing's; None: it names none. test: it is of a test, and must not leave the
+    process. is_personal: its text was made for its client, and stands in its row.
     """
 
     id: int
@@ -42,6 +43,8 @@ class Claimed(NamedTuple):
     repeat: bool
     first_called_at: datetime | None = None
     last_called_at: datetime | None = None
+    sender: str | None = None
+    test: bool = False
     is_personal: bool = False
 
 
@@ -87,7 +90,7 @@ def claim_messages(
 
 # `claims` gives every claim a number of its own, the fencing token: a result is recorded only while the row carries it.
 _MAILINGS = text("""
-    select id, part, text, personal, ends_at, window_from, window_until, now() as now,
+    select id, part, text, personal, sender, test, ends_at, window_from, window_until, now() as now,
            part is not null and paused_at is null and cancelled_at is null and ends_at > now() as is_running,
            (select nextval('claims')) as claim_id
     from mailings where id = any(:mailing_ids) order by id
@@ -154,15 +157,18 @@ def _claimed(mailings: Mapping[int, AnyRow], rows: Sequence[AnyRow], texts: Mapp
     """texts: of personal ones, by message."""
     known = {}
     for mailing_id, mailing in mailings.items():
-        known[mailing_id] = mailing.part, mailing.claim_id, mailing.text, mailing.ends_at, window_of(mailing)
+        known[mailing_id] = (
+            *(mailing.part, mailing.claim_id, mailing.text, mailing.ends_at),
+            *(window_of(mailing), mailing.sender, mailing.test),
+        )
     now = next(iter(mailings.values())).now
     read = [row[:_COLUMNS] for row in rows] if texts else rows
     for message_id, mailing_id, _, client_id, calls, attempts, maybe_delivered, first, last, phone, timezone in read:
-        part, claim_id, text, ends_at, window = known[mailing_id]
+        part, claim_id, text, ends_at, window, sender, test = known[mailing_id]
         if texts:
             text = texts[message_id]
         deadline = ends_at if window is None else min(ends_at, hours_of(window, timezone).at(now)[1])
         yield Claimed(  # in the order of its fields: by their names it takes twice as long
             message_id, mailing_id, part, client_id, claim_id, phone, text, calls, attempts, ends_at, deadline,
-            maybe_delivered, first, last, bool(texts),
+            maybe_delivered, first, last, sender, test, bool(texts),
         )  # fmt: skip

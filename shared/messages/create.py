@@ -1,7 +1,11 @@
-"""The launch: the messages of a mailing's audience are created, slice by slice."""
+"""The launch: the messages of mailings' audiences are created, slice by slice."""
 
+import json
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
@@ -38,26 +42,97 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     are `expired` from the start. Those to a suppressed phone are `skipped` from the start. Those whose window is closed
     are due at its opening. All of them are in one part, the one that is filled when the first slice is made.
     """
-    mailing = connection.execute(_LOCK_LAUNCH, {"mailing_id": mailing_id}).one_or_none()
-    if mailing is None:
-        return Slice(0, complete=True)
-    state = MessageState.EXPIRED if mailing.over else MessageState.PENDING
-    zones, openings = _openings(connection, mailing, span)
-    created = {"state": state, "span": span, "zones": zones, "openings": openings, "reason": Reason.OPTED_OUT}
-    audience = _audience(mailing)
-    wanted = chosen(audience, read_parts(connection, audience), _SPAN_READ)
-    row = connection.execute(_create(wanted), {**mailing._mapping, **created, **wanted.values}).one()
+    mailings = connection.execute(_LOCK_LAUNCH, {"mailing_ids": [mailing_id]}).all()
+    made = _create_slices(connection, entries, mailings, span)
+    return made.get(mailing_id, Slice(0, complete=True))
+
+
+def create_together(
+    connection: Connection, entries: Entries, mailing_ids: Sequence[int], span: int
+) -> Mapping[int, Slice]:
+    """A slice of each of several mailings, of so many clients each, in this order: what many small ones cost is next to
+    nothing for each. One that somebody has locked, or that is not to be launched any more, is left out."""
+    free = {mailing.id: mailing for mailing in connection.execute(_LOCK_FREE, {"mailing_ids": sorted(mailing_ids)})}
+    return _create_slices(connection, entries, [free[each] for each in mailing_ids if each in free], span)
+
+
+def _create_slices(connection: Connection, entries: Entries, mailings: Sequence[AnyRow], span: int) -> dict[int, Slice]:
+    """One statement for all that are written alike."""
+    openings = _openings(connection, mailings, span)
+    alike: dict[Hashable, list[_Launched]] = defaultdict(list)
+    for mailing in mailings:
+        audience = _audience(mailing)
+        wanted = chosen(audience, read_parts(connection, audience), _SPAN_READ, _JOB)
+        launched = _Launched(mailing, wanted, openings.get(mailing.id, {}))
+        alike[launched.kind].append(launched)
+    rows: list[tuple[AnyRow, AnyRow]] = []
+    for some in alike.values():
+        values = {"span": span, "reason": Reason.OPTED_OUT, "jobs": json.dumps([one.job for one in some])}
+        created = connection.execute(_create(some[0].wanted), {**values, **some[0].bound}).all()
+        known = {one.mailing.id: one.mailing for one in some}
+        rows += [(known[row.id], row) for row in created]
+    _move_cursors(connection, rows, span)
+    return {mailing.id: _enter(entries, mailing, row, span) for mailing, row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class _Launched:
+    """A mailing of which a slice is made. openings: when its window opens, by the time zones in which it is closed."""
+
+    mailing: AnyRow
+    wanted: Chosen
+    openings: Mapping[str, datetime]
+
+    @property
+    def bound(self) -> dict[str, Any]:
+        """What of the filter's values is bound to the statement."""
+        return {name: value for name, value in self.wanted.values.items() if name not in self.wanted.columns}
+
+    @property
+    def kind(self) -> Hashable:
+        """Those of one kind are launched by one statement."""
+        return self.wanted.parts, self.wanted.joins, self.wanted.condition, str(self.bound)
+
+    @property
+    def job(self) -> dict[str, Any]:
+        """Its row in the statement."""
+        state = MessageState.EXPIRED if self.mailing.over else MessageState.PENDING
+        own = {name: self.mailing._mapping[name] for name in ("id", "part", "audience_cursor", "audience_limit")}
+        openings = [moment.isoformat() for moment in self.openings.values()]
+        values = {name: self.wanted.values[name] for name in self.wanted.columns}
+        return {**own, "state": state, "zones": list(self.openings), "openings": openings, **values}
+
+
+def _move_cursors(connection: Connection, rows: Sequence[tuple[AnyRow, AnyRow]], span: int) -> None:
+    moved = [
+        (
+            mailing.id,
+            mailing.audience_limit,
+            mailing.audience_limit if row.looked_at < span else row.last,
+            row.number,
+            mailing.part,
+            row.first_id,
+            row.last_id,
+            row.looked_at < span,
+        )
+        for mailing, row in rows
+    ]
+    if moved:
+        names = ("ids", "audience_limits", "cursors", "counts", "parts", "first_ids", "last_ids", "are_complete")
+        columns = map(list, zip(*moved, strict=True))
+        connection.execute(_MOVE_CURSORS, dict(zip(names, columns, strict=True)))
+
+
+def _enter(entries: Entries, mailing: AnyRow, row: AnyRow, span: int) -> Slice:
     complete = row.looked_at < span
-    cursor = mailing.audience_limit if complete else row.last
-    moved = {"cursor": cursor, "count": row.number, "complete": complete}
-    connection.execute(_MOVE_CURSOR, {**mailing._mapping, **moved, "first_id": row.first_id, "last_id": row.last_id})
     if row.number > row.skipped:
-        entries.created(mailing_id, state, row.number - row.skipped)
+        state = MessageState.EXPIRED if mailing.over else MessageState.PENDING
+        entries.created(mailing.id, state, row.number - row.skipped)
     if row.skipped:
-        entries.created(mailing_id, MessageState.SKIPPED, row.skipped, Reason.OPTED_OUT)
+        entries.created(mailing.id, MessageState.SKIPPED, row.skipped, Reason.OPTED_OUT)
         count_skipped(Reason.OPTED_OUT, row.skipped)
     if complete:
-        entries.look(mailing_id)  # it may be over already, if it is for nobody
+        entries.look(mailing.id)  # it may be over already, if it is for nobody
     return Slice(row.number, complete, launched=complete, part=mailing.part)
 
 
@@ -70,62 +145,102 @@ def _audience(mailing: AnyRow) -> Audience:
     return Audience.of(criteria, map(Segment.of_json, mailing.fixed_segments))
 
 
-def _openings(connection: Connection, mailing: AnyRow, span: int) -> tuple[list[str], list[datetime]]:
-    """The time zones of the clients of a span in which the window is closed now, and when it opens in each."""
-    if mailing.window_from is None:
-        return [], []
+def _openings(connection: Connection, mailings: Sequence[AnyRow], span: int) -> Mapping[int, Mapping[str, datetime]]:
+    """By mailing: when its window opens, in the time zones of the clients of its span in which it is closed now."""
+    windowed = {mailing.id: mailing for mailing in mailings if mailing.window_from is not None}
+    if not windowed:
+        return {}
     hold_zones(connection)
-    zones = connection.scalars(_ZONES, {**mailing._mapping, "span": span}).all()
-    openings = openings_of(mailing, zones)
-    return list(openings), list(openings.values())
+    spans = {
+        "ids": list(windowed),
+        "cursors": [mailing.audience_cursor for mailing in windowed.values()],
+        "limits": [mailing.audience_limit for mailing in windowed.values()],
+    }
+    found = connection.execute(_ZONES, {**spans, "span": span})
+    return {row.id: openings_of(windowed[row.id], row.zones) for row in found}
 
 
-_LOCK_LAUNCH = text("""
+_LAUNCHED = """
     select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
            audience_cursor, ends_at <= now() as over,
            coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
            coalesce(part, (select min(number) from parts where closed_at is null)) as part,
            window_from, window_until, now() as now
-    from mailings where id = :mailing_id and launched_at is null and cancelled_at is null and starts_at <= now()
-    for update
+    from mailings where id = any(:mailing_ids)
+      and launched_at is null and cancelled_at is null and starts_at <= now()
+    order by id for update
+"""
+_LOCK_LAUNCH = text(_LAUNCHED)
+_LOCK_FREE = text(f"{_LAUNCHED} skip locked")
+
+# The end of a span comes from the index alone, in whose order it is read: how many clients are behind a cursor the
+# planner does not know, so it expects a third of all. Nor does it know the end, and therefore expects few clients in a
+# span and reads them by the index, whatever the statistics say about ids.
+_SPAN = """
+    select max(id) filter (where id <= asked.audience_limit) as last,
+           count(*) filter (where id <= asked.audience_limit) as looked_at
+    from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
+"""
+
+_ZONES = text(f"""
+    select asked.id, array(
+        select distinct timezone from clients where id > asked.audience_cursor and id <= span.last) as zones
+    from unnest(cast(:ids as bigint[]), cast(:cursors as bigint[]), cast(:limits as bigint[]))
+        as asked (id, audience_cursor, audience_limit)
+    cross join lateral ({_SPAN}) span
 """)
 
-# The end of the span comes from the index alone. It is not known to the planner, which therefore expects few clients
-# and reads them by the index, whatever the statistics say about ids.
-_SPAN = """
-    span as materialized (
-        select max(id) as last, count(*) as looked_at from (
-            select id from clients where id > :audience_cursor and id <= :audience_limit order by id limit :span
-        ) ids
-    )
-"""
-_OF_SPAN = "clients where id > :audience_cursor and id <= (select last from span)"
 
-_ZONES = text(f"with {_SPAN} select distinct timezone from {_OF_SPAN}")
+_JOB = "job"
+_SPAN_READ = Span("job.audience_cursor", "job.last")
+_COLUMNS = {
+    "id": "bigint",
+    "part": "integer",
+    "audience_cursor": "bigint",
+    "audience_limit": "bigint",
+    "state": "message_state",
+    "zones": "text[]",
+    "openings": "timestamptz[]",
+}
 
 
-_SPAN_READ = Span("cast(:audience_cursor as bigint)", "(select last from span)")
+def asked(columns: Mapping[str, str]) -> str:
+    """A part of a statement: what `:jobs` say, a JSON array of objects, as rows. columns: their types."""
+    typed = ", ".join(f"cast({name} as {kind}) as {name}" for name, kind in columns.items())
+    read = ", ".join(f"{name} {'text[]' if kind.endswith('[]') else 'text'}" for name, kind in columns.items())
+    return f"asked as materialized (select {typed} from jsonb_to_recordset(cast(:jobs as jsonb)) as asked ({read}))"
 
 
 def _create(wanted: Chosen) -> TextClause:
-    """array_position: of the few zones in which the window is closed. Where there are none it costs nothing."""
+    """For all mailings with such a filter, each with values of its own.
+
+    array_position: of the few zones in which the window is closed. Where there are none it costs nothing.
+    """
     return text(f"""
-        with {", ".join((_SPAN, *wanted.parts))}, created as (
+        with {asked({**_COLUMNS, **wanted.columns})}, job as materialized (
+            select asked.*, span.last, span.looked_at from asked cross join lateral ({_SPAN}) span
+        ), created as (
             insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
-            select :part, :id, id, phone,
-                case when suppression_id is null then cast(:state as message_state) else 'skipped' end,
-                case when :state = 'pending' and suppression_id is null then
-                coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), timezone::text)],
-                         now()) end,
+            select job.part, job.id, client.id, client.phone,
+                case when suppression_id is null then job.state else 'skipped' end,
+                case when job.state = 'pending' and suppression_id is null then
+                coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
                 case when suppression_id is not null then :reason end
-            from clients {wanted.joins}
-            where id > :audience_cursor and id <= (select last from span) and {wanted.condition}
-            order by id
-            returning id, status
+            from job cross join lateral (
+                {f"with {', '.join(wanted.parts)}" if wanted.parts else ""}
+                select clients.id, phone, timezone, suppression_id from clients {wanted.joins}
+                where clients.id > job.audience_cursor and clients.id <= job.last and {wanted.condition}
+                order by clients.id
+            ) client
+            returning mailing_id, id, status
         )
-        select number, skipped, first_id, last_id, last, looked_at
-        from span, (select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
-                           min(id) as first_id, max(id) as last_id from created) created
+        select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
+               first_id, last_id
+        from job left join (
+            select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+                   min(id) as first_id, max(id) as last_id
+            from created group by mailing_id
+        ) made on made.mailing_id = job.id
     """)
 
 
@@ -133,16 +248,21 @@ def _create(wanted: Chosen) -> TextClause:
 _LISTS = {"operator_codes": ["9"], "tags": ["vip"], "imports": [1], "timezones": ["UTC"], "attributes": {"city": [""]}}
 _ALL_LISTS = Filter.of_json({**_LISTS, "segments": [1], "exclude": {**_LISTS, "segments": [1], "mailings": [1]}})
 _OF_TAGS = Filter(tags=["vip"])
-_CREATE = _create(chosen(Audience(Filter(), {}), (), _SPAN_READ))
-_CREATE_OF_TAGS = _create(chosen(Audience(_OF_TAGS, {}), (), _SPAN_READ))
-_CREATE_OF_IMPORTS = _create(chosen(Audience(Filter(imports=[1]), {}), (), _SPAN_READ))
-_OF_ALL = chosen(Audience(_ALL_LISTS, {1: _OF_TAGS}), (1,), _SPAN_READ)
+_CREATE = _create(chosen(Audience(Filter(), {}), (), _SPAN_READ, _JOB))
+_CREATE_OF_TAGS = _create(chosen(Audience(_OF_TAGS, {}), (), _SPAN_READ, _JOB))
+_CREATE_OF_IMPORTS = _create(chosen(Audience(Filter(imports=[1]), {}), (), _SPAN_READ, _JOB))
+_OF_ALL = chosen(Audience(_ALL_LISTS, {1: _OF_TAGS}), (1,), _SPAN_READ, _JOB)
 _CREATE_OF_ALL = _create(_OF_ALL)
 
-_MOVE_CURSOR = text("""
-    update mailings set audience_limit = :audience_limit, audience_cursor = :cursor, audience = audience + :count,
-        part = :part, first_message_id = coalesce(first_message_id, :first_id),
-        last_message_id = coalesce(:last_id, last_message_id),
-        launched_at = case when :complete then now() end
-    where id = :id
+_MOVE_CURSORS = text("""
+    update mailings m set audience_limit = moved.audience_limit, audience_cursor = moved.cursor,
+        audience = m.audience + moved.count, part = moved.part,
+        first_message_id = coalesce(m.first_message_id, moved.first_id),
+        last_message_id = coalesce(moved.last_id, m.last_message_id),
+        launched_at = case when moved.is_complete then now() end
+    from unnest(cast(:ids as bigint[]), cast(:audience_limits as bigint[]), cast(:cursors as bigint[]),
+                cast(:counts as bigint[]), cast(:parts as integer[]), cast(:first_ids as bigint[]),
+                cast(:last_ids as bigint[]), cast(:are_complete as boolean[]))
+        as moved (id, audience_limit, cursor, count, part, first_id, last_id, is_complete)
+    where m.id = moved.id
 """)

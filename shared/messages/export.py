@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from shared.database.lines import Cell, Column, Style, as_line, as_rows
 from shared.domain.message import MessageState
+from shared.messages.find import of_kind
 from shared.messages.fragments import AnyRow
 
 COLUMNS = {
@@ -65,10 +66,14 @@ def parts_of_history(connection: Connection) -> Sequence[int]:
     return connection.scalars(_PARTS).all()
 
 
-def history_lines(connection: Connection, client_id: int, before: tuple[int, int], style: Style, limit: int) -> Lines:
-    """A client's, of a part and of mailings before one of them, the latest first. before: part, mailing."""
+def history_lines(
+    connection: Connection, client_id: int, before: tuple[int, int], style: Style, limit: int, *, is_test: bool = False
+) -> Lines:
+    """A client's, of a part and of mailings before one of them, the latest first. before: part, mailing. is_test: those
+    of tests, and no other ones."""
     part, mailing_id = before
-    page = {**style._asdict(), "part": part, "client_id": client_id, "mailing_id": mailing_id, "limit": limit}
+    place = {"part": part, "client_id": client_id, "mailing_id": mailing_id, "test": is_test}
+    page = {**style._asdict(), **place, "limit": limit}
     return _lines(connection.execute(_OF_CLIENT, page).one(), limit)
 
 
@@ -111,4 +116,4 @@ _OF_PERSONAL = text(_page(*_MAILING, columns=PERSONAL))
 _OF_CLIENT = text(_page("""
     select * from messages where part = :part and client_id = :client_id and mailing_id < :mailing_id
     order by mailing_id desc limit :limit
-""", "mailing_id", "min", "desc"))  # fmt: skip
+""", "mailing_id", "min", "desc", of_kind("m.mailing_id")))  # fmt: skip

@@ -23,7 +23,8 @@ class Probe(NamedTuple):
 
 
 def find_probe(connection: Connection, last: int | None) -> Probe | None:
-    """Of what is due, the message that was tried least; none of the last probe's mailing if another one is due.
+    """Of what is due, the message that was tried least; none of the last probe's mailing if another one is due, and
+    none of a test.
 
     So a mailing that cannot be sent does not keep the breaker open for the others. Nothing is locked: who claims it
     sees whether it is still to be had. last: the mailing of the last probe.
@@ -48,6 +49,7 @@ _MAILINGS = text(f"""
     ) hinted
     cross join lateral (select * from mailings where id = hinted.mailing_id limit 1) m
     where m.part is not null and m.paused_at is null and m.cancelled_at is null and m.ends_at > now()
+      and not m.test
       and not {is_blocked("m")}
     order by m.id = :last, hinted.due_at limit :limit
 """)

@@ -91,6 +91,7 @@ KINDS = (
         """),
     ),
     _kind("refused_lines", REFUSED_LINES_DAYS, "refused lines of imports", "made_at <= now() - :age"),
+    _kind("suppression_files", REFUSED_LINES_DAYS, "files of suppressions", "taken_at <= now() - :age"),
     _kind("former_phones", FORMER_PHONES_DAYS, "phones that clients had before", "until <= now() - :age"),
     _kind("keys", 365, "keys revoked or expired", "least(revoked_at, expires_at) <= now() - :age", "api_keys"),
 )

@@ -3,13 +3,17 @@
 import re
 import signal
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 import requests
 
+from notification_client import ApiClient
+from shared import clock
 from tests.support.command import Command
+from tests.support.waiting import wait_until
 
 Start = Callable[..., Command]
 
@@ -66,6 +70,13 @@ def test_in_a_terminal_the_api_stays_up_until_ctrl_c(demo: Start, tmp_path: Path
     url = run.wait_for(r"until Ctrl-C: (http://\S+/docs/)")[1]
     processes = run.descendants()
     assert "swagger" in requests.get(url, timeout=10).text.lower()
+    told = run.wait_for(r"asks for keys: (http://\S+)/docs/ with (nsk_\S+)")
+    now = clock.now()
+    with ApiClient(told[1], key=told[2]) as api:
+        mailing_id = api.create_mailing("Just a try", now, now + timedelta(minutes=10), tags=["try"])["id"]
+        wait_until(lambda: api.detail(mailing_id)["sent"] >= 3)
+        assert api.detail(mailing_id)["test"]
+        assert api.statistics()["audience"] == 7
     run.process.send_signal(signal.SIGINT)
     assert run.exit_code() == 0, run.output
     _nothing_is_left(processes, tmp_path)

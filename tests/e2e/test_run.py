@@ -67,6 +67,20 @@ def test_a_newcomers_mailing_goes_out_and_what_is_stored_stays(run: Start) -> No
     _stop(again)
 
 
+def test_a_file_of_providers_is_what_is_used(run: Start, tmp_path: Path) -> None:
+    file = tmp_path / "providers.toml"
+    file.write_text(
+        f'[providers.own]\nurl = "http://127.0.0.1:{free_port()}/"\nform = {{ to = "{{phone}}", text = "{{text}}" }}\n'
+        'rules = [{ outcome = "accepted" }]\nsenders = ["Shop"]\n'
+    )
+    command = run(PROVIDERS_FILE=str(file), LOG_LEVEL="error")
+    with _api(command) as api:
+        now = clock.now()
+        assert api.create_mailing("Hello.", now, now + timedelta(hours=1), sender="Shop")["sender"] == "Shop"
+    assert "PROVIDER_URL is not set" not in command.output
+    _stop(command)
+
+
 def test_a_provider_that_is_named_is_the_one_that_is_used(run: Start) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     command = run(PROVIDER_URL=url, LOG_LEVEL="error")

@@ -9,20 +9,24 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["dispatcher_service.sending.dialect", "shared.domain.job", "json"]):
-    from dispatcher_service.sending import dialect
+with atheris.instrument_imports(include=["shared.domain.profile", "shared.domain.job", "json"]):
     from shared.domain.job import DispatchJob, LaunchJob
+    from shared.domain.profile.answer import Answer
+    from shared.domain.profile.provider import Limits
+    from shared.domain.profile.reading import Reader
+    from shared.providers.loading import seed
 
 from shared.domain.errors import UndecodableJob
 from shared.domain.retry import OutcomeKind
 from tests.fuzz.reader import has_code_0
 
+READER = Reader(seed("", "", Limits()).reading)
 STATUSES = (200, 200, 200, 100, 204, 302, 400, 401, 408, 429, 500, 999)
 
 
 def check(data: bytes) -> None:
     status, body = STATUSES[data[0] % len(STATUSES)] if data else 200, data[1:]
-    outcome = dialect.outcome(dialect.Answer(status, body))
+    outcome = READER.outcome(Answer(status, body))
     assert (outcome.kind is OutcomeKind.ACCEPTED) == (200 <= status < 300 and has_code_0(body))
     for kind in (LaunchJob, DispatchJob):
         with suppress(UndecodableJob):

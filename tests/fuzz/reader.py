@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher_service.sending.dialect import MAX_BODY
+from shared.domain.profile.answer import MAX_BODY
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, Row, text
 from dispatcher_service.leading.chores.finish_mailings import finish_mailings
 from dispatcher_service.leading.isolation import Isolation
 from shared import standing
+from shared.domain.apart import IS_HIDDEN
 from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MessageState
 from shared.domain.retry import Decision, Finish, Retry
 from shared.domain.text.template import is_template
@@ -33,6 +34,7 @@ TABLES = (
     "imports",
     "import_clients",
     "refused_lines",
+    "suppression_files",
     "segments",
     "mailings",
     "messages",
@@ -102,19 +104,21 @@ class Books:
         tags: Sequence[str] = (),
         imports: Sequence[int] = (),
         words: str = "Hello",
+        test: bool = False,
     ) -> int:
-        """A mailing that starts and ends so long from now."""
+        """A mailing that starts and ends so long from now. test: of a test key."""
         window_from, window_until = window or (None, None)
         rows = self.run(
             """insert into mailings
-               (text, personal, starts_at, ends_at, window_from, window_until, operator_codes, tags, imports) values
-               (:words, :personal, now() + :starts, now() + :ends, :window_from, :window_until, :operator_codes, :tags,
-                :imports) returning id""",
+               (text, personal, starts_at, ends_at, window_from, window_until, operator_codes, tags, imports, test)
+               values (:words, :personal, now() + :starts, now() + :ends, :window_from, :window_until, :operator_codes,
+                :tags, :imports, :test) returning id""",
             words=words, personal=is_template(words),
             starts=starts, ends=ends, window_from=window_from, window_until=window_until,
-            operator_codes=list(operator_codes), tags=list(tags), imports=list(imports),
+            operator_codes=list(operator_codes), tags=list(tags), imports=list(imports), test=test,
         )  # fmt: skip
-        self.move(lambda _, entries: entries.shown(1))
+        if not test:
+            self.move(lambda _, entries: entries.shown(1))
         return int(rows[0].id)
 
     def launch(self, mailing_id: int, limit: int = 1000) -> int:
@@ -218,7 +222,7 @@ class Books:
             assert find_unbalanced(connection) == []
             totals = read_totals(connection)
             shown = read_figures(
-                connection, list(connection.scalars(text("select id from mailings where deleted_at is null")))
+                connection, list(connection.scalars(text(f"select id from mailings where not {IS_HIDDEN}")))
             )
         assert totals.audience == sum(each.audience for each in shown.values())
         assert totals.states == {state: sum(each.states[state] for each in shown.values()) for state in MessageState}

@@ -18,6 +18,7 @@ from shared.database.engine import make_engine
 from shared.domain.job import DispatchJob, Piece, Urgency
 from shared.domain.retry import RetryPolicy
 from tests.support.books import Books
+from tests.support.dialects import seed_dialect
 
 LADDER = (timedelta(seconds=1), timedelta(seconds=2))
 TOKEN = "t0ken-that-nobody-may-see"
@@ -59,10 +60,7 @@ class Dispatcher:
             self._engine,
             broker,
             RetryPolicy(ladder, attempts, patience),
-            provider_url=simulator.url,
-            provider_token=TOKEN,
-            timeout=timeout,
-            concurrency=concurrency,
+            seed_dialect(simulator.url, TOKEN, timeout=timeout, concurrency=concurrency),
             rate=rate,
         )
         self._feeder = (

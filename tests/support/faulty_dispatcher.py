@@ -103,8 +103,15 @@ def _acking(place: Callable[[Any, str, Act], None]) -> Install:
 _NEW = 2**62  # the id of messages that are not committed yet
 _SESSIONS = (rabbitmq._Session, table._Session)
 
+
+def _launching(reach: Callable[[Iterable[int]], None]) -> None:
+    """Of one mailing, or of several together."""
+    after(launch, "create_messages", lambda made, *_: reach([_NEW] * made.count))
+    after(launch, "create_together", lambda made, *_: reach([_NEW] * sum(one.count for one in made.values())))
+
+
 POINTS: dict[str, Install] = {
-    "launch-before-commit": lambda reach: after(launch, "create_messages", lambda made, *_: reach([_NEW] * made.count)),
+    "launch-before-commit": _launching,
     "feed-before-publish": _publishing(before, retries=False),
     "feed-after-confirm": _publishing(after, retries=False),
     "claim-before-commit": lambda reach: after(

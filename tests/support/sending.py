@@ -9,12 +9,14 @@ from typing import Self
 
 from dispatcher_service.sending.attempt import Attempt, DatabaseClock, Result
 from dispatcher_service.sending.breaker import Breaker
+from dispatcher_service.sending.dialect import Dialect
 from dispatcher_service.sending.pace import Pace
 from dispatcher_service.sending.sender import Sender
 from shared.clock import ticks
 from shared.domain.message import Error
 from shared.domain.retry import ACCEPTED, Outcome
 from shared.messages.claim import Claimed
+from tests.support.dialects import seed_dialect
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 FAR = 3600.0
@@ -62,6 +64,7 @@ class Sending:
         token: str = "",
         timeout: float = 10.0,
         concurrency: int = 50,
+        dialect: Dialect | None = None,
         breaker: Breaker | None = None,
         pace: Pace | None = None,
     ) -> None:
@@ -70,10 +73,7 @@ class Sending:
         self._came = threading.Condition()
         self.breaker = breaker or Unbreakable()
         self.sender = Sender(
-            url,
-            token,
-            timeout=timeout,
-            concurrency=concurrency,
+            dialect or seed_dialect(url, token, timeout=timeout, concurrency=concurrency),
             deliver=self._take,
             breaker=self.breaker,
             pace=pace or warm(),

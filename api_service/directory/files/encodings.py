@@ -6,6 +6,8 @@ the other lines are as good as ever.
 
 import codecs
 import re
+import sys
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
@@ -17,8 +19,7 @@ UNDECODED = re.compile("[\ud800-\udfff]")
 """What could not be decoded."""
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16le"), (codecs.BOM_UTF16_BE, "utf-16be"))
-_UNICODE = {"utf-8": "surrogateescape", "utf-16le": "surrogatepass", "utf-16be": "surrogatepass"}
-"""How each marks what it cannot decode."""
+_UNICODE = ("utf-8", "utf-16le", "utf-16be")
 _TABLES = {
     **{f"windows-{number}": f"cp{number}" for number in range(1250, 1259)},
     **{f"iso-8859-{number}": f"iso8859-{number}" for number in (*range(1, 12), *range(13, 17))},
@@ -148,22 +149,51 @@ def _unmarked(beginning: bytes) -> str | None:
 
 def _decoder(encoding: str, *, is_guessed: bool) -> _Decode:
     """is_guessed: by what is in the text."""
+    if encoding == "utf-8":
+        return codecs.getincrementaldecoder(encoding)("surrogateescape").decode
     if encoding in _UNICODE:
-        decode = codecs.getincrementaldecoder(encoding)(_UNICODE[encoding]).decode
-        return decode if encoding == "utf-8" else _even(decode)
+        return _utf_16(encoding)
     return _by_table(encoding, is_guessed=is_guessed)
 
 
-def _even(decode: _Decode) -> _Decode:
-    """Of UTF-16, which may end with half a character."""
+def _utf_16(encoding: str) -> _Decode:
+    """Of which halves of a pair may be missing, and the last character may be cut."""
+    read = codecs.utf_16_le_decode if encoding == "utf-16le" else codecs.utf_16_be_decode
+    held = b""
 
-    def decode_all(piece: bytes, final: bool) -> str:
+    def decode(piece: bytes, final: bool) -> str:
+        nonlocal held
+        piece = held + piece
         try:
-            return decode(piece, final)
+            text, used = read(piece, "strict", final)
         except UnicodeDecodeError:
-            return _MARK
+            text, used = _in_units(piece, encoding, final)
+        held = piece[used:]
+        return text
 
-    return decode_all
+    return decode
+
+
+def _in_units(piece: bytes, encoding: str, final: bool) -> tuple[str, int]:
+    """The same unit by unit: a handler of errors would be called for each half, which takes twenty times as long. The
+    text, and how many bytes were used."""
+    used = len(piece) - len(piece) % 2
+    units = array("H", piece[:used])
+    if (sys.byteorder == "little") is not (encoding == "utf-16le"):
+        units.byteswap()
+    if units and not final and units[-1] in _FIRST_HALVES:
+        units.pop()
+        used -= 2
+    text = _PAIR.sub(_joined, "".join(map(chr, units)))
+    return (text + _MARK, len(piece)) if final and used < len(piece) else (text, used)
+
+
+_FIRST_HALVES = range(0xD800, 0xDC00)
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+
+def _joined(pair: re.Match[str]) -> str:
+    return pair[0].encode("utf-16le", "surrogatepass").decode("utf-16le")
 
 
 def _by_table(encoding: str, *, is_guessed: bool) -> _Decode:

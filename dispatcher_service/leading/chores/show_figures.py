@@ -1,4 +1,4 @@
-"""The metrics say how many mailings and messages are open."""
+"""The metrics say how many mailings and messages are open, of those that are really sent."""
 
 from collections import Counter
 
@@ -7,10 +7,11 @@ from sqlalchemy import Connection, Row, text
 from dispatcher_service.leading.chores.chore import Chore, Step
 from shared import metrics
 from shared.clock import ticks
+from shared.domain.apart import IS_APART
 from shared.domain.mailing import ENDED, MailingState
 from shared.domain.message import OPEN_STATES
 from shared.ledger.entries import Entries
-from shared.ledger.figures import read_ledger_totals
+from shared.ledger.figures import read_ledger_totals, read_live_totals
 from shared.logs import logger
 
 FIGURES_EVERY = 2.0
@@ -48,9 +49,9 @@ class ShowFigures(Chore):
 
     def _read(self, connection: Connection, _entries: Entries) -> Row[tuple[object, ...]]:
         if not self._last:
-            totals = read_ledger_totals(connection)
+            live, totals = read_live_totals(connection), read_ledger_totals(connection)
             for state in OPEN_STATES:
-                metrics.MESSAGES.labels(state).set(totals.states[state])
+                metrics.MESSAGES.labels(state).set(live.states[state])
             self._tell(totals.audience - sum(totals.states.values()))
         return connection.execute(_COUNT, {"after": self._last, "limit": PART}).one()
 
@@ -65,13 +66,13 @@ class ShowFigures(Chore):
 _SHOWN = tuple(set(MailingState) - ENDED)
 
 # As `shared.domain.mailing.mailing_state` has it.
-_COUNT = text("""
+_COUNT = text(f"""
     select count(*) as number, max(id) as last,
            count(*) filter (where not ended and paused_at is not null) as paused,
            count(*) filter (where not ended and paused_at is null and starts_at <= now()) as running,
            count(*) filter (where not ended and paused_at is null and starts_at > now()) as scheduled
     from (
         select id, starts_at, paused_at, cancelled_at is not null or ends_at <= now() as ended
-        from mailings where finished_at is null and id > :after order by id limit :limit
+        from mailings where finished_at is null and id > :after and not {IS_APART} order by id limit :limit
     ) part
 """)

@@ -1,6 +1,7 @@
-"""Whom a filter chooses: the launch, a count and a look at one client, against what it means."""
+"""Whom a filter chooses: the launch, a count, a survey and a look at one client, against what it means."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,9 +13,11 @@ from sqlalchemy import Connection, Engine, text
 from shared.audience.chosen import Chosen, Span, chosen, read_parts
 from shared.audience.counting import count_clients
 from shared.audience.members import unmatched
+from shared.audience.surveying import sample, survey
 from shared.domain.filter import Filter
 from shared.domain.message import MessageState
 from shared.domain.segments import Audience, Segment
+from shared.messages import create
 from tests.support import meaning
 from tests.support.books import Books
 from tests.support.meaning import World
@@ -97,13 +100,20 @@ def audience(wanted: Mapping[str, Any], segments: Mapping[int, Mapping[str, Any]
 def in_spans(connection: Connection, one: Audience, length: int) -> set[int]:
     """As a launch goes through the directory."""
     found: list[int] = []
-    wanted = chosen(one, read_parts(connection, one), Span("cast(:after as bigint)", "cast(:last as bigint)"))
+    span = Span("cast(:after as bigint)", "cast(:last as bigint)")
+    wanted = chosen(one, read_parts(connection, one), span, "asked")
     parts = f"with {', '.join(wanted.parts)}" if wanted.parts else ""
+    statement = text(f"""
+        with {create.asked({"id": "bigint", **wanted.columns})}
+        select client.id from asked cross join lateral (
+            {parts} select clients.id from clients {wanted.joins}
+            where clients.id > :after and clients.id <= :last and {wanted.condition}) client
+    """)
+    job = {name: value for name, value in wanted.values.items() if name in wanted.columns}
+    bound = {name: value for name, value in wanted.values.items() if name not in wanted.columns}
     for after in range(0, CLIENTS, length):
-        statement = text(f"""
-            {parts} select id from clients {wanted.joins} where id > :after and id <= :last and {wanted.condition}
-        """)
-        found += connection.scalars(statement, {**wanted.values, "after": after, "last": after + length})
+        values = {**bound, "after": after, "last": after + length, "jobs": json.dumps([{"id": 1, **job}])}
+        found += connection.scalars(statement, values)
     assert len(found) == len(set(found))
     return set(found)
 
@@ -114,6 +124,12 @@ def agree(connection: Connection, wanted: Mapping[str, Any], world: World, lengt
     one = audience(wanted, world.segments)
     assert in_spans(connection, one, length) == meant
     assert count_clients(connection, one) == len(meant)
+    surveyed = survey(connection, one)
+    assert (surveyed.clients, surveyed.reached, surveyed.skipped) == (len(meant), len(meant), {})
+    for column, counts in (("operator_code", surveyed.operator_codes), ("timezone", surveyed.timezones),
+                           ("tag", surveyed.tags)):  # fmt: skip
+        assert counts == Counter(DIRECTORY[number - 1][column] for number in meant)
+    assert {each.id for each in sample(connection, one, len(meant), CLIENTS)} == meant
     for number in (1, 2, 30, CLIENTS):
         assert (unmatched(connection, one, number) == []) == (number in meant)
     assert unmatched(connection, one, CLIENTS + 1) is None

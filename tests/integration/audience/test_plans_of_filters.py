@@ -1,6 +1,7 @@
 """How the database finds whom a filter chooses: a slice of a launch by the key alone, a count by the index of
 attributes; whatever is known about the tables."""
 
+import json
 import re
 from typing import Any
 
@@ -49,9 +50,10 @@ def looked_at(connection: Connection, statement: TextClause, values: Any) -> tup
 @pytest.mark.parametrize("wanted", [RARE, {"segments": [1]}, {"exclude": {"attributes": {"city": ["City 1"]}}}])
 def test_a_slice_goes_by_the_key(full: Engine, wanted: Any) -> None:
     audience = Audience(Filter.of_json(wanted), {1: Filter.of_json(RARE)})
-    slice_ = chosen(audience, (), create._SPAN_READ)
-    values = {"part": 1, "id": 1, "state": "pending", "zones": [], "openings": [], "span": 1_000, "reason": "opted_out"}
-    values |= {"audience_cursor": 50_000, "audience_limit": MANY, **slice_.values}
+    slice_ = chosen(audience, (), create._SPAN_READ, "job")
+    job = {"part": 1, "id": 1, "state": "pending", "zones": [], "openings": []}
+    job |= {"audience_cursor": 50_000, "audience_limit": MANY, **slice_.values}
+    values = {"span": 1_000, "reason": "opted_out", "jobs": json.dumps([job])}
     with full.connect() as connection:
         ways, number, said = looked_at(connection, create._create(slice_), values)
     assert ways <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}, said

@@ -248,8 +248,9 @@ def test_a_slice_reads_what_the_imports_have_of_its_clients_and_those(books: Boo
     """)
     if is_analyzed:
         books.run("analyze clients, import_clients")
-    values = {"part": 1, "id": books.mailing(), "state": "pending", "zones": [], "openings": [], "span": 50_000}
-    values |= {"reason": "opted_out", "imports": [7], "took_2": [7], "audience_cursor": 0, "audience_limit": MANY}
+    job = {"part": 1, "id": books.mailing(), "state": "pending", "zones": [], "openings": []}
+    job |= {"imports_1": [7], "took_2": [7], "audience_cursor": 0, "audience_limit": MANY}
+    values = {"span": 50_000, "reason": "opted_out", "jobs": json.dumps([job])}
     with books.engine.begin() as connection:
         plan, said = explain(connection, create._CREATE_OF_IMPORTS, values)
         made = connection.scalar(text("select count(*) from messages"))

@@ -1,5 +1,7 @@
 """A phone that is suppressed gets nothing any more, whoever has it, and whatever is being written at that moment."""
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -246,6 +248,29 @@ def test_a_file_of_them(api: Api) -> None:
     again = suppress_file(api, file.encode())
     assert (again["created"], again["known"]) == (0, 2)
     assert [line["after"]["created"] for line in api.get("/audit/?thing=suppressions")] == [1, 0]
+
+
+def test_every_refused_line_of_a_file_is_kept_to_be_mended(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "LINES", 70)
+    clients = api("POST", "/clients/import/", data=b"phone\nnone of a client\n", content_type="text/csv").json["id"]
+    lines = [f"7912{number:07};STOP" if number % 2 else f"7912{number:06};+STOP" for number in range(500)]
+    answer = suppress_file(api, "\n".join(["Phone;Reason", *lines]))
+    assert (answer["created"], answer["refused"], len(answer["errors"])) == (250, 250, 100)
+    assert answer["id"] == clients, "the kinds of files are numbered apart, and are not taken for each other"
+    file = api("GET", f"/suppressions/imports/{answer['id']}/refused/")
+    assert (file.status, file.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    head, *found = csv.reader(io.StringIO(file.body.decode("utf-8-sig"), newline=""), delimiter=";")
+    assert head == ["line", "reason", "value", "Phone", "Reason"]
+    assert [row[0] for row in found] == [str(number + 2) for number in range(0, 500, 2)]
+    assert found[0][2:] == ["7912000000", "7912000000", "'+STOP"]
+    mended = suppress_file(api, file.body.replace(b";7912", b";79129"))
+    assert (mended["created"], mended["refused"]) == (250, 0)
+    assert len(api("GET", f"/suppressions/imports/{mended['id']}/refused/").body.splitlines()) == 1
+    assert len(api("GET", f"/clients/imports/{clients}/refused/").body.splitlines()) == 2
+    assert api("GET", "/suppressions/imports/99/refused/").status == 404
+    api.execute("delete from refused_lines")
+    gone = api("GET", f"/suppressions/imports/{answer['id']}/refused/")
+    assert (gone.status, "7 days" in gone.json["message"]) == (404, True)
 
 
 def test_the_same_as_ndjson(api: Api) -> None:

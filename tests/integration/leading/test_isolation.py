@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import psycopg2
@@ -26,7 +26,7 @@ from shared.domain.message import Error
 from shared.domain.retry import Retry
 from shared.messages.create import create_messages
 from shared.messages.due import read_due
-from tests.support.books import HOUR, LEASE, MINUTE, Books
+from tests.support.books import HOUR, LEASE, MINUTE, SENT, Books
 from tests.support.leading import LADDER, Consumer, Start, leaders, mailing
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import patience, wait_until
@@ -263,6 +263,66 @@ def test_a_mailing_that_nobody_knows_how_to_handle_harms_no_other(
     assert f"mailing_id={bad}" in log
     monkeypatch.setattr(feed, "read_due", real)
     job_of(consumer, bad)
+
+
+def crowd(books: Books, number: int) -> list[int]:
+    """So many mailings that begin now, each to three of its own; every tenth is for a window and another kind of
+    filter, so that they are not all launched by one statement."""
+    made = []
+    for each in range(number):
+        books.clients(3, tag=str(each))
+        books.run("update clients set operator_code = tag where tag = :tag", tag=str(each))
+        otherwise: dict[str, Any] = {}
+        if each % 10 == 0:
+            otherwise = {"operator_codes": [str(each)], "window": ("00:00", "23:59")}
+        made.append(books.mailing(**{"tags": [str(each)], **otherwise}))
+    return made
+
+
+LOCKED, BROKEN = "locked", "broken"
+
+
+@pytest.mark.parametrize("trouble", [LOCKED, BROKEN])
+def test_of_many_that_are_launched_together_one_in_trouble_holds_up_no_other(
+    books: Books, books_url: str, start: Start, trouble: str
+) -> None:
+    mailing_ids = crowd(books, 30)
+    bad = mailing_ids[7]
+    with ExitStack() as stack:
+        if trouble == LOCKED:
+            stack.enter_context(held(books_url, OF_THE_MAILING, id=bad))
+        else:
+            books.run("""update mailings set fixed_segments = '[{"no": "segment"}]' where id = :id""", id=bad)
+        start()
+        wait_until(lambda: all(mailing(books, each).launched_at for each in mailing_ids if each != bad), patience(SOON))
+        wait_until(lambda: metric("feeder_set_aside", chore="launch") == 1)
+        assert not mailing(books, bad).launched_at
+    books.run("update mailings set fixed_segments = '[]' where id = :id", id=bad)
+    wait_until(lambda: bool(mailing(books, bad).launched_at), patience(SOON))
+    people = books.run("select g.tags[1] as tag, c.tag as got from messages m join mailings g on g.id = mailing_id "
+                       "join clients c on c.id = client_id")  # fmt: skip
+    assert len(people) == 3 * len(mailing_ids)
+    assert all(row.tag == row.got for row in people), "each to those whom it is for"
+
+
+@pytest.mark.parametrize("lock", [OF_THE_MAILING, OF_ITS_COUNTERS])
+def test_of_many_that_are_finished_together_one_in_trouble_holds_up_no_other(
+    books: Books, books_url: str, start: Start, lock: str
+) -> None:
+    mailing_ids = [books.launched(3)[0] for _ in range(30)]
+    bad = mailing_ids[7]
+    for each in mailing_ids:
+        books.record(SENT, books.claim(each, books.ids(each)))
+    with held(books_url, lock, id=bad):
+        start()
+        wait_until(lambda: all(mailing(books, each).finished_at for each in mailing_ids if each != bad), patience(SOON))
+        assert not mailing(books, bad).finished_at
+    wait_until(lambda: bool(mailing(books, bad).finished_at), patience(SOON))
+    counted = books.run("select mailing_id, counts from mailing_breakdowns order by mailing_id")
+    assert [row.mailing_id for row in counted] == mailing_ids
+    assert all(sum(one["number"] for one in row.counts) == 3 * (n + 1) for n, row in enumerate(counted))
+    slots = books.run("select mailing_id, slot, sent from mailing_counters order by mailing_id")
+    assert [(row.mailing_id, row.slot) for row in slots] == [(each, -1) for each in mailing_ids]
 
 
 def test_a_slow_statement_is_given_up_and_the_mailing_set_aside(

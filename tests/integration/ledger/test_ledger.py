@@ -19,7 +19,7 @@ from dispatcher_service.leading.chores import check_ledger
 from shared import metrics
 from shared.database.engine import make_engine
 from shared.domain.message import MessageState
-from shared.ledger import check
+from shared.ledger import check, stretches
 from shared.ledger.__main__ import main
 from shared.ledger.check import Account, prepare, read_accounts, snapshot
 from shared.ledger.figures import find_unbalanced
@@ -165,7 +165,7 @@ def test_every_difference_is_seen(ruins: Books, kind: str) -> None:
 
 def test_mailings_of_any_size_are_read_in_slices(ruins: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where there is more than their ledger says."""
-    monkeypatch.setattr(check, "SLICE", 7)
+    monkeypatch.setattr(stretches, "SLICE", 7)
     sizes = [1, 0, 20, 6, 7, 8, 3, 14]
     mailing_ids = []
     for number, size in enumerate(sizes):
@@ -216,7 +216,7 @@ def test_no_plan_depends_on_statistics(books: Books, statement: Any) -> None:
         "ids": [mailing_id],
         "afters": [0],
         "lasts": [5000],
-        "mosts": [check.SLICE],
+        "mosts": [stretches.SLICE],
         "part": 1,
         "after": 0,
         "most": 100,

@@ -71,6 +71,7 @@ def test_a_mailing_is_stored_as_it_was_sent(api: Api) -> None:
     assert made == {
         "id": made["id"],
         "text": "Привет 👋",
+        "sender": None,
         "starts_at": "2090-01-31T06:00:00.250000+00:00",
         "ends_at": "2090-01-31T21:00:00+00:00",
         "filter": EVERYONE | {"operator_codes": ["912", "926"], "tags": ["", "vip"]},

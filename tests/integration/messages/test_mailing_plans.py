@@ -14,6 +14,7 @@ from sqlalchemy import Engine, TextClause
 from dispatcher_service import leading
 from dispatcher_service.statements import modules
 from shared import messages, rates, standing
+from shared.ledger import fold
 from shared.messages import probe
 from tests.support.books import Books
 from tests.support.plans import explain, pages, touched
@@ -78,13 +79,14 @@ VALUES: dict[str, Any] = {
     "pace": 1.0,
     "alive": timedelta(seconds=10),
     "age": timedelta(days=1),
-    "audience_cursor": 0,
-    "audience_limit": 10,
-    "cursor": 10,
-    "count": 1,
-    "complete": False,
-    "first_id": 1,
-    "last_id": 2,
+    "ids": _IDS,
+    "audience_limits": [10] * SOME,
+    "cursors": [10] * SOME,
+    "counts": [1] * SOME,
+    "parts": [1] * SOME,
+    "first_ids": _IDS,
+    "last_ids": _IDS,
+    "are_complete": [True] * SOME,
     "window_from": time(9),
     "window_until": time(21),
 }
@@ -102,7 +104,7 @@ _NAMES = re.compile(r"\b(from|join|update|into) (mailing\w*|limits|dispatcher_pa
 
 def _statements() -> Iterator[Any]:
     """All that name mailings or what is agreed about sending, and no messages."""
-    ours = tuple(package.__name__ for package in (leading, messages, rates, standing))
+    ours = tuple(package.__name__ for package in (leading, messages, rates, standing, fold))
     for module in modules():
         for name, statement in vars(module).items():
             if module.__name__.startswith(ours) and isinstance(statement, TextClause):

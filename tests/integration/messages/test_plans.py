@@ -4,6 +4,7 @@ Nobody has analysed anything. There are 400 parts, and a million messages in one
 """
 
 import ast
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -91,6 +92,8 @@ VALUES: dict[str, Any] = {
     "part": PARTS,
     "number": PARTS,
     "parts": f"{{1,{PARTS}}}",
+    "part_0": PARTS,
+    "part_1": 1,
     "mailing_id": 1,
     "mailing_ids": [1],
     "id": 77,
@@ -125,8 +128,6 @@ VALUES: dict[str, Any] = {
     "afters": "{500000}",
     "lasts": "{1000000}",
     "mosts": f"{{{SOME}}}",
-    "audience_cursor": 0,
-    "audience_limit": 10_000,
     "span": SOME,
     "first": 1_001,
     "last": 1_000 + SOME,
@@ -136,25 +137,33 @@ VALUES: dict[str, Any] = {
     "format": "csv",
     "between": "\r\n",
     "status": None,
+    "test": False,
     "times": ["2030-01-01"] * SOME,
     **dict.fromkeys(("due_in", "wait", "lease", "delay", "pause"), timedelta(seconds=1)),
 }
 """What is bound, by its name in any of the statements. A new name needs a value here."""
 
-[_PARTS_OF_ALL] = (name for name in create._OF_ALL.values if name.startswith("parts"))
+_JOB = {"id": 2, "part": PARTS, "state": "pending", "audience_cursor": 0, "audience_limit": 10_000}
+"""Of a slice of a launch."""
+
+_TEN = [{**_JOB, "audience_cursor": 100 * number, "tags_1": [""]} for number in range(10)]
+_OF_ALL = {name: create._OF_ALL.values[name] for name in create._OF_ALL.columns}
+[_PARTS_OF_ALL] = create._OF_ALL.values.keys() - _OF_ALL.keys()
 
 OTHERWISE: dict[str, dict[str, Any]] = {
-    "shared.messages.create._CREATE": {"id": 2, "state": "pending"},
-    "shared.messages.create._CREATE_OF_TAGS": {"id": 2, "state": "pending", "tags_1": [""]},
-    "shared.messages.create._CREATE_OF_IMPORTS": {"imports": [1], "took_2": [1]},
-    "shared.messages.create._CREATE_OF_ALL": create._OF_ALL.values | {_PARTS_OF_ALL: [PARTS]},
-    "shared.ledger.breakdown._COUNT": {"after": 1_000},
+    "shared.messages.create._CREATE": {"jobs": json.dumps([_JOB])},
+    "shared.messages.create._CREATE_OF_TAGS": {"jobs": json.dumps(_TEN), "span": SOME // 10},
+    "shared.messages.create._CREATE_OF_IMPORTS": {"jobs": json.dumps([{**_JOB, "imports_1": [1], "took_2": [1]}])},
+    "shared.messages.create._CREATE_OF_ALL": {"jobs": json.dumps([{**_JOB, **_OF_ALL}]), _PARTS_OF_ALL: [PARTS]},
+    "shared.ledger.breakdown._COUNT": {"ids": "{1}"},
     "shared.messages.export._OF_CLIENT": {"mailing_id": 2**63 - 1},
     "shared.messages.export._OF_MAILING": {"after": 1_000},
+    "shared.messages.find._HISTORY": {"behind_0": 2**63 - 1, "behind_1": 2**63 - 1},
     "shared.messages.export._OF_PERSONAL": {"after": 1_000},
-    "shared.messages.find._HISTORY": {"mailing_id": 2**63 - 1},
     "shared.messages.retime._RETIME": {"ids": _WAITING},  # as it has read before
     "shared.messages.wake._WAKE": {"after": None},
+    "shared.messages.try_out._CREATE": {"mailing_id": 2},
+    "shared.messages.try_out._READ": {"mailing_ids": "{1,2}", "firsts": "{501,777}", "lasts": "{505,781}"},
     "shared.ledger.check._COUNT": {"ids": "{1}"},
 }
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +32,33 @@ def test_a_token_in_plain_text_to_a_public_host() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("PROVIDER_URL must begin with https://")
     assert "hunter2" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("module", MODULES[:2])
+def test_a_file_of_providers_that_makes_no_sense(module: str, tmp_path: Path) -> None:
+    file = tmp_path / "providers.toml"
+    file.write_text(
+        '[providers.main]\npreset = "twilio"\nvalues = { account = "AC1" }\nsecrets = { token = "hunter2" }\n'
+    )
+    done = _start(module, PROVIDERS_FILE=str(file), DATABASE_URL="postgresql://nobody@127.0.0.1:9/none", API_AUTH="off")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"PROVIDERS_FILE {file}:\n")
+    assert "  line 4, providers.main.secrets.token: must say where the secret is" in done.stderr
+    assert "  line 1, providers.main.senders: must be given" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_a_secret_of_a_provider_that_is_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "providers.toml"
+    file.write_text(
+        '[providers.main]\npreset = "smsc"\nvalues = { login = "me" }\nsecrets = { password = "file:/no/such/file" }\n'
+    )
+    done = _start("dispatcher_service", PROVIDERS_FILE=str(file))
+    assert done.returncode == 2
+    assert "line 4, providers.main.secrets.password: file:/no/such/file cannot be read" in done.stderr
+
+
+def test_a_file_of_providers_that_is_not_there() -> None:
+    done = _start("dispatcher_service", PROVIDERS_FILE="/no/such/file")
+    assert done.returncode == 2
+    assert done.stderr == "PROVIDERS_FILE /no/such/file cannot be read: No such file or directory.\n"

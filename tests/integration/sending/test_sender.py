@@ -18,13 +18,13 @@ import pytest
 import trustme
 
 from dispatcher_service.sending.breaker import FIRST_PAUSE, Breaker
-from dispatcher_service.sending.dialect import MAX_BODY
 from sandbox.processes import free_port
 from sandbox.simulator.control import Simulator
 from sandbox.simulator.faults import ACCEPTING, DRAWN, Fault, Faults
 from sandbox.simulator.outage import Mode
 from shared.clock import ticks
 from shared.domain.message import Error
+from shared.domain.profile.answer import MAX_BODY
 from shared.domain.retry import ACCEPTED, OutcomeKind
 from tests.support.sending import Sending, Unbreakable, attempt
 from tests.support.waiting import wait_until

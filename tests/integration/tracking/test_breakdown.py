@@ -7,7 +7,7 @@ import pytest
 from api_service.tracking import breakdown
 from shared.domain.message import Error, MessageState
 from shared.domain.retry import SENT, Decision, Finish
-from shared.ledger import breakdown as ledger
+from shared.ledger import stretches
 from shared.messages.close import close_messages
 from shared.messages.record import Verdict, record_verdicts
 from tests.support.api import Api, mailing, running
@@ -61,7 +61,7 @@ def test_it_is_counted_while_the_mailing_goes_on(api: Api, mailing_id: int) -> N
 def test_it_is_kept_when_the_mailing_is_finished_and_its_rows_are_gone(
     api: Api, books: Books, mailing_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "SLICE", 3)
+    monkeypatch.setattr(stretches, "SLICE", 3)
     books.run("delete from clients where operator_code = '999'")  # then their phone tells
     books.move(close_messages, mailing_id, MessageState.EXPIRED, 10)
     assert books.finish([mailing_id]) == [mailing_id]

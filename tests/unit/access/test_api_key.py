@@ -67,9 +67,13 @@ def test_a_scope_allows_itself_and_those_before_it() -> None:
     allowed = {(have, want): have.allows(want) for have in Scope for want in Scope}
     assert {pair for pair, yes in allowed.items() if yes} == {
         ("read", "read"),
+        ("test", "read"),
+        ("test", "test"),
         ("write", "read"),
+        ("write", "test"),
         ("write", "write"),
         ("admin", "read"),
+        ("admin", "test"),
         ("admin", "write"),
         ("admin", "admin"),
     }

@@ -1,8 +1,16 @@
-"""How many clients a slice of a launch looks at."""
+"""How many clients a slice of a launch looks at, and how many mailings have their first ones together."""
 
 import pytest
 
-from dispatcher_service.leading.launch import FIRST_SPAN, LONGEST_SPAN, SHORTEST_SPAN, SLICE_SECONDS, next_span
+from dispatcher_service.leading.launch import (
+    FIRST_SPAN,
+    LONGEST_SPAN,
+    MOST_TOGETHER,
+    SHORTEST_SPAN,
+    SLICE_SECONDS,
+    next_number,
+    next_span,
+)
 
 
 @pytest.mark.parametrize(("span", "seconds", "after"), [
@@ -25,3 +33,17 @@ def test_whatever_a_client_costs_slices_soon_take_as_long_as_they_are_to(microse
     for _ in range(8):
         span = next_span(span, span * microseconds / 1e6)
     assert span * microseconds / 1e6 == pytest.approx(SLICE_SECONDS, rel=0.01)
+
+
+@pytest.mark.parametrize(("number", "most", "seconds", "after"), [
+    (16, 16, SLICE_SECONDS, 16),
+    (16, 16, 0.001, 64),
+    (16, 16, SLICE_SECONDS * 2, 8),
+    (3, 16, 0.001, 16),  # there were no more
+    (3, 16, SLICE_SECONDS * 2, 1),  # these were slow: more of them would be slower still
+    (400, 400, 0.001, MOST_TOGETHER),
+])  # fmt: skip
+def test_so_many_mailings_are_launched_together_as_take_as_long_as_a_slice(
+    number: int, most: int, seconds: float, after: int
+) -> None:
+    assert next_number(number, most, seconds) == after

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.numbering import TAGS, Range, clients, ranges
+from sandbox.numbering import TAGS, clients
 from shared.domain import timezones
+from shared.domain.numbering import Range, ranges
 
 seeds = st.integers(0, 2**64)
 

@@ -50,6 +50,7 @@ def test_without_an_environment_the_defaults_hold(value: str) -> None:
         database_url=None, database_direct_url=None, broker_url=None, data_dir=Path(".local"),
         api_host="127.0.0.1", api_port=8000, api_workers=2,
         api_auth=True, api_rate=200, api_connections=100, trusted_proxies=(),
+        providers_file=None,
         provider_url="http://127.0.0.1:8090", provider_token="", provider_plaintext=False, provider_timeout=10.0,
         dispatch_concurrency=256, dispatch_rate=0.0, retry_ladder=DEFAULT_LADDER, retry_attempts=10,
         retention_days=90,
@@ -98,13 +99,14 @@ def test_every_setting_can_be_set(authorities: Path) -> None:
         "LOG_LEVEL": "DEBUG",
         "LOG_FORMAT": "Json",
     }
-    assert sorted(values) == sorted(VARIABLES)
+    assert sorted([*values, "PROVIDERS_FILE"]) == sorted(VARIABLES)  # which stands for PROVIDER_URL and PROVIDER_TOKEN
     found = settings.load(values)
     assert found == Settings(
         database_url=values["DATABASE_URL"], database_direct_url=values["DATABASE_DIRECT_URL"],
         broker_url=values["BROKER_URL"], data_dir=Path("/var/lib/notify"),
         api_host="::", api_port=0, api_workers=8, api_auth=False, api_rate=50, api_connections=400,
         trusted_proxies=(ip_network("10.0.0.5"), ip_network("2001:db8::/32")),
+        providers_file=None,
         provider_url="https://provider.example/base", provider_token=values["PROVIDER_TOKEN"],
         provider_plaintext=True, provider_timeout=2.5, dispatch_concurrency=10000, dispatch_rate=0.5,
         retry_ladder=(timedelta(seconds=1), timedelta(seconds=90), timedelta(hours=2), timedelta(days=1)),
@@ -281,6 +283,13 @@ def test_a_mail_server_is_what_its_url_says(url: str, host: str, port: int, tls:
     assert (server.host, server.port, server.tls, server.user) == (host, port, tls, user)
     assert server.password == ("p/:" if user else "")
     assert "p/:" not in repr(server)
+
+
+@pytest.mark.parametrize("name", ["PROVIDER_URL", "PROVIDER_TOKEN"])
+def test_a_file_of_providers_stands_alone(name: str) -> None:
+    assert settings.load({"PROVIDERS_FILE": "/etc/providers.toml"}).providers_file == Path("/etc/providers.toml")
+    with pytest.raises(SettingsError, match=f"^{name} may not stand beside PROVIDERS_FILE"):
+        settings.load({"PROVIDERS_FILE": "/etc/providers.toml", name: "https://provider.example"})
 
 
 @pytest.mark.parametrize("secret", ["PROVIDER_TOKEN", "PROVIDER_URL"])

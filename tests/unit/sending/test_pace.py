@@ -7,7 +7,16 @@ import pytest
 
 from benchmarks.simulation.paces import run
 from benchmarks.simulation.provider import Provider
-from dispatcher_service.sending.pace import AGAIN, FALL, FIRST_CALLS, LEAST, LONGEST_STOP, RISE_BEYOND, Pace
+from dispatcher_service.sending.pace import (
+    AFTER_REST,
+    AGAIN,
+    FALL,
+    FIRST_CALLS,
+    LEAST,
+    LONGEST_STOP,
+    RISE_BEYOND,
+    Pace,
+)
 from shared.domain.message import Error
 from shared.domain.retry import ACCEPTED, Outcome, OutcomeKind
 
@@ -24,7 +33,7 @@ def serve(pace: Pace, since: float, seconds: float, per_second: float) -> float:
     """So many calls, each taken at once; the time afterwards."""
     for number in range(int(seconds * per_second)):
         now = since + number / per_second
-        pace.begin(now)
+        pace.begin(now, 1)
         pace.observe(ACCEPTED, now, now)
     return since + seconds
 
@@ -55,6 +64,62 @@ def test_calls_in_flight_grow_with_what_was_answered() -> None:
         pace.observe(outcome, 0.0, 1.0)
     assert pace.allowed(1.0, 0) == 6, "what is neither taken nor refused is no sign that more may come"
     assert (pace.pause(1.0, 5), pace.pause(1.0, 6)) == (0.0, inf), "only an answer changes that"
+
+
+def test_calls_that_are_allowed_and_not_made_are_no_reason_to_allow_more() -> None:
+    pace = Pace()
+    for second in range(100):  # one at a time, for ever
+        pace.begin(float(second), 1)
+        pace.observe(ACCEPTED, float(second), second + 0.1)
+    assert pace.allowed(100.0, 0) == FIRST_CALLS
+
+
+def busy(pace: Pace, now: float, calls: int) -> float:
+    """So many calls at a time; the time afterwards."""
+    while (most := pace.allowed(now, 0)) < calls:
+        for number in range(1, most + 1):
+            pace.begin(now, number)
+        for _ in range(most):
+            pace.observe(ACCEPTED, now, now + 0.1)
+        now += 0.1
+    return now
+
+
+def test_after_a_rest_it_begins_with_a_few_calls_at_a_time() -> None:
+    """Or the next mailing would begin with all at once, which few providers take."""
+    pace = Pace()
+    now = busy(pace, 100.0, 200)
+    allowed = [pace.allowed(now + seconds, 0) for seconds in (0.0, 0.25, 1.0, 60.0)]
+    assert allowed[0] >= 200
+    assert allowed[1] <= allowed[0] * 0.6
+    assert allowed[2] <= 40
+    assert allowed[3] == AFTER_REST
+    assert busy(pace, now + 60.0, 200) < now + 61.0, "it is back within a few answers"
+
+
+def test_calls_that_take_long_are_no_rest() -> None:
+    pace = Pace()
+    now = busy(pace, 100.0, 200)
+    for _ in range(20):
+        assert pace.allowed(now, 200) == pace.allowed(now, 0) - 200
+        now += 0.5
+
+
+def test_what_was_taken_before_a_rest_says_nothing_about_what_is_taken_after_it() -> None:
+    pace = Pace()
+    now = busy(pace, 100.0, 200) + 0.5
+    pace.begin(now, 1)
+    fall(pace, now)
+    assert pace.per_second == FIRST_CALLS
+
+
+@pytest.mark.parametrize("latency", [0.02, 0.15, 1.0])
+def test_a_limit_that_begins_after_a_rest_costs_few_refusals(latency: float) -> None:
+    """Two dispatchers that were as fast as they could, and then 50 a second."""
+    provider = Provider(50, Random(2), latency=latency, limited_from=5.0)
+    found = run(provider, 2, Random(2), since=5.0, until=45.0, rest=(3.5, 5.0))
+    assert found.refusals <= 0.1
+    assert found.efficiency >= 0.8
 
 
 def test_it_falls_below_what_was_just_taken() -> None:
@@ -103,7 +168,7 @@ def test_it_rises_fast_to_what_is_known_and_slowly_beyond() -> None:
     moment = now
     for _ in range(int(10 * known)):
         moment += max(pace.pause(moment, 4), 0.0)
-        pace.begin(moment)
+        pace.begin(moment, 1)
         pace.observe(ACCEPTED, moment, moment)
     seconds = moment - now
     assert pace.per_second == pytest.approx(known * RISE_BEYOND**seconds, rel=0.02)
@@ -123,7 +188,7 @@ def test_after_an_outage_it_is_back_within_ten_seconds() -> None:
     assert pace.per_second < before / AGAIN * 1.1
     while pace.per_second < before:
         moment += pace.pause(moment, 4)
-        pace.begin(moment)
+        pace.begin(moment, 1)
         pace.observe(ACCEPTED, moment, moment)
     assert moment - now < 10.0
 
@@ -143,7 +208,7 @@ def test_a_provider_that_refuses_everything_for_a_minute_is_forgotten_slowly() -
     before, end, calls = pace.per_second, now + 60.0, 0
     while now < end:
         now += max(pace.pause(now, 4), 0.0)
-        pace.begin(now)
+        pace.begin(now, 1)
         pace.observe(too_much(1.0), now, now + 0.01)
         calls += 1
     assert calls < 300
@@ -151,7 +216,7 @@ def test_a_provider_that_refuses_everything_for_a_minute_is_forgotten_slowly() -
     since = now
     while pace.per_second < before / 2:
         now += max(pace.pause(now, 4), 0.0)
-        pace.begin(now)
+        pace.begin(now, 1)
         pace.observe(ACCEPTED, now, now)
     assert now - since < 20.0
 

@@ -6,11 +6,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dispatcher_service.sending import dialect
-from dispatcher_service.sending.dialect import Answer, Failure
+from dispatcher_service.sending.dialect import Failure
 from shared.domain.message import AMBIGUOUS_ERRORS, Error
+from shared.domain.profile.answer import Answer
+from shared.domain.profile.making import Outgoing
 from shared.domain.retry import ACCEPTED, MAX_WORDS, Outcome, OutcomeKind
 from tests.fuzz.reader import has_code_0
+from tests.support.dialects import seed_dialect
+
+dialect = seed_dialect("https://provider.example", "t0ken")
 
 OK = b'{"code": 0, "message": "OK"}'
 
@@ -173,6 +177,9 @@ IDS = st.integers(1, 2**63 - 1)
 @given(IDS, st.integers(70_000_000_000, 79_999_999_999), TEXTS)
 @example(1, 79123456789, '\0\x1f"\\/\u2028\U0001f600')
 def test_a_message_arrives_as_it_was_written(message_id: int, phone: int, text: str) -> None:
-    body = dialect.body(message_id, phone, text)
-    assert json.loads(body.decode("utf-8")) == {"id": message_id, "phone": phone, "text": text}
-    assert dialect.path(message_id) == f"/v1/send/{message_id}"
+    written = dialect.maker.write(Outgoing(message_id, phone, text))
+    assert json.loads(written.body.decode("utf-8")) == {"id": message_id, "phone": phone, "text": text}
+    assert written.url == f"https://provider.example/v1/send/{message_id}"
+    assert set(written.headers) == {
+        "Accept: application/json", "Content-Type: application/json", "Authorization: Bearer t0ken",
+    }  # fmt: skip

@@ -1,0 +1,49 @@
+// Parts of pages that look for what is new, by themselves. The next look comes the later the longer the last one took:
+// a service that is slow is asked less. In a hidden tab nobody looks, and where nothing can change any more, neither.
+const SOONEST = 2000, LATEST = 30000, TIMES_AS_LONG = 10;
+
+function keepLooking(part) {
+  let asked = 0, pause = SOONEST, timer = null, isOver = false;
+  const note = document.querySelector(".old-news");
+
+  const plan = () => {
+    clearTimeout(timer);
+    if (!isOver && !document.hidden) timer = setTimeout(look, pause);
+  };
+  const look = () => {
+    asked = performance.now();
+    htmx.trigger(part, "look");
+  };
+  part.addEventListener("htmx:finally:request", (event) => {
+    if (event.target !== part) return;
+    const response = event.detail.ctx && event.detail.ctx.response;
+    const headers = response && response.headers;
+    const isNew = Boolean(headers && headers.get("X-Live"));
+    if (headers && headers.get("X-Signed-Out")) location.reload();
+    isOver = Boolean(headers && headers.get("X-Live") === "over");
+    if (note) note.hidden = isNew;
+    const took = performance.now() - asked;
+    pause = isNew ? Math.min(LATEST, Math.max(SOONEST, took * TIMES_AS_LONG)) : Math.min(LATEST, pause * 2);
+    plan();
+  });
+  // What is no answer of ours is not put into the page.
+  part.addEventListener("htmx:before:swap", (event) => {
+    const response = event.detail.ctx && event.detail.ctx.response;
+    if (!response || !response.headers || !response.headers.get("X-Live")) event.preventDefault();
+  });
+  document.addEventListener("visibilitychange", () => { document.hidden ? clearTimeout(timer) : look(); });
+  plan();
+}
+
+// The server shows moments as the reader's clock does, once it knows the zone; the first page is loaded again for that.
+function tellZone() {
+  const zone = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
+  if (document.cookie.split("; ").includes(zone)) return;
+  const root = location.pathname.split("/console/")[0] + "/console/";
+  document.cookie = `${zone}; path=${root}; max-age=31536000; samesite=lax`;
+  const isKept = document.cookie.split("; ").includes(zone);
+  if (isKept && document.documentElement.dataset.repeats === "yes") location.reload();
+}
+
+tellZone();
+document.querySelectorAll("[data-live]").forEach(keepLooking);

@@ -1,0 +1,19 @@
+"""/console/audit/: who changed what."""
+
+from flask import Response
+
+from api_service.console import rendering
+from api_service.console.pages import page
+from api_service.console.query import after
+from api_service.operations import actions
+from api_service.web.key import Scope
+from api_service.web.page import After
+from api_service.web.parts import working
+
+_SIZE = 50
+
+
+@page("/audit/", scope=Scope.ADMIN)
+def audit() -> Response:
+    listing = actions.list_changes(working(), After(after(), _SIZE), {}, newest_first=True)
+    return rendering.page("audit.html", listing=listing)

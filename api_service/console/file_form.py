@@ -1,0 +1,67 @@
+"""A form with a file, read while it comes in: the file may be larger than the memory is.
+
+The fields stand before the file, as they do on the page; browsers send them in that order (HTML, "constructing the
+entry list").
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
+
+from api_service.console import forms
+from api_service.web import upload
+from api_service.web.problems import BrokenOff, WrongType
+
+_MOST_FIELDS, _LONGEST = 8, 4096
+
+
+@dataclass(frozen=True, slots=True)
+class FileForm:
+    """name: of the file, as its owner has it. pieces: its content, which can be gone through once."""
+
+    fields: Mapping[str, str]
+    name: str
+    pieces: Iterator[bytes]
+
+
+def read(request: Request) -> FileForm:
+    """Everything before the file's content. Raises StaleForm, WrongType, and while the content comes in what
+    `upload.pieces` raises."""
+    boundary = request.mimetype_params.get("boundary", "")
+    if request.mimetype != "multipart/form-data" or not boundary.isascii() or not boundary:
+        raise WrongType("The form must be sent as multipart/form-data.")
+    events = _events(MultipartDecoder(boundary.encode("ascii"), max_form_memory_size=None), upload.pieces(request))
+    fields: dict[str, str] = {}
+    try:
+        for event in events:
+            if isinstance(event, File):
+                forms.check_token(request, fields.get(forms.FIELD, ""))
+                return FileForm(fields, event.filename or "", _content(events))
+            if isinstance(event, Field) and len(fields) < _MOST_FIELDS:
+                fields[event.name] = b"".join(_content(events)).decode("utf-8", "replace")[:_LONGEST]
+    except (ValueError, RequestEntityTooLarge) as error:
+        raise BrokenOff("The form makes no sense.") from error
+    raise BrokenOff("The form has no file.")
+
+
+def _events(decoder: MultipartDecoder, pieces: Iterable[bytes]) -> Iterator[Event]:
+    for piece in pieces:
+        decoder.receive_data(piece)
+        while not isinstance(event := decoder.next_event(), (NeedData, Epilogue)):
+            yield event
+        if isinstance(event, Epilogue):
+            return
+    raise BrokenOff(upload.BROKEN_OFF)
+
+
+def _content(events: Iterator[Event]) -> Iterator[bytes]:
+    """Of the field or file that has begun. What stands behind the file is not read."""
+    for event in events:
+        if isinstance(event, Data):
+            if event.data:
+                yield event.data
+            if not event.more_data:
+                return

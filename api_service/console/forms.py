@@ -1,0 +1,39 @@
+"""Forms: that one which is sent was ours, and where its sender may be led afterwards."""
+
+import hmac
+
+from flask import Request, g
+
+from api_service.web.visit import Visit
+
+FIELD = "form_token"
+
+
+class StaleForm(Exception):
+    """Another site has sent it, or a page of a session that is over."""
+
+
+def token() -> str:
+    """That the forms of this session carry; empty where nobody signs in."""
+    visit: Visit | None = g.get("visit")
+    return "" if visit is None else visit.form_token
+
+
+def check(request: Request) -> None:
+    """Raises StaleForm. Forms that are open to everybody, as that of the sign-in, carry nothing: for them the browser
+    tells whose page they were on."""
+    check_token(request, request.form.get(FIELD, ""))
+
+
+def check_token(request: Request, given: str) -> None:
+    """The same where the form is not read yet."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise StaleForm
+    if not hmac.compare_digest(token().encode(), given.encode("utf-8", "replace")):
+        raise StaleForm
+
+
+def own_path(given: str, root: str) -> str | None:
+    """A path of the console; None for whatever may lead elsewhere. root: what stands before /console."""
+    is_plain = given.isascii() and given.isprintable() and not any(part in given for part in ("\\", "//", ".."))
+    return given if is_plain and given.startswith(f"{root}/console/") else None

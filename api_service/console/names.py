@@ -1,0 +1,116 @@
+"""What states, errors and actions are called on the console. A sentence of its own for each: what the API calls
+`unknown` says nothing to somebody who has never read its document."""
+
+from collections.abc import Mapping
+
+from api_service.console.language import gettext
+from api_service.console.language import marked as _
+from api_service.directory.progress import ImportState
+from shared.domain.mailing import MailingState
+from shared.domain.message import Error, MessageState
+from shared.domain.reason import Reason
+
+_STATES = {
+    MailingState.SCHEDULED: (_("Scheduled"), "blue"),
+    MailingState.RUNNING: (_("Running"), "green"),
+    MailingState.PAUSED: (_("Paused"), "yellow"),
+    MailingState.FINISHED: (_("Finished"), "secondary"),
+    MailingState.CANCELLED: (_("Cancelled"), "red"),
+}
+
+_STATUSES = {
+    MessageState.PENDING: (_("waiting"), _("waits for its turn")),
+    MessageState.SENDING: (_("being sent"), _("is handed to the provider at this moment")),
+    MessageState.RETRYING: (_("tried again"), _("waits for another attempt")),
+    MessageState.SENT: (_("sent"), _("the provider has taken it")),
+    MessageState.FAILED: (_("failed"), _("refused, or all attempts were used up; not delivered")),
+    MessageState.UNKNOWN: (_("unknown"), _("ended without an answer that says yes; it may have been delivered")),
+    MessageState.EXPIRED: (_("too late"), _("the mailing was over before it could be sent; not delivered")),
+    MessageState.CANCELLED: (_("cancelled"), _("the mailing was cancelled, or the client removed; not delivered")),
+    MessageState.SKIPPED: (_("left out"), _("not sent, for a reason that is kept with it")),
+}
+
+_ERRORS: Mapping[str, str] = {
+    Error.REJECTED: _("the provider refused this message for good"),
+    Error.UNAUTHORIZED: _("the provider does not accept our credentials"),
+    Error.UNPAID: _("the account with the provider is empty or closed"),
+    Error.WRONG_ADDRESS: _("there is no provider at the address that is set"),
+    Error.REDIRECTED: _("the provider points to another address"),
+    Error.RATE_LIMITED: _("too many calls for the provider"),
+    Error.SERVER_ERROR: _("the provider failed"),
+    Error.DECLINED: _("the provider said no"),
+    Error.BAD_ANSWER: _("the provider's answer made no sense"),
+    Error.CONTRADICTION: _("the provider's answer said yes and no"),
+    Error.UNREACHABLE: _("the provider could not be reached"),
+    Error.PROVIDER_DOWN: _("the provider served nobody"),
+    Error.TIMED_OUT: _("the provider did not answer in time"),
+    Error.CONNECTION_LOST: _("the connection broke before the answer"),
+    Error.LEASE_LOST: _("the program that was sending it disappeared"),
+    Reason.OPTED_OUT: _("they do not want to be written to"),
+    Reason.MISSING_VALUE: _("their text lacks a value"),
+    Reason.TOO_LONG: _("their text would be too long"),
+}
+
+_IMPORT_STATES = {
+    ImportState.RUNNING: _("is being read"),
+    ImportState.FINISHED: _("was read to its end"),
+    ImportState.BROKEN: _("broke off"),
+}
+
+_COLUMNS = {
+    "phone": _("phone"),
+    "operator_code": _("operator code"),
+    "tag": _("tag"),
+    "timezone": _("time zone"),
+}
+_OF_ATTRIBUTES = "attributes."
+
+_ACTIONS = {
+    "create": _("created"),
+    "change": _("changed"),
+    "delete": _("deleted"),
+    "erase": _("erased"),
+    "import": _("imported"),
+    "pause": _("paused"),
+    "resume": _("resumed"),
+    "cancel": _("cancelled"),
+    "revoke": _("revoked"),
+}
+
+
+def state(of: MailingState) -> str:
+    return gettext(_STATES[of][0])
+
+
+def state_color(of: MailingState) -> str:
+    return _STATES[of][1]
+
+
+def status(of: MessageState) -> str:
+    return gettext(_STATUSES[of][0])
+
+
+def status_meaning(of: MessageState) -> str:
+    return gettext(_STATUSES[of][1])
+
+
+def error(of: str) -> str:
+    """Of one that a later version of the service has written, what it wrote."""
+    return gettext(_ERRORS[of]) if of in _ERRORS else of
+
+
+def import_state(of: ImportState) -> str:
+    return gettext(_IMPORT_STATES[of])
+
+
+def column(taken_as: str | None) -> str:
+    """What a column of a file was taken for; None: nothing."""
+    if taken_as is None:
+        return gettext("nothing")
+    if taken_as.startswith(_OF_ATTRIBUTES):
+        return gettext("attribute %(name)s") % {"name": taken_as.removeprefix(_OF_ATTRIBUTES)}
+    return gettext(_COLUMNS[taken_as]) if taken_as in _COLUMNS else taken_as
+
+
+def action(of: str) -> str:
+    return gettext(_ACTIONS[of]) if of in _ACTIONS else of

@@ -1,0 +1,36 @@
+"""What is chosen on a page by the parameters of its address."""
+
+from enum import StrEnum
+from typing import TypeVar
+
+from api_service.web.parts import asked
+from api_service.web.problems import NotFound
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+_DIGITS = 18
+"""Of any id."""
+
+
+def one_of(kind: type[Choice], name: str) -> Choice | None:
+    """None: nothing is chosen. Raises NotFound for what is none of them."""
+    given = asked().args.get(name, "")
+    if not given:
+        return None
+    try:
+        return kind(given)
+    except ValueError:
+        raise NotFound("There is no such page.") from None
+
+
+def after() -> int:
+    """The id behind which a list goes on; 0: it begins. Raises NotFound."""
+    return number("after", "0")
+
+
+def number(name: str, missing: str = "") -> int:
+    """Raises NotFound for what is none."""
+    given = asked().args.get(name, missing).strip()
+    if not given.isascii() or not given.isdigit() or len(given) > _DIGITS:
+        raise NotFound("There is no such page.")
+    return int(given)

@@ -1,0 +1,115 @@
+"""How a page is made: its template, and how numbers, moments and names are shown in it."""
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime
+from babel.numbers import format_decimal, format_percent
+from flask import Request, Response, g, make_response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from api_service.console import assets, forms, names
+from api_service.console.language import NAMES, chosen, gettext, ngettext
+from api_service.web.key import Key, Scope
+from api_service.web.parts import asked
+from shared.domain import timezones
+
+ZONE_COOKIE = "zone"
+"""Where the browser says which time zone its reader lives in."""
+
+_FOR_PARTS = "HX-Request"
+
+
+def page(template: str, **values: Any) -> Response:
+    """An answer with a page, in the language and the time zone of whoever asks."""
+    request = asked()
+    found = chosen()
+    about = {
+        "language": found.code,
+        "languages": NAMES,
+        "root": request.script_root,
+        "here": request.full_path.rstrip("?"),
+        "section": (request.endpoint or "").rpartition(".")[2],
+        "reader": g.get("key"),
+        "form_token": forms.token(),
+        "zone": zone().key,
+        "is_read": request.method == "GET",  # loaded once more, it does nothing
+    }
+    return make_response(_ENVIRONMENT.get_template(template).render(about | values))
+
+
+def part(template: str, *, is_over: bool, **values: Any) -> Response:
+    """The part of a page that looks for itself what is new. is_over: nothing in it can change any more."""
+    response = page(template, **values)
+    response.headers["X-Live"] = "over" if is_over else "on"
+    return response
+
+
+def is_part(request: Request) -> bool:
+    return _FOR_PARTS in request.headers
+
+
+def zone() -> ZoneInfo:
+    """In which moments are shown: that of the browser, UTC where it has not said so yet."""
+    try:
+        return timezones.zone(asked().cookies.get(ZONE_COOKIE, ""))
+    except ValueError:
+        return timezones.zone("UTC")
+
+
+def may(scope: str) -> bool:
+    """Whether the reader may do what needs this scope: what they may not is not shown."""
+    key: Key | None = g.get("key")
+    return key is None or key.scope.allows(Scope(scope))
+
+
+def number(value: float) -> str:
+    return format_decimal(value, locale=chosen().locale)
+
+
+def percent(value: float, whole: float) -> str:
+    """Never 100 % before all is done."""
+    share = value / whole if whole else 0.0
+    share = min(share, 0.999) if value < whole else share
+    return format_percent(share, "#,##0.#%" if 0.99 < share < 1 else "#,##0%", locale=chosen().locale)
+
+
+def moment(value: datetime | None, missing: str = "\N{EN DASH}") -> Markup | str:
+    """As the reader's clock shows it; their browser tells the zone, and without it, it is UTC."""
+    if value is None:
+        return missing
+    local = format_datetime(value.astimezone(zone()), "d MMM y, HH:mm:ss", locale=chosen().locale)
+    exact = value.astimezone(UTC).isoformat(timespec="seconds")
+    return Markup('<time datetime="{}">{}</time>').format(exact, local)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("api_service.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters |= {
+        "number": number,
+        "percent": percent,
+        "moment": moment,
+        "state": names.state,
+        "state_color": names.state_color,
+        "status": names.status,
+        "status_meaning": names.status_meaning,
+        "error": names.error,
+        "action": names.action,
+        "import_state": names.import_state,
+        "column": names.column,
+    }
+    environment.globals |= {"may": may, "asset": assets.address}
+    return environment
+
+
+_ENVIRONMENT = _environment()

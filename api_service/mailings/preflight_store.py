@@ -1,0 +1,246 @@
+"""What a preflight looks up: who would get a mailing, how fast it would go, and what else goes on."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple, Self, TypeVar
+
+from psycopg2.errorcodes import QUERY_CANCELED
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from api_service.mailings.findings import Facts, Origins, Overlap, Rate, RateFrom, Wording
+from api_service.mailings.forecast import by_hour, done_at, openings
+from shared.audience import named
+from shared.audience.surveying import Sampled, sample, survey
+from shared.database.models import Mailing
+from shared.domain.message import OPEN_STATES
+from shared.domain.numbering import origin
+from shared.domain.priority import Priority
+from shared.domain.segments import Audience, Segment
+from shared.domain.state_sql import names, total
+from shared.domain.survey import Survey, estimate
+from shared.domain.text.parts import parts
+from shared.domain.text.spelling import culprits, is_avoidable, spelled
+from shared.domain.window import Window
+from shared.rates.paces import paces
+
+SECONDS = 6.0
+"""For so long the clients are counted at the most, and for half of it each look at a sample goes on."""
+
+SAMPLE = 10_000
+"""People who are looked at one by one."""
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A mailing, stored or not. id: None: it is not. unknown: what its filter names in vain, in sentences."""
+
+    id: int | None
+    text: str
+    starts_at: datetime
+    ends_at: datetime
+    audience: Audience
+    window: Window | None
+    priority: Priority
+    unknown: Sequence[str] = ()
+
+    @classmethod
+    def given(cls, connection: Connection, values: Mapping[str, Any]) -> Self:
+        """One that a request describes, with its segments as they are now."""
+        wanted = values["filter"]
+        segments: Sequence[Segment] = ()
+        unknown: Sequence[str] = ()
+        try:
+            segments = named.look_up(connection, wanted, is_held=False)
+        except named.Unknown as error:
+            unknown = tuple(_sentences(error.faults))
+        audience = Audience.of(wanted, segments)
+        times = values["starts_at"], values["ends_at"]
+        return cls(None, values["text"], *times, audience, values["send_window"], values["priority"], unknown)
+
+    @classmethod
+    def stored(cls, connection: Connection, mailing: Mailing) -> Self:
+        audience = Audience.of(mailing.filter, mailing.fixed_segments)
+        gone = (named.MAILINGS_GONE,) if named.are_gone(connection, audience) else ()
+        times = mailing.starts_at, mailing.ends_at
+        return cls(mailing.id, mailing.text, *times, audience, mailing.send_window, mailing.priority, gone)
+
+
+def look(connection: Connection, wanted: Wanted, now: datetime) -> Facts:
+    """Who would get it, and when: all that blockers are made of. In a transaction, which goes on in any case."""
+    starts_at = max(wanted.starts_at, now)
+    counted = None if wanted.unknown else _in_time(connection, SECONDS, lambda: survey(connection, wanted.audience))
+    opening = openings(counted.timezones, wanted.window, starts_at, wanted.ends_at) if counted else []
+    return Facts(
+        now=now,
+        starts_at=starts_at,
+        ends_at=wanted.ends_at,
+        wording=wording(wanted.text),
+        has_window=wanted.window is not None,
+        unknown=wanted.unknown,
+        survey=counted,
+        openings=opening,
+        by_hour=by_hour(opening),
+    )
+
+
+def wording(message: str) -> Wording:
+    """How a text travels, and what there is to be won by other signs."""
+    found, takes = culprits(message), parts(message)
+    better = parts(spelled(message, found)) if found and is_avoidable(found) else takes
+    return Wording(takes, found, better if better.count < takes.count else None)
+
+
+class Pace(NamedTuple):
+    """dispatchers: how many are alive. ahead: messages that go before the mailing's."""
+
+    rate: Rate | None
+    dispatchers: int
+    ahead: int
+
+
+def read_pace(connection: Connection, wanted: Wanted, starts_at: datetime, limit: float) -> Pace:
+    """limit: messages a second that the service may send; 0: none is known."""
+    alive = paces(connection)
+    known = [Rate(limit, RateFrom.LIMIT)] if limit else []
+    if now := sum(alive):
+        known.append(Rate(now, RateFrom.PACE))
+    elif (before := connection.scalar(_FASTEST)) is not None:
+        known.append(Rate(before, RateFrom.HISTORY))
+    rate = min(known, key=lambda one: one.per_second, default=None)
+    ahead = connection.scalar(_AHEAD, {
+        "id": wanted.id or 0, "starts_at": starts_at, "ends_at": wanted.ends_at, "priority": wanted.priority,
+    })  # fmt: skip
+    return Pace(rate, len(alive), ahead or 0)
+
+
+def foretell(wanted: Wanted, facts: Facts, pace: Pace) -> datetime | None:
+    """When it would be done: what is reached before the end, if there were no end after that."""
+    if pace.rate is None or facts.survey is None:
+        return None
+    people = {one.zone: one.people for one in facts.openings if one.at is not None}
+    sent_until_then = pace.rate.per_second * (facts.starts_at - facts.now).total_seconds()
+    ahead = max(0, pace.ahead - int(sent_until_then))
+    return done_at(people, wanted.window, facts.starts_at, pace.rate.per_second, ahead)
+
+
+def draw(connection: Connection, wanted: Wanted, counted: Survey) -> Sequence[Sampled] | None:
+    """Some of those who would get it. None: not in time."""
+    return _in_time(connection, SECONDS / 2, lambda: sample(connection, wanted.audience, counted.reached, SAMPLE))
+
+
+def find_overlap(connection: Connection, wanted: Wanted, some: Sequence[Sampled], among: int) -> Overlap | None:
+    """Who of those has a message of another mailing that is still to be sent. None: not in time."""
+    found = connection.scalars(_PARTS, {"id": wanted.id or 0}).all()
+    if not found:
+        return Overlap(estimate(0, 1, 1), ())
+    some = some[: max(SAMPLE // 10, SAMPLE // len(found))]
+    values = {"parts": list(found), "ids": [one.id for one in some], "id": wanted.id or 0}
+    rows = _in_time(connection, SECONDS / 2, lambda: connection.execute(_OVERLAP, values).all())
+    if rows is None:
+        return None
+    people = next((row.people for row in rows if row.mailing_id is None), 0)
+    return Overlap(
+        estimate(people, len(some), among),
+        [(row.mailing_id, estimate(row.people, len(some), among)) for row in rows if row.mailing_id is not None],
+    )
+
+
+def read_origins(some: Sequence[Sampled], among: int, default: str) -> Origins:
+    """default: the time zone of clients whose own is not known."""
+    suggested: dict[str, int] = {}
+    operators: dict[str, int] = {}
+    with_default = ambiguous = 0
+    for one in some:
+        found = origin(one.phone)
+        if found is not None and found.operator is not None:
+            operators[found.operator] = operators.get(found.operator, 0) + 1
+        if one.timezone != default:
+            continue
+        with_default += 1
+        if found is None or found.zone is None:
+            ambiguous += 1
+        elif found.zone != default:
+            suggested[found.zone] = suggested.get(found.zone, 0) + 1
+
+    def told(counts: Mapping[str, int]) -> list[Any]:
+        ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        return [(name, estimate(number, len(some), among)) for name, number in ordered]
+
+    return Origins(
+        default, estimate(with_default, len(some), among), told(suggested), estimate(ambiguous, len(some), among),
+        told(operators),
+    )  # fmt: skip
+
+
+def _in_time(connection: Connection, seconds: float, ask: Callable[[], Found]) -> Found | None:
+    """What is asked, if it takes no longer; the transaction goes on in any case."""
+    connection.execute(_PREPARE, {"milliseconds": f"{seconds * 1000:.0f}"})
+    before = connection.begin_nested()
+    try:
+        found = ask()
+    except DBAPIError as error:
+        before.rollback()
+        if getattr(error.orig, "pgcode", None) != QUERY_CANCELED:
+            raise
+        return None
+    before.commit()
+    return found
+
+
+def _sentences(faults: Any) -> Iterable[str]:
+    """Of lists of sentences by member, however deep."""
+    if isinstance(faults, str):
+        yield faults
+    for one in faults.values() if isinstance(faults, Mapping) else () if isinstance(faults, str) else faults:
+        yield from _sentences(one)
+
+
+# With the usual 4 MB the database forgets which of a page's rows an index has named, and sorts groups on the disk.
+_PREPARE = text("""
+    select set_config('statement_timeout', :milliseconds, true), set_config('work_mem', '64MB', true)
+""")
+
+# Of mailings that had many messages: what a few take says nothing.
+_FASTEST = text("""
+    select max(sent / greatest(extract(epoch from last - first), 1))::float from (
+        select sum(c.sent) as sent, min(c.first_sent_at) as first, max(c.last_sent_at) as last
+        from (select id, finished_at from mailings order by id desc limit 500) latest
+        join mailing_counters c on c.mailing_id = latest.id
+        where latest.finished_at > now() - interval '30 days'
+        group by latest.id having sum(c.sent) >= 1000
+    ) large
+""")
+
+_AHEAD = text(f"""
+    select cast(coalesce(sum({total(OPEN_STATES, "c")}), 0) as bigint)
+    from mailings m join mailing_counters c on c.mailing_id = m.id
+    where m.finished_at is null and m.cancelled_at is null and m.paused_at is null and m.id <> :id
+      and m.ends_at > :starts_at
+      and (m.priority < cast(:priority as mailing_priority)
+           or m.priority = cast(:priority as mailing_priority) and m.ends_at < :ends_at)
+""")
+
+_IS_RUNNING = "finished_at is null and cancelled_at is null and paused_at is null and ends_at > now()"
+
+_PARTS = text(
+    f"select distinct part from mailings where {_IS_RUNNING} and part is not null and id <> :id order by part"
+)
+
+# All that each of them has in a part, by the key that begins with the client; `offset 0`: nothing leads another way.
+_OVERLAP = text(f"""
+    with found as materialized (
+        select client.id, m.mailing_id from unnest(cast(:ids as bigint[])) as client (id) cross join lateral (
+            select mailing_id, status from messages where part = any(cast(:parts as int[])) and client_id = client.id
+            offset 0) m
+        where m.status::text in {names(OPEN_STATES)} and m.mailing_id <> :id
+    ), running as (
+        select found.id, found.mailing_id from found
+        join mailings on mailings.id = found.mailing_id and deleted_at is null and {_IS_RUNNING}
+    )
+    select mailing_id, count(distinct id) as people from running group by grouping sets ((mailing_id), ())
+    order by people desc, mailing_id limit 101
+""")

@@ -1,0 +1,64 @@
+"""Where everything stands, and one mailing, at one moment: from counters alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from api_service.mailings import store as mailings
+from api_service.web.work import Work, moment
+from shared.database.models import Mailing
+from shared.domain.mailing import MailingState, PausedBecause, mailing_state, paused_because
+from shared.domain.message import Error
+from shared.domain.reason import Reason
+from shared.ledger.figures import Figures, read_errors, read_reasons, read_repeated
+from shared.rates.paces import paces
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """pace: messages per second, of all dispatchers. dispatchers: that are alive."""
+
+    now: datetime
+    totals: Figures
+    pace: float
+    dispatchers: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfMailing:
+    """errors: attempts that did not succeed, by kind. skipped: messages by reason. repeated: calls that somebody may
+    have got twice."""
+
+    now: datetime
+    mailing: Mailing
+    state: MailingState
+    paused_because: PausedBecause | None
+    figures: Figures
+    errors: Mapping[Error, int]
+    skipped: Mapping[Reason, int]
+    repeated: int
+
+
+def of_all(work: Work) -> Overview:
+    with work.look() as session:
+        connection = session.connection()
+        alive = paces(connection)
+        return Overview(moment(connection), mailings.totals(session), sum(alive), len(alive))
+
+
+def of_mailing(work: Work, mailing_id: int) -> OfMailing:
+    """Raises NotFound."""
+    with work.look() as session:
+        connection = session.connection()
+        mailing = mailings.find(session, mailing_id)
+        now = moment(connection)
+        return OfMailing(
+            now,
+            mailing,
+            mailing_state(mailing, now),
+            paused_because(mailing, now),
+            mailings.figures(session, [mailing])[mailing_id],
+            read_errors(connection, mailing_id),
+            read_reasons(connection, mailing_id),
+            read_repeated(connection, mailing_id),
+        )

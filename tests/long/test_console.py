@@ -1,0 +1,186 @@
+"""The console in a browser: what nobody sees from the answers alone."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from notification_client import ApiClient
+from sandbox import deployment
+from sandbox.processes import Processes, free_port
+from sandbox.simulator.faults import Faults
+from tests.support.keys_command import Run
+from tests.support.server_process import program
+
+pytest_plugins = ("tests.support.keys_command_fixture",)
+
+AXE = "axe-core@4.14.1"
+QUIET = [
+    *("--no-sandbox", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--disable-quic", "--no-first-run"),
+]
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script that finds what keeps people out, from npm."""
+    place = tmp_path_factory.mktemp("axe")
+    npm = program("npm", "npm")
+    subprocess.run([npm, "pack", "--silent", AXE], cwd=place, check=True, capture_output=True, timeout=120)
+    (archive,) = place.glob("*.tgz")
+    subprocess.run(["tar", "xzf", archive, "package/axe.min.js"], cwd=place, check=True)
+    return (place / "package/axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = program("chromium", "chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=QUIET)
+        yield browser
+        browser.close()
+
+
+class Console:
+    """A deployment. url: of its API. key: of the scope `admin`."""
+
+    def __init__(self, processes: Processes, env: dict[str, str], key: str) -> None:
+        self.processes, self.key = processes, key
+        self._env = env | {"API_PORT": str(free_port()), "API_AUTH": "on", "METRICS_PORT": "0"}
+        self.url = deployment.start_api(processes, self._env)
+        self.api = ApiClient(self.url, key=key)
+
+    def restart(self) -> None:
+        deployment.start_api(self.processes, self._env)
+
+
+@pytest.fixture
+def console(database_url: str, run: Run) -> Iterator[Console]:
+    key = next(word for word in run("create", "--name", "Anna", "--scope", "admin").out.split() if "nsk_" in word)
+    with Processes(lambda _name, _line: None) as processes:
+        simulator = deployment.start_simulator(processes, port=free_port())
+        simulator.set_faults(Faults(latency_ms=100))
+        env = {"DATABASE_URL": database_url, "PROVIDER_URL": simulator.url}
+        console = Console(processes, env, key)
+        deployment.start_dispatcher(processes, {**env, "METRICS_PORT": "0", "DISPATCH_RATE": "50"})
+        yield console
+        console.api.close()
+
+
+@contextmanager
+def page_of(browser: Browser, console: Console, **about: object) -> Iterator[Page]:
+    """Signed in. Whatever the browser complains of is a fault."""
+    with browser.new_context(base_url=console.url, **about) as context:  # type: ignore[arg-type]
+        page = context.new_page()
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.goto("/console/")
+        page.get_by_role("textbox").fill(console.key)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/console/")
+        yield page
+        assert [said for said in complaints if "Failed to load resource" not in said] == []
+
+
+def furnish(console: Console, clients: int) -> int:
+    """Clients, and a mailing to all of them that runs; its id."""
+    table = "".join(f"7912{number:07d},vip,{'Омск' * 30}\n" for number in range(clients))
+    console.api.import_clients(BytesIO(f"phone,tag,city\n{table}12,,\n".encode()), name="А" * 64)
+    now = datetime.now(UTC)
+    text = "Двери открываются в полдень. " + "Длинное" * 40
+    later = console.api.create_mailing("Later", now + timedelta(days=1), now + timedelta(days=2))
+    assert later["state"] == "scheduled"
+    return int(console.api.create_mailing(text, now, now + timedelta(hours=1))["id"])
+
+
+SCREENS = [
+    "",
+    "mailings/",
+    "mailings/2/",
+    "mailings/2/cancel/",
+    "messages/1/",
+    "clients/",
+    "clients/1/",
+    "clients/?phone=12",
+]
+SCREENS += ["clients/1/why/?mailing=1", "imports/", "imports/1/", "audit/", "no/such/page"]
+
+LOOKS = [
+    {"locale": "en", "color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
+    {"locale": "ru", "color_scheme": "dark", "viewport": {"width": 1280, "height": 800}},
+    {"locale": "ru", "color_scheme": "light", "viewport": {"width": 320, "height": 640}},
+    {"locale": "en", "color_scheme": "dark", "viewport": {"width": 640, "height": 400}},  # 200 % of a small screen
+]
+
+
+def test_no_screen_keeps_anybody_out(console: Console, browser: Browser, axe: str) -> None:
+    """Each in both languages, light and dark, wide and narrow."""
+    furnish(console, 200)
+    for look in LOOKS:
+        with page_of(browser, console, **look, bypass_csp=True) as page:  # for the script of the test alone
+            expect(page.locator("html")).to_have_attribute("lang", str(look["locale"]))
+            for screen in SCREENS:
+                page.goto(f"/console/{screen}")
+                expect(page.locator("h1")).to_have_count(1)
+                wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+                assert wide <= 0, f"{screen} scrolls sideways: {look}"
+                page.evaluate(axe)
+                found = page.evaluate(
+                    "axe.run().then(found => found.violations.map(one => [one.id, one.nodes[0].html]))"
+                )
+                assert found == [], f"{screen}: {look}"
+
+
+def test_numbers_are_alive_and_say_when_they_are_old(console: Console, browser: Browser) -> None:
+    mailing = furnish(console, 1500)
+    with page_of(browser, console, locale="en") as page:
+        page.goto(f"/console/mailings/{mailing}/")
+        sent = page.locator("a[href$='?status=sent#messages']")
+        expect(sent).not_to_have_text("0", timeout=30_000)
+        before = sent.inner_text()
+        expect(sent).not_to_have_text(before, timeout=30_000)
+        old = page.locator(".old-news")
+        expect(old).to_be_hidden()
+        console.processes.stop("api")
+        expect(old).to_be_visible(timeout=60_000)
+        console.restart()
+        expect(old).to_be_hidden(timeout=90_000)
+        expect(page.get_by_text("Finished").first).to_be_visible(timeout=120_000)
+        requests: list[str] = []
+        page.on("request", lambda request: requests.append(request.url))
+        page.wait_for_timeout(6_000)  # three times as long as until the next look
+        assert [url for url in requests if "/live/" in url] == []
+
+
+def test_a_mailing_is_paused_with_the_keyboard_alone(console: Console, browser: Browser) -> None:
+    mailing = furnish(console, 1500)
+
+    def reach(page: Page, name: str) -> None:
+        """By Tab, as far as it takes; and what is reached can be seen to be."""
+        for _ in range(100):
+            page.keyboard.press("Tab")
+            reached = page.evaluate(
+                "[document.activeElement.innerText, getComputedStyle(document.activeElement).outlineStyle]"
+            )
+            if reached[0] and reached[0].strip() == name:
+                assert reached[1] != "none"
+                page.keyboard.press("Enter")
+                return
+        raise AssertionError(f"Tab does not lead to {name}.")
+
+    with page_of(browser, console, locale="en") as page:
+        reach(page, "Mailings")
+        page.wait_for_url("**/console/mailings/")
+        reach(page, str(mailing))
+        page.wait_for_url(f"**/mailings/{mailing}/")
+        reach(page, "Pause")
+        page.wait_for_url("**/pause/")
+        button = page.locator("main button")
+        reach(page, button.inner_text())
+        page.wait_for_url(f"**/mailings/{mailing}/")
+    assert console.api.mailing(mailing)["state"] == "paused"
