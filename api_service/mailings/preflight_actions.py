@@ -54,13 +54,13 @@ def _check(work: Work, parts: Parts, read: Callable[[Session], Wanted]) -> View:
         connection.execute(_READ_ONLY)
         wanted = read(session)
         facts = found.look(connection, wanted, moment(connection))
-        pace = found.read_pace(connection, wanted, facts.starts_at, parts.dispatch_rate)
+        pace = found.read_pace(session, wanted, facts.starts_at, parts.dispatch_rate)
         facts = replace(facts, rate=pace.rate, dispatchers=pace.dispatchers, ahead=pace.ahead)
         facts = replace(facts, done_at=found.foretell(wanted, facts, pace))
         if facts.survey and (some := found.draw(connection, wanted, facts.survey)) is not None:
             among = facts.survey.reached
             origins = found.read_origins(some, among, parts.default_timezone)
-            facts = replace(facts, origins=origins, overlap=found.find_overlap(connection, wanted, some, among))
+            facts = replace(facts, origins=origins, overlap=found.find_overlap(session, wanted, some, among))
     return shown(facts)
 
 

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple, Self, TypeVar
 from psycopg2.errorcodes import QUERY_CANCELED
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from api_service.mailings.findings import Facts, Origins, Overlap, Rate, RateFrom, Wording
 from api_service.mailings.forecast import by_hour, done_at, openings
+from api_service.web.work import is_of_tests
 from shared.audience import named
 from shared.audience.surveying import Sampled, sample, survey
 from shared.database.models import Mailing
@@ -102,8 +104,9 @@ class Pace(NamedTuple):
     ahead: int
 
 
-def read_pace(connection: Connection, wanted: Wanted, starts_at: datetime, limit: float) -> Pace:
+def read_pace(session: Session, wanted: Wanted, starts_at: datetime, limit: float) -> Pace:
     """limit: messages a second that the service may send; 0: none is known."""
+    connection = session.connection()
     alive = paces(connection)
     known = [Rate(limit, RateFrom.LIMIT)] if limit else []
     if now := sum(alive):
@@ -113,6 +116,7 @@ def read_pace(connection: Connection, wanted: Wanted, starts_at: datetime, limit
     rate = min(known, key=lambda one: one.per_second, default=None)
     ahead = connection.scalar(_AHEAD, {
         "id": wanted.id or 0, "starts_at": starts_at, "ends_at": wanted.ends_at, "priority": wanted.priority,
+        "is_test": is_of_tests(session),
     })  # fmt: skip
     return Pace(rate, len(alive), ahead or 0)
 
@@ -132,13 +136,16 @@ def draw(connection: Connection, wanted: Wanted, counted: Survey) -> Sequence[Sa
     return _in_time(connection, SECONDS / 2, lambda: sample(connection, wanted.audience, counted.reached, SAMPLE))
 
 
-def find_overlap(connection: Connection, wanted: Wanted, some: Sequence[Sampled], among: int) -> Overlap | None:
-    """Who of those has a message of another mailing that is still to be sent. None: not in time."""
+def find_overlap(session: Session, wanted: Wanted, some: Sequence[Sampled], among: int) -> Overlap | None:
+    """Who of those has a message of another mailing that is still to be sent, of those that there are for whoever asks.
+    None: not in time."""
+    connection = session.connection()
     found = connection.scalars(_PARTS, {"id": wanted.id or 0}).all()
     if not found:
         return Overlap(estimate(0, 1, 1), ())
     some = some[: max(SAMPLE // 10, SAMPLE // len(found))]
     values = {"parts": list(found), "ids": [one.id for one in some], "id": wanted.id or 0}
+    values |= {"is_test": is_of_tests(session)}
     rows = _in_time(connection, SECONDS / 2, lambda: connection.execute(_OVERLAP, values).all())
     if rows is None:
         return None
@@ -208,7 +215,7 @@ _PREPARE = text("""
 _FASTEST = text("""
     select max(sent / greatest(extract(epoch from last - first), 1))::float from (
         select sum(c.sent) as sent, min(c.first_sent_at) as first, max(c.last_sent_at) as last
-        from (select id, finished_at from mailings order by id desc limit 500) latest
+        from (select id, finished_at from mailings where not test order by id desc limit 500) latest
         join mailing_counters c on c.mailing_id = latest.id
         where latest.finished_at > now() - interval '30 days'
         group by latest.id having sum(c.sent) >= 1000
@@ -219,7 +226,7 @@ _AHEAD = text(f"""
     select cast(coalesce(sum({total(OPEN_STATES, "c")}), 0) as bigint)
     from mailings m join mailing_counters c on c.mailing_id = m.id
     where m.finished_at is null and m.cancelled_at is null and m.paused_at is null and m.id <> :id
-      and m.ends_at > :starts_at
+      and m.ends_at > :starts_at and m.test = :is_test
       and (m.priority < cast(:priority as mailing_priority)
            or m.priority = cast(:priority as mailing_priority) and m.ends_at < :ends_at)
 """)
@@ -240,6 +247,7 @@ _OVERLAP = text(f"""
     ), running as (
         select found.id, found.mailing_id from found
         join mailings on mailings.id = found.mailing_id and deleted_at is null and {_IS_RUNNING}
+            and test = :is_test and trial_of is null
     )
     select mailing_id, count(distinct id) as people from running group by grouping sets ((mailing_id), ())
     order by people desc, mailing_id limit 101
