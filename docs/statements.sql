@@ -73,22 +73,24 @@ select mailing_id, before, after, count(*) as number from moved group by mailing
 
 -- shared.messages.create._LOCK_LAUNCH
 select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
-audience_cursor, ends_at <= now() as over,
-coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
+audience_cursor, ends_at <= now() as over, retry_of, retry_root, retry_states, retry_errors,
+case when audience_limit is null and retry_of is null then (select coalesce(max(id), 0) from clients)
+else audience_limit end as audience_limit,
 coalesce(part, (select min(number) from parts where closed_at is null)) as part,
 window_from, window_until, now() as now
 from mailings where id = any(:mailing_ids)
-and launched_at is null and cancelled_at is null and starts_at <= now()
+and launched_at is null and cancelled_at is null and not draft and starts_at <= now()
 order by id for update;
 
 -- shared.messages.create._LOCK_FREE
 select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
-audience_cursor, ends_at <= now() as over,
-coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
+audience_cursor, ends_at <= now() as over, retry_of, retry_root, retry_states, retry_errors,
+case when audience_limit is null and retry_of is null then (select coalesce(max(id), 0) from clients)
+else audience_limit end as audience_limit,
 coalesce(part, (select min(number) from parts where closed_at is null)) as part,
 window_from, window_until, now() as now
 from mailings where id = any(:mailing_ids)
-and launched_at is null and cancelled_at is null and starts_at <= now()
+and launched_at is null and cancelled_at is null and not draft and starts_at <= now()
 order by id for update
 skip locked;
 
@@ -122,11 +124,18 @@ with asked as materialized (select cast(id as bigint) as id, cast(part as intege
         where clients.id > job.audience_cursor and clients.id <= job.last and true
         order by clients.id
     ) client
-    returning mailing_id, id, status
+    returning mailing_id, id, status, due_at
 )
-select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
-first_id, last_id
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
 from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
     select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
     min(id) as first_id, max(id) as last_id
     from created group by mailing_id
@@ -151,11 +160,18 @@ with asked as materialized (select cast(id as bigint) as id, cast(part as intege
         where clients.id > job.audience_cursor and clients.id <= job.last and tag = any(job.tags_1)
         order by clients.id
     ) client
-    returning mailing_id, id, status
+    returning mailing_id, id, status, due_at
 )
-select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
-first_id, last_id
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
 from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
     select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
     min(id) as first_id, max(id) as last_id
     from created group by mailing_id
@@ -189,11 +205,18 @@ with asked as materialized (select cast(id as bigint) as id, cast(part as intege
         where clients.id > job.audience_cursor and clients.id <= job.last and clients.id = any(array(select client_id from taken where taken.imports && job.took_2))
         order by clients.id
     ) client
-    returning mailing_id, id, status
+    returning mailing_id, id, status, due_at
 )
-select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
-first_id, last_id
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
 from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
     select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
     min(id) as first_id, max(id) as last_id
     from created group by mailing_id
@@ -231,11 +254,18 @@ with asked as materialized (select cast(id as bigint) as id, cast(part as intege
             limit 1) is not true
         order by clients.id
     ) client
-    returning mailing_id, id, status
+    returning mailing_id, id, status, due_at
 )
-select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
-first_id, last_id
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
 from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
     select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
     min(id) as first_id, max(id) as last_id
     from created group by mailing_id
@@ -252,6 +282,70 @@ from unnest(cast(:ids as bigint[]), cast(:audience_limits as bigint[]), cast(:cu
     cast(:last_ids as bigint[]), cast(:are_complete as boolean[]))
 as moved (id, audience_limit, cursor, count, part, first_id, last_id, is_complete)
 where m.id = moved.id;
+
+-- shared.messages.create_retry._TURN
+select pg_advisory_xact_lock(hashtext('retry'), hashint8(:root));
+
+-- shared.messages.create_retry._FAMILY
+select id, part, last_message_id from mailings
+where id = any(array(select :root union all select id from mailings where retry_root = :root))
+and messages_removed_at is null
+order by id;
+
+-- shared.messages.create_retry._ZONES
+with
+span as materialized (
+    select found.id, found.client_id, found.error from unnest(cast(:states as message_state[])) as wanted (state)
+    cross join lateral (
+        select id, client_id, error from messages
+        where part = :source_part and mailing_id = :source and status = wanted.state and status in ('failed', 'unknown', 'expired', 'cancelled', 'skipped')
+        and id > :after and id <= :limit
+        order by id limit :span
+    ) found
+    order by found.id limit :span
+)
+select distinct c.timezone
+from span cross join lateral (select timezone from clients where id = span.client_id limit 1) c;
+
+-- shared.messages.create_retry._CREATE
+with
+span as materialized (
+    select found.id, found.client_id, found.error from unnest(cast(:states as message_state[])) as wanted (state)
+    cross join lateral (
+        select id, client_id, error from messages
+        where part = :source_part and mailing_id = :source and status = wanted.state and status in ('failed', 'unknown', 'expired', 'cancelled', 'skipped')
+        and id > :after and id <= :limit
+        order by id limit :span
+    ) found
+    order by found.id limit :span
+)
+, created as (
+    insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+    select :part, :id, c.id, c.phone,
+    case when c.suppression_id is null then cast(:state as message_state) else 'skipped' end,
+    case when :state = 'pending' and c.suppression_id is null then
+    coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), c.timezone::text)],
+        now()) end,
+    case when c.suppression_id is not null then :reason end
+    from span
+    cross join lateral (select * from clients where id = span.client_id limit 1) c
+    where (cardinality(cast(:errors as text[])) = 0 or span.error = any(cast(:errors as text[]))) and (
+        select true from messages m
+        where m.part = any(cast(:other_parts as integer[])) and m.client_id = span.client_id
+        and m.mailing_id = any(cast(:others as bigint[])) and m.status not in ('failed', 'expired', 'cancelled', 'skipped')
+        limit 1
+    ) is not true
+    order by span.id
+    returning id, status, due_at
+)
+select number, skipped, first_id, last_id, last, looked_at, cast(:limit as bigint) as audience_limit,
+array(select due_at from created where cardinality(cast(:zones as text[])) > 0 and due_at > now()
+    group by due_at order by due_at) as opens_at,
+array(select count(*) from created where cardinality(cast(:zones as text[])) > 0 and due_at > now()
+    group by due_at order by due_at) as waiting
+from (select max(id) as last, count(*) as looked_at from span) span,
+(select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+    min(id) as first_id, max(id) as last_id from created) created;
 
 -- shared.messages.due._READ
 with due as materialized (
@@ -439,7 +533,7 @@ as settled (mailing_id, slot, hint)
 where c.mailing_id = settled.mailing_id and c.slot = settled.slot;
 
 -- shared.messages.hints._UNFINISHED
-select id from mailings where finished_at is null and id > :after order by id limit :limit;
+select id from mailings where finished_at is null and not draft and id > :after order by id limit :limit;
 
 -- shared.messages.hints._LOST
 select look.id from (
@@ -890,19 +984,42 @@ and 0 = (select coalesce(sum(c.sent), 0) from mailing_counters c where c.mailing
 order by number desc, mailing_id limit :limit;
 
 -- shared.ledger.entries._COUNT
-insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, first_sent_at, last_sent_at, due_at)
+insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, first_sent_at, last_sent_at, due_at,
+    pace_count, paced_at)
 select mailing_id, :slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped,
 case when sent > 0 then coalesce(first, now()) end, case when sent > 0 then coalesce(last, now()) end,
-now() + look * interval '1 microsecond'
-from unnest(cast(:mailing_ids as bigint[]), cast(:looks as bigint[]),
+now() + look * interval '1 microsecond', settled, case when settled > 0 then now() end
+from unnest(cast(:mailing_ids as bigint[]), cast(:looks as bigint[]), cast(:settled as bigint[]),
     cast(:firsts as timestamptz[]), cast(:lasts as timestamptz[]),
     cast(:pending as bigint[]), cast(:sending as bigint[]), cast(:retrying as bigint[]), cast(:sent as bigint[]), cast(:failed as bigint[]), cast(:unknown as bigint[]), cast(:expired as bigint[]), cast(:cancelled as bigint[]), cast(:skipped as bigint[]))
-as moved (mailing_id, look, first, last, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped)
+as moved (mailing_id, look, settled, first, last, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped)
 on conflict (mailing_id, slot) do update
 set pending = c.pending + excluded.pending, sending = c.sending + excluded.sending, retrying = c.retrying + excluded.retrying, sent = c.sent + excluded.sent, failed = c.failed + excluded.failed, unknown = c.unknown + excluded.unknown, expired = c.expired + excluded.expired, cancelled = c.cancelled + excluded.cancelled, skipped = c.skipped + excluded.skipped,
 first_sent_at = least(c.first_sent_at, excluded.first_sent_at),
 last_sent_at = greatest(c.last_sent_at, excluded.last_sent_at),
-due_at = least(c.due_at, excluded.due_at);
+due_at = least(c.due_at, excluded.due_at),
+(pace_count, pace_seconds, paced_at) = (
+    select case when settled = 0 then c.pace_count when is_new then settled else c.pace_count * kept + settled end,
+    case when settled = 0 then c.pace_seconds when is_new then 0 else c.pace_seconds * kept + gap end,
+    case when settled = 0 then c.paced_at else now() end
+    from (
+        select excluded.pace_count as settled,
+        greatest(0, extract(epoch from now() - c.paced_at)::float) as gap,
+        greatest(5, least(300, extract(epoch from now() - c.first_sent_at)::float
+                / 8)) as memory
+    ) seen cross join lateral (
+        select gap is null or gap > 10 and c.pace_seconds > 0
+        and gap * c.pace_count > 20 * c.pace_seconds as is_new,
+        case when c.pace_seconds > 0 then exp(-least(gap / memory, 50)) else 0 end as kept
+    ) held
+);
+
+-- shared.ledger.entries._OPEN
+insert into mailing_openings as o (mailing_id, slot, opens_at, messages)
+select mailing_id, :slot, opens_at, messages
+from unnest(cast(:mailing_ids as bigint[]), cast(:moments as timestamptz[]), cast(:counts as bigint[]))
+as waiting (mailing_id, opens_at, messages)
+on conflict (mailing_id, slot, opens_at) do update set messages = o.messages + excluded.messages;
 
 -- shared.ledger.entries._TALLY
 insert into tallies as t (mailing_id, quarter, slot, name, count)
@@ -997,7 +1114,7 @@ group by m.id, largest.total order by largest.total desc, m.id;
 select mailing_id as id from ledger_findings
 union
 select m.id from mailings m
-where finished_at is null and audience <> (
+where finished_at is null and not draft and audience <> (
     select coalesce(sum(c.pending + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled + c.skipped), 0) from mailing_counters c where c.mailing_id = m.id)
 order by id;
 
@@ -1013,6 +1130,9 @@ with gone as (delete from mailing_counters where mailing_id = any(:mailing_ids) 
 insert into mailing_counters (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, first_sent_at, last_sent_at)
 select mailing_id, -1, sum(pending), sum(sending), sum(retrying), sum(sent), sum(failed), sum(unknown), sum(expired), sum(cancelled), sum(skipped), min(first_sent_at), max(last_sent_at)
 from gone group by mailing_id;
+
+-- shared.ledger.fold._NO_OPENINGS
+delete from mailing_openings where mailing_id = any(:mailing_ids);
 
 -- shared.ledger.fold._FOLD_TALLIES
 with gone as (
@@ -1101,8 +1221,12 @@ from decided;
 insert into limits (name, next_at) select unnest(cast(:names as text[])), now() on conflict do nothing;
 
 -- shared.rates.paces._NOTE
-insert into dispatcher_paces (dispatcher, pace, noted_at) values (:dispatcher, :pace, now())
-on conflict (dispatcher) do update set pace = excluded.pace, noted_at = excluded.noted_at;
+insert into dispatcher_paces (dispatcher, pace, noted_at, trouble) values (:dispatcher, :pace, now(), :trouble)
+on conflict (dispatcher) do update
+set pace = excluded.pace, noted_at = excluded.noted_at, trouble = excluded.trouble;
+
+-- shared.rates.paces._DISPATCHERS
+select pace, trouble from dispatcher_paces where noted_at > now() - cast(:alive as interval);
 
 -- shared.rates.paces._PACES
 select pace from dispatcher_paces where noted_at > now() - cast(:alive as interval);
@@ -1145,7 +1269,8 @@ count(*) filter (where not ended and paused_at is null and starts_at <= now()) a
 count(*) filter (where not ended and paused_at is null and starts_at > now()) as scheduled
 from (
     select id, starts_at, paused_at, cancelled_at is not null or ends_at <= now() as ended
-    from mailings where finished_at is null and id > :after and not (test or trial_of is not null) order by id limit :limit
+    from mailings where finished_at is null and not draft and id > :after and not (test or trial_of is not null)
+    order by id limit :limit
 ) part;
 
 -- dispatcher_service.leading.chores.wake_waiting._RETURNED
@@ -1404,7 +1529,15 @@ left join lateral (select id from messages where part = :number order by id desc
 left join lateral (select launched_at from mailings where id = first.mailing_id limit 1) g on true;
 
 -- shared.retention.parts._PARTS
-with named (id) as materialized (select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null)
+with named (id) as materialized (
+    select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null
+    union all
+    select family.id from (
+        select retry_root as root from mailings where finished_at is null and launched_at is null and cancelled_at is null and retry_root is not null
+    ) retry cross join lateral (
+        select retry.root as id union all select id from mailings where retry_root = retry.root
+    ) family
+)
 select p.number, p.closed_at, coalesce(unfinished.id, held.id) is not null as is_running,
 first.finished_at as first_finished_at, last.finished_at as last_finished_at
 from parts p
@@ -1431,14 +1564,30 @@ select now();
 -- shared.retention.parts._LOCK_OLD
 select id from mailings
 where part = :number and messages_removed_at is null and finished_at <= now() - :kept
-and id not in (select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null)
+and id not in (
+    select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null
+    union all
+    select family.id from (
+        select retry_root as root from mailings where finished_at is null and launched_at is null and cancelled_at is null and retry_root is not null
+    ) retry cross join lateral (
+        select retry.root as id union all select id from mailings where retry_root = retry.root
+    ) family
+)
 order by finished_at limit :slice for no key update skip locked;
 
 -- shared.retention.parts._GIVE_UP
 update mailings set messages_removed_at = now(),
 first_message_id = case when :with_part then null else first_message_id end,
 last_message_id = case when :with_part then null else last_message_id end
-where id = any(:ids) and id not in (select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null)
+where id = any(:ids) and id not in (
+    select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null
+    union all
+    select family.id from (
+        select retry_root as root from mailings where finished_at is null and launched_at is null and cancelled_at is null and retry_root is not null
+    ) retry cross join lateral (
+        select retry.root as id union all select id from mailings where retry_root = retry.root
+    ) family
+)
 returning id, audience;
 
 -- shared.retention.parts._NO_FINDINGS

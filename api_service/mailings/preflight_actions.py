@@ -13,8 +13,9 @@ from api_service.mailings import rules, store
 from api_service.mailings.findings import Facts, Origins, Overlap, Wording, blockers, warnings
 from api_service.mailings.preflight_schema import SHOWN
 from api_service.mailings.preflight_store import Wanted
+from api_service.mailings.rules import Times
 from api_service.web.parts import Parts
-from api_service.web.problems import Blocked, Invalid, TooLate
+from api_service.web.problems import Blocked, Invalid, TooEarly, TooLate
 from api_service.web.work import Work, moment
 from shared.database.models import Mailing
 from shared.domain.survey import Estimate
@@ -24,18 +25,23 @@ View = dict[str, Any]
 
 def check_given(work: Work, parts: Parts, values: Mapping[str, Any]) -> View:
     """One that is described and not stored. Raises Invalid."""
-    if values["ends_at"] <= values["starts_at"]:
+    starts_at, ends_at = values["starts_at"], values["ends_at"]
+    if missing := Times(starts_at, ends_at, draft=False).missing():
+        raise Invalid(missing)
+    if ends_at <= starts_at:
         raise Invalid({"ends_at": [rules.AFTER_START]})
     return _check(work, parts, lambda session: Wanted.given(session.connection(), values))
 
 
 def check_stored(work: Work, parts: Parts, mailing_id: int) -> View:
-    """One that has not started. Raises NotFound, TooLate."""
+    """One that has not started. Raises NotFound, TooLate, TooEarly, Blocked."""
 
     def read(session: Session) -> Wanted:
         mailing = store.find(session, mailing_id)
         if mailing.audience_limit is not None or mailing.cancelled_at or mailing.finished_at:
             raise TooLate("The mailing has started, or is over: there is nothing to look at beforehand.")
+        if mailing.retry_of is not None:
+            raise TooEarly("Whom a retry goes to is known when it begins: who is left of its mailing by then.")
         return Wanted.stored(session.connection(), mailing)
 
     return _check(work, parts, read)

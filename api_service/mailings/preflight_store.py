@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 
 from api_service.mailings.findings import Facts, Origins, Overlap, Rate, RateFrom, Wording
 from api_service.mailings.forecast import by_hour, done_at, openings
+from api_service.mailings.rules import Times
+from api_service.web.problems import Blocked
 from api_service.web.work import is_of_tests
 from shared.audience import named
 from shared.audience.surveying import Sampled, sample, survey
@@ -65,10 +67,14 @@ class Wanted:
 
     @classmethod
     def stored(cls, connection: Connection, mailing: Mailing) -> Self:
+        """Raises Blocked: it is a draft without times."""
         audience = Audience.of(mailing.filter, mailing.fixed_segments)
         gone = (named.MAILINGS_GONE,) if named.are_gone(connection, audience) else ()
-        times = mailing.starts_at, mailing.ends_at
-        return cls(mailing.id, mailing.text, *times, audience, mailing.send_window, mailing.priority, gone)
+        starts_at, ends_at = mailing.starts_at, mailing.ends_at
+        if starts_at is None or ends_at is None:
+            raise Blocked(Times(starts_at, ends_at, draft=False).missing(), place="json")
+        window, priority = mailing.send_window, mailing.priority
+        return cls(mailing.id, mailing.text, starts_at, ends_at, audience, window, priority, gone)
 
 
 def look(connection: Connection, wanted: Wanted, now: datetime) -> Facts:

@@ -32,9 +32,7 @@ LASTS = timedelta(hours=1)
 SHOWN = 10
 """Trials of a mailing, the latest ones."""
 
-COPIED = SETTABLE - {
-    "name", "draft", "starts_at", "ends_at", "filter", "send_window", "reference", "priority",
-}  # fmt: skip
+COPIED = SETTABLE - {"name", "draft", "starts_at", "ends_at", "filter", "send_window", "reference", "priority"}
 """What a trial has of its mailing: all that says what is sent, and how."""
 
 

@@ -165,7 +165,7 @@ class Recorder:
         try:
             with connection.begin(), open_entries(connection, self._slot) as entries:
                 if self._pace_note.is_due:
-                    self._pace_note.write(connection, self._sender.speed)
+                    self._pace_note.write(connection, self._sender.speed, self._sender.trouble)
                 late = record_called(connection, entries, verdicts, pause) if verdicts else 0
                 known = record_called(connection, entries, remembered, pause) if remembered else 0
                 self._standing.write(connection, entries, _really(results), stuck)

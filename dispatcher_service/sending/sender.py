@@ -27,6 +27,7 @@ from shared.clock import ticks
 from shared.domain.profile.answer import Answer
 from shared.domain.retry import Outcome
 from shared.logs import logger
+from shared.rates.paces import Trouble
 
 AHEAD = 0.1
 """How many seconds' worth of messages may wait here beyond the calls in flight: enough to hide the time of a claim, and
@@ -143,6 +144,13 @@ class Sender:
     def is_probing(self) -> bool:
         """Whether the next call is to find out how the provider is."""
         return self._breaker.is_open
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What there is with the provider."""
+        if self._breaker.is_open:
+            return Trouble.DOWN
+        return Trouble.LIMITED if self._pace.is_limited(ticks()) else None
 
     def take_stuck(self) -> set[int]:
         """The mailings that get nowhere while others do, as far as they were not taken yet."""

@@ -304,6 +304,9 @@ class Mailing(Base):
     __tablename__ = "mailings"
     __table_args__ = (
         CheckConstraint("starts_at < ends_at", name="period"),
+        CheckConstraint("draft or starts_at is not null and ends_at is not null", name="times"),
+        # A draft is set aside: so none of the indexes by which the leader looks for work has it.
+        CheckConstraint("not draft or paused_at is not null and closed_at is not null", name="draft"),
         CheckConstraint("(window_from is null) = (window_until is null)", name="window"),
         # What comes up by time or by a user's change, each found by a look at what is due and at nothing else.
         Index(
@@ -325,7 +328,7 @@ class Mailing(Base):
             postgresql_where=text("window_changed and paused_at is null and finished_at is null"),
         ),
         # What is gone through in turn.
-        Index("mailings_unfinished_idx", "id", postgresql_where=text("finished_at is null")),
+        Index("mailings_unfinished_idx", "id", postgresql_where=text("finished_at is null and not draft")),
         Index("mailings_begun_idx", "id", postgresql_where=text("finished_at is null and audience_limit is not null")),
         # Whose messages are to go, in the order in which they may; and those that are deleted one by one.
         Index(
@@ -360,6 +363,15 @@ class Mailing(Base):
             "id",
             postgresql_where=text("cancelled_at is not null and deleted_at is null"),
         ),
+        # Who will ask for what they name; drafts are among these.
+        Index(
+            "mailings_to_start_idx",
+            "id",
+            postgresql_where=text("finished_at is null and launched_at is null and cancelled_at is null"),
+        ),
+        Index("mailings_retry_of_id_idx", "retry_of", "id", postgresql_where=text("retry_of is not null")),
+        Index("mailings_retry_root_id_idx", "retry_root", "id", postgresql_where=text("retry_root is not null")),
+        Index("mailings_name_key_id_idx", "name_key", "id", postgresql_ops={"name_key": "text_pattern_ops"}),
         Index(
             "mailings_reference_key",
             "reference",
@@ -371,10 +383,13 @@ class Mailing(Base):
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), server_default="")  # what people call it
+    name_key: Mapped[str] = mapped_column(Text, server_default="")  # the same for whoever looks for it, in any case
     text: Mapped[str] = mapped_column(Text)
     personal: Mapped[bool] = mapped_column(server_default="false")  # the text is a template: `shared.domain.text`
-    starts_at: Mapped[datetime] = mapped_column(Timestamp)
-    ends_at: Mapped[datetime] = mapped_column(Timestamp)
+    draft: Mapped[bool] = mapped_column(server_default="false")
+    starts_at: Mapped[datetime | None] = mapped_column(Timestamp)  # None: a draft that does not say it yet
+    ends_at: Mapped[datetime | None] = mapped_column(Timestamp)
     operator_codes: Mapped[list[str]] = mapped_column(ARRAY(String(3)), server_default="{}")
     tags: Mapped[list[str]] = mapped_column(ARRAY(String(64)), server_default="{}")
     imports: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
@@ -412,7 +427,15 @@ class Mailing(Base):
     closed_at: Mapped[datetime | None] = mapped_column(Timestamp)  # over or cancelled, and no message waits any more
     finished_at: Mapped[datetime | None] = mapped_column(Timestamp)  # every message has its final state
 
+    # A retry: it goes to those of that mailing whose messages ended in one of these states, with one of these errors
+    # where there are any. The root is the mailing that all retries of a family go back to.
+    retry_of: Mapped[int | None] = mapped_column(BigInteger)
+    retry_root: Mapped[int | None] = mapped_column(BigInteger)
+    retry_states: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    retry_errors: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+
     # The launch: clients up to `audience_limit` belong to the snapshot, those up to `audience_cursor` have a message.
+    # Of a retry these are ids of messages of its source.
     audience_limit: Mapped[int | None] = mapped_column(BigInteger)  # None: not begun
     audience_cursor: Mapped[int] = mapped_column(BigInteger, server_default="0")
     audience: Mapped[int] = mapped_column(BigInteger, server_default="0")
@@ -431,6 +454,11 @@ class Mailing(Base):
 
     # The send window was changed: messages that wait for the old one are to be looked at again.
     window_changed: Mapped[bool] = mapped_column(server_default="false")
+
+    @validates("name")
+    def _fold(self, _: str, name: str) -> str:
+        self.name_key = name.casefold()
+        return name
 
     @validates("text")
     def _look_at_text(self, _name: str, text: str) -> str:
@@ -553,6 +581,22 @@ class MailingCounter(Base):
     due_at: Mapped[datetime | None] = mapped_column(Timestamp)
     first_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
     last_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    # What calls have ended lately, in how many seconds, and until when that was counted (`shared.ledger.pace`).
+    pace_count: Mapped[float] = mapped_column(server_default="0")
+    pace_seconds: Mapped[float] = mapped_column(server_default="0")
+    paced_at: Mapped[datetime | None] = mapped_column(Timestamp)
+
+
+class MailingOpening(Base):
+    """So many messages of a mailing wait until its send window opens at that moment: the sum over its slots, as with
+    counters. What was put off is counted; one that is skipped or cancelled before the moment stays in it."""
+
+    __tablename__ = "mailing_openings"
+
+    mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    opens_at: Mapped[datetime] = mapped_column(Timestamp, primary_key=True)
+    messages: Mapped[int] = mapped_column(BigInteger)
 
 
 for _state in MessageState:
@@ -659,6 +703,7 @@ class DispatcherPace(Base):
     dispatcher: Mapped[str] = mapped_column(Text, primary_key=True)
     pace: Mapped[float]
     noted_at: Mapped[datetime] = mapped_column(Timestamp)
+    trouble: Mapped[str | None] = mapped_column(String(16))  # with the provider: `shared.rates.paces.Trouble`
 
 
 class BrokerJob(Base):

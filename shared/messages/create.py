@@ -16,6 +16,7 @@ from shared.domain.message import MessageState
 from shared.domain.reason import Reason
 from shared.domain.segments import Audience, Segment
 from shared.ledger.entries import Entries
+from shared.messages.create_retry import create_span
 from shared.messages.fragments import AnyRow
 from shared.messages.skip import count_skipped
 from shared.messages.zones import hold_zones
@@ -39,10 +40,13 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     What a slice costs is bounded by the clients that it looks at, and not by those who match: it may be none of them.
     Ids that nobody has any more cost nothing. The snapshot covers the clients that exist when the first slice is made.
     A mailing that is over by then is launched all the same, so that everybody can see what was not sent: its messages
-    are `expired` from the start. Those to a suppressed phone are `skipped` from the start. Those whose window is closed
+    are `expired` from the start. A retry looks at messages of its source in the place of clients, and its cursor is one
+    of their ids. Those to a suppressed phone are `skipped` from the start. Those whose window is closed
     are due at its opening. All of them are in one part, the one that is filled when the first slice is made.
     """
     mailings = connection.execute(_LOCK_LAUNCH, {"mailing_ids": [mailing_id]}).all()
+    if mailings and mailings[0].retry_of is not None:
+        return _create_slice_of_retry(connection, entries, mailings[0], span)
     made = _create_slices(connection, entries, mailings, span)
     return made.get(mailing_id, Slice(0, complete=True))
 
@@ -51,8 +55,10 @@ def create_together(
     connection: Connection, entries: Entries, mailing_ids: Sequence[int], span: int
 ) -> Mapping[int, Slice]:
     """A slice of each of several mailings, of so many clients each, in this order: what many small ones cost is next to
-    nothing for each. One that somebody has locked, or that is not to be launched any more, is left out."""
-    free = {mailing.id: mailing for mailing in connection.execute(_LOCK_FREE, {"mailing_ids": sorted(mailing_ids)})}
+    nothing for each. One that somebody has locked, or that is not to be launched any more, is left out; and so is a
+    retry, which has to wait for its turn in its family."""
+    rows = connection.execute(_LOCK_FREE, {"mailing_ids": sorted(mailing_ids)})
+    free = {mailing.id: mailing for mailing in rows if mailing.retry_of is None}
     return _create_slices(connection, entries, [free[each] for each in mailing_ids if each in free], span)
 
 
@@ -73,6 +79,13 @@ def _create_slices(connection: Connection, entries: Entries, mailings: Sequence[
         rows += [(known[row.id], row) for row in created]
     _move_cursors(connection, rows, span)
     return {mailing.id: _enter(entries, mailing, row, span) for mailing, row in rows}
+
+
+def _create_slice_of_retry(connection: Connection, entries: Entries, mailing: AnyRow, span: int) -> Slice:
+    state = MessageState.EXPIRED if mailing.over else MessageState.PENDING
+    row = create_span(connection, mailing, {"state": state, "span": span, "reason": Reason.OPTED_OUT})
+    _move_cursors(connection, [(mailing, row)], span)
+    return _enter(entries, mailing, row, span)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +120,8 @@ def _move_cursors(connection: Connection, rows: Sequence[tuple[AnyRow, AnyRow]],
     moved = [
         (
             mailing.id,
-            mailing.audience_limit,
-            mailing.audience_limit if row.looked_at < span else row.last,
+            row.audience_limit,
+            row.audience_limit if row.looked_at < span else row.last,
             row.number,
             mailing.part,
             row.first_id,
@@ -125,6 +138,8 @@ def _move_cursors(connection: Connection, rows: Sequence[tuple[AnyRow, AnyRow]],
 
 def _enter(entries: Entries, mailing: AnyRow, row: AnyRow, span: int) -> Slice:
     complete = row.looked_at < span
+    for opens_at, count in zip(row.opens_at or (), row.waiting or (), strict=True):
+        entries.opens(mailing.id, opens_at, count)
     if row.number > row.skipped:
         state = MessageState.EXPIRED if mailing.over else MessageState.PENDING
         entries.created(mailing.id, state, row.number - row.skipped)
@@ -162,12 +177,13 @@ def _openings(connection: Connection, mailings: Sequence[AnyRow], span: int) -> 
 
 _LAUNCHED = """
     select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
-           audience_cursor, ends_at <= now() as over,
-           coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
+           audience_cursor, ends_at <= now() as over, retry_of, retry_root, retry_states, retry_errors,
+           case when audience_limit is null and retry_of is null then (select coalesce(max(id), 0) from clients)
+                else audience_limit end as audience_limit,
            coalesce(part, (select min(number) from parts where closed_at is null)) as part,
            window_from, window_until, now() as now
     from mailings where id = any(:mailing_ids)
-      and launched_at is null and cancelled_at is null and starts_at <= now()
+      and launched_at is null and cancelled_at is null and not draft and starts_at <= now()
     order by id for update
 """
 _LOCK_LAUNCH = text(_LAUNCHED)
@@ -211,6 +227,17 @@ def asked(columns: Mapping[str, str]) -> str:
     return f"asked as materialized (select {typed} from jsonb_to_recordset(cast(:jobs as jsonb)) as asked ({read}))"
 
 
+# The openings that messages wait for, and how many. Where the window is open for everybody nothing is counted.
+_PUT_OFF = """
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+"""
+
+
 def _create(wanted: Chosen) -> TextClause:
     """For all mailings with such a filter, each with values of its own.
 
@@ -232,11 +259,11 @@ def _create(wanted: Chosen) -> TextClause:
                 where clients.id > job.audience_cursor and clients.id <= job.last and {wanted.condition}
                 order by clients.id
             ) client
-            returning mailing_id, id, status
+            returning mailing_id, id, status, due_at
         )
-        select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
-               first_id, last_id
-        from job left join (
+        select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+               coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
+        from job left join ({_PUT_OFF}) put_off on put_off.mailing_id = job.id left join (
             select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
                    min(id) as first_id, max(id) as last_id
             from created group by mailing_id

@@ -104,7 +104,9 @@ def mend_hints(connection: Connection, entries: Entries, after: int, limit: int)
     return Stretch(mailing_ids[-1] if len(mailing_ids) == limit else 0, lost)
 
 
-_UNFINISHED = text("select id from mailings where finished_at is null and id > :after order by id limit :limit")
+_UNFINISHED = text("""
+    select id from mailings where finished_at is null and not draft and id > :after order by id limit :limit
+""")
 
 # In one statement, and so as of one moment: whoever moves messages leaves both or neither. `offset 0`: the least of a
 # few slots, and not the first of the mailing in an index of all hints, whatever the statistics promise.

@@ -55,6 +55,8 @@ def stop_messages(connection: Connection, entries: Entries, group: Sequence[AnyR
         connection.execute(_PUT_BACK, {"part": part, "ids": array(row.id for row in some), "due_in": due_in})
         for (mailing_id, status), count in Counter((row.mailing_id, row.status) for row in some).items():
             entries.moved(mailing_id, MessageState(status), MessageState.PENDING, count, due_in=due_in)
+            if due_in:
+                entries.opens(mailing_id, moment, count)
 
 
 _LOCK_JOB = text(f"""

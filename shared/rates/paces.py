@@ -5,6 +5,8 @@ import secrets
 import socket
 from collections.abc import Sequence
 from datetime import timedelta
+from enum import StrEnum
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -19,6 +21,20 @@ ALIVE = timedelta(seconds=10)
 _FORGET = timedelta(days=1)
 
 
+class Trouble(StrEnum):
+    """What a dispatcher has with the provider."""
+
+    DOWN = "down"  # its breaker is open
+    LIMITED = "limited"  # it was told lately that it is too much
+
+
+class Dispatcher(NamedTuple):
+    """One that is alive. trouble: None: there is none."""
+
+    pace: float
+    trouble: Trouble | None
+
+
 class PaceNote:
     """Belongs to the thread of a dispatcher that writes. The row is its own, so it waits for nobody."""
 
@@ -31,7 +47,7 @@ class PaceNote:
     def is_due(self) -> bool:
         return ticks() >= self._next_at
 
-    def write(self, connection: Connection, pace: float) -> None:
+    def write(self, connection: Connection, pace: float, trouble: Trouble | None = None) -> None:
         """In the caller's transaction; to be called when it `is_due`, also if that transaction is for nothing else.
 
         pace: messages per second; 0: there is nothing to send, or it begins. One note that is lost with its
@@ -39,7 +55,7 @@ class PaceNote:
         """
         if self._noted is None:
             connection.execute(_FORGET_GONE, {"age": _FORGET})
-        connection.execute(_NOTE, {"dispatcher": self._dispatcher, "pace": pace})
+        connection.execute(_NOTE, {"dispatcher": self._dispatcher, "pace": pace, "trouble": trouble})
         self._next_at = ticks() + (REST_EVERY if pace == self._noted == 0 else NOTE_EVERY)
         self._noted = pace
 
@@ -54,10 +70,19 @@ def paces(connection: Connection) -> Sequence[float]:
     return connection.scalars(_PACES, {"alive": ALIVE}).all()
 
 
+def read_dispatchers(connection: Connection) -> Sequence[Dispatcher]:
+    """Every one that is alive, with what it has with the provider."""
+    rows = connection.execute(_DISPATCHERS, {"alive": ALIVE})
+    return [Dispatcher(row.pace, row.trouble and Trouble(row.trouble)) for row in rows]
+
+
 _NOTE = text("""
-    insert into dispatcher_paces (dispatcher, pace, noted_at) values (:dispatcher, :pace, now())
-    on conflict (dispatcher) do update set pace = excluded.pace, noted_at = excluded.noted_at
+    insert into dispatcher_paces (dispatcher, pace, noted_at, trouble) values (:dispatcher, :pace, now(), :trouble)
+    on conflict (dispatcher) do update
+    set pace = excluded.pace, noted_at = excluded.noted_at, trouble = excluded.trouble
 """)
+
+_DISPATCHERS = text("select pace, trouble from dispatcher_paces where noted_at > now() - cast(:alive as interval)")
 
 _PACES = text("select pace from dispatcher_paces where noted_at > now() - cast(:alive as interval)")
 

@@ -40,6 +40,7 @@ TABLES = (
     "messages",
     "attempts",
     "mailing_counters",
+    "mailing_openings",
     "ledger_totals",
     "ledger_findings",
     "mailing_breakdowns",

@@ -181,6 +181,17 @@ def test_it_can_be_had_of_a_mailing_that_runs_or_is_paused(api: Api, people: lis
     assert tried(api, path, PHONES[0]).status == 202
 
 
+def test_a_draft_sends_what_it_says_now_and_stays_one(api: Api, books: Books, people: list[int]) -> None:
+    draft = api.make("/mailings/", {"text": "First words", "name": "Sale", "draft": True})
+    path = f"/mailings/{draft['id']}/"
+    assert tried(api, path, PHONES[0]).json["text"] == "First words"
+    assert api("PATCH", path, {"text": "Second thoughts"}).status == 200
+    assert tried(api, path, PHONES[0]).json["text"] == "Second thoughts"
+    assert [message.text for message in books.claim(3, books.ids(3))] == ["Second thoughts"]
+    assert api.get(path)["state"] == "draft"
+    assert books.run("select name, draft from mailings where trial_of is not null") == [("", False)] * 2
+
+
 def test_there_is_no_such_mailing(api: Api, people: list[int]) -> None:
     path = made(api)
     tried(api, path, PHONES[0])
