@@ -23,7 +23,9 @@ from api_service.directory.progress import Silence
 from api_service.mailings import controls, mailings, preflight, preview, trials
 from api_service.operations import audit, health
 from api_service.operations.probe import Probe
-from api_service.tracking import breakdown, messages, statistics
+from api_service.tracking import breakdown, messages, receipts, statistics
+from api_service.tracking.receivers import Receivers
+from api_service.tracking.taking import Taking
 from api_service.web import answers, document, door, middleware
 from api_service.web.body import MAX_BYTES
 from api_service.web.chores import keep_doing
@@ -53,6 +55,7 @@ def create_app(
     default_timezone: str = "UTC",
     digests: Digests = NO_KEYS,
     providers: Providers = NO_PROVIDERS,
+    public_url: str | None = None,
     dispatch_rate: float = 0.0,
     auth: bool = False,
     rate: int = 0,
@@ -65,8 +68,9 @@ def create_app(
     Args:
         direct: another one, for what needs a session of its own (`shared.database.access`).
         digests: of phones that must not be written to.
-        providers: those that mailings may go through.
+        providers: those that mailings may go through, and whose receipts are taken.
         dispatch_rate: messages a second over all dispatchers; 0: no limit.
+        public_url: by which they know this service.
         auth: whether requests need a key.
         rate: how many requests a second one key may make; 0: no limit.
         threads: on which requests are answered in this process.
@@ -117,12 +121,14 @@ def create_app(
             statistics.blueprint,
             breakdown.blueprint,
             messages.blueprint,
+            receipts.blueprint,
             keys.blueprint,
             audit.blueprint,
             health.blueprint,
         ],
         with_keys=auth,
     )
+    receipts.register(app, Receivers(providers), Taking(engine, slot), public_url)
     app.register_blueprint(console)
     app.add_url_rule("/", "root", _to_console)
     return app
@@ -156,6 +162,7 @@ def deployed(
         direct=database.direct_engine("api-files", pool_size=threads),
         default_timezone=settings.default_timezone,
         digests=digests,
+        public_url=settings.public_url,
         providers=providers,
         dispatch_rate=settings.dispatch_rate,
         auth=settings.api_auth,

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 
 from prometheus_client import start_http_server
@@ -26,6 +27,7 @@ from shared.database import schema
 from shared.database.access import ensure_database
 from shared.database.ids import GivenIds, why_behind
 from shared.domain.errors import SettingsError
+from shared.domain.profile.receiving import receipt_url
 from shared.domain.retention import Retention
 from shared.metrics_port import listen_there_or_anywhere
 from shared.providers.loading import load_providers
@@ -48,7 +50,7 @@ def run(configuration: Settings) -> int:
     """Until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP changes nothing. Raises SettingsError."""
     logs.setup("dispatcher", configuration.log_level, configuration.log_format)
     log = logs.logger()
-    renewal = Renewal(load_providers(configuration))
+    renewal = Renewal(load_providers(configuration), partial(receipt_url, public_url=configuration.public_url))
     stop, hung_up = _hear_signals()
     _allow_descriptors(configuration.dispatch_concurrency)
     memory.spare(configuration.dispatch_concurrency)

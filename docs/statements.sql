@@ -384,6 +384,15 @@ select distinct phone from job where phone is not null;
 update attempts set words = null
 where part = :part and words is not null and message_id = any(array(select id from messages where part = :part and client_id = :client_id));
 
+-- shared.messages.erase._ERASE_REASONS
+update receipts set reason = null where part = :part and reason is not null and message_id = any(array(select id from messages where part = :part and client_id = :client_id));
+
+-- shared.messages.erase._ERASE_EARLY_REASONS
+update waiting_receipts set reason = null where reason is not null and message_id = any(array(select id from messages where part = :part and client_id = :client_id));
+
+-- shared.messages.erase._ERASE_REFERENCES
+delete from message_references where part = :part and message_id = any(array(select id from messages where part = :part and client_id = :client_id));
+
 -- shared.messages.export._PARTS
 select number from parts order by number desc;
 
@@ -402,7 +411,11 @@ select (select string_agg(line, :between) from (
             select words from attempts
             where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
         ) a on true
-        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
+        left join lateral (
+            select state, at, reason from receipts
+            where m.due_at is null and part = :part and message_id = m.id limit 1
+        ) receipts on true
+        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at", m.mailing_id as "mailing_id", receipts.reason as "receipt_reason", m.due_at as "due_at") whole
         where
         m.mailing_id = :mailing_id and (cast(:status as text) is null or cast(m.status as text) = :status)
         order by m.id asc
@@ -428,7 +441,11 @@ select (select string_agg(line, :between) from (
             select words from attempts
             where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
         ) a on true
-        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at", m.text as "text") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
+        left join lateral (
+            select state, at, reason from receipts
+            where m.due_at is null and part = :part and message_id = m.id limit 1
+        ) receipts on true
+        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at", m.text as "text") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at", m.mailing_id as "mailing_id", receipts.reason as "receipt_reason", m.due_at as "due_at") whole
         where
         m.mailing_id = :mailing_id and (cast(:status as text) is null or cast(m.status as text) = :status)
         order by m.id asc
@@ -452,7 +469,11 @@ select (select string_agg(line, :between) from (
             select words from attempts
             where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
         ) a on true
-        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", cast(null as text) as "receipt", cast(null as timestamptz) as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", m.mailing_id as "mailing_id", m.due_at as "due_at") whole
+        left join lateral (
+            select state, at, reason from receipts
+            where m.due_at is null and part = :part and message_id = m.id limit 1
+        ) receipts on true
+        cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at", m.mailing_id as "mailing_id", receipts.reason as "receipt_reason", m.due_at as "due_at") whole
         where (select test from mailings where id = m.mailing_id) = :test order by m.mailing_id desc
     ) page) as lines,
 min(mailing_id) as last, count(*) as seen
@@ -614,6 +635,72 @@ cross join lateral (select id, calls from (
         order by due_at, id
         limit :look) due order by calls, id limit 1) next;
 
+-- shared.messages.receipts._PARTS
+select part, array_agg(distinct job.id) as ids from unnest(cast(:ids as bigint[])) as job (id)
+cross join lateral (
+    select part from mailings
+    where int8range(first_message_id, last_message_id, '[]') @> job.id and first_message_id is not null
+) g
+group by part order by part;
+
+-- shared.messages.receipts._TAKE
+with job as materialized (
+    select job.id, job.state, job.reason, m.mailing_id, m.status, m.phone,
+    case when job.at between now() - interval '400 days' and now() + interval '1 days'
+    then job.at else now() end as at
+    from unnest(cast(:ids as bigint[]), cast(:states as receipt_state[]), cast(:moments as timestamptz[]),
+        cast(:reasons as text[])) as job (id, state, at, reason)
+    cross join lateral (
+        select mailing_id, status, phone from messages where part = :part and id = job.id limit 1) m
+    where (select test from mailings where id = m.mailing_id) = :test
+), taken as (
+    insert into receipts as r (message_id, part, mailing_id, status, state, at, reason)
+    select id, :part, mailing_id, status, state, at, case when phone is not null then reason end
+    from job where status in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped') order by id
+    on conflict (message_id, part) do update
+    set previous = r.state, state = excluded.state, at = excluded.at, reason = excluded.reason
+    where excluded.state > r.state
+    returning mailing_id, status, previous, state
+)
+select mailing_id, status, previous, state, count(*) as number,
+cast(null as bigint[]) as found, cast(null as bigint[]) as unfinished
+from taken group by mailing_id, status, previous, state
+union all
+select null, null, null, null, null, array_agg(id), array_agg(id) filter (where not status in ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'skipped'))
+from job having count(*) > 0;
+
+-- shared.messages.receipts._KEEP_BY_ID
+insert into waiting_receipts as w (provider, message_id, state, at, reason)
+select :provider, id, state, coalesce(at, now()), reason from unnest(cast(:ids as bigint[]), cast(:states as receipt_state[]), cast(:moments as timestamptz[]),
+    cast(:reasons as text[])) as job (id, state, at, reason) order by id
+on conflict (message_id) where message_id is not null
+do update set state = excluded.state, at = excluded.at, reason = excluded.reason where excluded.state > w.state;
+
+-- shared.messages.receipts._KEEP_BY_REFERENCE
+insert into waiting_receipts as w (provider, reference, state, at, reason)
+select :provider, reference, state, coalesce(at, now()), reason
+from unnest(cast(:references as text[]), cast(:states as receipt_state[]), cast(:moments as timestamptz[]),
+    cast(:reasons as text[])) as job (reference, state, at, reason)
+where 20000 > (
+    select count(*) from (select from waiting_receipts where reference is not null limit 20000) kept)
+order by reference
+on conflict (reference, provider) where reference is not null
+do update set state = excluded.state, at = excluded.at, reason = excluded.reason where excluded.state > w.state;
+
+-- shared.messages.receipts._KEPT
+select id, provider, message_id, reference, state, at, reason, came_at < now() - :patience as is_old
+from waiting_receipts where id > :after order by id limit :slice for update skip locked;
+
+-- shared.messages.receipts._FORGET
+delete from waiting_receipts where id = any(cast(:ids as bigint[]));
+
+-- shared.messages.receipts._FIND
+select r.* from unnest(cast(:ids as bigint[])) as job (id) cross join lateral (
+    select message_id, state, at, reason from receipts where part = :part and message_id = job.id limit 1) r;
+
+-- shared.messages.receipts._FIND_EARLY
+select message_id, state, at, reason from waiting_receipts where message_id = :id;
+
 -- shared.messages.record._FINISH
 with moved as (
     update messages m set claim_id = null,
@@ -735,6 +822,25 @@ with moved as (
 )
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, count(*) as number, min(moment) as first, max(moment) as last
 from moved group by mailing_id, quarter;
+
+-- shared.messages.references._KEEP
+insert into message_references (message_id, part, provider, reference)
+select * from unnest(cast(:ids as bigint[]), cast(:parts as integer[]), cast(:providers as text[]),
+    cast(:references as text[]))
+on conflict do nothing;
+
+-- shared.messages.references._PARTS
+select number from parts
+where (closed_at is null or closed_at > now() - :looked_back)
+and to_regclass('message_references_' || number) is not null
+order by number desc;
+
+-- shared.messages.references._FIND
+select job.reference, r.message_id from unnest(cast(:references as text[])) as job (reference)
+cross join lateral (
+    select message_id from message_references
+    where part = :part and reference = job.reference and provider = :provider limit 1
+) r;
 
 -- shared.messages.remember._CLAIM_ANEW
 with job as materialized (
@@ -963,6 +1069,18 @@ cross join lateral (
 ) m
 group by job.id, m.status;
 
+-- shared.ledger.check._COUNT_RECEIPTS
+select job.id, case when status = 'sent' and state = 'undelivered' then 'undelivered' when status = 'sent' and state = 'delivered' then 'delivered' when status = 'unknown' and state = 'undelivered' then 'unknown_undelivered' when status = 'unknown' and state = 'delivered' then 'unknown_delivered' end as name, count(*) as read,
+count(*) filter (where m.mailing_id = job.id) as number, max(m.message_id) as last
+from
+unnest(cast(:ids as bigint[]), cast(:afters as bigint[]), cast(:lasts as bigint[]), cast(:mosts as bigint[]))
+as job (id, after, last, most)
+cross join lateral (
+    select message_id, mailing_id, status, state from receipts where part = :part and message_id > job.after and message_id <= job.last
+    order by message_id limit job.most
+) m
+group by job.id, name;
+
 -- shared.ledger.day._QUARTERS
 select quarter, coalesce(sum(count) filter (where name = 'sent'), 0)::bigint as accepted,
 coalesce(sum(count) filter (where name <> 'sent'), 0)::bigint as others
@@ -1021,6 +1139,27 @@ from unnest(cast(:mailing_ids as bigint[]), cast(:moments as timestamptz[]), cas
 as waiting (mailing_id, opens_at, messages)
 on conflict (mailing_id, slot, opens_at) do update set messages = o.messages + excluded.messages;
 
+-- shared.ledger.entries._COUNT_RECEIPTS
+insert into receipt_counters as c (mailing_id, slot, moved_at, delivered, undelivered, unknown_delivered, unknown_undelivered)
+select mailing_id, :slot, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00'), delivered, undelivered, unknown_delivered, unknown_undelivered from
+unnest(cast(:mailing_ids as bigint[]), cast(:delivered as bigint[]), cast(:undelivered as bigint[]), cast(:unknown_delivered as bigint[]), cast(:unknown_undelivered as bigint[]))
+as moved (mailing_id, delivered, undelivered, unknown_delivered, unknown_undelivered)
+, (select now() as moment) clock
+on conflict (mailing_id, slot) do update
+set moved_at = excluded.moved_at, delivered = c.delivered + excluded.delivered, undelivered = c.undelivered + excluded.undelivered, unknown_delivered = c.unknown_delivered + excluded.unknown_delivered, unknown_undelivered = c.unknown_undelivered + excluded.unknown_undelivered;
+
+-- shared.ledger.entries._TOTAL_RECEIPTS
+insert into ledger_totals as t (slot, delivered, undelivered, unknown_delivered, unknown_undelivered)
+select :slot, sum(delivered), sum(undelivered), sum(unknown_delivered), sum(unknown_undelivered)
+from
+unnest(cast(:mailing_ids as bigint[]), cast(:delivered as bigint[]), cast(:undelivered as bigint[]), cast(:unknown_delivered as bigint[]), cast(:unknown_undelivered as bigint[]))
+as moved (mailing_id, delivered, undelivered, unknown_delivered, unknown_undelivered)
+cross join lateral (
+    select from mailings where id = mailing_id and (finished_at is null or not (deleted_at is not null or (test or trial_of is not null))) limit 1
+) g
+having count(*) > 0
+on conflict (slot) do update set delivered = t.delivered + excluded.delivered, undelivered = t.undelivered + excluded.undelivered, unknown_delivered = t.unknown_delivered + excluded.unknown_delivered, unknown_undelivered = t.unknown_undelivered + excluded.unknown_undelivered;
+
 -- shared.ledger.entries._TALLY
 insert into tallies as t (mailing_id, quarter, slot, name, count)
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, :slot, name, sum(count)
@@ -1037,28 +1176,48 @@ insert into ledger_totals as t (slot, mailings, audience, pending, sending, retr
 values (:slot, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped)
 on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped;
 
+-- shared.ledger.entries._TOTAL_WITH_RECEIPTS
+insert into ledger_totals as t (slot, mailings, audience, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, delivered, undelivered, unknown_delivered, unknown_undelivered)
+values (:slot, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped, :delivered, :undelivered, :unknown_delivered, :unknown_undelivered)
+on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped, delivered = t.delivered + excluded.delivered, undelivered = t.undelivered + excluded.undelivered, unknown_delivered = t.unknown_delivered + excluded.unknown_delivered, unknown_undelivered = t.unknown_undelivered + excluded.unknown_undelivered;
+
 -- shared.ledger.figures._TOTALS
 with hidden as (select id, audience from mailings where finished_at is null and (deleted_at is not null or (test or trial_of is not null))),
 counted as (
     select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
     from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
-), total as (select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, coalesce(sum(audience), 0)::bigint as audience from ledger_totals c)
+), received as (
+    select coalesce(sum(r.delivered), 0)::bigint as delivered, coalesce(sum(r.undelivered), 0)::bigint as undelivered, coalesce(sum(r.unknown_delivered), 0)::bigint as unknown_delivered, coalesce(sum(r.unknown_undelivered), 0)::bigint as unknown_undelivered
+    from hidden cross join lateral (select * from receipt_counters where mailing_id = hidden.id) r
+), total as (
+    select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, coalesce(sum(audience), 0)::bigint as audience,
+    coalesce(sum(c.delivered), 0)::bigint as delivered, coalesce(sum(c.undelivered), 0)::bigint as undelivered, coalesce(sum(c.unknown_delivered), 0)::bigint as unknown_delivered, coalesce(sum(c.unknown_undelivered), 0)::bigint as unknown_undelivered from ledger_totals c
+)
 select total.audience - counted.audience as audience, total.pending - counted.pending as pending, total.sending - counted.sending as sending, total.retrying - counted.retrying as retrying, total.sent - counted.sent as sent, total.failed - counted.failed as failed, total.unknown - counted.unknown as unknown, total.expired - counted.expired as expired, total.cancelled - counted.cancelled as cancelled, total.skipped - counted.skipped as skipped,
+total.delivered - received.delivered as delivered, total.undelivered - received.undelivered as undelivered, total.unknown_delivered - received.unknown_delivered as unknown_delivered, total.unknown_undelivered - received.unknown_undelivered as unknown_undelivered,
 null as first_sent_at, null as last_sent_at
-from total, counted;
+from total, counted, received;
 
 -- shared.ledger.figures._LIVE
 with hidden as (select id, audience from mailings where finished_at is null and (test or trial_of is not null)),
 counted as (
     select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
     from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
-), total as (select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, coalesce(sum(audience), 0)::bigint as audience from ledger_totals c)
+), received as (
+    select coalesce(sum(r.delivered), 0)::bigint as delivered, coalesce(sum(r.undelivered), 0)::bigint as undelivered, coalesce(sum(r.unknown_delivered), 0)::bigint as unknown_delivered, coalesce(sum(r.unknown_undelivered), 0)::bigint as unknown_undelivered
+    from hidden cross join lateral (select * from receipt_counters where mailing_id = hidden.id) r
+), total as (
+    select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, coalesce(sum(audience), 0)::bigint as audience,
+    coalesce(sum(c.delivered), 0)::bigint as delivered, coalesce(sum(c.undelivered), 0)::bigint as undelivered, coalesce(sum(c.unknown_delivered), 0)::bigint as unknown_delivered, coalesce(sum(c.unknown_undelivered), 0)::bigint as unknown_undelivered from ledger_totals c
+)
 select total.audience - counted.audience as audience, total.pending - counted.pending as pending, total.sending - counted.sending as sending, total.retrying - counted.retrying as retrying, total.sent - counted.sent as sent, total.failed - counted.failed as failed, total.unknown - counted.unknown as unknown, total.expired - counted.expired as expired, total.cancelled - counted.cancelled as cancelled, total.skipped - counted.skipped as skipped,
+total.delivered - received.delivered as delivered, total.undelivered - received.undelivered as undelivered, total.unknown_delivered - received.unknown_delivered as unknown_delivered, total.unknown_undelivered - received.unknown_undelivered as unknown_undelivered,
 null as first_sent_at, null as last_sent_at
-from total, counted;
+from total, counted, received;
 
 -- shared.ledger.figures._ALL
-select coalesce(sum(audience), 0)::bigint as audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, null as first_sent_at, null as last_sent_at
+select coalesce(sum(audience), 0)::bigint as audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, coalesce(sum(c.delivered), 0)::bigint as delivered, coalesce(sum(c.undelivered), 0)::bigint as undelivered, coalesce(sum(c.unknown_delivered), 0)::bigint as unknown_delivered, coalesce(sum(c.unknown_undelivered), 0)::bigint as unknown_undelivered,
+null as first_sent_at, null as last_sent_at
 from ledger_totals c;
 
 -- shared.ledger.figures._TEST_TOTALS
@@ -1066,18 +1225,22 @@ with tests as (
     select id, audience from mailings where test and trial_of is null and deleted_at is null
 ), counted as (
     select coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped from tests cross join lateral (select * from mailing_counters where mailing_id = tests.id) c
+), received as (
+    select coalesce(sum(r.delivered), 0)::bigint as delivered, coalesce(sum(r.undelivered), 0)::bigint as undelivered, coalesce(sum(r.unknown_delivered), 0)::bigint as unknown_delivered, coalesce(sum(r.unknown_undelivered), 0)::bigint as unknown_undelivered from tests cross join lateral (select * from receipt_counters where mailing_id = tests.id) r
 )
-select (select coalesce(sum(audience), 0)::bigint from tests) as audience, counted.*,
+select (select coalesce(sum(audience), 0)::bigint from tests) as audience, counted.*, received.*,
 null as first_sent_at, null as last_sent_at
-from counted;
+from counted, received;
 
 -- shared.ledger.figures._MAILINGS
 select coalesce(sum(mailings), 0)::bigint from ledger_totals;
 
 -- shared.ledger.figures._BY_MAILING
-select m.id, m.audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
-from mailings m left join mailing_counters c on c.mailing_id = m.id
-where m.id = any(:ids) group by m.id;
+select counted.*, received.* from (
+    select m.id, m.audience, coalesce(sum(c.pending), 0)::bigint as pending, coalesce(sum(c.sending), 0)::bigint as sending, coalesce(sum(c.retrying), 0)::bigint as retrying, coalesce(sum(c.sent), 0)::bigint as sent, coalesce(sum(c.failed), 0)::bigint as failed, coalesce(sum(c.unknown), 0)::bigint as unknown, coalesce(sum(c.expired), 0)::bigint as expired, coalesce(sum(c.cancelled), 0)::bigint as cancelled, coalesce(sum(c.skipped), 0)::bigint as skipped, min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
+    from mailings m left join mailing_counters c on c.mailing_id = m.id
+    where m.id = any(:ids) group by m.id
+) counted cross join lateral (select coalesce(sum(r.delivered), 0)::bigint as delivered, coalesce(sum(r.undelivered), 0)::bigint as undelivered, coalesce(sum(r.unknown_delivered), 0)::bigint as unknown_delivered, coalesce(sum(r.unknown_undelivered), 0)::bigint as unknown_undelivered from receipt_counters r where mailing_id = counted.id) received;
 
 -- shared.ledger.figures._ERRORS
 select name, sum(count)::bigint as number from tallies
@@ -1160,6 +1323,13 @@ insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying,
 values (:mailing_id, :slot, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped)
 on conflict (mailing_id, slot) do update set pending = c.pending + excluded.pending, sending = c.sending + excluded.sending, retrying = c.retrying + excluded.retrying, sent = c.sent + excluded.sent, failed = c.failed + excluded.failed, unknown = c.unknown + excluded.unknown, expired = c.expired + excluded.expired, cancelled = c.cancelled + excluded.cancelled, skipped = c.skipped + excluded.skipped;
 
+-- shared.ledger.repair._MEND_RECEIPTS
+insert into receipt_counters as c (mailing_id, slot, moved_at, delivered, undelivered, unknown_delivered, unknown_undelivered)
+select :mailing_id, :slot, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00'), :delivered, :undelivered, :unknown_delivered, :unknown_undelivered
+from (select now() as moment) clock
+on conflict (mailing_id, slot) do update
+set delivered = c.delivered + excluded.delivered, undelivered = c.undelivered + excluded.undelivered, unknown_delivered = c.unknown_delivered + excluded.unknown_delivered, unknown_undelivered = c.unknown_undelivered + excluded.unknown_undelivered;
+
 -- shared.ledger.repair._MEND_AUDIENCE
 update mailings set audience = audience - :more where id = :mailing_id;
 
@@ -1184,12 +1354,18 @@ counted as (
     (select coalesce(sum(audience), 0) from kept) as audience,
     coalesce(sum(c.pending), 0) as pending, coalesce(sum(c.sending), 0) as sending, coalesce(sum(c.retrying), 0) as retrying, coalesce(sum(c.sent), 0) as sent, coalesce(sum(c.failed), 0) as failed, coalesce(sum(c.unknown), 0) as unknown, coalesce(sum(c.expired), 0) as expired, coalesce(sum(c.cancelled), 0) as cancelled, coalesce(sum(c.skipped), 0) as skipped
     from kept join mailing_counters c on c.mailing_id = kept.id
-), total as (select coalesce(sum(mailings), 0) as mailings, coalesce(sum(audience), 0) as audience, coalesce(sum(pending), 0) as pending, coalesce(sum(sending), 0) as sending, coalesce(sum(retrying), 0) as retrying, coalesce(sum(sent), 0) as sent, coalesce(sum(failed), 0) as failed, coalesce(sum(unknown), 0) as unknown, coalesce(sum(expired), 0) as expired, coalesce(sum(cancelled), 0) as cancelled, coalesce(sum(skipped), 0) as skipped from ledger_totals)
-select (total.mailings - counted.mailings)::bigint as mailings, (total.audience - counted.audience)::bigint as audience, (total.pending - counted.pending)::bigint as pending, (total.sending - counted.sending)::bigint as sending, (total.retrying - counted.retrying)::bigint as retrying, (total.sent - counted.sent)::bigint as sent, (total.failed - counted.failed)::bigint as failed, (total.unknown - counted.unknown)::bigint as unknown, (total.expired - counted.expired)::bigint as expired, (total.cancelled - counted.cancelled)::bigint as cancelled, (total.skipped - counted.skipped)::bigint as skipped from total, counted;
+), received as (
+    select coalesce(sum(delivered), 0) as delivered, coalesce(sum(undelivered), 0) as undelivered, coalesce(sum(unknown_delivered), 0) as unknown_delivered, coalesce(sum(unknown_undelivered), 0) as unknown_undelivered
+    from kept join receipt_counters r on r.mailing_id = kept.id
+), total as (select coalesce(sum(mailings), 0) as mailings, coalesce(sum(audience), 0) as audience, coalesce(sum(pending), 0) as pending, coalesce(sum(sending), 0) as sending, coalesce(sum(retrying), 0) as retrying, coalesce(sum(sent), 0) as sent, coalesce(sum(failed), 0) as failed, coalesce(sum(unknown), 0) as unknown, coalesce(sum(expired), 0) as expired, coalesce(sum(cancelled), 0) as cancelled, coalesce(sum(skipped), 0) as skipped, coalesce(sum(delivered), 0) as delivered, coalesce(sum(undelivered), 0) as undelivered, coalesce(sum(unknown_delivered), 0) as unknown_delivered, coalesce(sum(unknown_undelivered), 0) as unknown_undelivered from ledger_totals)
+select (total.mailings - counted.mailings)::bigint as mailings, (total.audience - counted.audience)::bigint as audience, (total.pending - counted.pending)::bigint as pending, (total.sending - counted.sending)::bigint as sending, (total.retrying - counted.retrying)::bigint as retrying, (total.sent - counted.sent)::bigint as sent, (total.failed - counted.failed)::bigint as failed, (total.unknown - counted.unknown)::bigint as unknown, (total.expired - counted.expired)::bigint as expired, (total.cancelled - counted.cancelled)::bigint as cancelled, (total.skipped - counted.skipped)::bigint as skipped,
+(total.delivered - received.delivered)::bigint as delivered, (total.undelivered - received.undelivered)::bigint as undelivered, (total.unknown_delivered - received.unknown_delivered)::bigint as unknown_delivered, (total.unknown_undelivered - received.unknown_undelivered)::bigint as unknown_undelivered
+from total, counted, received;
 
 -- shared.ledger.totals._MEND
-insert into ledger_totals as t (slot, mailings, audience, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped) values (0, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped)
-on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped;
+insert into ledger_totals as t (slot, mailings, audience, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, delivered, undelivered, unknown_delivered, unknown_undelivered)
+values (0, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped, :delivered, :undelivered, :unknown_delivered, :unknown_undelivered)
+on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped, delivered = t.delivered + excluded.delivered, undelivered = t.undelivered + excluded.undelivered, unknown_delivered = t.unknown_delivered + excluded.unknown_delivered, unknown_undelivered = t.unknown_undelivered + excluded.unknown_undelivered;
 
 -- shared.rates.limits._RESERVE
 with limited as materialized (
@@ -1501,6 +1677,10 @@ with looked as materialized (
     select id from looked where mailing_id = :mailing_id
 ), attempts_gone as (
     delete from attempts where part = :part and message_id = any(array(select id from own))
+), receipts_gone as (
+    delete from receipts where part = :part and message_id = any(array(select id from own))
+), references_gone as (
+    delete from message_references where part = :part and message_id = any(array(select id from own))
 ), gone as (
     delete from messages where part = :part and id = any(array(select id from own)) returning 1
 )

@@ -12,6 +12,7 @@ REQUESTS = Counter("api_requests_total", "HTTP requests answered", ["method", "e
 REQUEST_SECONDS = Histogram("api_request_seconds", "Time to answer an HTTP request", ["endpoint"], buckets=_SECONDS)
 LAUNCH_JOBS = Counter("api_launch_jobs_total", "Launch jobs by what became of them", ["result"])
 IMPORTED_LINES = Counter("api_imported_lines_total", "Lines of imported files by what became of them", ["result"])
+RECEIPTS = Counter("api_receipts_total", "Receipts of providers by what became of them", ["provider", "result"])
 REFUSED = Counter("api_refused_total", "Requests and connections refused at the door", ["reason"])
 KEYS_EXPIRING = Gauge("api_keys_expiring", "Keys that expire within 14 days", multiprocess_mode="livemostrecent")
 LOG_LINES_LEFT_OUT = Counter("api_log_lines_left_out_total", "Lines of the log that were counted instead of written")
@@ -56,6 +57,9 @@ MESSAGES_WOKEN = Counter(
 )
 MESSAGES_CREATED = Counter("feeder_messages_created_total", "Messages created by launches")
 MESSAGES_PUBLISHED = Counter("feeder_messages_published_total", "Messages put on the broker")
+RECEIPTS_SETTLED = Counter(
+    "feeder_receipts_settled_total", "Receipts that had come too early, by what became of them", ["result"]
+)
 MESSAGES_RESCUED = Counter("feeder_messages_rescued_total", "Messages whose lease ran out")
 CLOCK_STEPS = Counter("feeder_clock_steps_total", "Steps of the database's clock; no lease is rescued for a while")
 MESSAGES_CLOSED = Counter("feeder_messages_closed_total", "Messages closed because their mailing was over", ["state"])

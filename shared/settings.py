@@ -42,6 +42,7 @@ class Settings:
     api_auth: bool  # whether requests need a key
     api_rate: int  # requests per second of one key, per worker; 0: no limit
     api_connections: int  # of one address, per worker
+    public_url: str | None  # by which providers reach this service; None: they are not told where to send receipts
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]  # whose X-Forwarded-* are believed
     providers_file: Path | None  # profiles of providers; None: there is one, at provider_url
     provider_url: str
@@ -86,6 +87,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         api_auth=read("API_AUTH", _choice("on", "off"), "on") == "on",
         api_rate=read("API_RATE", _integer(0, 1_000_000), 200),
         api_connections=read("API_CONNECTIONS", _integer(1, 800), 100),
+        public_url=(read("PUBLIC_URL", _url("http", "https"), None) or "").rstrip("/") or None,
         trusted_proxies=read("TRUSTED_PROXIES", _networks, ()),
         providers_file=read("PROVIDERS_FILE", Path, None),
         provider_url=read("PROVIDER_URL", _url("http", "https"), "http://127.0.0.1:8090").rstrip("/"),

@@ -13,6 +13,7 @@ from api_service.server.limits import MAX_FIELD, MAX_FIELDS, MAX_FRAMING, MAX_HE
 from api_service.server.refusal import Refusal
 from api_service.web.body import MAX_BYTES
 from api_service.web.problems import AddressTooLong, HeadTooLarge, TooLarge, UnknownCoding, Unreadable
+from shared.domain.profile import receiving
 
 _CODING = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
@@ -31,10 +32,19 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # the library has no ty
         elif self.headers_finished and self.body_rcv is not None:
             if self.command == "POST" and self.path.endswith("/import/"):
                 self.is_file = self.completed = True
-            elif max(self.content_length, len(self.body_rcv)) > MAX_BYTES or self.body_bytes_received > MAX_FRAMING:
-                self.refusal = _REFUSALS[413]
+            elif self._is_too_large():
+                self.refusal = _TOO_MUCH if self.is_of_receipts else _REFUSALS[413]
         self.completed = self.completed or self.refusal is not None
         return taken
+
+    @property
+    def is_of_receipts(self) -> bool:
+        """Providers send many at once."""
+        return bool(self.path.startswith("/receipts/"))
+
+    def _is_too_large(self) -> bool:
+        most, framed = _OF_RECEIPTS if self.is_of_receipts else (MAX_BYTES, MAX_FRAMING)
+        return bool(max(self.content_length, len(self.body_rcv)) > most or self.body_bytes_received > framed)
 
     def parse_header(self, header_plus: bytes) -> None:
         """Raises ParsingError."""
@@ -65,6 +75,8 @@ def _is_chunked(head: bytes) -> bool:
     return [coding.strip().lower() for coding in _CODING.findall(head)] == [b"chunked"]
 
 
+_OF_RECEIPTS = receiving.MAX_BYTES, 2 * receiving.MAX_BYTES
+_TOO_MUCH = Refusal(TooLarge, "body_too_large", f"The body has more than {receiving.MAX_BYTES // 2**20} MiB.")
 _UNREADABLE = Refusal(Unreadable, "unreadable", "The server cannot read this request.")
 _REFUSALS: dict[Any, Refusal] = {
     400: _UNREADABLE,

@@ -17,9 +17,11 @@ from shared.audience.members import unmatched
 from shared.audit import was_deleted
 from shared.database.models import Client, Mailing
 from shared.domain.message import MessageState
+from shared.domain.receipt import ReceiptState
 from shared.domain.segments import Audience
 from shared.messages.attempts import last_words, read_attempts
 from shared.messages.find import find_message, find_of_client
+from shared.messages.receipts import find_early_receipt, find_receipts
 
 View = dict[str, Any]
 
@@ -87,7 +89,8 @@ def standing(work: Work, mailing_id: int, client_id: int) -> View:
 def shown(session: Session, listing: Listing[Any]) -> Listing[View]:
     """As `MessageSchema` wants them."""
     words = _words(session.connection(), listing.rows)
-    return listing.of(lambda row: _view(row, words.get(row.id)))
+    receipts = _receipts(session.connection(), listing.rows)
+    return listing.of(lambda row: _view(row, words.get(row.id), receipts.get(row.id)))
 
 
 def _words(connection: Connection, rows: Iterable[Any]) -> Mapping[int, str]:
@@ -102,10 +105,26 @@ def _words(connection: Connection, rows: Iterable[Any]) -> Mapping[int, str]:
     return words
 
 
-def _view(row: Any, words: str | None) -> View:
+def _receipts(connection: Connection, rows: Iterable[Any]) -> Mapping[int, Any]:
+    """By message: only what is final has one."""
+    final = defaultdict(list)
+    for row in rows:
+        if row.due_at is None:
+            final[row.part].append(row.id)
+    receipts: dict[int, Any] = {}
+    for part, ids in final.items():
+        receipts |= find_receipts(connection, part, ids)
+    return receipts
+
+
+def _view(row: Any, words: str | None, receipt: Any) -> View:
     view = {name: getattr(row, name) for name in _SHOWN}
     phone = None if row.phone is None else str(row.phone)
-    return view | {"status": MessageState(row.status), "phone": phone, "provider_words": words}
+    view |= {"status": MessageState(row.status), "phone": phone, "provider_words": words}
+    state, at, reason = (
+        (None, None, None) if receipt is None else (ReceiptState(receipt.state), receipt.at, receipt.reason)
+    )
+    return view | {"receipt": state, "receipt_at": at, "receipt_reason": reason}
 
 
 def _one(connection: Connection, row: Row[Any], mailing: Mailing | None) -> View:
@@ -116,7 +135,8 @@ def _one(connection: Connection, row: Row[Any], mailing: Mailing | None) -> View
     words = made[-1]["provider_words"] if made and row.error is not None else None
     if row.sent_at is not None:
         made.append({"number": row.attempts, "at": row.sent_at, "error": None, "provider_words": None})
-    return _view(row, words) | {"text": _text(row, mailing), "attempts_made": made}
+    receipt = _receipts(connection, [row]).get(row.id) or find_early_receipt(connection, row.id)
+    return _view(row, words, receipt) | {"text": _text(row, mailing), "attempts_made": made}
 
 
 def _text(row: Row[Any], mailing: Mailing | None) -> str | None:
@@ -128,4 +148,6 @@ def _text(row: Row[Any], mailing: Mailing | None) -> str | None:
 
 
 def _standing(view: View) -> Standing:
-    return Standing(view["status"], view["error"], view["provider_words"], view["due_at"], view["sent_at"])
+    return Standing(
+        view["status"], view["error"], view["provider_words"], view["due_at"], view["sent_at"], view["receipt"]
+    )

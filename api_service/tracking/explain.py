@@ -10,6 +10,7 @@ from shared.domain.hours import hours_of
 from shared.domain.mailing import ENDED, MailingState, PausedBecause, mailing_state, paused_because
 from shared.domain.message import WAITING_STATES, Error, MessageState
 from shared.domain.reason import Reason
+from shared.domain.receipt import ReceiptState
 
 _SHOWN = 5
 """Values of a member that are named."""
@@ -41,10 +42,16 @@ class Standing:
     words: str | None
     due_at: datetime | None
     sent_at: datetime | None
+    receipt: ReceiptState | None = None
 
 
 def of_message(facts: Facts, message: Standing) -> str:
-    """Why it stands where it does."""
+    """Why it stands where it does, and what the provider has said since."""
+    said = "" if message.receipt is None else f" Since then {message.receipt.meaning}."
+    return f"{_of_status(facts, message)}{said}"
+
+
+def _of_status(facts: Facts, message: Standing) -> str:
     if message.status in WAITING_STATES:
         return _of_waiting(facts, message)
     told = f"The message is {message.status}: {message.status.meaning}."

@@ -9,9 +9,15 @@ from api_service.web.fields import Moment
 from api_service.web.schema import described, enumerated
 from shared.domain.message import Error, MessageState
 from shared.domain.reason import Reason
+from shared.domain.receipt import ReceiptState
 
 _MEANINGS = "Where it stands. " + "; ".join(f"`{state}`: {state.meaning}" for state in MessageState) + "."
 _REASONS = "Why there is none. " + "; ".join(f"`{absence}`: {absence.meaning}" for absence in Absence) + "."
+_RECEIPTS = (
+    "What the provider has said since, which changes no status. "
+    + "; ".join(f"`{state}`: {state.meaning}" for state in ReceiptState)
+    + ". Null: it has said nothing."
+)
 _WORDS = "What the provider said with the last attempt that did not succeed, at most 300 bytes; null: nothing."
 
 
@@ -54,6 +60,22 @@ class MessageSchema(Schema):
         required=True,
         allow_none=True,
         metadata=described("When it is looked at again if nothing else happens; null once it is final."),
+    )
+
+    receipt = fields.Enum(
+        ReceiptState,
+        by_value=fields.String,
+        required=True,
+        allow_none=True,
+        metadata=enumerated("ReceiptState", _RECEIPTS, enum=[*map(str, ReceiptState), None]),
+    )
+    receipt_at = Moment(
+        required=True,
+        allow_none=True,
+        metadata=described("When that happened, as the provider says; else when it came. Null: it has said nothing."),
+    )
+    receipt_reason = fields.String(
+        required=True, allow_none=True, metadata=described("Why, in the provider's words; null: it does not say.")
     )
 
 
@@ -125,6 +147,9 @@ MESSAGE: dict[str, Any] = {
     "provider_words": "temporarily out of order",
     "sent_at": None,
     "due_at": "2050-01-31T06:00:35.412003+00:00",
+    "receipt": None,
+    "receipt_at": None,
+    "receipt_reason": None,
 }
 """For the document."""
 

@@ -11,7 +11,7 @@ from api_service.tracking import actions, sources, store
 from api_service.tracking.schema import MESSAGE, MessageSchema
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.fields import Moment
-from api_service.web.figures import COUNTS, TEST, counts
+from api_service.web.figures import COUNTS, RECEIPTS_EXAMPLE, RECEIPTS_FIELD, TEST, counts, receipts
 from api_service.web.page import PageSchema, Part
 from api_service.web.parts import working
 from api_service.web.problems import NotFound
@@ -27,6 +27,7 @@ _STARTS_AT, _ENDS_AT = "2050-01-31T06:00:00+00:00", "2050-01-31T18:00:00+00:00"
 _MAILING: dict[str, object] = {"mailing_id": 1, "state": "running", "test": False}
 _COUNTS = {"audience": 3} | {str(state): 0 for state in MessageState} | {"sent": 2, "retrying": 1}
 _MOST_RETRIES = 100
+_FIGURES = _COUNTS | {"receipts": RECEIPTS_EXAMPLE}
 Answer = tuple[dict[str, Any], dict[str, str]]
 
 
@@ -55,6 +56,7 @@ MailingFiguresSchema = Schema.from_dict(
             metadata=described("Nothing is sent from this moment on; null: a draft that does not say."),
         ),
         **COUNTS,
+        "receipts": RECEIPTS_FIELD,
     },
     name="MailingFigures",
 )
@@ -62,6 +64,7 @@ MailingFiguresSchema = Schema.from_dict(
 GeneralStatisticsSchema = Schema.from_dict(
     {
         **COUNTS,
+        "receipts": RECEIPTS_FIELD,
         "mailings": fields.List(
             fields.Nested(MailingFiguresSchema), required=True, metadata=described("One page of them.")
         ),
@@ -84,6 +87,7 @@ DetailStatisticsSchema = Schema.from_dict(
             metadata=described(f"The mailings that are retries of it, the first {_MOST_RETRIES}.", example=[2]),
         ),
         **COUNTS,
+        "receipts": RECEIPTS_FIELD,
         "errors": fields.Dict(
             keys=fields.String(),
             values=fields.Integer(),
@@ -134,11 +138,11 @@ class GeneralStatistics(MethodView):
         "generalStatistics",
         query=PageSchema,
         answer=GeneralStatisticsSchema,
-        gives=_COUNTS
+        gives=_FIGURES
         | {
             "mailings": [
                 {"mailing_id": 1, "state": "running", "test": False, "starts_at": _STARTS_AT, "ends_at": _ENDS_AT}
-                | _COUNTS
+                | _FIGURES
             ]
         },
     )
@@ -147,7 +151,8 @@ class GeneralStatistics(MethodView):
 
         The totals over all mailings that are not deleted: how many messages there are and how many are in each state;
         and the same for each mailing, one page of them in the order of ids. `audience` is always the sum of the counts
-        of all states. Tests are not among them; with a key of the scope `test` it is tests alone.
+        of all states. `receipts` says what is known of the delivery of what is sent. Tests are not among them; with a
+        key of the scope `test` it is tests alone.
         """
         with working().look() as session:
             totals = mailings.totals(session)
@@ -162,10 +167,11 @@ class GeneralStatistics(MethodView):
                 "starts_at": row.starts_at,
                 "ends_at": row.ends_at,
                 **counts(figures[row.id]),
+                "receipts": receipts(figures[row.id]),
             }
             for row in listing.rows
         ]
-        return {**counts(totals), "mailings": shown}, listing.headers()
+        return {**counts(totals), "receipts": receipts(totals), "mailings": shown}, listing.headers()
 
 
 @blueprint.route("/<id:mailing_id>/detail_statistics/", parameters=[path_id("mailing_id", "The id of the mailing.")])
@@ -175,7 +181,7 @@ class DetailStatistics(MethodView):
         query=DetailQuerySchema,
         answer=DetailStatisticsSchema,
         gives=_MAILING
-        | _COUNTS
+        | _FIGURES
         | {
             "retry_of": None,
             "retries": [],
@@ -192,9 +198,9 @@ class DetailStatistics(MethodView):
     def get(self, query: Mapping[str, Any], mailing_id: int) -> Answer:
         """Show the statistics of a mailing
 
-        How many messages are in each state, attempts that did not succeed by kind of error, what was skipped by
-        reason, calls that were repeated
-        because an answer was lost, first and last success; and one page of the messages, all or those in the state
+        How many messages are in each state, what is known of the delivery of those that are sent, attempts that did not
+        succeed by kind of error, what was skipped by reason, calls that were repeated because an answer was lost, first
+        and last success; and one page of the messages, all or those in the state
         `status`, in the order of their ids, which is that of their clients. Messages that are removed are in no page
         and in no total of pages, and in every count.
         """
@@ -215,6 +221,7 @@ class DetailStatistics(MethodView):
             "retry_of": mailing.retry_of,
             "retries": retries,
             **counts(figures),
+            "receipts": receipts(figures),
             "errors": errors,
             "skipped_because": reasons,
             "repeated": repeated,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flask import current_app
 from marshmallow import Schema, fields
 
 from api_service.web.schema import described
@@ -34,3 +35,45 @@ TEST = described(
 def counts(figures: Figures) -> dict[str, int]:
     """As `FiguresSchema` wants them."""
     return {"audience": figures.audience} | {str(state): count for state, count in figures.states.items()}
+
+
+class ReceiptFiguresSchema(Schema):
+    """What is known of the delivery: `sent` is the sum of `delivered`, `undelivered` and `awaiting`, at every moment.
+
+    What ended as `unknown` and has a receipt all the same is counted apart.
+    """
+
+    delivered = fields.Integer(
+        required=True, metadata=described("Messages that were sent, and delivered, as the provider says.", example=1)
+    )
+    undelivered = fields.Integer(
+        required=True, metadata=described("Messages that were sent, and not delivered, as it says.", example=1)
+    )
+    awaiting = fields.Integer(
+        required=True,
+        metadata=described(
+            "Messages that were sent, and of which no receipt has said for good what became.", example=0
+        ),
+    )
+    unknown_delivered = fields.Integer(
+        required=True, metadata=described("Messages that ended as `unknown`, and were delivered.", example=0)
+    )
+    unknown_undelivered = fields.Integer(
+        required=True, metadata=described("Messages that ended as `unknown`, and were not delivered.", example=0)
+    )
+
+
+RECEIPTS_FIELD = fields.Nested(
+    ReceiptFiguresSchema,
+    required=True,
+    allow_none=True,
+    metadata=described("By receipts. Null: no provider sends any."),
+)
+RECEIPTS_EXAMPLE = {"delivered": 1, "undelivered": 0, "awaiting": 1, "unknown_delivered": 0, "unknown_undelivered": 0}
+
+
+def receipts(figures: Figures) -> dict[str, int] | None:
+    """As RECEIPTS_FIELD wants them."""
+    if not current_app.extensions["receivers"] and not any(figures.receipts.values()):
+        return None
+    return {**figures.receipts, "awaiting": figures.awaiting}

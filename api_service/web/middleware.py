@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import structlog
-from flask import Flask, Response, g
+from flask import Flask, Request, Response, g
 
 from api_service.web.parts import asked
 from api_service.web.request_id import request_id
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = _READING | {"POST", "PUT", "PATCH", "DELETE"}
+_HIDDEN = "secret"  # an argument of a view: a part of the path that the log is not to have
 _QUIET = frozenset({"/health/live", "/health/ready"})  # asked every few seconds by machines
 
 _HEADERS = [
@@ -64,7 +65,9 @@ def _begin() -> None:
     g.caller = request.remote_addr
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(
-        request_id=g.request_id, address=request.remote_addr, **(request.view_args or {})
+        request_id=g.request_id,
+        address=request.remote_addr,
+        **{name: value for name, value in (request.view_args or {}).items() if name != _HIDDEN},
     )
 
 
@@ -86,7 +89,7 @@ def _write(log: RequestLog, method: str, rule: str, status: int, seconds: float)
     request = asked()
     fields = {
         "method": method,
-        "path": quote(without_phones(request.path))[:200],
+        "path": _path(request),
         "status": status,
         "ms": round(seconds * 1000, 1),
     }
@@ -98,6 +101,13 @@ def _write(log: RequestLog, method: str, rule: str, status: int, seconds: float)
         log.always(level, "request", **fields)
     else:
         log.write(level, "request", g.caller, ("request", method, rule, status, refusal), **fields)
+
+
+def _path(request: Request) -> str:
+    path = request.path
+    if secret := (request.view_args or {}).get(_HIDDEN):
+        path = f"{path.removesuffix(secret)}..."
+    return quote(without_phones(path))[:200]
 
 
 def _with_headers(application: "WSGIApplication") -> "WSGIApplication":

@@ -170,6 +170,28 @@ class TooSmall(Refused):
 _OF_TEST = ": one of the scope test makes mailings, which reach no provider, and changes nothing else"
 
 
+class Forged(Refused):
+    type = "forged"
+    status = HTTPStatus.FORBIDDEN
+    meaning = "It does not come from the provider: the secret or the signature is not the one of its profile."
+    advice = "Compare what the provider's account has with its profile; where it signs addresses, PUBLIC_URL, too."
+    sample = "This does not come from the provider.", {}
+
+    def __init__(self, **headers: str) -> None:
+        super().__init__(Refusal.FORGED, self.sample[0], **headers)
+
+
+class WrongCredentials(Forged):
+    type = "credentials"
+    status = HTTPStatus.UNAUTHORIZED
+    meaning = "It does not come from the provider: name or password are not those of its profile."
+    sample = "Name and password of the provider are needed.", {}
+    answer_headers = _CHALLENGE
+
+    def __init__(self) -> None:
+        super().__init__(WWW_Authenticate='Basic realm="receipts"')
+
+
 class OtherSite(Refused):
     type = "other-site"
     status = HTTPStatus.FORBIDDEN
@@ -247,6 +269,14 @@ class Invalid(Problem):
         problem = cls({})
         problem.errors = errors
         return problem
+
+
+class NoReceipts(Problem):
+    type = "no-receipts"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    meaning = "There is no receipt in it where the provider's profile has one. Nothing was changed."
+    advice = "Compare what the provider sends with the section `receipts` of its profile."
+    sample = "There is no list of receipts where the profile has it.", {}
 
 
 class KeyReused(Invalid):

@@ -19,3 +19,7 @@ class Rate:
     def allows(self, who: str) -> bool:
         """Whether one more of his fits; it counts if so."""
         return self._throttled is None or not self._throttled.limit(who).limited
+
+    def is_used_up(self, who: str) -> bool:
+        """Whether one more of theirs would not fit; nothing is counted."""
+        return self._throttled is not None and self._throttled.peek(who).remaining < 1

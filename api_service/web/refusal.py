@@ -14,6 +14,7 @@ class Refusal(StrEnum):
     FORM = "form"  # 403: a form of the console that is none of this session's
     SCOPE = "scope"  # 403: the key is not for this
     OTHER_SITE = "other_site"  # 403: where no key is needed, a page of another site asks
+    FORGED = "forged"  # 401, 403: receipts that are not the provider's
     RATE = "rate"  # 429: more requests a second than API_RATE
     SHARE = "share"  # 429: the key has its share of the threads
     IMPORTS = "imports"  # 429: all places for imports are taken

@@ -15,6 +15,7 @@ from shared.clock import ticks
 from shared.domain.retry import SENT, HandBack, Outcome, OutcomeKind, RetryPolicy, Tried
 from shared.messages.claim import Claim, Claimed
 from shared.messages.record import Verdict
+from shared.messages.references import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Result(NamedTuple):
         if outcome is None:
             return Verdict(message, HandBack())
         if outcome.kind is OutcomeKind.ACCEPTED:
-            return Verdict(message, SENT, at=self.attempt.clock.at(self.at))
+            return Verdict(message, SENT, at=self.attempt.clock.at(self.at), named=_named(message, outcome))
         is_spent, is_ambiguous = self.blame is Blame.MESSAGE, outcome.kind is OutcomeKind.AMBIGUOUS
         answered_at = self.attempt.clock.at(self.at)
         first_at = message.first_called_at or answered_at
@@ -85,6 +86,12 @@ class Result(NamedTuple):
         )
         decision = policy.decide(outcome, tried, (message.ends_at - answered_at).total_seconds())
         return Verdict(message, decision, outcome.error, is_ambiguous, answered_at, is_spent, outcome.words)
+
+
+def _named(message: Claimed, outcome: Outcome) -> Reference | None:
+    if outcome.provider is None or outcome.reference is None:
+        return None
+    return Reference(message.id, message.part, outcome.provider, outcome.reference)
 
 
 STALE = 0.5

@@ -27,7 +27,10 @@ class Dialect:
     def __init__(self, provider: Provider, secrets: Mapping[str, str], receipt_url: str | None = None) -> None:
         """receipt_url: where receipts are to go; None: none are asked for."""
         self.provider = provider
-        self._read = Reader(provider.reading).outcome
+        # Where no receipt will ask for it, nobody looks for the provider's id of a message.
+        self._is_named = provider.receipts is not None and provider.receipts.needs_references
+        reading = provider.reading if self._is_named else replace(provider.reading, reference=None)
+        self._read = Reader(reading).outcome
         self.renew(secrets, receipt_url)
 
     def renew(self, secrets: Mapping[str, str], receipt_url: str | None = None) -> None:
@@ -40,6 +43,8 @@ class Dialect:
         if isinstance(answer, Failure):
             return _FAILURES[answer]
         outcome = self._read(answer)
+        if self._is_named and outcome.reference is not None:
+            return replace(outcome, provider=self.provider.name)
         return self._without_secrets(answer, outcome) if outcome.words else outcome
 
     def _without_secrets(self, answer: Answer, outcome: Outcome) -> Outcome:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import ProgrammingError
 from shared.database.models import Base
 from shared.database.roles import MAY_TAKE, NAMED, Role
 
-OWNED_BY_SERVICE = ("messages", "attempts")
+OWNED_BY_SERVICE = ("messages", "attempts", "receipts", "message_references")
 """Only the owner of a table may detach its parts."""
 
 APPEND_ONLY = ("audit", "reports")

@@ -29,6 +29,7 @@ from shared.domain.attributes import are_same
 from shared.domain.filter import Exclusion, Filter, ValuesByName, by_name, values_of
 from shared.domain.message import OPEN_STATES, MessageState
 from shared.domain.priority import Priority
+from shared.domain.receipt import RECEIPTS, ReceiptState
 from shared.domain.segments import Segment as FixedSegment
 from shared.domain.standing import REFUSALS
 from shared.domain.state_sql import IS_HELD, IS_RARE, IS_WAITING, names
@@ -37,6 +38,9 @@ from shared.domain.window import Window
 
 Timestamp = TIMESTAMP(timezone=True)
 State = Enum(MessageState, name="message_state", values_callable=lambda states: [state.value for state in states])
+StateOfReceipt = Enum(
+    ReceiptState, name="receipt_state", values_callable=lambda states: [state.value for state in states]
+)
 MailingPriority = Enum(Priority, name="mailing_priority", values_callable=lambda names: [name.value for name in names])
 
 
@@ -565,6 +569,74 @@ class Attempt(Base):
     words: Mapped[str | None] = mapped_column(Text)  # the provider's
 
 
+class Receipt(Base):
+    """What a provider said last of a message whose status is final: `shared.messages.receipts`.
+
+    mailing_id, status: of the message, and as final as that. previous: what it had said before.
+    """
+
+    __tablename__ = "receipts"
+    __table_args__ = (
+        CheckConstraint("octet_length(reason) <= 100", name="reason"),
+        {"postgresql_partition_by": "list (part)"},
+    )
+
+    message_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    mailing_id: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime] = mapped_column(Timestamp)  # as the provider says; else when it came
+    part: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    status: Mapped[MessageState] = mapped_column(State)
+    state: Mapped[ReceiptState] = mapped_column(StateOfReceipt)
+    previous: Mapped[ReceiptState | None] = mapped_column(StateOfReceipt)
+    reason: Mapped[str | None] = mapped_column(Text)
+
+
+class MessageReference(Base):
+    """A provider's own name for a message, where its receipts know it by no other: `shared.messages.references`."""
+
+    __tablename__ = "message_references"
+    __table_args__ = (
+        Index("message_references_reference_idx", "reference"),
+        {"postgresql_partition_by": "list (part)"},
+    )
+
+    message_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    part: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    provider: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reference: Mapped[str] = mapped_column(String(200), primary_key=True)
+
+
+class WaitingReceipt(Base):
+    """A receipt that came before its time: the message is still open, or nobody knows the reference yet."""
+
+    __tablename__ = "waiting_receipts"
+    __table_args__ = (
+        Index(
+            "waiting_receipts_message_id_key",
+            "message_id",
+            unique=True,
+            postgresql_where=text("message_id is not null"),
+        ),
+        Index(
+            "waiting_receipts_reference_key",
+            "reference",
+            "provider",
+            unique=True,
+            postgresql_where=text("reference is not null"),
+        ),
+        CheckConstraint("(message_id is null) <> (reference is null)", name="about"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    message_id: Mapped[int | None] = mapped_column(BigInteger)
+    came_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    at: Mapped[datetime | None] = mapped_column(Timestamp)
+    state: Mapped[ReceiptState] = mapped_column(StateOfReceipt)
+    provider: Mapped[str] = mapped_column(String(64))
+    reference: Mapped[str | None] = mapped_column(String(200))
+    reason: Mapped[str | None] = mapped_column(Text)
+
+
 class MailingCounter(Base):
     """How many messages of a mailing are in each state: the sum over its slots.
 
@@ -603,6 +675,25 @@ for _state in MessageState:
     setattr(MailingCounter, str(_state), mapped_column(BigInteger, nullable=False, server_default="0"))
 
 
+class ReceiptCounter(Base):
+    """What the receipts of a mailing's messages say, as far as they were counted in this slot. There is none where no
+    receipt ever came.
+
+    moved_at: the quarter of an hour in which the last one was counted.
+    """
+
+    __tablename__ = "receipt_counters"
+    __table_args__ = (Index("receipt_counters_moved_at_idx", "moved_at"),)
+
+    mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    moved_at: Mapped[datetime] = mapped_column(Timestamp)
+
+
+for _name in RECEIPTS:
+    setattr(ReceiptCounter, _name, mapped_column(BigInteger, nullable=False, server_default="0"))
+
+
 class LedgerTotal(Base):
     """The sums over all mailings that are shown, as far as they were counted in this slot: `shared.ledger.entries`."""
 
@@ -615,6 +706,10 @@ class LedgerTotal(Base):
 
 for _state in MessageState:
     setattr(LedgerTotal, str(_state), mapped_column(BigInteger, nullable=False, server_default="0"))
+
+
+for _name in RECEIPTS:
+    setattr(LedgerTotal, _name, mapped_column(BigInteger, nullable=False, server_default="0"))
 
 
 class LedgerSlot(Base):

@@ -1,7 +1,10 @@
-"""Parts: `messages` and `attempts` are partitioned by a number that a mailing gets at its launch.
+"""Parts: `messages`, and the tables of what belongs to one, are partitioned by a number that a mailing gets at its
+launch.
 
 A part is made apart and attached when it is ready, which holds up nobody: no claim, no launch, no reader.
 """
+
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
@@ -17,6 +20,8 @@ _OF_A_PART = {
                 autovacuum_vacuum_cost_delay = 0)""",
     ),
     "attempts": (),
+    "receipts": ("set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 20000)",),
+    "message_references": (),
 }
 TABLES = tuple(_OF_A_PART)
 """Those that have parts."""
@@ -35,12 +40,40 @@ def make_part(connection: Connection) -> int:
     connection.execute(_IN_TURN)
     number = int(connection.execute(_NEXT).scalar_one())
     for name in TABLES:
-        part = table_of(name, number)
-        connection.execute(text(f"create table {part} (like {name} including all)"))
-        for change in _OF_A_PART[name]:
-            connection.execute(text(f"alter table {part} {change}"))
-        connection.execute(text(f"alter table {name} attach partition {part} for values in ({number})"))
+        _make_table(connection, name, number)
     return number
+
+
+def complete_parts(connection: Connection) -> Sequence[str]:
+    """Makes the tables that parts lack: those that were made by an older version, which did not know of them. What was
+    made."""
+    connection.execute(_IN_TURN)
+    missing = connection.execute(_MISSING, {"tables": list(TABLES)}).all()
+    for name, number in missing:
+        _make_table(connection, name, number)
+    return [table_of(name, number) for name, number in missing]
+
+
+def lacks_tables(connection: Connection) -> bool:
+    """Whether there is something to complete; asked without a lock."""
+    return connection.execute(_MISSING, {"tables": list(TABLES)}).first() is not None
+
+
+def _make_table(connection: Connection, name: str, number: int) -> None:
+    part = table_of(name, number)
+    connection.execute(text(f"create table {part} (like {name} including all)"))
+    for change in _OF_A_PART[name]:
+        connection.execute(text(f"alter table {part} {change}"))
+    connection.execute(text(f"alter table {name} attach partition {part} for values in ({number})"))
+
+
+# Of a part that is on its way out some are gone already.
+_MISSING = text("""
+    select name, number from parts cross join unnest(cast(:tables as text[])) name
+    where to_regclass(name || '_' || number) is null and to_regclass('messages_' || number) is not null
+      and (closed_at is null or exists (select from mailings where part = number and messages_removed_at is null))
+    order by number, name
+""")
 
 
 _IN_TURN = text("lock table parts in share row exclusive mode")  # readers, and so launches, go on

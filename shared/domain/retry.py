@@ -27,7 +27,8 @@ class Outcome:
     """What one call led to.
 
     retry_after: what the provider asked for, in seconds. words: what it said, at most MAX_WORDS bytes; for people.
-    reference: the provider's id of a message that it took; None: it has none that is told.
+    reference: the provider's id of a message that it took; None: it has none that is told. provider: whose id that is,
+    where it is to be kept.
     """
 
     kind: OutcomeKind
@@ -35,6 +36,7 @@ class Outcome:
     retry_after: float = 0.0
     words: str = field(default="", compare=False)
     reference: str | None = field(default=None, compare=False)
+    provider: str | None = field(default=None, compare=False)
     is_served: bool = field(init=False, compare=False)
     """Whether the provider did its work: it looked at the message and said yes or no."""
 

@@ -86,7 +86,8 @@ def _repair(connection: Connection, mailing_id: int | None, *, dry_run: bool) ->
 
 def _sentence(account: Account) -> str:
     """`Mailing 7: pending 12 → 10, audience 12 → 10.`"""
-    said = {AUDIENCE: account.audience, **{str(state): number for state, number in account.counted.items()}}
+    said = {AUDIENCE: account.audience, **account.received}
+    said |= {str(state): number for state, number in account.counted.items()}
     changes = (f"{name} {said[name]} → {said[name] - more}" for name, more in account.difference.items())
     return f"Mailing {account.mailing_id}: {', '.join(changes)}."
 

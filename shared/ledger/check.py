@@ -3,12 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
 from shared.domain.message import OPEN_STATES, MessageState
+from shared.domain.receipt import RECEIPTS, ReceiptState, counted_as
 from shared.ledger.figures import read_figures
 from shared.ledger.stretches import Stretch, of_stretches, read_slices
 
@@ -19,8 +20,8 @@ AUDIENCE = "audience"
 class Account:
     """One mailing at one moment.
 
-    audience, counted: what the ledger says, messages by state. rows: what there is, messages by state. is_complete: no
-    message is created any more.
+    audience, counted, received: what the ledger says, messages by state, receipts by name. rows, receipts: the same as
+    it is. is_complete: no message is created any more.
     """
 
     mailing_id: int
@@ -28,11 +29,14 @@ class Account:
     is_complete: bool
     counted: Mapping[MessageState, int]
     rows: Mapping[MessageState, int]
+    received: Mapping[str, int] = field(default_factory=dict)
+    receipts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def difference(self) -> dict[str, int]:
         """How many more the ledger has than there are, by state and for the audience; empty where they agree."""
         more = {str(state): self.counted[state] - self.rows[state] for state in MessageState}
+        more |= {name: self.received.get(name, 0) - self.receipts.get(name, 0) for name in RECEIPTS}
         more[AUDIENCE] = self.audience - sum(self.rows.values())
         return {name: number for name, number in more.items() if number}
 
@@ -74,10 +78,15 @@ def read_accounts(connection: Connection, mailing_ids: Sequence[int]) -> list[Ac
     figures = read_figures(connection, mailing_ids)
     mailings = {row.id: row for row in connection.execute(_MAILINGS, {"ids": list(mailing_ids)})}
     known = [mailing_id for mailing_id in mailing_ids if mailing_id in figures]
+    stretches = list(_stretches([mailings[each] for each in known]))
     rows: dict[int, Counter[MessageState]] = defaultdict(Counter)
-    for row in read_slices(connection, _COUNT, _stretches([mailings[each] for each in known])):
+    for row in read_slices(connection, _COUNT, stretches):
         if row.number:
             rows[row.id][MessageState(row.status)] += row.number
+    receipts: dict[int, Counter[str]] = defaultdict(Counter)
+    for row in read_slices(connection, _COUNT_RECEIPTS, stretches):
+        if row.number and row.name:
+            receipts[row.id][row.name] += row.number
     return [
         Account(
             mailing_id,
@@ -85,6 +94,8 @@ def read_accounts(connection: Connection, mailing_ids: Sequence[int]) -> list[Ac
             mailings[mailing_id].is_complete,
             figures[mailing_id].states,
             rows[mailing_id],
+            figures[mailing_id].receipts,
+            receipts[mailing_id],
         )
         for mailing_id in known
     ]
@@ -108,4 +119,16 @@ _COUNT = text(f"""
            max(m.id) as last
     from {of_stretches("id, mailing_id, status")}
     group by job.id, m.status
+""")
+_NAMED = " ".join(
+    f"when status = '{status}' and state = '{state}' then '{name}'"
+    for status in MessageState
+    for state in ReceiptState
+    if (name := counted_as(status, state))
+)
+_COUNT_RECEIPTS = text(f"""
+    select job.id, case {_NAMED} end as name, count(*) as read,
+           count(*) filter (where m.mailing_id = job.id) as number, max(m.message_id) as last
+    from {of_stretches("message_id, mailing_id, status, state", "receipts", "message_id")}
+    group by job.id, name
 """)

@@ -7,20 +7,22 @@ hands what it moved to one. Whether it does is checked (`shared.ledger.check`).
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
+from shared.domain.apart import IS_HIDDEN
 from shared.domain.message import FINAL_STATES, HELD_STATES, Error, MessageState
 from shared.domain.reason import Reason
+from shared.domain.receipt import RECEIPTS, ReceiptState, counted_as
 from shared.ledger import pace
 from shared.ledger.figures import Figures
-from shared.ledger.names import ERROR_PREFIX, QUARTER, REASON_PREFIX, REPEATED, STATES
+from shared.ledger.names import ERROR_PREFIX, QUARTER, REASON_PREFIX, RECEIPT_PREFIX, REPEATED, STATES
 from shared.ledger.slot import Slot
-from shared.ledger.totals import NAMES
+from shared.ledger.totals import ALL_NAMES, NAMES
 
 AT_ONCE = timedelta(0)
 
@@ -50,9 +52,17 @@ class Entries:
         self._totals: Counter[str] = Counter()
         self._settled: Counter[int] = Counter()  # messages that calls have ended
         self._openings: Counter[tuple[int, datetime]] = Counter()
+        self._receipts: dict[int, Counter[str]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._states or self._looks or self._tallies or self._openings or any(self._totals.values()))
+        return bool(
+            self._states
+            or self._looks
+            or self._tallies
+            or self._openings
+            or any(self._totals.values())
+            or self._receipts
+        )
 
     def created(self, mailing_id: int, state: MessageState, count: int, reason: Reason | None = None) -> None:
         """reason: why they are skipped, if they are."""
@@ -86,6 +96,25 @@ class Entries:
         """Messages that are about to be sent again although the provider may have them; below 0: they were not."""
         self._tallies[mailing_id, REPEATED, None] += count
 
+    def received(
+        self,
+        mailing_id: int,
+        status: MessageState,
+        before: ReceiptState | None,
+        after: ReceiptState,
+        count: int = 1,
+    ) -> None:
+        """Receipts of messages that ended so. before: what an earlier one had said, if there was one.
+
+        The tally has every one that comes, also where it replaces an earlier one.
+        """
+        moved = self._receipts.setdefault(mailing_id, Counter())
+        if before is not None and (name := counted_as(status, before)):
+            moved[name] -= count
+        if name := counted_as(status, after):
+            moved[name] += count
+            self._tallies[mailing_id, RECEIPT_PREFIX + name, None] += count
+
     def look(self, mailing_id: int, due_in: timedelta = AT_ONCE) -> None:
         """The mailing is to be looked at, so long after now()."""
         self._looks[mailing_id] = min(due_in, self._looks.get(mailing_id, due_in))
@@ -102,6 +131,7 @@ class Entries:
         """Of a finished mailing that nobody is to see any more: the totals are without it from now on."""
         self._totals["audience"] -= figures.audience
         self._totals.subtract(figures.states)
+        self._totals.subtract(figures.receipts)
 
     def _add(
         self,
@@ -136,6 +166,9 @@ class Entries:
             settled = [self._settled[mailing_id] for mailing_id in mailing_ids]
             moves = {"mailing_ids": mailing_ids, "looks": looks, "settled": settled, **times, **counts}
             connection.execute(_COUNT, {"slot": slot, **moves})
+        receipts = {mailing_id: moved for mailing_id, moved in self._receipts.items() if any(moved.values())}
+        if receipts:
+            connection.execute(_COUNT_RECEIPTS, _columns(slot, receipts))
         tallies = [(key, count) for key, count in self._tallies.items() if count]
         if tallies:
             connection.execute(
@@ -159,7 +192,17 @@ class Entries:
                 },
             )
         if any(self._totals.values()):
-            connection.execute(_TOTAL, {"slot": slot} | {name: self._totals[name] for name in NAMES})
+            has_receipts = any(self._totals[name] for name in RECEIPTS)  # of mailings that are hidden
+            statement, names = (_TOTAL_WITH_RECEIPTS, ALL_NAMES) if has_receipts else (_TOTAL, NAMES)
+            connection.execute(statement, {"slot": slot} | {name: self._totals[name] for name in names})
+        if receipts:
+            connection.execute(_TOTAL_RECEIPTS, _columns(slot, receipts))
+
+
+def _columns(slot: int, receipts: Mapping[int, Counter[str]]) -> dict[str, object]:
+    mailing_ids = sorted(receipts)
+    counts = {name: [receipts[mailing_id][name] for mailing_id in mailing_ids] for name in RECEIPTS}
+    return {"slot": slot, "mailing_ids": mailing_ids, **counts}
 
 
 def _microseconds(wait: timedelta | None) -> int | None:
@@ -192,6 +235,30 @@ _OPEN = text("""
     on conflict (mailing_id, slot, opens_at) do update set messages = o.messages + excluded.messages
 """)
 
+# Apart from the counters of messages, which so cost the same whether there are receipts or not. They come for days
+# after a mailing is finished.
+_MOVED = f"""
+    unnest(cast(:mailing_ids as bigint[]), {", ".join(f"cast(:{name} as bigint[])" for name in RECEIPTS)})
+        as moved (mailing_id, {", ".join(RECEIPTS)})
+"""
+_COUNT_RECEIPTS = text(f"""
+    insert into receipt_counters as c (mailing_id, slot, moved_at, {", ".join(RECEIPTS)})
+    select mailing_id, :slot, {QUARTER}, {", ".join(RECEIPTS)} from {_MOVED}, (select now() as moment) clock
+    on conflict (mailing_id, slot) do update
+    set moved_at = excluded.moved_at, {", ".join(f"{name} = c.{name} + excluded.{name}" for name in RECEIPTS)}
+""")
+
+# A mailing that is hidden is not in the totals from its end on, and neither is what comes then.
+_TOTAL_RECEIPTS = text(f"""
+    insert into ledger_totals as t (slot, {", ".join(RECEIPTS)})
+    select :slot, {", ".join(f"sum({name})" for name in RECEIPTS)}
+    from {_MOVED} cross join lateral (
+        select from mailings where id = mailing_id and (finished_at is null or not {IS_HIDDEN}) limit 1
+    ) g
+    having count(*) > 0
+    on conflict (slot) do update set {", ".join(f"{name} = t.{name} + excluded.{name}" for name in RECEIPTS)}
+""")
+
 _TALLY = text(f"""
     insert into tallies as t (mailing_id, quarter, slot, name, count)
     select mailing_id, {QUARTER} as quarter, :slot, name, sum(count)
@@ -204,11 +271,17 @@ _TALLY = text(f"""
     on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count
 """)
 
-_TOTAL = text(f"""
-    insert into ledger_totals as t (slot, {", ".join(NAMES)})
-    values (:slot, {", ".join(f":{name}" for name in NAMES)})
-    on conflict (slot) do update set {", ".join(f"{name} = t.{name} + excluded.{name}" for name in NAMES)}
-""")
+
+def _total(names: Sequence[str]) -> TextClause:
+    return text(f"""
+        insert into ledger_totals as t (slot, {", ".join(names)})
+        values (:slot, {", ".join(f":{name}" for name in names)})
+        on conflict (slot) do update set {", ".join(f"{name} = t.{name} + excluded.{name}" for name in names)}
+    """)
+
+
+_TOTAL = _total(NAMES)
+_TOTAL_WITH_RECEIPTS = _total(ALL_NAMES)
 
 
 @contextmanager

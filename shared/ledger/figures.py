@@ -9,16 +9,22 @@ from sqlalchemy import Connection, RowMapping, TextClause, text
 from shared.domain.apart import IS_APART, IS_HIDDEN, NOT_APART
 from shared.domain.message import FINAL_STATES, Error, MessageState
 from shared.domain.reason import Reason
+from shared.domain.receipt import DELIVERED, RECEIPTS, UNDELIVERED
 from shared.domain.state_sql import total
-from shared.ledger.names import ERROR_PREFIX, IS_FINAL, REASON_PREFIX, REPEATED, STATES
+from shared.ledger.names import ERROR_PREFIX, IS_FINAL, REASON_PREFIX, RECEIPT_PREFIX, REPEATED, STATES
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one mailing, or a sum over several. The ledger: `audience` is the sum over `states`."""
+    """Of one mailing, or a sum over several. The ledger: `audience` is the sum over `states`; and of what is sent it is
+    known that it was delivered, that it was not, or it is awaited.
+
+    receipts: by the names of `shared.domain.receipt.RECEIPTS`.
+    """
 
     audience: int = 0
     states: Mapping[MessageState, int] = field(default_factory=lambda: dict.fromkeys(MessageState, 0))
+    receipts: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(RECEIPTS, 0))
     first_sent_at: datetime | None = None
     last_sent_at: datetime | None = None
 
@@ -26,19 +32,26 @@ class Figures:
     def balanced(self) -> bool:
         return self.audience == sum(self.states.values())
 
+    @property
+    def awaiting(self) -> int:
+        """Sent, and no receipt has said for good what became of them."""
+        return self.states[MessageState.SENT] - self.receipts[DELIVERED] - self.receipts[UNDELIVERED]
+
 
 @dataclass(frozen=True, slots=True)
 class Day:
     """What happened between two moments.
 
     mailings: those of which a message reached a final state. states: final states reached. errors: attempts that were
-    not accepted, by kind. unbalanced: ids of mailings whose ledger is wrong at this moment.
+    not accepted, by kind. unbalanced: ids of mailings whose ledger is wrong at this moment. receipts: final ones that
+    came, by name.
     """
 
     mailings: int
     states: Mapping[MessageState, int]
     errors: Mapping[Error, int]
     unbalanced: Sequence[int]
+    receipts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,7 @@ class MailingDay:
 
 
 _COLUMNS = ", ".join(f"coalesce(sum(c.{state}), 0)::bigint as {state}" for state in STATES)
+_RECEIPTS = ", ".join(f"coalesce(sum(r.{name}), 0)::bigint as {name}" for name in RECEIPTS)
 
 
 def read_totals(connection: Connection) -> Figures:
@@ -72,10 +86,17 @@ def _without(condition: str) -> TextClause:
         counted as (
             select {_COLUMNS}, (select coalesce(sum(audience), 0)::bigint from hidden) as audience
             from hidden cross join lateral (select * from mailing_counters where mailing_id = hidden.id) c
-        ), total as (select {_COLUMNS}, coalesce(sum(audience), 0)::bigint as audience from ledger_totals c)
+        ), received as (
+            select {_RECEIPTS}
+            from hidden cross join lateral (select * from receipt_counters where mailing_id = hidden.id) r
+        ), total as (
+            select {_COLUMNS}, coalesce(sum(audience), 0)::bigint as audience,
+                   {_RECEIPTS.replace("r.", "c.")} from ledger_totals c
+        )
         select {", ".join(f"total.{name} - counted.{name} as {name}" for name in ("audience", *STATES))},
+               {", ".join(f"total.{name} - received.{name} as {name}" for name in RECEIPTS)},
                null as first_sent_at, null as last_sent_at
-        from total, counted
+        from total, counted, received
     """)
 
 
@@ -89,7 +110,8 @@ def read_ledger_totals(connection: Connection) -> Figures:
 
 
 _ALL = text(f"""
-    select coalesce(sum(audience), 0)::bigint as audience, {_COLUMNS}, null as first_sent_at, null as last_sent_at
+    select coalesce(sum(audience), 0)::bigint as audience, {_COLUMNS}, {_RECEIPTS.replace("r.", "c.")},
+           null as first_sent_at, null as last_sent_at
     from ledger_totals c
 """)
 
@@ -104,10 +126,12 @@ _TEST_TOTALS = text(f"""
         select id, audience from mailings where test and trial_of is null and deleted_at is null
     ), counted as (
         select {_COLUMNS} from tests cross join lateral (select * from mailing_counters where mailing_id = tests.id) c
+    ), received as (
+        select {_RECEIPTS} from tests cross join lateral (select * from receipt_counters where mailing_id = tests.id) r
     )
-    select (select coalesce(sum(audience), 0)::bigint from tests) as audience, counted.*,
+    select (select coalesce(sum(audience), 0)::bigint from tests) as audience, counted.*, received.*,
            null as first_sent_at, null as last_sent_at
-    from counted
+    from counted, received
 """)
 
 
@@ -126,9 +150,11 @@ def read_figures(connection: Connection, mailing_ids: Sequence[int]) -> dict[int
 
 
 _BY_MAILING = text(f"""
-    select m.id, m.audience, {_COLUMNS}, min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
-    from mailings m left join mailing_counters c on c.mailing_id = m.id
-    where m.id = any(:ids) group by m.id
+    select counted.*, received.* from (
+        select m.id, m.audience, {_COLUMNS}, min(c.first_sent_at) as first_sent_at, max(c.last_sent_at) as last_sent_at
+        from mailings m left join mailing_counters c on c.mailing_id = m.id
+        where m.id = any(:ids) group by m.id
+    ) counted cross join lateral (select {_RECEIPTS} from receipt_counters r where mailing_id = counted.id) received
 """)
 
 
@@ -176,6 +202,7 @@ def read_day(connection: Connection, start: datetime, end: datetime) -> Day:
         states={state: counts[state] for state in MessageState if state in counts},
         errors={error: counts[ERROR_PREFIX + error] for error in Error if ERROR_PREFIX + error in counts},
         unbalanced=find_unbalanced(connection),
+        receipts={name: counts[RECEIPT_PREFIX + name] for name in RECEIPTS if RECEIPT_PREFIX + name in counts},
     )
 
 
@@ -234,6 +261,7 @@ def _figures(row: RowMapping) -> Figures:
     return Figures(
         audience=row["audience"],
         states={state: row[state] for state in MessageState},
+        receipts={name: row[name] for name in RECEIPTS},
         first_sent_at=row["first_sent_at"],
         last_sent_at=row["last_sent_at"],
     )

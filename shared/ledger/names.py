@@ -1,6 +1,7 @@
 """The names under which the ledger counts.
 
-A tally's name is a final state, REPEATED, ERROR_PREFIX and an error's name, or REASON_PREFIX and a reason's.
+A tally's name is a final state, REPEATED, ERROR_PREFIX and an error's name, REASON_PREFIX and a reason's, or
+RECEIPT_PREFIX and a name of `shared.domain.receipt.RECEIPTS`.
 """
 
 from shared.domain.message import FINAL_STATES, MessageState
@@ -11,6 +12,7 @@ STATES = tuple(str(state) for state in MessageState)
 
 ERROR_PREFIX = "error."
 REASON_PREFIX = "skipped."
+RECEIPT_PREFIX = "receipt."
 REPEATED = "repeated"
 
 QUARTER = "date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00')"

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, text
 
 from shared.database.engine import try_lock
 from shared.domain.message import MessageState
+from shared.domain.receipt import RECEIPTS
 from shared.domain.state_sql import total
 from shared.ledger.check import AUDIENCE, Account, read_accounts, snapshot
 from shared.ledger.findings import drop_finding
-from shared.ledger.names import STATES
+from shared.ledger.names import QUARTER, STATES
 
 _LOCK = 0x6C656467  # "ledg"
 _SLOT = 0
@@ -61,7 +62,10 @@ def mend(connection: Connection, account: Account) -> None:
     with connection.begin():
         if connection.scalar(_LOCK_ROWS, {"mailing_id": account.mailing_id}) is None:
             return
-        connection.execute(_MEND_COUNTERS, {"mailing_id": account.mailing_id, "slot": _SLOT} | _taken_off(more))
+        row = {"mailing_id": account.mailing_id, "slot": _SLOT}
+        connection.execute(_MEND_COUNTERS, row | _taken_off(more, STATES))
+        if more.keys() & set(RECEIPTS):
+            connection.execute(_MEND_RECEIPTS, row | _taken_off(more, RECEIPTS))
         if AUDIENCE in more:
             connection.execute(_MEND_AUDIENCE, {"mailing_id": account.mailing_id, "more": more[AUDIENCE]})
         drop_finding(connection, account.mailing_id)
@@ -71,13 +75,20 @@ def mend(connection: Connection, account: Account) -> None:
 _LOCK_ROWS = text("select id from mailings where id = :mailing_id and messages_removed_at is null for share")
 
 
-def _taken_off(more: dict[str, int]) -> dict[str, int]:
-    return {name: -more.get(name, 0) for name in STATES}
+def _taken_off(more: dict[str, int], names: Sequence[str]) -> dict[str, int]:
+    return {name: -more.get(name, 0) for name in names}
 
 
 _MEND_COUNTERS = text(f"""
     insert into mailing_counters as c (mailing_id, slot, {", ".join(STATES)})
     values (:mailing_id, :slot, {", ".join(f":{name}" for name in STATES)})
     on conflict (mailing_id, slot) do update set {", ".join(f"{name} = c.{name} + excluded.{name}" for name in STATES)}
+""")
+_MEND_RECEIPTS = text(f"""
+    insert into receipt_counters as c (mailing_id, slot, moved_at, {", ".join(RECEIPTS)})
+    select :mailing_id, :slot, {QUARTER}, {", ".join(f":{name}" for name in RECEIPTS)}
+    from (select now() as moment) clock
+    on conflict (mailing_id, slot) do update
+    set {", ".join(f"{name} = c.{name} + excluded.{name}" for name in RECEIPTS)}
 """)
 _MEND_AUDIENCE = text("update mailings set audience = audience - :more where id = :mailing_id")

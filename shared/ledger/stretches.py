@@ -20,15 +20,15 @@ class Stretch(NamedTuple):
     last: int
 
 
-def of_stretches(columns: str) -> str:
+def of_stretches(columns: str, table: str = "messages", key: str = "id") -> str:
     """What a statement reads of several, as `m`: in the order of the primary key, which so is the only way to read
-    them. `job.id` is whom it reads them for."""
+    them. `job.id` is whom it reads them for. table: of messages, or of what belongs to them; key: their id there."""
     return f"""
         unnest(cast(:ids as bigint[]), cast(:afters as bigint[]), cast(:lasts as bigint[]), cast(:mosts as bigint[]))
             as job (id, after, last, most)
         cross join lateral (
-            select {columns} from messages where part = :part and id > job.after and id <= job.last
-            order by id limit job.most
+            select {columns} from {table} where part = :part and {key} > job.after and {key} <= job.last
+            order by {key} limit job.most
         ) m
     """
 

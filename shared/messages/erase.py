@@ -12,7 +12,8 @@ def erase_messages(connection: Connection, client_id: int) -> set[int]:
     phones: set[int] = set()
     for part in connection.scalars(_PARTS).all():
         job = {"part": part, "client_id": client_id}
-        connection.execute(_ERASE_WORDS, job)
+        for erase in _ERASE_WORDS, _ERASE_REASONS, _ERASE_EARLY_REASONS, _ERASE_REFERENCES:
+            connection.execute(erase, job)
         phones.update(connection.scalars(_ERASE, job))
     return phones
 
@@ -38,3 +39,11 @@ _ERASE_WORDS = text(f"""
     update attempts set words = null
     where part = :part and words is not null and message_id = any(array(select id from {_OF_CLIENT}))
 """)
+_OF_THEIRS = f"message_id = any(array(select id from {_OF_CLIENT}))"
+_ERASE_REASONS = text(f"""
+    update receipts set reason = null where part = :part and reason is not null and {_OF_THEIRS}
+""")
+_ERASE_EARLY_REASONS = text(f"update waiting_receipts set reason = null where reason is not null and {_OF_THEIRS}")
+
+# What the provider calls a message leads to a person there.
+_ERASE_REFERENCES = text(f"delete from message_references where part = :part and {_OF_THEIRS}")

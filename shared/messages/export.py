@@ -21,16 +21,17 @@ COLUMNS = {
     "attempts": Column("m.attempts"),
     "calls": Column("m.calls"),
     "sent_at": Column("m.sent_at", Cell.MOMENT),
-    "receipt": Column("cast(null as text)"),  # providers send none yet
-    "receipt_at": Column("cast(null as timestamptz)", Cell.MOMENT),
+    "receipt": Column("receipts.state"),
+    "receipt_at": Column("receipts.at", Cell.MOMENT),
 }
 """Of a line, as `shared.database.lines` writes it."""
 
 PERSONAL = COLUMNS | {"text": Column("m.text", Cell.WORDS)}
 """Where each has a text of its own."""
 
-_WHOLE = {name: column for name, column in COLUMNS.items() if not name.startswith("receipt")} | {
+_WHOLE = COLUMNS | {
     "mailing_id": Column("m.mailing_id"),
+    "receipt_reason": Column("receipts.reason", Cell.WORDS),
     "due_at": Column("m.due_at", Cell.MOMENT),
 }
 """Of the objects of pages, as `MessageSchema` has them."""
@@ -88,7 +89,7 @@ def _page(
     rows: str, key: str, last: str, order: str, condition: str = "true", *, columns: Mapping[str, Column] = COLUMNS
 ) -> str:
     """rows: in the order of an index, which so is the only way to read them. Only what failed is looked up among the
-    attempts."""
+    attempts, and what is final among the receipts."""
     return f"""
         with rows as materialized ({rows})
         select (select string_agg(line, :between) from (
@@ -97,6 +98,10 @@ def _page(
                         select words from attempts
                         where m.error is not null and part = :part and message_id = m.id order by number desc limit 1
                     ) a on true
+                    left join lateral (
+                        select state, at, reason from receipts
+                        where m.due_at is null and part = :part and message_id = m.id limit 1
+                    ) receipts on true
                     {as_rows(columns, _WHOLE)}
                     where {condition} order by m.{key} {order}
                ) page) as lines,

@@ -14,6 +14,7 @@ from shared.ledger.entries import AT_ONCE, Entries, When
 from shared.ledger.names import QUARTER
 from shared.messages.claim import Claimed
 from shared.messages.fragments import IS_CALLED, array
+from shared.messages.references import Reference, keep_references
 
 
 class Verdict(NamedTuple):
@@ -21,7 +22,8 @@ class Verdict(NamedTuple):
 
     error: why the call did not succeed; None with a HandBack: there was none. ambiguous: the provider may have taken
     it. at: when the provider answered, by the database's clock; what is written may be written much later. None: at the
-    time of writing. is_spent: whether it is an attempt. words: of the provider.
+    time of writing. is_spent: whether it is an attempt. words: of the provider. named: what the provider calls the
+    message, where its receipts will do so.
     """
 
     message: Claimed
@@ -31,6 +33,7 @@ class Verdict(NamedTuple):
     at: datetime | None = None
     is_spent: bool = True
     words: str = ""
+    named: Reference | None = None
 
     @property
     def shown_error(self) -> Error | None:
@@ -97,6 +100,8 @@ def record_verdicts(connection: Connection, entries: Entries, verdicts: Sequence
             if first.message.repeat and after is MessageState.PENDING and error is None:
                 entries.repeated(row.mailing_id, -row.number)  # the call was not made
             recorded += row.number
+    if named := [verdict.named for verdict in verdicts if verdict.named is not None]:
+        keep_references(connection, named)
     return len(verdicts) - recorded
 
 

@@ -17,8 +17,8 @@ from shared.database import parts
 from shared.database.engine import another_engine
 from shared.database.parts import table_of
 
-TABLES = tuple(sorted(parts.TABLES))
-"""Those that have parts: `attempts` before the messages that they belong to."""
+TABLES = parts.TABLES[::-1]
+"""Those that have parts: what belongs to messages before these."""
 
 DROP_PATIENCE = 0.1
 """Seconds that a drop waits for somebody who reads the table by its own name."""

@@ -32,7 +32,7 @@ _NEXT = text("""
 
 
 def delete_slice(connection: Connection, leftover: Leftover) -> tuple[int, Leftover | None]:
-    """Deletes messages of a mailing and their attempts; how many, and what is left: None, and the mailing says so.
+    """Deletes messages of a mailing and all of theirs; how many, and what is left: None, and the mailing says so.
 
     The range in the mailing's row begins behind what is deleted, so nobody looks at it twice.
     """
@@ -63,6 +63,10 @@ _DELETE = text("""
         select id from looked where mailing_id = :mailing_id
     ), attempts_gone as (
         delete from attempts where part = :part and message_id = any(array(select id from own))
+    ), receipts_gone as (
+        delete from receipts where part = :part and message_id = any(array(select id from own))
+    ), references_gone as (
+        delete from message_references where part = :part and message_id = any(array(select id from own))
     ), gone as (
         delete from messages where part = :part and id = any(array(select id from own)) returning 1
     )

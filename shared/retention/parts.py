@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, text
 
 from shared.audience.named import NAMED_MAILINGS
-from shared.database.parts import TABLES, make_part, table_of
+from shared.database.parts import TABLES, complete_parts, lacks_tables, make_part, table_of
 from shared.domain.retention import Part, is_full
 from shared.ledger.fold import fold_tallies
 
@@ -20,10 +20,11 @@ SLICE = 200
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What was done: parts that were made and closed."""
+    """What was done: parts that were made and closed. completed: tables that were missing."""
 
     made: Sequence[int] = ()
     closed: Sequence[int] = ()
+    completed: Sequence[str] = ()
 
 
 def turn(connection: Connection) -> Turn:
@@ -34,6 +35,7 @@ def turn(connection: Connection) -> Turn:
     if not _is_wanted(connection):
         return Turn()
     connection.execute(_IN_TURN)
+    completed = complete_parts(connection)
     open_parts = list(connection.scalars(_OPEN))
     made = [make_part(connection) for _ in range(1 + AHEAD - len(open_parts))]
     open_parts += made
@@ -42,13 +44,13 @@ def turn(connection: Connection) -> Turn:
         connection.execute(_CLOSE, {"number": open_parts[0]})
         closed.append(open_parts[0])
         made += [make_part(connection)]
-    return Turn(made, closed)
+    return Turn(made, closed, completed)
 
 
 def _is_wanted(connection: Connection) -> bool:
     """Asked without a lock, since mostly there is nothing to do."""
     open_parts = connection.scalars(_OPEN).all()
-    return len(open_parts) <= AHEAD or _is_full(connection, open_parts[0])
+    return len(open_parts) <= AHEAD or _is_full(connection, open_parts[0]) or lacks_tables(connection)
 
 
 def _is_full(connection: Connection, number: int) -> bool:

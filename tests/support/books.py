@@ -1,6 +1,6 @@
 """A database under test: its clients, mailings and messages, and whether the ledger agrees with the rows."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -12,6 +12,7 @@ from dispatcher_service.leading.isolation import Isolation
 from shared import standing
 from shared.domain.apart import IS_HIDDEN
 from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, MessageState
+from shared.domain.receipt import RECEIPTS, ReceiptState, counted_as
 from shared.domain.retry import Decision, Finish, Retry
 from shared.domain.text.template import is_template
 from shared.ledger.check import read_accounts, snapshot
@@ -39,6 +40,10 @@ TABLES = (
     "mailings",
     "messages",
     "attempts",
+    "receipts",
+    "message_references",
+    "waiting_receipts",
+    "receipt_counters",
     "mailing_counters",
     "mailing_openings",
     "ledger_totals",
@@ -219,6 +224,9 @@ class Books:
             tallies = connection.execute(
                 text("select mailing_id, name, sum(count) as number from tallies group by 1, 2")
             )
+            received = connection.execute(
+                text("select mailing_id, status, state, count(*) as number from receipts group by 1, 2, 3")
+            ).all()
             tallied = {(row.mailing_id, row.name): row.number for row in tallies}
             assert find_unbalanced(connection) == []
             totals = read_totals(connection)
@@ -226,7 +234,15 @@ class Books:
                 connection, list(connection.scalars(text(f"select id from mailings where not {IS_HIDDEN}")))
             )
         assert totals.audience == sum(each.audience for each in shown.values())
+        assert totals.receipts == {name: sum(each.receipts[name] for each in shown.values()) for name in RECEIPTS}
         assert totals.states == {state: sum(each.states[state] for each in shown.values()) for state in MessageState}
+        receipts: dict[int, Counter[str]] = defaultdict(Counter)
+        for row in received:
+            if name := counted_as(MessageState(row.status), ReceiptState(row.state)):
+                receipts[row.mailing_id][name] = row.number
+        assert {id: dict(each.receipts) for id, each in figures.items()} == {
+            id: {name: receipts[id][name] for name in RECEIPTS} for id in ids
+        }
         counted: dict[int, Counter[str]] = {mailing_id: Counter() for mailing_id in ids}
         for row in rows:
             counted[row.mailing_id][row.status] = row.number

@@ -17,6 +17,7 @@ from dispatcher_service.leading.chores.remove_old import RemoveOld
 from dispatcher_service.leading.chores.rescue_leases import RescueLeases
 from dispatcher_service.leading.chores.retime_windows import RetimeWindows
 from dispatcher_service.leading.chores.settle_hints import Offer, SettleHints
+from dispatcher_service.leading.chores.settle_receipts import SettleReceipts
 from dispatcher_service.leading.chores.show_figures import ShowFigures
 from dispatcher_service.leading.chores.suppress_again import SuppressAgain
 from dispatcher_service.leading.chores.turn_parts import TurnParts
@@ -46,6 +47,7 @@ def all_chores(
         WakeWaiting(longest_rung),
         SuppressAgain(),
         SettleHints(offer),
+        SettleReceipts(),
         MendHints(),
         ShowFigures(),
         TurnParts(),

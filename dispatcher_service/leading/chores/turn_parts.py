@@ -15,6 +15,8 @@ class TurnParts(Chore):
         done = step.acts.run(self.name, None, lambda connection, _: parts.turn(connection))
         if done is None:
             return None
+        for table in done.completed:
+            logger().info("part_completed", table=table)
         for number in done.closed:
             logger().info("part_closed", part=number)
         for number in done.made:

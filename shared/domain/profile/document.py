@@ -2,13 +2,15 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from shared.domain.errors import NotificationError
 from shared.domain.profile.lines import lines_of
 from shared.domain.profile.parts_section import read_limits, read_routing, read_secrets, read_senders, read_values
 from shared.domain.profile.provider import Limits, Provider, Providers, Reading
+from shared.domain.profile.receipts import Receipts, ReceiptsError
+from shared.domain.profile.receipts import parse as parse_receipts
 from shared.domain.profile.request_section import read_request
 from shared.domain.profile.rule_section import read_rules, read_spot
 from shared.domain.profile.section import Fault, Faults, Section, choice
@@ -72,7 +74,7 @@ def read_provider(section: Section, presets: Presets, limits: Limits) -> Provide
     alphabet = _alphabet(section)
     routing = read_routing(section)
     limits = read_limits(section, limits)
-    receipts = section.raw("receipts")
+    receipts = _receipts(section, values.keys() | secrets.keys())
     section.end()
     provider = Provider(
         name, request, reading, limits, routing, senders, values, secrets, alphabet=alphabet, receipts=receipts
@@ -90,6 +92,17 @@ def join(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return joined
 
 
+def _receipts(section: Section, names: Collection[str]) -> Receipts | None:
+    if "receipts" not in section:
+        return None
+    table = section.raw("receipts")
+    try:
+        return parse_receipts(table, names)
+    except ReceiptsError as error:
+        section.fault(str(error), "receipts", *error.key.split("."))
+        return None
+
+
 def _alphabet(section: Section) -> tuple[str, str] | None:
     if "alphabet" not in section:
         return None
@@ -104,7 +117,7 @@ def _alphabet(section: Section) -> tuple[str, str] | None:
 def _look_at_names(section: Section, provider: Provider) -> None:
     """Every placeholder must stand for something, and everything that is named for one must be used."""
     request = provider.request
-    used = {slot.name for slot in slots_in(request)} | names_in(provider.receipts)
+    used = {slot.name for slot in slots_in(request)} | names_in(section.raw("receipts"))
     known = provider.values.keys() | provider.secrets.keys()
     for missing in sorted({slot.name for slot in slots_in(request)} - known - OF_A_MESSAGE):
         section.fault(f"{{{missing}}} stands for nothing: name it in values or secrets")

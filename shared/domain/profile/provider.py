@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from shared.domain.profile.receipts import Receipts
 from shared.domain.profile.rules import Rule, Spot
 from shared.domain.profile.template import Template
 
@@ -113,7 +114,7 @@ class Provider:
     values: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     alphabet: tuple[str, str] | None = None
-    receipts: Any = None
+    receipts: Receipts | None = None
 
     @property
     def sender(self) -> str | None:

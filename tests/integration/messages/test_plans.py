@@ -139,6 +139,11 @@ VALUES: dict[str, Any] = {
     "status": None,
     "test": False,
     "times": ["2030-01-01"] * SOME,
+    "states": "{" + ",".join(["delivered"] * SOME) + "}",
+    "reasons": [None] * SOME,
+    "provider": "gate",
+    "providers": ["gate"] * SOME,
+    "references": [f"r-{number}" for number in range(SOME)],
     **dict.fromkeys(("due_in", "wait", "lease", "delay", "pause"), timedelta(seconds=1)),
 }
 """What is bound, by its name in any of the statements. A new name needs a value here."""
@@ -165,14 +170,16 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "shared.messages.try_out._CREATE": {"mailing_id": 2},
     "shared.messages.try_out._READ": {"mailing_ids": "{1,2}", "firsts": "{501,777}", "lasts": "{505,781}"},
     "shared.ledger.check._COUNT": {"ids": "{1}"},
+    "shared.ledger.check._COUNT_RECEIPTS": {"ids": "{1}"},
+    "shared.messages.references._KEEP": {"parts": "{" + ",".join([str(PARTS)] * SOME) + "}"},
 }
 
 
-_NAMES = re.compile(r"\b(from|join|update|into|using)\s+(messages|attempts)\b")
+_NAMES = re.compile(r"\b(from|join|update|into|using)\s+(messages|attempts|receipts|message_references)\b")
 
 
 def _statements() -> Iterator[Any]:
-    """All that name messages or attempts, each once."""
+    """All that name messages or what belongs to them, each once."""
     seen = set[str]()
     for module in modules():
         for name, statement in vars(module).items():

@@ -41,6 +41,7 @@ EXPECTED = {
     "/mailings/{mailing_id}/breakdown/": {"get"},
     "/mailings/{mailing_id}/clients/{client_id}/": {"get"},
     "/clients/{client_id}/messages/": {"get"},
+    "/receipts/{provider}/": {"get", "post"},
     "/messages/": {"get"},
     "/messages/{message_id}/": {"get"},
     "/mailings/general_statistics/": {"get"},

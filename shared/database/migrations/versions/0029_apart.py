@@ -9,7 +9,7 @@ from alembic import op
 from shared.database.migrations.patience import alter, patiently
 
 revision = "0029"
-down_revision = "0026"
+down_revision = "0028"
 
 _COLUMNS = {"test": "boolean not null default false", "trial_of": "bigint"}
 _APART = "(test or trial_of is not null)"
