@@ -94,7 +94,7 @@ def test_it_shows_what_the_provider_says_since(api: Api, books: Books, people: l
     assert shown(api, path)[0]["messages"][0]["receipt"] is None
     books.move(take_receipts, "seed", [Receipt(ReceiptState.DELIVERED, message["id"])])
     assert shown(api, path)[0]["messages"][0]["receipt"] == "delivered"
-    assert api.get("/mailings/general_statistics/")["delivered"] == 0
+    assert not any((api.get("/mailings/general_statistics/")["receipts"] or {}).values())
     books.check()
 
 
