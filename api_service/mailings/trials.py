@@ -39,6 +39,7 @@ class NewTrialSchema(BodySchema):
         metadata=described(
             f"1 to {MOST} phones of clients. To one that is suppressed nothing is sent: its message is `skipped`.",
             example=["79123456789"],
+            uniqueItems=True,
         ),
     )
 
