@@ -56,6 +56,9 @@ AGAIN = 50
 _SPAN, _ANSWERS = 1.0, 10
 """What is measured: the last second, or as long as the last ten answers took."""
 
+_SHORTEST = 0.001
+"""Seconds that a call takes at least, where it is asked how many may follow each other."""
+
 _SLACK = 0.05
 """Seconds by which calls may lag behind the pace and catch up: a turn of the loop."""
 
@@ -78,6 +81,7 @@ class Pace:
         self._known = inf  # the pace that the provider was last seen to take
         self._window = float(FIRST_CALLS)  # calls in flight that were allowed
         self._used_at = -inf  # when half of them were made
+        self._lasted = inf  # seconds that the last call took that was answered
         self._tolerated = TOLERATED_FIRST  # 429 that are no reason to fall
         self._again_at: float | None = None  # when a breaker closed
         self._next_at = 0.0  # when the next call may begin
@@ -94,9 +98,10 @@ class Pace:
         return 1 + int(min(now - self._next_at, _SLACK) * self.per_second)
 
     def ahead(self, now: float, calls_open: int, seconds: float) -> int:
-        """How many calls may begin within so many seconds, as far as is known now."""
+        """How many calls may begin within so many seconds, as far as is known now: where answers come at once, many
+        more than may be in flight."""
         if self.per_second == inf:
-            return max(0, self._most(now) - calls_open)
+            return max(0, int(self._most(now) * (1 + seconds / self._lasted)) - calls_open)
         return max(0, ceil((now + seconds - max(self._next_at, now)) * self.per_second))
 
     def _most(self, now: float) -> int:
@@ -148,6 +153,7 @@ class Pace:
         elif outcome.is_served or outcome.error not in _NO_ANSWER:
             self._count(now, taken=1)
             self._tolerated = min(self._tolerated + TOLERATED, TOLERATED_MOST)
+            self._lasted = max(now - started, _SHORTEST)
             if outcome.is_served and started <= self._used_at:
                 self._window += 1
         return False

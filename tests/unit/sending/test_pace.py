@@ -97,6 +97,18 @@ def test_after_a_rest_it_begins_with_a_few_calls_at_a_time() -> None:
     assert busy(pace, now + 60.0, 200) < now + 61.0, "it is back within a few answers"
 
 
+@pytest.mark.parametrize(("lasts", "ahead"), [(0.002, 500), (0.1, 20), (2.0, 10)])
+def test_where_answers_come_at_once_more_may_be_made_ready_than_may_be_in_flight(lasts: float, ahead: int) -> None:
+    """Or a provider that answers within milliseconds would wait for each claim."""
+    pace = Pace()
+    pace.begin(100.0, 4)
+    for _ in range(8):
+        pace.observe(ACCEPTED, 100.0, 100.0 + lasts)
+    now = 100.0 + lasts
+    assert pace.allowed(now, 6) == 6
+    assert ahead <= pace.ahead(now, 0, 0.1) <= 2 * ahead
+
+
 def test_calls_that_take_long_are_no_rest() -> None:
     pace = Pace()
     now = busy(pace, 100.0, 200)
