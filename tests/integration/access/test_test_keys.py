@@ -84,6 +84,8 @@ def test_it_changes_nothing_but_mailings(api: Api, engine: Engine, books: Books)
     for path, methods in api.document()["paths"].items():
         target = re.sub(r"\{\w+\}", str(mailing_id), path.replace("{key_id}", "0123456789ab"))
         for method in methods.keys() & {"post", "put", "patch", "delete"}:
+            if not methods[method]["security"]:
+                continue  # no key is asked for
             answer = ask(api, token, method.upper(), target, {})
             if OURS.match(path):
                 assert answer.status in (404, 409, 422), (method, path)  # nothing is said of such a body but that
