@@ -220,7 +220,7 @@ def test_no_figure_of_what_is_really_sent_has_anything_of_a_test(books: Books, t
     sent, failed, repeated, *_ = books.claim(theirs, books.ids(theirs))
     books.record(SENT, [sent])
     books.record(FAILED, [failed], Error.REJECTED)
-    books.record(Retry(SECOND), [repeated], Error.TIMED_OUT)
+    books.record(Retry(HOUR), [repeated], Error.TIMED_OUT)  # what is said of it does not change meanwhile
     before = seen(books, live)
     assert before["statistics"]["audience"] == 5
 
