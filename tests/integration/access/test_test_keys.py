@@ -82,7 +82,9 @@ def test_it_changes_nothing_but_mailings(api: Api, engine: Engine, books: Books)
     before = api.contents()
     refused = 0
     for path, methods in api.document()["paths"].items():
-        target = re.sub(r"\{\w+\}", str(mailing_id), path.replace("{key_id}", "0123456789ab"))
+        target = re.sub(
+            r"\{\w+\}", str(mailing_id), path.replace("{key_id}", "0123456789ab").replace("{name}", "north")
+        )
         for method in methods.keys() & {"post", "put", "patch", "delete"}:
             if not methods[method]["security"]:
                 continue  # no key is asked for
