@@ -61,7 +61,7 @@ def operations(api: Api) -> list[tuple[str, str, str]]:
         for method, operation in methods.items():
             if method != "parameters" and operation["security"]:
                 (wanted,) = operation["security"][0]["key"]
-                target = re.sub(r"\{\w+\}", "1", path.replace("{key_id}", "0123456789ab"))
+                target = re.sub(r"\{\w+\}", "1", path.replace("{key_id}", "0123456789ab").replace("{name}", "north"))
                 found.append((method.upper(), target, wanted))
     return found
 

@@ -315,8 +315,12 @@ def test_every_link_leads_somewhere_and_no_page_holds_what_is_foreign(
         waiting += [urljoin(path, link) for link in page.links]
     reached = {re.sub(r"\d+", "1", path.partition("?")[0]) for path in seen}
     everybody = {"/console/", *(f"/console/{name}/" for name in ("mailings", "clients", "imports"))}
-    assert reached >= everybody | {"/console/mailings/1/", "/console/clients/1/", "/console/messages/1/"}
-    assert reached >= {"/console/imports/1/", "/console/imports/1/refused/", "/console/mailings/1/file/"}
+    assert reached >= everybody | {"/console/clients/1/", "/console/imports/1/", "/console/imports/1/refused/"}
+    real = {"/console/mailings/1/", "/console/messages/1/", "/console/mailings/1/file/"}
+    if scope is Scope.TEST:
+        assert not reached & real, "A test key sees nothing of a mailing that is really sent"
+    else:
+        assert reached >= real
     assert ("/console/mailings/1/cancel/" in reached) is scope.allows(Scope.WRITE)
     assert ("/console/audit/" in reached) is scope.allows(Scope.ADMIN)
 
