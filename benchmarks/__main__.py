@@ -31,6 +31,7 @@ from benchmarks.scenarios import (
     reading,
     searching,
     segments,
+    several,
     slow_provider,
     suppressed,
     throughput,
@@ -43,6 +44,7 @@ from sandbox.scratch import scratch
 SCALES = {"small": SMALL, "full": FULL, "tiny": TINY}
 SCENARIOS = {
     "throughput": throughput.measure,
+    "several": several.measure,
     "dialects": dialects.measure,
     "latency": latency.measure,
     "slow-provider": slow_provider.measure,

@@ -340,6 +340,18 @@ class ApiClient:
 
     # ------------------------------------------------------------ operation
 
+    def providers(self) -> list[Json]:
+        """As dispatchers have seen them within the last seconds."""
+        found: list[Json] = _json(self._call("GET", "/providers/"))
+        return found
+
+    def provider(self, name: str) -> Json:
+        return self._object("GET", f"/providers/{name}/")
+
+    def change_provider(self, name: str, **values: Any) -> Json:
+        """values: `weight`, `paused`. Dispatchers act on it within a second. Needs a key of the scope `admin`."""
+        return self._object("PATCH", f"/providers/{name}/", json=values)
+
     def ready(self) -> bool:
         """Whether the service answers, and its database takes writes, at this moment."""
         try:

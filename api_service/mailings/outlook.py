@@ -18,6 +18,10 @@ MOST_OF_PACE = 0.5
 """A mailing that has less than so large a part of what all dispatchers send stands behind others."""
 
 
+FIRST = timedelta(seconds=5)
+"""Since the launch. By then a mailing has a pace, or others have it."""
+
+
 class Opening(NamedTuple):
     """So many messages wait until the send window opens at a moment."""
 
@@ -132,19 +136,27 @@ def _of_due(facts: Facts) -> tuple[Waiting, datetime | None]:
     found = [
         (dispatchers.number == 0, Waiting.NO_DISPATCHER),
         (dispatchers.is_down, Waiting.PROVIDER_DOWN),
-        (progress.pace < MOST_OF_PACE * dispatchers.pace, Waiting.OTHERS),
+        (_is_behind(facts), Waiting.OTHERS),
         (dispatchers.is_rated, Waiting.RATE),
         (dispatchers.is_limited, Waiting.PROVIDER_LIMITED),
     ]
     return next((cause for is_so, cause in found if is_so), Waiting.PACE), None
 
 
+def _is_behind(facts: Facts) -> bool:
+    """Whether others have most of what is sent. Of one that has hardly begun nobody can say it."""
+    began = facts.mailing.launched_at
+    is_known = facts.progress.latest_pace > 0 or (began is not None and facts.now - began > FIRST)
+    return is_known and facts.progress.pace < MOST_OF_PACE * facts.dispatchers.pace
+
+
 def _done_at(facts: Facts) -> datetime | None:
     """When the last message will have come to an end, if the pace stays as it is. What waits for an hour is sent from
     that hour on; where that is more than the window lets out in a day, the nights are counted in."""
     open_ = sum(facts.states[state] for state in OPEN_STATES) + facts.progress.to_create
-    now_open = open_ - sum(opening.messages for opening in facts.openings)
     progress = facts.progress
+    retrying = 0 if progress.last_retry is None else facts.states[MessageState.RETRYING]
+    now_open = open_ - sum(opening.messages for opening in facts.openings) - retrying
     is_moving = progress.pace > 0 and facts.dispatchers.number > 0 and not facts.dispatchers.is_down
     pace = progress.pace if is_moving else progress.latest_pace if now_open <= 0 else 0.0
     if pace <= 0:
@@ -152,10 +164,8 @@ def _done_at(facts: Facts) -> datetime | None:
     done = facts.now + _seconds(now_open / pace)
     for at, messages in facts.openings:
         done = max(done, at) + _seconds(messages / pace)
-    done += _nights(facts.mailing, _seconds(open_ / pace))
-    if facts.states[MessageState.RETRYING] and progress.last_retry is not None:
-        done = max(done, progress.last_retry)
-    return done
+    done += _nights(facts.mailing, _seconds(open_ / pace)) + _seconds(retrying / pace)
+    return done if progress.last_retry is None or not retrying else max(done, progress.last_retry)
 
 
 def _nights(mailing: "Mailing", work: timedelta) -> timedelta:

@@ -15,7 +15,7 @@ from shared.domain.state_sql import IS_WAITING
 from shared.ledger import pace
 from shared.ledger.figures import Figures
 from shared.rates.limits import DISPATCH, SOON
-from shared.rates.paces import Trouble, read_dispatchers
+from shared.rates.paces import notes
 
 MOST_OPENINGS = 100
 """Of a mailing: there are no more different clocks on earth."""
@@ -44,13 +44,14 @@ def read(
 
 
 def _dispatchers(connection: Connection) -> Dispatchers:
-    alive = read_dispatchers(connection)
+    alive = notes(connection)
+    seen = [one for note in alive for one in note.seen.values()]
     is_rated = bool(connection.scalar(_IS_RATED, {"name": DISPATCH, "soon": SOON}))
     return Dispatchers(
         number=len(alive),
         pace=sum(one.pace for one in alive),
-        is_down=bool(alive) and all(one.trouble is Trouble.DOWN for one in alive),
-        is_limited=any(one.trouble is Trouble.LIMITED for one in alive),
+        is_down=bool(seen) and all(one["open"] for one in seen),
+        is_limited=any(one["limited"] for one in seen),
         is_rated=is_rated,
     )
 

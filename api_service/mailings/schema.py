@@ -1,10 +1,12 @@
 """A mailing as requests and answers have it."""
 
-from marshmallow import Schema, ValidationError, fields, validate
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from api_service.mailings.retry_schema import retried_errors, retried_states
 from api_service.mailings.window_schema import WindowSchema
-from api_service.web.fields import Flag, Label, Moment, Text, Whole
+from api_service.web.fields import Flag, Label, Moment, Shaped, Text, Whole
 from api_service.web.figures import TEST, FiguresSchema
 from api_service.web.filters import FilterSchema
 from api_service.web.page import MAX_ID, PageSchema
@@ -175,6 +177,17 @@ class MailingSchema(ThingSchema):
     retry_errors = retried_errors(
         dump_only=True, metadata=described("Of a retry: only with one of these, if there are any.", example=[])
     )
+    provider = Shaped(
+        "[a-z][a-z0-9_-]{0,31}",
+        "Must be the name of a provider.",
+        allow_none=True,
+        load_default=lambda: None,
+        metadata=_frozen(
+            "The only provider that its messages go through, by its name in `GET /providers/`; null: any. While it is"
+            " down or paused they wait.",
+            example=None,
+        ),
+    )
     reference = Reference()
     revision = fields.Integer(
         dump_only=True,
@@ -241,6 +254,14 @@ class MailingSchema(ThingSchema):
         dump_only=True, metadata=described("When it was stored.", example="2050-01-30T14:21:07.123456+00:00")
     )
     statistics = fields.Nested(FiguresSchema, dump_only=True, metadata=described("Where its messages stand."))
+
+    @validates_schema
+    def _sender_of_provider(self, data: dict[str, Any], **_: Any) -> None:
+        if data.get("provider") is None:
+            return
+        provider = parts().providers.get(data["provider"])
+        if provider is not None and not provider.may_send(data.get("sender")):
+            raise ValidationError("Is no sender that this provider may be given.", "sender")
 
 
 class MailingsQuerySchema(PageSchema):

@@ -17,6 +17,7 @@ from api_service.web.page import After, Listing, Part, cut
 from api_service.web.problems import Frozen, Gone, Invalid, IsDraft, NotFound, TooLate
 from api_service.web.reference import unique
 from api_service.web.work import is_of_tests
+from shared import lanes
 from shared.audience import named
 from shared.database.models import Mailing
 from shared.domain.filter import Filter
@@ -107,6 +108,7 @@ def create(session: Session, values: Mapping[str, Any], owner: str, now: datetim
     """
     times = Times(values["starts_at"], values["ends_at"], values["draft"])
     _check(times.faults(values.keys(), now))
+    _check_provider(session, values.get("provider"))
     aside = {"paused_at": now, "closed_at": now} if times.draft else {}
     wanted = values["filter"]
     segments = _look_up(session, wanted)
@@ -162,6 +164,8 @@ def change(session: Session, mailing: Mailing, values: Mapping[str, Any], owner:
         advice = "create another one." if state in ENDED else "cancel it and create another one."
         raise Frozen(f"The mailing is {state}.", {name: [f"{why} {state}: {advice}"] for name in sorted(frozen)})
     _check(times.faults(values.keys(), now))
+    if "provider" in changed:
+        _check_provider(session, values["provider"])
     if "filter" in changed:
         wanted = values["filter"]
         for name, value in _names(wanted, _look_up(session, wanted)).items():
@@ -216,6 +220,11 @@ def _check(faults: Mapping[str, Any]) -> None:
     """Raises Invalid."""
     if faults:
         raise Invalid(faults)
+
+
+def _check_provider(session: Session, name: str | None) -> None:
+    if name is not None and not lanes.is_known(session.connection(), name):
+        raise Invalid({"provider": ["No provider has this name: GET /providers/ lists them."]})
 
 
 def _read_again(

@@ -456,6 +456,11 @@ class Mailing(Base):
     halted_at: Mapped[datetime | None] = mapped_column(Timestamp)
     provider_words: Mapped[str | None] = mapped_column(Text)  # with which the last of its messages was refused
 
+    # The only provider that its messages may go through. None: any.
+    provider: Mapped[str | None] = mapped_column(String(64))
+    # The routing by which its messages have their lanes: `Lane`.
+    routing: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
     # The send window was changed: messages that wait for the old one are to be looked at again.
     window_changed: Mapped[bool] = mapped_column(server_default="false")
 
@@ -468,6 +473,36 @@ class Mailing(Base):
     def _look_at_text(self, _name: str, text: str) -> str:
         self.personal = is_template(text)
         return text
+
+
+class Provider(Base):
+    """A provider that dispatchers know, or once knew: `shared.lanes`. Numbers stay."""
+
+    __tablename__ = "providers"
+
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    is_there: Mapped[bool] = mapped_column(server_default="true")  # among those that dispatchers have by their settings
+    given_weight: Mapped[int] = mapped_column(Integer, server_default="1")  # by these
+    weight: Mapped[int | None] = mapped_column(Integer)  # by a person, who has the last word
+    paused_at: Mapped[datetime | None] = mapped_column(Timestamp)  # by a person: nothing is called through it
+    # How much of its weight counts, in hundredths: less where it errs or is slow.
+    share: Mapped[int] = mapped_column(SmallInteger, server_default="100")
+    share_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())  # when that changed last
+    revision: Mapped[int] = mapped_column(BigInteger, server_default="1")  # counts the changes of what users can set
+
+
+class Lane(Base):
+    """A set of providers, any of which may take a message: `shared.domain.lanes` says which there are."""
+
+    __tablename__ = "lanes"
+
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    providers: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger), server_default="{}")
+    operator_codes: Mapped[list[str]] = mapped_column(ARRAY(String(3)), server_default="{}")  # whose clients go here
+    # Mailings that name one of these go here, whoever their clients are.
+    senders: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    routing: Mapped[int] = mapped_column(BigInteger, server_default="0")  # of lane 0: counts the changes of these
 
 
 class MailingStanding(Base):
@@ -534,7 +569,7 @@ class Message(Base):
     client_id: Mapped[int] = mapped_column(BigInteger)
     phone: Mapped[int | None] = mapped_column(BigInteger)  # None: final before phones were kept
     part: Mapped[int]
-    lane: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # what can be held back apart; so far one
+    lane: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # which providers may take it: `Lane`
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # calls that are spent
     # What moves comes last: of a new version the WAL has what is behind the first difference.
     claim_id: Mapped[int | None] = mapped_column(BigInteger)  # the fencing token of whoever sends it; None: nobody does
@@ -547,6 +582,9 @@ class Message(Base):
     # Set by a call after which the message is still open.
     first_called_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when its first call had ended
     last_called_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when its last one had
+    # Through whom its last call went, or goes. None: not claimed yet, or while only one provider was ever known, which
+    # is the first.
+    provider: Mapped[int | None] = mapped_column(SmallInteger)
     text: Mapped[str | None] = mapped_column(Text)  # made for its client; None: not yet, or it is the mailing's
 
     __mapper_args__ = {"primary_key": [id]}  # noqa: RUF012 - SQLAlchemy's
@@ -797,8 +835,8 @@ class DispatcherPace(Base):
 
     dispatcher: Mapped[str] = mapped_column(Text, primary_key=True)
     pace: Mapped[float]
+    providers: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")  # what it sees of each, by name
     noted_at: Mapped[datetime] = mapped_column(Timestamp)
-    trouble: Mapped[str | None] = mapped_column(String(16))  # with the provider: `shared.rates.paces.Trouble`
 
 
 class BrokerJob(Base):

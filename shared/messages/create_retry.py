@@ -12,14 +12,15 @@ from sqlalchemy import Connection, text
 from shared.domain.gates.window import openings_of
 from shared.domain.message import UNDELIVERED_STATES
 from shared.domain.state_sql import IS_RARE, names
+from shared.lanes import Route
 from shared.messages.fragments import AnyRow
 from shared.messages.zones import hold_zones
 
 
-def create_span(connection: Connection, mailing: AnyRow, values: dict[str, Any]) -> AnyRow:
+def create_span(connection: Connection, mailing: AnyRow, route: Route, values: dict[str, Any]) -> AnyRow:
     """Creates the messages for the next `span` of those of the source that ended so; what became of them.
 
-    mailing: the retry, locked. values: what a slice of any launch is given.
+    mailing: the retry, locked. route: where its messages go. values: what a slice of any launch is given.
     """
     connection.execute(_TURN, {"root": mailing.retry_root})
     family = connection.execute(_FAMILY, {"root": mailing.retry_root}).all()
@@ -39,7 +40,9 @@ def create_span(connection: Connection, mailing: AnyRow, values: dict[str, Any])
     }
     zones = _openings(connection, mailing, {**read, "span": values["span"]})
     openings = {"zones": list(zones), "openings": list(zones.values())}
-    return connection.execute(_CREATE, {"id": mailing.id, "part": mailing.part, **values, **read, **openings}).one()
+    way = {"lane": route.lane, "routed": list(route.codes), "routes": list(route.codes.values())}
+    own = {"id": mailing.id, "part": mailing.part}
+    return connection.execute(_CREATE, {**own, **values, **read, **openings, **way}).one()
 
 
 def _openings(connection: Connection, mailing: AnyRow, read: dict[str, Any]) -> dict[str, Any]:
@@ -81,8 +84,10 @@ _ZONES = text(f"""
 # One look into the index of each part for each client, whatever the statistics say: so it is no `exists`.
 _CREATE = text(f"""
     with {_SPAN}, created as (
-        insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+        insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
         select :part, :id, c.id, c.phone,
+            coalesce((cast(:routes as smallint[]))[array_position(cast(:routed as text[]), c.operator_code::text)],
+                     cast(:lane as smallint)),
             case when c.suppression_id is null then cast(:state as message_state) else 'skipped' end,
             case when :state = 'pending' and c.suppression_id is null then
             coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), c.timezone::text)],

@@ -55,7 +55,7 @@ _LOCK = text("""
 
 # When a mailing is next to be looked at because of its messages. One that has ended is found without a hint until it is
 # closed; one that is paused waits for whoever resumes it, one that is held back for the end of that.
-_FIRST_DUE = f"{next_due('due_at', 'g.id')} limit 1"
+_FIRST_DUE = next_due("due_at", "g.id", limit="1")
 _NEXT = f"""
     select g.id, g.audience, s.is_complete, case
         when g.finished_at is not null or s.has_ended and g.closed_at is null then null

@@ -1,5 +1,6 @@
 """What is said of a mailing that is under way: from counters, and true."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,8 +10,9 @@ from sqlalchemy import event
 
 from shared.domain.message import Error
 from shared.domain.retry import Retry
+from shared.domain.seen import Seen
 from shared.messages.retime import retime_messages
-from shared.rates.paces import PaceNote, Trouble
+from shared.rates.paces import PaceNote
 from tests.support.api import HOUR as AN_HOUR
 from tests.support.api import Api, from_now, mailing
 from tests.support.books import HOUR, MINUTE, SENT, Books
@@ -30,9 +32,19 @@ def api(books: Books) -> Api:
     return Api(books.engine)
 
 
-def alive(books: Books, pace: float = 10.0, trouble: Trouble | None = None) -> None:
+def alive(books: Books, pace: float = 10.0) -> None:
+    seen = Seen(open=None, open_for=0, pace=None, limited=False, speed=pace, calls=0, failed=0, seconds=0, full=False)
     with books.engine.begin() as connection:
-        PaceNote().write(connection, pace, trouble)
+        PaceNote().write(connection, pace, {"seed": seen})
+
+
+def see(books: Books, **what: object) -> None:
+    """That is what every dispatcher sees of the provider now."""
+    books.run(
+        "update dispatcher_paces"
+        " set providers = jsonb_set(providers, '{seed}', (providers -> 'seed') || cast(:what as jsonb))",
+        what=json.dumps(what),
+    )
 
 
 def causes(api: Api, mailing_id: int) -> dict[str, int | None]:
@@ -69,6 +81,7 @@ class Sender:
     @property
     def says(self) -> float:
         """By its own clock, when it will be done."""
+        self._books.run("update dispatcher_paces set noted_at = now()")
         found = self._api.get(f"/mailings/{self.mailing_id}/")
         assert found["finishes_at"] is not None
         assert found["finishes_in_time"] is True
@@ -129,7 +142,7 @@ def test_a_window_that_has_closed_meanwhile_puts_off_what_is_due(books: Books, a
     mailing_id = books.mailing(ends=9 * HOUR)
     books.launch(mailing_id)
     alive(books)
-    assert causes(api, mailing_id) == {"others": 4}
+    assert causes(api, mailing_id) == {"pace": 4}
     start, end = closed_now()
     books.run("update mailings set window_from = :start, window_until = :end", start=start, end=end)
     assert books.claim(mailing_id, books.ids(mailing_id)) == []
@@ -152,7 +165,7 @@ def test_a_window_that_is_changed_changes_what_waits_for_it(books: Books, api: A
     assert (cause["count"], f"{datetime.fromisoformat(cause['until']):%H:%M}") == (3, later[0])
     books.run("update mailings set window_from = null, window_until = null")
     books.move(retime_messages, mailing_id, 100)
-    assert causes(api, mailing_id) == {"others": 3}
+    assert causes(api, mailing_id) == {"pace": 3}
     assert books.run("select coalesce(sum(messages), 0) from mailing_openings where opens_at > now()")[0][0] == 0
 
 
@@ -172,7 +185,7 @@ def test_retries_are_said_with_the_last_of_their_rungs(books: Books, api: Api) -
     for message_id, delay in zip(ids[:2], (MINUTE, HOUR / 2), strict=True):
         books.record(Retry(delay), books.claim(mailing_id, [message_id]), Error.SERVER_ERROR)
     found = {one["cause"]: one for one in api.get(f"/mailings/{mailing_id}/")["waiting_because"]}
-    assert {cause: one["count"] for cause, one in found.items()} == {"retry": 2, "others": 1}
+    assert {cause: one["count"] for cause, one in found.items()} == {"retry": 2, "pace": 1}
     last = books.run("select max(due_at) from messages where status = 'retrying'")[0][0]
     assert datetime.fromisoformat(found["retry"]["until"]) == last
 
@@ -185,9 +198,9 @@ def test_what_holds_up_those_that_are_due(books: Books, api: Api) -> None:
     books.run("insert into limits (name, next_at) values ('dispatch', now() + interval '10 s')")
     assert causes(api, mailing_id) == {"rate": 3}
     books.run("update limits set next_at = now() - interval '10 s'")
-    books.run("update dispatcher_paces set trouble = 'limited'")
+    see(books, limited=True)
     assert causes(api, mailing_id) == {"provider_limited": 3}
-    books.run("update dispatcher_paces set trouble = 'down'")
+    see(books, open="timed_out")
     assert causes(api, mailing_id) == {"provider_down": 3}
     books.run(
         "insert into mailing_standings (mailing_id, held_until) values (:id, now() + interval '1 h')", id=mailing_id

@@ -99,6 +99,7 @@ def test_no_more_wait_for_an_opening_than_wait_at_all() -> None:
         (GOING, {"pending": 60, "sending": 20, "retrying": 20}, 10),
         (GOING, {"sent": 5}, 0),
         (Progress(10.0, 10.0, last_retry=NOW + HOUR), {"retrying": 1}, 3600),
+        (Progress(0.0, 10.0, last_retry=NOW + HOUR), {"retrying": 1}, 3600),  # nothing else is left
         (Progress(10.0, 10.0, [Opening(NOW + 5 * SECOND, 50)]), {"pending": 100}, 10),  # they come while others go out
         (Progress(10.0, 10.0, [Opening(NOW + HOUR, 50)]), {"pending": 100}, 3605),
         (Progress(0.0, 10.0, [Opening(NOW + HOUR, 100)]), {"pending": 100}, 3610),  # at the pace that it had
@@ -111,6 +112,20 @@ def test_when_it_will_be_done(progress: Progress, states: dict[str, int], second
     found = outlook(facts(progress=progress, states=states, ends_at=NOW + 2 * HOUR))
     assert found.finishes_at == (None if seconds is None else NOW + seconds * SECOND)
     assert found.in_time is (None if seconds is None else True)
+
+
+@pytest.mark.parametrize(
+    ("progress", "began", "cause"),
+    [
+        (Progress(), NOW, Waiting.PACE),
+        (Progress(), NOW - 6 * SECOND, Waiting.OTHERS),
+        (Progress(1.0, 1.0), NOW, Waiting.OTHERS),
+    ],
+)
+def test_of_one_that_has_hardly_begun_nobody_says_that_others_go_first(
+    progress: Progress, began: datetime, cause: Waiting
+) -> None:
+    assert causes(facts(progress=progress, launched_at=began)) == [(cause, 100, None)]
 
 
 @pytest.mark.parametrize("dispatchers", [Dispatchers(), Dispatchers(1, 10.0, is_down=True)])

@@ -44,7 +44,6 @@ def upgrade() -> None:
     with op.get_context().autocommit_block():
         alter("mailings", _added(_COLUMNS))
         alter("mailing_counters", _added(_OF_COUNTERS))
-        alter("dispatcher_paces", "add column if not exists trouble varchar(16)")
         for name, condition in _CHECKS.items():
             check = f"mailings_{name}_check"
             alter(
@@ -97,4 +96,3 @@ def downgrade() -> None:
     op.drop_table("mailing_openings")
     for name in _OF_COUNTERS:
         op.drop_column("mailing_counters", name)
-    op.drop_column("dispatcher_paces", "trouble")
