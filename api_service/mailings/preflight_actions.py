@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from api_service.mailings import preflight_store as found
 from api_service.mailings import rules, store
-from api_service.mailings.findings import Facts, Origins, Overlap, Personal, blockers, warnings
+from api_service.mailings.facts import Facts, Origins, Overlap, Personal
+from api_service.mailings.findings import blockers, warnings
 from api_service.mailings.forecast import least_limit
 from api_service.mailings.preflight_schema import SHOWN
 from api_service.mailings.preflight_store import Wanted

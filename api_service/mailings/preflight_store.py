@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from api_service.mailings.findings import Facts, Origins, Overlap, Rate, RateFrom, Wording
+from api_service.mailings.facts import Facts, Origins, Overlap, Rate, RateFrom, Wording
 from api_service.mailings.forecast import by_hour, done_at, openings
 from api_service.mailings.rules import Times
 from api_service.web.problems import Blocked
