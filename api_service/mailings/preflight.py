@@ -7,7 +7,7 @@ from typing import Any
 from flask.views import MethodView
 
 from api_service.mailings import preflight_actions as actions
-from api_service.mailings.findings import Facts, Origins, Overlap, Rate, RateFrom
+from api_service.mailings.facts import Facts, Origins, Overlap, Rate, RateFrom
 from api_service.mailings.forecast import by_hour, openings
 from api_service.mailings.mailings import ID, SENT
 from api_service.mailings.preflight_actions import View

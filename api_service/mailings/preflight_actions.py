@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from api_service.mailings import preflight_store as found
 from api_service.mailings import rules, store
-from api_service.mailings.findings import Facts, Origins, Overlap, Personal, blockers, warnings
+from api_service.mailings.facts import Facts, Origins, Overlap, Personal
+from api_service.mailings.findings import blockers, warnings
 from api_service.mailings.forecast import least_limit
 from api_service.mailings.preflight_schema import SHOWN
 from api_service.mailings.preflight_store import Wanted
@@ -63,7 +64,7 @@ def _check(work: Work, parts: Parts, read: Callable[[Session], Wanted]) -> View:
         connection.execute(_READ_ONLY)
         wanted = read(session)
         facts, some = _look(connection, wanted, draws=True)
-        pace = found.read_pace(session, wanted, facts.starts_at, _limit(parts, wanted.sender))
+        pace = found.read_pace(session, wanted, facts.starts_at, _limit(parts, wanted))
         facts = replace(facts, rate=pace.rate, dispatchers=pace.dispatchers, ahead=pace.ahead)
         facts = replace(facts, done_at=found.foretell(wanted, facts, pace))
         if facts.survey and some is not None:
@@ -73,9 +74,12 @@ def _check(work: Work, parts: Parts, read: Callable[[Session], Wanted]) -> View:
     return shown(facts)
 
 
-def _limit(parts: Parts, sender: str | None) -> float:
-    """Messages a second that may go out with a sender; 0: none is known."""
-    rates = [one.limits.rate for one in parts.providers if one.may_send(sender)]
+def _limit(parts: Parts, wanted: Wanted) -> float:
+    """Messages a second that may go out through the providers that may have it; 0: none is known."""
+    may_have_it = [one for one in parts.providers if one.may_send(wanted.sender)]
+    if wanted.provider is not None:
+        may_have_it = [one for one in may_have_it if one.name == wanted.provider]
+    rates = [one.limits.rate for one in may_have_it]
     return least_limit(parts.dispatch_rate, rates)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from api_service.mailings.findings import Facts, Origins, Overlap, Rate, RateFrom, Wording
+from api_service.mailings.facts import Facts, Origins, Overlap, Rate, RateFrom, Wording
 from api_service.mailings.forecast import by_hour, done_at, openings
 from api_service.mailings.rules import Times
 from api_service.web.problems import Blocked
@@ -44,8 +44,8 @@ Found = TypeVar("Found")
 class Wanted:
     """A mailing that has not started, stored or not.
 
-    is_personal: its text is a template. sender: None: it names none. unknown: what its filter names in vain, in
-    sentences.
+    is_personal: its text is a template. sender, provider: None: it names none. unknown: what its filter names in vain,
+    in sentences.
     """
 
     text: str
@@ -56,6 +56,7 @@ class Wanted:
     window: Window | None
     priority: Priority
     sender: str | None = None
+    provider: str | None = None
     unknown: Sequence[str] = ()
 
     @classmethod
@@ -68,10 +69,18 @@ class Wanted:
             segments = named.look_up(connection, wanted, is_held=False)
         except named.Unknown as error:
             unknown = tuple(_sentences(error.faults))
-        audience = Audience.of(wanted, segments)
-        times = values["starts_at"], values["ends_at"]
-        said = values["text"], is_template(values["text"])
-        return cls(*said, *times, audience, values["send_window"], values["priority"], values["sender"], unknown)
+        return cls(
+            text=values["text"],
+            is_personal=is_template(values["text"]),
+            starts_at=values["starts_at"],
+            ends_at=values["ends_at"],
+            audience=Audience.of(wanted, segments),
+            window=values["send_window"],
+            priority=values["priority"],
+            sender=values["sender"],
+            provider=values["provider"],
+            unknown=unknown,
+        )
 
     @classmethod
     def stored(cls, connection: Connection, mailing: Mailing) -> Self:
@@ -81,8 +90,18 @@ class Wanted:
         starts_at, ends_at = mailing.starts_at, mailing.ends_at
         if starts_at is None or ends_at is None:
             raise Blocked(Times(starts_at, ends_at, draft=False).missing(), place="json")
-        said, window = (mailing.text, mailing.personal), mailing.send_window
-        return cls(*said, starts_at, ends_at, audience, window, mailing.priority, mailing.sender, gone)
+        return cls(
+            text=mailing.text,
+            is_personal=mailing.personal,
+            starts_at=starts_at,
+            ends_at=ends_at,
+            audience=audience,
+            window=mailing.send_window,
+            priority=mailing.priority,
+            sender=mailing.sender,
+            provider=mailing.provider,
+            unknown=gone,
+        )
 
 
 def look(connection: Connection, wanted: Wanted, now: datetime) -> Facts:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from api_service.mailings.findings import Personal, Wording
+from api_service.mailings.facts import Personal, Wording
 from shared.audience.surveying import Sampled
 from shared.clock import ticks
 from shared.domain.gates.gate import Case, Skip

@@ -1,6 +1,7 @@
 """A mailing looked at before its start: what is said of it, and that nothing is changed by it."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -11,7 +12,9 @@ from sqlalchemy import Engine
 
 from api_service.mailings import preflight_store, preflight_texts
 from shared.domain.hours import hours_of
+from shared.domain.profile.provider import Limits, Providers
 from shared.domain.window import Window
+from shared.providers.loading import seed
 from tests.support.api import EVERYONE, HOUR, Api, from_now, mailing
 from tests.support.books import Books
 
@@ -238,6 +241,15 @@ def test_how_fast_it_would_go(engine: Engine, directory: Books) -> None:
     late = check(api, ends_at=(datetime.now(UTC) + HOUR + timedelta(seconds=10)).isoformat())
     assert late["pace"]["fits"] is False
     assert "misses_end" in types(late, "warnings")
+
+
+def test_the_providers_that_may_have_it_say_how_fast_it_may_go(engine: Engine, directory: Books) -> None:
+    plain = seed("http://127.0.0.1:1", "", Limits())
+    slow, fast = (replace(plain, name=name, limits=Limits(rate=rate)) for name, rate in (("slow", 2.0), ("fast", 6.0)))
+    api = Api(engine, providers=Providers([slow, replace(fast, senders=("Shop",))]), dispatch_rate=100.0)
+    assert check(api)["pace"]["rate"] == 8
+    assert check(api, sender="Shop")["pace"]["rate"] == 6
+    assert check(api, provider="slow")["pace"]["rate"] == 2
 
 
 def test_what_goes_before_it(engine: Engine, directory: Books) -> None:

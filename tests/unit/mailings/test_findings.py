@@ -8,20 +8,8 @@ from typing import Any
 
 import pytest
 
-from api_service.mailings.findings import (
-    BLOCKERS,
-    WARNINGS,
-    Blocker,
-    Caution,
-    Facts,
-    Origins,
-    Overlap,
-    Personal,
-    Rate,
-    RateFrom,
-    blockers,
-    warnings,
-)
+from api_service.mailings.facts import Facts, Origins, Overlap, Personal, Rate, RateFrom
+from api_service.mailings.findings import BLOCKERS, WARNINGS, Blocker, Caution, blockers, warnings
 from api_service.mailings.forecast import Opening
 from api_service.mailings.preflight_store import wording
 from shared.domain.reason import Reason
