@@ -714,6 +714,7 @@ with job as materialized (
         cast(:reasons as text[])) as job (id, state, at, reason)
     cross join lateral (
         select mailing_id, status, phone from messages where part = :part and id = job.id limit 1) m
+    where (select test from mailings where id = m.mailing_id) = :test
 ), taken as (
     insert into receipts as r (message_id, part, mailing_id, status, state, at, reason)
     select id, :part, mailing_id, status, state, at, case when phone is not null then reason end

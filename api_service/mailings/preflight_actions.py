@@ -63,13 +63,13 @@ def _check(work: Work, parts: Parts, read: Callable[[Session], Wanted]) -> View:
         connection.execute(_READ_ONLY)
         wanted = read(session)
         facts, some = _look(connection, wanted, draws=True)
-        pace = found.read_pace(connection, wanted, facts.starts_at, _limit(parts, wanted.sender))
+        pace = found.read_pace(session, wanted, facts.starts_at, _limit(parts, wanted.sender))
         facts = replace(facts, rate=pace.rate, dispatchers=pace.dispatchers, ahead=pace.ahead)
         facts = replace(facts, done_at=found.foretell(wanted, facts, pace))
         if facts.survey and some is not None:
             among = facts.survey.reached
             origins = found.read_origins(some, among, parts.default_timezone)
-            facts = replace(facts, origins=origins, overlap=found.find_overlap(connection, some, among))
+            facts = replace(facts, origins=origins, overlap=found.find_overlap(session, some, among))
     return shown(facts)
 
 

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple, Self, TypeVar
 from psycopg2.errorcodes import QUERY_CANCELED
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from api_service.mailings.findings import Facts, Origins, Overlap, Rate, RateFrom, Wording
 from api_service.mailings.forecast import by_hour, done_at, openings
 from api_service.mailings.rules import Times
 from api_service.web.problems import Blocked
+from api_service.web.work import is_of_tests
 from shared.audience import named
 from shared.audience.surveying import Sampled, sample, survey
 from shared.database.models import Mailing
@@ -116,8 +118,9 @@ class Pace(NamedTuple):
     ahead: int
 
 
-def read_pace(connection: Connection, wanted: Wanted, starts_at: datetime, limit: float) -> Pace:
+def read_pace(session: Session, wanted: Wanted, starts_at: datetime, limit: float) -> Pace:
     """limit: messages a second that the service may send; 0: none is known."""
+    connection = session.connection()
     alive = paces(connection)
     known = [Rate(limit, RateFrom.LIMIT)] if limit else []
     if now := sum(alive):
@@ -126,7 +129,7 @@ def read_pace(connection: Connection, wanted: Wanted, starts_at: datetime, limit
         known.append(Rate(before, RateFrom.HISTORY))
     rate = min(known, key=lambda one: one.per_second, default=None)
     ahead = connection.scalar(_AHEAD, {
-        "starts_at": starts_at, "ends_at": wanted.ends_at, "priority": wanted.priority,
+        "starts_at": starts_at, "ends_at": wanted.ends_at, "priority": wanted.priority, "is_test": is_of_tests(session),
     })  # fmt: skip
     return Pace(rate, len(alive), ahead or 0)
 
@@ -146,13 +149,15 @@ def draw(connection: Connection, wanted: Wanted, counted: Survey) -> Sequence[Sa
     return _in_time(connection, SECONDS / 2, lambda: sample(connection, wanted.audience, counted.reached, SAMPLE))
 
 
-def find_overlap(connection: Connection, some: Sequence[Sampled], among: int) -> Overlap | None:
-    """Who of those has a message of another mailing that is still to be sent. None: not in time."""
-    found = connection.scalars(_PARTS).all()
+def find_overlap(session: Session, some: Sequence[Sampled], among: int) -> Overlap | None:
+    """Who of those has a message of another mailing that is still to be sent, of those that there are for whoever asks.
+    None: not in time."""
+    connection, is_test = session.connection(), is_of_tests(session)
+    found = connection.scalars(_PARTS, {"is_test": is_test}).all()
     if not found:
         return Overlap(estimate(0, 1, 1), ())
     some = some[: max(SAMPLE // 10, SAMPLE // len(found))]
-    values = {"parts": list(found), "ids": [one.id for one in some]}
+    values = {"parts": list(found), "ids": [one.id for one in some], "is_test": is_test}
     rows = _in_time(connection, SECONDS / 2, lambda: connection.execute(_OVERLAP, values).all())
     if rows is None:
         return None
@@ -232,14 +237,15 @@ _FASTEST = text(f"""
 _AHEAD = text(f"""
     select cast(coalesce(sum({total(OPEN_STATES, "c")}), 0) as bigint)
     from mailings m join mailing_counters c on c.mailing_id = m.id
-    where m.finished_at is null and m.cancelled_at is null and m.paused_at is null and not {IS_APART}
-      and m.ends_at > :starts_at
+    where m.finished_at is null and m.cancelled_at is null and m.paused_at is null
+      and m.ends_at > :starts_at and m.test = :is_test and m.trial_of is null
       and (m.priority < cast(:priority as mailing_priority)
            or m.priority = cast(:priority as mailing_priority) and m.ends_at < :ends_at)
 """)
 
-_IS_RUNNING = f"""
-    finished_at is null and cancelled_at is null and paused_at is null and ends_at > now() and not {IS_APART}
+_IS_RUNNING = """
+    finished_at is null and cancelled_at is null and paused_at is null and ends_at > now()
+    and test = :is_test and trial_of is null
 """
 
 _PARTS = text(f"select distinct part from mailings where {_IS_RUNNING} and part is not null order by part")

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.leading.cursor import Cursor
-from dispatcher_service.leading.fair_share import Due, FairShare, Lane
+from dispatcher_service.leading.fair_share import Due, FairShare, Lane, Take
 from dispatcher_service.leading.flow import Flow
 from dispatcher_service.leading.isolation import Act, Isolation
 from dispatcher_service.leading.jobs import job_size, pack
@@ -22,7 +22,7 @@ from dispatcher_service.leading.walk import Mailing
 from shared import lanes
 from shared.clock import ticks
 from shared.domain.apart import TEST_LANE
-from shared.domain.job import Piece, Urgency
+from shared.domain.job import DispatchJob, Piece, Urgency
 from shared.domain.priority import Priority
 from shared.lanes import NONE_KNOWN, Lanes, closed, full
 from shared.ledger.entries import Entries
@@ -36,8 +36,9 @@ READS_A_SECOND = 2_000
 """Of lanes that are due and of which nothing new was found: what is on the broker already stays due until it is
 claimed."""
 
-TESTS = 0.1
-"""The part of the room that tests get beside what is really sent, and what that leaves."""
+TESTS = 200
+"""Messages of tests that are fed a second, whatever else there is, and so many in a job: however little is really sent
+at a time, they cost nobody anything to wait for. They get as well what else there is room for."""
 
 RANKS = {priority: rank for rank, priority in enumerate(Priority)}
 TURN = -1
@@ -87,6 +88,7 @@ class Feed:
         self._known = NONE_KNOWN
         self._flow = Flow()
         self._closed: Collection[int] = ()  # lanes of which no dispatcher can send anything now
+        self._owed_to_tests, self._fed_at = 0.0, ticks()
         self._read_at = 0.0  # the database's time, in seconds since the epoch
 
     def run(self, acts: Isolation, due: Sequence[Mailing], *, is_all: bool) -> None:
@@ -181,14 +183,25 @@ class Feed:
             return self._take(acts, lanes, _Asked(each, most, is_turn, dict.fromkeys(lanes, 0)))
 
         room = jobs * self._size
-        taken = self._share.feed(room, take, partial(take, is_turn=True))
-        # What is really sent has all the room, so that tests cost it nothing; and they do not wait for ever.
-        self._share_of_tests.feed(max(room - taken, int(room * TESTS), 1), take)
+        left = room - self._share.feed(room, take, partial(take, is_turn=True))
+        self._feed_tests(left, take)
         lanes = [lane for lane, fed in self._lanes.items() if fed.ids or fed.turns]
         lanes.sort(key=lambda lane: _urgency(self._lanes[lane].mailing))
-        if pieces := [piece for lane in lanes for piece in _pieces(lane, self._lanes[lane])]:
-            packed = pack(pieces, self._size, self._read_at)
+        packed: list[DispatchJob] = []
+        for is_test, size in ((False, self._size), (True, max(self._size, TESTS))):
+            some = [lane for lane in lanes if self._lanes[lane].mailing.test is is_test]
+            packed += pack([piece for lane in some for piece in _pieces(lane, self._lanes[lane])], size, self._read_at)
+        if packed:
             self._publisher.hand_over(Batch(lanes, [job.encode() for job in packed], sum(job.size for job in packed)))
+
+    def _feed_tests(self, left: int, take: Take) -> None:
+        """left: of the room, by what is really sent, which so has all of it."""
+        now = ticks()
+        self._owed_to_tests = min(TESTS, self._owed_to_tests + (now - self._fed_at) * TESTS)
+        self._fed_at = now
+        if messages := max(left, int(self._owed_to_tests)):
+            fed = self._share_of_tests.feed(messages, take)
+            self._owed_to_tests = max(0.0, self._owed_to_tests - fed)
 
     def _take(self, acts: Isolation, lanes: Sequence[Lane], asked: _Asked) -> Sequence[int]:
         """How many it was of each lane. As `fair_share.Take` has it."""

@@ -14,6 +14,7 @@ from dispatcher_service.pipeline.in_hand import OUTDATED, Held, InHand, Pick
 from dispatcher_service.pipeline.intake import Intake
 from dispatcher_service.pipeline.outcomes import show_outcomes
 from dispatcher_service.pipeline.permits import Permits
+from dispatcher_service.pipeline.receipts import played_receipts
 from dispatcher_service.pipeline.recent import Recent
 from dispatcher_service.pipeline.routes import Probing, Routes
 from dispatcher_service.pipeline.settling import Settlement, wake_ups
@@ -24,6 +25,7 @@ from dispatcher_service.sending.sender import Sender
 from shared import metrics
 from shared.clock import ticks
 from shared.database.engine import first_line
+from shared.domain.apart import BUILT_IN
 from shared.domain.retry import RetryPolicy
 from shared.domain.seen import Seen
 from shared.ledger.entries import Entries, open_entries
@@ -32,6 +34,7 @@ from shared.logs import logger
 from shared.loop import keep_serving
 from shared.messages.claim import Assigned, Claim, Claimed, claim_messages
 from shared.messages.probe import find_probe
+from shared.messages.receipts import take_receipts
 from shared.messages.remember import record_called
 from shared.rates.paces import PaceNote
 from shared.standing import provider_returned
@@ -181,6 +184,8 @@ class Recorder:
                     self._pace_note.write(connection, self._sender.speed, self._seen())
                 late = record_called(connection, entries, verdicts, pause) if verdicts else 0
                 known = record_called(connection, entries, remembered, pause) if remembered else 0
+                if receipts := played_receipts([*verdicts, *remembered]):
+                    take_receipts(connection, entries, BUILT_IN, receipts)
                 self._standing.write(connection, entries, _really(results), stuck)
                 if outages != self._outages:
                     provider_returned(connection)

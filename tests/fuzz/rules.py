@@ -91,6 +91,7 @@ def _breaks_a_rule(method: str, body: Any, errors: Mapping[str, Any]) -> bool:
         or (is_template(body.get("text", "")) and find_fault(body["text"]) is not None)
         or (errors.keys() == {"attributes"} and not _are_told_apart(body["attributes"]))
         or _names_what_is_not_there(errors)
+        or _tries_nobody_out(errors)
         or (method == "PUT" and errors.keys() == {"id"})
         or (bool(window) and window["from"] == window["until"])
         or not all(FIRST <= part <= LAST for time in times.values() for part in _readings(time))
@@ -114,6 +115,16 @@ def _are_told_apart(attributes: Mapping[str, Any]) -> bool:
     names = [label(name) for name in attributes]
     strings = [label(value) for value in attributes.values() if isinstance(value, str)]
     return all(names) and len(names) == len(set(names)) and all(strings)
+
+
+def _tries_nobody_out(errors: Mapping[str, Any]) -> bool:
+    """Whether a test send is to phones that no client has, or of the values of a client who is not there or lacks them;
+    and nothing else is wrong with it."""
+    found = _sentences(errors) if errors.keys() <= {"phones", "client_id"} else []
+    return bool(found) and all(sentence.startswith(_OF_TRIALS) for sentence in found)
+
+
+_OF_TRIALS = ("No client has this phone", "There is no client ", "There is no value of ")
 
 
 def _names_what_is_not_there(errors: Mapping[str, Any]) -> bool:

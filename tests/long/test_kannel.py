@@ -21,8 +21,8 @@ receipts = {{}}
 
 
 def test_a_mailing_goes_out_through_kannel(database_url: str, run_system: RunSystem, tmp_path: Path) -> None:
-    """GSM-7 and Cyrillic, one sender and another; each once, to whom it is for, and it says so later. A wrong password is
-    ours to mend."""
+    """GSM-7 and Cyrillic, one sender and another; each once, to whom it is for, and it says so later. A wrong password
+    is ours to mend."""
     secret, address, profile = tmp_path / "password", tmp_path / "address", tmp_path / "providers.toml"
     secret.write_text(PASSWORD)
     address.write_text("where-receipts-go")
