@@ -103,7 +103,8 @@ _PROGRESS = text(f"""
 def _last_retries(
     connection: Connection, mailings: Sequence[Mailing], figures: Mapping[int, Figures]
 ) -> dict[int, datetime]:
-    """When the last message is due that waits: one look into the index of each mailing that has retries."""
+    """When the last message is due that waits: a look into the index for each lane of those mailings that have
+    retries."""
     by_part: dict[int, list[int]] = defaultdict(list)
     for mailing in mailings:
         if mailing.part is not None and figures[mailing.id].states[MessageState.RETRYING]:
@@ -116,11 +117,12 @@ def _last_retries(
 
 
 _LAST = text(f"""
-    select job.id, last.due_at from unnest(cast(:mailing_ids as bigint[])) as job (id)
+    select job.id, max(last.due_at) as due_at from unnest(cast(:mailing_ids as bigint[])) as job (id)
+    cross join lanes
     cross join lateral (
         select due_at from messages
-        where part = :part and mailing_id = job.id and lane = 0 and {IS_WAITING}
+        where part = :part and mailing_id = job.id and lane = lanes.number and {IS_WAITING}
         order by due_at desc, id desc limit 1
     ) last
-    where last.due_at > now()
+    where last.due_at > now() group by job.id
 """)

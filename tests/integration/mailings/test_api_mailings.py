@@ -85,6 +85,7 @@ def test_a_mailing_is_stored_as_it_was_sent(api: Api) -> None:
         "reference": None,
         "revision": 1,
         "priority": "bulk",
+        "provider": None,
         "test": False,
         "state": "scheduled",
         "paused_because": None,
