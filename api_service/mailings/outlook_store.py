@@ -118,9 +118,11 @@ def _last_retries(
 _LAST = text(f"""
     select job.id, last.due_at from unnest(cast(:mailing_ids as bigint[])) as job (id)
     cross join lateral (
-        select due_at from messages
-        where part = :part and mailing_id = job.id and lane = 0 and {IS_WAITING}
-        order by due_at desc, id desc limit 1
+        select max(latest.due_at) as due_at from lanes cross join lateral (
+            select due_at from messages
+            where part = :part and mailing_id = job.id and lane = lanes.number and {IS_WAITING}
+            order by due_at desc, id desc limit 1
+        ) latest
     ) last
     where last.due_at > now()
 """)
