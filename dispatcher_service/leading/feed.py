@@ -239,13 +239,13 @@ class Feed:
                 fed.cursor.rest(now + len(self._lanes) / READS_A_SECOND)
         return more
 
+    def _room(self, lane: Lane, now: float) -> float:
+        """How many messages of a lane may be fed now. Tests go through no provider of a lane."""
+        return inf if self._lanes[lane].mailing.test else self._flow.room(lane.lane, now)
+
     def _most(self, lane: Lane, asked: _Asked, now: float) -> int:
         """How many messages of a lane to read."""
         return int(max(1, min(asked.each - asked.taken[lane], self._room(lane, now))))
-
-    def _room(self, lane: Lane, now: float) -> float:
-        """How many messages of it may be fed now. Tests go through none of its providers."""
-        return inf if self._lanes[lane].mailing.test else self._flow.room(lane.lane, now)
 
     def _run(self, acts: Isolation, part: int, wanted: Sequence[Wanted], most: int) -> Read | None:
         """None: it failed, or failed a moment ago."""
