@@ -32,7 +32,8 @@ def find_accounts(connection: Connection, mailing_ids: Sequence[int] | None = No
     """The accounts of these mailings.
 
     None: of all that have begun and are not finished, of those that are finished and whose counters do not even add up
-    to their audience, and of those of which receipts came within a week. Where messages are removed, the counters are all there is: such a mailing is left out.
+    to their audience, and of those of which receipts came within a week. Where messages are removed, the counters are
+    all there is: such a mailing is left out.
     """
     if mailing_ids is None:
         with connection.begin():
