@@ -22,6 +22,7 @@ from api_service.directory.importer import Importer
 from api_service.directory.progress import Silence
 from api_service.mailings import controls, mailings, preflight, preview, trials
 from api_service.operations import audit, health
+from api_service.operations import providers as gateways
 from api_service.operations.probe import Probe
 from api_service.tracking import breakdown, messages, receipts, statistics
 from api_service.tracking.receivers import Receivers
@@ -122,6 +123,7 @@ def create_app(
             breakdown.blueprint,
             messages.blueprint,
             receipts.blueprint,
+            gateways.blueprint,
             keys.blueprint,
             audit.blueprint,
             health.blueprint,

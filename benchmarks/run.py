@@ -85,6 +85,10 @@ class Deployment:
         [(waits,)] = query(self.database_url, _WAITS, started, mailing_id)
         return Run(messages, ended - started, cpu, self.memory(), tuple(waits), wal)
 
+    def mailing(self, mailing_id: int) -> Mapping[str, object]:
+        """As the API gives it."""
+        return self._client.mailing(mailing_id)
+
     def cancel(self, mailing_id: int) -> None:
         self._client.cancel(mailing_id)
 

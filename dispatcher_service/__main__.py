@@ -5,7 +5,6 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Sequence
 from functools import partial
 from types import FrameType
 
@@ -17,7 +16,6 @@ from dispatcher_service.guarded import GuardedBroker
 from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.worker import Worker
 from dispatcher_service.sending import memory
-from dispatcher_service.sending.dialect import Dialect
 from dispatcher_service.sending.renewal import Renewal
 from shared import garbage, logs, metrics, settings
 from shared.broker.backoff import backoff
@@ -51,9 +49,10 @@ def run(configuration: Settings) -> int:
     logs.setup("dispatcher", configuration.log_level, configuration.log_format)
     log = logs.logger()
     renewal = Renewal(load_providers(configuration), partial(receipt_url, public_url=configuration.public_url))
+    concurrency = sum(dialect.provider.limits.concurrency for dialect in renewal.dialects)
     stop, hung_up = _hear_signals()
-    _allow_descriptors(configuration.dispatch_concurrency)
-    memory.spare(configuration.dispatch_concurrency)
+    _allow_descriptors(concurrency)
+    memory.spare(concurrency)
     metrics_port = _show_metrics(configuration.metrics_host, configuration.metrics_port)
     database = ensure_database(configuration)
     broker = choose(configuration.broker_url, database.direct_url, configuration.retry_ladder)
@@ -80,7 +79,7 @@ def run(configuration: Settings) -> int:
         engine,
         guarded,
         configuration.retry_policy,
-        _only(renewal.dialects),
+        renewal.dialects,
         rate=configuration.dispatch_rate,
         learn=learn,
     )
@@ -91,11 +90,16 @@ def run(configuration: Settings) -> int:
         rate=configuration.dispatch_rate,
         longest_rung=configuration.retry_ladder[-1],
         lease=worker.lease,
-        concurrency=configuration.dispatch_concurrency,
+        concurrency=concurrency,
         learn=learn,
         retention=Retention(configuration.retention_days),
     )
-    log.info("dispatcher_started", metrics_port=metrics_port, concurrency=configuration.dispatch_concurrency)
+    log.info(
+        "dispatcher_started",
+        metrics_port=metrics_port,
+        concurrency=concurrency,
+        providers=[dialect.provider.name for dialect in renewal.dialects],
+    )
     garbage.collect_seldom()
     worker.start()
     leader.start()
@@ -121,12 +125,6 @@ def run(configuration: Settings) -> int:
     if guarded.refusal:
         raise SettingsError(guarded.refusal)
     return 0 if all_recorded else 1
-
-
-def _only(dialects: Sequence[Dialect]) -> Dialect:
-    if len(dialects) > 1:
-        raise SettingsError("PROVIDERS_FILE names several providers: a dispatcher sends through one.")
-    return dialects[0]
 
 
 def _hear_signals() -> tuple[threading.Event, threading.Event]:

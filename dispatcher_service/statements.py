@@ -14,11 +14,11 @@ from types import ModuleType
 from sqlalchemy import TextClause
 
 from dispatcher_service import leading
-from shared import erasing, ledger, messages, rates, standing, suppression
+from shared import erasing, lanes, ledger, messages, rates, standing, suppression
 from shared.retention import leftovers, parts
 
 _PACKAGES = (messages, ledger, rates, leading)
-_MODULES = (erasing, standing, suppression, leftovers, parts)
+_MODULES = (erasing, lanes, standing, suppression, leftovers, parts)
 
 
 def modules() -> Iterator[ModuleType]:

@@ -40,16 +40,32 @@ from mailings where id = any(:mailing_ids) order by id;
 -- shared.messages.claim._MOVE_TO_SENDING
 with job as materialized (
     select m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
-    m.first_called_at, m.last_called_at, m.phone, c.timezone
-    from unnest(cast(:ids as bigint[])) as job (id)
+    m.first_called_at, m.last_called_at, m.phone, c.timezone, 0 as provider from unnest(cast(:ids as bigint[])) as job (id)
     cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
     left join lateral (select * from clients where id = m.client_id limit 1) c on true
     where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now() and c.timezone is not null and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[]))) and not (c.suppression_id is not null or m.phone <> c.phone and exists (
             select from former_phones f
             where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) and (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered))
 ), moved as (
-    update messages set status = 'sending', claim_id = :claim_id, due_at = now() + :lease
-    where part = :part and id = any(array(select id from job))
+    update messages m set status = 'sending', claim_id = :claim_id, due_at = now() + :lease where part = :part and id = any(array(select id from job))
+)
+select * from job;
+
+-- shared.messages.claim._MOVE_AS_ASSIGNED
+with job as materialized (
+    select m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
+    m.first_called_at, m.last_called_at, m.phone, c.timezone, job.provider
+    from unnest(cast(:ids as bigint[]), cast(:lanes as smallint[]), cast(:providers as smallint[]))
+    as job (id, lane, provider)
+    cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
+    left join lateral (select * from clients where id = m.client_id limit 1) c on true
+    where
+    m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now() and m.lane = job.lane and (not m.maybe_delivered or job.provider = coalesce(m.provider, 1))
+    and c.timezone is not null and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[]))) and not (c.suppression_id is not null or m.phone <> c.phone and exists (
+            select from former_phones f
+            where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) and (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered))
+), moved as (
+    update messages m set status = 'sending', claim_id = :claim_id, due_at = now() + :lease , provider = job.provider from job where m.part = :part and m.id = job.id
 )
 select * from job;
 
@@ -61,10 +77,13 @@ cross join lateral (select timezone from clients where id = m.client_id limit 1)
 
 -- shared.messages.close._CLOSE
 with job as materialized (
-    select id, status from messages m
-    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'retrying') and true
-    order by due_at, id
-    limit :limit for update skip locked), moved as (
+    select id, status from lanes cross join lateral (
+        select * from messages m
+        where part = :part and mailing_id = :mailing_id and lane = lanes.number and status in ('pending', 'retrying') and true
+        order by due_at, id limit :limit for update skip locked
+    ) m
+    order by due_at, id limit :limit
+), moved as (
     update messages m set due_at = null,
     status = case when m.maybe_delivered then 'unknown' else cast(:state as message_state) end from job where m.part = :part and m.id = job.id
     returning m.mailing_id, m.id, m.attempts, job.status as before, m.status as after
@@ -73,22 +92,24 @@ select mailing_id, before, after, count(*) as number from moved group by mailing
 
 -- shared.messages.create._LOCK_LAUNCH
 select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
-audience_cursor, ends_at <= now() as over,
-coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
+audience_cursor, ends_at <= now() as over, retry_of, retry_root, retry_states, retry_errors,
+case when audience_limit is null and retry_of is null then (select coalesce(max(id), 0) from clients)
+else audience_limit end as audience_limit,
 coalesce(part, (select min(number) from parts where closed_at is null)) as part,
-window_from, window_until, now() as now
+window_from, window_until, provider, sender, test, now() as now
 from mailings where id = any(:mailing_ids)
-and launched_at is null and cancelled_at is null and starts_at <= now()
+and launched_at is null and cancelled_at is null and not draft and starts_at <= now()
 order by id for update;
 
 -- shared.messages.create._LOCK_FREE
 select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
-audience_cursor, ends_at <= now() as over,
-coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
+audience_cursor, ends_at <= now() as over, retry_of, retry_root, retry_states, retry_errors,
+case when audience_limit is null and retry_of is null then (select coalesce(max(id), 0) from clients)
+else audience_limit end as audience_limit,
 coalesce(part, (select min(number) from parts where closed_at is null)) as part,
-window_from, window_until, now() as now
+window_from, window_until, provider, sender, test, now() as now
 from mailings where id = any(:mailing_ids)
-and launched_at is null and cancelled_at is null and starts_at <= now()
+and launched_at is null and cancelled_at is null and not draft and starts_at <= now()
 order by id for update
 skip locked;
 
@@ -104,73 +125,90 @@ cross join lateral (
 ) span;
 
 -- shared.messages.create._CREATE
-with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[])), job as materialized (
+with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(lane as smallint) as lane, cast(routed as text[]) as routed, cast(routes as smallint[]) as routes from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], lane text, routed text[], routes text[])), job as materialized (
     select asked.*, span.last, span.looked_at from asked cross join lateral (
         select max(id) filter (where id <= asked.audience_limit) as last,
         count(*) filter (where id <= asked.audience_limit) as looked_at
         from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
     ) span
 ), created as (
-    insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
     select job.part, job.id, client.id, client.phone,
+    coalesce(job.routes[array_position(job.routed, operator_code::text)], job.lane),
     case when suppression_id is null then job.state else 'skipped' end,
     case when job.state = 'pending' and suppression_id is null then
     coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
     case when suppression_id is not null then :reason end
     from job cross join lateral (
-        select clients.id, phone, timezone, suppression_id from clients
+        select clients.id, phone, operator_code, timezone, suppression_id from clients
         where clients.id > job.audience_cursor and clients.id <= job.last and true
         order by clients.id
     ) client
-    returning mailing_id, id, status
+    returning mailing_id, id, status, due_at
 )
-select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
-first_id, last_id
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
 from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
     select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
     min(id) as first_id, max(id) as last_id
     from created group by mailing_id
 ) made on made.mailing_id = job.id;
 
 -- shared.messages.create._CREATE_OF_TAGS
-with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(tags_1 as text[]) as tags_1 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], tags_1 text[])), job as materialized (
+with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(lane as smallint) as lane, cast(routed as text[]) as routed, cast(routes as smallint[]) as routes, cast(tags_1 as text[]) as tags_1 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], lane text, routed text[], routes text[], tags_1 text[])), job as materialized (
     select asked.*, span.last, span.looked_at from asked cross join lateral (
         select max(id) filter (where id <= asked.audience_limit) as last,
         count(*) filter (where id <= asked.audience_limit) as looked_at
         from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
     ) span
 ), created as (
-    insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
     select job.part, job.id, client.id, client.phone,
+    coalesce(job.routes[array_position(job.routed, operator_code::text)], job.lane),
     case when suppression_id is null then job.state else 'skipped' end,
     case when job.state = 'pending' and suppression_id is null then
     coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
     case when suppression_id is not null then :reason end
     from job cross join lateral (
-        select clients.id, phone, timezone, suppression_id from clients
+        select clients.id, phone, operator_code, timezone, suppression_id from clients
         where clients.id > job.audience_cursor and clients.id <= job.last and tag = any(job.tags_1)
         order by clients.id
     ) client
-    returning mailing_id, id, status
+    returning mailing_id, id, status, due_at
 )
-select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
-first_id, last_id
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
 from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
     select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
     min(id) as first_id, max(id) as last_id
     from created group by mailing_id
 ) made on made.mailing_id = job.id;
 
 -- shared.messages.create._CREATE_OF_IMPORTS
-with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(imports_1 as bigint[]) as imports_1, cast(took_2 as bigint[]) as took_2 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], imports_1 text[], took_2 text[])), job as materialized (
+with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(lane as smallint) as lane, cast(routed as text[]) as routed, cast(routes as smallint[]) as routes, cast(imports_1 as bigint[]) as imports_1, cast(took_2 as bigint[]) as took_2 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], lane text, routed text[], routes text[], imports_1 text[], took_2 text[])), job as materialized (
     select asked.*, span.last, span.looked_at from asked cross join lateral (
         select max(id) filter (where id <= asked.audience_limit) as last,
         count(*) filter (where id <= asked.audience_limit) as looked_at
         from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
     ) span
 ), created as (
-    insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
     select job.part, job.id, client.id, client.phone,
+    coalesce(job.routes[array_position(job.routed, operator_code::text)], job.lane),
     case when suppression_id is null then job.state else 'skipped' end,
     case when job.state = 'pending' and suppression_id is null then
     coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
@@ -185,30 +223,38 @@ with asked as materialized (select cast(id as bigint) as id, cast(part as intege
             where client_id > job.audience_cursor and client_id <= job.last
             group by client_id
         )
-        select clients.id, phone, timezone, suppression_id from clients
+        select clients.id, phone, operator_code, timezone, suppression_id from clients
         where clients.id > job.audience_cursor and clients.id <= job.last and clients.id = any(array(select client_id from taken where taken.imports && job.took_2))
         order by clients.id
     ) client
-    returning mailing_id, id, status
+    returning mailing_id, id, status, due_at
 )
-select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
-first_id, last_id
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
 from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
     select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
     min(id) as first_id, max(id) as last_id
     from created group by mailing_id
 ) made on made.mailing_id = job.id;
 
 -- shared.messages.create._CREATE_OF_ALL
-with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(codes_1 as text[]) as codes_1, cast(tags_2 as text[]) as tags_2, cast(zones_3 as text[]) as zones_3, cast(name_4 as text) as name_4, cast(values_5 as jsonb[]) as values_5, cast(tags_6 as text[]) as tags_6, cast(imports_7 as bigint[]) as imports_7, cast(took_8 as bigint[]) as took_8, cast(codes_9 as text[]) as codes_9, cast(tags_10 as text[]) as tags_10, cast(zones_11 as text[]) as zones_11, cast(name_12 as text) as name_12, cast(values_13 as jsonb[]) as values_13, cast(tags_14 as text[]) as tags_14, cast(took_15 as bigint[]) as took_15, cast(mailings_17 as bigint[]) as mailings_17 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], codes_1 text[], tags_2 text[], zones_3 text[], name_4 text, values_5 text[], tags_6 text[], imports_7 text[], took_8 text[], codes_9 text[], tags_10 text[], zones_11 text[], name_12 text, values_13 text[], tags_14 text[], took_15 text[], mailings_17 text[])), job as materialized (
+with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(lane as smallint) as lane, cast(routed as text[]) as routed, cast(routes as smallint[]) as routes, cast(codes_1 as text[]) as codes_1, cast(tags_2 as text[]) as tags_2, cast(zones_3 as text[]) as zones_3, cast(name_4 as text) as name_4, cast(values_5 as jsonb[]) as values_5, cast(tags_6 as text[]) as tags_6, cast(imports_7 as bigint[]) as imports_7, cast(took_8 as bigint[]) as took_8, cast(codes_9 as text[]) as codes_9, cast(tags_10 as text[]) as tags_10, cast(zones_11 as text[]) as zones_11, cast(name_12 as text) as name_12, cast(values_13 as jsonb[]) as values_13, cast(tags_14 as text[]) as tags_14, cast(took_15 as bigint[]) as took_15, cast(mailings_17 as bigint[]) as mailings_17 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], lane text, routed text[], routes text[], codes_1 text[], tags_2 text[], zones_3 text[], name_4 text, values_5 text[], tags_6 text[], imports_7 text[], took_8 text[], codes_9 text[], tags_10 text[], zones_11 text[], name_12 text, values_13 text[], tags_14 text[], took_15 text[], mailings_17 text[])), job as materialized (
     select asked.*, span.last, span.looked_at from asked cross join lateral (
         select max(id) filter (where id <= asked.audience_limit) as last,
         count(*) filter (where id <= asked.audience_limit) as looked_at
         from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
     ) span
 ), created as (
-    insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
     select job.part, job.id, client.id, client.phone,
+    coalesce(job.routes[array_position(job.routed, operator_code::text)], job.lane),
     case when suppression_id is null then job.state else 'skipped' end,
     case when job.state = 'pending' and suppression_id is null then
     coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
@@ -223,7 +269,7 @@ with asked as materialized (select cast(id as bigint) as id, cast(part as intege
             where client_id > job.audience_cursor and client_id <= job.last
             group by client_id
         )
-        select clients.id, phone, timezone, suppression_id from clients left join taken on taken.client_id = clients.id
+        select clients.id, phone, operator_code, timezone, suppression_id from clients left join taken on taken.client_id = clients.id
         where clients.id > job.audience_cursor and clients.id <= job.last and operator_code = any(job.codes_1) and tag = any(job.tags_2) and timezone = any(job.zones_3) and (attributes -> job.name_4 = any(job.values_5)) and ((tag = any(job.tags_6))) and clients.id = any(array(select client_id from taken where taken.imports && job.took_8)) and (operator_code = any(job.codes_9)) is not true and (tag = any(job.tags_10)) is not true and (timezone = any(job.zones_11)) is not true and ((attributes -> job.name_12 = any(job.values_13))) is not true and (((tag = any(job.tags_14)))) is not true and (taken.imports && job.took_15) is not true and (
             select true from messages m where m.part = any(cast(:parts_16 as int[])) and m.client_id = clients.id
             and m.mailing_id = any(job.mailings_17)
@@ -231,11 +277,18 @@ with asked as materialized (select cast(id as bigint) as id, cast(part as intege
             limit 1) is not true
         order by clients.id
     ) client
-    returning mailing_id, id, status
+    returning mailing_id, id, status, due_at
 )
-select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
-first_id, last_id
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
 from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
     select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
     min(id) as first_id, max(id) as last_id
     from created group by mailing_id
@@ -244,6 +297,7 @@ from job left join (
 -- shared.messages.create._MOVE_CURSORS
 update mailings m set audience_limit = moved.audience_limit, audience_cursor = moved.cursor,
 audience = m.audience + moved.count, part = moved.part,
+routing = case when m.part is null then :routing else m.routing end,
 first_message_id = coalesce(m.first_message_id, moved.first_id),
 last_message_id = coalesce(moved.last_id, m.last_message_id),
 launched_at = case when moved.is_complete then now() end
@@ -252,6 +306,72 @@ from unnest(cast(:ids as bigint[]), cast(:audience_limits as bigint[]), cast(:cu
     cast(:last_ids as bigint[]), cast(:are_complete as boolean[]))
 as moved (id, audience_limit, cursor, count, part, first_id, last_id, is_complete)
 where m.id = moved.id;
+
+-- shared.messages.create_retry._TURN
+select pg_advisory_xact_lock(hashtext('retry'), hashint8(:root));
+
+-- shared.messages.create_retry._FAMILY
+select id, part, last_message_id from mailings
+where id = any(array(select :root union all select id from mailings where retry_root = :root))
+and messages_removed_at is null
+order by id;
+
+-- shared.messages.create_retry._ZONES
+with
+span as materialized (
+    select found.id, found.client_id, found.error from unnest(cast(:states as message_state[])) as wanted (state)
+    cross join lateral (
+        select id, client_id, error from messages
+        where part = :source_part and mailing_id = :source and status = wanted.state and status in ('failed', 'unknown', 'expired', 'cancelled', 'skipped')
+        and id > :after and id <= :limit
+        order by id limit :span
+    ) found
+    order by found.id limit :span
+)
+select distinct c.timezone
+from span cross join lateral (select timezone from clients where id = span.client_id limit 1) c;
+
+-- shared.messages.create_retry._CREATE
+with
+span as materialized (
+    select found.id, found.client_id, found.error from unnest(cast(:states as message_state[])) as wanted (state)
+    cross join lateral (
+        select id, client_id, error from messages
+        where part = :source_part and mailing_id = :source and status = wanted.state and status in ('failed', 'unknown', 'expired', 'cancelled', 'skipped')
+        and id > :after and id <= :limit
+        order by id limit :span
+    ) found
+    order by found.id limit :span
+)
+, created as (
+    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
+    select :part, :id, c.id, c.phone,
+    coalesce((cast(:routes as smallint[]))[array_position(cast(:routed as text[]), c.operator_code::text)],
+        cast(:lane as smallint)),
+    case when c.suppression_id is null then cast(:state as message_state) else 'skipped' end,
+    case when :state = 'pending' and c.suppression_id is null then
+    coalesce((cast(:openings as timestamptz[]))[array_position(cast(:zones as text[]), c.timezone::text)],
+        now()) end,
+    case when c.suppression_id is not null then :reason end
+    from span
+    cross join lateral (select * from clients where id = span.client_id limit 1) c
+    where (cardinality(cast(:errors as text[])) = 0 or span.error = any(cast(:errors as text[]))) and (
+        select true from messages m
+        where m.part = any(cast(:other_parts as integer[])) and m.client_id = span.client_id
+        and m.mailing_id = any(cast(:others as bigint[])) and m.status not in ('failed', 'expired', 'cancelled', 'skipped')
+        limit 1
+    ) is not true
+    order by span.id
+    returning id, status, due_at
+)
+select number, skipped, first_id, last_id, last, looked_at, cast(:limit as bigint) as audience_limit,
+array(select due_at from created where cardinality(cast(:zones as text[])) > 0 and due_at > now()
+    group by due_at order by due_at) as opens_at,
+array(select count(*) from created where cardinality(cast(:zones as text[])) > 0 and due_at > now()
+    group by due_at order by due_at) as waiting
+from (select max(id) as last, count(*) as looked_at from span) span,
+(select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+    min(id) as first_id, max(id) as last_id from created) created;
 
 -- shared.messages.due._READ
 with due as materialized (
@@ -435,15 +555,21 @@ select g.id, g.audience, s.is_complete, case
 when g.finished_at is not null or s.has_ended and g.closed_at is null then null
 when s.is_complete then now() + interval '5 s'
 when s.has_ended then (
-    select due_at from messages m
-    where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'retrying') and true
-    order by due_at, id
-    limit 1)
+    select due_at from lanes cross join lateral (
+        select * from messages m
+        where part = :part and mailing_id = g.id and lane = lanes.number and status in ('pending', 'retrying') and true
+        order by due_at, id limit 1
+    ) m
+    order by due_at, id limit 1
+)
 when g.paused_at is null then (select greatest(due_at, (select s.held_until from mailing_standings s where s.mailing_id = g.id)) from (
-        select due_at from messages m
-        where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'retrying') and true
-        order by due_at, id
-        limit 1) next)
+        select due_at from lanes cross join lateral (
+            select * from messages m
+            where part = :part and mailing_id = g.id and lane = lanes.number and status in ('pending', 'retrying') and true
+            order by due_at, id limit 1
+        ) m
+        order by due_at, id limit 1
+    ) next)
 end as hint
 from mailings g cross join lateral (
     select g.cancelled_at is not null or g.ends_at <= now() as has_ended,
@@ -460,7 +586,7 @@ as settled (mailing_id, slot, hint)
 where c.mailing_id = settled.mailing_id and c.slot = settled.slot;
 
 -- shared.messages.hints._UNFINISHED
-select id from mailings where finished_at is null and id > :after order by id limit :limit;
+select id from mailings where finished_at is null and not draft and id > :after order by id limit :limit;
 
 -- shared.messages.hints._LOST
 select look.id from (
@@ -468,15 +594,21 @@ select look.id from (
     when g.finished_at is not null or s.has_ended and g.closed_at is null then null
     when s.is_complete then now() + interval '5 s'
     when s.has_ended then (
-        select due_at from messages m
-        where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'retrying') and true
-        order by due_at, id
-        limit 1)
+        select due_at from lanes cross join lateral (
+            select * from messages m
+            where part = :part and mailing_id = g.id and lane = lanes.number and status in ('pending', 'retrying') and true
+            order by due_at, id limit 1
+        ) m
+        order by due_at, id limit 1
+    )
     when g.paused_at is null then (select greatest(due_at, (select s.held_until from mailing_standings s where s.mailing_id = g.id)) from (
-            select due_at from messages m
-            where part = :part and mailing_id = g.id and lane = 0 and status in ('pending', 'retrying') and true
-            order by due_at, id
-            limit 1) next)
+            select due_at from lanes cross join lateral (
+                select * from messages m
+                where part = :part and mailing_id = g.id and lane = lanes.number and status in ('pending', 'retrying') and true
+                order by due_at, id limit 1
+            ) m
+            order by due_at, id limit 1
+        ) next)
     end as hint
     from mailings g cross join lateral (
         select g.cancelled_at is not null or g.ends_at <= now() as has_ended,
@@ -504,7 +636,7 @@ select part from parts where part is not null;
 
 -- shared.messages.personal._LOCK
 select m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
-m.first_called_at, m.last_called_at, m.phone, c.timezone, m.text, (m.calls > 0 or m.maybe_delivered) as is_called, case when m.text is null then c.attributes end as attributes
+m.first_called_at, m.last_called_at, m.phone, c.timezone, 0 as provider, m.text, (m.calls > 0 or m.maybe_delivered) as is_called, case when m.text is null then c.attributes end as attributes
 from unnest(cast(:ids as bigint[])) as job (id)
 cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
 left join lateral (select * from clients where id = m.client_id limit 1) c on true
@@ -512,9 +644,29 @@ where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pendi
         select from former_phones f
         where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) and (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered));
 
+-- shared.messages.personal._LOCK_AS_ASSIGNED
+select m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
+m.first_called_at, m.last_called_at, m.phone, c.timezone, job.provider, m.text, (m.calls > 0 or m.maybe_delivered) as is_called, case when m.text is null then c.attributes end as attributes
+from unnest(cast(:ids as bigint[]), cast(:lanes as smallint[]), cast(:providers as smallint[]))
+as job (id, lane, provider)
+cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
+left join lateral (select * from clients where id = m.client_id limit 1) c on true
+where
+m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now() and m.lane = job.lane and (not m.maybe_delivered or job.provider = coalesce(m.provider, 1))
+and c.timezone is not null and (cast(:zones as text[]) is null or c.timezone = any(cast(:zones as text[]))) and not (c.suppression_id is not null or m.phone <> c.phone and exists (
+        select from former_phones f
+        where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) and (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered));
+
 -- shared.messages.personal._MOVE
 update messages m set status = 'sending', claim_id = :claim_id, due_at = now() + :lease, text = job.text
 from unnest(cast(:ids as bigint[]), cast(:texts as text[])) as job (id, text)
+where m.part = :part and m.id = job.id;
+
+-- shared.messages.personal._MOVE_AS_ASSIGNED
+update messages m set status = 'sending', claim_id = :claim_id, due_at = now() + :lease, text = job.text,
+provider = job.provider
+from unnest(cast(:ids as bigint[]), cast(:texts as text[]), cast(:providers as smallint[]))
+as job (id, text, provider)
 where m.part = :part and m.id = job.id;
 
 -- shared.messages.probe._MAILINGS
@@ -534,12 +686,16 @@ and not coalesce((
 order by m.id = :last, hinted.due_at limit :limit;
 
 -- shared.messages.probe._TRIED_LEAST
-select next.calls, job.id, next.id from unnest(cast(:mailing_ids as bigint[])) as job (id)
-cross join lateral (select id, calls from (
-        select id, calls from messages m
-        where part = :part and mailing_id = job.id and lane = 0 and status in ('pending', 'retrying') and due_at <= now()
-        order by due_at, id
-        limit :look) due order by calls, id limit 1) next;
+select next.calls, job.id, next.id, next.lane
+from unnest(cast(:mailing_ids as bigint[])) as job (id)
+cross join unnest(cast(:lanes as smallint[])) as wanted (lane)
+cross join lateral (
+    select id, calls, lane from (
+        select id, calls, lane from messages m
+        where part = :part and mailing_id = job.id and lane = wanted.lane and status in ('pending', 'retrying') and due_at <= now()
+        order by due_at, id limit :look
+    ) due order by calls, id limit 1
+) next;
 
 -- shared.messages.receipts._PARTS
 select part, array_agg(distinct job.id) as ids from unnest(cast(:ids as bigint[])) as job (id)
@@ -558,6 +714,7 @@ with job as materialized (
         cast(:reasons as text[])) as job (id, state, at, reason)
     cross join lateral (
         select mailing_id, status, phone from messages where part = :part and id = job.id limit 1) m
+    where (select test from mailings where id = m.mailing_id) = :test
 ), taken as (
     insert into receipts as r (message_id, part, mailing_id, status, state, at, reason)
     select id, :part, mailing_id, status, state, at, case when phone is not null then reason end
@@ -653,7 +810,8 @@ with moved as (
     update messages m set claim_id = null,
     calls = m.calls + 1, attempts = m.attempts + :spent, error = :shown,
     maybe_delivered = m.maybe_delivered or :ambiguous
-    , first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
+    , lane = case when :ambiguous then coalesce((select number from lanes where number = coalesce(m.provider, 1)), m.lane) else m.lane end,
+    first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
     , status = 'retrying', due_at = now() + :delay
     from (
         select id, claim_id, coalesce(moment, now()) as moment, words
@@ -676,7 +834,8 @@ with moved as (
     update messages m set claim_id = null,
     calls = m.calls + 1, attempts = m.attempts + :spent, error = :shown,
     maybe_delivered = m.maybe_delivered or :ambiguous
-    , first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
+    , lane = case when :ambiguous then coalesce((select number from lanes where number = coalesce(m.provider, 1)), m.lane) else m.lane end,
+    first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
     , status = 'retrying', due_at = now() + :delay
     from (
         select id, claim_id, coalesce(moment, now()) as moment
@@ -695,7 +854,8 @@ with moved as (
     update messages m set claim_id = null,
     calls = m.calls + 1, attempts = m.attempts + :spent, error = :shown,
     maybe_delivered = m.maybe_delivered or :ambiguous
-    , first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
+    , lane = case when :ambiguous then coalesce((select number from lanes where number = coalesce(m.provider, 1)), m.lane) else m.lane end,
+    first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
     , status = 'pending', due_at = now() + :pause
     from (
         select id, claim_id, coalesce(moment, now()) as moment
@@ -749,19 +909,55 @@ cross join lateral (
 
 -- shared.messages.remember._CLAIM_ANEW
 with job as materialized (
-    select m.id, m.status, job.claim_id, job.text
+    select m.id, m.status, job.claim_id, job.text, nullif(job.provider, 0) as provider
     from unnest(
-        cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:calls as integer[]), cast(:texts as text[])
-    ) as job (id, claim_id, calls, text)
+        cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:calls as integer[]), cast(:texts as text[]),
+        cast(:providers as smallint[])
+    ) as job (id, claim_id, calls, text, provider)
     cross join lateral (
         select id, status from messages
         where part = :part and id = job.id and calls <= job.calls and status::text in ('pending', 'retrying')
         limit 1 for update skip locked
     ) m
 )
-update messages m set status = 'sending', claim_id = job.claim_id, due_at = now(), text = coalesce(m.text, job.text)
+update messages m set status = 'sending', claim_id = job.claim_id, due_at = now(),
+text = coalesce(m.text, job.text), provider = coalesce(job.provider, m.provider)
 from job where m.part = :part and m.id = job.id
 returning m.mailing_id, m.id, job.status as before;
+
+-- shared.messages.reroute._ROUTING
+select routing from lanes where number = 0;
+
+-- shared.messages.reroute._UNROUTED
+select id from mailings
+where finished_at is null and audience_limit is not null and part is not null
+and routing < (select max(routing) from lanes)
+order by id limit :limit;
+
+-- shared.messages.reroute._LOCK
+select part, first_message_id, last_message_id, provider, sender, test from mailings
+where id = :mailing_id and part is not null for update;
+
+-- shared.messages.reroute._REROUTE
+with job as materialized (
+    select m.id, case
+    when m.maybe_delivered then coalesce((select number from lanes where number = coalesce(m.provider, 1)), m.lane)
+    else coalesce(
+        (cast(:lanes as smallint[]))[array_position(
+            cast(:codes as text[]),
+            (select operator_code::text from clients where id = m.client_id limit 1))],
+        :lane)
+    end as lane, m.lane as before
+    from messages m
+    where part = :part and id between :first and :last and mailing_id = :mailing_id
+    and status::text in ('pending', 'sending', 'retrying')
+    order by id for update of m
+)
+update messages m set lane = job.lane from job
+where m.part = :part and m.id = job.id and job.lane <> job.before;
+
+-- shared.messages.reroute._IS_ROUTED
+update mailings set routing = :routing where id = :mailing_id;
 
 -- shared.messages.rescue._IN_ORDER
 set local enable_bitmapscan = off;
@@ -784,7 +980,8 @@ with job as materialized (
     where m.status = 'sending' and m.due_at <= now()
 ), moved as (
     update messages m set claim_id = null, attempts = m.attempts + 1, calls = m.calls + 1, error = 'lease_lost',
-    maybe_delivered = true, first_called_at = coalesce(m.first_called_at, now()), last_called_at = now(),
+    maybe_delivered = true, lane = coalesce((select number from lanes where number = coalesce(m.provider, 1)), m.lane),
+    first_called_at = coalesce(m.first_called_at, now()), last_called_at = now(),
     status = case when job.last then 'unknown'::message_state else 'pending' end,
     due_at = case when job.last then null else now() end from job where m.part = :part and m.id = job.id
     returning m.mailing_id, m.id, m.attempts, job.status as before, m.status as after
@@ -849,11 +1046,21 @@ select mailing_id, before, after, count(*) as number from moved group by mailing
 -- shared.messages.stop._LOCK_JOB
 select m.id, m.mailing_id, m.status, c.timezone as timezone, (c.suppression_id is not null or m.phone <> c.phone and exists (
         select from former_phones f
-        where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) as is_suppressed, (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered)) as is_addressed
-from unnest(cast(:ids as bigint[])) as job (id)
+        where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) as is_suppressed, (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered)) as is_addressed from unnest(cast(:ids as bigint[])) as job (id)
 cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
 left join lateral (select * from clients where id = m.client_id limit 1) c on true
 where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now();
+
+-- shared.messages.stop._LOCK_AS_ASSIGNED
+select m.id, m.mailing_id, m.status, c.timezone as timezone, (c.suppression_id is not null or m.phone <> c.phone and exists (
+        select from former_phones f
+        where f.client_id = m.client_id and f.phone = m.phone and f.suppression_id is not null)) as is_suppressed, (m.phone = c.phone or m.phone is not null and (m.calls > 0 or m.maybe_delivered)) as is_addressed
+from unnest(cast(:ids as bigint[]), cast(:lanes as smallint[]), cast(:providers as smallint[]))
+as job (id, lane, provider)
+cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
+left join lateral (select * from clients where id = m.client_id limit 1) c on true
+where
+m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pending', 'retrying') and m.due_at <= now() and m.lane = job.lane and (not m.maybe_delivered or job.provider = coalesce(m.provider, 1));
 
 -- shared.messages.stop._READDRESS
 update messages m set phone = (select phone from clients where id = m.client_id limit 1)
@@ -867,9 +1074,13 @@ for share skip locked;
 update messages set status = 'pending', due_at = now() + :due_in
 where part = :part and id = any(cast(:ids as bigint[]));
 
+-- shared.messages.try_out._MAILING
+select provider, sender, test from mailings where id = :mailing_id;
+
 -- shared.messages.try_out._CREATE
-insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
 select place.part, :mailing_id, id, phone,
+coalesce((cast(:routes as smallint[]))[array_position(cast(:routed as text[]), operator_code::text)], :lane),
 cast(case when suppression_id is null then 'pending' else 'skipped' end as message_state),
 case when suppression_id is null then now() end, case when suppression_id is not null then :reason end
 from clients cross join (select min(number) as part from parts where closed_at is null) place
@@ -878,7 +1089,7 @@ returning part, id, status;
 
 -- shared.messages.try_out._LAUNCHED
 update mailings set launched_at = now(), audience_limit = 0, audience = :number, part = :part,
-first_message_id = :first_id, last_message_id = :last_id
+first_message_id = :first_id, last_message_id = :last_id, routing = :routing
 where id = :mailing_id;
 
 -- shared.messages.try_out._READ
@@ -891,20 +1102,26 @@ cross join lateral (
 where m.mailing_id = tried.mailing_id order by m.id;
 
 -- shared.messages.waiting._WAITING
-select job.id, next.due_at <= now() from unnest(cast(:mailing_ids as bigint[])) as job (id)
+select job.id, array_agg(next.lane order by next.lane) filter (where next.due_at <= now())
+from unnest(cast(:mailing_ids as bigint[])) as job (id)
+cross join lanes
 cross join lateral (
-    select due_at from messages m
-    where part = :part and mailing_id = job.id and lane = 0 and status in ('pending', 'retrying') and true
-    order by due_at, id
-    limit 1) next;
+    select lane, due_at from messages m
+    where part = :part and mailing_id = job.id and lane = lanes.number and status in ('pending', 'retrying')
+    order by due_at, id limit 1
+) next
+group by job.id;
 
 -- shared.messages.wake._WAKE
 with job as materialized (
-    select id, due_at from messages m
-    where part = :part and mailing_id = :mailing_id and lane = 0 and status in ('pending', 'retrying') and due_at > now() and due_at >= coalesce(cast(:after as timestamptz), now())
-    and due_at <= now() + :within * interval '1 second' and error = 'provider_down'
-    order by due_at, id
-    limit :limit for update skip locked), moved as (
+    select id, due_at from lanes cross join lateral (
+        select * from messages m
+        where part = :part and mailing_id = :mailing_id and lane = lanes.number and status in ('pending', 'retrying') and due_at > now() and due_at >= coalesce(cast(:after as timestamptz), now())
+        and due_at <= now() + :within * interval '1 second' and error = 'provider_down'
+        order by due_at, id limit :limit for update skip locked
+    ) m
+    order by due_at, id limit :limit
+), moved as (
     update messages m set due_at = now() from job where m.part = :part and m.id = job.id
 )
 select count(*), max(due_at) from job;
@@ -1007,19 +1224,42 @@ and 0 = (select coalesce(sum(c.sent), 0) from mailing_counters c where c.mailing
 order by number desc, mailing_id limit :limit;
 
 -- shared.ledger.entries._COUNT
-insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, first_sent_at, last_sent_at, due_at)
+insert into mailing_counters as c (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, first_sent_at, last_sent_at, due_at,
+    pace_count, paced_at)
 select mailing_id, :slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped,
 case when sent > 0 then coalesce(first, now()) end, case when sent > 0 then coalesce(last, now()) end,
-now() + look * interval '1 microsecond'
-from unnest(cast(:mailing_ids as bigint[]), cast(:looks as bigint[]),
+now() + look * interval '1 microsecond', settled, case when settled > 0 then now() end
+from unnest(cast(:mailing_ids as bigint[]), cast(:looks as bigint[]), cast(:settled as bigint[]),
     cast(:firsts as timestamptz[]), cast(:lasts as timestamptz[]),
     cast(:pending as bigint[]), cast(:sending as bigint[]), cast(:retrying as bigint[]), cast(:sent as bigint[]), cast(:failed as bigint[]), cast(:unknown as bigint[]), cast(:expired as bigint[]), cast(:cancelled as bigint[]), cast(:skipped as bigint[]))
-as moved (mailing_id, look, first, last, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped)
+as moved (mailing_id, look, settled, first, last, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped)
 on conflict (mailing_id, slot) do update
 set pending = c.pending + excluded.pending, sending = c.sending + excluded.sending, retrying = c.retrying + excluded.retrying, sent = c.sent + excluded.sent, failed = c.failed + excluded.failed, unknown = c.unknown + excluded.unknown, expired = c.expired + excluded.expired, cancelled = c.cancelled + excluded.cancelled, skipped = c.skipped + excluded.skipped,
 first_sent_at = least(c.first_sent_at, excluded.first_sent_at),
 last_sent_at = greatest(c.last_sent_at, excluded.last_sent_at),
-due_at = least(c.due_at, excluded.due_at);
+due_at = least(c.due_at, excluded.due_at),
+(pace_count, pace_seconds, paced_at) = (
+    select case when settled = 0 then c.pace_count when is_new then settled else c.pace_count * kept + settled end,
+    case when settled = 0 then c.pace_seconds when is_new then 0 else c.pace_seconds * kept + gap end,
+    case when settled = 0 then c.paced_at else now() end
+    from (
+        select excluded.pace_count as settled,
+        greatest(0, extract(epoch from now() - c.paced_at)::float) as gap,
+        greatest(5, least(300, extract(epoch from now() - c.first_sent_at)::float
+                / 8)) as memory
+    ) seen cross join lateral (
+        select gap is null or gap > 10 and c.pace_seconds > 0
+        and gap * c.pace_count > 20 * c.pace_seconds as is_new,
+        case when c.pace_seconds > 0 then exp(-least(gap / memory, 50)) else 0 end as kept
+    ) held
+);
+
+-- shared.ledger.entries._OPEN
+insert into mailing_openings as o (mailing_id, slot, opens_at, messages)
+select mailing_id, :slot, opens_at, messages
+from unnest(cast(:mailing_ids as bigint[]), cast(:moments as timestamptz[]), cast(:counts as bigint[]))
+as waiting (mailing_id, opens_at, messages)
+on conflict (mailing_id, slot, opens_at) do update set messages = o.messages + excluded.messages;
 
 -- shared.ledger.entries._COUNT_RECEIPTS
 insert into receipt_counters as c (mailing_id, slot, moved_at, delivered, undelivered, unknown_delivered, unknown_undelivered)
@@ -1159,7 +1399,7 @@ group by m.id, largest.total order by largest.total desc, m.id;
 select mailing_id as id from ledger_findings
 union
 select m.id from mailings m
-where finished_at is null and audience <> (
+where finished_at is null and not draft and audience <> (
     select coalesce(sum(c.pending + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled + c.skipped), 0) from mailing_counters c where c.mailing_id = m.id)
 order by id;
 
@@ -1175,6 +1415,9 @@ with gone as (delete from mailing_counters where mailing_id = any(:mailing_ids) 
 insert into mailing_counters (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, first_sent_at, last_sent_at)
 select mailing_id, -1, sum(pending), sum(sending), sum(retrying), sum(sent), sum(failed), sum(unknown), sum(expired), sum(cancelled), sum(skipped), min(first_sent_at), max(last_sent_at)
 from gone group by mailing_id;
+
+-- shared.ledger.fold._NO_OPENINGS
+delete from mailing_openings where mailing_id = any(:mailing_ids);
 
 -- shared.ledger.fold._FOLD_TALLIES
 with gone as (
@@ -1276,9 +1519,14 @@ from decided;
 -- shared.rates.limits._MAKE
 insert into limits (name, next_at) select unnest(cast(:names as text[])), now() on conflict do nothing;
 
+-- shared.rates.paces._NOTES
+select noted_at, pace, providers from dispatcher_paces where noted_at > now() - cast(:alive as interval);
+
 -- shared.rates.paces._NOTE
-insert into dispatcher_paces (dispatcher, pace, noted_at) values (:dispatcher, :pace, now())
-on conflict (dispatcher) do update set pace = excluded.pace, noted_at = excluded.noted_at;
+insert into dispatcher_paces (dispatcher, pace, providers, noted_at)
+values (:dispatcher, :pace, cast(:providers as jsonb), now())
+on conflict (dispatcher) do update
+set pace = excluded.pace, providers = excluded.providers, noted_at = excluded.noted_at;
 
 -- shared.rates.paces._PACES
 select pace from dispatcher_paces where noted_at > now() - cast(:alive as interval);
@@ -1321,7 +1569,8 @@ count(*) filter (where not ended and paused_at is null and starts_at <= now()) a
 count(*) filter (where not ended and paused_at is null and starts_at > now()) as scheduled
 from (
     select id, starts_at, paused_at, cancelled_at is not null or ends_at <= now() as ended
-    from mailings where finished_at is null and id > :after and not (test or trial_of is not null) order by id limit :limit
+    from mailings where finished_at is null and not draft and id > :after and not (test or trial_of is not null)
+    order by id limit :limit
 ) part;
 
 -- dispatcher_service.leading.chores.wake_waiting._RETURNED
@@ -1405,6 +1654,49 @@ update imports set errors = cast(:errors as jsonb) where id = :id;
 
 -- shared.erasing._FORGET
 delete from erasures where id = any(:ids);
+
+-- shared.lanes._ALONE
+select pg_advisory_xact_lock(hashtext('lanes'));
+
+-- shared.lanes._REGISTER
+with mine as (
+    select * from unnest(cast(:numbers as smallint[]), cast(:names as text[]), cast(:weights as integer[]))
+    as mine (number, name, weight)
+), gone as (
+    update providers set is_there = false where is_there and name <> all(cast(:names as text[]))
+)
+insert into providers as p (number, name, given_weight) select number, name, weight from mine
+on conflict (name) do update set is_there = true, given_weight = excluded.given_weight
+where not p.is_there or p.given_weight <> excluded.given_weight;
+
+-- shared.lanes._SET
+insert into lanes as l (number, providers, operator_codes, senders) values (:number, :providers, :codes, :senders)
+on conflict (number) do update
+set providers = excluded.providers, operator_codes = excluded.operator_codes, senders = excluded.senders
+where (l.providers, l.operator_codes, l.senders)
+is distinct from (excluded.providers, excluded.operator_codes, excluded.senders);
+
+-- shared.lanes._EMPTY_OTHERS
+update lanes set providers = '{}', operator_codes = '{}', senders = '{}'
+where number <> all(:numbers) and providers <> '{}';
+
+-- shared.lanes._ROUTE_ANEW
+update lanes set routing = routing + 1 where number = 0;
+
+-- shared.lanes._READ
+select number, name, is_there, paused_at, coalesce(weight, given_weight) as weight, share,
+null as members, null as codes, null as senders, null as routing
+from providers
+union all
+select number, null, null, null, null, null, providers, operator_codes, senders, routing from lanes
+order by number;
+
+-- shared.lanes._IS_KNOWN
+select exists (select from providers where name = :name and is_there);
+
+-- shared.lanes._SHARE_OUT
+update providers p set share = given.share, share_at = now()
+from unnest(cast(:names as text[]), cast(:shares as smallint[])) as given (name, share) where p.name = given.name;
 
 -- shared.standing._TURNS
 select id from unnest(cast(:mailing_ids as bigint[])) as asked (id)
@@ -1584,7 +1876,15 @@ left join lateral (select id from messages where part = :number order by id desc
 left join lateral (select launched_at from mailings where id = first.mailing_id limit 1) g on true;
 
 -- shared.retention.parts._PARTS
-with named (id) as materialized (select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null)
+with named (id) as materialized (
+    select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null
+    union all
+    select family.id from (
+        select retry_root as root from mailings where finished_at is null and launched_at is null and cancelled_at is null and retry_root is not null
+    ) retry cross join lateral (
+        select retry.root as id union all select id from mailings where retry_root = retry.root
+    ) family
+)
 select p.number, p.closed_at, coalesce(unfinished.id, held.id) is not null as is_running,
 first.finished_at as first_finished_at, last.finished_at as last_finished_at
 from parts p
@@ -1611,14 +1911,30 @@ select now();
 -- shared.retention.parts._LOCK_OLD
 select id from mailings
 where part = :number and messages_removed_at is null and finished_at <= now() - :kept
-and id not in (select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null)
+and id not in (
+    select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null
+    union all
+    select family.id from (
+        select retry_root as root from mailings where finished_at is null and launched_at is null and cancelled_at is null and retry_root is not null
+    ) retry cross join lateral (
+        select retry.root as id union all select id from mailings where retry_root = retry.root
+    ) family
+)
 order by finished_at limit :slice for no key update skip locked;
 
 -- shared.retention.parts._GIVE_UP
 update mailings set messages_removed_at = now(),
 first_message_id = case when :with_part then null else first_message_id end,
 last_message_id = case when :with_part then null else last_message_id end
-where id = any(:ids) and id not in (select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null)
+where id = any(:ids) and id not in (
+    select unnest(named_mailings) from mailings where finished_at is null and launched_at is null and cancelled_at is null
+    union all
+    select family.id from (
+        select retry_root as root from mailings where finished_at is null and launched_at is null and cancelled_at is null and retry_root is not null
+    ) retry cross join lateral (
+        select retry.root as id union all select id from mailings where retry_root = retry.root
+    ) family
+)
 returning id, audience;
 
 -- shared.retention.parts._NO_FINDINGS

@@ -188,8 +188,8 @@ class ApiClient:
     def create_mailing(
         self,
         text: str,
-        starts_at: datetime,
-        ends_at: datetime,
+        starts_at: datetime | None,
+        ends_at: datetime | None,
         *,
         operator_codes: Iterable[str] = (),
         tags: Iterable[str] = (),
@@ -204,8 +204,8 @@ class ApiClient:
     ) -> Json:
         """For clients who match every list, and none of those in `exclude`, which is as in JSON.
 
-        attributes: values by name. send_window: from, until, such as ("09:00", "21:00"). values: further fields as in
-        JSON.
+        starts_at, ends_at: only a draft, with `draft=True`, may be without. attributes: values by name. send_window:
+        from, until, such as ("09:00", "21:00"). values: further fields as in JSON.
         """
         window = send_window and {"from": send_window[0], "until": send_window[1]}
         wanted = {
@@ -217,7 +217,7 @@ class ApiClient:
             "imports": list(imports),
             "exclude": exclude or {},
         }
-        times = {"starts_at": starts_at.isoformat(), "ends_at": ends_at.isoformat()}
+        times = {"starts_at": starts_at and starts_at.isoformat(), "ends_at": ends_at and ends_at.isoformat()}
         body = {"text": text, **times, "filter": wanted, "send_window": window, **values}
         return self._create("/mailings/", body, idempotency_key)
 
@@ -241,6 +241,31 @@ class ApiClient:
     def delete_mailing(self, mailing_id: int) -> None:
         self._call("DELETE", f"/mailings/{mailing_id}/")
 
+    def start(self, mailing_id: int) -> Json:
+        """A draft is one no more. An error of 409 has what stands in its way in its body's `errors`."""
+        return self._object("POST", f"/mailings/{mailing_id}/start/")
+
+    def clone(self, mailing_id: int, *, idempotency_key: str | None = None) -> Json:
+        """A draft that is the same but for its times."""
+        return self._create(f"/mailings/{mailing_id}/clone/", None, idempotency_key)
+
+    def retry(
+        self,
+        mailing_id: int,
+        states: Iterable[str],
+        ends_at: datetime,
+        *,
+        errors: Iterable[str] = (),
+        starts_at: datetime | None = None,
+        idempotency_key: str | None = None,
+        **values: Any,
+    ) -> Json:
+        """A new mailing to those of this one whose messages ended so, whom no other retry reaches. values: further
+        members as in JSON, such as `send_window`."""
+        body = {"states": list(states), "errors": list(errors), "ends_at": ends_at.isoformat(), **values}
+        body |= {"starts_at": starts_at.isoformat()} if starts_at else {}
+        return self._create(f"/mailings/{mailing_id}/retry/", body, idempotency_key)
+
     def pause(self, mailing_id: int) -> Json:
         return self._object("POST", f"/mailings/{mailing_id}/pause/")
 
@@ -250,9 +275,10 @@ class ApiClient:
     def cancel(self, mailing_id: int) -> Json:
         return self._object("POST", f"/mailings/{mailing_id}/cancel/")
 
-    def mailings(self) -> Iterator[Json]:
-        """All of them, each once, also where others are deleted meanwhile."""
-        return self._items("/mailings/")
+    def mailings(self, **filters: Any) -> Iterator[Json]:
+        """All of them, or those who match the filters of the list, each once, also where others are deleted
+        meanwhile."""
+        return self._items("/mailings/", **filters)
 
     def send_test(
         self, mailing_id: int, phones: Iterable[str], *, idempotency_key: str | None = None, **values: Any
@@ -314,6 +340,18 @@ class ApiClient:
 
     # ------------------------------------------------------------ operation
 
+    def providers(self) -> list[Json]:
+        """As dispatchers have seen them within the last seconds."""
+        found: list[Json] = _json(self._call("GET", "/providers/"))
+        return found
+
+    def provider(self, name: str) -> Json:
+        return self._object("GET", f"/providers/{name}/")
+
+    def change_provider(self, name: str, **values: Any) -> Json:
+        """values: `weight`, `paused`. Dispatchers act on it within a second. Needs a key of the scope `admin`."""
+        return self._object("PATCH", f"/providers/{name}/", json=values)
+
     def ready(self) -> bool:
         """Whether the service answers, and its database takes writes, at this moment."""
         try:
@@ -331,7 +369,7 @@ class ApiClient:
 
     # ------------------------------------------------------------
 
-    def _create(self, path: str, body: Mapping[str, Any], key: str | None = None) -> Json:
+    def _create(self, path: str, body: Mapping[str, Any] | None, key: str | None = None) -> Json:
         if key is None:
             return self._object("POST", path, repeat=_REFUSED, json=body)
         return self._object("POST", path, json=body, headers={"Idempotency-Key": key})

@@ -28,16 +28,23 @@ MESSAGES_REPEATED = Counter("dispatcher_messages_repeated_total", "Attempts afte
 MESSAGES_HANDED_BACK = Counter(
     "dispatcher_messages_handed_back_total", "Claimed messages given back unsent", ["reason"]
 )
-ATTEMPTS = Counter("dispatcher_attempts_total", "Provider calls by outcome", ["outcome"])
+ATTEMPTS = Counter("dispatcher_attempts_total", "Provider calls by outcome", ["provider", "outcome"])
 ERRORS = Counter("dispatcher_errors_total", "Provider calls that were not accepted, by error", ["error"])
 RESULTS_LATE = Counter("dispatcher_results_late_total", "Results that came after the lease was lost; not recorded")
-CALL_SECONDS = Histogram("dispatcher_call_seconds", "Time of one provider call", buckets=_SECONDS)
-CALLS_OPEN = Gauge("dispatcher_calls_open", "Provider calls in flight")
+CALL_SECONDS = Histogram("dispatcher_call_seconds", "Time of one provider call", ["provider"], buckets=_SECONDS)
+CALLS_OPEN = Gauge("dispatcher_calls_open", "Provider calls in flight", ["provider"])
 PROVIDER_PACE = Gauge(
-    "dispatcher_provider_pace", "Calls per second that a provider was last found to take; 0 as long as it takes all"
+    "dispatcher_provider_pace",
+    "Calls per second that a provider was last found to take; 0 as long as it takes all",
+    ["provider"],
 )
-PACE_FALLS = Counter("dispatcher_pace_falls_total", "Times that the provider said it was too much, and the pace fell")
-BREAKER_OPEN = Gauge("dispatcher_breaker_open", "1 while the breaker is open", ["reason"])
+PROVIDER_SHARE = Gauge(
+    "feeder_provider_share", "The part of a provider's weight that counts: less while it errs or is slow", ["provider"]
+)
+PACE_FALLS = Counter(
+    "dispatcher_pace_falls_total", "Times that the provider said it was too much, and the pace fell", ["provider"]
+)
+BREAKER_OPEN = Gauge("dispatcher_breaker_open", "1 while the breaker is open", ["provider", "reason"])
 ATTEMPTS_SPARED = Counter(
     "dispatcher_attempts_spared_total", "Calls that failed and spent no attempt: the provider served nobody", ["error"]
 )

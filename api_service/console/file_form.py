@@ -38,7 +38,7 @@ def read(request: Request) -> FileForm:
     try:
         for event in events:
             if isinstance(event, File):
-                forms.check_token(request, fields.get(forms.FIELD, ""))
+                forms.check_token(fields.get(forms.FIELD, ""))
                 return FileForm(fields, event.filename or "", _content(events))
             if isinstance(event, Field) and len(fields) < _MOST_FIELDS:
                 fields[event.name] = b"".join(_content(events)).decode("utf-8", "replace")[:_LONGEST]

@@ -19,16 +19,14 @@ def token() -> str:
     return "" if visit is None else visit.form_token
 
 
-def check(request: Request) -> None:
-    """Raises StaleForm. Forms that are open to everybody, as that of the sign-in, carry nothing: for them the browser
-    tells whose page they were on."""
-    check_token(request, request.form.get(FIELD, ""))
-
-
-def check_token(request: Request, given: str) -> None:
-    """The same where the form is not read yet."""
+def check_site(request: Request) -> None:
+    """As the browser tells it. Raises StaleForm."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise StaleForm
+
+
+def check_token(given: str) -> None:
+    """Raises StaleForm. Where nobody signs in there is none, and the door has asked for the site already."""
     if not hmac.compare_digest(token().encode(), given.encode("utf-8", "replace")):
         raise StaleForm
 

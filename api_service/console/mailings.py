@@ -23,6 +23,7 @@ from shared.domain.message import OPEN_STATES, MessageState
 
 _SIZE = 25
 _OFFERED = {
+    MailingState.DRAFT: (Action.CANCEL,),
     MailingState.SCHEDULED: (Action.PAUSE, Action.CANCEL),
     MailingState.RUNNING: (Action.PAUSE, Action.CANCEL),
     MailingState.PAUSED: (Action.RESUME, Action.CANCEL),

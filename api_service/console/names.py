@@ -11,6 +11,7 @@ from shared.domain.message import Error, MessageState
 from shared.domain.reason import Reason
 
 _STATES = {
+    MailingState.DRAFT: (_("Draft"), "purple"),
     MailingState.SCHEDULED: (_("Scheduled"), "blue"),
     MailingState.RUNNING: (_("Running"), "green"),
     MailingState.PAUSED: (_("Paused"), "yellow"),

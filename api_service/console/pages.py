@@ -46,8 +46,11 @@ def page(
     def add(view: View) -> View:
         @wraps(view)
         def guarded(**values: Any) -> Any:
-            if asked().method == "POST" and not takes_file:
-                forms.check(asked())
+            request = asked()
+            if request.method == "POST":
+                forms.check_site(request)
+                if scope is not None and not takes_file:
+                    forms.check_token(request.form.get(forms.FIELD, ""))
             return view(**values)
 
         guarded.scope = scope  # type: ignore[attr-defined]  # the door looks here
@@ -87,7 +90,7 @@ def _sign_in(problem: Unauthorized) -> Response:
     g.refusal = problem.reason
     if rendering.is_part(request):
         return make_response("", HTTPStatus.UNAUTHORIZED, {"X-Signed-Out": "true"})
-    back = "" if request.method != "GET" or problem.reason is Refusal.NO_KEY else request.full_path.rstrip("?")
+    back = "" if request.method != "GET" else request.full_path.rstrip("?")
     target = f"{request.script_root}/console/sign-in/"
     return redirect(f"{target}?next={quote(back)}" if back else target, HTTPStatus.SEE_OTHER)  # type: ignore[return-value]
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from api_service.mailings.forecast import Opening
 from shared.domain.meaning import Meaning
+from shared.domain.reason import Reason
 from shared.domain.survey import Estimate, Survey
 from shared.domain.text.parts import Encoding, Parts
 from shared.domain.text.spelling import Culprit
@@ -40,6 +41,9 @@ class Caution(Meaning):
     MANY_PARTS = "many_parts", "The text has more parts than many providers take."
     NO_DISPATCHER = "no_dispatcher", "No dispatcher is running: nothing is sent until one does."
     MISSES_END = "misses_end", "At the rate that is known it would not be done before its end."
+    UNKNOWN_NAME = "unknown_name", "The text asks for a value that nobody has who was looked at."
+    MISSING_VALUE = "missing_value", "Some get nothing: their text lacks a value, or there is nothing to see in it."
+    TOO_LONG = "too_long", "Some get nothing: their text would be longer than a message may be."
     OVERLAP = "overlap", "Some clients are still to get another mailing."
     OTHER_ZONE = (
         "other_zone",
@@ -55,7 +59,7 @@ class Finding(NamedTuple):
 
 
 class RateFrom(Meaning):
-    LIMIT = "limit", "DISPATCH_RATE"
+    LIMIT = "limit", "DISPATCH_RATE, or the rates of the providers"
     PACE = "pace", "what the dispatchers send now"
     HISTORY = "history", "the fastest of the last large mailings"
 
@@ -88,6 +92,24 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True)
+class Personal:
+    """What a template makes of the values of some people.
+
+    looked_at: how many of them. names: of the values that it asks for. unknown: those that none of them has. unmade:
+    who gets nothing, by the reason. by_parts: how many people get a text of so many parts. total: of parts. better: of
+    parts if the template were spelled as is advised; None: there is nothing to be won.
+    """
+
+    looked_at: int
+    names: Sequence[str]
+    unknown: Sequence[str]
+    unmade: Mapping[Reason, Estimate]
+    by_parts: Mapping[int, Estimate]
+    total: Estimate
+    better: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Origins:
     """What the numbering plan says of those who have the default time zone. suggested: how many of them have a phone
     that was issued in another zone, by that one, most first. ambiguous: whose number may be from several zones.
@@ -104,14 +126,16 @@ class Origins:
 class Facts:
     """All that was looked up of a mailing, as of one moment. starts_at: or now, if that is later.
 
-    unknown: what the filter names in vain, in sentences. survey: None: it was not counted. done_at: None: not known, or
-    not within ten years. dispatchers: how many are alive.
+    personal: None: there is one text for all, or it was not made. unknown: what the filter names in vain, in sentences.
+    survey: None: it was not counted. done_at: None: not known, or not within ten years. dispatchers: how many are
+    alive.
     """
 
     now: datetime
     starts_at: datetime
     ends_at: datetime
     wording: Wording
+    personal: Personal | None = None
     has_window: bool = False
     unknown: Sequence[str] = ()
     survey: Survey | None = None
@@ -165,9 +189,14 @@ def _nobody(facts: Facts) -> str | None:
 
 
 def _all_skipped(facts: Facts) -> str | None:
-    if not facts.survey or not facts.survey.clients or facts.survey.reached:
+    if not facts.survey or not facts.survey.clients:
         return None
-    why = ", ".join(f"{_clients(number)} because {reason.meaning}" for reason, number in facts.survey.skipped.items())
+    skipped = dict(facts.survey.skipped)
+    if facts.personal and not facts.personal.by_parts and facts.personal.looked_at == facts.survey.reached:
+        skipped |= {reason: one.number for reason, one in facts.personal.unmade.items()}
+    if sum(skipped.values()) < facts.survey.clients:
+        return None
+    why = ", ".join(f"{_clients(number)} because {reason.meaning}" for reason, number in skipped.items())
     return f"Everybody who matches is left out: {why}."
 
 
@@ -201,13 +230,16 @@ def _is_late(facts: Facts, one: Opening, at: datetime) -> bool:
 
 
 def _ucs2(facts: Facts) -> str | None:
-    better = facts.wording.better
-    if better is None:
+    if facts.personal and facts.personal.better:
+        takes, better = f"{facts.personal.total.number:,} SMS in all", f"{facts.personal.better.number:,}"
+    elif facts.wording.better:
+        takes, better = _parts(facts.wording.parts), _parts(facts.wording.better)
+    else:
         return None
     shown = ", ".join(_advice(one) for one in facts.wording.culprits[:_NAMED])
     more = len(facts.wording.culprits) - _NAMED
     return (
-        f"It takes {_parts(facts.wording.parts)}, and {_parts(better)} without characters that are not in the alphabet"
+        f"It takes {takes}, and {better} without characters that are not in the alphabet"
         f" of SMS: {shown}{f', and {more} more' if more > 0 else ''}."
     )
 
@@ -236,6 +268,31 @@ def _misses_end(facts: Facts) -> str | None:
         f"At {facts.rate.per_second:,.0f} messages a second it would be done {when},"
         f" after its end at {facts.ends_at.isoformat(timespec='minutes')}."
     )
+
+
+def _unknown_name(facts: Facts) -> str | None:
+    if facts.personal is None or not facts.personal.unknown:
+        return None
+    names = ", ".join(f"“{name}”" for name in facts.personal.unknown[:_NAMED])
+    more = len(facts.personal.unknown) - _NAMED
+    who = "the one client who was" if facts.personal.looked_at == 1 else f"the {facts.personal.looked_at:,} who were"
+    return f"Of {who} looked at nobody has a value of {names}{f' and {more} more' if more > 0 else ''}."
+
+
+def _missing_value(facts: Facts) -> str | None:
+    return _unmade(facts, Reason.MISSING_VALUE)
+
+
+def _too_long(facts: Facts) -> str | None:
+    return _unmade(facts, Reason.TOO_LONG)
+
+
+def _unmade(facts: Facts, reason: Reason) -> str | None:
+    found = facts.personal and facts.personal.unmade.get(reason)
+    if not found or _all_skipped(facts):
+        return None
+    about = "About " if found.within else ""
+    return f"{about}{_clients(found.number)} would get nothing, because {reason.meaning}."
 
 
 def _overlap(facts: Facts) -> str | None:
@@ -278,6 +335,9 @@ WARNINGS: Mapping[Caution, Callable[[Facts], str | None]] = {
     Caution.MANY_PARTS: _many_parts,
     Caution.NO_DISPATCHER: _no_dispatcher,
     Caution.MISSES_END: _misses_end,
+    Caution.UNKNOWN_NAME: _unknown_name,
+    Caution.MISSING_VALUE: _missing_value,
+    Caution.TOO_LONG: _too_long,
     Caution.OVERLAP: _overlap,
     Caution.OTHER_ZONE: _other_zone,
 }

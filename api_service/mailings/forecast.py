@@ -4,7 +4,7 @@ Messages are thought of as a stream: what is open is served at the rate, and eve
 beforehand as well as it can be without knowing what the provider will do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -88,6 +88,12 @@ def done_at(
         before = before - seconds if before - seconds > _MOMENT else 0.0
         now = until
     return now
+
+
+def least_limit(dispatch_rate: float, providers: Sequence[float]) -> float:
+    """Messages a second that may go out through these providers, by the rate of each and over all; 0: no limit."""
+    together = sum(providers) if providers and all(providers) else 0.0
+    return min((rate for rate in (dispatch_rate, together) if rate), default=0.0)
 
 
 _NONE = 1e-6

@@ -7,13 +7,14 @@ from flask.views import MethodView
 
 from api_service.mailings import actions
 from api_service.mailings.actions import View
+from api_service.mailings.retry_schema import RetrySchema
 from api_service.mailings.schema import MailingSchema, MailingsQuerySchema
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.key import Scope
 from api_service.web.middleware import about
 from api_service.web.page import chosen
 from api_service.web.parts import parts, working
-from api_service.web.problems import Frozen, NotFound, Taken
+from api_service.web.problems import Frozen, Gone, NotFound, Taken
 from api_service.web.schema import answer, changes, given_example, new, replacement, sent_example
 from shared.domain.message import MessageState
 
@@ -52,10 +53,71 @@ class Mailings(MethodView):
         """Create a mailing
 
         It launches by itself at `starts_at`, or at once if that has passed: every client that matches the filter then
-        gets one message. Whoever joins the directory later gets none. With a key of the scope `test` it is a test:
-        it goes through the built-in provider, which does what the last four digits of a phone say and sends nothing.
+        gets one message. Whoever joins the directory later gets none. With `draft` nothing happens until it is started.
+        With a key of the scope `test` it is a test: it goes through the built-in provider, which does what the last
+        four digits of a phone say and sends nothing.
         """
         mailing = actions.create(working(), parts().announcer, values)
+        about(mailing_id=mailing["id"])
+        return mailing
+
+
+@blueprint.route("/<id:mailing_id>/clone/", parameters=[ID])
+class Clone(MethodView):
+    @blueprint.operation(
+        "cloneMailing",
+        scope=Scope.TEST,
+        status=201,
+        answer=ANSWER,
+        gives=GIVEN | {"id": 2, "draft": True, "state": "draft", "starts_at": None, "ends_at": None, "reference": None},
+        fails=[NotFound, Gone],
+        is_tagged=True,
+        is_idempotent=True,
+    )
+    def post(self, mailing_id: int) -> View:
+        """Clone a mailing
+
+        A draft with its name, text, filter, window and priority, whatever became of it. Times are to be given, and so
+        is a `reference`. Its filter is saved anew, with its segments as they are now; 409 if it names what is not there
+        any more. A body is not needed.
+        """
+        mailing = actions.clone(working(), mailing_id)
+        about(mailing_id=mailing["id"])
+        return mailing
+
+
+@blueprint.route("/<id:mailing_id>/retry/", parameters=[ID])
+class Retry(MethodView):
+    @blueprint.operation(
+        "retryMailing",
+        scope=Scope.TEST,
+        body=RetrySchema,
+        sends=sent_example(RetrySchema),
+        status=201,
+        answer=ANSWER,
+        gives=GIVEN
+        | {
+            "id": 2,
+            "retry_of": 1,
+            "retry_states": ["failed", "expired"],
+            "retry_errors": ["provider_down"],
+            "starts_at": "2050-02-01T06:00:00+00:00",
+            "ends_at": "2050-02-01T18:00:00+00:00",
+            "reference": None,
+        },
+        fails=[NotFound, Gone],
+        is_tagged=True,
+        is_idempotent=True,
+    )
+    def post(self, asked: Mapping[str, Any], mailing_id: int) -> View:
+        """Retry the failed of a mailing
+
+        A new mailing with the name, text and priority of this one, to exactly those of it whose messages ended so by
+        the moment of its launch; this one may still be running. Left out is who has a message in another retry that is
+        open, sent or unknown, of this mailing or of those that it goes back to: nobody gets it twice because two people
+        have asked. A retry can be retried. 409 where the messages are not kept any more; 422 where none has ended so.
+        """
+        mailing = actions.retry(working(), parts().announcer, mailing_id, asked)
         about(mailing_id=mailing["id"])
         return mailing
 

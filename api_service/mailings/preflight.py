@@ -17,7 +17,7 @@ from api_service.mailings.schema import MailingSchema
 from api_service.web.blueprint import Blueprint
 from api_service.web.key import Scope
 from api_service.web.parts import parts, working
-from api_service.web.problems import NotFound, TooLate
+from api_service.web.problems import Blocked, NotFound, TooEarly, TooLate
 from api_service.web.schema import new
 from shared.domain.reason import Reason
 from shared.domain.survey import Estimate, Survey
@@ -71,11 +71,11 @@ class PreflightOfGiven(MethodView):
 
 @blueprint.route("/<id:mailing_id>/preflight/", parameters=[ID])
 class PreflightOfStored(MethodView):
-    @blueprint.operation("preflightMailing", answer=_ANSWER, gives=_GIVEN, fails=[NotFound, TooLate])
+    @blueprint.operation("preflightMailing", answer=_ANSWER, gives=_GIVEN, fails=[NotFound, TooLate, TooEarly, Blocked])
     def get(self, mailing_id: int) -> View:
         """Look at a mailing before its start
 
         The same of one that is stored and has not started: with its segments as they were when it was saved. 409 from
-        its start on.
+        its start on, of a retry, and of a draft that has no times yet.
         """
         return actions.check_stored(working(), parts(), mailing_id)

@@ -10,12 +10,16 @@ from sqlalchemy.orm import Session
 
 from api_service.mailings import preflight_store as found
 from api_service.mailings import rules, store
-from api_service.mailings.findings import Facts, Origins, Overlap, Wording, blockers, warnings
+from api_service.mailings.findings import Facts, Origins, Overlap, Personal, blockers, warnings
+from api_service.mailings.forecast import least_limit
 from api_service.mailings.preflight_schema import SHOWN
 from api_service.mailings.preflight_store import Wanted
+from api_service.mailings.preflight_texts import make_texts
+from api_service.mailings.rules import Times
 from api_service.web.parts import Parts
-from api_service.web.problems import Blocked, Invalid, TooLate
+from api_service.web.problems import Blocked, Invalid, TooEarly, TooLate
 from api_service.web.work import Work, moment
+from shared.audience.surveying import Sampled
 from shared.database.models import Mailing
 from shared.domain.survey import Estimate
 
@@ -24,18 +28,23 @@ View = dict[str, Any]
 
 def check_given(work: Work, parts: Parts, values: Mapping[str, Any]) -> View:
     """One that is described and not stored. Raises Invalid."""
-    if values["ends_at"] <= values["starts_at"]:
+    starts_at, ends_at = values["starts_at"], values["ends_at"]
+    if missing := Times(starts_at, ends_at, draft=False).missing():
+        raise Invalid(missing)
+    if ends_at <= starts_at:
         raise Invalid({"ends_at": [rules.AFTER_START]})
     return _check(work, parts, lambda session: Wanted.given(session.connection(), values))
 
 
 def check_stored(work: Work, parts: Parts, mailing_id: int) -> View:
-    """One that has not started. Raises NotFound, TooLate."""
+    """One that has not started. Raises NotFound, TooLate, TooEarly, Blocked."""
 
     def read(session: Session) -> Wanted:
         mailing = store.find(session, mailing_id)
         if mailing.audience_limit is not None or mailing.cancelled_at or mailing.finished_at:
             raise TooLate("The mailing has started, or is over: there is nothing to look at beforehand.")
+        if mailing.retry_of is not None:
+            raise TooEarly("Whom a retry goes to is known when it begins: who is left of its mailing by then.")
         return Wanted.stored(session.connection(), mailing)
 
     return _check(work, parts, read)
@@ -43,7 +52,7 @@ def check_stored(work: Work, parts: Parts, mailing_id: int) -> View:
 
 def refuse_blocked(connection: Connection, mailing: Mailing) -> None:
     """What a start asks, in its own transaction. Raises Blocked."""
-    facts = found.look(connection, Wanted.stored(connection, mailing), moment(connection))
+    facts, _ = _look(connection, Wanted.stored(connection, mailing))
     if stops := blockers(facts):
         raise Blocked({str(one.type): [one.message] for one in stops})
 
@@ -53,15 +62,33 @@ def _check(work: Work, parts: Parts, read: Callable[[Session], Wanted]) -> View:
         connection = session.connection()
         connection.execute(_READ_ONLY)
         wanted = read(session)
-        facts = found.look(connection, wanted, moment(connection))
-        pace = found.read_pace(connection, wanted, facts.starts_at, parts.dispatch_rate)
+        facts, some = _look(connection, wanted, draws=True)
+        pace = found.read_pace(session, wanted, facts.starts_at, _limit(parts, wanted.sender))
         facts = replace(facts, rate=pace.rate, dispatchers=pace.dispatchers, ahead=pace.ahead)
         facts = replace(facts, done_at=found.foretell(wanted, facts, pace))
-        if facts.survey and (some := found.draw(connection, wanted, facts.survey)) is not None:
+        if facts.survey and some is not None:
             among = facts.survey.reached
             origins = found.read_origins(some, among, parts.default_timezone)
-            facts = replace(facts, origins=origins, overlap=found.find_overlap(connection, wanted, some, among))
+            facts = replace(facts, origins=origins, overlap=found.find_overlap(session, some, among))
     return shown(facts)
+
+
+def _limit(parts: Parts, sender: str | None) -> float:
+    """Messages a second that may go out with a sender; 0: none is known."""
+    rates = [one.limits.rate for one in parts.providers if one.may_send(sender)]
+    return least_limit(parts.dispatch_rate, rates)
+
+
+def _look(connection: Connection, wanted: Wanted, *, draws: bool = False) -> tuple[Facts, Sequence[Sampled] | None]:
+    """All that blockers are made of, and some of those who would get it, where that or somebody else needs them."""
+    facts = found.look(connection, wanted, moment(connection))
+    if facts.survey is None or not (draws or wanted.is_personal):
+        return facts, None
+    some = found.draw(connection, wanted, facts.survey)
+    if some and wanted.is_personal:
+        wording, personal = make_texts(connection, wanted.text, some, facts.survey.reached)
+        facts = replace(facts, wording=wording, personal=personal)
+    return facts, some
 
 
 _READ_ONLY = text("set transaction read only")
@@ -73,7 +100,7 @@ def shown(facts: Facts) -> View:
         "at": facts.now,
         "blockers": [one._asdict() for one in blockers(facts)],
         "warnings": [one._asdict() for one in warnings(facts)],
-        "text": _text(facts.wording),
+        "text": _text(facts),
         "audience": _audience(facts),
         "pace": _pace(facts),
         "overlap": _overlap(facts.overlap),
@@ -81,16 +108,34 @@ def shown(facts: Facts) -> View:
     }
 
 
-def _text(wording: Wording) -> View:
-    takes, better = wording.parts, wording.better
+def _text(facts: Facts) -> View:
+    takes, better, personal = facts.wording.parts, facts.wording.better, facts.personal
+    total = personal.total if personal else Estimate(takes.count * facts.survey.reached) if facts.survey else None
     return {
         "encoding": takes.encoding,
         "parts": takes.count,
         "units": takes.units,
         "left": takes.left,
-        "characters": wording.culprits[:SHOWN],
+        "characters": facts.wording.culprits[:SHOWN],
         "better": better and better.count,
+        "total": total and _sms(total),
+        "personal": personal and _personal(personal),
     }
+
+
+def _personal(personal: Personal) -> View:
+    return {
+        "looked_at": personal.looked_at,
+        "names": personal.names,
+        "unknown_names": personal.unknown,
+        "skipped": [{"reason": reason, **_told(number)} for reason, number in personal.unmade.items()],
+        "by_parts": [{"parts": count, **_told(number)} for count, number in personal.by_parts.items()],
+        "better": personal.better and _sms(personal.better),
+    }
+
+
+def _sms(number: Estimate) -> View:
+    return {"sms": number.number, "within": number.within}
 
 
 def _audience(facts: Facts) -> View | None:

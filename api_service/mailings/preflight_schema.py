@@ -137,8 +137,48 @@ class CharacterSchema(Schema):
     )
 
 
+class EstimateSchema(Schema):
+    clients = _whole(_CLIENTS, 3)
+    within = _whole(_WITHIN, 0)
+
+
+class SmsSchema(Schema):
+    sms = _whole("How many parts in all.", 80)
+    within = _whole(_WITHIN, 0)
+
+
+class UnmadeSchema(EstimateSchema):
+    reason = _one_of(Reason, "Reason", _meanings(Reason), "missing_value")
+
+
+class PartsCountSchema(EstimateSchema):
+    parts = _whole("Of the text that they get.", 2)
+
+
+class PersonalSchema(Schema):
+    """What a template makes of the values that people have."""
+
+    looked_at = _whole("For how many people the text was made; all, or a sample.", 40)
+    names = fields.List(
+        fields.String(), required=True, metadata=described("Of the values that it asks for.", example=["name"])
+    )
+    unknown_names = fields.List(
+        fields.String(),
+        required=True,
+        metadata=described("Those of them that nobody has who was looked at.", example=[]),
+    )
+    skipped = _list(UnmadeSchema, "Who gets nothing, by the reason.")
+    by_parts = _list(PartsCountSchema, "How many clients get a text of so many parts.")
+    better = fields.Nested(
+        SmsSchema,
+        required=True,
+        allow_none=True,
+        metadata=described("Parts in all with what is to be written instead; null: no fewer."),
+    )
+
+
 class PartsSchema(Schema):
-    """How a text travels."""
+    """How a text travels; of a template, the longest that was made."""
 
     encoding = _one_of(
         Encoding,
@@ -154,6 +194,15 @@ class PartsSchema(Schema):
         required=True,
         allow_none=True,
         metadata=described("Parts that it would take with what is to be written instead; null: no fewer.", example=1),
+    )
+    total = fields.Nested(
+        SmsSchema, required=True, allow_none=True, metadata=described("For all. Null: the clients were not counted.")
+    )
+    personal = fields.Nested(
+        PersonalSchema,
+        required=True,
+        allow_none=True,
+        metadata=described("Null: it is no template, or could not be made in time."),
     )
 
 
@@ -174,11 +223,6 @@ class PaceSchema(Schema):
     fits = fields.Boolean(
         required=True, allow_none=True, metadata=described("Whether that is before the end.", example=True)
     )
-
-
-class EstimateSchema(Schema):
-    clients = _whole(_CLIENTS, 3)
-    within = _whole(_WITHIN, 0)
 
 
 class OverlappingSchema(EstimateSchema):

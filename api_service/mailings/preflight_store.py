@@ -8,12 +8,17 @@ from typing import Any, NamedTuple, Self, TypeVar
 from psycopg2.errorcodes import QUERY_CANCELED
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from api_service.mailings.findings import Facts, Origins, Overlap, Rate, RateFrom, Wording
 from api_service.mailings.forecast import by_hour, done_at, openings
+from api_service.mailings.rules import Times
+from api_service.web.problems import Blocked
+from api_service.web.work import is_of_tests
 from shared.audience import named
 from shared.audience.surveying import Sampled, sample, survey
 from shared.database.models import Mailing
+from shared.domain.apart import IS_APART
 from shared.domain.message import OPEN_STATES
 from shared.domain.numbering import origin
 from shared.domain.priority import Priority
@@ -22,6 +27,7 @@ from shared.domain.state_sql import names, total
 from shared.domain.survey import Survey, estimate
 from shared.domain.text.parts import parts
 from shared.domain.text.spelling import culprits, is_avoidable, spelled
+from shared.domain.text.template import is_template
 from shared.domain.window import Window
 from shared.rates.paces import paces
 
@@ -36,15 +42,20 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A mailing, stored or not. id: None: it is not. unknown: what its filter names in vain, in sentences."""
+    """A mailing that has not started, stored or not.
 
-    id: int | None
+    is_personal: its text is a template. sender: None: it names none. unknown: what its filter names in vain, in
+    sentences.
+    """
+
     text: str
+    is_personal: bool
     starts_at: datetime
     ends_at: datetime
     audience: Audience
     window: Window | None
     priority: Priority
+    sender: str | None = None
     unknown: Sequence[str] = ()
 
     @classmethod
@@ -59,14 +70,19 @@ class Wanted:
             unknown = tuple(_sentences(error.faults))
         audience = Audience.of(wanted, segments)
         times = values["starts_at"], values["ends_at"]
-        return cls(None, values["text"], *times, audience, values["send_window"], values["priority"], unknown)
+        said = values["text"], is_template(values["text"])
+        return cls(*said, *times, audience, values["send_window"], values["priority"], values["sender"], unknown)
 
     @classmethod
     def stored(cls, connection: Connection, mailing: Mailing) -> Self:
+        """Raises Blocked: it is a draft without times."""
         audience = Audience.of(mailing.filter, mailing.fixed_segments)
         gone = (named.MAILINGS_GONE,) if named.are_gone(connection, audience) else ()
-        times = mailing.starts_at, mailing.ends_at
-        return cls(mailing.id, mailing.text, *times, audience, mailing.send_window, mailing.priority, gone)
+        starts_at, ends_at = mailing.starts_at, mailing.ends_at
+        if starts_at is None or ends_at is None:
+            raise Blocked(Times(starts_at, ends_at, draft=False).missing(), place="json")
+        said, window = (mailing.text, mailing.personal), mailing.send_window
+        return cls(*said, starts_at, ends_at, audience, window, mailing.priority, mailing.sender, gone)
 
 
 def look(connection: Connection, wanted: Wanted, now: datetime) -> Facts:
@@ -102,8 +118,9 @@ class Pace(NamedTuple):
     ahead: int
 
 
-def read_pace(connection: Connection, wanted: Wanted, starts_at: datetime, limit: float) -> Pace:
+def read_pace(session: Session, wanted: Wanted, starts_at: datetime, limit: float) -> Pace:
     """limit: messages a second that the service may send; 0: none is known."""
+    connection = session.connection()
     alive = paces(connection)
     known = [Rate(limit, RateFrom.LIMIT)] if limit else []
     if now := sum(alive):
@@ -112,7 +129,7 @@ def read_pace(connection: Connection, wanted: Wanted, starts_at: datetime, limit
         known.append(Rate(before, RateFrom.HISTORY))
     rate = min(known, key=lambda one: one.per_second, default=None)
     ahead = connection.scalar(_AHEAD, {
-        "id": wanted.id or 0, "starts_at": starts_at, "ends_at": wanted.ends_at, "priority": wanted.priority,
+        "starts_at": starts_at, "ends_at": wanted.ends_at, "priority": wanted.priority, "is_test": is_of_tests(session),
     })  # fmt: skip
     return Pace(rate, len(alive), ahead or 0)
 
@@ -132,13 +149,15 @@ def draw(connection: Connection, wanted: Wanted, counted: Survey) -> Sequence[Sa
     return _in_time(connection, SECONDS / 2, lambda: sample(connection, wanted.audience, counted.reached, SAMPLE))
 
 
-def find_overlap(connection: Connection, wanted: Wanted, some: Sequence[Sampled], among: int) -> Overlap | None:
-    """Who of those has a message of another mailing that is still to be sent. None: not in time."""
-    found = connection.scalars(_PARTS, {"id": wanted.id or 0}).all()
+def find_overlap(session: Session, some: Sequence[Sampled], among: int) -> Overlap | None:
+    """Who of those has a message of another mailing that is still to be sent, of those that there are for whoever asks.
+    None: not in time."""
+    connection, is_test = session.connection(), is_of_tests(session)
+    found = connection.scalars(_PARTS, {"is_test": is_test}).all()
     if not found:
         return Overlap(estimate(0, 1, 1), ())
     some = some[: max(SAMPLE // 10, SAMPLE // len(found))]
-    values = {"parts": list(found), "ids": [one.id for one in some], "id": wanted.id or 0}
+    values = {"parts": list(found), "ids": [one.id for one in some], "is_test": is_test}
     rows = _in_time(connection, SECONDS / 2, lambda: connection.execute(_OVERLAP, values).all())
     if rows is None:
         return None
@@ -205,10 +224,10 @@ _PREPARE = text("""
 """)
 
 # Of mailings that had many messages: what a few take says nothing.
-_FASTEST = text("""
+_FASTEST = text(f"""
     select max(sent / greatest(extract(epoch from last - first), 1))::float from (
         select sum(c.sent) as sent, min(c.first_sent_at) as first, max(c.last_sent_at) as last
-        from (select id, finished_at from mailings order by id desc limit 500) latest
+        from (select id, finished_at from mailings where not {IS_APART} order by id desc limit 500) latest
         join mailing_counters c on c.mailing_id = latest.id
         where latest.finished_at > now() - interval '30 days'
         group by latest.id having sum(c.sent) >= 1000
@@ -218,17 +237,18 @@ _FASTEST = text("""
 _AHEAD = text(f"""
     select cast(coalesce(sum({total(OPEN_STATES, "c")}), 0) as bigint)
     from mailings m join mailing_counters c on c.mailing_id = m.id
-    where m.finished_at is null and m.cancelled_at is null and m.paused_at is null and m.id <> :id
-      and m.ends_at > :starts_at
+    where m.finished_at is null and m.cancelled_at is null and m.paused_at is null
+      and m.ends_at > :starts_at and m.test = :is_test and m.trial_of is null
       and (m.priority < cast(:priority as mailing_priority)
            or m.priority = cast(:priority as mailing_priority) and m.ends_at < :ends_at)
 """)
 
-_IS_RUNNING = "finished_at is null and cancelled_at is null and paused_at is null and ends_at > now()"
+_IS_RUNNING = """
+    finished_at is null and cancelled_at is null and paused_at is null and ends_at > now()
+    and test = :is_test and trial_of is null
+"""
 
-_PARTS = text(
-    f"select distinct part from mailings where {_IS_RUNNING} and part is not null and id <> :id order by part"
-)
+_PARTS = text(f"select distinct part from mailings where {_IS_RUNNING} and part is not null order by part")
 
 # All that each of them has in a part, by the key that begins with the client; `offset 0`: nothing leads another way.
 _OVERLAP = text(f"""
@@ -236,7 +256,7 @@ _OVERLAP = text(f"""
         select client.id, m.mailing_id from unnest(cast(:ids as bigint[])) as client (id) cross join lateral (
             select mailing_id, status from messages where part = any(cast(:parts as int[])) and client_id = client.id
             offset 0) m
-        where m.status::text in {names(OPEN_STATES)} and m.mailing_id <> :id
+        where m.status::text in {names(OPEN_STATES)}
     ), running as (
         select found.id, found.mailing_id from found
         join mailings on mailings.id = found.mailing_id and deleted_at is null and {_IS_RUNNING}

@@ -2,22 +2,24 @@
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from api_service.web.fields import Moment, Text, TimeOfDay, Whole
+from api_service.mailings.retry_schema import retried_errors, retried_states
+from api_service.mailings.window_schema import WindowSchema
+from api_service.web.fields import Flag, Label, Moment, Shaped, Text, Whole
 from api_service.web.figures import TEST, FiguresSchema
 from api_service.web.filters import FilterSchema
-from api_service.web.page import PageSchema
+from api_service.web.page import MAX_ID, PageSchema
 from api_service.web.parts import parts
 from api_service.web.reference import Reference
-from api_service.web.schema import BodySchema, ThingSchema, described, enumerated, settable
+from api_service.web.schema import ThingSchema, described, enumerated, set_once, settable
 from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState, PausedBecause
 from shared.domain.priority import Priority
 from shared.domain.profile.provider import LONGEST_SENDER
 from shared.domain.text.shown import MOST_CHARACTERS, shows_something
 from shared.domain.text.template import find_fault, is_template
-from shared.domain.window import Window
+from shared.domain.waiting import Waiting
 
 
 class FixedSegmentSchema(Schema):
@@ -26,22 +28,6 @@ class FixedSegmentSchema(Schema):
     id = fields.Integer(required=True, metadata=described("Of the segment.", example=1))
     name = fields.String(required=True, metadata=described("The one that it had.", example="Regulars of Omsk"))
     revision = fields.Integer(required=True, metadata=described("The one that it had.", example=3))
-
-
-class WindowSchema(BodySchema):
-    """The part of a client's day in which he may be reached, by his own clock; it may wrap over midnight."""
-
-    start = TimeOfDay(data_key="from", required=True, metadata=described("Open from this minute on.", example="09:00"))
-    end = TimeOfDay(data_key="until", required=True, metadata=described("Closed from this minute on.", example="21:00"))
-
-    @validates_schema
-    def _not_empty(self, data: dict[str, Any], **_: Any) -> None:
-        if data["start"] == data["end"]:
-            raise ValidationError("Must differ from `from`.", "until")
-
-    @post_load
-    def _window(self, data: dict[str, Any], **_: Any) -> Window:
-        return Window(**data)
 
 
 _GIVEN_WHOLE = "Given whole."
@@ -71,10 +57,46 @@ def _may_be_sent(sender: str) -> None:
         raise ValidationError(f"Is no sender that a provider may be given{which}.")
 
 
+class CauseSchema(Schema):
+    """A reason for which messages wait."""
+
+    cause = fields.Enum(
+        Waiting,
+        by_value=fields.String,
+        required=True,
+        metadata=enumerated(
+            "WaitingCause", " · ".join(f"`{cause}`: {cause.meaning}" for cause in Waiting), example="start"
+        ),
+    )
+    count = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata=described("So many messages; null where they are not there yet.", example=None),
+    )
+    until = Moment(
+        required=True,
+        allow_none=True,
+        metadata=described(
+            "Until then; of `retry`, when the last of all that wait is due. Null where no time decides.",
+            example="2050-01-31T06:00:00+00:00",
+        ),
+    )
+
+
+MAX_NAME = 100
+
+
 class MailingSchema(ThingSchema):
     """The list of its fields: what users can set, and what is frozen when, is asked here."""
 
     id = fields.Integer(dump_only=True, metadata=described("Given by the service.", example=1))
+    name = Label(
+        load_default=lambda: "",
+        validate=validate.Length(0, MAX_NAME),
+        metadata=described(
+            f"What people call it, at most {MAX_NAME} characters; several may have one name.", example="Spring sale"
+        ),
+    )
     text = Text(
         required=True,
         validate=validate.And(validate.Length(1, MOST_CHARACTERS), _shows_something, _is_sound),
@@ -95,17 +117,28 @@ class MailingSchema(ThingSchema):
             example=None,
         ),
     )
+    draft = Flag(
+        load_default=lambda: False,
+        metadata=set_once(
+            "Whether it is one: nothing happens until it is started. Times may be left out in a draft, or have passed;"
+            " they are checked when it is started.",
+            example=False,
+        ),
+    )
     starts_at = Moment(
-        required=True,
+        allow_none=True,
+        load_default=lambda: None,
         metadata=_frozen(
-            "When it is launched; at once where that has passed. With an offset from UTC.",
+            "When it is launched; at once where that has passed. With an offset from UTC. Only a draft may be without.",
             example="2050-01-31T09:00:00+03:00",
         ),
     )
     ends_at = Moment(
-        required=True,
+        allow_none=True,
+        load_default=lambda: None,
         metadata=described(
-            "Nothing is sent from this moment on. Later than `starts_at` and in the future.",
+            "Nothing is sent from this moment on. Later than `starts_at` and in the future. Only a draft may be"
+            " without.",
             example="2050-01-31T21:00:00+03:00",
         ),
     )
@@ -131,6 +164,29 @@ class MailingSchema(ThingSchema):
         allow_none=True,
         load_default=lambda: None,
         metadata=described(f"Hours of the client's day in which it may reach them; null: at any hour. {_GIVEN_WHOLE}"),
+    )
+    retry_of = fields.Integer(
+        dump_only=True,
+        allow_none=True,
+        metadata=described("The mailing that it is a retry of; null: it is none.", example=None),
+    )
+    retry_states = retried_states(
+        dump_only=True,
+        metadata=described("Of a retry: those of that mailing whose messages ended so; it asks no filter.", example=[]),
+    )
+    retry_errors = retried_errors(
+        dump_only=True, metadata=described("Of a retry: only with one of these, if there are any.", example=[])
+    )
+    provider = Shaped(
+        "[a-z][a-z0-9_-]{0,31}",
+        "Must be the name of a provider.",
+        allow_none=True,
+        load_default=lambda: None,
+        metadata=_frozen(
+            "The only provider that its messages go through, by its name in `GET /providers/`; null: any. While it is"
+            " down or paused they wait.",
+            example=None,
+        ),
     )
     reference = Reference()
     revision = fields.Integer(
@@ -172,10 +228,40 @@ class MailingSchema(ThingSchema):
         allow_none=True,
         metadata=described("What the provider said when the mailing was halted, at most 300 bytes.", example=None),
     )
+    waiting_because = fields.List(
+        fields.Nested(CauseSchema),
+        dump_only=True,
+        metadata=described(
+            "What its messages wait for, from counters; empty when it is over, or nothing waits.",
+            example=[{"cause": "start", "count": None, "until": "2050-01-31T06:00:00+00:00"}],
+        ),
+    )
+    finishes_at = Moment(
+        dump_only=True,
+        allow_none=True,
+        metadata=described(
+            "When all of it will be done if the pace stays as it is. Null: nobody can say, since it does not run or"
+            " nothing goes out.",
+            example=None,
+        ),
+    )
+    finishes_in_time = fields.Boolean(
+        dump_only=True,
+        allow_none=True,
+        metadata=described("Whether that is before its end; null with `finishes_at`.", example=None),
+    )
     created_at = Moment(
         dump_only=True, metadata=described("When it was stored.", example="2050-01-30T14:21:07.123456+00:00")
     )
     statistics = fields.Nested(FiguresSchema, dump_only=True, metadata=described("Where its messages stand."))
+
+    @validates_schema
+    def _sender_of_provider(self, data: dict[str, Any], **_: Any) -> None:
+        if data.get("provider") is None:
+            return
+        provider = parts().providers.get(data["provider"])
+        if provider is not None and not provider.may_send(data.get("sender")):
+            raise ValidationError("Is no sender that this provider may be given.", "sender")
 
 
 class MailingsQuerySchema(PageSchema):
@@ -185,10 +271,18 @@ class MailingsQuerySchema(PageSchema):
         metadata=enumerated("MailingState", "Only mailings in this state."),
     )
     reference = Text(validate=validate.Length(1, 64), metadata=described("Only the mailing that you call so."))
+    retry_of = fields.Integer(
+        validate=validate.Range(1, MAX_ID), metadata=described("Only retries of the mailing of this id.")
+    )
+    name = Text(
+        validate=validate.Length(1, MAX_NAME),
+        metadata=described("Only mailings whose name begins so; capital letters and small ones are the same."),
+    )
 
 
 SETTABLE = settable(MailingSchema)
-STORED = MailingSchema._declared_fields.keys() - {"state", "paused_because", "statistics"}
+_OF_OUTLOOK = {"waiting_because", "finishes_at", "finishes_in_time"}
+STORED = MailingSchema._declared_fields.keys() - {"state", "paused_because", "statistics"} - _OF_OUTLOOK
 FROZEN_AT_LAUNCH = frozenset(
     name for name, field in MailingSchema._declared_fields.items() if field.metadata.items() >= _FROZEN.items()
 )

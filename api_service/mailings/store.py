@@ -1,25 +1,30 @@
 """The mailings as the API stores and shows them."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, any_, func, or_, select
 from sqlalchemy.orm import Session
 
 from api_service.mailings import rules
-from api_service.mailings.rules import Action
+from api_service.mailings.outlook import Outlook
+from api_service.mailings.rules import Action, Times
 from api_service.mailings.schema import FROZEN_AT_LAUNCH, STORED
 from api_service.web.figures import counts
 from api_service.web.page import After, Listing, Part, cut
-from api_service.web.problems import Frozen, Invalid, NotFound, TooLate
+from api_service.web.problems import Frozen, Gone, Invalid, IsDraft, NotFound, TooLate
 from api_service.web.reference import unique
 from api_service.web.work import is_of_tests
+from shared import lanes
 from shared.audience import named
 from shared.database.models import Mailing
 from shared.domain.filter import Filter
 from shared.domain.mailing import ENDED, MailingState, mailing_state, paused_because
+from shared.domain.message import MessageState
 from shared.domain.segments import Audience, Segment
+from shared.domain.text.shown import label
 from shared.ledger.figures import Figures, count_mailings, read_figures, read_test_totals, read_totals
 
 
@@ -36,7 +41,7 @@ def list_part(
     """In the order of ids, as of one moment. filters: values by member. owner: of a reference."""
     query, ids = select(Mailing).where(*there(session)), select(Mailing.id).where(*there(session))
     for name, value in filters.items():
-        wanted = in_state(value) if name == "state" else getattr(Mailing, name) == value
+        wanted = _CONDITIONS[name](value) if name in _CONDITIONS else getattr(Mailing, name) == value
         query, ids = query.where(wanted), ids.where(wanted)
     if "reference" in filters:
         query, ids = query.where(Mailing.reference_owner == owner), ids.where(Mailing.reference_owner == owner)
@@ -54,12 +59,15 @@ def list_part(
 def in_state(state: MailingState) -> ColumnElement[bool]:
     """The condition that `mailing_state` is this one. Every open state names the index of what is not finished."""
     now = func.now()
-    is_open = and_(Mailing.cancelled_at.is_(None), Mailing.finished_at.is_(None), Mailing.ends_at > now)
+    is_unfinished = and_(Mailing.cancelled_at.is_(None), Mailing.finished_at.is_(None))
+    is_open = and_(is_unfinished, ~Mailing.draft, Mailing.ends_at > now)
     match state:
+        case MailingState.DRAFT:
+            return and_(is_unfinished, Mailing.launched_at.is_(None), Mailing.draft)
         case MailingState.CANCELLED:
             return Mailing.cancelled_at.is_not(None)
         case MailingState.FINISHED:
-            is_over = or_(Mailing.finished_at.is_not(None), Mailing.ends_at <= now)
+            is_over = or_(Mailing.finished_at.is_not(None), and_(~Mailing.draft, Mailing.ends_at <= now))
             return and_(Mailing.cancelled_at.is_(None), is_over)
         case MailingState.PAUSED:
             return and_(is_open, Mailing.paused_at.is_not(None))
@@ -67,6 +75,20 @@ def in_state(state: MailingState) -> ColumnElement[bool]:
             return and_(is_open, Mailing.paused_at.is_(None), Mailing.starts_at <= now)
         case MailingState.SCHEDULED:
             return and_(is_open, Mailing.paused_at.is_(None), Mailing.starts_at > now)
+
+
+def is_called(beginning: str) -> ColumnElement[bool]:
+    """The condition that a name begins so. Those are looked up first, whatever the statistics say: else all mailings
+    would be walked through for the few that bear it."""
+    pattern = re.sub(r"([\\%_])", r"\\\1", label(beginning).casefold()) + "%"
+    named = select(Mailing.id).where(Mailing.name_key.like(pattern))
+    return Mailing.id == any_(func.array(named.scalar_subquery()))
+
+
+_OF_RETRY = "Is frozen: a retry goes to those of its mailing that ended so, whatever the filter says."
+
+_CONDITIONS: Mapping[str, Callable[[Any], ColumnElement[bool]]] = {"state": in_state, "name": is_called}
+"""Of filters that are no columns."""
 
 
 def find(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
@@ -79,19 +101,55 @@ def find(session: Session, mailing_id: int, *, lock: bool = False) -> Mailing:
 
 
 def create(session: Session, values: Mapping[str, Any], owner: str, now: datetime) -> Mailing:
-    """owner: of the reference. Raises Invalid, Taken."""
-    _check_times(values["starts_at"], values["ends_at"], values, now)
+    """owner: of the reference. Raises Invalid, Taken.
+
+    A draft is set aside, as what is paused and closed: the leader has no index that would lead it there, nor has one of
+    an older version.
+    """
+    times = Times(values["starts_at"], values["ends_at"], values["draft"])
+    _check(times.faults(values.keys(), now))
+    _check_provider(session, values.get("provider"))
+    aside = {"paused_at": now, "closed_at": now} if times.draft else {}
     wanted = values["filter"]
     segments = _look_up(session, wanted)
-    mailing = Mailing(**values, **_names(wanted, segments), reference_owner=owner, test=is_of_tests(session))
+    named_ = _names(wanted, segments)
+    mailing = Mailing(**values, **aside, **named_, reference_owner=owner, test=is_of_tests(session))
     with unique("mailing", "reference"):
         session.add(mailing)
         session.flush()
     return mailing
 
 
+def create_retry(session: Session, source: Mailing, values: Mapping[str, Any], now: datetime) -> Mailing:
+    """values: all that users can set, and whom it is for. The messages of its family stay until its launch.
+
+    Its filter is that of its source and says what it was made of; nobody is chosen by it. Raises Gone, Invalid.
+    """
+    _check(Times(values["starts_at"], values["ends_at"], draft=False).faults(values.keys(), now))
+    root = source.retry_root or source.id
+    family = or_(Mailing.id == root, Mailing.retry_root == root)
+    kept = session.execute(
+        select(Mailing.id, Mailing.messages_removed_at).where(family).order_by(Mailing.id).with_for_update(read=True)
+    ).all()
+    asked = [
+        one for one in kept if one.id == source.id or one.id != root
+    ]  # of the root only where it is retried itself
+    if gone := [one.id for one in asked if one.messages_removed_at is not None]:
+        raise Gone(f"The messages of mailing {gone[0]} are not kept any more: nobody can say who is left.")
+    counts_ = figures(session, [source])[source.id].states
+    if not any(counts_[MessageState(state)] for state in values["retry_states"]):
+        raise Invalid({"states": [f"No message of mailing {source.id} has ended so."]})
+    made_of = {"fixed_segments": source.fixed_segments, "retry_of": source.id, "retry_root": root, "test": source.test}
+    mailing = Mailing(**values, **made_of)
+    session.add(mailing)
+    session.flush()
+    return mailing
+
+
 def change(session: Session, mailing: Mailing, values: Mapping[str, Any], owner: str, now: datetime) -> set[str]:
     """Sets the fields of a locked mailing and returns those that really changed. Raises Frozen, Invalid, Taken."""
+    times = Times(values.get("starts_at", mailing.starts_at), values.get("ends_at", mailing.ends_at), mailing.draft)
+    _check(times.missing())
     changed = rules.changed(mailing, values)
     segments = _read_again(session, mailing, values, now)
     if segments is not None and segments != mailing.fixed_segments:
@@ -100,11 +158,14 @@ def change(session: Session, mailing: Mailing, values: Mapping[str, Any], owner:
         return changed
     if frozen := rules.frozen(mailing, changed & values.keys(), FROZEN_AT_LAUNCH, now):
         state = mailing_state(mailing, now)
+        if mailing.retry_of is not None and state not in ENDED and "filter" in frozen:
+            raise Frozen(f"The mailing is a retry of mailing {mailing.retry_of}.", {"filter": [_OF_RETRY]})
         why = "Is frozen: the mailing is" if state in ENDED else "Is frozen since the launch; the mailing is"
         advice = "create another one." if state in ENDED else "cancel it and create another one."
         raise Frozen(f"The mailing is {state}.", {name: [f"{why} {state}: {advice}"] for name in sorted(frozen)})
-    times = {"starts_at": mailing.starts_at, "ends_at": mailing.ends_at, **values}
-    _check_times(times["starts_at"], times["ends_at"], values, now)
+    _check(times.faults(values.keys(), now))
+    if "provider" in changed:
+        _check_provider(session, values["provider"])
     if "filter" in changed:
         wanted = values["filter"]
         for name, value in _names(wanted, _look_up(session, wanted)).items():
@@ -121,19 +182,27 @@ def change(session: Session, mailing: Mailing, values: Mapping[str, Any], owner:
 
 
 def check_possible(mailing: Mailing, action: Action, now: datetime) -> None:
-    """Raises TooLate."""
+    """Raises TooLate, IsDraft."""
     state = mailing_state(mailing, now)
-    if not rules.is_possible(action, state):
-        raise TooLate(f"The mailing is {state}: it is too late to {action} it.")
+    if rules.is_possible(action, state):
+        return
+    if state is MailingState.DRAFT:
+        raise IsDraft(f"The mailing is a draft: start it before you {action} it.")
+    raise TooLate(f"The mailing is {state}: it is too late to {action} it.")
 
 
-def shown(mailing: Mailing, figures: Figures, now: datetime) -> dict[str, Any]:
+def shown(mailing: Mailing, figures: Figures, now: datetime, ahead: Outlook) -> dict[str, Any]:
     """As `MailingSchema` wants it."""
     return {
         **{name: getattr(mailing, name) for name in STORED},
         "state": mailing_state(mailing, now),
         "paused_because": paused_because(mailing, now),
         "statistics": counts(figures),
+        "waiting_because": [
+            {"cause": cause, "count": messages, "until": until} for cause, messages, until in ahead.causes
+        ],
+        "finishes_at": ahead.finishes_at,
+        "finishes_in_time": ahead.in_time,
     }
 
 
@@ -147,9 +216,15 @@ def figures(session: Session, mailings: Sequence[Mailing]) -> dict[int, Figures]
     return read_figures(session.connection(), [mailing.id for mailing in mailings])
 
 
-def _check_times(starts_at: datetime, ends_at: datetime, given: Mapping[str, Any], now: datetime) -> None:
-    if faults := rules.faults(starts_at, ends_at, given.keys(), now):
+def _check(faults: Mapping[str, Any]) -> None:
+    """Raises Invalid."""
+    if faults:
         raise Invalid(faults)
+
+
+def _check_provider(session: Session, name: str | None) -> None:
+    if name is not None and not lanes.is_known(session.connection(), name):
+        raise Invalid({"provider": ["No provider has this name: GET /providers/ lists them."]})
 
 
 def _read_again(
@@ -157,7 +232,11 @@ def _read_again(
 ) -> tuple[Segment, ...] | None:
     """The segments of a filter that is given, which is saved with them as they are now. None: it is not, or cannot be
     saved any more."""
-    if "filter" not in values or rules.frozen(mailing, {"filter"}, FROZEN_AT_LAUNCH, now):
+    if (
+        "filter" not in values
+        or mailing.retry_of is not None
+        or rules.frozen(mailing, {"filter"}, FROZEN_AT_LAUNCH, now)
+    ):
         return None
     return named.read_segments(session.connection(), values["filter"].named_segments)
 

@@ -18,6 +18,7 @@ from api_service.web.problems import NotFound, TooLate
 from api_service.web.schema import BodySchema, described, enumerated
 from shared.domain.message import Error, MessageState
 from shared.domain.reason import Reason
+from shared.domain.receipt import ReceiptState
 
 blueprint = Blueprint("Test sends", "Try a mailing out on a few phones.", "/mailings")
 
@@ -38,6 +39,7 @@ class NewTrialSchema(BodySchema):
         metadata=described(
             f"1 to {MOST} phones of clients. To one that is suppressed nothing is sent: its message is `skipped`.",
             example=["79123456789"],
+            uniqueItems=True,
         ),
     )
 
@@ -79,6 +81,18 @@ class TrialMessageSchema(Schema):
         required=True, allow_none=True, metadata=described("When the provider had accepted it; null if it has not.")
     )
 
+    receipt = fields.Enum(
+        ReceiptState,
+        by_value=fields.String,
+        required=True,
+        allow_none=True,
+        metadata=enumerated(
+            "ReceiptState",
+            "What the provider has said of it since; null: nothing.",
+            enum=[*map(str, ReceiptState), None],
+        ),
+    )
+
 
 class TrialSchema(Schema):
     """A test send of a mailing."""
@@ -106,6 +120,7 @@ _MESSAGE = {
     "error": None,
     "provider_words": None,
     "sent_at": None,
+    "receipt": None,
 }
 _GIVEN = {"at": "2050-01-30T14:25:01.337204+00:00", "text": "The doors open at noon.", "messages": [_MESSAGE]}
 _REFUSED = {"status": "failed", "error": "rejected", "provider_words": "unknown subscriber"}

@@ -19,9 +19,11 @@ from shared.domain.filter import Filter
 from shared.domain.mailing import ENDED, mailing_state
 from shared.domain.message import MessageState
 from shared.domain.priority import Priority
+from shared.domain.receipt import ReceiptState
 from shared.domain.text.template import made_of
 from shared.domain.text.unmade import Unmade
 from shared.messages.attempts import last_words
+from shared.messages.receipts import find_receipts
 from shared.messages.try_out import create_trial, read_trials
 
 View = dict[str, Any]
@@ -32,7 +34,7 @@ LASTS = timedelta(hours=1)
 SHOWN = 10
 """Trials of a mailing, the latest ones."""
 
-COPIED = SETTABLE - {"starts_at", "ends_at", "filter", "send_window", "reference", "priority"}
+COPIED = SETTABLE - {"name", "draft", "starts_at", "ends_at", "filter", "send_window", "reference", "priority"}
 """What a trial has of its mailing: all that says what is sent, and how."""
 
 
@@ -105,8 +107,10 @@ def _shown(connection: Connection, trials: Sequence[Mailing]) -> list[View]:
     for part, some in _by_part(trials).items():
         rows = read_trials(connection, part, some)
         words = last_words(connection, part, [row.id for row in rows if row.error is not None])
+        receipts = find_receipts(connection, part, [row.id for row in rows])
         for row in rows:
-            messages[row.mailing_id].append(_message(dict(row._mapping), words.get(row.id)))
+            receipt = receipts[row.id].state if row.id in receipts else None
+            messages[row.mailing_id].append(_message(dict(row._mapping), words.get(row.id), receipt))
     return [{"at": trial.created_at, "text": trial.text, "messages": messages[trial.id]} for trial in trials]
 
 
@@ -120,7 +124,13 @@ def _by_part(trials: Iterable[Mailing]) -> Mapping[int, Sequence[tuple[int, int,
     return found
 
 
-def _message(row: Mapping[str, Any], words: str | None) -> View:
+def _message(row: Mapping[str, Any], words: str | None, receipt: str | None) -> View:
     """The phone of who was erased is not known any more."""
     phone = None if row["phone"] is None else str(row["phone"])
-    return {**row, "phone": phone, "status": MessageState(row["status"]), "provider_words": words}
+    return {
+        **row,
+        "phone": phone,
+        "status": MessageState(row["status"]),
+        "provider_words": words,
+        "receipt": receipt and ReceiptState(receipt),
+    }

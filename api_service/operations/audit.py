@@ -36,7 +36,7 @@ class ChangeSchema(Schema):
         )
     )
     thing = fields.String(
-        metadata=described("To what: `client`, `clients`, `segment`, `mailing`, `key`.", example="mailing")
+        metadata=described("To what: `client`, `clients`, `segment`, `mailing`, `key`, `provider`.", example="mailing")
     )
     thing_id = fields.String(metadata=described("Which one; of `clients`, the import.", example="1"))
     members = fields.List(fields.String(), metadata=described("What was changed in it.", example=["ends_at"]))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.orm import Session
 
 from api_service.mailings import store as mailings
-from api_service.tracking import explain, history, store
+from api_service.tracking import explain, explain_retry, history, sources, store
 from api_service.tracking.explain import Facts, Standing
 from api_service.web.page import Listing, Part
 from api_service.web.problems import NotFound
@@ -72,7 +72,8 @@ def standing(work: Work, mailing_id: int, client_id: int) -> View:
         mailing = mailings.find(session, mailing_id)
         client = session.get(Client, client_id)
         audience = Audience.of(mailing.filter, mailing.fixed_segments)
-        facts = Facts(mailing, client, unmatched(connection, audience, client_id) or [], moment(connection))
+        members = unmatched(connection, audience, client_id) or [] if mailing.retry_of is None else []
+        facts = Facts(mailing, client, members, moment(connection))
         found = None if mailing.part is None else find_of_client(connection, mailing.part, mailing_id, client_id)
         view: View = {"mailing_id": mailing_id, "client_id": client_id, "message": None, "reason": None}
         if found is not None:
@@ -80,7 +81,8 @@ def standing(work: Work, mailing_id: int, client_id: int) -> View:
             return view | {"unmatched": [], "explanation": explain.of_message(facts, _standing(message))}
         if client is None and not was_deleted(connection, "client", client_id):
             raise NotFound(f"There is no client {client_id}.")
-    reason, explanation = explain.of_none(facts, client_id)
+        source = None if mailing.retry_of is None else sources.read(connection, mailing, client_id)
+    reason, explanation = explain.of_none(facts, client_id) if source is None else explain_retry.of_none(facts, source)
     return view | {"reason": reason, "unmatched": facts.unmatched, "explanation": explanation}
 
 

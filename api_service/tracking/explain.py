@@ -120,7 +120,7 @@ def of_none(facts: Facts, client_id: int) -> tuple[Absence, str]:
     if facts.client is None:
         return Absence.DELETED, "The client was deleted from the directory, and has no message of the mailing."
     if limit is None or (mailing.launched_at is None and client_id > mailing.audience_cursor):
-        return Absence.NOT_LAUNCHED, f"{_before_launch(facts)}{_outlook(facts)}"
+        return Absence.NOT_LAUNCHED, f"{before_launch(facts)}{_outlook(facts)}"
     if facts.unmatched:
         return Absence.NOT_MATCHED, f"The mailing is not for them: {_members(facts)}."
     return (
@@ -129,10 +129,13 @@ def of_none(facts: Facts, client_id: int) -> tuple[Absence, str]:
     )
 
 
-def _before_launch(facts: Facts) -> str:
+def before_launch(facts: Facts) -> str:
+    """Of a client to whom the launch has not come."""
     match facts.state:
         case MailingState.CANCELLED:
             return "The mailing was cancelled before its launch came to them."
+        case MailingState.DRAFT:
+            return "The mailing is a draft: nobody gets anything of it before it is started."
         case MailingState.SCHEDULED:
             return f"The mailing is launched at {_at(facts.mailing.starts_at)}."
         case MailingState.PAUSED:
@@ -179,5 +182,5 @@ def _quoted(word: str) -> str:
     return f"“{word}”"
 
 
-def _at(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
+def _at(moment: datetime | None) -> str:
+    return "a moment that is still open" if moment is None else moment.isoformat(timespec="seconds")

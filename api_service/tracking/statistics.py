@@ -7,7 +7,7 @@ from flask.views import MethodView
 from marshmallow import Schema, fields
 
 from api_service.mailings import store as mailings
-from api_service.tracking import actions, store
+from api_service.tracking import actions, sources, store
 from api_service.tracking.schema import MESSAGE, MessageSchema
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.fields import Moment
@@ -26,6 +26,7 @@ blueprint = Blueprint("Statistics", "Where the messages stand.", "/mailings")
 _STARTS_AT, _ENDS_AT = "2050-01-31T06:00:00+00:00", "2050-01-31T18:00:00+00:00"
 _MAILING: dict[str, object] = {"mailing_id": 1, "state": "running", "test": False}
 _COUNTS = {"audience": 3} | {str(state): 0 for state in MessageState} | {"sent": 2, "retrying": 1}
+_MOST_RETRIES = 100
 _FIGURES = _COUNTS | {"receipts": RECEIPTS_EXAMPLE}
 Answer = tuple[dict[str, Any], dict[str, str]]
 
@@ -44,8 +45,16 @@ _OF_MAILING: dict[str, fields.Field[Any]] = {
 MailingFiguresSchema = Schema.from_dict(
     {
         **_OF_MAILING,
-        "starts_at": Moment(required=True, metadata=described("When it was, or will be, launched.")),
-        "ends_at": Moment(required=True, metadata=described("Nothing is sent from this moment on.")),
+        "starts_at": Moment(
+            required=True,
+            allow_none=True,
+            metadata=described("When it was, or will be, launched; null: a draft that does not say."),
+        ),
+        "ends_at": Moment(
+            required=True,
+            allow_none=True,
+            metadata=described("Nothing is sent from this moment on; null: a draft that does not say."),
+        ),
         **COUNTS,
         "receipts": RECEIPTS_FIELD,
     },
@@ -67,6 +76,16 @@ GeneralStatisticsSchema = Schema.from_dict(
 DetailStatisticsSchema = Schema.from_dict(
     {
         **_OF_MAILING,
+        "retry_of": fields.Integer(
+            required=True,
+            allow_none=True,
+            metadata=described("The mailing that it is a retry of; null: it is none.", example=None),
+        ),
+        "retries": fields.List(
+            fields.Integer(),
+            required=True,
+            metadata=described(f"The mailings that are retries of it, the first {_MOST_RETRIES}.", example=[2]),
+        ),
         **COUNTS,
         "receipts": RECEIPTS_FIELD,
         "errors": fields.Dict(
@@ -164,6 +183,8 @@ class DetailStatistics(MethodView):
         gives=_MAILING
         | _FIGURES
         | {
+            "retry_of": None,
+            "retries": [],
             "errors": {"server_error": 1},
             "skipped_because": {},
             "repeated": 0,
@@ -190,12 +211,15 @@ class DetailStatistics(MethodView):
             errors = read_errors(session.connection(), mailing_id)
             reasons = read_reasons(session.connection(), mailing_id)
             repeated = read_repeated(session.connection(), mailing_id)
+            retries = sources.read_retries(session.connection(), mailing_id, _MOST_RETRIES)
             messages = actions.shown(session, store.list_messages(session, mailing, status, figures, query["part"]))
             state = mailing_state(mailing, moment(session.connection()))
         view = {
             "mailing_id": mailing_id,
             "state": state,
             "test": mailing.test,
+            "retry_of": mailing.retry_of,
+            "retries": retries,
             **counts(figures),
             "receipts": receipts(figures),
             "errors": errors,

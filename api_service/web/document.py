@@ -80,6 +80,12 @@ class KeyConverter(BaseConverter):
     regex = "[0-9a-f]{12}"
 
 
+class ProviderConverter(BaseConverter):
+    """The name of a provider in a path."""
+
+    regex = "[a-z][a-z0-9_-]{0,31}"
+
+
 class Api(flask_smorest.Api):  # type: ignore[misc]  # the library has no types
     """flask-smorest's, with our shape of errors and a document that says of no answer more than is true."""
 
@@ -108,7 +114,7 @@ def register(app: Flask, blueprints: Sequence[Blueprint], *, with_keys: bool) ->
         "OPENAPI_URL_PREFIX": "/",
         "OPENAPI_JSON_PATH": "openapi.json",
     }
-    app.url_map.converters |= {"id": IdConverter, "key": KeyConverter}
+    app.url_map.converters |= {"id": IdConverter, "key": KeyConverter, "provider": ProviderConverter}
     plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
     description = _DESCRIPTION.format(access=_WITH_KEYS if with_keys else _WITHOUT_KEYS)
     api = Api(app, spec_kwargs={"marshmallow_plugin": plugin, "info": {"description": description}})
@@ -117,7 +123,8 @@ def register(app: Flask, blueprints: Sequence[Blueprint], *, with_keys: bool) ->
     api.register_converter(
         IdConverter, lambda _: {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
     )
-    api.register_converter(KeyConverter, lambda _: {"type": "string", "pattern": f"^{KeyConverter.regex}$"})
+    for shaped in (KeyConverter, ProviderConverter):
+        api.register_converter(shaped, _pattern)
     if with_keys:
         api.spec.components.security_scheme("key", _SCHEME)
     found = {kinds for blueprint in blueprints for kinds in blueprint.failures} | {(TooSmall,), (OtherSite,)}
@@ -129,6 +136,10 @@ def register(app: Flask, blueprints: Sequence[Blueprint], *, with_keys: bool) ->
     app.register_blueprint(error_pages.blueprint)
     for path in ("/docs", "/docs/errors", "/docs/errors/<slug>"):  # by themselves, since these are open
         app.add_url_rule(path, "docs", _with_its_slash)
+
+
+def _pattern(converter: BaseConverter) -> dict[str, Any]:
+    return {"type": "string", "pattern": f"^{converter.regex}$"}
 
 
 def _names(_: Any, field: Field[Any], **__: Any) -> dict[str, Any]:

@@ -46,6 +46,15 @@ class Number(fields.Integer):
         return super()._deserialize(value, *args, **kwargs)
 
 
+class Flag(fields.Boolean):
+    """True or false, and nothing that may stand for them elsewhere."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 class Label(Text):
     """A word by which things are told apart, as it is kept: trimmed, in the Unicode form NFC."""
 

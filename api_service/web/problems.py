@@ -328,6 +328,23 @@ class TooLate(Conflict):
     sample = "The mailing is finished: it is too late to pause it.", {}
 
 
+class IsDraft(Conflict):
+    type = "draft"
+    meaning = "The mailing is a draft: nothing happens until it is started. Nothing was changed."
+    advice = "Start it first; a draft that nobody wants can be cancelled, or deleted."
+    sample = "The mailing is a draft: start it before you pause it.", {}
+
+
+class Gone(Conflict):
+    type = "gone"
+    meaning = "What this would be made of is not kept any more. Nothing was changed."
+    advice = "Make one from what there is now."
+    sample = (
+        "Mailing 1 cannot be repeated: something that its filter names is not there any more.",
+        {"json": {"filter": {"imports": ["There is no import 7; they are kept for 90 days."]}}},
+    )
+
+
 class InUse(Conflict):
     type = "in-use"
     meaning = "Something else names it, and would not know what is meant any more. Nothing was changed."
@@ -336,15 +353,15 @@ class InUse(Conflict):
 
 
 class Blocked(Conflict):
-    """errors: sentences by the type of a blocker."""
+    """errors: sentences by the type of a blocker; with another place by field, where something is missing."""
 
     type = "blocked"
-    meaning = "Something stands in the way of the start, so that nothing would be sent. Nothing was changed."
+    meaning = "Something stands in the way of the start: it is missing, or nothing would be sent. Nothing was changed."
     advice = "Mend what `errors` names, each as docs/preflight.md says; `GET /mailings/{id}/preflight/` has it all."
     sample = "The mailing cannot be started.", {"preflight": {"nobody": ["No client matches the filter."]}}
 
-    def __init__(self, errors: Mapping[str, Any]) -> None:
-        super().__init__(self.sample[0], errors, place="preflight")
+    def __init__(self, errors: Mapping[str, Any], place: str = "preflight") -> None:
+        super().__init__(self.sample[0], errors, place)
 
 
 class TooEarly(Conflict):

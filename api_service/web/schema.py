@@ -5,6 +5,8 @@ class ClientSchema(ThingSchema)      every field; what users cannot set is `dump
 new(ClientSchema)           POST     "NewClient"          no read-only members: they are refused
 replacement(ClientSchema)   PUT      "ClientReplacement"  takes what GET gave: read-only members are ignored
 changes(ClientSchema)       PATCH    "ClientChanges"      nothing is required
+
+A field that is `set_once` is read-only from the creation on.
 answer(ClientSchema)        answers  "Client"             every member is there, but what is only taken (`load_only`)
 """
 
@@ -26,6 +28,14 @@ def described(description: str, **more: object) -> dict[str, object]:
 def enumerated(name: str, description: str, **more: object) -> dict[str, object]:
     """The same of a field with a closed list of values, which the document names so wherever it is used."""
     return described(description, **{"x-enum": name}, **more)
+
+
+def set_once(description: str, **more: object) -> dict[str, object]:
+    """The metadata of a field that users set when they create the thing, and never again."""
+    return described(f"{description} Set at the creation only.", **_SET_ONCE, **more)
+
+
+_SET_ONCE = {"x-set": "at creation"}
 
 
 class BodySchema(Schema):
@@ -51,11 +61,11 @@ def new(kind: Kind) -> ThingSchema:
 
 
 def changes(kind: Kind) -> ThingSchema:
-    return _titled(kind(exclude=read_only(kind), partial=True), f"{named(kind)}Changes")
+    return _titled(kind(exclude=_unchanging(kind), partial=True), f"{named(kind)}Changes")
 
 
 def replacement(kind: Kind) -> ThingSchema:
-    ignored = read_only(kind) - {"id"}
+    ignored = _unchanging(kind) - {"id"}
     members: dict[str, Any] = {
         one: fields.Raw(allow_none=True, metadata=described("Ignored.")) for one in sorted(ignored)
     }
@@ -102,6 +112,12 @@ def given_example(kind: Kind, **more: Any) -> dict[str, Any]:
     """The answer to that request. more: members with other values."""
     sent: Mapping[str, Any] = kind().dump(kind(exclude=read_only(kind)).load(sent_example(kind)))
     return {one: sent.get(one, _example(field)) for one, field in kind._declared_fields.items()} | more
+
+
+def _unchanging(kind: Kind) -> frozenset[str]:
+    """The fields that users cannot set once it is there."""
+    fixed = {one for one, field in kind._declared_fields.items() if field.metadata.items() >= _SET_ONCE.items()}
+    return read_only(kind) | fixed
 
 
 def _example(field: fields.Field[Any]) -> Any:

@@ -4,35 +4,41 @@ Nothing is written for that: the leader reads what is due behind a cursor for ea
 twice, changes nothing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.leading.cursor import Cursor
-from dispatcher_service.leading.fair_share import Due, FairShare, Lane
+from dispatcher_service.leading.fair_share import Due, FairShare, Lane, Take
+from dispatcher_service.leading.flow import Flow
 from dispatcher_service.leading.isolation import Act, Isolation
 from dispatcher_service.leading.jobs import job_size, pack
 from dispatcher_service.leading.publisher import Batch, Publisher
 from dispatcher_service.leading.walk import Mailing
+from shared import lanes
 from shared.clock import ticks
 from shared.domain.apart import TEST_LANE
-from shared.domain.job import Piece, Urgency
+from shared.domain.job import DispatchJob, Piece, Urgency
 from shared.domain.priority import Priority
+from shared.lanes import NONE_KNOWN, Lanes, closed, full
+from shared.ledger.entries import Entries
 from shared.messages.due import Read, Wanted, read_due
-from shared.rates.paces import paces
+from shared.rates.paces import Noted, notes, paces
 
-PACES_EVERY = 1.0
-"""Seconds from one look at the paces of the dispatchers to the next."""
+LOOK_EVERY = 1.0
+"""Seconds from one look at the dispatchers to the next: their paces, and what they see of providers."""
 
 READS_A_SECOND = 2_000
 """Of lanes that are due and of which nothing new was found: what is on the broker already stays due until it is
 claimed."""
 
-TESTS = 0.1
-"""The part of the room that tests get beside what is really sent, and what that leaves."""
+TESTS = 200
+"""Messages of tests that are fed a second, whatever else there is, and so many in a job: however little is really sent
+at a time, they cost nobody anything to wait for. They get as well what else there is room for."""
 
 RANKS = {priority: rank for rank, priority in enumerate(Priority)}
 TURN = -1
@@ -78,7 +84,11 @@ class Feed:
         self._lanes: dict[Lane, _Fed] = {}
         self._losses = 0
         self._size = job_size((), concurrency, rate)
-        self._next_paces = 0.0
+        self._next_look = 0.0
+        self._known = NONE_KNOWN
+        self._flow = Flow()
+        self._closed: Collection[int] = ()  # lanes of which no dispatcher can send anything now
+        self._owed_to_tests, self._fed_at = 0.0, ticks()
         self._read_at = 0.0  # the database's time, in seconds since the epoch
 
     def run(self, acts: Isolation, due: Sequence[Mailing], *, is_all: bool) -> None:
@@ -89,6 +99,8 @@ class Feed:
             due: mailings with messages that are due.
             is_all: these are all that were just found to be due, and of the others nothing is.
         """
+        if due and ticks() >= self._next_look:
+            self._look(acts)
         if is_all or due:
             self._see(due, is_all=is_all)
         room = self._publisher.begin()
@@ -99,15 +111,20 @@ class Feed:
             self._forget(batch.lanes)
         try:
             if room.jobs > 0 and self._lanes:
-                self._size = self._job_size(acts)
                 self._feed(acts, room.jobs)
         finally:
             self._publisher.end(is_wanted=bool(self._lanes))
 
     def wake(self, mailing_id: int, message_ids: Sequence[int]) -> None:
         """These are worth another look."""
-        if fed := self._lanes.get(Lane(mailing_id, 0)):
-            fed.cursor.wake(message_ids, ticks())
+        for number in self.lanes:
+            if fed := self._lanes.get(Lane(mailing_id, number)):
+                fed.cursor.wake(message_ids, ticks())
+
+    @property
+    def lanes(self) -> Sequence[int]:
+        """All that there are."""
+        return tuple(self._known.lanes)
 
     def rouse(self, mailing_ids: Iterable[int]) -> None:
         """There is something new of these."""
@@ -117,7 +134,12 @@ class Feed:
     def _see(self, due: Sequence[Mailing], *, is_all: bool) -> None:
         """A cursor is forgotten when its mailing has nothing due any more, was changed by a user, or can be fed again
         after it could not."""
-        seen = {Lane(mailing.id, 0): mailing for mailing in due}
+        seen = {
+            Lane(mailing.id, lane): mailing
+            for mailing in due
+            for lane in mailing.due_lanes
+            if mailing.test or lane not in self._closed
+        }
         if is_all:
             for lane in [lane for lane in self._lanes if lane not in seen]:
                 del self._lanes[lane]
@@ -142,31 +164,53 @@ class Feed:
             if fed := self._lanes.get(lane):
                 self._lanes[lane] = _Fed(fed.mailing)
 
-    def _job_size(self, acts: Isolation) -> int:
-        if ticks() < self._next_paces:
-            return self._size
-        self._next_paces = ticks() + PACES_EVERY
-        found = acts.run("feed", None, lambda connection, _: paces(connection))
-        return self._size if found is None else job_size(found, self._concurrency, self._rate)
+    def _look(self, acts: Isolation) -> None:
+        """At what the dispatchers say of themselves and of providers."""
+        self._next_look = ticks() + LOOK_EVERY
+        found = acts.run(
+            "feed", None, lambda connection, _: (paces(connection), lanes.read(connection), notes(connection))
+        )
+        if found is None:
+            return
+        speeds, self._known, noted = found
+        self._size = job_size(speeds, self._concurrency, self._rate)
+        seen = [one.seen for one in noted]
+        self._closed = closed(self._known, seen)
+        self._flow.see(full(self._known, seen))
 
     def _feed(self, acts: Isolation, jobs: int) -> None:
         def take(lanes: Sequence[Lane], each: int, most: int, *, is_turn: bool = False) -> Sequence[int]:
             return self._take(acts, lanes, _Asked(each, most, is_turn, dict.fromkeys(lanes, 0)))
 
         room = jobs * self._size
-        taken = self._share.feed(room, take, partial(take, is_turn=True))
-        # What is really sent has all the room, so that tests cost it nothing; and they do not wait for ever.
-        self._share_of_tests.feed(max(room - taken, int(room * TESTS), 1), take)
+        left = room - self._share.feed(room, take, partial(take, is_turn=True))
+        self._feed_tests(left, take)
         lanes = [lane for lane, fed in self._lanes.items() if fed.ids or fed.turns]
         lanes.sort(key=lambda lane: _urgency(self._lanes[lane].mailing))
-        if pieces := [piece for lane in lanes for piece in _pieces(lane, self._lanes[lane])]:
-            packed = pack(pieces, self._size, self._read_at)
+        packed: list[DispatchJob] = []
+        for is_test, size in ((False, self._size), (True, max(self._size, TESTS))):
+            some = [lane for lane in lanes if self._lanes[lane].mailing.test is is_test]
+            packed += pack([piece for lane in some for piece in _pieces(lane, self._lanes[lane])], size, self._read_at)
+        if packed:
             self._publisher.hand_over(Batch(lanes, [job.encode() for job in packed], sum(job.size for job in packed)))
+
+    def _feed_tests(self, left: int, take: Take) -> None:
+        """left: of the room, by what is really sent, which so has all of it."""
+        now = ticks()
+        self._owed_to_tests = min(TESTS, self._owed_to_tests + (now - self._fed_at) * TESTS)
+        self._fed_at = now
+        if messages := max(left, int(self._owed_to_tests)):
+            fed = self._share_of_tests.feed(messages, take)
+            self._owed_to_tests = max(0.0, self._owed_to_tests - fed)
 
     def _take(self, acts: Isolation, lanes: Sequence[Lane], asked: _Asked) -> Sequence[int]:
         """How many it was of each lane. As `fair_share.Take` has it."""
         now = ticks()
-        awake = [lane for lane in lanes if not self._lanes[lane].cursor.is_resting(now)]
+        awake = [
+            lane
+            for lane in lanes
+            if not self._lanes[lane].cursor.is_resting(now) and self._flow.room(lane.lane, now) >= 1
+        ]
         for part, some in groupby(awake, key=lambda lane: self._lanes[lane].mailing.part):
             left = list(some)
             while left and asked.left > 0 and part is not None:
@@ -176,7 +220,7 @@ class Feed:
     def _read(self, acts: Isolation, part: int, lanes: Sequence[Lane], asked: _Asked) -> list[Lane]:
         """One read of these lanes; those of which there may be more."""
         now = ticks()
-        wanted = [Wanted(*lane, asked.each - asked.taken[lane], self._lanes[lane].cursor.begin(now)) for lane in lanes]
+        wanted = [Wanted(*lane, self._most(lane, asked, now), self._lanes[lane].cursor.begin(now)) for lane in lanes]
         read = self._run(acts, part, wanted, asked.left)
         if read is None:
             for lane in lanes if len(lanes) > 1 else ():  # one is in trouble, and the others are read without it
@@ -190,12 +234,18 @@ class Feed:
             for group in fed.cursor.advance(groups, read.now, now):
                 (fed.turns if asked.is_turn else fed.ids).extend(group.ids)
                 asked.taken[lane] += len(group.ids)
+                self._flow.take(lane.lane, len(group.ids))
             found = sum(len(group.ids) for group in groups)
             if (is_cut and number >= last) or (found == want.limit and asked.taken[lane] < asked.each):
-                more.append(lane)
+                if self._flow.room(lane.lane, now) >= 1:
+                    more.append(lane)
             elif found < want.limit:
                 fed.cursor.rest(now + len(self._lanes) / READS_A_SECOND)
         return more
+
+    def _most(self, lane: Lane, asked: _Asked, now: float) -> int:
+        """How many messages of a lane to read."""
+        return int(max(1, min(asked.each - asked.taken[lane], self._flow.room(lane.lane, now))))
 
     def _run(self, acts: Isolation, part: int, wanted: Sequence[Wanted], most: int) -> Read | None:
         """None: it failed, or failed a moment ago."""
@@ -207,6 +257,10 @@ class Feed:
             raise
         except Exception:  # a defect, or data that nobody has thought of, of one of them
             return None
+
+
+def _look(connection: Connection, _entries: Entries) -> tuple[Sequence[float], Lanes, Sequence[Noted]]:
+    return paces(connection), lanes.read(connection), notes(connection)
 
 
 def _reading(part: int, wanted: Sequence[Wanted], most: int) -> Act[Read]:

@@ -165,7 +165,7 @@ class Leader:
                         pause = self._pause(acts, found, walk.until_next())
                     self._woken.wait(pause)
                     self._woken.clear()
-                    if fresh := found.among(launcher.take_fresh()):
+                    if fresh := found.among(launcher.take_fresh(), feed.lanes):
                         feed.rouse(mailing.id for mailing in fresh)
                         feed.run(acts, fresh, is_all=False)
             finally:

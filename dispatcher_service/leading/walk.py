@@ -25,8 +25,8 @@ class Mailing(NamedTuple):
 
     part: where its messages are; None: it has none yet. version: another one after each change of the mailing; None
     while it is launched, which changes it all the time. test: it was made by a test key. over: its end has passed.
-    closed: it has ended, and no message of it waited any more. unlaunched: messages of it are to be created. due: some
-    are to be claimed. waiting: some are not final and not on the wire.
+    closed: it has ended, and no message of it waited any more. unlaunched: messages of it are to be created. due_lanes:
+    those in which some are to be claimed. waiting: some are not final and not on the wire.
     """
 
     id: int
@@ -41,8 +41,13 @@ class Mailing(NamedTuple):
     closed: bool
     window_changed: bool
     unlaunched: bool
-    due: bool
+    due_lanes: Sequence[int]
     waiting: bool
+
+    @property
+    def due(self) -> bool:
+        """Whether some are to be claimed."""
+        return bool(self.due_lanes)
 
     @property
     def is_to_close(self) -> bool:
@@ -72,10 +77,11 @@ class Look:
         """Those that are to be launched."""
         return [mailing for mailing in self.mailings if mailing.unlaunched]
 
-    def among(self, fresh: Mapping[int, int | None]) -> Sequence[Mailing]:
+    def among(self, fresh: Mapping[int, int | None], lanes: Sequence[int]) -> Sequence[Mailing]:
         """Those of which messages were created since, and that are to be fed with what room there is left by those that
-        were due. fresh: the part of each."""
-        return [mailing._replace(part=fresh[mailing.id]) for mailing in self.mailings if mailing.id in fresh]
+        were due. fresh: the part of each. lanes: all in which the messages may be."""
+        among = [mailing for mailing in self.mailings if mailing.id in fresh]
+        return [mailing._replace(part=fresh[mailing.id], due_lanes=lanes) for mailing in among]
 
 
 def look(connection: Connection) -> Look:
@@ -126,9 +132,7 @@ def due_mailings(connection: Connection) -> Sequence[Mailing]:
     """The mailings of which something is due, nearest end first."""
     found = connection.execute(WALK).all()
     waiting = find_waiting(connection, [Place(row.id, row.part) for row in found])
-    return [
-        Mailing._make((*row[1:], row.may_be_fed and waiting.get(row.id, False), row.id in waiting)) for row in found
-    ]
+    return [Mailing._make((*row[1:], row.may_be_fed and waiting.get(row.id, ()), row.id in waiting)) for row in found]
 
 
 # A paused mailing is launched only to be closed, when its end has passed.

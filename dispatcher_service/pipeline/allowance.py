@@ -56,6 +56,11 @@ class Allowance:
             self._moments.popleft()
         return len(self._moments)
 
+    @property
+    def reserved(self) -> int:
+        """How many messages there are moments for, late ones included."""
+        return len(self._moments)
+
     def asks(self, now: float) -> bool:
         """Whether it is time to ask for more."""
         if now - self._asked_at > _IDLE:

@@ -4,7 +4,7 @@
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
@@ -24,16 +24,31 @@ OUTDATED = 10.0
 
 _NO_LIMITS: Mapping[int, int] = {}
 
+Shares = Sequence[tuple[int, int]]
+"""Providers, and how many messages each takes."""
+
+Take = Callable[[int, int], Shares]
+"""take(lane, wanted): who takes so many messages of a lane, or fewer of them."""
+
+
+def by_anybody(_lane: int, wanted: int) -> Shares:
+    """Where there is one provider."""
+    return ((0, wanted),)
+
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """Messages of a job that are to be claimed, of one mailing. is_test: of a test."""
+    """Messages of a job that are to be claimed, of one lane of a mailing."""
 
     job: "Held"
     mailing_id: int
-    is_test: bool
+    lane: int
     urgency: Urgency
     message_ids: deque[int]
+
+    @property
+    def is_test(self) -> bool:
+        return self.lane == TEST_LANE
 
 
 @dataclass(slots=True, eq=False)
@@ -53,9 +68,7 @@ class Held:
     @classmethod
     def of(cls, delivery: Delivery, job: DispatchJob, now: float) -> "Held":
         held = cls(delivery, now, job.read_at, [], size=job.size)
-        held.pieces = [
-            Waiting(held, one.mailing_id, one.lane == TEST_LANE, one.urgency, deque(one.message_ids)) for one in job
-        ]
+        held.pieces = [Waiting(held, one.mailing_id, one.lane, one.urgency, deque(one.message_ids)) for one in job]
         held.pieces.sort(key=lambda piece: piece.urgency)
         return held
 
@@ -67,10 +80,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """So many ids from the head of a piece."""
+    """Ids from the head of a piece, and through whom they are to go: the first ones through the first."""
 
     piece: Waiting
     message_ids: Sequence[int]
+    shares: Shares = ()
 
 
 class InHand:
@@ -95,9 +109,17 @@ class InHand:
                 held.pieces.clear()
         self._held.append(new)
 
-    def pick(self, room: int, now: float, most: Mapping[int, int] = _NO_LIMITS, *, is_test: bool = False) -> list[Pick]:
-        """What to claim now, at most so many ids; they still wait. most: of these mailings no more than so many.
-        is_test: of tests, and else of what is really sent: neither takes a place of the other.
+    def pick(
+        self,
+        room: int,
+        now: float,
+        most: Mapping[int, int] = _NO_LIMITS,
+        take: Take = by_anybody,
+        *,
+        is_test: bool = False,
+    ) -> list[Pick]:
+        """What to claim now, at most so many ids; they still wait. most: of these mailings no more than so many. take:
+        says who takes them. is_test: of tests, and else of what is really sent: neither takes a place of the other.
 
         The most urgent mailing first, and of one mailing the oldest job; but before all what has waited for long. So
         what is urgent passes by what is not, and nothing is passed by for ever.
@@ -113,9 +135,11 @@ class InHand:
                 break
             if piece.is_test is not is_test:
                 continue
-            ids = list(islice(piece.message_ids, min(room, left.get(piece.mailing_id, room))))
+            wanted = min(room, left.get(piece.mailing_id, room), len(piece.message_ids))
+            shares = take(piece.lane, wanted) if wanted else ()
+            ids = list(islice(piece.message_ids, sum(number for _, number in shares)))
             if ids:
-                picks.append(Pick(piece, ids))
+                picks.append(Pick(piece, ids, shares))
                 room -= len(ids)
             if piece.mailing_id in left:
                 left[piece.mailing_id] -= len(ids)
@@ -129,6 +153,11 @@ class InHand:
             pick.piece.job.begun = max(begun, pick.piece.job.begun)
         for held in self._held:
             held.pieces = [piece for piece in held.pieces if piece.message_ids]
+
+    def drop(self, lanes: Collection[int]) -> None:
+        """Nothing of these may be sent for a while: it is published again when it may, and keeps no place till then."""
+        for held in self._held:
+            held.pieces = [piece for piece in held.pieces if piece.lane not in lanes]
 
     def let_go(self, begun: int, now: float, clock: float | None) -> Sequence[Delivery]:
         """Jobs that are to be acked: those whose last call has begun, as from the claim on it is the lease that guards

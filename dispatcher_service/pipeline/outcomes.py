@@ -1,7 +1,7 @@
 """What became of calls, for people: metrics and log lines."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dispatcher_service.sending.attempt import Result
 from shared import metrics
@@ -10,8 +10,9 @@ from shared.logs import logger
 from shared.messages.record import Verdict
 
 
-def show_outcomes(batch: Sequence[Result], verdicts: Sequence[Verdict], late: int) -> None:
-    """Results that are written, each with its verdict; nothing of tests. late: how many came after their lease."""
+def show_outcomes(batch: Sequence[Result], verdicts: Sequence[Verdict], late: int, name: Callable[[int], str]) -> None:
+    """Results that are written, each with its verdict; nothing of tests. late: how many came after their lease. name:
+    of a provider, by its number."""
     log = logger()
     metrics.RESULTS_LATE.inc(late)
     if late:
@@ -20,8 +21,9 @@ def show_outcomes(batch: Sequence[Result], verdicts: Sequence[Verdict], late: in
         pairs = [pair for pair in zip(batch, verdicts, strict=True) if not pair[0].attempt.message.test]
         batch, verdicts = [result for result, _ in pairs], [verdict for _, verdict in pairs]
     metrics.MESSAGES_REPEATED.inc(sum(result.attempt.message.repeat for result in batch if result.outcome))
-    for kind, count in Counter(result.outcome.kind for result in batch if result.outcome).items():
-        metrics.ATTEMPTS.labels(kind).inc(count)
+    made = Counter((result.attempt.message.provider, result.outcome.kind) for result in batch if result.outcome)
+    for (provider, kind), count in made.items():
+        metrics.ATTEMPTS.labels(name(provider), kind).inc(count)
     for result, verdict in zip(batch, verdicts, strict=True):
         if result.outcome is None:
             metrics.MESSAGES_HANDED_BACK.labels("not_started").inc()
@@ -36,6 +38,7 @@ def show_outcomes(batch: Sequence[Result], verdicts: Sequence[Verdict], late: in
         elif isinstance(verdict.decision, Finish):
             log.info(
                 "message_not_sent",
+                provider=name(verdict.message.provider),
                 state=verdict.decision.state,
                 error=verdict.shown_error,
                 words=verdict.words,

@@ -1,19 +1,22 @@
 """The database's thread: claims messages and writes what became of them, in one transaction at a time."""
 
-import random
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from itertools import islice
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from dispatcher_service.pipeline.allowance import Allowance
+from dispatcher_service.pipeline.choice import Plan, Sole
 from dispatcher_service.pipeline.in_hand import OUTDATED, Held, InHand, Pick
 from dispatcher_service.pipeline.intake import Intake
 from dispatcher_service.pipeline.outcomes import show_outcomes
+from dispatcher_service.pipeline.permits import Permits
+from dispatcher_service.pipeline.receipts import played_receipts
 from dispatcher_service.pipeline.recent import Recent
+from dispatcher_service.pipeline.routes import Probing, Routes
 from dispatcher_service.pipeline.settling import Settlement, wake_ups
 from dispatcher_service.pipeline.standing import Standing
 from dispatcher_service.sending.attempt import DatabaseClock, Result, attempts
@@ -21,16 +24,18 @@ from dispatcher_service.sending.built_in import BuiltIn
 from dispatcher_service.sending.sender import Sender
 from shared import metrics
 from shared.clock import ticks
-from shared.database.engine import first_line, one_statement
+from shared.database.engine import first_line
+from shared.domain.apart import BUILT_IN
 from shared.domain.retry import RetryPolicy
-from shared.ledger.entries import open_entries
+from shared.domain.seen import Seen
+from shared.ledger.entries import Entries, open_entries
 from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
-from shared.messages.claim import Claim, claim_messages
+from shared.messages.claim import Assigned, Claim, Claimed, claim_messages
 from shared.messages.probe import find_probe
+from shared.messages.receipts import take_receipts
 from shared.messages.remember import record_called
-from shared.rates.limits import reserve
 from shared.rates.paces import PaceNote
 from shared.standing import provider_returned
 
@@ -48,6 +53,12 @@ TESTS = 200
 
 HEARTBEAT = 1.0
 
+Job = Mapping[int, Sequence[int]]
+"""Messages, by mailing."""
+
+Ways = Mapping[int, Assigned]
+"""Which way each goes; none where there is one provider."""
+
 
 class Recorder:
     """`run` in a thread of its own. `take_job` is for the intake's thread, `take_results` for the sender's."""
@@ -62,21 +73,21 @@ class Recorder:
         *,
         lease: float,
         own_lease: float,
-        limits: Mapping[str, float],
+        routes: Routes,
+        permits: Permits,
         learn: Callable[[int], object],
         stopping: threading.Event,
         closing: threading.Event,
     ) -> None:
-        """lease: seconds that a claim lasts by the database's clock. own_lease: those of them that we count on. limits:
-        messages per second over all dispatchers, by the names of `shared.rates.limits`. learn: is told the highest id
-        of each claim. stopping: nothing new is claimed. closing: leave, whatever is not recorded."""
+        """lease: seconds that a claim lasts by the database's clock. own_lease: those of them that we count on. routes:
+        who may take what. permits: how much of it by the limits. learn: is told the highest id of each claim. stopping:
+        nothing new is claimed. closing: leave, whatever is not recorded."""
         self._engine = engine
         self._policy = policy
         self._sender, self._built_in = sender, built_in
         self._intake = intake
         self._lease, self._own_lease = lease, own_lease
-        self._limits = limits
-        self._allowance = Allowance(random.random)
+        self._routes, self._permits = routes, permits
         self._learn = learn
         self._stopping, self._closing = stopping, closing
         self._slot = Slot("recorder")
@@ -150,13 +161,18 @@ class Recorder:
         After a failure the results come first, and alone: they are what must not be lost. With them those of the last
         seconds, as this may be another database than that which has taken them.
         """
+        if self._routes.is_due:
+            self._look_at_routes(connection)
         results = self._due_results()
         verdicts = [result.verdict(self._policy) for result in results]
         remembered = self._recent.besides(verdicts) if self._is_shaken else ()
         is_first = self._is_shaken and (results or remembered)
-        picks = [] if is_first else self._picks(at_once=bool(results))
-        tests = [] if is_first or self._stopping.is_set() else self._in_hand.pick(TESTS, ticks(), is_test=True)
-        if not results and not picks and not tests and not remembered and not self._pace_note.is_due:
+        is_closed = is_first or self._stopping.is_set()
+        picks, plan = ([], Sole(0)) if is_first else self._picks(at_once=bool(results))
+        tests = [] if is_closed else self._in_hand.pick(TESTS, ticks(), is_test=True)
+        probes = () if is_closed else tuple(self._routes.probes())
+        self._pace_note.see({name: line.open for name, line in self._sender.lines.items()})
+        if not (results or picks or tests or probes or remembered or self._pace_note.is_due):
             return
         since = ticks()
         lease, pause = timedelta(seconds=self._lease), timedelta(seconds=self._sender.pause)
@@ -165,15 +181,18 @@ class Recorder:
         try:
             with connection.begin(), open_entries(connection, self._slot) as entries:
                 if self._pace_note.is_due:
-                    self._pace_note.write(connection, self._sender.speed)
+                    self._pace_note.write(connection, self._sender.speed, self._seen())
                 late = record_called(connection, entries, verdicts, pause) if verdicts else 0
                 known = record_called(connection, entries, remembered, pause) if remembered else 0
+                if receipts := played_receipts([*verdicts, *remembered]):
+                    take_receipts(connection, entries, BUILT_IN, receipts)
                 self._standing.write(connection, entries, _really(results), stuck)
                 if outages != self._outages:
                     provider_returned(connection)
-                picks, job = self._permitted(connection, picks)
+                picks, plan, job, assigned = self._permitted(connection, picks, plan, probes)
                 if job or tests:
-                    claim = claim_messages(connection, entries, {**job, **_by_mailing(tests)}, lease=lease)
+                    each = ((job, assigned), (_by_mailing(tests), None))
+                    claim = _claim(connection, entries, each, lease)
         except SQLAlchemyError:
             self._hand_back(claim, since)
             raise
@@ -183,12 +202,13 @@ class Recorder:
             self._log.warning("database_had_forgotten", results=forgotten)
         self._outages = outages
         self._standing.confirm()
+        self._routes.settle(plan)
         if picks or tests or claim:
             self._take_claim(picks, sum(map(len, job.values())), claim, since)
             self._in_hand.take(tests, 0)
         if results:
             self._forget(results)
-            show_outcomes(results, verdicts, late)
+            show_outcomes(results, verdicts, late, self._routes.name)
             if jobs := wake_ups(verdicts):
                 self._intake.settle(Settlement(jobs, ()))
 
@@ -207,59 +227,83 @@ class Recorder:
             due[result.attempt.message.id] = result
         return list(due.values())
 
-    def _picks(self, *, at_once: bool) -> list[Pick]:
-        """What to claim now from the jobs in hand: as much as the sender has room for.
+    def _look_at_routes(self, connection: Connection) -> None:
+        with connection.begin():
+            self._routes.look(connection)
+        self._routes.looked()
+
+    def _seen(self) -> Mapping[str, Seen]:
+        return {name: line.seen(is_short=self._permits.is_short(name)) for name, line in self._sender.lines.items()}
+
+    def _picks(self, *, at_once: bool) -> tuple[list[Pick], Plan | Sole]:
+        """What to claim now from the jobs in hand, as much as there is room for; and who takes it.
 
         at_once: even if it is little.
         """
         while self._received:
             self._in_hand.hold(self._received.popleft())
-        room, now = self._room(), ticks()
+        if closed := self._routes.closed():
+            self._in_hand.drop(closed)
+        plan = self._routes.plan()
+        room, now = (0 if self._stopping.is_set() else plan.room), ticks()
         if not at_once and room < self._sender.load and now - self._last_claim < CLAIM_DELAY:
-            return []
-        picks = self._in_hand.pick(room, now)
-        if picks and self._limits:
-            picks = self._in_hand.pick(self._reserved(sum(len(pick.message_ids) for pick in picks)), now)
+            return [], plan
+        picks = self._in_hand.pick(room, now, take=plan.take)
+        if picks and self._permits:
+            plan = plan.within(self._allowed(plan.taken))
+            picks = self._in_hand.pick(plan.room, now, take=plan.take)
         if picks:
             self._last_claim = now
-        return picks
+        return picks, plan
+
+    def _allowed(self, wanted: Mapping[int, int]) -> Mapping[int, int]:
+        """How many of these messages may be claimed by the limits; both by provider."""
+        numbers = {self._routes.name(number): number for number in wanted}
+        allowed = self._permits.allowed({name: wanted[number] for name, number in numbers.items()}, self._in_hand.job)
+        return {numbers[name]: messages for name, messages in allowed.items()}
 
     def _permitted(
-        self, connection: Connection, picks: Sequence[Pick]
-    ) -> tuple[list[Pick], Mapping[int, Sequence[int]]]:
-        """What of it is decided now, and what of that is claimed, by mailing. While the breaker is open that is a
-        probe, if there is one in the database; it may be of another mailing than those in hand."""
-        if picks and self._sender.is_probing and (probe := find_probe(connection, self._last_probed)):
+        self, connection: Connection, picks: Sequence[Pick], plan: Plan | Sole, probes: Iterable[Probing]
+    ) -> tuple[list[Pick], Plan | Sole, Job, Ways | None]:
+        """What of it is decided now and by which plan, and what of that is claimed, by mailing and with the way of each
+        message. While the breaker of the only provider is open that is a probe, if there is one in the database; it may
+        be of another mailing than those in hand. With several it is a probe of each that is down as well."""
+        is_alone = not self._routes.are_several
+        if (
+            picks
+            and is_alone
+            and self._routes.line(0).is_probing
+            and (probe := find_probe(connection, self._last_probed))
+        ):
             self._last_probed = probe.mailing_id
-            return [], {probe.mailing_id: [probe.message_id]}
+            return [], plan, {probe.mailing_id: [probe.message_id]}, None
         # What a mailing has no room for leaves its place to others in hand, of which it is to be asked as well.
         wanted, asked = sum(len(pick.message_ids) for pick in picks), set[int]()
         some: dict[int, int] = {}
         none: set[int] = set()
-        job = _by_mailing(picks)
+        room, job = dict(plan.taken), _by_mailing(picks)
         while new := job.keys() - asked:
             asked |= new
-            room = self._standing.room(connection, new)
-            none.update(room.none)
-            some |= room.some
-            if any(len(job[each]) > left for each, left in room.some.items()):
-                picks = self._in_hand.pick(wanted, ticks(), some)
+            found = self._standing.room(connection, new)
+            none.update(found.none)
+            some |= found.some
+            if any(len(job[each]) > left for each, left in found.some.items()):
+                plan = plan.within(room)
+                picks = self._in_hand.pick(wanted, ticks(), some, plan.take)
                 job = _by_mailing(picks)
         # What is to have nothing at all waits no more: it is published again when it may be claimed.
-        return list(picks), {each: ids for each, ids in job.items() if each not in none}
-
-    def _room(self) -> int:
-        """How many messages the sender has room for."""
-        return 0 if self._stopping.is_set() else self._sender.room
-
-    def _reserved(self, wanted: int) -> int:
-        """How many of these messages may be claimed by the limits. What is claimed can go out within half a second."""
-        if self._allowance.asks(ticks()):
-            with one_statement(self._engine) as connection:
-                worth = self._allowance.worth(wanted, self._in_hand.job, min(self._limits.values()))
-                reserved = reserve(connection, self._limits, worth)
-            self._allowance.got(*reserved, ticks())
-        return min(wanted, self._allowance.left(ticks()))
+        claimed = [pick for pick in picks if pick.piece.mailing_id not in none]
+        job = {each: ids for each, ids in job.items() if each not in none}
+        if is_alone:
+            return list(picks), plan, job, None
+        assigned = _assigned(claimed)
+        for provider, lanes in probes:
+            if probe := find_probe(connection, self._last_probed, lanes):
+                self._last_probed = probe.mailing_id
+                if probe.message_id not in assigned:
+                    job.setdefault(probe.mailing_id, []).append(probe.message_id)
+                assigned[probe.message_id] = Assigned(probe.lane, provider)
+        return list(picks), plan, job, assigned
 
     def _take_claim(self, picks: Sequence[Pick], wanted: int, claim: Claim | None, since: float) -> None:
         """What was claimed goes to the sender, and what is of a test to the built-in provider, whatever the job said.
@@ -272,12 +316,14 @@ class Recorder:
                 self._built_in.offer(attempts(Claim(claim.now, tests), since, self._own_lease))
                 claim = Claim(claim.now, [message for message in claim.messages if not message.test])
             claimed = len(claim.messages)
-            moments = self._allowance.use(claimed) if self._limits else ()
-            self._sender.offer(attempts(claim, since, self._own_lease, moments))
+            for provider, messages in _by_provider(claim.messages).items():
+                line = self._routes.line(provider)
+                moments = self._permits.use(line.name, len(messages))
+                self._sender.offer(line, attempts(Claim(claim.now, messages), since, self._own_lease, moments))
         metrics.MESSAGES_CLAIMED.inc(claimed)
         metrics.MESSAGES_SKIPPED.inc(max(0, wanted - claimed))
         self._in_hand.take(picks, self._sender.offered)
-        if self._allowance.left(ticks()):
+        if self._permits.has_some_left:
             self._woken.set()  # what was reserved for messages that are not to be sent goes out with others, at once
 
     def _hand_back(self, claim: Claim | None, since: float) -> None:
@@ -313,6 +359,43 @@ class Recorder:
 def _really(results: Sequence[Result]) -> Sequence[Result]:
     """Those of what is really sent."""
     return [result for result in results if not result.attempt.message.test]
+
+
+def _by_provider(messages: Sequence[Claimed]) -> Mapping[int, Sequence[Claimed]]:
+    first = messages[0].provider if messages else 0
+    if all(message.provider == first for message in messages):
+        return {first: messages}
+    by_provider: dict[int, list[Claimed]] = defaultdict(list)
+    for message in messages:
+        by_provider[message.provider].append(message)
+    return by_provider
+
+
+def _assigned(picks: Iterable[Pick]) -> dict[int, Assigned]:
+    """The way of each message."""
+    assigned = {}
+    for pick in picks:
+        ids = iter(pick.message_ids)
+        for provider, number in pick.shares:
+            assigned.update(dict.fromkeys(islice(ids, number), Assigned(pick.piece.lane, provider)))
+    return assigned
+
+
+def _claim(
+    connection: Connection, entries: Entries, jobs: Iterable[tuple[Job, Ways | None]], lease: timedelta
+) -> Claim | None:
+    """What is really sent, and tests, which go through the built-in provider, whoever else there is: each as it is
+    assigned, and together where nothing is."""
+    found: list[Claim] = []
+    alone: dict[int, Sequence[int]] = {}
+    for job, assigned in jobs:
+        if assigned is None:
+            alone |= job
+        elif job and (claim := claim_messages(connection, entries, job, lease=lease, assigned=assigned)):
+            found.append(claim)
+    if alone and (claim := claim_messages(connection, entries, alone, lease=lease)):
+        found.append(claim)
+    return Claim(found[0].now, [message for claim in found for message in claim.messages]) if found else None
 
 
 def _by_mailing(picks: Iterable[Pick]) -> dict[int, list[int]]:

@@ -7,10 +7,13 @@ from sqlalchemy import Engine
 
 from dispatcher_service.pipeline.in_hand import Held
 from dispatcher_service.pipeline.intake import Intake
+from dispatcher_service.pipeline.permits import Permits
 from dispatcher_service.pipeline.recorder import Recorder
+from dispatcher_service.pipeline.routes import Routes
 from dispatcher_service.sending.attempt import Result
 from dispatcher_service.sending.built_in import BuiltIn
 from dispatcher_service.sending.dialect import Dialect
+from dispatcher_service.sending.line import Line
 from dispatcher_service.sending.sender import Sender
 from shared.broker.base import Broker
 from shared.clock import ticks
@@ -38,18 +41,21 @@ class Worker:
         engine: Engine,
         broker: Broker,
         policy: RetryPolicy,
-        dialect: Dialect,
+        dialects: Sequence[Dialect],
         *,
         rate: float,
         learn: Callable[[int], object] = lambda _: None,
     ) -> None:
-        """learn: is told the highest id of each claim."""
+        """dialects: of the providers. rate: messages per second through all of them, by all dispatchers; 0: no limit.
+        learn: is told the highest id of each claim."""
         self._stopping = threading.Event()  # nothing new is begun
         self._closing = threading.Event()  # everything is recorded: settle and leave
-        timeout = dialect.provider.limits.timeout
+        providers = [dialect.provider for dialect in dialects]
+        timeout = max(provider.limits.timeout for provider in providers)
         self.lease = timeout + LEASE_MARGIN
         self._intake = Intake(broker, self._hold, stopping=self._stopping, closing=self._closing)
-        self._sender = Sender(dialect, deliver=self._take_results)
+        self._sender = Sender([Line(dialect) for dialect in dialects], deliver=self._take_results)
+        permits = Permits(engine, {provider.name: limits.of(provider, rate) for provider in providers})
         self._built_in = BuiltIn(self._take_results)
         self._recorder = Recorder(
             engine,
@@ -59,7 +65,8 @@ class Worker:
             self._intake,
             lease=self.lease,
             own_lease=timeout + min(OWN_MARGIN, LEASE_MARGIN),
-            limits={limits.DISPATCH: rate} if rate else {},
+            routes=Routes(self._sender.lines, providers, permits.has_limit),
+            permits=permits,
             learn=learn,
             stopping=self._stopping,
             closing=self._closing,

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from dispatcher_service.sending.attempt import Attempt, DatabaseClock
-from dispatcher_service.sending.call import Call, Kept, told
+from dispatcher_service.sending.call import Call, Kept, seconds_left
 from dispatcher_service.sending.dialect import Dialect, Failure
 from dispatcher_service.sending.sockets import Sockets
 from shared.clock import ticks
 from shared.domain.profile.answer import Answer
 from shared.domain.profile.making import Outgoing, Written
 from shared.domain.profile.provider import Provider
+from shared.domain.profile.reading import Reader
 from shared.domain.retry import Outcome
 from shared.messages.claim import Claimed
 
@@ -42,9 +43,12 @@ def make_call(provider: Provider, secrets: Mapping[str, str], message: Outgoing)
         call.prepare(dialect, attempt, started)
         answer, why = call.make()
         call.handle.close()
-    sender, validity = told(dialect, attempt, started)
-    written = dialect.maker.write(message._replace(sender=sender, validity=validity))
-    return Trial(dialect.maker.method, written, answer, why, dialect.outcome(answer), ticks() - started)
+    sender, left = message.sender or provider.sender, seconds_left(attempt, started)
+    written = dialect.maker.write(message._replace(sender=sender, validity=left))
+    outcome = dialect.outcome(answer)
+    if isinstance(answer, Answer):  # the dispatcher itself looks for a reference only where receipts need it
+        outcome = replace(outcome, reference=Reader(provider.reading).outcome(answer).reference)
+    return Trial(dialect.maker.method, written, answer, why, outcome, ticks() - started)
 
 
 def _attempt(message: Outgoing) -> Attempt:

@@ -91,7 +91,7 @@ class BuiltIn:
         """What may not be begun any more comes back at once."""
         returned: list[Result] = []
         for attempt in attempts:
-            outcome, seconds = play(attempt.message.phone)
+            outcome, seconds, _ = play(attempt.message.phone)
             if self._stop_at is not None or now >= attempt.start_by or now + seconds > attempt.lease_until:
                 returned.append(Result(attempt, None, now))
             else:

@@ -91,7 +91,9 @@ class Call:
     def prepare(self, dialect: Dialect, attempt: Attempt, now: float) -> None:
         """dialect: of the provider that is called; it may change from one call to the next."""
         maker, message = dialect.maker, attempt.message
-        sender, validity = told(dialect, attempt, now)
+        sender, validity = message.sender or maker.sender, None
+        if maker.tells_validity:
+            validity = seconds_left(attempt, now)
         form = maker.form(sender, validity)
         self.attempt = attempt
         self.started = now
@@ -108,8 +110,13 @@ class Call:
             self.handle.setopt(pycurl.HTTPHEADER, headers)
         if maker.method != self._method:
             self._use(maker.method)
-        if self._method != "GET":
-            self._hand_over(form.body(message, sender, validity).encode() if form.body else b"")
+        if maker.method != "GET":
+            body = form.body(message, sender, validity).encode() if form.body else b""
+            self._request.seek(0)
+            self._request.truncate()
+            self._request.write(body)
+            self._request.seek(0)
+            self.handle.setopt(pycurl.POSTFIELDSIZE, len(body))
         self._was_asked = False
         self.was_repeated = False
         self.handle.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(connect * 1000)))
@@ -121,13 +128,6 @@ class Call:
             self.handle.setopt(pycurl.CUSTOMREQUEST, method)
         else:
             self.handle.unsetopt(pycurl.CUSTOMREQUEST)
-
-    def _hand_over(self, body: bytes) -> None:
-        self._request.seek(0)
-        self._request.truncate()
-        self._request.write(body)
-        self._request.seek(0)
-        self.handle.setopt(pycurl.POSTFIELDSIZE, len(body))
 
     def make(self) -> tuple[Answer | Failure, str]:
         """Makes a call that is prepared, and waits for it; where there is no answer, with libcurl's words."""
@@ -173,8 +173,6 @@ class Call:
         return pycurl.PREREQFUNC_OK
 
 
-def told(dialect: Dialect, attempt: Attempt, now: float) -> tuple[str | None, int | None]:
-    """The sender and the validity that the provider is told if the call is begun now."""
-    message = attempt.message
-    validity = int(attempt.clock.ticks_at(message.ends_at) - now) if dialect.maker.tells_validity else None
-    return message.sender or dialect.provider.sender, validity
+def seconds_left(attempt: Attempt, now: float) -> int:
+    """Until the end of the mailing: how long the message is worth delivering."""
+    return int(attempt.clock.ticks_at(attempt.message.ends_at) - now)

@@ -47,6 +47,9 @@ LEAST = 0.2
 LONGEST_STOP = 60.0
 """Seconds for which a Retry-After is believed, as it concerns all messages. Asking once a minute costs nothing."""
 
+LIMITED = 60.0
+"""Seconds after a fall in which the provider is said to be the limit."""
+
 AGAIN = 50
 """After an outage the pace begins at so small a part of what it was, and is back within 10 s (1.5 ** 10 is 57)."""
 
@@ -148,6 +151,10 @@ class Pace:
             if outcome.is_served and started <= self._used_at:
                 self._window += 1
         return False
+
+    def is_limited(self, now: float) -> bool:
+        """Whether the provider has said lately that it is too much."""
+        return self._fell_at >= now - LIMITED
 
     def resume(self, now: float) -> None:
         """The provider was down and answers again: a breaker closed."""

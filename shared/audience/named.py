@@ -1,7 +1,7 @@
 """What a filter names when it is saved: looked up, held to the end of the transaction, and kept because it is named.
 
 A segment stays as long as another one, or a mailing that has not started, names it; an import as long as a segment or
-such a mailing does; the messages of a mailing as long as such a mailing leaves out who got them.
+such a mailing does; the messages of a mailing as long as such a mailing leaves out who got them, or is a retry of it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -179,5 +179,13 @@ NAMED_IMPORTS = f"""
     union all
     select unnest(named_imports) from segments
 """
-NAMED_MAILINGS = f"select unnest(named_mailings) from mailings where {IS_TO_START}"
+NAMED_MAILINGS = f"""
+    select unnest(named_mailings) from mailings where {IS_TO_START}
+    union all
+    select family.id from (
+        select retry_root as root from mailings where {IS_TO_START} and retry_root is not null
+    ) retry cross join lateral (
+        select retry.root as id union all select id from mailings where retry_root = retry.root
+    ) family
+"""
 """Queries, for whoever removes: ids that are named."""

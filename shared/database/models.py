@@ -308,6 +308,9 @@ class Mailing(Base):
     __tablename__ = "mailings"
     __table_args__ = (
         CheckConstraint("starts_at < ends_at", name="period"),
+        CheckConstraint("draft or starts_at is not null and ends_at is not null", name="times"),
+        # A draft is set aside: so none of the indexes by which the leader looks for work has it.
+        CheckConstraint("not draft or paused_at is not null and closed_at is not null", name="draft"),
         CheckConstraint("(window_from is null) = (window_until is null)", name="window"),
         # What comes up by time or by a user's change, each found by a look at what is due and at nothing else.
         Index(
@@ -329,7 +332,7 @@ class Mailing(Base):
             postgresql_where=text("window_changed and paused_at is null and finished_at is null"),
         ),
         # What is gone through in turn.
-        Index("mailings_unfinished_idx", "id", postgresql_where=text("finished_at is null")),
+        Index("mailings_unfinished_idx", "id", postgresql_where=text("finished_at is null and not draft")),
         Index("mailings_begun_idx", "id", postgresql_where=text("finished_at is null and audience_limit is not null")),
         # Whose messages are to go, in the order in which they may; and those that are deleted one by one.
         Index(
@@ -364,6 +367,15 @@ class Mailing(Base):
             "id",
             postgresql_where=text("cancelled_at is not null and deleted_at is null"),
         ),
+        # Who will ask for what they name; drafts are among these.
+        Index(
+            "mailings_to_start_idx",
+            "id",
+            postgresql_where=text("finished_at is null and launched_at is null and cancelled_at is null"),
+        ),
+        Index("mailings_retry_of_id_idx", "retry_of", "id", postgresql_where=text("retry_of is not null")),
+        Index("mailings_retry_root_id_idx", "retry_root", "id", postgresql_where=text("retry_root is not null")),
+        Index("mailings_name_key_id_idx", "name_key", "id", postgresql_ops={"name_key": "text_pattern_ops"}),
         Index(
             "mailings_reference_key",
             "reference",
@@ -375,10 +387,13 @@ class Mailing(Base):
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), server_default="")  # what people call it
+    name_key: Mapped[str] = mapped_column(Text, server_default="")  # the same for whoever looks for it, in any case
     text: Mapped[str] = mapped_column(Text)
     personal: Mapped[bool] = mapped_column(server_default="false")  # the text is a template: `shared.domain.text`
-    starts_at: Mapped[datetime] = mapped_column(Timestamp)
-    ends_at: Mapped[datetime] = mapped_column(Timestamp)
+    draft: Mapped[bool] = mapped_column(server_default="false")
+    starts_at: Mapped[datetime | None] = mapped_column(Timestamp)  # None: a draft that does not say it yet
+    ends_at: Mapped[datetime | None] = mapped_column(Timestamp)
     operator_codes: Mapped[list[str]] = mapped_column(ARRAY(String(3)), server_default="{}")
     tags: Mapped[list[str]] = mapped_column(ARRAY(String(64)), server_default="{}")
     imports: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
@@ -416,7 +431,15 @@ class Mailing(Base):
     closed_at: Mapped[datetime | None] = mapped_column(Timestamp)  # over or cancelled, and no message waits any more
     finished_at: Mapped[datetime | None] = mapped_column(Timestamp)  # every message has its final state
 
+    # A retry: it goes to those of that mailing whose messages ended in one of these states, with one of these errors
+    # where there are any. The root is the mailing that all retries of a family go back to.
+    retry_of: Mapped[int | None] = mapped_column(BigInteger)
+    retry_root: Mapped[int | None] = mapped_column(BigInteger)
+    retry_states: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    retry_errors: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+
     # The launch: clients up to `audience_limit` belong to the snapshot, those up to `audience_cursor` have a message.
+    # Of a retry these are ids of messages of its source.
     audience_limit: Mapped[int | None] = mapped_column(BigInteger)  # None: not begun
     audience_cursor: Mapped[int] = mapped_column(BigInteger, server_default="0")
     audience: Mapped[int] = mapped_column(BigInteger, server_default="0")
@@ -433,13 +456,53 @@ class Mailing(Base):
     halted_at: Mapped[datetime | None] = mapped_column(Timestamp)
     provider_words: Mapped[str | None] = mapped_column(Text)  # with which the last of its messages was refused
 
+    # The only provider that its messages may go through. None: any.
+    provider: Mapped[str | None] = mapped_column(String(64))
+    # The routing by which its messages have their lanes: `Lane`.
+    routing: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
     # The send window was changed: messages that wait for the old one are to be looked at again.
     window_changed: Mapped[bool] = mapped_column(server_default="false")
+
+    @validates("name")
+    def _fold(self, _: str, name: str) -> str:
+        self.name_key = name.casefold()
+        return name
 
     @validates("text")
     def _look_at_text(self, _name: str, text: str) -> str:
         self.personal = is_template(text)
         return text
+
+
+class Provider(Base):
+    """A provider that dispatchers know, or once knew: `shared.lanes`. Numbers stay."""
+
+    __tablename__ = "providers"
+
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    is_there: Mapped[bool] = mapped_column(server_default="true")  # among those that dispatchers have by their settings
+    given_weight: Mapped[int] = mapped_column(Integer, server_default="1")  # by these
+    weight: Mapped[int | None] = mapped_column(Integer)  # by a person, who has the last word
+    paused_at: Mapped[datetime | None] = mapped_column(Timestamp)  # by a person: nothing is called through it
+    # How much of its weight counts, in hundredths: less where it errs or is slow.
+    share: Mapped[int] = mapped_column(SmallInteger, server_default="100")
+    share_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())  # when that changed last
+    revision: Mapped[int] = mapped_column(BigInteger, server_default="1")  # counts the changes of what users can set
+
+
+class Lane(Base):
+    """A set of providers, any of which may take a message: `shared.domain.lanes` says which there are."""
+
+    __tablename__ = "lanes"
+
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    providers: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger), server_default="{}")
+    operator_codes: Mapped[list[str]] = mapped_column(ARRAY(String(3)), server_default="{}")  # whose clients go here
+    # Mailings that name one of these go here, whoever their clients are.
+    senders: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    routing: Mapped[int] = mapped_column(BigInteger, server_default="0")  # of lane 0: counts the changes of these
 
 
 class MailingStanding(Base):
@@ -506,7 +569,7 @@ class Message(Base):
     client_id: Mapped[int] = mapped_column(BigInteger)
     phone: Mapped[int | None] = mapped_column(BigInteger)  # None: final before phones were kept
     part: Mapped[int]
-    lane: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # what can be held back apart; so far one
+    lane: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # which providers may take it: `Lane`
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # calls that are spent
     # What moves comes last: of a new version the WAL has what is behind the first difference.
     claim_id: Mapped[int | None] = mapped_column(BigInteger)  # the fencing token of whoever sends it; None: nobody does
@@ -519,6 +582,9 @@ class Message(Base):
     # Set by a call after which the message is still open.
     first_called_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when its first call had ended
     last_called_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when its last one had
+    # Through whom its last call went, or goes. None: not claimed yet, or while only one provider was ever known, which
+    # is the first.
+    provider: Mapped[int | None] = mapped_column(SmallInteger)
     text: Mapped[str | None] = mapped_column(Text)  # made for its client; None: not yet, or it is the mailing's
 
     __mapper_args__ = {"primary_key": [id]}  # noqa: RUF012 - SQLAlchemy's
@@ -625,6 +691,22 @@ class MailingCounter(Base):
     due_at: Mapped[datetime | None] = mapped_column(Timestamp)
     first_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
     last_sent_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    # What calls have ended lately, in how many seconds, and until when that was counted (`shared.ledger.pace`).
+    pace_count: Mapped[float] = mapped_column(server_default="0")
+    pace_seconds: Mapped[float] = mapped_column(server_default="0")
+    paced_at: Mapped[datetime | None] = mapped_column(Timestamp)
+
+
+class MailingOpening(Base):
+    """So many messages of a mailing wait until its send window opens at that moment: the sum over its slots, as with
+    counters. What was put off is counted; one that is skipped or cancelled before the moment stays in it."""
+
+    __tablename__ = "mailing_openings"
+
+    mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    opens_at: Mapped[datetime] = mapped_column(Timestamp, primary_key=True)
+    messages: Mapped[int] = mapped_column(BigInteger)
 
 
 for _state in MessageState:
@@ -753,6 +835,7 @@ class DispatcherPace(Base):
 
     dispatcher: Mapped[str] = mapped_column(Text, primary_key=True)
     pace: Mapped[float]
+    providers: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")  # what it sees of each, by name
     noted_at: Mapped[datetime] = mapped_column(Timestamp)
 
 

@@ -12,6 +12,9 @@ IS_HIDDEN = f"(deleted_at is not null or {IS_APART})"
 """Nobody sees it in lists and totals of what is really sent. These are without it from its end on at the latest; until
 then it is one of few."""
 
+BUILT_IN = "(test)"
+"""The built-in provider, as receipts name theirs. No other one can have this name."""
+
 TEST_LANE = 999
 """Of the messages of tests, which nobody but the built-in provider may take."""
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 
 class MailingState(StrEnum):
+    DRAFT = "draft"  # nothing happens until somebody starts it
     SCHEDULED = "scheduled"  # its start lies ahead
     RUNNING = "running"  # its messages go out
     PAUSED = "paused"  # held by the user; time goes on
@@ -23,8 +24,9 @@ class PausedBecause(StrEnum):
 class Mailing(Protocol):
     """The facts that decide."""
 
-    starts_at: datetime
-    ends_at: datetime
+    starts_at: datetime | None  # None: a draft does not say it yet; the same of its end
+    ends_at: datetime | None
+    draft: bool
     paused_at: datetime | None
     cancelled_at: datetime | None
     finished_at: datetime | None
@@ -34,7 +36,11 @@ class Mailing(Protocol):
 def mailing_state(mailing: Mailing, now: datetime) -> MailingState:
     if mailing.cancelled_at:
         return MailingState.CANCELLED
-    if mailing.finished_at or now >= mailing.ends_at:
+    if mailing.finished_at:
+        return MailingState.FINISHED
+    if mailing.draft or mailing.starts_at is None or mailing.ends_at is None:
+        return MailingState.DRAFT  # also behind its end, which can still be moved
+    if now >= mailing.ends_at:
         return MailingState.FINISHED
     if mailing.paused_at:
         return MailingState.PAUSED

@@ -15,9 +15,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection, TextClause, text
 
 from shared.domain.apart import IS_HIDDEN
-from shared.domain.message import FINAL_STATES, Error, MessageState
+from shared.domain.message import FINAL_STATES, HELD_STATES, Error, MessageState
 from shared.domain.reason import Reason
 from shared.domain.receipt import RECEIPTS, ReceiptState, counted_as
+from shared.ledger import pace
 from shared.ledger.figures import Figures
 from shared.ledger.names import ERROR_PREFIX, QUARTER, REASON_PREFIX, RECEIPT_PREFIX, REPEATED, STATES
 from shared.ledger.slot import Slot
@@ -49,10 +50,19 @@ class Entries:
         self._tallies: Counter[tuple[int, str, datetime | None]] = Counter()
         self._looks: dict[int, timedelta] = {}
         self._totals: Counter[str] = Counter()
+        self._settled: Counter[int] = Counter()  # messages that calls have ended
+        self._openings: Counter[tuple[int, datetime]] = Counter()
         self._receipts: dict[int, Counter[str]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._states or self._looks or self._tallies or any(self._totals.values()) or self._receipts)
+        return bool(
+            self._states
+            or self._looks
+            or self._tallies
+            or self._openings
+            or any(self._totals.values())
+            or self._receipts
+        )
 
     def created(self, mailing_id: int, state: MessageState, count: int, reason: Reason | None = None) -> None:
         """reason: why they are skipped, if they are."""
@@ -76,6 +86,8 @@ class Entries:
         once, which is never too late. when: None: in this transaction."""
         self._totals[before] -= count
         self._states.setdefault(mailing_id, Counter())[before] -= count
+        if before in HELD_STATES and after in FINAL_STATES:
+            self._settled[mailing_id] += count
         self._add(mailing_id, after, count, due_in, when=when, reason=reason)
         if error:
             self._tallies[mailing_id, ERROR_PREFIX + error, when and when.quarter] += count
@@ -106,6 +118,10 @@ class Entries:
     def look(self, mailing_id: int, due_in: timedelta = AT_ONCE) -> None:
         """The mailing is to be looked at, so long after now()."""
         self._looks[mailing_id] = min(due_in, self._looks.get(mailing_id, due_in))
+
+    def opens(self, mailing_id: int, opens_at: datetime, count: int) -> None:
+        """Messages wait until the send window opens at that moment; below 0: they do not any more."""
+        self._openings[mailing_id, opens_at] += count
 
     def shown(self, mailings: int) -> None:
         """How many mailings more lists show; below 0: fewer."""
@@ -147,7 +163,9 @@ class Entries:
             looks = [_microseconds(self._looks.get(mailing_id)) for mailing_id in mailing_ids]
             sent = [self._sent.get(mailing_id) for mailing_id in mailing_ids]
             times = {"firsts": [when and when.first for when in sent], "lasts": [when and when.last for when in sent]}
-            connection.execute(_COUNT, {"slot": slot, "mailing_ids": mailing_ids, "looks": looks, **times, **counts})
+            settled = [self._settled[mailing_id] for mailing_id in mailing_ids]
+            moves = {"mailing_ids": mailing_ids, "looks": looks, "settled": settled, **times, **counts}
+            connection.execute(_COUNT, {"slot": slot, **moves})
         receipts = {mailing_id: moved for mailing_id, moved in self._receipts.items() if any(moved.values())}
         if receipts:
             connection.execute(_COUNT_RECEIPTS, _columns(slot, receipts))
@@ -161,6 +179,16 @@ class Entries:
                     "names": [str(name) for (_, name, _), _ in tallies],
                     "moments": [moment for (_, _, moment), _ in tallies],
                     "counts": [count for _, count in tallies],
+                },
+            )
+        if openings := sorted((key, count) for key, count in self._openings.items() if count):
+            connection.execute(
+                _OPEN,
+                {
+                    "slot": slot,
+                    "mailing_ids": [mailing_id for (mailing_id, _), _ in openings],
+                    "moments": [moment for (_, moment), _ in openings],
+                    "counts": [count for _, count in openings],
                 },
             )
         if any(self._totals.values()):
@@ -183,19 +211,28 @@ def _microseconds(wait: timedelta | None) -> int | None:
 
 # A hint stays while it is nearer than the new one: as long as it does not change, no index has to be told.
 _COUNT = text(f"""
-    insert into mailing_counters as c (mailing_id, slot, {", ".join(STATES)}, first_sent_at, last_sent_at, due_at)
+    insert into mailing_counters as c (mailing_id, slot, {", ".join(STATES)}, first_sent_at, last_sent_at, due_at,
+                                       pace_count, paced_at)
     select mailing_id, :slot, {", ".join(STATES)},
            case when sent > 0 then coalesce(first, now()) end, case when sent > 0 then coalesce(last, now()) end,
-           now() + look * interval '1 microsecond'
-    from unnest(cast(:mailing_ids as bigint[]), cast(:looks as bigint[]),
+           now() + look * interval '1 microsecond', settled, case when settled > 0 then now() end
+    from unnest(cast(:mailing_ids as bigint[]), cast(:looks as bigint[]), cast(:settled as bigint[]),
                 cast(:firsts as timestamptz[]), cast(:lasts as timestamptz[]),
                 {", ".join(f"cast(:{name} as bigint[])" for name in STATES)})
-        as moved (mailing_id, look, first, last, {", ".join(STATES)})
+        as moved (mailing_id, look, settled, first, last, {", ".join(STATES)})
     on conflict (mailing_id, slot) do update
     set {", ".join(f"{name} = c.{name} + excluded.{name}" for name in STATES)},
         first_sent_at = least(c.first_sent_at, excluded.first_sent_at),
         last_sent_at = greatest(c.last_sent_at, excluded.last_sent_at),
-        due_at = least(c.due_at, excluded.due_at)
+        due_at = least(c.due_at, excluded.due_at), {pace.COUNT}
+""")
+
+_OPEN = text("""
+    insert into mailing_openings as o (mailing_id, slot, opens_at, messages)
+    select mailing_id, :slot, opens_at, messages
+    from unnest(cast(:mailing_ids as bigint[]), cast(:moments as timestamptz[]), cast(:counts as bigint[]))
+        as waiting (mailing_id, opens_at, messages)
+    on conflict (mailing_id, slot, opens_at) do update set messages = o.messages + excluded.messages
 """)
 
 # Apart from the counters of messages, which so cost the same whether there are receipts or not. They come for days

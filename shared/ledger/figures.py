@@ -251,7 +251,7 @@ _UNBALANCED = text(f"""
     select mailing_id as id from ledger_findings
     union
     select m.id from mailings m
-    where finished_at is null and audience <> (
+    where finished_at is null and not draft and audience <> (
         select coalesce(sum({total(MessageState, "c")}), 0) from mailing_counters c where c.mailing_id = m.id)
     order by id
 """)

@@ -21,6 +21,7 @@ def close_accounts(connection: Connection, entries: Entries, mailing_ids: Sequen
         for figures in read_figures(connection, hidden).values():
             entries.hidden(figures)
     connection.execute(_FOLD, {"mailing_ids": list(mailing_ids)})
+    connection.execute(_NO_OPENINGS, {"mailing_ids": list(mailing_ids)})
 
 
 _FOLD = text(f"""
@@ -29,6 +30,9 @@ _FOLD = text(f"""
     select mailing_id, {FOLDED}, {", ".join(f"sum({state})" for state in STATES)}, min(first_sent_at), max(last_sent_at)
     from gone group by mailing_id
 """)
+
+
+_NO_OPENINGS = text("delete from mailing_openings where mailing_id = any(:mailing_ids)")
 
 
 def fold_tallies(connection: Connection, mailing_ids: Sequence[int]) -> None:

@@ -14,4 +14,4 @@ def close_messages(connection: Connection, entries: Entries, mailing_id: int, st
     return enter_counts(entries, connection.execute(_CLOSE, job))
 
 
-_CLOSE = closing(f"{next_due('id, status', ':mailing_id')} limit :limit for update skip locked")
+_CLOSE = closing(next_due("id, status", ":mailing_id", limit=":limit", lock="for update skip locked"))

@@ -9,13 +9,16 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
+from shared import lanes
 from shared.audience.chosen import Chosen, Span, chosen, read_parts
 from shared.domain.filter import Exclusion, Filter, by_name
 from shared.domain.gates.window import openings_of
 from shared.domain.message import MessageState
 from shared.domain.reason import Reason
 from shared.domain.segments import Audience, Segment
+from shared.lanes import Route
 from shared.ledger.entries import Entries
+from shared.messages.create_retry import create_span
 from shared.messages.fragments import AnyRow
 from shared.messages.skip import count_skipped
 from shared.messages.zones import hold_zones
@@ -39,10 +42,14 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     What a slice costs is bounded by the clients that it looks at, and not by those who match: it may be none of them.
     Ids that nobody has any more cost nothing. The snapshot covers the clients that exist when the first slice is made.
     A mailing that is over by then is launched all the same, so that everybody can see what was not sent: its messages
-    are `expired` from the start. Those to a suppressed phone are `skipped` from the start. Those whose window is closed
-    are due at its opening. All of them are in one part, the one that is filled when the first slice is made.
+    are `expired` from the start. A retry looks at messages of its source in the place of clients, and its cursor is one
+    of their ids. Those to a suppressed phone are `skipped` from the start. Those whose window is closed are due at its
+    opening. All of them are in one part, the one that is filled when the first slice is made. Each is in the lane of
+    those providers that may take it by the settings of now.
     """
     mailings = connection.execute(_LOCK_LAUNCH, {"mailing_ids": [mailing_id]}).all()
+    if mailings and mailings[0].retry_of is not None:
+        return _create_slice_of_retry(connection, entries, mailings[0], span)
     made = _create_slices(connection, entries, mailings, span)
     return made.get(mailing_id, Slice(0, complete=True))
 
@@ -51,19 +58,22 @@ def create_together(
     connection: Connection, entries: Entries, mailing_ids: Sequence[int], span: int
 ) -> Mapping[int, Slice]:
     """A slice of each of several mailings, of so many clients each, in this order: what many small ones cost is next to
-    nothing for each. One that somebody has locked, or that is not to be launched any more, is left out."""
-    free = {mailing.id: mailing for mailing in connection.execute(_LOCK_FREE, {"mailing_ids": sorted(mailing_ids)})}
+    nothing for each. One that somebody has locked, or that is not to be launched any more, is left out; and so is a
+    retry, which has to wait for its turn in its family."""
+    rows = connection.execute(_LOCK_FREE, {"mailing_ids": sorted(mailing_ids)})
+    free = {mailing.id: mailing for mailing in rows if mailing.retry_of is None}
     return _create_slices(connection, entries, [free[each] for each in mailing_ids if each in free], span)
 
 
 def _create_slices(connection: Connection, entries: Entries, mailings: Sequence[AnyRow], span: int) -> dict[int, Slice]:
     """One statement for all that are written alike."""
-    openings = _openings(connection, mailings, span)
+    openings, known_lanes = _openings(connection, mailings, span), lanes.read(connection)
     alike: dict[Hashable, list[_Launched]] = defaultdict(list)
     for mailing in mailings:
         audience = _audience(mailing)
         wanted = chosen(audience, read_parts(connection, audience), _SPAN_READ, _JOB)
-        launched = _Launched(mailing, wanted, openings.get(mailing.id, {}))
+        route = known_lanes.route(mailing.provider, mailing.sender, test=mailing.test)
+        launched = _Launched(mailing, wanted, openings.get(mailing.id, {}), route)
         alike[launched.kind].append(launched)
     rows: list[tuple[AnyRow, AnyRow]] = []
     for some in alike.values():
@@ -71,17 +81,28 @@ def _create_slices(connection: Connection, entries: Entries, mailings: Sequence[
         created = connection.execute(_create(some[0].wanted), {**values, **some[0].bound}).all()
         known = {one.mailing.id: one.mailing for one in some}
         rows += [(known[row.id], row) for row in created]
-    _move_cursors(connection, rows, span)
+    _move_cursors(connection, rows, span, known_lanes.routing)
     return {mailing.id: _enter(entries, mailing, row, span) for mailing, row in rows}
+
+
+def _create_slice_of_retry(connection: Connection, entries: Entries, mailing: AnyRow, span: int) -> Slice:
+    state = MessageState.EXPIRED if mailing.over else MessageState.PENDING
+    known_lanes = lanes.read(connection)
+    route = known_lanes.route(mailing.provider, mailing.sender, test=mailing.test)
+    row = create_span(connection, mailing, route, {"state": state, "span": span, "reason": Reason.OPTED_OUT})
+    _move_cursors(connection, [(mailing, row)], span, known_lanes.routing)
+    return _enter(entries, mailing, row, span)
 
 
 @dataclass(frozen=True, slots=True)
 class _Launched:
-    """A mailing of which a slice is made. openings: when its window opens, by the time zones in which it is closed."""
+    """A mailing of which a slice is made. openings: when its window opens, by the time zones in which it is closed.
+    route: where its messages go."""
 
     mailing: AnyRow
     wanted: Chosen
     openings: Mapping[str, datetime]
+    route: Route
 
     @property
     def bound(self) -> dict[str, Any]:
@@ -100,15 +121,17 @@ class _Launched:
         own = {name: self.mailing._mapping[name] for name in ("id", "part", "audience_cursor", "audience_limit")}
         openings = [moment.isoformat() for moment in self.openings.values()]
         values = {name: self.wanted.values[name] for name in self.wanted.columns}
-        return {**own, "state": state, "zones": list(self.openings), "openings": openings, **values}
+        codes, routes = list(self.route.codes), list(map(str, self.route.codes.values()))
+        way = {"lane": self.route.lane, "routed": codes, "routes": routes}
+        return {**own, "state": state, "zones": list(self.openings), "openings": openings, **way, **values}
 
 
-def _move_cursors(connection: Connection, rows: Sequence[tuple[AnyRow, AnyRow]], span: int) -> None:
+def _move_cursors(connection: Connection, rows: Sequence[tuple[AnyRow, AnyRow]], span: int, routing: int) -> None:
     moved = [
         (
             mailing.id,
-            mailing.audience_limit,
-            mailing.audience_limit if row.looked_at < span else row.last,
+            row.audience_limit,
+            row.audience_limit if row.looked_at < span else row.last,
             row.number,
             mailing.part,
             row.first_id,
@@ -120,11 +143,13 @@ def _move_cursors(connection: Connection, rows: Sequence[tuple[AnyRow, AnyRow]],
     if moved:
         names = ("ids", "audience_limits", "cursors", "counts", "parts", "first_ids", "last_ids", "are_complete")
         columns = map(list, zip(*moved, strict=True))
-        connection.execute(_MOVE_CURSORS, dict(zip(names, columns, strict=True)))
+        connection.execute(_MOVE_CURSORS, {**dict(zip(names, columns, strict=True)), "routing": routing})
 
 
 def _enter(entries: Entries, mailing: AnyRow, row: AnyRow, span: int) -> Slice:
     complete = row.looked_at < span
+    for opens_at, count in zip(row.opens_at or (), row.waiting or (), strict=True):
+        entries.opens(mailing.id, opens_at, count)
     if row.number > row.skipped:
         state = MessageState.EXPIRED if mailing.over else MessageState.PENDING
         entries.created(mailing.id, state, row.number - row.skipped)
@@ -162,12 +187,13 @@ def _openings(connection: Connection, mailings: Sequence[AnyRow], span: int) -> 
 
 _LAUNCHED = """
     select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
-           audience_cursor, ends_at <= now() as over,
-           coalesce(audience_limit, (select coalesce(max(id), 0) from clients)) as audience_limit,
+           audience_cursor, ends_at <= now() as over, retry_of, retry_root, retry_states, retry_errors,
+           case when audience_limit is null and retry_of is null then (select coalesce(max(id), 0) from clients)
+                else audience_limit end as audience_limit,
            coalesce(part, (select min(number) from parts where closed_at is null)) as part,
-           window_from, window_until, now() as now
+           window_from, window_until, provider, sender, test, now() as now
     from mailings where id = any(:mailing_ids)
-      and launched_at is null and cancelled_at is null and starts_at <= now()
+      and launched_at is null and cancelled_at is null and not draft and starts_at <= now()
     order by id for update
 """
 _LOCK_LAUNCH = text(_LAUNCHED)
@@ -201,6 +227,9 @@ _COLUMNS = {
     "state": "message_state",
     "zones": "text[]",
     "openings": "timestamptz[]",
+    "lane": "smallint",
+    "routed": "text[]",
+    "routes": "smallint[]",
 }
 
 
@@ -211,32 +240,45 @@ def asked(columns: Mapping[str, str]) -> str:
     return f"asked as materialized (select {typed} from jsonb_to_recordset(cast(:jobs as jsonb)) as asked ({read}))"
 
 
+# The openings that messages wait for, and how many. Where the window is open for everybody nothing is counted.
+_PUT_OFF = """
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+"""
+
+
 def _create(wanted: Chosen) -> TextClause:
     """For all mailings with such a filter, each with values of its own.
 
-    array_position: of the few zones in which the window is closed. Where there are none it costs nothing.
+    array_position: of the few zones in which the window is closed, and of the few operators that have providers of
+    their own. Where there are none it costs nothing.
     """
     return text(f"""
         with {asked({**_COLUMNS, **wanted.columns})}, job as materialized (
             select asked.*, span.last, span.looked_at from asked cross join lateral ({_SPAN}) span
         ), created as (
-            insert into messages (part, mailing_id, client_id, phone, status, due_at, error)
+            insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
             select job.part, job.id, client.id, client.phone,
+                coalesce(job.routes[array_position(job.routed, operator_code::text)], job.lane),
                 case when suppression_id is null then job.state else 'skipped' end,
                 case when job.state = 'pending' and suppression_id is null then
                 coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
                 case when suppression_id is not null then :reason end
             from job cross join lateral (
                 {f"with {', '.join(wanted.parts)}" if wanted.parts else ""}
-                select clients.id, phone, timezone, suppression_id from clients {wanted.joins}
+                select clients.id, phone, operator_code, timezone, suppression_id from clients {wanted.joins}
                 where clients.id > job.audience_cursor and clients.id <= job.last and {wanted.condition}
                 order by clients.id
             ) client
-            returning mailing_id, id, status
+            returning mailing_id, id, status, due_at
         )
-        select job.id, last, looked_at, coalesce(number, 0) as number, coalesce(skipped, 0) as skipped,
-               first_id, last_id
-        from job left join (
+        select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+               coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
+        from job left join ({_PUT_OFF}) put_off on put_off.mailing_id = job.id left join (
             select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
                    min(id) as first_id, max(id) as last_id
             from created group by mailing_id
@@ -257,6 +299,7 @@ _CREATE_OF_ALL = _create(_OF_ALL)
 _MOVE_CURSORS = text("""
     update mailings m set audience_limit = moved.audience_limit, audience_cursor = moved.cursor,
         audience = m.audience + moved.count, part = moved.part,
+        routing = case when m.part is null then :routing else m.routing end,
         first_message_id = coalesce(m.first_message_id, moved.first_id),
         last_message_id = coalesce(moved.last_id, m.last_message_id),
         launched_at = case when moved.is_complete then now() end

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row, TextClause, text
 
+from shared.domain.lanes import FIRST_PROVIDER
 from shared.domain.message import WAITING_STATES, Error, MessageState
 from shared.domain.reason import Reason
 from shared.domain.state_sql import IS_WAITING, names
@@ -18,19 +19,38 @@ def array(values: Iterable[object]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
+# Who may have a message that was called, or is on the wire.
+WHOSE = f"coalesce(m.provider, {FIRST_PROVIDER})"
+
+# The lane in which they alone have it; while only one was ever known there is none, and it stays where it is.
+THEIR_LANE = f"coalesce((select number from lanes where number = {WHOSE}), m.lane)"
+
+
 # What a job names and may be sent: what waits and is due, whoever names it, however old the job.
 # `limit 1`: by the id and by nothing else, or old statistics make the partial indexes look small; they hold every
 # version of a message that no vacuum has removed yet.
-JOB = """
-    from unnest(cast(:ids as bigint[])) as job (id)
+_OF_JOB = """
     cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
     left join lateral (select * from clients where id = m.client_id limit 1) c on true
 """
+JOB = f"from unnest(cast(:ids as bigint[])) as job (id) {_OF_JOB}"
 MAY_BE_SENT = f"m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.{IS_WAITING} and m.due_at <= now()"
 
+# The same where there are several providers, each message with the lane that it was found in and the provider that it
+# is to go through. What a call may have delivered before is in its provider's own lane; until it is, nobody takes it.
+JOB_AS_ASSIGNED = f"""
+    from unnest(cast(:ids as bigint[]), cast(:lanes as smallint[]), cast(:providers as smallint[]))
+        as job (id, lane, provider) {_OF_JOB}
+"""
+MAY_BE_SENT_AS_ASSIGNED = f"""
+    {MAY_BE_SENT} and m.lane = job.lane and (not m.maybe_delivered or job.provider = {WHOSE})
+"""
+
 # What a claim asks of them, in the order in which it reads them.
-CLAIMED = """m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
+_CLAIMED = """m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
     m.first_called_at, m.last_called_at, m.phone, c.timezone"""
+CLAIMED = f"{_CLAIMED}, 0 as provider"
+CLAIMED_AS_ASSIGNED = f"{_CLAIMED}, job.provider"
 
 
 # The phone stands in the row, and follows the client's until a call was made: from then on every repeat goes there.
@@ -59,13 +79,17 @@ OF_CLIENTS = f"""
 """
 
 
-def next_due(columns: str, mailing: str, condition: str = "true") -> str:
-    """Messages of a mailing that wait, the nearest first: in the order of the index, which so is the only way to read
-    them, whatever the statistics promise."""
+def next_due(columns: str, mailing: str, condition: str = "true", *, limit: str, lock: str = "") -> str:
+    """Messages of a mailing that wait, the nearest first, at most `limit` of them: lane by lane in the order of the
+    index, which so is the only way to read them, whatever the statistics promise. lock: `for update …`, of as many in
+    each lane."""
     return f"""
-        select {columns} from messages m
-        where part = :part and mailing_id = {mailing} and lane = 0 and {IS_WAITING} and {condition}
-        order by due_at, id
+        select {columns} from lanes cross join lateral (
+            select * from messages m
+            where part = :part and mailing_id = {mailing} and lane = lanes.number and {IS_WAITING} and {condition}
+            order by due_at, id limit {limit} {lock}
+        ) m
+        order by due_at, id limit {limit}
     """
 
 

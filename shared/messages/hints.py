@@ -55,7 +55,7 @@ _LOCK = text("""
 
 # When a mailing is next to be looked at because of its messages. One that has ended is found without a hint until it is
 # closed; one that is paused waits for whoever resumes it, one that is held back for the end of that.
-_FIRST_DUE = f"{next_due('due_at', 'g.id')} limit 1"
+_FIRST_DUE = next_due("due_at", "g.id", limit="1")
 _NEXT = f"""
     select g.id, g.audience, s.is_complete, case
         when g.finished_at is not null or s.has_ended and g.closed_at is null then null
@@ -104,7 +104,9 @@ def mend_hints(connection: Connection, entries: Entries, after: int, limit: int)
     return Stretch(mailing_ids[-1] if len(mailing_ids) == limit else 0, lost)
 
 
-_UNFINISHED = text("select id from mailings where finished_at is null and id > :after order by id limit :limit")
+_UNFINISHED = text("""
+    select id from mailings where finished_at is null and not draft and id > :after order by id limit :limit
+""")
 
 # In one statement, and so as of one moment: whoever moves messages leaves both or neither. `offset 0`: the least of a
 # few slots, and not the first of the mailing in an index of all hints, whatever the statistics promise.

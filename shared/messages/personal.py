@@ -7,7 +7,7 @@ the one who made them is dead. A claim that is handed back without a call takes 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from shared.domain.gates.gate import Case, Skip
 from shared.domain.gates.order import OF_TEXTS, PASSES, first_stop
@@ -15,7 +15,18 @@ from shared.domain.reason import Reason
 from shared.domain.text.template import made_of
 from shared.domain.text.unmade import Unmade
 from shared.ledger.entries import Entries
-from shared.messages.fragments import CLAIMED, IS_ADDRESSED, IS_CALLED, JOB, MAY_BE_SENT, AnyRow, array
+from shared.messages.fragments import (
+    CLAIMED,
+    CLAIMED_AS_ASSIGNED,
+    IS_ADDRESSED,
+    IS_CALLED,
+    JOB,
+    JOB_AS_ASSIGNED,
+    MAY_BE_SENT,
+    MAY_BE_SENT_AS_ASSIGNED,
+    AnyRow,
+    array,
+)
 from shared.messages.skip import skip_locked
 
 
@@ -25,7 +36,8 @@ def move_personal(
     """Moves those to `sending` that may be sent now: their rows, which begin as `CLAIMED` has them, and their texts.
     Skips those of which no text can be made that may be sent."""
     mailings = {mailing.id: mailing for mailing in group}
-    found = connection.execute(_LOCK, job).all()
+    is_assigned = "providers" in job
+    found = connection.execute(_LOCK_AS_ASSIGNED if is_assigned else _LOCK, job).all()
     texts: dict[int, str] = {}
     skipped: dict[Reason, list[int]] = defaultdict(list)
     for row in found:
@@ -36,7 +48,10 @@ def move_personal(
         else:
             texts[row.id] = str(text)
     if texts:
-        connection.execute(_MOVE, {**job, "ids": array(texts), "texts": list(texts.values())})
+        moved = {**job, "ids": array(texts), "texts": list(texts.values())}
+        if is_assigned:
+            moved["providers"] = array(row.provider for row in found if row.id in texts)
+        connection.execute(_MOVE_AS_ASSIGNED if is_assigned else _MOVE, moved)
     for reason, ids in skipped.items():
         skip_locked(connection, entries, group[0].part, ids, reason)
     return [row for row in found if row.id in texts], texts
@@ -49,14 +64,26 @@ def _text(mailing: AnyRow, row: AnyRow) -> str | Unmade:
     return made_of(mailing.text, mailing.personal and not row.is_called, row.attributes)
 
 
-_LOCK = text(f"""
-    select {CLAIMED}, m.text, {IS_CALLED} as is_called, case when m.text is null then c.attributes end as attributes
-    {JOB}
-    where {MAY_BE_SENT} and c.timezone is not null and {PASSES} and {IS_ADDRESSED}
-""")
+def _locking(columns: str, job: str, may_be_sent: str) -> TextClause:
+    return text(f"""
+        select {columns}, m.text, {IS_CALLED} as is_called, case when m.text is null then c.attributes end as attributes
+        {job}
+        where {may_be_sent} and c.timezone is not null and {PASSES} and {IS_ADDRESSED}
+    """)
+
+
+_LOCK = _locking(CLAIMED, JOB, MAY_BE_SENT)
+_LOCK_AS_ASSIGNED = _locking(CLAIMED_AS_ASSIGNED, JOB_AS_ASSIGNED, MAY_BE_SENT_AS_ASSIGNED)
 
 _MOVE = text("""
     update messages m set status = 'sending', claim_id = :claim_id, due_at = now() + :lease, text = job.text
     from unnest(cast(:ids as bigint[]), cast(:texts as text[])) as job (id, text)
+    where m.part = :part and m.id = job.id
+""")
+_MOVE_AS_ASSIGNED = text("""
+    update messages m set status = 'sending', claim_id = :claim_id, due_at = now() + :lease, text = job.text,
+        provider = job.provider
+    from unnest(cast(:ids as bigint[]), cast(:texts as text[]), cast(:providers as smallint[]))
+        as job (id, text, provider)
     where m.part = :part and m.id = job.id
 """)

@@ -1,10 +1,13 @@
 """Which message is to find out whether the provider is back."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from shared.messages.fragments import next_due
+from shared.domain.lanes import ANY
+from shared.domain.state_sql import IS_WAITING
+from shared.messages.fragments import array
 from shared.messages.parts import parts_of
 from shared.standing import is_blocked
 
@@ -20,11 +23,12 @@ class Probe(NamedTuple):
     calls: int
     mailing_id: int
     message_id: int
+    lane: int = ANY
 
 
-def find_probe(connection: Connection, last: int | None) -> Probe | None:
-    """Of what is due, the message that was tried least; none of the last probe's mailing if another one is due, and
-    none of a test.
+def find_probe(connection: Connection, last: int | None, lanes: Collection[int] = (ANY,)) -> Probe | None:
+    """Of what is due in these lanes, the message that was tried least; none of the last probe's mailing if another one
+    is due, and none of a test.
 
     So a mailing that cannot be sent does not keep the breaker open for the others. Nothing is locked: who claims it
     sees whether it is still to be had. last: the mailing of the last probe.
@@ -33,7 +37,9 @@ def find_probe(connection: Connection, last: int | None) -> Probe | None:
     found = [
         Probe(*row)
         for part, ids in parts_of(connection, mailing_ids).items()
-        for row in connection.execute(_TRIED_LEAST, {"part": part, "mailing_ids": ids, "look": LOOK})
+        for row in connection.execute(
+            _TRIED_LEAST, {"part": part, "mailing_ids": ids, "lanes": array(lanes), "look": LOOK}
+        )
     ]
     others = [probe for probe in found if probe.mailing_id != last]
     return min(others or found, default=None)
@@ -54,8 +60,15 @@ _MAILINGS = text(f"""
     order by m.id = :last, hinted.due_at limit :limit
 """)
 
-_DUE = next_due("id, calls", "job.id", "due_at <= now()")
 _TRIED_LEAST = text(f"""
-    select next.calls, job.id, next.id from unnest(cast(:mailing_ids as bigint[])) as job (id)
-    cross join lateral (select id, calls from ({_DUE} limit :look) due order by calls, id limit 1) next
+    select next.calls, job.id, next.id, next.lane
+    from unnest(cast(:mailing_ids as bigint[])) as job (id)
+    cross join unnest(cast(:lanes as smallint[])) as wanted (lane)
+    cross join lateral (
+        select id, calls, lane from (
+            select id, calls, lane from messages m
+            where part = :part and mailing_id = job.id and lane = wanted.lane and {IS_WAITING} and due_at <= now()
+            order by due_at, id limit :look
+        ) due order by calls, id limit 1
+    ) next
 """)

@@ -12,10 +12,12 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, TextClause, text
 
+from shared.domain.apart import BUILT_IN
 from shared.domain.message import MessageState
 from shared.domain.receipt import AHEAD, BACK, Receipt, ReceiptState, combined, counted_as
 from shared.domain.state_sql import IS_FINAL
 from shared.ledger.entries import Entries
+from shared.messages.find import of_kind
 from shared.messages.fragments import AnyRow, array
 from shared.messages.references import find_references
 
@@ -48,10 +50,11 @@ class Taken:
 def take_receipts(connection: Connection, entries: Entries, provider: str, receipts: Iterable[Receipt]) -> Taken:
     """Takes receipts of a provider. To do it again changes nothing, and their order does not matter.
 
-    provider: by its name; a reference is what it alone calls a message.
+    provider: by its name; a reference is what it alone calls a message. What the built-in one says is about tests, and
+    nobody else says anything of these.
     """
     of_messages, nobodys = _found(connection, provider, receipts)
-    taken = _take(connection, entries, of_messages)
+    taken = _take(connection, entries, provider, of_messages)
     if taken.early:
         _keep(connection, _KEEP_BY_ID, provider, [of_messages[message_id] for message_id in sorted(taken.early)])
     if nobodys:
@@ -72,10 +75,11 @@ def _found(
     return {receipt.message_id or 0: receipt for receipt in combined(of_messages)}, nobodys
 
 
-def _take(connection: Connection, entries: Entries, receipts: Mapping[int, Receipt]) -> Taken:
+def _take(connection: Connection, entries: Entries, provider: str, receipts: Mapping[int, Receipt]) -> Taken:
     taken = Taken(unknown=set(receipts))
     for part, ids in _parts_of(connection, receipts).items():
-        for row in connection.execute(_TAKE, _job(part, [receipts[message_id] for message_id in ids])):
+        job = {**_job(part, [receipts[message_id] for message_id in ids]), "test": provider == BUILT_IN}
+        for row in connection.execute(_TAKE, job):
             if row.found is None:
                 _enter(entries, taken, row)
             else:
@@ -136,6 +140,7 @@ _TAKE = text(f"""
         from {_RECEIPTS} as job (id, state, at, reason)
         cross join lateral (
             select mailing_id, status, phone from messages where part = :part and id = job.id limit 1) m
+        where {of_kind("m.mailing_id")}
     ), taken as (
         insert into receipts as r (message_id, part, mailing_id, status, state, at, reason)
         select id, :part, mailing_id, status, state, at, case when phone is not null then reason end
@@ -204,7 +209,7 @@ def settle_receipts(connection: Connection, entries: Entries, after: int = 0) ->
     for provider, some in sorted(by_provider.items()):
         receipts = [Receipt(ReceiptState(row.state), row.message_id, row.reference, row.reason, row.at) for row in some]
         of_messages, nobodys = _found(connection, provider, receipts)
-        taken = _take(connection, entries, of_messages)
+        taken = _take(connection, entries, provider, of_messages)
         _keep_named(connection, provider, of_messages, taken)
         whole.states += taken.states
         whole.contradicted += taken.contradicted

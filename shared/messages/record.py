@@ -13,7 +13,7 @@ from shared.domain.retry import Decision, Finish, HandBack, Retry
 from shared.ledger.entries import AT_ONCE, Entries, When
 from shared.ledger.names import QUARTER
 from shared.messages.claim import Claimed
-from shared.messages.fragments import IS_CALLED, array
+from shared.messages.fragments import IS_CALLED, THEIR_LANE, array
 from shared.messages.references import Reference, keep_references
 
 
@@ -143,7 +143,8 @@ _CALLED = """
     maybe_delivered = m.maybe_delivered or :ambiguous
 """
 _STILL_OPEN = f"""
-    {_CALLED}, first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
+    {_CALLED}, lane = case when :ambiguous then {THEIR_LANE} else m.lane end,
+    first_called_at = coalesce(m.first_called_at, job.moment), last_called_at = job.moment
 """
 
 

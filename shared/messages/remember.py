@@ -41,6 +41,7 @@ def _claim_anew(connection: Connection, entries: Entries, part: int, verdicts: S
         "ids": array(verdict.message.id for verdict in verdicts),
         "claims": array(verdict.message.claim_id for verdict in verdicts),
         "calls": array(verdict.message.calls for verdict in verdicts),
+        "providers": array(verdict.message.provider for verdict in verdicts),
         "texts": [verdict.message.text if verdict.message.is_personal else None for verdict in verdicts],
     }
     rows = connection.execute(_CLAIM_ANEW, values).all()
@@ -61,17 +62,19 @@ def _claim_anew(connection: Connection, entries: Entries, part: int, verdicts: S
 # promise.
 _CLAIM_ANEW = text(f"""
     with job as materialized (
-        select m.id, m.status, job.claim_id, job.text
+        select m.id, m.status, job.claim_id, job.text, nullif(job.provider, 0) as provider
         from unnest(
-            cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:calls as integer[]), cast(:texts as text[])
-        ) as job (id, claim_id, calls, text)
+            cast(:ids as bigint[]), cast(:claims as bigint[]), cast(:calls as integer[]), cast(:texts as text[]),
+            cast(:providers as smallint[])
+        ) as job (id, claim_id, calls, text, provider)
         cross join lateral (
             select id, status from messages
             where part = :part and id = job.id and calls <= job.calls and status::text in {names(WAITING_STATES)}
             limit 1 for update skip locked
         ) m
     )
-    update messages m set status = 'sending', claim_id = job.claim_id, due_at = now(), text = coalesce(m.text, job.text)
+    update messages m set status = 'sending', claim_id = job.claim_id, due_at = now(),
+        text = coalesce(m.text, job.text), provider = coalesce(job.provider, m.provider)
     from job where m.part = :part and m.id = job.id
     returning m.mailing_id, m.id, job.status as before
 """)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from shared.domain.message import Error
 from shared.domain.state_sql import IS_HELD
 from shared.ledger.entries import Entries
-from shared.messages.fragments import array, counted, enter_counts
+from shared.messages.fragments import THEIR_LANE, array, counted, enter_counts
 from shared.messages.parts import open_parts
 
 
@@ -43,7 +43,8 @@ _LOST = text(f"""
 def rescue_messages(connection: Connection, entries: Entries, attempts: int, lost: Lost) -> int:
     """Frees those whose lease ran out: they become `pending`, or `unknown` where there is no attempt left; how many.
 
-    What became of such an attempt nobody knows: it counts as a call, and one that the provider may have taken.
+    What became of such an attempt nobody knows: it counts as a call, and one that the provider may have taken which the
+    claim has written down. No other one gets the message from now on.
     """
     job = {"attempts": attempts, "part": lost.part, "ids": array(lost.message_ids)}
     rows = connection.execute(_RESCUE, job)
@@ -59,7 +60,8 @@ _RESCUE = counted(
         where m.status = 'sending' and m.due_at <= now()
     """,
     f"""claim_id = null, attempts = m.attempts + 1, calls = m.calls + 1, error = '{Error.LEASE_LOST}',
-        maybe_delivered = true, first_called_at = coalesce(m.first_called_at, now()), last_called_at = now(),
+        maybe_delivered = true, lane = {THEIR_LANE},
+        first_called_at = coalesce(m.first_called_at, now()), last_called_at = now(),
         status = case when job.last then 'unknown'::message_state else 'pending' end,
         due_at = case when job.last then null else now() end""",
     f"""insert into attempts (message_id, part, number, at, error)

@@ -45,12 +45,23 @@ def retime_messages(
     first = before.last + 1 if before and goes_on else mailing.first_message_id
     last = min(first + span - 1, mailing.last_message_id)
     slice_ = {"part": mailing.part, "mailing_id": mailing_id, "first": first, "last": last}
-    times = _times(mailing, connection.execute(_WAIT_FOR_OPENING, slice_).all())
+    rows = connection.execute(_WAIT_FOR_OPENING, slice_).all()
+    times = _times(mailing, rows)
     if times:
         moved = {"part": mailing.part, "ids": array(times), "times": list(times.values())}
         connection.execute(_RETIME, moved)
         entries.look(mailing_id, min(times.values()) - mailing.now)
+        for row in rows:
+            _enter(entries, mailing_id, row.due_at, times.get(row.id), mailing.now)
     return Retimed(window, last, len(times), complete=last == mailing.last_message_id)
+
+
+def _enter(entries: Entries, mailing_id: int, before: datetime, after: datetime | None, now: datetime) -> None:
+    """What one waits for. after: None: the same as before."""
+    if after is not None:
+        entries.opens(mailing_id, before, -1)
+        if after > now:
+            entries.opens(mailing_id, after, 1)
 
 
 def _times(mailing: AnyRow, rows: Sequence[AnyRow]) -> dict[int, datetime]:
@@ -94,6 +105,7 @@ def retime_clients(connection: Connection, entries: Entries, client_ids: Collect
             moment = openings_of(row, [row.timezone]).get(row.timezone, row.now)
             if moment != row.due_at:
                 times[row.id] = moment
+                _enter(entries, row.mailing_id, row.due_at, moment, row.now)
                 looks[row.mailing_id] = min(moment - row.now, looks.get(row.mailing_id, moment - row.now))
         if times:
             connection.execute(_RETIME, {"part": part, "ids": array(times), "times": list(times.values())})

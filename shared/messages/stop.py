@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from shared.domain.gates.gate import Case, Skip, Wait
 from shared.domain.gates.order import OF_SQL, READS, first_stop
@@ -13,7 +13,15 @@ from shared.domain.message import MessageState
 from shared.domain.reason import Reason
 from shared.ledger.entries import Entries
 from shared.messages.cancel import cancel_locked
-from shared.messages.fragments import IS_ADDRESSED, JOB, MAY_BE_SENT, AnyRow, array
+from shared.messages.fragments import (
+    IS_ADDRESSED,
+    JOB,
+    JOB_AS_ASSIGNED,
+    MAY_BE_SENT,
+    MAY_BE_SENT_AS_ASSIGNED,
+    AnyRow,
+    array,
+)
 from shared.messages.skip import skip_locked
 from shared.messages.zones import hold_zones
 
@@ -28,7 +36,7 @@ def stop_messages(connection: Connection, entries: Entries, group: Sequence[AnyR
     mailing, part = group[0], group[0].part
     if window_of(mailing):
         hold_zones(connection)
-    rows = connection.execute(_LOCK_JOB, job).all()
+    rows = connection.execute(_LOCK_AS_ASSIGNED if "providers" in job else _LOCK_JOB, job).all()
     if orphans := [row.id for row in rows if row.timezone is None]:
         cancel_locked(connection, entries, part, orphans)
         rows = [row for row in rows if row.timezone is not None]
@@ -55,12 +63,19 @@ def stop_messages(connection: Connection, entries: Entries, group: Sequence[AnyR
         connection.execute(_PUT_BACK, {"part": part, "ids": array(row.id for row in some), "due_in": due_in})
         for (mailing_id, status), count in Counter((row.mailing_id, row.status) for row in some).items():
             entries.moved(mailing_id, MessageState(status), MessageState.PENDING, count, due_in=due_in)
+            if due_in:
+                entries.opens(mailing_id, moment, count)
 
 
-_LOCK_JOB = text(f"""
-    select m.id, m.mailing_id, m.status, {READS}, {IS_ADDRESSED} as is_addressed {JOB}
-    where {MAY_BE_SENT}
-""")
+def _locking(job: str, may_be_sent: str) -> TextClause:
+    return text(f"""
+        select m.id, m.mailing_id, m.status, {READS}, {IS_ADDRESSED} as is_addressed {job}
+        where {may_be_sent}
+    """)
+
+
+_LOCK_JOB = _locking(JOB, MAY_BE_SENT)
+_LOCK_AS_ASSIGNED = _locking(JOB_AS_ASSIGNED, MAY_BE_SENT_AS_ASSIGNED)
 
 _READDRESS = text("""
     update messages m set phone = (select phone from clients where id = m.client_id limit 1)

@@ -1,30 +1,37 @@
 """Which mailings have messages that wait."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, text
 
-from shared.messages.fragments import next_due
+from shared.domain.state_sql import IS_WAITING
 from shared.messages.parts import Place, place_of
 
 
-def find_waiting(connection: Connection, places: Iterable[Place]) -> Mapping[int, bool]:
-    """The mailings that have messages which wait, and whether the first of them is due."""
+def find_waiting(connection: Connection, places: Iterable[Place]) -> Mapping[int, Sequence[int]]:
+    """The mailings that have messages which wait, and the lanes of each in which the first of them is due."""
     by_part: dict[int, list[int]] = defaultdict(list)
     for mailing_id, part in places:
         if part is not None:
             by_part[part].append(mailing_id)
-    waiting: dict[int, bool] = {}
+    waiting: dict[int, Sequence[int]] = {}
     for part, mailing_ids in by_part.items():
-        for mailing_id, is_due in connection.execute(_WAITING, {"part": part, "mailing_ids": mailing_ids}):
-            waiting[mailing_id] = is_due
+        for mailing_id, lanes in connection.execute(_WAITING, {"part": part, "mailing_ids": mailing_ids}):
+            waiting[mailing_id] = tuple(lanes or ())
     return waiting
 
 
 _WAITING = text(f"""
-    select job.id, next.due_at <= now() from unnest(cast(:mailing_ids as bigint[])) as job (id)
-    cross join lateral ({next_due("due_at", "job.id")} limit 1) next
+    select job.id, array_agg(next.lane order by next.lane) filter (where next.due_at <= now())
+    from unnest(cast(:mailing_ids as bigint[])) as job (id)
+    cross join lanes
+    cross join lateral (
+        select lane, due_at from messages m
+        where part = :part and mailing_id = job.id and lane = lanes.number and {IS_WAITING}
+        order by due_at, id limit 1
+    ) next
+    group by job.id
 """)
 
 

@@ -41,9 +41,11 @@ _OF_OUTAGE = next_due(
     ":mailing_id",
     f"""due_at > now() and due_at >= coalesce(cast(:after as timestamptz), now())
         and due_at <= now() + :within * interval '1 second' and error = '{Error.PROVIDER_DOWN}'""",
+    limit=":limit",
+    lock="for update skip locked",
 )
 _WAKE = text(f"""
-    with job as materialized ({_OF_OUTAGE} limit :limit for update skip locked), moved as (
+    with job as materialized ({_OF_OUTAGE}), moved as (
         update messages m set due_at = now() from job where m.part = :part and m.id = job.id
     )
     select count(*), max(due_at) from job

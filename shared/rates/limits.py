@@ -10,8 +10,17 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from shared.domain.profile.provider import Provider
+
 DISPATCH = "dispatch"
 """The limit of DISPATCH_RATE."""
+
+
+def of(provider: Provider, rate: float) -> dict[str, float]:
+    """Those that its messages are within, by name. rate: DISPATCH_RATE; 0: none."""
+    limits = {DISPATCH: rate, f"provider:{provider.name}": provider.limits.rate}
+    return {name: limit for name, limit in limits.items() if limit}
+
 
 SOON = timedelta(seconds=0.25)
 """The wire is reserved only where it is free that soon, and for so long at a time, but for one message at least."""

@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain.message import OPEN_STATES
 from tests.e2e.conftest import StartSystem
-from tests.e2e.system import System
+from tests.e2e.system import is_over
 from tests.faults.stage import DISPATCHER
 from tests.faults.test_kills import AT_A_POINT, FEW, LONG
 from tests.faults.witness import Witness
@@ -44,7 +44,7 @@ def test_kills_change_no_byte(start_system: StartSystem, chance: random.Random, 
                 witness.pass_time(LONG)
                 for heir in (f"heir-{number}", f"second-{number}"):
                     system.start_dispatcher(heir)
-                _until_over(system, mailing_id)
+                system.until_figures(mailing_id, is_over, "every message in a final state", within=patience(60))
                 for heir in (f"heir-{number}", f"second-{number}"):
                     assert system.processes.stop(heir) == 0
                 assert len(provider.texts) == FEW
@@ -56,7 +56,3 @@ def test_kills_change_no_byte(start_system: StartSystem, chance: random.Random, 
 
 def _know(witness: Witness, name: str) -> None:
     witness._books.run("update clients set attributes = jsonb_build_object('name', cast(:name as text))", name=name)
-
-
-def _until_over(system: System, mailing_id: int) -> None:
-    system.until_over(mailing_id, within=patience(60))

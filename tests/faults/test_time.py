@@ -69,7 +69,9 @@ def test_dispatchers_whose_own_clocks_are_wrong(start_system: StartSystem, broke
         landed = flight.land("time: dispatchers' clocks wrong")
         for port, processes in ports.items():
             metrics = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
-            assert 'dispatcher_attempts_total{outcome="accepted"}' in metrics, "one of them sent nothing"
+            assert 'dispatcher_attempts_total{outcome="accepted",provider="seed"}' in metrics, (
+                "one of them sent nothing"
+            )
             assert processes.stop("dispatcher") == 0
     sent = landed.in_state(MessageState.SENT)
     assert landed.in_state(MessageState.EXPIRED) == landed.messages.keys() - sent

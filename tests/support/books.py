@@ -45,6 +45,7 @@ TABLES = (
     "waiting_receipts",
     "receipt_counters",
     "mailing_counters",
+    "mailing_openings",
     "ledger_totals",
     "ledger_findings",
     "mailing_breakdowns",
@@ -53,6 +54,7 @@ TABLES = (
     "broker_jobs",
     "dispatcher_paces",
     "limits",
+    "providers",
 )
 LEASE = timedelta(seconds=30)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -71,6 +73,8 @@ class Books:
     def empty(self) -> None:
         self.run(f"truncate {', '.join(TABLES)} restart identity")
         self.run("alter sequence message_ids restart")
+        self.run("delete from lanes where number > 0")
+        self.run("update lanes set providers = '{}', operator_codes = '{}', senders = '{}', routing = 0")
 
     def run(self, statement: str, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
         """One statement of a superuser in a transaction of its own; its rows, if it gives any."""

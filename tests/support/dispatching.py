@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from dispatcher_service.leading.lead import Leader
 from dispatcher_service.pipeline.worker import Worker
+from dispatcher_service.sending.dialect import Dialect
 from sandbox.simulator.control import Simulator
 from shared.broker import topology
 from shared.broker.base import Session
@@ -50,7 +51,9 @@ class Dispatcher:
         concurrency: int = 50,
         rate: float = 0.0,
         waits_for_standby: bool = False,
+        dialects: Sequence[Dialect] = (),
     ) -> None:
+        """dialects: of several providers, in the place of the simulator's."""
         self._engine, self._leading = make_engine(url, "dispatcher"), make_engine(url, "dispatcher")
         if waits_for_standby:
             event.listen(self._engine, "connect", _wait_for_standby)
@@ -60,7 +63,7 @@ class Dispatcher:
             self._engine,
             broker,
             RetryPolicy(ladder, attempts, patience),
-            seed_dialect(simulator.url, TOKEN, timeout=timeout, concurrency=concurrency),
+            dialects or [seed_dialect(simulator.url, TOKEN, timeout=timeout, concurrency=concurrency)],
             rate=rate,
         )
         self._feeder = (

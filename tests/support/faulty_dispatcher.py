@@ -120,7 +120,7 @@ POINTS: dict[str, Install] = {
         lambda claim, *_, **__: reach(message.id for message in claim.messages) if claim else None,
     ),
     "claim-after-commit": lambda reach: before(
-        Sender, "offer", lambda _, attempts: reach(attempt.message.id for attempt in attempts)
+        Sender, "offer", lambda _, __, attempts: reach(attempt.message.id for attempt in attempts)
     ),
     "call-before-record": lambda reach: before(
         Recorder, "take_results", lambda _, results: reach(result.attempt.message.id for result in results)

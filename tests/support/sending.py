@@ -10,6 +10,7 @@ from typing import Self
 from dispatcher_service.sending.attempt import Attempt, DatabaseClock, Result
 from dispatcher_service.sending.breaker import Breaker
 from dispatcher_service.sending.dialect import Dialect
+from dispatcher_service.sending.line import Line
 from dispatcher_service.sending.pace import Pace
 from dispatcher_service.sending.sender import Sender
 from shared.clock import ticks
@@ -72,12 +73,9 @@ class Sending:
         self.results: list[Result] = []
         self._came = threading.Condition()
         self.breaker = breaker or Unbreakable()
-        self.sender = Sender(
-            dialect or seed_dialect(url, token, timeout=timeout, concurrency=concurrency),
-            deliver=self._take,
-            breaker=self.breaker,
-            pace=pace or warm(),
-        )
+        spoken = dialect or seed_dialect(url, token, timeout=timeout, concurrency=concurrency)
+        self.line = Line(spoken, breaker=self.breaker, pace=pace or warm())
+        self.sender = Sender([self.line], deliver=self._take)
         self._thread = threading.Thread(target=self.sender.run, daemon=True)
 
     def __enter__(self) -> Self:
@@ -92,7 +90,7 @@ class Sending:
         assert not self._thread.is_alive()
 
     def offer(self, ids: Iterable[int]) -> None:
-        self.sender.offer([attempt(message_id) for message_id in ids])
+        self.sender.offer(self.line, [attempt(message_id) for message_id in ids])
 
     def wait(self, count: int, timeout: float = 30.0) -> Sequence[Result]:
         """The results, once so many have come in; more or fewer fail the test."""

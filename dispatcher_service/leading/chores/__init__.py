@@ -14,6 +14,7 @@ from dispatcher_service.leading.chores.halt_refused import HaltRefused
 from dispatcher_service.leading.chores.mend_hints import MendHints
 from dispatcher_service.leading.chores.remember_ids import RememberIds
 from dispatcher_service.leading.chores.remove_old import RemoveOld
+from dispatcher_service.leading.chores.reroute_messages import RerouteMessages
 from dispatcher_service.leading.chores.rescue_leases import RescueLeases
 from dispatcher_service.leading.chores.retime_windows import RetimeWindows
 from dispatcher_service.leading.chores.settle_hints import Offer, SettleHints
@@ -22,6 +23,7 @@ from dispatcher_service.leading.chores.show_figures import ShowFigures
 from dispatcher_service.leading.chores.suppress_again import SuppressAgain
 from dispatcher_service.leading.chores.turn_parts import TurnParts
 from dispatcher_service.leading.chores.wake_waiting import WakeWaiting
+from dispatcher_service.leading.chores.weigh_providers import WeighProviders
 from dispatcher_service.leading.lease_guard import LeaseGuard
 from dispatcher_service.leading.settled_ids import SettledIds
 from shared.broker.base import Broker
@@ -43,6 +45,8 @@ def all_chores(
         RescueLeases(attempts, guard),
         CloseEnded(),
         RetimeWindows(),
+        RerouteMessages(),
+        WeighProviders(),
         HaltRefused(),
         WakeWaiting(longest_rung),
         SuppressAgain(),

@@ -63,7 +63,8 @@ class ShowFigures(Chore):
         self._difference = difference
 
 
-_SHOWN = tuple(set(MailingState) - ENDED)
+_SHOWN = tuple(set(MailingState) - ENDED - {MailingState.DRAFT})
+"""Those that the leader has to do with."""
 
 # As `shared.domain.mailing.mailing_state` has it.
 _COUNT = text(f"""
@@ -73,6 +74,7 @@ _COUNT = text(f"""
            count(*) filter (where not ended and paused_at is null and starts_at > now()) as scheduled
     from (
         select id, starts_at, paused_at, cancelled_at is not null or ends_at <= now() as ended
-        from mailings where finished_at is null and id > :after and not {IS_APART} order by id limit :limit
+        from mailings where finished_at is null and not draft and id > :after and not {IS_APART}
+        order by id limit :limit
     ) part
 """)

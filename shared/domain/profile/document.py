@@ -65,6 +65,8 @@ def read_provider(section: Section, presets: Presets, limits: Limits) -> Provide
     preset = section.take("preset", choice(list(presets)), None)
     if preset:
         joined = join(presets[preset], {key: section.raw(key) for key in section.names if key != "preset"})
+        if "receipts" not in section:  # they ask for more than sending does, so they are asked for
+            joined.pop("receipts", None)
         section = Section(joined, section.key, section.faults)
     values = read_values(section)
     secrets = read_secrets(section)

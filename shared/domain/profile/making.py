@@ -10,11 +10,11 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
-from shared.domain.profile.gsm7 import is_gsm7
 from shared.domain.profile.provider import Fields, Provider
 from shared.domain.profile.provider import Form as FormBody
 from shared.domain.profile.provider import Json as JsonBody
 from shared.domain.profile.template import OF_A_MESSAGE, SECONDS, Slot, Template, slots_in
+from shared.domain.text.parts import GSM7
 
 
 class Addressed(Protocol):
@@ -75,12 +75,12 @@ class Maker:
         self._known = {**provider.values, **secrets}
         if receipt_url is not None:
             self._known["receipt_url"] = receipt_url
-        self._forms: dict[tuple[bool, bool], Form] = {}
+        self.sender = provider.sender
+        self._forms: list[Form | None] = [None] * 4
 
     def form(self, sender: str | None, validity: int | None) -> Form:
         """How messages are written that have these."""
-        has = sender is not None, validity is not None
-        return self._forms.get(has) or self._make_form(has)
+        return self._forms[(sender is not None) + 2 * (validity is not None)] or self._make_form(sender, validity)
 
     def write(self, message: Outgoing) -> Written:
         """The request that hands a message over."""
@@ -92,9 +92,9 @@ class Maker:
         body = form.body(message, sender, validity).encode() if form.body else None
         return Written(form.url(message, sender, validity), headers, body)
 
-    def _make_form(self, has: tuple[bool, bool]) -> Form:
-        there = {"sender": has[0], "validity": has[1], "receipt_url": "receipt_url" in self._known}
-        missing = {name for name, is_there in there.items() if not is_there}
+    def _make_form(self, sender: str | None, validity: int | None) -> Form:
+        there = {"sender": sender, "validity": validity, "receipt_url": self._known.get("receipt_url")}
+        missing = {name for name, value in there.items() if value is None}
         request = self._provider.request
         in_url, plain = _Pen(self, _percent, missing), _Pen(self, str, missing)
         url = in_url.raw(request.url)
@@ -114,7 +114,7 @@ class Maker:
                 body = list(_Pen(self, _in_json, missing).document(value) or ["{}"])
                 lines.append(["Content-Type: application/json"])
         is_fixed = all(isinstance(piece, str) for line in lines for piece in line)
-        form = self._forms[has] = Form(
+        form = self._forms[(sender is not None) + 2 * (validity is not None)] = Form(
             _compiled(url),
             [_constant(line) for line in lines] if is_fixed else None,
             [] if is_fixed else [_compiled(line) for line in lines],
@@ -134,7 +134,7 @@ class Maker:
             "phone": _Value("message.phone"),
             "text": _Value("message.text", encode),
             "sender": _Value("sender", encode),
-            "alphabet": _Value("message.text", lambda text: gsm7 if is_gsm7(text) else other),
+            "alphabet": _Value("message.text", lambda text: gsm7 if GSM7.issuperset(text) else other),
             "validity": _Value("validity", self._validity(SECONDS[slot.unit])),
         }[slot.name]
 

@@ -19,7 +19,7 @@ from shared.ledger import breakdown, day, figures
 from shared.ledger.slot import Slot
 from shared.ledger.totals import totals_difference
 from tests.integration.access.test_api_keys import ask, make
-from tests.support.api import Answer, Api, mailing, running
+from tests.support.api import HOUR, Answer, Api, from_now, mailing, running
 from tests.support.books import FAILED, SECOND, SENT, Books
 
 OURS = re.compile(r"/mailings/")
@@ -110,6 +110,19 @@ def test_what_it_makes_is_marked_and_every_other_thing_is_as_with_any_key(test: 
     assert live.make()["test"] is False
     assert test("DELETE", path).status == 204
     assert test.get("/mailings/") == []
+
+
+def test_what_is_made_of_a_test_is_a_test(books: Books, test: Caller) -> None:
+    books.clients(1)
+    made = test.make()["id"]
+    books.launch(made)
+    assert books.record(FAILED, books.claim(made, books.ids(made))) == 0
+    clone = test("POST", f"/mailings/{made}/clone/").json
+    assert (clone["test"], clone["state"]) == (True, "draft")
+    retry = test("POST", f"/mailings/{made}/retry/", {"states": ["failed"], "ends_at": from_now(HOUR)}).json
+    assert (retry["test"], retry["retry_of"]) == (True, made)
+    books.launch(retry["id"])
+    assert books.states(retry["id"]) == {"pending": 1}
 
 
 def test_each_key_sees_the_mailings_of_its_kind_and_no_other_one(books: Books, test: Caller, live: Caller) -> None:

@@ -81,6 +81,8 @@ HARMLESS: list[Call] = [
     lambda client: client.segment(1),
     lambda client: client.change_segment(1, name="All"),
     lambda client: client.mailing(1),
+    lambda client: client.preflight(1),
+    lambda client: client.check_mailing("Hello", clock.now(), clock.now(), filter={"tags": ["vip"]}),
     lambda client: client.statistics(),
     lambda client: client.change_client(1, tag="vip"),
     lambda client: client.pause(1),

@@ -163,7 +163,8 @@ _FOREIGN = """
         union all
         select proname, proowner from pg_proc where pronamespace = 'public'::regnamespace
     ) things
-    where (owner::regrole::text ~ 'notification_.*_service"?$') <> (thing ~ '^(messages|attempts)')
+    where (owner::regrole::text ~ 'notification_.*_service"?$')
+          <> (thing ~ '^(messages|attempts|receipts|message_references)')
        or owner::regrole::text !~ 'notification_.*_(owner|service)"?$'
 """
 

@@ -70,20 +70,29 @@ def test_a_mailing_is_stored_as_it_was_sent(api: Api) -> None:
     states = ("pending", "sending", "retrying", "sent", "failed", "unknown", "expired", "cancelled", "skipped")
     assert made == {
         "id": made["id"],
+        "name": "",
         "text": "Привет 👋",
         "sender": None,
+        "draft": False,
         "starts_at": "2090-01-31T06:00:00.250000+00:00",
         "ends_at": "2090-01-31T21:00:00+00:00",
         "filter": EVERYONE | {"operator_codes": ["912", "926"], "tags": ["", "vip"]},
         "fixed_segments": [],
         "send_window": NIGHT,
+        "retry_of": None,
+        "retry_states": [],
+        "retry_errors": [],
         "reference": None,
         "revision": 1,
         "priority": "bulk",
+        "test": False,
         "state": "scheduled",
         "paused_because": None,
         "provider_words": None,
         "statistics": {"audience": 0} | dict.fromkeys(states, 0),
+        "waiting_because": [{"cause": "start", "count": None, "until": "2090-01-31T06:00:00.250000+00:00"}],
+        "finishes_at": None,
+        "finishes_in_time": None,
     }
     found = api.get(f"/mailings/{made['id']}/")
     assert found | {"created_at": None} == made | {"created_at": None}

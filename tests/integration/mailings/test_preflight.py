@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from api_service.mailings import preflight_store
+from api_service.mailings import preflight_store, preflight_texts
 from shared.domain.hours import hours_of
 from shared.domain.window import Window
 from tests.support.api import EVERYONE, HOUR, Api, from_now, mailing
@@ -283,6 +283,70 @@ def test_phones_that_were_issued_elsewhere(engine: Engine, books: Books) -> None
     assert [(one["operator"], one["clients"]) for one in origins["operators"]] == [("Т2 МОБАЙЛ", 3)]
     assert "other_zone" in types(found, "warnings")
     assert books.run("select distinct timezone from clients order by 1")[-1].timezone == MOSCOW
+
+
+# ---------------------------------------------------------------- personal texts
+
+
+@pytest.fixture
+def named(directory: Books) -> Books:
+    """Of eight clients who get it five have a name, one of them a long one, and two are in a city."""
+    directory.run("update clients set attributes = jsonb_build_object('name', 'N' || id) where id between 2 and 5")
+    directory.run("""update clients set attributes = jsonb_build_object('name', repeat('я', 100)) where id = 6""")
+    directory.run("""update clients set attributes = attributes || '{"city": "Omsk"}' where id in (2, 7)""")
+    return directory
+
+
+def test_what_a_template_makes_of_the_values_that_people_have(api: Api, named: Books) -> None:
+    found = check(api, text="Hello, {{ name }}")
+    assert found["text"]["personal"] == {
+        "looked_at": 8,
+        "names": ["name"],
+        "unknown_names": [],
+        "skipped": [{"reason": "missing_value", "clients": 3, "within": 0}],
+        "by_parts": [{"parts": 1, "clients": 4, "within": 0}, {"parts": 2, "clients": 1, "within": 0}],
+        "better": None,
+    }
+    assert (found["text"]["parts"], found["text"]["total"]) == (2, {"sms": 6, "within": 0})
+    assert "missing_value" in types(found, "warnings")
+
+
+def test_what_it_makes_is_what_is_sent(api: Api, named: Books) -> None:
+    for template in ("Hi {{ name }}", "{% if city %}{{ name | upcase }}{% endif %}", "{{ name | default: 'x' }}"):
+        found = check(api, text=template, starts_at=from_now(-HOUR))["text"]["personal"]
+        made = api.make("/mailings/", mailing(text=template, starts_at=from_now(-HOUR)))["id"]
+        named.launch(made)
+        named.prove(made)
+        sent = named.claim(made, named.due(made))
+        assert sum(one["clients"] for one in found["by_parts"]) == len(sent)
+        assert sum(one["clients"] for one in found["skipped"]) == named.states(made)["skipped"] - 1
+
+
+def test_a_template_that_asks_for_what_nobody_has(api: Api, named: Books) -> None:
+    found = check(api, text="Hello, {{ naem }} of {{ name }}")
+    assert types(found) == ["all_skipped"]
+    assert types(found, "warnings")[-1] == "unknown_name"
+    found = check(api, text="Hello, {{ naem | default: 'friend' }}")
+    assert types(found) == []
+    assert (found["text"]["total"], found["text"]["personal"]["unknown_names"]) == ({"sms": 8, "within": 0}, ["naem"])
+
+
+def test_a_template_with_a_sign_that_costs(api: Api, named: Books) -> None:
+    found = check(api, text="{{ city | default: 'Home' }} \u2013 " + "a" * 80)
+    assert found["text"]["total"] == {"sms": 16, "within": 0}
+    assert found["text"]["personal"]["better"] == {"sms": 8, "within": 0}
+    assert "ucs2" in types(found, "warnings")
+
+
+def test_texts_that_take_long_are_made_for_fewer(api: Api, books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    books.clients(3000)
+    monkeypatch.setattr(preflight_texts, "SECONDS", 0.05)
+    found = check(api, text="{% for i in (1..60) %}{{ name | default: 'x' | upcase }}{% endfor %}")
+    personal = found["text"]["personal"]
+    assert 0 < personal["looked_at"] < 3000
+    assert personal["by_parts"] == [{"parts": 1, "clients": 3000, "within": personal["by_parts"][0]["within"]}]
+    assert personal["by_parts"][0]["within"] > 0
+    assert found["text"]["total"] == {"sms": 3000, "within": 0}
 
 
 # ---------------------------------------------------------------- how it looks

@@ -10,6 +10,8 @@ from sqlalchemy import Engine
 from sandbox.simulator.control import Simulator
 from sandbox.simulator.faults import Faults
 from shared.domain.message import Error
+from shared.domain.receipt import Receipt, ReceiptState
+from shared.messages.receipts import take_receipts
 from tests.support.api import HOUR, Answer, Api, from_now, mailing, running
 from tests.support.books import FAILED, SENT, Books
 from tests.support.dispatching import Dispatcher
@@ -83,6 +85,17 @@ def test_it_shows_what_became_of_them_with_the_words_of_the_provider(
     ]
     assert trial["messages"][0]["sent_at"] is not None
     assert api.get(f"/messages/{first[1]['id']}/")["attempts_made"][0]["provider_words"] == "unknown subscriber"
+
+
+def test_it_shows_what_the_provider_says_since(api: Api, books: Books, people: list[int]) -> None:
+    path = made(api)
+    [message] = tried(api, path, PHONES[0]).json["messages"]
+    books.record(SENT, books.claim(2, books.ids(2)))
+    assert shown(api, path)[0]["messages"][0]["receipt"] is None
+    books.move(take_receipts, "seed", [Receipt(ReceiptState.DELIVERED, message["id"])])
+    assert shown(api, path)[0]["messages"][0]["receipt"] == "delivered"
+    assert not any((api.get("/mailings/general_statistics/")["receipts"] or {}).values())
+    books.check()
 
 
 def test_the_last_ten_are_shown_each_with_the_text_of_its_time(api: Api, people: list[int]) -> None:
@@ -179,6 +192,17 @@ def test_it_can_be_had_of_a_mailing_that_runs_or_is_paused(api: Api, people: lis
     assert tried(api, path, PHONES[0]).status == 202
     assert api("POST", f"{path}pause/").status == 200
     assert tried(api, path, PHONES[0]).status == 202
+
+
+def test_a_draft_sends_what_it_says_now_and_stays_one(api: Api, books: Books, people: list[int]) -> None:
+    draft = api.make("/mailings/", {"text": "First words", "name": "Sale", "draft": True})
+    path = f"/mailings/{draft['id']}/"
+    assert tried(api, path, PHONES[0]).json["text"] == "First words"
+    assert api("PATCH", path, {"text": "Second thoughts"}).status == 200
+    assert tried(api, path, PHONES[0]).json["text"] == "Second thoughts"
+    assert [message.text for message in books.claim(3, books.ids(3))] == ["Second thoughts"]
+    assert api.get(path)["state"] == "draft"
+    assert books.run("select name, draft from mailings where trial_of is not null") == [("", False)] * 2
 
 
 def test_there_is_no_such_mailing(api: Api, people: list[int]) -> None:

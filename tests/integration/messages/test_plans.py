@@ -87,6 +87,7 @@ NAMED = {table_of(name, number) for name in TABLES for number in (1, PARTS)}
 _IDS = "{" + ",".join(map(str, range(1, 5 * SOME, 5))) + "}"
 _WAITING = "{" + ",".join(map(str, range(2, 10 * SOME, 10))) + "}"
 _ARRAY = "{" + ",".join(["1"] * SOME) + "}"
+_ZEROS = "{" + ",".join(["0"] * SOME) + "}"
 
 VALUES: dict[str, Any] = {
     "part": PARTS,
@@ -117,6 +118,11 @@ VALUES: dict[str, Any] = {
     "left_out": "{}",
     "openings": None,
     "lanes": "{0}",
+    "lane": 0,
+    "providers": _ARRAY,
+    "codes": [],
+    "routed": [],
+    "routes": [],
     "limits": f"{{{SOME}}}",
     "due_ats": ["-infinity"],
     "most": SOME,
@@ -142,20 +148,25 @@ VALUES: dict[str, Any] = {
     "states": "{" + ",".join(["delivered"] * SOME) + "}",
     "reasons": [None] * SOME,
     "provider": "gate",
-    "providers": ["gate"] * SOME,
     "references": [f"r-{number}" for number in range(SOME)],
     **dict.fromkeys(("due_in", "wait", "lease", "delay", "pause"), timedelta(seconds=1)),
 }
 """What is bound, by its name in any of the statements. A new name needs a value here."""
 
-_JOB = {"id": 2, "part": PARTS, "state": "pending", "audience_cursor": 0, "audience_limit": 10_000}
+_JOB = {"id": 2, "part": PARTS, "state": "pending", "audience_cursor": 0, "audience_limit": 10_000, "lane": 0}
 """Of a slice of a launch."""
 
 _TEN = [{**_JOB, "audience_cursor": 100 * number, "tags_1": [""]} for number in range(10)]
 _OF_ALL = {name: create._OF_ALL.values[name] for name in create._OF_ALL.columns}
 [_PARTS_OF_ALL] = create._OF_ALL.values.keys() - _OF_ALL.keys()
 
+_OF_RETRY = {"source": 1, "source_part": PARTS, "states": ["failed"], "after": 1_000, "limit": 2_000}
+
 OTHERWISE: dict[str, dict[str, Any]] = {
+    "shared.messages.claim._MOVE_AS_ASSIGNED": {"lanes": _ZEROS},
+    "shared.messages.personal._LOCK_AS_ASSIGNED": {"lanes": _ZEROS},
+    "shared.messages.stop._LOCK_AS_ASSIGNED": {"lanes": _ZEROS},
+    "shared.messages.reroute._REROUTE": {"lane": 1},
     "shared.messages.create._CREATE": {"jobs": json.dumps([_JOB])},
     "shared.messages.create._CREATE_OF_TAGS": {"jobs": json.dumps(_TEN), "span": SOME // 10},
     "shared.messages.create._CREATE_OF_IMPORTS": {"jobs": json.dumps([{**_JOB, "imports_1": [1], "took_2": [1]}])},
@@ -171,7 +182,12 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "shared.messages.try_out._READ": {"mailing_ids": "{1,2}", "firsts": "{501,777}", "lasts": "{505,781}"},
     "shared.ledger.check._COUNT": {"ids": "{1}"},
     "shared.ledger.check._COUNT_RECEIPTS": {"ids": "{1}"},
-    "shared.messages.references._KEEP": {"parts": "{" + ",".join([str(PARTS)] * SOME) + "}"},
+    "shared.messages.references._KEEP": {
+        "parts": "{" + ",".join([str(PARTS)] * SOME) + "}",
+        "providers": ["gate"] * SOME,
+    },
+    "shared.messages.create_retry._ZONES": _OF_RETRY,
+    "shared.messages.create_retry._CREATE": {**_OF_RETRY, "errors": [], "others": [], "other_parts": []},
 }
 
 

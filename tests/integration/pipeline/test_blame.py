@@ -36,7 +36,7 @@ def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def is_open(reason: Error) -> bool:
-    return REGISTRY.get_sample_value("dispatcher_breaker_open", {"reason": str(reason)}) == 1
+    return REGISTRY.get_sample_value("dispatcher_breaker_open", {"provider": "seed", "reason": str(reason)}) == 1
 
 
 def calls(simulator: Simulator) -> set[int]:

@@ -10,6 +10,8 @@ from sandbox.simulator.outage import Mode
 from shared import metrics
 from shared.broker.base import Session
 from shared.domain.message import Error
+from shared.domain.receipt import Receipt, ReceiptState
+from shared.messages.receipts import take_receipts
 from tests.support.books import Books
 from tests.support.dispatching import Dispatcher, publish, settled
 from tests.support.waiting import patience, wait_until
@@ -77,8 +79,27 @@ def test_every_outcome_can_be_had_and_nothing_reaches_the_provider(
     assert slow - quick > timedelta(seconds=4)
     assert simulator.summary().requests == 0
     assert counters() == before
+    receipts = books.run("select m.phone, r.state, r.reason from receipts r join messages m on m.id = r.message_id")
+    assert {row.phone: (row.state, row.reason) for row in receipts} == {
+        79120000000: ("delivered", None),
+        79120000002: ("delivered", None),
+        79120000005: ("undelivered", "absent subscriber"),
+        79120004321: ("delivered", None),
+    }
     words = books.run("select distinct words from attempts where error = 'rejected'")
     assert [row.words for row in words] == ["unknown subscriber"]
+
+
+def test_nobody_else_says_anything_of_a_test(books: Books, simulator: Simulator, database_url: str) -> None:
+    """A receipt of a provider for one is about no message that we know."""
+    people(books, ending_in(6, 3), "")
+    mailing_id = books.mailing(test=True)
+    with Dispatcher(database_url, simulator, feeds=True):
+        wait_until(lambda: books.states(mailing_id) == {"sent": 3})
+    ids = books.ids(mailing_id)
+    taken = books.move(take_receipts, "seed", [Receipt(ReceiptState.DELIVERED, message_id) for message_id in ids])
+    assert (taken.unknown, taken.states.total()) == (set(ids), 0)
+    assert books.run("select * from receipts") == []
 
 
 def test_a_job_that_says_otherwise_sends_no_test(

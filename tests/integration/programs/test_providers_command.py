@@ -83,6 +83,7 @@ def test_a_call_is_shown_without_secrets(name: str, file: Path, start_simulator:
     done = run("try", str(file), "--provider", name, "--phone", "79161234567", "--text", "Привет")
     assert done.returncode == 0, done.stderr
     assert "= accepted, after" in done.stdout
+    assert ("= reference: " in done.stdout) == (name != "kannel")
     assert simulator.summary().accepted == 1
     for written in (SECRET.strip(), "s3cret%2B%26%25", "QUMxOnMzY3JldCsmJQ=="):
         assert written not in done.stdout + done.stderr

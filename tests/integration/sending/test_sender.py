@@ -342,7 +342,7 @@ def deaf() -> Iterator[tuple[socket.socket, str]]:
 def test_a_connection_that_is_made_after_the_deadline_carries_nothing(deaf: tuple[socket.socket, str]) -> None:
     listener, url = deaf
     with Sending(url) as sending:
-        sending.sender.offer([attempt(1, start_by=0.1, deadline=0.3)])
+        sending.sender.offer(sending.line, [attempt(1, start_by=0.1, deadline=0.3)])
         (result,) = sending.wait(1, timeout=5)
         assert result.outcome is not None
         assert result.outcome.error is Error.UNREACHABLE
@@ -369,7 +369,7 @@ def test_a_connection_may_take_longer_than_a_call_may_wait_to_begin(deaf: tuple[
     """A handshake with a far provider takes its time."""
     listener, url = deaf
     with Sending(url) as sending:
-        sending.sender.offer([attempt(1, start_by=0.1)])
+        sending.sender.offer(sending.line, [attempt(1, start_by=0.1)])
         time.sleep(1.2)
         assert sending.results == []
         listener.settimeout(10)
@@ -427,7 +427,7 @@ def test_the_longest_answer_that_counts() -> None:
 def test_the_longest_text_is_written_whole() -> None:
     text = "\U0001f600" * 2000
     with Wire(says(OK)) as wire, Sending(wire.url) as sending:
-        sending.sender.offer([attempt(1, text=text)])
+        sending.sender.offer(sending.line, [attempt(1, text=text)])
         sending.wait(1)
     assert text.encode() in wire.requests[0].body
 
@@ -593,6 +593,7 @@ def test_a_handshake_that_never_ends_is_not_sent() -> None:
 def test_what_may_not_be_sent_any_more_comes_back_unsent(simulator: Simulator) -> None:
     with Sending(simulator.url, timeout=10) as sending:
         sending.sender.offer(
+            sending.line,
             [
                 attempt(1, deadline=0),
                 attempt(2, start_by=-0.1),
@@ -600,7 +601,7 @@ def test_what_may_not_be_sent_any_more_comes_back_unsent(simulator: Simulator) -
                 attempt(4, lease=11),
                 attempt(5, not_before=60, start_by=0.2),
                 attempt(6),
-            ]
+            ],
         )
         results = {result.attempt.message.id: result.outcome for result in sending.wait(6)}
     assert [message_id for message_id, outcome in results.items() if outcome] == [4, 6]
@@ -618,7 +619,7 @@ class Freezing(Unbreakable):
 @pytest.mark.parametrize("limits", [{"lease": 10.3}, {"deadline": 0.3}], ids=["lease", "deadline"])
 def test_frozen_after_the_last_look_nothing_is_written(simulator: Simulator, limits: dict[str, Any]) -> None:
     with Sending(simulator.url, timeout=10, breaker=Freezing()) as sending:
-        sending.sender.offer([attempt(1, **limits), attempt(2)])
+        sending.sender.offer(sending.line, [attempt(1, **limits), attempt(2)])
         results = {result.attempt.message.id: result.outcome for result in sending.wait(2)}
     assert results == {1: None, 2: ACCEPTED}
     assert simulator.received().keys() == {2}
@@ -628,7 +629,7 @@ def test_what_waits_for_a_free_call_too_long_comes_back_unsent(simulator: Simula
     simulator.set_faults(Faults({Fault.HANG: 1.0}))
     with Sending(simulator.url, timeout=3, concurrency=5) as sending:
         sending.offer(range(1, 6))
-        sending.sender.offer([attempt(message_id, start_by=0.2) for message_id in range(6, 11)])
+        sending.sender.offer(sending.line, [attempt(message_id, start_by=0.2) for message_id in range(6, 11)])
         results = sending.wait(5, timeout=2.5)
         assert {result.attempt.message.id for result in results} == set(range(6, 11))
         assert sending.errors == {"not made": 5}
@@ -640,7 +641,9 @@ def test_no_call_begins_before_its_time(simulator: Simulator) -> None:
     count, rate = 100, 100.0
     with Sending(simulator.url) as sending:
         since = time.time()
-        sending.sender.offer([attempt(number + 1, not_before=number / rate, start_by=60) for number in range(count)])
+        sending.sender.offer(
+            sending.line, [attempt(number + 1, not_before=number / rate, start_by=60) for number in range(count)]
+        )
         sending.wait(count)
     starts = [simulator.received()[number + 1].first_at - since for number in range(count)]
     assert all(start > number / rate - 0.01 for number, start in enumerate(starts))
@@ -686,20 +689,20 @@ def test_an_outage_opens_the_breaker_and_one_probe_at_a_time_finds_its_end(simul
         sending.offer(range(1, 101))
         results = sending.wait(100)
         assert breaker.reason is Error.SERVER_ERROR
-        assert sending.sender.room == 0
+        assert sending.line.room == 0
         assert 0 < sending.sender.pause <= FIRST_PAUSE
         made = sum(result.outcome is not None for result in results)
         assert 20 <= made < 30  # those that opened it, and those that were on the wire then
         assert simulator.summary().requests == made
 
-        wait_until(lambda: sending.sender.room == 1)
+        wait_until(lambda: sending.line.room == 1)
         results = sending.send(range(101, 111))
         assert Counter(result.outcome is not None for result in results) == {True: 1, False: 9}
-        assert sending.sender.room == 0
+        assert sending.line.room == 0
         assert sending.sender.pause > FIRST_PAUSE
 
         simulator.end_outage()
-        wait_until(lambda: sending.sender.room == 1)
+        wait_until(lambda: sending.line.room == 1)
         results = sending.send(range(111, 121))
         assert Counter(result.outcome is not None for result in results) == {True: 1, False: 9}
         assert not breaker.is_open
@@ -725,7 +728,7 @@ def test_stop_hands_back_what_waits_and_lets_calls_finish(simulator: Simulator) 
         sending.offer(range(1, 31))
         wait_until(lambda: simulator.summary().received == 10)
         sending.sender.stop(within=10)
-        assert sending.sender.room == 0
+        assert sending.line.room == 0
         results = sending.wait(30, timeout=5)
         assert sending.sender.join(5)
     made = {result.attempt.message.id for result in results if result.outcome}
@@ -770,6 +773,7 @@ def test_every_attempt_comes_back_exactly_once(simulator: Simulator, seed: int) 
                 batch = range(len(offered) + 1, len(offered) + chance.randint(2, 40))
                 offered.extend(batch)
                 sending.sender.offer(
+                    sending.line,
                     [
                         attempt(
                             message_id,
@@ -778,7 +782,7 @@ def test_every_attempt_comes_back_exactly_once(simulator: Simulator, seed: int) 
                             lease=chance.choice([0.1, 30]),
                         )
                         for message_id in batch
-                    ]
+                    ],
                 )
                 time.sleep(chance.choice([0, 0.001, 0.01]))
 

@@ -12,6 +12,7 @@ from dispatcher_service.sending.dialect import Dialect
 from shared.domain.message import Error
 from shared.domain.profile.answer import Answer
 from shared.domain.profile.provider import Limits
+from shared.domain.profile.reading import Reader
 from shared.domain.profile.template import parse
 from shared.domain.retry import Outcome, OutcomeKind
 from shared.providers.loading import read_file
@@ -89,11 +90,15 @@ def dialect(name: str, url: str, secret: str) -> Dialect:
 @pytest.mark.parametrize("name", GATEWAYS)
 def test_a_gateway_by_a_profile_written_from_the_page(name: str) -> None:
     answer, reference, words = GATEWAYS[name]
-    with gateway(answer) as here, Sending(here.url, dialect=dialect(name, here.url, "s3cret&")) as sending:
-        results = {result.attempt.message.id: result.outcome for result in sending.send(EXPECTED)}
+    with gateway(answer) as here:
+        spoken = dialect(name, here.url, "s3cret&")
+        with Sending(here.url, dialect=spoken) as sending:
+            results = {result.attempt.message.id: result.outcome for result in sending.send(EXPECTED)}
+        said = [answer(asked) for asked in here.asked]
     assert results == EXPECTED
-    assert results[11].reference == reference
     assert results[12].words == words
+    reader = Reader(spoken.provider.reading)
+    assert reference in [reader.outcome(Answer(each.status, each.body)).reference for each in said]
 
 
 @pytest.mark.parametrize("name", GATEWAYS)

@@ -28,6 +28,9 @@ EXPECTED = {
     "/suppressions/{suppression_id}/": {"delete"},
     "/mailings/": {"get", "post"},
     "/mailings/{mailing_id}/": {"get", "put", "patch", "delete"},
+    "/mailings/{mailing_id}/start/": {"post"},
+    "/mailings/{mailing_id}/clone/": {"post"},
+    "/mailings/{mailing_id}/retry/": {"post"},
     "/mailings/{mailing_id}/preview/": {"get"},
     "/mailings/preflight/": {"post"},
     "/mailings/{mailing_id}/preflight/": {"get"},
@@ -159,7 +162,9 @@ def test_every_operation_names_the_scope_that_its_key_must_have(locked_document:
         if "/health/" in name or "/receipts/" in name:
             assert operation["security"] == []
             continue
-        scope = "admin" if "/keys/" in name or "/audit/" in name else "read" if name.startswith("get ") else "write"
+        reads = name.startswith("get ") or name == "post /mailings/preflight/"  # which stores nothing
+        scope = "admin" if "/keys/" in name or "/audit/" in name else "read" if reads else "write"
+        scope = "test" if scope == "write" and " /mailings/" in name else scope  # which are tests then
         assert operation["security"] == [{"key": [scope]}], name
         assert {"401", "403", "429"} <= operation["responses"].keys(), name
     scheme = document["components"]["securitySchemes"]["key"]

@@ -76,16 +76,19 @@ def test_nothing_in_a_filter_stands_for_something_else(api: Api, query: str) -> 
 
 
 def test_the_state_of_a_mailing_is_the_same_to_the_database(engine: Engine) -> None:
-    facts = product(("past", "future"), ("past", "future"), *[(None, "past")] * 3)
+    facts = product(("past", "future"), ("past", "future"), *[(None, "past")] * 4)
     moments = {None: "null", "past": "now() - interval '1 h'", "future": "now() + interval '1 h'"}
     api = Api(engine)
-    for starts, ends, paused, cancelled, finished in facts:
+    for starts, ends, paused, cancelled, finished, draft in facts:
         start = f"least({moments[starts]}, {moments[ends]} - interval '1 min')"
-        values = ", ".join([start, *(moments[one] for one in (ends, paused, cancelled, finished))])
+        aside = ("past", "past", "true") if draft else (paused, None, "false")
+        marks = {**moments, "true": "true", "false": "false"}
+        values = ", ".join([start, *(marks[one] for one in (ends, cancelled, finished, *aside))])
         api.execute(
-            "insert into mailings (text, starts_at, ends_at, paused_at, cancelled_at, finished_at)"
+            "insert into mailings (text, starts_at, ends_at, cancelled_at, finished_at, paused_at, closed_at, draft)"
             f" values ('x', {values})"
         )
+    api.execute("insert into mailings (text, draft, paused_at, closed_at) values ('x', true, now(), now())")
     with Session(engine) as session:
         now = session.scalar(select(Mailing.created_at).limit(1))
         assert now is not None
@@ -97,16 +100,20 @@ def test_the_state_of_a_mailing_is_the_same_to_the_database(engine: Engine) -> N
 
 
 def test_mailings_are_filtered(api: Api) -> None:
-    scheduled = api.make("/mailings/", mailing(reference="spring"))["id"]
+    scheduled = api.make("/mailings/", mailing(reference="spring", name="Весна 50%_ rebate"))["id"]
     going = api.make("/mailings/", running())["id"]
     api("DELETE", f"/mailings/{api.make('/mailings/', running())['id']}/")
     for query, found in (
         ("state=running", [going]),
         ("state=scheduled", [scheduled]),
         ("reference=spring", [scheduled]),
+        ("name=весна", [scheduled]),
+        ("name=ВЕСНА 50%25_", [scheduled]),
     ):
         answer = api("GET", f"/mailings/?{query}")
         assert ([one["id"] for one in answer.json], answer.total) == (found, 1)
+    for nobody in ("name=50", "name=_есна", "name=%25", "name=весна 5_%25"):  # nothing stands for something else
+        assert api.get(f"/mailings/?{nobody}") == []
     assert api("GET", "/mailings/?state=gone").status == 422
 
 

@@ -32,8 +32,9 @@ AUDIT = f"""
     from generate_series(1, {MANY}) n
 """
 MAILINGS = f"""
-    insert into mailings (text, starts_at, ends_at, finished_at, cancelled_at)
-    select repeat('x', 100), now() - interval '2 h', now() - interval '1 h', case when n % 25000 <> 7 then now() end,
+    insert into mailings (name, name_key, text, starts_at, ends_at, finished_at, cancelled_at)
+    select case when n % 25000 = 7 then 'Rare' else 'Often' end, case when n % 25000 = 7 then 'rare' else 'often' end,
+        repeat('x', 100), now() - interval '2 h', now() - interval '1 h', case when n % 25000 <> 7 then now() end,
         case when n % 25000 = 7 then now() end
     from generate_series(1, {MANY // 2}) n
 """
@@ -86,6 +87,10 @@ QUERIES = {
     "/mailings/?state=cancelled&after_id=0": 2,
     "/mailings/?state=running&after_id=0": 0,
     "/mailings/?reference=mine": 0,
+    "/mailings/?name=RARE&after_id=0": 2,
+    "/mailings/?name=nobody": 0,
+    "/mailings/?state=draft": 0,
+    "/mailings/?retry_of=7": 0,
 }
 KNOWN = {
     "/clients/?tag=rare&operator_code=900&after_id=0": 0,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,16 +13,19 @@ from shared.domain.mailing import ENDED, MailingState, mailing_state, paused_bec
 START = datetime(2026, 1, 30, 12, tzinfo=UTC)
 END = START + timedelta(hours=8)
 TICK = timedelta(microseconds=1)
+DRAFT = {"draft": True, "paused_at": START, "closed_at": START}
 
 
 @dataclass
 class _Mailing:
-    starts_at: datetime = START
-    ends_at: datetime = END
+    starts_at: datetime | None = START
+    ends_at: datetime | None = END
     paused_at: datetime | None = None
     cancelled_at: datetime | None = None
     finished_at: datetime | None = None
+    closed_at: datetime | None = None
     halted_at: datetime | None = None
+    draft: bool = False
 
 
 @pytest.mark.parametrize(
@@ -40,9 +44,15 @@ class _Mailing:
         ({"cancelled_at": START, "paused_at": START}, START, "cancelled"),
         ({"cancelled_at": START, "finished_at": START}, END, "cancelled"),
         ({"paused_at": START, "finished_at": START}, START, "finished"),
+        (DRAFT, START - TICK, "draft"),
+        (DRAFT, START, "draft"),
+        (DRAFT, END, "draft"),  # its end can still be moved
+        (DRAFT | {"starts_at": None, "ends_at": None}, START, "draft"),
+        (DRAFT | {"ends_at": None, "cancelled_at": START}, START, "cancelled"),
+        (DRAFT | {"finished_at": START}, START, "finished"),
     ],
 )
-def test_the_state_at_a_moment(facts: dict[str, datetime], now: datetime, state: str) -> None:
+def test_the_state_at_a_moment(facts: dict[str, Any], now: datetime, state: str) -> None:
     assert mailing_state(_Mailing(**facts), now) == state
 
 
@@ -58,7 +68,7 @@ def test_the_state_at_a_moment(facts: dict[str, datetime], now: datetime, state:
         ({"paused_at": START, "halted_at": START, "cancelled_at": START}, START, None),
     ],
 )
-def test_who_paused_it(facts: dict[str, datetime], now: datetime, reason: str | None) -> None:
+def test_who_paused_it(facts: dict[str, Any], now: datetime, reason: str | None) -> None:
     assert paused_because(_Mailing(**facts), now) == reason
 
 
@@ -76,4 +86,6 @@ def test_what_has_ended_stays_ended(mailing: _Mailing, one: datetime, other: dat
 @given(st.builds(_Mailing, moments, moments, perhaps, perhaps, perhaps), moments)
 def test_nothing_runs_outside_its_time(mailing: _Mailing, now: datetime) -> None:
     if mailing_state(mailing, now) is MailingState.RUNNING:
+        assert mailing.starts_at is not None
+        assert mailing.ends_at is not None
         assert mailing.starts_at <= now < mailing.ends_at

@@ -40,6 +40,7 @@ def test_it_is_what_another_program_says() -> None:
         ("😀" * 67, 3, 134, 65),  # 33 in a part, and not two parts of 67 units
         ("😀" * 2000, 61, 4000, 27),
     ],
+    ids=lambda value: f"{value[:2]}…{len(value)}" if isinstance(value, str) else "",
 )
 def test_nothing_is_split_at_the_border_of_a_part(text: str, count: int, units: int, left: int) -> None:
     found = parts(text)

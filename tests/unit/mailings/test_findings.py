@@ -16,6 +16,7 @@ from api_service.mailings.findings import (
     Facts,
     Origins,
     Overlap,
+    Personal,
     Rate,
     RateFrom,
     blockers,
@@ -46,6 +47,8 @@ FINE = Facts(
 NONE_MATCH = Survey(0, {}, {}, {}, {})
 ALL_OUT = Survey(3, {Reason.OPTED_OUT: 3}, {}, {}, {})
 MOVED = Origins(MOSCOW, Estimate(60), [(OMSK, Estimate(5))], Estimate(0), ())
+MADE = Personal(100, ["name"], [], {}, {1: Estimate(100)}, Estimate(100))
+LACKS = {Reason.MISSING_VALUE: Estimate(100)}
 NEAR_END = NOW + 8 * HOUR + timedelta(minutes=1)
 
 TABLE: list[tuple[str, dict[str, Any], list[Any]]] = [
@@ -79,6 +82,18 @@ TABLE: list[tuple[str, dict[str, Any], list[Any]]] = [
     ("it is not done in years", {"done_at": None}, [Caution.MISSES_END]),
     ("it is done at the end", {"done_at": NOW + 9 * HOUR}, []),
     ("nobody knows how fast it goes", {"rate": None, "done_at": None}, []),
+    ("all texts can be made", {"personal": MADE}, []),
+    ("no text can be made", {"personal": replace(MADE, unmade=LACKS, by_parts={})}, [Blocker.ALL_SKIPPED]),
+    ("no text of those that were tried can be made", {
+        "personal": replace(MADE, looked_at=99, unmade={Reason.MISSING_VALUE: Estimate(99)}, by_parts={})},
+     [Caution.MISSING_VALUE]),
+    ("some texts lack a value", {"personal": replace(MADE, unmade={Reason.MISSING_VALUE: Estimate(1)})},
+     [Caution.MISSING_VALUE]),
+    ("some texts are too long", {"personal": replace(MADE, unmade={Reason.TOO_LONG: Estimate(2)})},
+     [Caution.TOO_LONG]),
+    ("nobody has a value", {"personal": replace(MADE, unknown=["naem"])}, [Caution.UNKNOWN_NAME]),
+    ("a dash in the template costs", {"personal": replace(MADE, better=Estimate(50)),
+                                      "wording": wording("Hi {{ name }} –")}, [Caution.UCS2]),
     ("some get another one", {"overlap": Overlap(Estimate(3), [(7, Estimate(2)), (9, Estimate(1))])},
      [Caution.OVERLAP]),
     ("who gets another one was not found in time", {"overlap": None}, []),
@@ -123,6 +138,14 @@ def test_each_is_explained_to_whoever_uses_it() -> None:
          " 2030-01-15T21:00+00:00."),
         ({"overlap": Overlap(Estimate(3_000, 98), [(7, Estimate(2_000, 98)), (9, Estimate(1_000, 98))])},
          "About 3,000 clients are still to get another mailing: 7, 9."),
+        ({"personal": replace(MADE, unmade={Reason.MISSING_VALUE: Estimate(30_000, 98)})},
+         "About 30,000 clients would get nothing, because their text lacks a value, or there would be nothing to see"
+         " in it."),
+        ({"personal": replace(MADE, unknown=["naem", "ctiy"])},
+         "Of the 100 who were looked at nobody has a value of “naem”, “ctiy”."),
+        ({"personal": replace(MADE, better=Estimate(50)), "wording": wording("Hi {{ name }} –")},
+         "It takes 100 SMS in all, and 50 without characters that are not in the alphabet of SMS:"
+         " EN DASH at 15 (write -)."),
         ({"origins": MOVED, "has_window": True},
          "5 clients have the default time zone, Europe/Moscow, and a phone that was issued elsewhere, most in"
          " Asia/Omsk (5)."),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_service.mailings.forecast import by_hour, done_at, openings
+from api_service.mailings.forecast import by_hour, done_at, least_limit, openings
 from shared.domain.window import Window
 
 DAY = Window(time(9), time(21))
@@ -81,6 +81,24 @@ def test_it_never_goes_faster_than_the_rate_and_is_done_once_all_have_been_open(
     more = done_at(people, window, NOON, rate * 2, ahead)
     assert more is not None
     assert more <= found + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("dispatch_rate", "providers", "limit"),
+    [
+        (0, [], 0),
+        (0, [0], 0),
+        (5, [0], 5),
+        (0, [3, 4], 7),
+        (0, [3, 0], 0),
+        (5, [3, 4], 5),
+        (9, [3, 4], 7),
+        (9, [3, 0], 9),
+    ],
+)
+def test_the_least_limit_holds(dispatch_rate: float, providers: list[float], limit: float) -> None:
+    """One provider without a limit is enough for there to be none."""
+    assert least_limit(dispatch_rate, providers) == limit
 
 
 def test_when_each_zone_may_be_reached_first() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from api_service.mailings import rules
-from api_service.mailings.rules import Action
+from api_service.mailings.rules import Action, Times
 from shared.database.models import Mailing
 from shared.domain.filter import Filter
-from shared.domain.mailing import MailingState, mailing_state
+from shared.domain.mailing import ENDED, MailingState, mailing_state
 from shared.domain.priority import Priority
 from shared.domain.window import Window
 
@@ -24,6 +24,7 @@ def mailing(**facts: Any) -> Mailing:
     return Mailing(
         **{
             "text": "Hello",
+            "revision": 1,
             "filter": Filter(),
             "priority": Priority.NORMAL,
             **times,
@@ -35,8 +36,15 @@ def mailing(**facts: Any) -> Mailing:
 SCHEDULED = {"starts_at": NOW + HOUR, "ends_at": NOW + 2 * HOUR}
 OVER = {"starts_at": NOW - 2 * HOUR, "ends_at": NOW}
 
+DRAFT = {"draft": True, "paused_at": NOW, "closed_at": NOW}
+
 CASES = [
     # facts, state, what is frozen, is it possible to: pause, resume, cancel
+    (DRAFT | SCHEDULED, "draft", set(), False, False, True),
+    (DRAFT | {"starts_at": None, "ends_at": None}, "draft", set(), False, False, True),
+    (DRAFT, "draft", set(), False, False, True),
+    (DRAFT | OVER, "draft", set(), False, False, True),
+    (DRAFT | {"cancelled_at": NOW}, "cancelled", ALL, False, False, True),
     (SCHEDULED, "scheduled", set(), True, True, True),
     (SCHEDULED | {"paused_at": NOW}, "paused", set(), True, True, True),
     (SCHEDULED | {"audience_limit": 0}, "scheduled", FROZEN, True, True, True),
@@ -59,8 +67,9 @@ def test_what_each_state_allows(
     subject = mailing(**facts)
     assert mailing_state(subject, NOW) == state
     assert rules.frozen(subject, ALL, FROZEN, NOW) == frozen
-    possible = [rules.is_possible(action, MailingState(state)) for action in Action]
-    assert possible == [pause, resume, cancel]
+    possible = {action: rules.is_possible(action, MailingState(state)) for action in Action}
+    start = state not in ("finished", "cancelled")
+    assert possible == {Action.PAUSE: pause, Action.RESUME: resume, Action.START: start, Action.CANCEL: cancel}
 
 
 @pytest.mark.parametrize("action", Action)
@@ -70,11 +79,13 @@ def test_an_action_that_was_possible_is_harmless_when_repeated(facts: dict[str, 
     if not rules.is_possible(action, mailing_state(subject, NOW)):
         return
     rules.perform(action, subject, NOW)
-    once = (subject.paused_at, subject.cancelled_at)
+    once = (subject.paused_at, subject.cancelled_at, subject.draft)
     state = mailing_state(subject, NOW)
+    if action is Action.START and state in ENDED:
+        return  # a draft whose end has passed, which is not started
     assert rules.is_possible(action, state)
     rules.perform(action, subject, NOW + timedelta(minutes=1))
-    assert (subject.paused_at, subject.cancelled_at) == once
+    assert (subject.paused_at, subject.cancelled_at, subject.draft) == once
 
 
 @pytest.mark.parametrize(
@@ -106,5 +117,20 @@ def test_only_another_value_is_a_change(values: dict[str, Any], changed: set[str
     ],
 )
 def test_times_that_make_no_sense(starts: int, ends: int, given: set[str], at_fault: str | None) -> None:
-    faults = rules.faults(NOW + starts * HOUR, NOW + ends * HOUR, given, NOW)
+    faults = Times(NOW + starts * HOUR, NOW + ends * HOUR, draft=False).faults(given, NOW)
     assert set(faults) == ({at_fault} if at_fault else set())
+    of_draft = Times(NOW + starts * HOUR, NOW + ends * HOUR, draft=True).faults(given, NOW)
+    assert of_draft == (faults if ends <= starts else {})
+
+
+@pytest.mark.parametrize("open_", [{"starts_at"}, {"ends_at"}, {"starts_at", "ends_at"}])
+def test_only_a_draft_leaves_a_time_open(open_: set[str]) -> None:
+    times = {"starts_at": NOW, "ends_at": NOW + HOUR} | dict.fromkeys(open_)
+    assert Times(**times, draft=False).faults({"text"}, NOW).keys() == open_
+    assert Times(**times, draft=True).faults({"text"}, NOW) == {}
+    assert rules.blockers(mailing(**times, draft=True), NOW).keys() == open_
+
+
+def test_what_stands_in_the_way_of_a_start() -> None:
+    assert rules.blockers(mailing(draft=True), NOW) == {}
+    assert rules.blockers(mailing(**OVER, draft=True), NOW).keys() == {"ends_at"}

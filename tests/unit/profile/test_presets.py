@@ -16,6 +16,7 @@ from shared.domain.profile.document import read_document
 from shared.domain.profile.making import Maker, Outgoing
 from shared.domain.profile.provider import Limits, Provider
 from shared.domain.profile.reading import Reader
+from shared.domain.receipt import ReceiptState
 from shared.domain.retry import Outcome, OutcomeKind
 from shared.providers.presets import presets
 
@@ -42,6 +43,18 @@ def preset(name: str) -> Provider:
 
 def test_there_are_settings_for_all_of_them() -> None:
     assert SETTINGS.keys() == presets().keys()
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS.keys() - {"seed", "smsaero"}))
+def test_receipts_are_there_where_they_are_asked_for(name: str) -> None:
+    assert preset(name).receipts is None
+    settings = SETTINGS[name]
+    if name != "twilio":
+        settings = settings.replace("secrets = { ", 'secrets = { receipts = "env:R", ')
+    text = f'[providers.p]\npreset = "{name}"\n{settings}\nreceipts = {{}}\n'
+    (provider,) = read_document(text, presets(), Limits())
+    assert provider.receipts is not None
+    assert ReceiptState.DELIVERED in provider.receipts.values.values()
 
 
 def out(kind: str, error: Error | None = None) -> Outcome:

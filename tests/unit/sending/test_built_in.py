@@ -30,10 +30,16 @@ KINDS = {
 }
 
 
+RECEIPTS = {"0005": "undelivered", "0006": None}
+
+
 @pytest.mark.parametrize("phone", KINDS)
 def test_the_last_four_digits_say_it(phone: str) -> None:
-    outcome, seconds = play(int(phone))
+    outcome, seconds, receipt = play(int(phone))
     assert (outcome.kind, outcome.error, seconds) == KINDS[phone]
+    assert (receipt and receipt.state) == RECEIPTS.get(
+        phone[-4:], "delivered" if seconds or not outcome.error else None
+    )
 
 
 def to(phone: int, message_id: int = 1, *, start_by: float = FAR, lease: float = FAR) -> Attempt:

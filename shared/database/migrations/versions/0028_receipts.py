@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ENUM, TIMESTAMP
 from shared.database.migrations.patience import alter
 
 revision = "0028"
-down_revision = "0026"
+down_revision = "0027"
 
 Timestamp = TIMESTAMP(timezone=True)
 NAMES = ("delivered", "undelivered", "unknown_delivered", "unknown_undelivered")

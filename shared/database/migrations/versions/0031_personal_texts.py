@@ -8,7 +8,7 @@ from alembic import op
 from shared.database.migrations.patience import alter
 
 revision = "0031"
-down_revision = "0029"
+down_revision = "0030"
 
 
 def upgrade() -> None:

@@ -1,0 +1,126 @@
+"""Where mailings stand that are under way: from counters and a look into an index, and never from all messages."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+from sqlalchemy.orm import Session
+
+from api_service.mailings.outlook import Dispatchers, Facts, Opening, Outlook, Progress, outlook
+from shared.database.models import Mailing
+from shared.domain.mailing import MailingState, mailing_state
+from shared.domain.message import MessageState
+from shared.domain.state_sql import IS_WAITING
+from shared.ledger import pace
+from shared.ledger.figures import Figures
+from shared.rates.limits import DISPATCH, SOON
+from shared.rates.paces import notes
+
+MOST_OPENINGS = 100
+"""Of a mailing: there are no more different clocks on earth."""
+
+
+def read(
+    session: Session, mailings: Sequence[Mailing], figures: Mapping[int, Figures], now: datetime
+) -> dict[int, Outlook]:
+    """Of all of them with a few queries, by id. figures: of each, as of the same moment."""
+    running = [mailing for mailing in mailings if mailing_state(mailing, now) is MailingState.RUNNING]
+    connection = session.connection()
+    dispatchers = _dispatchers(connection) if running else Dispatchers()
+    progress = _progress(connection, running, figures) if running else {}
+    return {
+        mailing.id: outlook(
+            Facts(
+                mailing,
+                figures[mailing.id].states,
+                now,
+                Dispatchers(dispatchers.number) if mailing.test else dispatchers,  # the provider of tests has no limits
+                progress.get(mailing.id, Progress()),
+            )
+        )
+        for mailing in mailings
+    }
+
+
+def _dispatchers(connection: Connection) -> Dispatchers:
+    alive = notes(connection)
+    seen = [one for note in alive for one in note.seen.values()]
+    is_rated = bool(connection.scalar(_IS_RATED, {"name": DISPATCH, "soon": SOON}))
+    return Dispatchers(
+        number=len(alive),
+        pace=sum(one.pace for one in alive),
+        is_down=bool(seen) and all(one["open"] for one in seen),
+        is_limited=any(one["limited"] for one in seen),
+        is_rated=is_rated,
+    )
+
+
+# Whoever is held up by the limit has the wire reserved until now, or longer.
+_IS_RATED = text("select next_at > clock_timestamp() - cast(:soon as interval) from limits where name = :name")
+
+
+def _progress(
+    connection: Connection, mailings: Sequence[Mailing], figures: Mapping[int, Figures]
+) -> dict[int, Progress]:
+    rows = connection.execute(_PROGRESS, {"ids": [mailing.id for mailing in mailings], "most": MOST_OPENINGS})
+    last = _last_retries(connection, mailings, figures)
+    found = {}
+    for row in rows:
+        openings = [Opening(*one) for one in zip(row.opens_at or (), row.messages or (), strict=True)]
+        found[row.id] = Progress(
+            row.pace, row.latest_pace, openings, last.get(row.id), row.held_until, float(row.to_create)
+        )
+    return found
+
+
+# A launch goes through the ids of clients in their order. Who matches is taken to be as frequent among those to come;
+# how many messages a retry will have is not known.
+_PROGRESS = text(f"""
+    select m.id, paces.pace, paces.latest_pace, openings.opens_at, openings.messages,
+           (select held_until from mailing_standings where mailing_id = m.id) as held_until,
+           case when m.launched_at is null and m.retry_of is null and m.audience_cursor > 0
+                then m.audience * (m.audience_limit - m.audience_cursor)::float / m.audience_cursor else 0
+           end as to_create
+    from mailings m
+    cross join lateral (select max(paced_at) as at from mailing_counters where mailing_id = m.id) last
+    cross join lateral (
+        select {pace.current("c")} as pace, {pace.latest("c", "last.at")} as latest_pace
+        from mailing_counters c where c.mailing_id = m.id
+    ) paces
+    cross join lateral (
+        select array_agg(opens_at order by opens_at) as opens_at, array_agg(messages order by opens_at) as messages
+        from (
+            select opens_at, sum(messages)::bigint as messages from mailing_openings
+            where mailing_id = m.id and opens_at > now() group by opens_at having sum(messages) > 0
+            order by opens_at limit :most
+        ) ahead
+    ) openings
+    where m.id = any(:ids)
+""")
+
+
+def _last_retries(
+    connection: Connection, mailings: Sequence[Mailing], figures: Mapping[int, Figures]
+) -> dict[int, datetime]:
+    """When the last message is due that waits: one look into the index of each mailing that has retries."""
+    by_part: dict[int, list[int]] = defaultdict(list)
+    for mailing in mailings:
+        if mailing.part is not None and figures[mailing.id].states[MessageState.RETRYING]:
+            by_part[mailing.part].append(mailing.id)
+    return {
+        row.id: row.due_at
+        for part, ids in by_part.items()
+        for row in connection.execute(_LAST, {"part": part, "mailing_ids": ids})
+    }
+
+
+_LAST = text(f"""
+    select job.id, last.due_at from unnest(cast(:mailing_ids as bigint[])) as job (id)
+    cross join lateral (
+        select due_at from messages
+        where part = :part and mailing_id = job.id and lane = 0 and {IS_WAITING}
+        order by due_at desc, id desc limit 1
+    ) last
+    where last.due_at > now()
+""")

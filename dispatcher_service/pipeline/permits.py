@@ -1,0 +1,84 @@
+"""How many messages may be claimed by the limits: that of all providers together, and those of each."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from dispatcher_service.pipeline.allowance import Allowance
+from shared.clock import ticks
+from shared.database.engine import one_statement
+from shared.rates.limits import reserve
+
+
+class _Permit(NamedTuple):
+    """limits: messages per second over all dispatchers, by the names of `shared.rates.limits`."""
+
+    limits: Mapping[str, float]
+    allowance: Allowance
+
+
+class Permits:
+    """Belongs to one thread. Providers that have the same limits share what is reserved of them."""
+
+    def __init__(self, engine: Engine, limits: Mapping[str, Mapping[str, float]]) -> None:
+        """limits: by provider, as `_Permit` has them; none where it has none."""
+        self._engine = engine
+        permits: dict[frozenset[str], _Permit] = {}
+        self._of: dict[str, _Permit] = {}
+        for name, own in limits.items():
+            if own:
+                permit = permits.setdefault(frozenset(own), _Permit(own, Allowance(random.random)))
+                self._of[name] = permit
+        self._permits = tuple(permits.values())
+        self._short: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._of)
+
+    def has_limit(self, name: str) -> bool:
+        return name in self._of
+
+    def is_short(self, name: str) -> bool:
+        """Whether more was wanted the last time than was allowed."""
+        return name in self._short
+
+    @property
+    def has_some_left(self) -> bool:
+        """Whether something is reserved that was not used."""
+        now = ticks()
+        return any(permit.allowance.left(now) for permit in self._permits)
+
+    def allowed(self, wanted: Mapping[str, int], job: int) -> dict[str, int]:
+        """How many of the messages that are wanted of each provider may be claimed now. What is claimed can go out
+        within half a second. job: messages of a whole one."""
+        allowed = {name: number for name, number in wanted.items() if name not in self._of}
+        self._short.clear()
+        for permit in self._permits:
+            names = [name for name in wanted if self._of.get(name) is permit]
+            if total := sum(wanted[name] for name in names):
+                left = self._reserved(permit, total, job)
+                for name in names:
+                    allowed[name] = min(left, -(-wanted[name] * left // total))
+                    left, total = left - allowed[name], total - wanted[name] or 1
+                    if allowed[name] < wanted[name]:
+                        self._short.add(name)
+        return allowed
+
+    def _reserved(self, permit: _Permit, wanted: int, job: int) -> int:
+        limits, allowance = permit
+        if allowance.asks(ticks()):
+            with one_statement(self._engine) as connection:
+                reserved = reserve(connection, limits, allowance.worth(wanted, job, min(limits.values())))
+            allowance.got(*reserved, ticks())
+        return min(wanted, allowance.left(ticks()))
+
+    def use(self, name: str, messages: int) -> Sequence[float]:
+        """The moments at which so many may go out through a provider; none where it has no limit. A probe, for which
+        nothing was reserved, may at once."""
+        permit = self._of.get(name)
+        if permit is None:
+            return ()
+        moments = permit.allowance.use(min(messages, permit.allowance.reserved))
+        return [*moments, *[ticks()] * (messages - len(moments))]
