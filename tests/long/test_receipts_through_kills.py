@@ -8,8 +8,8 @@ import psutil
 from notification_client.client import Json
 from sandbox.processes import free_port
 from sandbox.simulator.faults import Faults
-from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System
+from tests.long.conftest import RunSystem
 
 CLIENTS = 1_200
 SECRET = "a-secret-of-this-test"
@@ -19,7 +19,7 @@ PROFILE = """
 preset = "seed"
 url = "http://127.0.0.1:{port}/v1/send/{{id}}"
 plaintext = true
-secrets = {{ token = "env:PROVIDER_TOKEN", receipts = "env:RECEIPTS_SECRET" }}
+secrets = {{ token = "env:GATE_TOKEN", receipts = "env:RECEIPTS_SECRET" }}
 
 [providers.gate.receipts]
 list = ""
@@ -31,21 +31,23 @@ authentication = {{ kind = "path", secret = "{{receipts}}" }}
 """
 
 
-def test_receipts_through_kills(start_system: StartSystem, broker: str, tmp_path: Path) -> None:
+def test_receipts_through_kills(run_system: RunSystem, database_url: str, tmp_path: Path) -> None:
     port, api_port = free_port(), free_port()
     profile = tmp_path / "providers.toml"
     profile.write_text(PROFILE.format(port=port))
-    system = start_system(
-        broker,
+    system = run_system(
+        database_url,
+        None,
         *("--port", str(port), "--control-port", "0", "--seed", "1"),
         *("--receipts", f"http://127.0.0.1:{api_port}/receipts/gate/{SECRET}/"),
         *("--receipts-after", "0.3", "--receipts-twice", "0.3", "--receipts-interim", "0.3"),
         API_PORT=str(api_port),
         PROVIDERS_FILE=str(profile),
         PROVIDER_URL="",
-        PROVIDER_TOKEN="any",
+        GATE_TOKEN="any",
         RECEIPTS_SECRET=SECRET,
         DISPATCH_RATE="150",
+        PROVIDER_TIMEOUT="2",
     )
     system.expect("database_unavailable")
     system.fill(CLIENTS)
