@@ -71,9 +71,11 @@ def _serve(configuration: Settings, directory: Path) -> None:
     from api_service.mailings.announcer import BackgroundAnnouncer  # noqa: PLC0415
     from api_service.server.limits import THREADS  # noqa: PLC0415
     from api_service.server.serving import serve  # noqa: PLC0415
+    from api_service.tracking.receivers import Receivers  # noqa: PLC0415
     from shared.broker.choice import choose  # noqa: PLC0415
 
     providers = load_providers(configuration)
+    Receivers(providers)  # a secret that is not there is told now, and not by each worker
     database = ensure_database(configuration)
     if configuration.database_url is None:
         migrate.upgrade(database.direct_url)

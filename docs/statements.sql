@@ -1432,6 +1432,7 @@ on conflict (mailing_id, quarter, slot, name) do update set count = t.count + ex
 select id from mailings m
 where finished_at is null and audience_limit is not null or audience <> (
     select coalesce(sum(c.pending + c.sending + c.retrying + c.sent + c.failed + c.unknown + c.expired + c.cancelled + c.skipped), 0) from mailing_counters c where c.mailing_id = m.id)
+or exists (select from receipt_counters r where r.mailing_id = m.id and r.moved_at > now() - interval '7 days')
 order by id;
 
 -- shared.ledger.repair._WITH_ROWS

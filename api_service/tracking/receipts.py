@@ -66,6 +66,7 @@ class TakenSchema(Schema):
 
 
 _TAKEN = {"taken": 1, "unmatched": 0, "unlisted": 0, "unreadable": 0}
+_NOBODYS = _TAKEN | {"taken": 0, "unmatched": 1}
 _PROVIDER = {
     "in": "path",
     "name": "provider",
@@ -92,6 +93,7 @@ _FAILS: tuple[type[Problem], ...] = (
 
 @blueprint.route("/<provider>/", parameters=[_PROVIDER])
 class Receipts(MethodView):
+    @blueprint.alt_response(202, schema=TakenSchema, example=_NOBODYS)  # type: ignore[untyped-decorator]
     @blueprint.operation("getReceipt", answer=TakenSchema, gives=_TAKEN, fails=_FAILS)
     def get(self, provider: str) -> Response:
         """Take a receipt from the query
@@ -101,6 +103,7 @@ class Receipts(MethodView):
         return _answered(provider)
 
     @blueprint.doc(requestBody=_BODY)  # type: ignore[untyped-decorator]
+    @blueprint.alt_response(202, schema=TakenSchema, example=_NOBODYS)  # type: ignore[untyped-decorator]
     @blueprint.operation("postReceipts", answer=TakenSchema, gives=_TAKEN, fails=_FAILS)
     def post(self, provider: str) -> Response:
         """Take receipts

@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 
 from shared.clock import ticks
 from shared.domain.errors import SettingsError
 from shared.domain.profile.provider import Provider, Providers
+from shared.domain.profile.receipts import Receipts
 from shared.domain.profile.receiving import Incoming, Receiver
+from shared.domain.profile.template import slots_in
 from shared.logs import logger
 from shared.providers import secrets
 
@@ -20,7 +23,9 @@ class Receivers:
 
     def __init__(self, providers: Providers) -> None:
         """Raises SettingsError where a secret is not there."""
-        self._providers = {provider.name: provider for provider in providers if provider.receipts is not None}
+        self._providers = {
+            provider.name: _of_receipts(provider, provider.receipts) for provider in providers if provider.receipts
+        }
         self._lock = threading.Lock()
         self._known: dict[str, Mapping[str, str]] = {}
         self._made: dict[str, Receiver] = {}
@@ -57,3 +62,10 @@ class Receivers:
         if provider.receipts is not None and self._known.get(provider.name) != found:
             self._made[provider.name] = Receiver(provider.receipts, found)
             self._known[provider.name] = found
+
+
+def _of_receipts(provider: Provider, receipts: Receipts) -> Provider:
+    """With the secrets that authenticate receipts. Those that send messages are not for this process."""
+    authentication = receipts.authentication
+    used = {slot.name for slot in slots_in((authentication.secret, authentication.user))}
+    return replace(provider, secrets={name: one for name, one in provider.secrets.items() if name in used})

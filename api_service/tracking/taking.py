@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from shared.domain.receipt import Receipt
 from shared.ledger.entries import open_entries
@@ -67,7 +67,7 @@ class Taking:
     def _write(self, jobs: Sequence[_Job]) -> None:
         try:
             taken = self._written(jobs)
-        except SQLAlchemyError as error:
+        except Exception as error:
             if len(jobs) > 1 and isinstance(error, DBAPIError) and not error.connection_invalidated:
                 for job in jobs:  # one of them spoils it for the others
                     self._write([job])

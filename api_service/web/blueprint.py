@@ -249,9 +249,10 @@ def _without_keys(doc: dict[str, Any], doc_info: dict[str, Any], *, app: Flask, 
     """A document of a service that asks for no key does not say that it does, and one that does nothing of sites."""
     responses = doc_info["manual_doc"]["responses"]
     with_keys = app.config[WITH_KEYS]
-    if "403" in responses:
+    if "403" in responses and doc_info["manual_doc"].get("security") != []:  # the open ones have their own
         responses["403"] = component_name((problems.TooSmall if with_keys else problems.OtherSite,))
     if not with_keys:
         del doc_info["manual_doc"]["security"]
-        responses.pop("401", None)
+        if responses.get("401") == component_name((problems.Unauthorized,)):
+            del responses["401"]
     return doc

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = _READING | {"POST", "PUT", "PATCH", "DELETE"}
 _HIDDEN = "secret"  # an argument of a view: a part of the path that the log is not to have
+_MANY = "/receipts/"  # thousands a second, and each is kept with its message
 _QUIET = frozenset({"/health/live", "/health/ready"})  # asked every few seconds by machines
 
 _HEADERS = [
@@ -97,7 +98,7 @@ def _write(log: RequestLog, method: str, rule: str, status: int, seconds: float)
         REFUSED.labels(refusal).inc()
         fields["reason"] = str(refusal)
     level = logging.DEBUG if request.path in _QUIET and status < 500 else logging.INFO
-    if method not in _READING and status < 300:  # something was changed
+    if method not in _READING and status < 300 and not rule.startswith(_MANY):  # something was changed
         log.always(level, "request", **fields)
     else:
         log.write(level, "request", g.caller, ("request", method, rule, status, refusal), **fields)

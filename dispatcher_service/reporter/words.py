@@ -34,6 +34,7 @@ class Words:
     plot_others: str
     by_status: str
     by_kind: str
+    by_receipt: str
     by_reason: str
     by_operator: str
     of_finished: str
@@ -53,6 +54,7 @@ class Words:
     balanced: str
     plain_unbalanced: str
     plain_balanced: str
+    receipts: Mapping[str, str] = field(default_factory=dict)
     states: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     errors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -100,6 +102,7 @@ ENGLISH = Words(
     plot_others="ended otherwise; at most {most} in an hour together",
     by_status="Messages by status",
     by_kind="Attempts that were not accepted, by kind",
+    by_receipt="Receipts of this day: what providers said of accepted messages",
     by_reason="Why messages were not accepted",
     by_operator="By operator code",
     of_finished="Of the mailings that were finished on this day",
@@ -120,6 +123,12 @@ ENGLISH = Words(
     balanced="The ledger balances: counters and messages of every mailing agree.",
     plain_unbalanced="DOES NOT BALANCE for mailing {ids}:",
     plain_balanced="Balanced: counters and messages of every mailing agree.",
+    receipts={
+        "delivered": "delivered",
+        "undelivered": "not delivered",
+        "unknown_delivered": "delivered, of those that ended as unknown",
+        "unknown_undelivered": "not delivered, of those that ended as unknown",
+    },
 )
 
 RUSSIAN = Words(
@@ -149,6 +158,7 @@ RUSSIAN = Words(
     plot_others="завершено иначе; вместе не больше {most} за час",
     by_status="Сообщения по статусам",
     by_kind="Непринятые попытки по видам",
+    by_receipt="Отчёты о доставке за день: что провайдеры сообщили о принятых сообщениях",
     by_reason="Почему сообщения не приняты",
     by_operator="По кодам операторов",
     of_finished="По рассылкам, завершённым в этот день",
@@ -169,6 +179,12 @@ RUSSIAN = Words(
     balanced="Учёт сходится: счётчики и сообщения каждой рассылки совпадают.",
     plain_unbalanced="НЕ СХОДИТСЯ для рассылки {ids}:",
     plain_balanced="Сходится: счётчики и сообщения каждой рассылки совпадают.",
+    receipts={
+        "delivered": "доставлено",
+        "undelivered": "не доставлено",
+        "unknown_delivered": "доставлено из завершённых как «неизвестно»",
+        "unknown_undelivered": "не доставлено из завершённых как «неизвестно»",
+    },
     states={
         "sent": ("принято", "принято провайдером"),
         "failed": ("отказ", "отклонено окончательно или кончились попытки; не доставлено"),

@@ -11,6 +11,7 @@ import sandbox.simulator
 from sandbox.simulator.faults import Fault, Faults, FaultsError
 from sandbox.simulator.outage import Outage, OutageError
 from sandbox.simulator.provider import Provider
+from sandbox.simulator.receipts import Habits, Receipts
 from sandbox.simulator.server import Server
 
 
@@ -33,9 +34,16 @@ def main() -> None:
         parser.error(str(error))
     _raise_descriptor_limit()
     try:
-        asyncio.run(_serve(options, Provider(options.seed, options.token, faults)))
+        asyncio.run(_serve(options, Provider(options.seed, options.token, faults, _receipts(options))))
     except OSError as error:
         sys.exit(f"provider simulator: {error}")
+
+
+def _receipts(options: argparse.Namespace) -> Receipts | None:
+    if options.receipts is None:
+        return None
+    habits = Habits(options.receipts, options.receipts_after, options.receipts_twice, options.receipts_interim)
+    return Receipts(habits, options.seed)
 
 
 async def _serve(options: argparse.Namespace, provider: Provider) -> None:
@@ -83,6 +91,11 @@ def _parser() -> argparse.ArgumentParser:
         "--status", type=int, metavar="STATUS", help="the answer to everything, such as 402 or 404; nothing is accepted"
     )
     add("--takes-per-second", type=int, metavar="N", help="requests beyond so many get 429 as well")
+    add("--receipts", metavar="URL", help="where to say later what became of messages: JSON, up to 100 in a list, each"
+        " with id, status (queued, delivered, failed) and reason; ids divisible by 10 are not delivered")  # fmt: skip
+    add("--receipts-after", type=float, default=0, metavar="SECONDS", help="and up to twice as late, out of order")
+    add("--receipts-twice", type=float, default=0, metavar="RATE", help="the share that is sent a second time")
+    add("--receipts-interim", type=float, default=0, metavar="RATE", help="the share that is announced before")
     add("--outage", type=_outage, action="append", default=[], metavar="MODE:AFTER:SECONDS",
         help="refuse, 503 or hang, from this second on for so many seconds; repeatable")  # fmt: skip
     return parser

@@ -12,6 +12,7 @@ from sandbox.simulator.dialects.base import Dialect, Heard, Trouble
 from sandbox.simulator.faults import ACCEPTING, CONFIRMING, Fault, Faults, chances
 from sandbox.simulator.http1 import BadRequest, Connection, Request, json_response, response
 from sandbox.simulator.outage import Mode, Outage
+from sandbox.simulator.receipts import Receipts
 from sandbox.simulator.records import Record, Records
 
 _OK = json_response(200, {"code": 0, "message": "OK"})
@@ -25,9 +26,13 @@ _ENDLESS = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"code": 0
 class Provider:
     """What the connections share, and what the control API shows and changes."""
 
-    def __init__(self, seed: int, token: str | None = None, faults: Faults | None = None) -> None:
+    def __init__(
+        self, seed: int, token: str | None = None, faults: Faults | None = None, receipts: Receipts | None = None
+    ) -> None:
+        """receipts: None: it sends none."""
         self.seed = seed
         self.token = token
+        self.receipts = receipts
         self.faults = faults or Faults()
         self.outage: Outage | None = None
         self.connections: set[ProviderConnection] = set()
@@ -56,6 +61,8 @@ class Provider:
         self.fates[fault] += 1
         if fault in ACCEPTING:
             self.records.accept(record, now)
+            if self.receipts:
+                self.receipts.accepted(message_id)
         return record, fault, self.faults.delay(when)
 
     def _is_too_much(self) -> bool:

@@ -31,8 +31,9 @@ def lock(connection: Connection) -> bool:
 def find_accounts(connection: Connection, mailing_ids: Sequence[int] | None = None) -> Iterator[Account]:
     """The accounts of these mailings.
 
-    None: of all that have begun and are not finished, and of those that are finished and whose counters do not even add
-    up to their audience. Where messages are removed, the counters are all there is: such a mailing is left out.
+    None: of all that have begun and are not finished, of those that are finished and whose counters do not even add up
+    to their audience, and of those of which receipts came within a week. Where messages are removed, the counters are
+    all there is: such a mailing is left out.
     """
     if mailing_ids is None:
         with connection.begin():
@@ -48,6 +49,7 @@ _TO_BE_LOOKED_AT = text(f"""
     select id from mailings m
     where finished_at is null and audience_limit is not null or audience <> (
         select coalesce(sum({total(MessageState, "c")}), 0) from mailing_counters c where c.mailing_id = m.id)
+    or exists (select from receipt_counters r where r.mailing_id = m.id and r.moved_at > now() - interval '7 days')
     order by id
 """)
 _WITH_ROWS = text("select id from mailings where id = any(:ids) and messages_removed_at is null order by id")

@@ -3,9 +3,12 @@
 import hashlib
 import hmac
 import json
+import re
+import tomllib
 from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -217,3 +220,13 @@ def test_the_signature_of_vonage(algorithm: str) -> None:
     assert found.is_authentic(Incoming("POST", "", "", {}, query=[("sig", digest), *fields]))
     assert not found.is_authentic(Incoming("POST", "", "", {}, form=fields))
     assert not found.is_authentic(Incoming("POST", "", "", {}, form=[*fields, ("x", "y"), ("sig", digest)]))
+
+
+def test_what_the_documents_show_can_be_read() -> None:
+    page = (Path(__file__).parents[3] / "docs/receipts.md").read_text("utf-8")
+    blocks = [tomllib.loads(block) for block in re.findall(r"^```toml\n(.*?)^```$", page, re.M | re.S)]
+    shown = [block["receipts"] for block in blocks if "receipts" in block]
+    shown += [each["receipts"] for block in blocks for each in block.get("providers", {}).values()]
+    assert len(shown) == 5
+    for one in shown:
+        parse(one, ["receipts", "token", "signature"])

@@ -20,6 +20,7 @@ from dispatcher_service.reporter.letter import Envelope
 from dispatcher_service.reporter.report import Report
 from dispatcher_service.reporter.words import ENGLISH, RUSSIAN, Words
 from shared.domain.message import FINAL_STATES, Error, MessageState
+from shared.domain.receipt import RECEIPTS
 from shared.domain.timezones import zone
 from shared.ledger.breakdown import Breakdown, Group
 from shared.ledger.day import Failed
@@ -75,6 +76,20 @@ def test_what_failed_as_a_whole_and_what_was_repeated_is_told(words: Words) -> N
         assert letter_part.count(words.failed_mark) == 1
         assert words.repeated_note in letter_part
     assert words.warns_failed.format(number=1) in letter.subject(report, words)
+
+
+@pytest.mark.parametrize("words", [ENGLISH, RUSSIAN])
+def test_receipts_that_came_are_told(words: Words) -> None:
+    assert words.receipts.keys() == set(RECEIPTS)
+    report = _report({MessageState.SENT: 2000})
+    assert words.by_receipt not in letter.plain(report, words)
+    numbers = {name: 1001 + place for place, name in enumerate(RECEIPTS)}
+    report = replace(report, figures=replace(report.figures, receipts=numbers))
+    for said in (letter.plain(report, words), html.unescape(letter.html(report, words))):
+        assert words.by_receipt in said
+        for name, number in numbers.items():
+            assert words.receipts[name] in said
+            assert str(number) in said.replace(words.thousands, "")
 
 
 def test_reasons_and_operators_are_told_with_their_rates() -> None:
