@@ -38,7 +38,8 @@ class PreviewSchema(Schema):
     is_fixed = fields.Boolean(
         required=True,
         metadata=described(
-            "Their message was claimed or called already: whatever changes, this is its text.", example=False
+            "Their message was claimed or called already, or has ended: whatever changes, this is its text.",
+            example=False,
         ),
     )
     skipped_because = fields.Enum(

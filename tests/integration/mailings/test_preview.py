@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import Api, mailing, running
+from tests.support.api import HOUR, Api, from_now, mailing, running
 
 pytest_plugins = ("tests.support.api_fixture",)
 
@@ -68,6 +68,33 @@ def test_who_gets_nothing_is_told_why(api: Api, text: str, attributes: Any, reas
     found = shown(api, client(api, attributes=attributes), text=text)
     assert (found["text"], found["skipped_because"]) == (None, reason)
     assert found["explanation"].startswith(explanation)
+
+
+def test_what_has_ended_does_not_change_any_more(api: Api) -> None:
+    anna, boris = client(api, attributes={"name": "Anna"}), client(api, "79123456780", attributes={"name": "Boris"})
+    mailing_id = api.make("/mailings/", running(text=HELLO))["id"]
+    api.launch(mailing_id)
+    skipped = "status = 'skipped', error = 'missing_value', due_at = null"
+    api.execute(f"update messages set {skipped} where client_id = :id", id=anna)
+    api.execute("update messages set text = 'Hello B.', calls = 1 where client_id = :id", id=boris)
+    path = f"/mailings/{mailing_id}/preview/?client_id="
+    found = api.get(f"{path}{anna}")
+    assert (found["text"], found["is_fixed"], found["skipped_because"]) == (None, True, "missing_value")
+    found = api.get(f"{path}{boris}")
+    assert (found["text"], found["is_fixed"], found["skipped_because"]) == ("Hello B.", True, None)
+
+
+def test_a_retry_is_for_those_whose_message_ended_so(api: Api) -> None:
+    anna, boris = client(api, attributes={"name": "Anna"}), client(api, "79123456780", attributes={"name": "Boris"})
+    mailing_id = api.make("/mailings/", running(text=HELLO))["id"]
+    api.launch(mailing_id)
+    for client_id, status in ((anna, "failed"), (boris, "sent")):
+        ended = "update messages set status = cast(:status as message_state), due_at = null where client_id = :id"
+        api.execute(ended, status=status, id=client_id)
+    retry = api.make(f"/mailings/{mailing_id}/retry/", {"states": ["failed"], "ends_at": from_now(HOUR)})["id"]
+    path = f"/mailings/{retry}/preview/?client_id="
+    assert [api.get(f"{path}{one}")["in_audience"] for one in (anna, boris)] == [True, False]
+    assert api.get(f"{path}{anna}")["text"] == "Hello Anna"
 
 
 def test_a_suppressed_phone_gets_nothing(api: Api) -> None:
