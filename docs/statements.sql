@@ -1112,6 +1112,16 @@ cross join lateral (
 ) next
 group by job.id;
 
+-- shared.messages.waiting._LAST
+select job.id, max(last.due_at) as due_at from unnest(cast(:mailing_ids as bigint[])) as job (id)
+cross join lanes
+cross join lateral (
+    select due_at from messages
+    where part = :part and mailing_id = job.id and lane = lanes.number and status in ('pending', 'retrying')
+    order by due_at desc, id desc limit 1
+) last
+where last.due_at > now() group by job.id;
+
 -- shared.messages.wake._WAKE
 with job as materialized (
     select id, due_at from lanes cross join lateral (

@@ -1,6 +1,5 @@
 """Where mailings stand that are under way: from counters and a look into an index, and never from all messages."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -11,9 +10,10 @@ from api_service.mailings.outlook import Dispatchers, Facts, Opening, Outlook, P
 from shared.database.models import Mailing
 from shared.domain.mailing import MailingState, mailing_state
 from shared.domain.message import MessageState
-from shared.domain.state_sql import IS_WAITING
 from shared.ledger import pace
 from shared.ledger.figures import Figures
+from shared.messages.parts import Place
+from shared.messages.waiting import find_last
 from shared.rates.limits import DISPATCH, SOON
 from shared.rates.paces import notes
 
@@ -64,7 +64,8 @@ def _progress(
     connection: Connection, mailings: Sequence[Mailing], figures: Mapping[int, Figures]
 ) -> dict[int, Progress]:
     rows = connection.execute(_PROGRESS, {"ids": [mailing.id for mailing in mailings], "most": MOST_OPENINGS})
-    last = _last_retries(connection, mailings, figures)
+    retried = [each for each in mailings if figures[each.id].states[MessageState.RETRYING]]
+    last = find_last(connection, [Place(each.id, each.part) for each in retried])
     found = {}
     for row in rows:
         openings = [Opening(*one) for one in zip(row.opens_at or (), row.messages or (), strict=True)]
@@ -97,32 +98,4 @@ _PROGRESS = text(f"""
         ) ahead
     ) openings
     where m.id = any(:ids)
-""")
-
-
-def _last_retries(
-    connection: Connection, mailings: Sequence[Mailing], figures: Mapping[int, Figures]
-) -> dict[int, datetime]:
-    """When the last message is due that waits: a look into the index for each lane of those mailings that have
-    retries."""
-    by_part: dict[int, list[int]] = defaultdict(list)
-    for mailing in mailings:
-        if mailing.part is not None and figures[mailing.id].states[MessageState.RETRYING]:
-            by_part[mailing.part].append(mailing.id)
-    return {
-        row.id: row.due_at
-        for part, ids in by_part.items()
-        for row in connection.execute(_LAST, {"part": part, "mailing_ids": ids})
-    }
-
-
-_LAST = text(f"""
-    select job.id, max(last.due_at) as due_at from unnest(cast(:mailing_ids as bigint[])) as job (id)
-    cross join lanes
-    cross join lateral (
-        select due_at from messages
-        where part = :part and mailing_id = job.id and lane = lanes.number and {IS_WAITING}
-        order by due_at desc, id desc limit 1
-    ) last
-    where last.due_at > now() group by job.id
 """)

@@ -36,7 +36,8 @@ def create_span(connection: Connection, mailing: AnyRow, route: Route, values: d
         "states": mailing.retry_states,
         "errors": mailing.retry_errors,
         "others": [one.id for one in others],
-        "other_parts": sorted({one.part for one in others if one.part is not None}),
+        # None would be all of them to the planner.
+        "other_parts": sorted({one.part for one in others if one.part is not None}) or [mailing.part],
     }
     zones = _openings(connection, mailing, {**read, "span": values["span"]})
     openings = {"zones": list(zones), "openings": list(zones.values())}

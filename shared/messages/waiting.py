@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, text
 
@@ -38,3 +39,29 @@ _WAITING = text(f"""
 def has_waiting(connection: Connection, mailing_id: int) -> bool:
     """Whether messages of a mailing wait, locked or not."""
     return bool(find_waiting(connection, [place_of(connection, mailing_id)]))
+
+
+def find_last(connection: Connection, places: Iterable[Place]) -> Mapping[int, datetime]:
+    """When the last message is due that waits, of mailings of which one lies ahead: a look into the index for each lane
+    of each."""
+    by_part: dict[int, list[int]] = defaultdict(list)
+    for mailing_id, part in places:
+        if part is not None:
+            by_part[part].append(mailing_id)
+    return {
+        row.id: row.due_at
+        for part, mailing_ids in by_part.items()
+        for row in connection.execute(_LAST, {"part": part, "mailing_ids": mailing_ids})
+    }
+
+
+_LAST = text(f"""
+    select job.id, max(last.due_at) as due_at from unnest(cast(:mailing_ids as bigint[])) as job (id)
+    cross join lanes
+    cross join lateral (
+        select due_at from messages
+        where part = :part and mailing_id = job.id and lane = lanes.number and {IS_WAITING}
+        order by due_at desc, id desc limit 1
+    ) last
+    where last.due_at > now() group by job.id
+""")

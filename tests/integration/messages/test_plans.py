@@ -187,7 +187,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "providers": ["gate"] * SOME,
     },
     "shared.messages.create_retry._ZONES": _OF_RETRY,
-    "shared.messages.create_retry._CREATE": {**_OF_RETRY, "errors": [], "others": [], "other_parts": []},
+    "shared.messages.create_retry._CREATE": {**_OF_RETRY, "errors": [], "others": [], "other_parts": [400]},
 }
 
 
