@@ -56,6 +56,7 @@ _WRITE = (
 
 _IDS = list(range(ENDED + 1, ENDED + SOME + 1))
 VALUES: dict[str, Any] = {
+    "root": 1,
     "mailing_ids": _IDS,
     "mailing_id": ENDED + 1,
     "id": ENDED + 1,
