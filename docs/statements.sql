@@ -622,6 +622,20 @@ cross join lateral (
         select due_at from mailing_counters where mailing_id = look.id offset 0) slots) known
 where look.hint is not null and greatest(look.hint, now()) < coalesce(known.hint, 'infinity');
 
+-- shared.messages.overlap._OVERLAP
+with found as materialized (
+    select client.id, m.mailing_id from unnest(cast(:ids as bigint[])) as client (id) cross join lateral (
+        select mailing_id, status from messages where part = any(cast(:parts as int[])) and client_id = client.id
+        offset 0) m
+    where m.status::text in ('pending', 'sending', 'retrying')
+), running as (
+    select found.id, found.mailing_id from found
+    join mailings on mailings.id = found.mailing_id and deleted_at is null and finished_at is null
+    and cancelled_at is null and paused_at is null and ends_at > now() and test = :is_test and trial_of is null
+)
+select mailing_id, count(distinct id) as people from running group by grouping sets ((mailing_id), ())
+order by people desc, mailing_id limit 101;
+
 -- shared.messages.parts._OF
 select id, part from mailings where id = any(:mailing_ids) order by id;
 

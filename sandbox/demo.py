@@ -160,6 +160,7 @@ class _Demo:
         directory.fill(self.env["DATABASE_URL"], [numbering.Client(phone, "000", "UTC", _TRIED) for phone in phones])
         self.processes.start("keys", "api_service", self.env, *_MAKE_KEY)
         key = self.processes.wait_line("keys", r"^nsk_\S+$")[0]
+        self.processes.wait("keys", timeout=30)  # its end is none that the demo has to tell of
         with_keys = {"API_PORT": str(free_port()), "API_AUTH": "on"}
         return deployment.start_api(self.processes, {**self.env, **with_keys}, name="api-with-keys"), key
 

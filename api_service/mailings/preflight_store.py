@@ -23,12 +23,13 @@ from shared.domain.message import OPEN_STATES
 from shared.domain.numbering import origin
 from shared.domain.priority import Priority
 from shared.domain.segments import Audience, Segment
-from shared.domain.state_sql import names, total
+from shared.domain.state_sql import total
 from shared.domain.survey import Survey, estimate
 from shared.domain.text.parts import parts
 from shared.domain.text.spelling import culprits, is_avoidable, spelled
 from shared.domain.text.template import is_template
 from shared.domain.window import Window
+from shared.messages.overlap import find_overlap as overlap_of
 from shared.rates.paces import paces
 
 SECONDS = 6.0
@@ -176,8 +177,8 @@ def find_overlap(session: Session, some: Sequence[Sampled], among: int) -> Overl
     if not found:
         return Overlap(estimate(0, 1, 1), ())
     some = some[: max(SAMPLE // 10, SAMPLE // len(found))]
-    values = {"parts": list(found), "ids": [one.id for one in some], "is_test": is_test}
-    rows = _in_time(connection, SECONDS / 2, lambda: connection.execute(_OVERLAP, values).all())
+    ids = [one.id for one in some]
+    rows = _in_time(connection, SECONDS / 2, lambda: overlap_of(connection, found, ids, is_test=is_test))
     if rows is None:
         return None
     people = next((row.people for row in rows if row.mailing_id is None), 0)
@@ -268,18 +269,3 @@ _IS_RUNNING = """
 """
 
 _PARTS = text(f"select distinct part from mailings where {_IS_RUNNING} and part is not null order by part")
-
-# All that each of them has in a part, by the key that begins with the client; `offset 0`: nothing leads another way.
-_OVERLAP = text(f"""
-    with found as materialized (
-        select client.id, m.mailing_id from unnest(cast(:ids as bigint[])) as client (id) cross join lateral (
-            select mailing_id, status from messages where part = any(cast(:parts as int[])) and client_id = client.id
-            offset 0) m
-        where m.status::text in {names(OPEN_STATES)}
-    ), running as (
-        select found.id, found.mailing_id from found
-        join mailings on mailings.id = found.mailing_id and deleted_at is null and {_IS_RUNNING}
-    )
-    select mailing_id, count(distinct id) as people from running group by grouping sets ((mailing_id), ())
-    order by people desc, mailing_id limit 101
-""")

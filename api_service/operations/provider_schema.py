@@ -39,7 +39,7 @@ class ProviderSchema(ThingSchema):
         dump_only=True,
         allow_none=True,
         metadata=enumerated(
-            "Error", "What opened the breaker of a dispatcher, also where others still call it.", example=None
+            "BreakerError", "What opened the breaker of a dispatcher, also where others still call it.", example=None
         ),
     )
     since = Moment(

@@ -37,7 +37,10 @@ class Providers(MethodView):
 class OneProvider(MethodView):
     @blueprint.operation("getProvider", answer=_ANSWER, gives=_GIVEN, fails=[NotFound], is_tagged=True)
     def get(self, name: str) -> View:
-        """Look up a provider"""
+        """Look up a provider
+
+        As the dispatchers have seen it within the last seconds.
+        """
         return actions.find(working(), name)
 
     @blueprint.operation(

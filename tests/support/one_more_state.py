@@ -36,6 +36,8 @@ def add_the_line() -> None:
 
 
 def look(url: str) -> dict[str, Any]:
+    from sqlalchemy import text
+
     from dispatcher_service.reporter import letter, report
     from sandbox.progress import Progress
     from sandbox.reckoning import Provider, Service, problems
@@ -52,6 +54,7 @@ def look(url: str) -> dict[str, Any]:
     engine = make_engine(url, "one more state")
     Base.metadata.create_all(engine)
     with engine.begin() as connection:
+        connection.execute(text("insert into lanes (number) values (0)"))  # as the migrations do
         make_part(connection)
     books = Books(engine)
     mailing_id, ids = books.launched(3)

@@ -51,7 +51,7 @@ def looked_at(connection: Connection, statement: TextClause, values: Any) -> tup
 def test_a_slice_goes_by_the_key(full: Engine, wanted: Any) -> None:
     audience = Audience(Filter.of_json(wanted), {1: Filter.of_json(RARE)})
     slice_ = chosen(audience, (), create._SPAN_READ, "job")
-    job = {"part": 1, "id": 1, "state": "pending", "zones": [], "openings": []}
+    job = {"part": 1, "id": 1, "state": "pending", "zones": [], "openings": [], "lane": 0}
     job |= {"audience_cursor": 50_000, "audience_limit": MANY, **slice_.values}
     values = {"span": 1_000, "reason": "opted_out", "jobs": json.dumps([job])}
     with full.connect() as connection:

@@ -248,7 +248,7 @@ def test_a_slice_reads_what_the_imports_have_of_its_clients_and_those(books: Boo
     """)
     if is_analyzed:
         books.run("analyze clients, import_clients")
-    job = {"part": 1, "id": books.mailing(), "state": "pending", "zones": [], "openings": []}
+    job = {"part": 1, "id": books.mailing(), "state": "pending", "zones": [], "openings": [], "lane": 0}
     job |= {"imports_1": [7], "took_2": [7], "audience_cursor": 0, "audience_limit": MANY}
     values = {"span": 50_000, "reason": "opted_out", "jobs": json.dumps([job])}
     with books.engine.begin() as connection:

@@ -57,6 +57,11 @@ _WRITE = (
 _IDS = list(range(ENDED + 1, ENDED + SOME + 1))
 VALUES: dict[str, Any] = {
     "root": 1,
+    "routing": 1,
+    "number": 5,
+    "first_id": 1,
+    "last_id": 5,
+    "providers": "{}",
     "mailing_ids": _IDS,
     "mailing_id": ENDED + 1,
     "id": ENDED + 1,
