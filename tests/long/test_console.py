@@ -103,6 +103,7 @@ SCREENS = [
     "mailings/",
     "mailings/2/",
     "mailings/2/cancel/",
+    "mailings/new/",
     "messages/1/",
     "clients/",
     "clients/1/",
