@@ -74,7 +74,9 @@ def console(database_url: str, run: Run) -> Iterator[Console]:
 @contextmanager
 def page_of(browser: Browser, console: Console, **about: object) -> Iterator[Page]:
     """Signed in. Whatever the browser complains of is a fault."""
-    with browser.new_context(base_url=console.url, **about) as context:  # type: ignore[arg-type]
+    at = {"base_url": console.url, "timezone_id": "Asia/Omsk"}
+    with browser.new_context(**at, **about) as context:  # type: ignore[arg-type]
+        context.add_cookies([{"name": "zone", "value": "Asia/Omsk", "url": f"{console.url}/console/"}])
         page = context.new_page()
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))

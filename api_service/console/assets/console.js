@@ -42,7 +42,8 @@ function tellZone() {
   const root = location.pathname.split("/console/")[0] + "/console/";
   document.cookie = `${zone}; path=${root}; max-age=31536000; samesite=lax`;
   const isKept = document.cookie.split("; ").includes(zone);
-  if (isKept && document.documentElement.dataset.repeats === "yes") location.reload();
+  const isAbout = document.querySelector("main time") && document.documentElement.dataset.repeats === "yes";
+  if (isKept && isAbout) location.reload();
 }
 
 tellZone();
