@@ -46,14 +46,14 @@ _MESSAGE = "A sentence about this mailing."
 class BlockerSchema(Schema):
     """Something because of which nothing would be sent."""
 
-    type = _one_of(Blocker, "Blocker", _meanings(Blocker), "nobody")
+    type = _one_of(Blocker, "BlockerType", _meanings(Blocker), "nobody")
     message = fields.String(required=True, metadata=described(_MESSAGE, example="No client matches the filter."))
 
 
 class CautionSchema(Schema):
     """Something that whoever starts the mailing should know."""
 
-    type = _one_of(Caution, "Caution", _meanings(Caution), "no_dispatcher")
+    type = _one_of(Caution, "CautionType", _meanings(Caution), "no_dispatcher")
     message = fields.String(required=True, metadata=described(_MESSAGE, example=Caution.NO_DISPATCHER.meaning))
 
 

@@ -8,9 +8,13 @@ from typing import Any
 
 
 def shared_enums(document: dict[str, Any]) -> dict[str, Any]:
+    """Raises ValueError where two things have one name."""
     found: dict[str, Any] = {}
     told: dict[str, Any] = _without(document, found)
-    told["components"]["schemas"] |= dict(sorted(found.items()))
+    schemas = told["components"]["schemas"]
+    if taken := found.keys() & schemas.keys():
+        raise ValueError(f"An enumeration would hide an object of the same name: {', '.join(sorted(taken))}.")
+    schemas |= dict(sorted(found.items()))
     return told
 
 

@@ -92,6 +92,7 @@ def _breaks_a_rule(method: str, body: Any, errors: Mapping[str, Any]) -> bool:
         or (errors.keys() == {"attributes"} and not _are_told_apart(body["attributes"]))
         or _names_what_is_not_there(errors)
         or _tries_nobody_out(errors)
+        or _names_no_provider({name: said for name, said in errors.items() if (method, name) != ("PUT", "id")})
         or (method == "PUT" and errors.keys() == {"id"})
         or (bool(window) and window["from"] == window["until"])
         or not all(FIRST <= part <= LAST for time in times.values() for part in _readings(time))
@@ -122,6 +123,12 @@ def _tries_nobody_out(errors: Mapping[str, Any]) -> bool:
     and nothing else is wrong with it."""
     found = _sentences(errors) if errors.keys() <= {"phones", "client_id"} else []
     return bool(found) and all(sentence.startswith(_OF_TRIALS) for sentence in found)
+
+
+def _names_no_provider(errors: Mapping[str, Any]) -> bool:
+    """Whether there is no such provider, or none that may be given such a sender; and nothing else is wrong."""
+    found = _sentences(errors) if errors.keys() <= {"provider", "sender"} else []
+    return bool(found) and all(sentence.startswith(("Is no sender ", "No provider has this name")) for sentence in found)
 
 
 _OF_TRIALS = ("No client has this phone", "There is no client ", "There is no value of ")
