@@ -1679,6 +1679,9 @@ update imports set errors = cast(:errors as jsonb) where id = :id;
 -- shared.erasing._FORGET
 delete from erasures where id = any(:ids);
 
+-- shared.lanes._GIVEN
+select name, given_weight from providers where is_there;
+
 -- shared.lanes._ALONE
 select pg_advisory_xact_lock(hashtext('lanes'));
 

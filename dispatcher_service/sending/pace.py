@@ -47,6 +47,9 @@ LEAST = 0.2
 LONGEST_STOP = 60.0
 """Seconds for which a Retry-After is believed, as it concerns all messages. Asking once a minute costs nothing."""
 
+AT_ONCE = 0.25
+"""Seconds that a call takes at the most, where more are made ready than may be in flight."""
+
 LIMITED = 60.0
 """Seconds after a fall in which the provider is said to be the limit."""
 
@@ -99,9 +102,11 @@ class Pace:
 
     def ahead(self, now: float, calls_open: int, seconds: float) -> int:
         """How many calls may begin within so many seconds, as far as is known now: where answers come at once, many
-        more than may be in flight."""
+        more than may be in flight. Where they do not, what is claimed beyond these might wait for too long, and go back
+        unsent."""
         if self.per_second == inf:
-            return max(0, int(self._most(now) * (1 + seconds / self._lasted)) - calls_open)
+            beyond = seconds / self._lasted if self._lasted <= AT_ONCE else 0.0
+            return max(0, int(self._most(now) * (1 + beyond)) - calls_open)
         return max(0, ceil((now + seconds - max(self._next_at, now)) * self.per_second))
 
     def _most(self, now: float) -> int:

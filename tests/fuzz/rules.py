@@ -83,6 +83,10 @@ _SHAPES = {
 def _breaks_a_rule(method: str, body: Any, errors: Mapping[str, Any]) -> bool:
     if not isinstance(body, dict):
         return False
+    if method == "PUT" and "id" in errors:  # it has to be that of the address; and what else is wrong
+        errors = {name: said for name, said in errors.items() if name != "id"}
+    elif not errors:
+        return False
     window = body.get("send_window") or {}
     times = {name: datetime.fromisoformat(body[name]) for name in ("starts_at", "ends_at") if body.get(name)}
     return (
@@ -92,8 +96,8 @@ def _breaks_a_rule(method: str, body: Any, errors: Mapping[str, Any]) -> bool:
         or (errors.keys() == {"attributes"} and not _are_told_apart(body["attributes"]))
         or _names_what_is_not_there(errors)
         or _tries_nobody_out(errors)
-        or _names_no_provider({name: said for name, said in errors.items() if (method, name) != ("PUT", "id")})
-        or (method == "PUT" and errors.keys() == {"id"})
+        or _names_no_provider(errors)
+        or not errors
         or (bool(window) and window["from"] == window["until"])
         or not all(FIRST <= part <= LAST for time in times.values() for part in _readings(time))
         or (len(times) == 2 and times["ends_at"] <= max(times["starts_at"], datetime.now(UTC)))
@@ -127,8 +131,10 @@ def _tries_nobody_out(errors: Mapping[str, Any]) -> bool:
 
 def _names_no_provider(errors: Mapping[str, Any]) -> bool:
     """Whether there is no such provider, or none that may be given such a sender; and nothing else is wrong."""
-    found = _sentences(errors) if errors.keys() <= {"provider", "sender"} else []
-    return bool(found) and all(sentence.startswith(("Is no sender ", "No provider has this name")) for sentence in found)
+    found = _sentences(errors) if errors and errors.keys() <= {"provider", "sender"} else []
+    return bool(found) and all(
+        sentence.startswith(("Is no sender ", "No provider has this name")) for sentence in found
+    )
 
 
 _OF_TRIALS = ("No client has this phone", "There is no client ", "There is no value of ")

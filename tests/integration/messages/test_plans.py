@@ -144,6 +144,7 @@ VALUES: dict[str, Any] = {
     "between": "\r\n",
     "status": None,
     "test": False,
+    "is_test": False,
     "times": ["2030-01-01"] * SOME,
     "states": "{" + ",".join(["delivered"] * SOME) + "}",
     "reasons": [None] * SOME,

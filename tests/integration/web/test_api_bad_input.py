@@ -108,7 +108,7 @@ SEGMENTS: list[Case] = [
 NO_WINDOWS: list[Any] = [{}, [], "09:00-21:00", 9, False]
 
 MAILINGS: list[Case] = [
-    ({}, {"text", "starts_at", "ends_at"}),
+    ({}, {"text"}),
     (None, {"_schema"}),
     *(
         (mailing(**{name: value}), {name})
