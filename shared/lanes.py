@@ -86,6 +86,10 @@ def register(connection: Connection, entries: Iterable[Entry]) -> None:
     for name in by_name:
         if name not in numbers:
             numbers[name] = given = given + 1
+    lanes = lanes_of({numbers[name]: entry for name, entry in by_name.items()}, before.lanes)
+    weights = {name: entry.weight for name, entry in by_name.items()}
+    if before == _of(lanes, before) and weights == dict(connection.execute(_GIVEN).all()):
+        return  # without a write: a dispatcher that starts waits for nobody's disk
     connection.execute(
         _REGISTER,
         {
@@ -94,10 +98,6 @@ def register(connection: Connection, entries: Iterable[Entry]) -> None:
             "weights": [entry.weight for entry in by_name.values()],
         },
     )
-    lanes = lanes_of({numbers[name]: entry for name, entry in by_name.items()}, before.lanes)
-    weights = {name: entry.weight for name, entry in by_name.items()}
-    if before == _of(lanes, before) and weights == dict(connection.execute(_GIVEN).all()):
-        return  # without a write: a dispatcher that starts waits for nobody's disk
     rows = [
         {
             "number": number,
