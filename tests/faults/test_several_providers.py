@@ -22,6 +22,8 @@ from tests.support.waiting import patience
 MESSAGES = 3_000
 FINE, FLAPPING, SILENT = "fine", "flapping", "silent"
 LEASE = 6.0
+TIMEOUT = 10.0
+"""Seconds for one call: PROVIDER_TIMEOUT, as it is unless something else is said."""
 
 
 @pytest.fixture
@@ -84,7 +86,8 @@ def test_one_flapping_one_silent_one_fine(
     assert all(counts.values()), counts
     last_of_fine = max(one.first_at for one in accepted[FINE].values())
     first_gap = max(_gaps(accepted[FINE].values()))
-    assert first_gap < 5, f"the fine one stood still for {first_gap} s of {last_of_fine - since}"
+    # That one is silent is known when its first calls have timed out; until then it has its part by weight.
+    assert first_gap < TIMEOUT + patience(5), f"the fine one stood still for {first_gap} s of {last_of_fine - since}"
 
 
 def _of(simulator: Simulator) -> dict[int, Received]:
