@@ -551,7 +551,7 @@ select mailing_id, slot from mailing_counters where mailing_id = any(:mailing_id
 order by mailing_id, slot for update skip locked;
 
 -- shared.messages.hints._LOOK
-select g.id, g.audience, s.is_complete, case
+select g.id, g.audience, counted.hint as known, s.is_complete, case
 when g.finished_at is not null or s.has_ended and g.closed_at is null then null
 when s.is_complete then now() + interval '5 s'
 when s.has_ended then (
@@ -572,10 +572,12 @@ when g.paused_at is null then (select greatest(due_at, (select s.held_until from
     ) next)
 end as hint
 from mailings g cross join lateral (
+    select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled + c.skipped), 0) as final, min(due_at) as hint
+    from mailing_counters c where c.mailing_id = g.id
+) counted cross join lateral (
     select g.cancelled_at is not null or g.ends_at <= now() as has_ended,
-    g.finished_at is null and (g.launched_at is not null or g.cancelled_at is not null) and g.audience = (
-        select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled + c.skipped), 0)
-        from mailing_counters c where c.mailing_id = g.id) as is_complete
+    g.finished_at is null and (g.launched_at is not null or g.cancelled_at is not null)
+    and g.audience = counted.final as is_complete
 ) s
 where g.id = any(:mailing_ids);
 
@@ -590,7 +592,7 @@ select id from mailings where finished_at is null and not draft and id > :after 
 
 -- shared.messages.hints._LOST
 select look.id from (
-    select g.id, g.audience, s.is_complete, case
+    select g.id, g.audience, counted.hint as known, s.is_complete, case
     when g.finished_at is not null or s.has_ended and g.closed_at is null then null
     when s.is_complete then now() + interval '5 s'
     when s.has_ended then (
@@ -611,16 +613,15 @@ select look.id from (
         ) next)
     end as hint
     from mailings g cross join lateral (
+        select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled + c.skipped), 0) as final, min(due_at) as hint
+        from mailing_counters c where c.mailing_id = g.id
+    ) counted cross join lateral (
         select g.cancelled_at is not null or g.ends_at <= now() as has_ended,
-        g.finished_at is null and (g.launched_at is not null or g.cancelled_at is not null) and g.audience = (
-            select coalesce(sum(c.sent + c.failed + c.unknown + c.expired + c.cancelled + c.skipped), 0)
-            from mailing_counters c where c.mailing_id = g.id) as is_complete
+        g.finished_at is null and (g.launched_at is not null or g.cancelled_at is not null)
+        and g.audience = counted.final as is_complete
     ) s
     where g.finished_at is null and g.id = any(:mailing_ids) offset 0) look
-cross join lateral (
-    select min(due_at) as hint from (
-        select due_at from mailing_counters where mailing_id = look.id offset 0) slots) known
-where look.hint is not null and greatest(look.hint, now()) < coalesce(known.hint, 'infinity');
+where look.hint is not null and greatest(look.hint, now()) < coalesce(look.known, 'infinity');
 
 -- shared.messages.overlap._OVERLAP
 with found as materialized (

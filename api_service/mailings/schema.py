@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from api_service.mailings.retry_schema import retried_errors, retried_states
+from api_service.mailings.rules import Times
 from api_service.mailings.window_schema import WindowSchema
 from api_service.web.fields import Flag, Label, Moment, Shaped, Text, Whole
 from api_service.web.figures import TEST, FiguresSchema
@@ -254,6 +255,15 @@ class MailingSchema(ThingSchema):
         dump_only=True, metadata=described("When it was stored.", example="2050-01-30T14:21:07.123456+00:00")
     )
     statistics = fields.Nested(FiguresSchema, dump_only=True, metadata=described("Where its messages stand."))
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _times_unless_draft(self, data: dict[str, Any], original: Any, **_: Any) -> None:
+        """Where `draft` can be set. What is missing is told together with all else that is wrong."""
+        if not isinstance(self.fields.get("draft"), Flag) or "draft" not in data:
+            return
+        missing = Times(data.get("starts_at"), data.get("ends_at"), data["draft"]).missing()
+        if errors := {name: words for name, words in missing.items() if original.get(name) is None}:
+            raise ValidationError(errors)
 
     @validates_schema
     def _sender_of_provider(self, data: dict[str, Any], **_: Any) -> None:

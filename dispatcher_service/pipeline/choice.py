@@ -1,16 +1,17 @@
 """Which of the providers of a lane takes how many of its messages. Pure.
 
-By their weights, one provider ahead of another by a little at the most. So one that answers slowly slows the others
-down, until its share is taken back (`dispatcher_service.leading.shares`): messages are not to go where they are dear
-only because it is quick there. But who says how much it takes, by a limit or by 429, leaves the rest to the others; and
-who is down, or held by a person, all of it.
+By their weights: in one go a provider is ahead of another by a little at the most, even if that one has no room for the
+moment, so that messages do not go where they are dear only because it is quick there. What it is behind by more is
+forgotten with the next: so one that answers slowly, or not at all, holds nobody up, while its share is taken back
+(`dispatcher_service.leading.shares`). Who says how much it takes, by a limit or by 429, leaves the rest to the others
+at once; and who is down, or held by a person, all of it.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 LEAD = 100
-"""Messages by which one that has room may be ahead of its part while another has none."""
+"""Messages of one take by which one that has room may be ahead of its part while another has none."""
 
 
 class Offer(NamedTuple):
@@ -101,10 +102,10 @@ class Plan:
         return None if lead > LEAD else first
 
     def _catch_up(self, lane: int, numbers: Sequence[int]) -> None:
-        """Who was down, limited, or is new has little to make up for."""
+        """Who was down, limited, or is new has little to make up for; who has no room now, nothing."""
         most = max((self.had[lane, number] for number in numbers if (lane, number) in self.had), default=0.0)
         for number in numbers:
-            least = most - LEAD / self._offers[number].weight
+            least = most - LEAD / self._offers[number].weight if self._room.get(number, 0) > 0 else most
             self.had[lane, number] = max(self.had.get((lane, number), most), least)
 
 

@@ -57,17 +57,19 @@ _LOCK = text("""
 # closed; one that is paused waits for whoever resumes it, one that is held back for the end of that.
 _FIRST_DUE = next_due("due_at", "g.id", limit="1")
 _NEXT = f"""
-    select g.id, g.audience, s.is_complete, case
+    select g.id, g.audience, counted.hint as known, s.is_complete, case
         when g.finished_at is not null or s.has_ended and g.closed_at is null then null
         when s.is_complete then now() + interval '{RECHECK.total_seconds():g} s'
         when s.has_ended then ({_FIRST_DUE})
         when g.paused_at is null then (select greatest(due_at, {held_until("g")}) from ({_FIRST_DUE}) next)
         end as hint
     from mailings g cross join lateral (
+        select coalesce(sum({total(FINAL_STATES, "c")}), 0) as final, min(due_at) as hint
+        from mailing_counters c where c.mailing_id = g.id
+    ) counted cross join lateral (
         select g.cancelled_at is not null or g.ends_at <= now() as has_ended,
-               g.finished_at is null and (g.launched_at is not null or g.cancelled_at is not null) and g.audience = (
-                   select coalesce(sum({total(FINAL_STATES, "c")}), 0)
-                   from mailing_counters c where c.mailing_id = g.id) as is_complete
+               g.finished_at is null and (g.launched_at is not null or g.cancelled_at is not null)
+                   and g.audience = counted.final as is_complete
     ) s
 """
 
@@ -108,12 +110,9 @@ _UNFINISHED = text("""
     select id from mailings where finished_at is null and not draft and id > :after order by id limit :limit
 """)
 
-# In one statement, and so as of one moment: whoever moves messages leaves both or neither. `offset 0`: the least of a
-# few slots, and not the first of the mailing in an index of all hints, whatever the statistics promise.
+# In one statement, and so as of one moment: whoever moves messages leaves both or neither. `offset 0`: what a mailing
+# has to do next is looked for once.
 _LOST = text(f"""
     select look.id from ({_NEXT} where g.finished_at is null and g.id = any(:mailing_ids) offset 0) look
-    cross join lateral (
-        select min(due_at) as hint from (
-            select due_at from mailing_counters where mailing_id = look.id offset 0) slots) known
-    where look.hint is not null and greatest(look.hint, now()) < coalesce(known.hint, 'infinity')
+    where look.hint is not null and greatest(look.hint, now()) < coalesce(look.known, 'infinity')
 """)

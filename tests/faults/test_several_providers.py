@@ -3,7 +3,6 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from sandbox.deployment import start_simulator
 from sandbox.processes import free_port
-from sandbox.simulator.control import Accepted, Received, Simulator
+from sandbox.simulator.control import Received, Simulator
 from sandbox.simulator.faults import Fault, Faults
 from sandbox.simulator.outage import Mode
 from shared.domain.message import MessageState
@@ -22,8 +21,6 @@ from tests.support.waiting import patience
 MESSAGES = 3_000
 FINE, FLAPPING, SILENT = "fine", "flapping", "silent"
 LEASE = 6.0
-TIMEOUT = 10.0
-"""Seconds for one call: PROVIDER_TIMEOUT, as it is unless something else is said."""
 
 
 @pytest.fixture
@@ -49,7 +46,7 @@ def test_one_flapping_one_silent_one_fine(
     system = start_system(
         "table", "--port", str(ports[FINE]), dispatchers=3,
         PROVIDERS_FILE=str(file), PROVIDER_URL="", GATEWAY_TOKEN="t0ken",
-        module="tests.support.faulty_dispatcher", DISPATCH_CONCURRENCY="64",
+        module="tests.support.faulty_dispatcher", DISPATCH_CONCURRENCY="12",
         CONSTANTS=f'{{"dispatcher_service.pipeline.worker.LEASE_MARGIN": {LEASE}}}',
     )  # fmt: skip
     providers = {FINE: system.simulator}
@@ -83,11 +80,11 @@ def test_one_flapping_one_silent_one_fine(
         assert message["status"] in (MessageState.SENT, MessageState.UNKNOWN)
     counts = Counter(name for name, those in accepted.items() for _ in those)
     assert counts[FINE] > MESSAGES / 3
-    assert all(counts.values()), counts
-    last_of_fine = max(one.first_at for one in accepted[FINE].values())
-    first_gap = max(_gaps(accepted[FINE].values()))
-    # That one is silent is known when its first calls have timed out; until then it has its part by weight.
-    assert first_gap < TIMEOUT + patience(5), f"the fine one stood still for {first_gap} s of {last_of_fine - since}"
+    assert counts.keys() == providers.keys(), counts
+    # The rest may wait for nobody but a killed dispatcher's lease.
+    of_fine = sorted(one.first_at for one in accepted[FINE].values())[: -MESSAGES // 20]
+    longest = max(after - before for before, after in pairwise(of_fine))
+    assert longest < 5, f"the fine one stood still for {longest} s of {of_fine[-1] - since}"
 
 
 def _of(simulator: Simulator) -> dict[int, Received]:
@@ -96,8 +93,3 @@ def _of(simulator: Simulator) -> dict[int, Received]:
 
 def _whom(received: dict[str, dict[int, Received]], message_id: int) -> list[str]:
     return [name for name, those in received.items() if message_id in those]
-
-
-def _gaps(those: Iterable[Accepted]) -> Iterator[float]:
-    moments = sorted(one.first_at for one in those)
-    return (after - before for before, after in pairwise(moments))

@@ -108,7 +108,6 @@ SEGMENTS: list[Case] = [
 NO_WINDOWS: list[Any] = [{}, [], "09:00-21:00", 9, False]
 
 MAILINGS: list[Case] = [
-    ({}, {"text"}),
     (None, {"_schema"}),
     *(
         (mailing(**{name: value}), {name})
@@ -186,6 +185,15 @@ def test_bad_bodies(api: Api, path: str, body: Any, at_fault: set[str]) -> None:
             continue  # it takes what GET gave
         answer = api(method, target, **data)
         assert (answer.status, answer.at_fault) == (422, at_fault)
+
+
+def test_all_that_a_mailing_lacks_is_told_at_once(api: Api) -> None:
+    """Of one that is there it is not known yet whether it is a draft, which may be without times."""
+    for body, at_fault in (({}, {"text", "starts_at", "ends_at"}), ({"draft": True}, {"text"})):
+        answer = api("POST", "/mailings/", body)
+        assert (answer.status, answer.at_fault) == (422, at_fault)
+    answer = api("PUT", "/mailings/1/", {})
+    assert (answer.status, answer.at_fault) == (422, {"text"})
 
 
 JSON = "application/json"

@@ -23,7 +23,7 @@ def shared_out(wanted: int, offers: dict[int, Offer], lane: int = ANY) -> dict[i
         ({A: Offer(1, FULL), B: Offer(0, FULL)}, {A: 1200}),  # nothing by its weight
         ({A: Offer(1, 0, is_up=False), B: Offer(1, FULL)}, {B: 1200}),  # who is down leaves all to the others
         ({A: Offer(1, 100, is_limited=True), B: Offer(1, FULL)}, {A: 100, B: 1100}),  # and who is limited, the rest
-        ({A: Offer(1, 0), B: Offer(1, FULL)}, {B: LEAD}),  # who is slow holds the others up
+        ({A: Offer(1, 0), B: Offer(1, FULL)}, {B: LEAD}),  # in one go
         ({A: Offer(1, 0, is_up=False), B: Offer(0, FULL)}, {}),
         ({}, {}),
     ],
@@ -66,6 +66,15 @@ def test_who_was_down_has_little_to_make_up_for() -> None:
     choice.settle(alone)
     shares = dict(choice.plan(LANES, both).take(ANY, 4 * LEAD))
     assert shares[A] > LEAD
+
+
+def test_who_has_no_room_holds_nobody_up() -> None:
+    choice, taken = Choice(), 0
+    for _ in range(20):
+        plan = choice.plan(LANES, {A: Offer(1, 0), B: Offer(1, FULL)})
+        taken += dict(plan.take(ANY, 1200))[B]
+        choice.settle(plan)
+    assert taken >= 20 * LEAD
 
 
 def test_lanes_share_the_room_of_their_providers() -> None:
