@@ -44,4 +44,4 @@ def test_the_page_names_each_preset_with_what_it_needs() -> None:
 
 
 def test_the_example_of_the_deployment() -> None:
-    assert read_file(ROOT / "deploy/providers/example.toml", Limits()).names == ["main", "second"]
+    assert read_file(ROOT / "deploy/providers/demo.toml", Limits()).names == ["main", "second"]
