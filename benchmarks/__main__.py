@@ -15,6 +15,7 @@ from benchmarks import machine, plots, services, table
 from benchmarks.figure import Report
 from benchmarks.scale import FULL, SMALL, TINY
 from benchmarks.scenarios import (
+    console,
     crowd,
     dialects,
     directory,
@@ -57,6 +58,7 @@ SCENARIOS = {
     "launch": launch.measure,
     "personal": personal.measure,
     "reading": reading.measure,
+    "console": console.measure,
     "directory": directory.measure,
     "searching": searching.measure,
     "segments": segments.measure,

@@ -117,8 +117,8 @@ _COUNTERS = """
 """
 _TALLIES = """
     insert into tallies (mailing_id, quarter, slot, name, count)
-    select id, date_bin('15 minutes', finished_at, timestamptz '2000-01-01 00:00:00+00'), slot, name, 1
-    from mailings, generate_series(0, 3) slot, unnest(array['sent', 'failed', 'error.rejected']) name
+    select id, date_bin('15 minutes', finished_at, timestamptz '2000-01-01 00:00:00+00'), slot, counted, 1
+    from mailings, generate_series(0, 3) slot, unnest(array['sent', 'failed', 'error.rejected']) counted
     where part = %s
 """
 _TOTALS = """

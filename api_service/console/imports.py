@@ -5,6 +5,7 @@ from typing import Any
 from flask import Response
 
 from api_service.console import file_form, rendering
+from api_service.console.live import shared
 from api_service.console.pages import page, see
 from api_service.console.query import after
 from api_service.directory import imports as files
@@ -41,6 +42,7 @@ def one_import(import_id: int) -> Response:
 
 
 @page("/imports/<id:import_id>/live/")
+@shared
 def import_live(import_id: int) -> Response:
     return rendering.part("import_live.html", **_seen(files.find(working(), import_id)))
 

@@ -5,6 +5,7 @@ from typing import Any
 from flask import Response
 
 from api_service.console import rendering
+from api_service.console.live import shared
 from api_service.console.pages import page, see
 from api_service.console.query import after, one_of
 from api_service.mailings import actions
@@ -48,6 +49,7 @@ def mailing(mailing_id: int) -> Response:
 
 
 @page("/mailings/<id:mailing_id>/live/")
+@shared
 def mailing_live(mailing_id: int) -> Response:
     return rendering.part("mailing_live.html", **_seen(mailing_id))
 

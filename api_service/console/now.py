@@ -5,6 +5,7 @@ from typing import Any
 from flask import Response
 
 from api_service.console import rendering
+from api_service.console.live import shared
 from api_service.console.pages import page
 from api_service.mailings import actions as mailings
 from api_service.tracking import overview
@@ -21,6 +22,7 @@ def now() -> Response:
 
 
 @page("/now/")
+@shared
 def now_live() -> Response:
     return rendering.part("now_live.html", is_over=False, **_seen())
 

@@ -1,6 +1,7 @@
 """How a page is made: its template, and how numbers, moments and names are shown in it."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from api_service.console import assets, forms, names
-from api_service.console.language import NAMES, chosen, gettext, ngettext
+from api_service.console.language import NAMES, chosen, gettext, language, ngettext
 from api_service.web.key import Key, Scope
 from api_service.web.parts import asked
 from shared.domain import timezones
@@ -20,16 +21,14 @@ ZONE_COOKIE = "zone"
 """Where the browser says which time zone its reader lives in."""
 
 _FOR_PARTS = "HX-Request"
+_REMEMBERED = 10_000  # numbers, and moments, as they are shown
 
 
 def page(template: str, **values: Any) -> Response:
     """An answer with a page, in the language and the time zone of whoever asks."""
     request = asked()
-    found = chosen()
-    about = {
-        "language": found.code,
+    whose = {
         "languages": NAMES,
-        "root": request.script_root,
         "here": request.full_path.rstrip("?"),
         "section": (request.endpoint or "").rpartition(".")[2],
         "reader": g.get("key"),
@@ -37,14 +36,20 @@ def page(template: str, **values: Any) -> Response:
         "zone": zone().key,
         "is_read": request.method == "GET",  # loaded once more, it does nothing
     }
-    return make_response(_ENVIRONMENT.get_template(template).render(about | values))
+    return _rendered(template, whose | values)
 
 
 def part(template: str, *, is_over: bool, **values: Any) -> Response:
-    """The part of a page that looks for itself what is new. is_over: nothing in it can change any more."""
-    response = page(template, **values)
+    """The part of a page that looks for itself what is new. It may be shown to others (`live.shared`), so nothing of
+    whoever asks is in it. is_over: nothing in it can change any more."""
+    response = _rendered(template, values)
     response.headers["X-Live"] = "over" if is_over else "on"
     return response
+
+
+def _rendered(template: str, values: dict[str, Any]) -> Response:
+    about = {"language": chosen().code, "root": asked().script_root}
+    return make_response(_ENVIRONMENT.get_template(template).render(about | values))
 
 
 def is_part(request: Request) -> bool:
@@ -66,23 +71,38 @@ def may(scope: str) -> bool:
 
 
 def number(value: float) -> str:
-    return format_decimal(value, locale=chosen().locale)
+    return _number(value, chosen().code)
 
 
 def percent(value: float, whole: float) -> str:
     """Never 100 % before all is done."""
     share = value / whole if whole else 0.0
     share = min(share, 0.999) if value < whole else share
-    return format_percent(share, "#,##0.#%" if 0.99 < share < 1 else "#,##0%", locale=chosen().locale)
+    return _percent(round(share, 4), chosen().code)
 
 
 def moment(value: datetime | None, missing: str = "\N{EN DASH}") -> Markup | str:
     """As the reader's clock shows it; their browser tells the zone, and without it, it is UTC."""
-    if value is None:
-        return missing
-    local = format_datetime(value.astimezone(zone()), "d MMM y, HH:mm:ss", locale=chosen().locale)
-    exact = value.astimezone(UTC).isoformat(timespec="seconds")
-    return Markup('<time datetime="{}">{}</time>').format(exact, local)
+    return missing if value is None else _moment(value.astimezone(UTC).replace(microsecond=0), zone(), chosen().code)
+
+
+# Babel takes longer for a page of numbers and moments than the database does for what they say.
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _number(value: float, code: str) -> str:
+    return format_decimal(value, locale=language(code).locale)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _percent(share: float, code: str) -> str:
+    return format_percent(share, "#,##0.#%" if 0.99 < share < 1 else "#,##0%", locale=language(code).locale)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _moment(value: datetime, where: ZoneInfo, code: str) -> Markup:
+    local = format_datetime(value.astimezone(where), "d MMM y, HH:mm:ss", locale=language(code).locale)
+    return Markup('<time datetime="{}">{}</time>').format(value.isoformat(), local)
 
 
 def _environment() -> Environment:

@@ -26,7 +26,7 @@ def measure(services: Services, scale: Scale) -> Report:
         for name, messages in (("api-few", scale.read_few), ("api-many", scale.read_many)):
             addresses = stack.enter_context(services.addresses({}, table=True))
             database_url = addresses.database_url
-            _write(database_url, messages)
+            write(database_url, messages, MAILINGS)
             running = stack.enter_context(
                 deployed(services.processes, addresses, dispatchers=0, api=name, warm_up=False)
             )
@@ -77,9 +77,9 @@ def _find_rare(url: str, database_url: str, messages: int) -> Iterator[Figure]:
             yield Figure(f"GET {shown}?status={status}", median(times) * 1000, "ms", most=most)
 
 
-def _write(database_url: str, messages: int) -> None:
+def write(database_url: str, messages: int, mailings: int) -> None:
     """As if they had been sent: rows, counters in every slot, tallies."""
-    query(database_url, _MAILINGS, messages // MAILINGS, MAILINGS)
+    query(database_url, _MAILINGS, messages // mailings, mailings)
     for statement in (_MESSAGES, PLACES, _COUNTERS, _TOTALS, _TALLIES, "vacuum analyze"):
         query(database_url, statement)
 
@@ -114,8 +114,8 @@ _TOTALS = """
 """
 _TALLIES = """
     insert into tallies (mailing_id, quarter, slot, name, count)
-    select id, date_bin('15 minutes', starts_at, timestamptz '2000-01-01 00:00:00+00'), slot, name, 1
-    from mailings, generate_series(0, 15) slot, unnest(array['sent', 'failed', 'error.rejected']) name
+    select id, date_bin('15 minutes', starts_at, timestamptz '2000-01-01 00:00:00+00'), slot, counted, 1
+    from mailings, generate_series(0, 15) slot, unnest(array['sent', 'failed', 'error.rejected']) counted
 """
 _RARE_MESSAGES = """
     insert into messages (part, mailing_id, client_id, status, attempts, error, due_at, sent_at)

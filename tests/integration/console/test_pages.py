@@ -503,3 +503,16 @@ def test_the_first_page_is_light(browser: Browser) -> None:
         for address in re.findall(r'(?:href|src)="(/console/assets/[^"]+)"', page)
     ]
     assert sum(sizes) + len(page.encode()) < 150_000
+
+
+@pytest.mark.usefixtures("furnished")
+def test_readers_who_share_a_look_see_what_each_of_them_may(api: Api, tokens: dict[Scope, Token]) -> None:
+    """All within a second."""
+    writer, reader, tester = (signed_in(api, tokens[scope]) for scope in (Scope.WRITE, Scope.READ, Scope.TEST))
+    path = "/mailings/1/live/"
+    assert "/mailings/1/pause/" in writer.read(path)
+    assert "/mailings/1/pause/" not in reader.read(path)
+    assert tester.see(path).status_code == 404
+    in_russian = reader.see(path, headers={"Accept-Language": "ru"})
+    assert "Начало" in in_russian.text
+    assert "Начало" not in reader.read(path)
