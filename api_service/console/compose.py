@@ -9,7 +9,6 @@ from api_service.console import compose_form, rendering
 from api_service.console.compose_form import Fields, Refused
 from api_service.console.language import gettext as _
 from api_service.console.pages import page, see
-from api_service.directory import actions as directory
 from api_service.directory import segment_actions
 from api_service.mailings import actions, preflight_actions, previewing
 from api_service.mailings.rules import Action
@@ -106,21 +105,10 @@ def _review(mailing_id: int) -> Response:
         missing: Mapping[str, Any] = {}
     except Blocked as blocked:  # there is nothing to look at as long as it has no times
         seen, missing = None, blocked.errors
-    previews = _previews(mailing_id)
+    previews = previewing.preview_some(working(), mailing_id, _PREVIEWS, _LOOKED_AT)
     return rendering.page(
         "review.html", mailing=view, seen=seen, missing=missing, previews=previews, revision=etag(view["revision"])
     )
-
-
-def _previews(mailing_id: int) -> list[dict[str, Any]]:
-    found = []
-    for client in directory.list_part(working(), After(0, _LOOKED_AT), {}).rows:
-        one = previewing.preview(working(), mailing_id, client.id)
-        if one["in_audience"]:
-            found.append(one | {"phone": client.phone})
-            if len(found) == _PREVIEWS:
-                break
-    return found
 
 
 def _draft(mailing_id: int) -> dict[str, Any]:

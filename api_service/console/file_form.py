@@ -16,6 +16,9 @@ from api_service.web import upload
 from api_service.web.problems import BrokenOff, WrongType
 
 _MOST_FIELDS, _LONGEST = 8, 4096
+"""Bytes of a field; what stands beyond is not kept."""
+_HELD = 2**20
+"""Bytes that wait for the end of what they belong to: of a head, or of what looks like a boundary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +36,37 @@ def read(request: Request) -> FileForm:
     boundary = request.mimetype_params.get("boundary", "")
     if request.mimetype != "multipart/form-data" or not boundary.isascii() or not boundary:
         raise WrongType("The form must be sent as multipart/form-data.")
-    events = _events(MultipartDecoder(boundary.encode("ascii"), max_form_memory_size=None), upload.pieces(request))
+    events = _events(MultipartDecoder(boundary.encode("ascii"), max_form_memory_size=_HELD), upload.pieces(request))
     fields: dict[str, str] = {}
-    try:
-        for event in events:
-            if isinstance(event, File):
-                forms.check_token(fields.get(forms.FIELD, ""))
-                return FileForm(fields, event.filename or "", _content(events))
-            if isinstance(event, Field) and len(fields) < _MOST_FIELDS:
-                fields[event.name] = b"".join(_content(events)).decode("utf-8", "replace")[:_LONGEST]
-    except (ValueError, RequestEntityTooLarge) as error:
-        raise BrokenOff("The form makes no sense.") from error
+    for event in events:
+        if isinstance(event, File):
+            forms.check_token(fields.get(forms.FIELD, ""))
+            return FileForm(fields, event.filename or "", _content(events))
+        if isinstance(event, Field) and len(fields) < _MOST_FIELDS:
+            fields[event.name] = _beginning(events).decode("utf-8", "replace")
     raise BrokenOff("The form has no file.")
 
 
 def _events(decoder: MultipartDecoder, pieces: Iterable[bytes]) -> Iterator[Event]:
+    """Raises BrokenOff, and whatever the pieces raise."""
     for piece in pieces:
-        decoder.receive_data(piece)
-        while not isinstance(event := decoder.next_event(), (NeedData, Epilogue)):
-            yield event
+        try:
+            decoder.receive_data(piece)
+            while not isinstance(event := decoder.next_event(), (NeedData, Epilogue)):
+                yield event
+        except (ValueError, RequestEntityTooLarge) as error:
+            raise BrokenOff("The form makes no sense.") from error
         if isinstance(event, Epilogue):
             return
     raise BrokenOff(upload.BROKEN_OFF)
+
+
+def _beginning(events: Iterator[Event]) -> bytes:
+    """Of the field that has begun."""
+    kept = b""
+    for data in _content(events):
+        kept += data[: _LONGEST - len(kept)]
+    return kept
 
 
 def _content(events: Iterator[Event]) -> Iterator[bytes]:

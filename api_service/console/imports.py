@@ -9,6 +9,7 @@ from api_service.console.live import shared
 from api_service.console.pages import page, see
 from api_service.console.query import after
 from api_service.directory import imports as files
+from api_service.directory.files.lines import plain
 from api_service.directory.progress import ImportState
 from api_service.web.key import Scope
 from api_service.web.page import After
@@ -21,7 +22,7 @@ _LONGEST_NAME = 64
 @page("/imports/")
 def imports() -> Response:
     listing = files.list_part(working(), After(after(), _SIZE))
-    return rendering.page("imports.html", listing=listing, fault=None)
+    return rendering.page("imports.html", listing=listing)
 
 
 @page("/imports/", scope=Scope.WRITE, methods=["POST"], takes_file=True)
@@ -30,7 +31,7 @@ def take_file() -> Response:
     form = file_form.read(asked())
     is_rehearsal = form.fields.get("what") != "take"
     with files.placed(form.pieces) as coming:
-        one = files.taken(coming, form.name[:_LONGEST_NAME], is_strict=False, is_rehearsal=is_rehearsal)
+        one = files.taken(coming, plain(form.name, _LONGEST_NAME), is_strict=False, is_rehearsal=is_rehearsal)
     if is_rehearsal:
         return rendering.page("import.html", **_seen(one))
     return see(f"/imports/{one['id']}/")

@@ -1,5 +1,6 @@
 """/console/mailings/: the list, a mailing, and what can be done with it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Response
@@ -19,8 +20,9 @@ from api_service.web.export import Format
 from api_service.web.key import Scope
 from api_service.web.page import After
 from api_service.web.parts import parts, working
+from shared.database.models import Audit
 from shared.domain.mailing import MailingState
-from shared.domain.message import OPEN_STATES, MessageState
+from shared.domain.message import MessageState
 
 _SIZE = 25
 _OFFERED = {
@@ -45,7 +47,8 @@ def mailings() -> Response:
 def mailing(mailing_id: int) -> Response:
     status = one_of(MessageState, "status")
     messages = tracking.list_of_mailing(working(), mailing_id, status, After(after(), _SIZE))
-    return rendering.page("mailing.html", messages=messages, status=status, **_seen(mailing_id))
+    changes = _changes(mailing_id) if rendering.may("admin") else ()
+    return rendering.page("mailing.html", messages=messages, status=status, changes=changes, **_seen(mailing_id))
 
 
 @page("/mailings/<id:mailing_id>/live/")
@@ -78,21 +81,17 @@ def message(message_id: int) -> Response:
     return rendering.page("message.html", message=tracking.find(working(), message_id))
 
 
-def _seen(mailing_id: int) -> dict[str, Any]:
-    work = working()
-    seen = overview.of_mailing(work, mailing_id)
-    waiting = sum(seen.figures.states[state] for state in OPEN_STATES)
+def _changes(mailing_id: int) -> Sequence[Audit]:
+    """What people did to it, the newest first."""
     about = {"thing": "mailing", "thing_id": str(mailing_id)}
-    changes = (
-        operations.list_changes(work, After(0, _CHANGES), about, newest_first=True).rows
-        if rendering.may("admin")
-        else ()
-    )
+    return operations.list_changes(working(), After(0, _CHANGES), about, newest_first=True).rows
+
+
+def _seen(mailing_id: int) -> dict[str, Any]:
+    seen = overview.of_mailing(working(), mailing_id)
     return {
         "seen": seen,
-        "waiting": waiting,
         "possible": [str(action) for action in _OFFERED.get(seen.state, ())],
         # Until every message has its end there is something to see, though the mailing may be over.
         "is_over": seen.mailing.finished_at is not None,
-        "changes": changes,
     }

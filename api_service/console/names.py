@@ -11,12 +11,12 @@ from shared.domain.message import Error, MessageState
 from shared.domain.reason import Reason
 
 _STATES = {
-    MailingState.DRAFT: (_("Draft"), "purple"),
-    MailingState.SCHEDULED: (_("Scheduled"), "blue"),
-    MailingState.RUNNING: (_("Running"), "green"),
-    MailingState.PAUSED: (_("Paused"), "yellow"),
-    MailingState.FINISHED: (_("Finished"), "secondary"),
-    MailingState.CANCELLED: (_("Cancelled"), "red"),
+    MailingState.DRAFT: _("Draft"),
+    MailingState.SCHEDULED: _("Scheduled"),
+    MailingState.RUNNING: _("Running"),
+    MailingState.PAUSED: _("Paused"),
+    MailingState.FINISHED: _("Finished"),
+    MailingState.CANCELLED: _("Cancelled"),
 }
 
 _STATUSES = {
@@ -72,19 +72,18 @@ _ACTIONS = {
     "delete": _("deleted"),
     "erase": _("erased"),
     "import": _("imported"),
+    "start": _("started"),
+    "test": _("tried out"),
     "pause": _("paused"),
     "resume": _("resumed"),
     "cancel": _("cancelled"),
     "revoke": _("revoked"),
+    "rotate": _("given a new key"),
 }
 
 
 def state(of: MailingState) -> str:
-    return gettext(_STATES[of][0])
-
-
-def state_color(of: MailingState) -> str:
-    return _STATES[of][1]
+    return gettext(_STATES[of])
 
 
 def status(of: MessageState) -> str:

@@ -38,5 +38,5 @@ def _seen() -> dict[str, Any]:
         "running": running,
         "scheduled": scheduled,
         "paused": paused,
-        "halted": [row for row in paused.rows if row["paused_because"] is PausedBecause.HALTED],
+        "halted": mailings.list_part(work, some, {"paused_because": PausedBecause.HALTED}, newest_first=True),
     }

@@ -120,7 +120,6 @@ def _environment() -> Environment:
         "percent": percent,
         "moment": moment,
         "state": names.state,
-        "state_color": names.state_color,
         "status": names.status,
         "status_meaning": names.status_meaning,
         "error": names.error,

@@ -1,6 +1,7 @@
 """What somebody is sent of a mailing, before it is: made by what makes it when it is sent."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, or_, select
@@ -23,6 +24,7 @@ from shared.messages.find import find_of_client
 _SKIPPING = tuple(gate for gate in GATES if gate.reason)
 
 Message = Row[Any]
+View = dict[str, Any]
 
 
 class _Sent(NamedTuple):
@@ -40,26 +42,40 @@ class _Asked(NamedTuple):
     is_suppressed: bool
 
 
-def preview(work: Work, mailing_id: int, client_id: int) -> dict[str, Any]:
+def preview(work: Work, mailing_id: int, client_id: int) -> View:
     """Raises NotFound."""
     with work.look() as session:
-        mailing, client = store.find(session, mailing_id), session.get(Client, client_id)
-        message = _message_of(session.connection(), mailing, client_id)
-        settled = None if message is None else _settled(mailing, message)
-        if client is None and settled is None:
-            raise NotFound(f"There is no client {client_id}.")
-        sent = settled or _made(mailing, client)
-        members = _unmatched(session.connection(), mailing, client_id)
-        return {
-            "mailing_id": mailing_id,
-            "client_id": client_id,
-            "text": sent.text,
-            "is_fixed": sent.is_fixed,
-            "skipped_because": sent.reason,
-            "explanation": sent.why,
-            "in_audience": message is not None or _is_to_come(session, mailing, client_id, members),
-            "unmatched": members,
-        }
+        return _preview(session, store.find(session, mailing_id), client_id, session.get(Client, client_id))
+
+
+def preview_some(work: Work, mailing_id: int, most: int, among: int) -> list[View]:
+    """Of the first clients of the directory, as many as that, those that it is for: the same of each, with their
+    phone. Raises NotFound."""
+    with work.look() as session:
+        mailing = store.find(session, mailing_id)
+        clients = session.scalars(select(Client).order_by(Client.id).limit(among))
+        seen = (_preview(session, mailing, one.id, one) | {"phone": one.phone} for one in clients.all())
+        return list(islice((one for one in seen if one["in_audience"]), most))
+
+
+def _preview(session: Session, mailing: Mailing, client_id: int, client: Client | None) -> View:
+    """Raises NotFound."""
+    message = _message_of(session.connection(), mailing, client_id)
+    settled = None if message is None else _settled(mailing, message)
+    if client is None and settled is None:
+        raise NotFound(f"There is no client {client_id}.")
+    sent = settled or _made(mailing, client)
+    members = _unmatched(session.connection(), mailing, client_id)
+    return {
+        "mailing_id": mailing.id,
+        "client_id": client_id,
+        "text": sent.text,
+        "is_fixed": sent.is_fixed,
+        "skipped_because": sent.reason,
+        "explanation": sent.why,
+        "in_audience": message is not None or _is_to_come(session, mailing, client_id, members),
+        "unmatched": members,
+    }
 
 
 def _message_of(connection: Connection, mailing: Mailing, client_id: int) -> Message | None:

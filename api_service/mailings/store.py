@@ -21,7 +21,7 @@ from shared import lanes
 from shared.audience import named
 from shared.database.models import Mailing
 from shared.domain.filter import Filter
-from shared.domain.mailing import ENDED, MailingState, mailing_state, paused_because
+from shared.domain.mailing import ENDED, MailingState, PausedBecause, mailing_state, paused_because
 from shared.domain.message import MessageState
 from shared.domain.segments import Audience, Segment
 from shared.domain.text.shown import label
@@ -80,6 +80,12 @@ def in_state(state: MailingState) -> ColumnElement[bool]:
             return and_(is_open, Mailing.paused_at.is_(None), Mailing.starts_at > now)
 
 
+def is_paused_by(because: PausedBecause) -> ColumnElement[bool]:
+    """The condition that `paused_because` is this one."""
+    is_halted = and_(Mailing.halted_at.is_not(None), Mailing.paused_at == Mailing.halted_at)
+    return and_(in_state(MailingState.PAUSED), is_halted if because is PausedBecause.HALTED else ~is_halted)
+
+
 def is_called(beginning: str) -> ColumnElement[bool]:
     """The condition that a name begins so. Those are looked up first, whatever the statistics say: else all mailings
     would be walked through for the few that bear it."""
@@ -90,7 +96,11 @@ def is_called(beginning: str) -> ColumnElement[bool]:
 
 _OF_RETRY = "Is frozen: a retry goes to those of its mailing that ended so, whatever the filter says."
 
-_CONDITIONS: Mapping[str, Callable[[Any], ColumnElement[bool]]] = {"state": in_state, "name": is_called}
+_CONDITIONS: Mapping[str, Callable[[Any], ColumnElement[bool]]] = {
+    "state": in_state,
+    "name": is_called,
+    "paused_because": is_paused_by,
+}
 """Of filters that are no columns."""
 
 

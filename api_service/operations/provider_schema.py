@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from marshmallow import fields, validate
 
-from api_service.web.fields import Moment, Number
+from api_service.web.fields import Flag, Moment, Number
 from api_service.web.schema import ThingSchema, described, enumerated
 from shared.domain.message import Error
 
@@ -94,9 +94,7 @@ class ProviderSchema(ThingSchema):
             example=1,
         ),
     )
-    paused = fields.Boolean(
-        truthy={True},
-        falsy={False},
+    paused = Flag(
         metadata=described("Nothing is called through it. What only it may take waits.", example=False),
     )
     revision = fields.Integer(

@@ -15,6 +15,8 @@ from api_service.web.body import MAX_BYTES
 from api_service.web.problems import AddressTooLong, HeadTooLarge, TooLarge, UnknownCoding, Unreadable
 from shared.domain.profile import receiving
 
+_FILES = "/import/", "/console/imports/"
+"""Ends of the paths that files are sent to, by programs and by the console."""
 _CODING = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
 
@@ -30,7 +32,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # the library has no ty
         if self.error is not None:
             self.refusal = self.refusal or _REFUSALS.get(self.error.code, _UNREADABLE)
         elif self.headers_finished and self.body_rcv is not None:
-            if self.command == "POST" and self.path.endswith("/import/"):
+            if self.command == "POST" and self.path.endswith(_FILES):
                 self.is_file = self.completed = True
             elif self._is_too_large():
                 self.refusal = _TOO_MUCH if self.is_of_receipts else _REFUSALS[413]

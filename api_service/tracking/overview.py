@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy.orm import Session
+
 from api_service.mailings import store as mailings
 from api_service.web.work import Work, moment
 from shared.database.models import Mailing
@@ -49,16 +51,21 @@ def of_all(work: Work) -> Overview:
 def of_mailing(work: Work, mailing_id: int) -> OfMailing:
     """Raises NotFound."""
     with work.look() as session:
-        connection = session.connection()
-        mailing = mailings.find(session, mailing_id)
-        now = moment(connection)
-        return OfMailing(
-            now,
-            mailing,
-            mailing_state(mailing, now),
-            paused_because(mailing, now),
-            mailings.figures(session, [mailing])[mailing_id],
-            read_errors(connection, mailing_id),
-            read_reasons(connection, mailing_id),
-            read_repeated(connection, mailing_id),
-        )
+        return read(session, mailing_id)
+
+
+def read(session: Session, mailing_id: int) -> OfMailing:
+    """The same, as a part of more that is looked at."""
+    connection = session.connection()
+    mailing = mailings.find(session, mailing_id)
+    now = moment(connection)
+    return OfMailing(
+        now,
+        mailing,
+        mailing_state(mailing, now),
+        paused_because(mailing, now),
+        mailings.figures(session, [mailing])[mailing_id],
+        read_errors(connection, mailing_id),
+        read_reasons(connection, mailing_id),
+        read_repeated(connection, mailing_id),
+    )

@@ -7,7 +7,7 @@ from flask.views import MethodView
 from marshmallow import Schema, fields
 
 from api_service.mailings import store as mailings
-from api_service.tracking import actions, sources, store
+from api_service.tracking import actions, overview, sources, store
 from api_service.tracking.schema import MESSAGE, MessageSchema
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.fields import Moment
@@ -19,7 +19,6 @@ from api_service.web.schema import described, enumerated
 from api_service.web.work import moment
 from shared.domain.mailing import MailingState, mailing_state
 from shared.domain.message import MessageState
-from shared.ledger.figures import read_errors, read_reasons, read_repeated
 
 blueprint = Blueprint("Statistics", "Where the messages stand.", "/mailings")
 
@@ -206,25 +205,21 @@ class DetailStatistics(MethodView):
         """
         status = query.get("status")
         with working().look() as session:
-            mailing = mailings.find(session, mailing_id)
-            figures = mailings.figures(session, [mailing])[mailing_id]
-            errors = read_errors(session.connection(), mailing_id)
-            reasons = read_reasons(session.connection(), mailing_id)
-            repeated = read_repeated(session.connection(), mailing_id)
+            seen = overview.read(session, mailing_id)
+            mailing, figures = seen.mailing, seen.figures
             retries = sources.read_retries(session.connection(), mailing_id, _MOST_RETRIES)
             messages = actions.shown(session, store.list_messages(session, mailing, status, figures, query["part"]))
-            state = mailing_state(mailing, moment(session.connection()))
         view = {
             "mailing_id": mailing_id,
-            "state": state,
+            "state": seen.state,
             "test": mailing.test,
             "retry_of": mailing.retry_of,
             "retries": retries,
             **counts(figures),
             "receipts": receipts(figures),
-            "errors": errors,
-            "skipped_because": reasons,
-            "repeated": repeated,
+            "errors": seen.errors,
+            "skipped_because": seen.skipped,
+            "repeated": seen.repeated,
             "first_sent_at": figures.first_sent_at,
             "last_sent_at": figures.last_sent_at,
             "messages_removed_at": mailing.messages_removed_at,

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, RowMapping, TextClause, text
 
 from shared.domain.apart import IS_APART, IS_HIDDEN, NOT_APART
-from shared.domain.message import FINAL_STATES, Error, MessageState
+from shared.domain.message import FINAL_STATES, OPEN_STATES, Error, MessageState
 from shared.domain.reason import Reason
 from shared.domain.receipt import DELIVERED, RECEIPTS, UNDELIVERED
 from shared.domain.state_sql import total
@@ -31,6 +31,11 @@ class Figures:
     @property
     def balanced(self) -> bool:
         return self.audience == sum(self.states.values())
+
+    @property
+    def open(self) -> int:
+        """Messages that may still be sent."""
+        return sum(self.states[state] for state in OPEN_STATES)
 
     @property
     def awaiting(self) -> int:
