@@ -1,28 +1,48 @@
 """Writing a mailing on the console: a draft, a look at what would become of it, and its start."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from flask import Response, g
 
 from api_service.console import compose_form, rendering
 from api_service.console.compose_form import Fields, Refused
+from api_service.console.filter_form import EXCLUDED, Lists
 from api_service.console.language import gettext as _
 from api_service.console.pages import page, see
 from api_service.directory import segment_actions
-from api_service.mailings import actions, preflight_actions, previewing
+from api_service.mailings import actions, counting, preflight_actions, previewing
 from api_service.mailings.rules import Action
 from api_service.web.key import Scope
 from api_service.web.match import Match, etag
 from api_service.web.page import After
 from api_service.web.parts import asked, parts, working
 from api_service.web.problems import Blocked, Invalid, TooLate
+from shared.database.models import Segment
+from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState
 from shared.domain.priority import Priority
 
 _SEGMENTS = 100
+_EMPTY = 3
+"""Lines for further conditions on attributes; whoever needs more saves and goes on."""
+_COUNT = "count"
+"""The button that asks for how many it is."""
 _LOOKED_AT, _PREVIEWS = 20, 3
 """Clients, of whom the first few that it is for are shown what they would get."""
+
+
+class _Known(NamedTuple):
+    """The draft that is written on. revision: that its writer has seen."""
+
+    id: int
+    revision: str
+
+
+class _People(NamedTuple):
+    """So many match at this moment. None: that takes too long to count."""
+
+    number: int | None
 
 
 @page("/mailings/new/", scope=Scope.TEST)
@@ -32,8 +52,11 @@ def compose() -> Response:
 
 @page("/mailings/new/", scope=Scope.TEST, methods=["POST"])
 def create_draft() -> Response:
-    fields = Fields.sent(asked().form)
+    form = asked().form
+    fields = Fields.sent(form)
     try:
+        if _COUNT in form:
+            return _form(fields, people=_people(fields, Filter()))
         made = actions.create(working(), parts().announcer, compose_form.created(fields, rendering.zone()))
     except Refused as refused:
         return _form(fields, refused.errors)
@@ -45,22 +68,24 @@ def create_draft() -> Response:
 @page("/mailings/<id:mailing_id>/edit/", scope=Scope.TEST)
 def edit(mailing_id: int) -> Response:
     view = _draft(mailing_id)
-    return _form(Fields.of(view, rendering.zone()), mailing=view)
+    return _form(Fields.of(view, rendering.zone()), of=_Known(mailing_id, etag(view["revision"])))
 
 
 @page("/mailings/<id:mailing_id>/edit/", scope=Scope.TEST, methods=["POST"])
 def change_draft(mailing_id: int) -> Response:
-    """Only while it is as whoever sends it has seen it."""
+    """Only while it is as whoever sends it has seen it, also where they have to send it once more."""
     form = asked().form
-    fields, view = Fields.sent(form), _draft(mailing_id)
-    g.match = Match.parsed(form.get("revision", ""))
+    fields, view, known = Fields.sent(form), _draft(mailing_id), _Known(mailing_id, form.get("revision", ""))
+    g.match = Match.parsed(known.revision)
     try:
-        values = compose_form.changed(fields, rendering.zone())
+        if _COUNT in form:
+            return _form(fields, people=_people(fields, view["filter"]), of=known)
+        values = compose_form.changed(fields, rendering.zone(), view)
         actions.change(working(), parts().announcer, mailing_id, values)
     except Refused as refused:
-        return _form(fields, refused.errors, mailing=view)
+        return _form(fields, refused.errors, of=known)
     except Invalid as invalid:
-        return _form(fields, compose_form.by_field(invalid.errors["json"]), mailing=view)
+        return _form(fields, compose_form.by_field(invalid.errors["json"]), of=known)
     return see(f"/mailings/{mailing_id}/review/")
 
 
@@ -81,21 +106,40 @@ def start(mailing_id: int) -> Response:
 
 
 def _form(
-    fields: Fields, errors: Mapping[str, Sequence[str]] | None = None, mailing: Mapping[str, Any] | None = None
+    fields: Fields,
+    errors: Mapping[str, Sequence[str]] | None = None,
+    of: _Known | None = None,
+    people: _People | None = None,
 ) -> Response:
-    segments = segment_actions.list_part(working(), After(0, _SEGMENTS), {}).rows
+    """of: the draft that is written on. people: how many it is for, where that was asked."""
+    ticked = {*fields.chosen.segments, *fields.excluded.segments}
     response = rendering.page(
         "compose.html",
         fields=fields,
-        errors={name: (errors or {}).get(name, ()) for name in Fields.__slots__},
+        errors={name: (errors or {}).get(name, ()) for name in compose_form.PLACES},
         is_refused=bool(errors),
-        segments=segments,
+        segments=_segments(ticked),
         priorities=[str(one) for one in Priority],
-        mailing=mailing,
-        revision=etag(mailing["revision"]) if mailing else "",
+        of=of,
+        people=people,
+        excluded=EXCLUDED,
+        has_excluded=fields.excluded != Lists(),
+        empty=_EMPTY,
     )
     response.status_code = 422 if errors else 200
     return response
+
+
+def _segments(ticked: Collection[int | str]) -> Sequence[Segment]:
+    """The first that there are, and those that are ticked already."""
+    first = segment_actions.list_part(working(), After(0, _SEGMENTS), {}).rows
+    others = sorted({one for one in ticked if isinstance(one, int)} - {one.id for one in first})
+    return [*first, *segment_actions.find_some(working(), others)] if others else first
+
+
+def _people(fields: Fields, known: Filter) -> _People:
+    """Raises Refused, Invalid."""
+    return _People(counting.count(working(), compose_form.chosen(fields, known)))
 
 
 def _review(mailing_id: int) -> Response:

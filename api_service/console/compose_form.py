@@ -1,21 +1,23 @@
 """The form of a mailing: what stands in its fields, and the body of the API that it means."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from marshmallow import ValidationError
 from werkzeug.datastructures import MultiDict
 
+from api_service.console.filter_form import EXCLUDED, Lists
 from api_service.mailings.schema import MailingSchema
+from api_service.web.filters import FilterSchema
 from api_service.web.schema import changes, new
+from shared.domain.filter import Filter
 from shared.domain.priority import Priority
 
-_NEW, _CHANGES = new(MailingSchema), changes(MailingSchema)
+_NEW, _CHANGES, _FILTER = new(MailingSchema), changes(MailingSchema), FilterSchema()
 _MINUTE = "%Y-%m-%dT%H:%M"
-_LISTS = ("tags", "operator_codes", "timezones")
 
 
 class Refused(Exception):
@@ -28,14 +30,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """As they stand on the page. segments: ids. Times are those of the reader's clock."""
+    """As they stand on the page. Times are those of the reader's clock."""
 
     name: str = ""
     text: str = ""
-    tags: str = ""
-    operator_codes: str = ""
-    timezones: str = ""
-    segments: Sequence[int] = ()
+    chosen: Lists = field(default_factory=Lists)
+    excluded: Lists = field(default_factory=Lists)
     starts_at: str = ""
     ends_at: str = ""
     window_from: str = ""
@@ -44,19 +44,22 @@ class Fields:
 
     @staticmethod
     def sent(form: "MultiDict[str, str]") -> "Fields":
-        segments = [int(one) for one in form.getlist("segments") if one.isascii() and one.isdigit()]
-        given = {name: form.get(name, "").strip() for name in Fields.__slots__ if name != "segments"}
-        return Fields(**given, segments=segments)
+        return Fields(
+            text=_lines(form.get("text", "")),
+            chosen=Lists.sent(form),
+            excluded=Lists.sent(form, EXCLUDED),
+            **{name: form.get(name, "").strip() for name in _OF_A_LINE},
+        )
 
     @staticmethod
     def of(view: Mapping[str, Any], zone: ZoneInfo) -> "Fields":
         """view: of a mailing, as its action gives it."""
-        window, wanted = view["send_window"], view["filter"]
+        window = view["send_window"]
         return Fields(
             name=view["name"],
-            text=view["text"],
-            **{name: ", ".join(getattr(wanted, name)) for name in _LISTS},
-            segments=list(wanted.segments),
+            text=_lines(view["text"]),
+            chosen=Lists.of(view["filter"]),
+            excluded=Lists.of(view["filter"].exclude),
             starts_at=_shown(view["starts_at"], zone),
             ends_at=_shown(view["ends_at"], zone),
             window_from=f"{window.start:%H:%M}" if window else "",
@@ -64,39 +67,60 @@ class Fields:
             priority=str(view["priority"]),
         )
 
-    def body(self, zone: ZoneInfo) -> dict[str, Any]:
-        """As the API takes it. Raises Refused."""
+    def filter(self, known: Filter) -> dict[str, Any]:
+        """As the API takes it. known: that was there before."""
+        return self.chosen.body(known) | {"exclude": self.excluded.body(known.exclude)}
+
+    def body(self, zone: ZoneInfo, known: Filter) -> dict[str, Any]:
+        """The same of all of it. Raises Refused."""
         window = {"from": self.window_from, "until": self.window_until}
         return {
             "name": self.name,
-            "text": self.text.replace("\r\n", "\n"),
+            "text": self.text,
             "starts_at": _moment("starts_at", self.starts_at, zone),
             "ends_at": _moment("ends_at", self.ends_at, zone),
-            "filter": {**{name: _several(getattr(self, name)) for name in _LISTS}, "segments": list(self.segments)},
+            "filter": self.filter(known),
             "send_window": window if any(window.values()) else None,
             "priority": self.priority or str(Priority.NORMAL),
         }
 
 
-def created(fields: Fields, zone: ZoneInfo) -> dict[str, Any]:
+_OF_A_LINE = ("name", "starts_at", "ends_at", "window_from", "window_until", "priority")
+_OF_LISTS = tuple(one.name for one in fields(Lists))
+PLACES = ("text", *_OF_A_LINE, *_OF_LISTS, *(EXCLUDED + name for name in _OF_LISTS))
+"""Where something may be wrong."""
+
+
+def created(form: Fields, zone: ZoneInfo) -> dict[str, Any]:
     """The values of a new mailing, which is a draft. Raises Refused."""
-    return _loaded(_NEW, fields.body(zone) | {"draft": True})
+    return _loaded(_NEW, form.body(zone, Filter()) | {"draft": True})
 
 
-def changed(fields: Fields, zone: ZoneInfo) -> dict[str, Any]:
-    """What is to be set in one that is there. Raises Refused."""
-    return _loaded(_CHANGES, fields.body(zone))
+def changed(form: Fields, zone: ZoneInfo, view: Mapping[str, Any]) -> dict[str, Any]:
+    """What is to be set in one that is there. What stands as it was shown is not set again: a page shows less than
+    there is, as of a moment its minute. Raises Refused."""
+    shown = Fields.of(view, zone).body(zone, view["filter"])
+    given = form.body(zone, view["filter"])
+    return _loaded(_CHANGES, {name: value for name, value in given.items() if value != shown[name]})
 
 
-def by_field(errors: Mapping[str, Any]) -> dict[str, list[str]]:
+def chosen(form: Fields, known: Filter) -> Filter:
+    """Whom it is for. known: that was there before. Raises Refused."""
+    try:
+        return cast(Filter, _FILTER.load(form.filter(known)))
+    except ValidationError as error:
+        raise Refused(by_field({"filter": error.messages_dict})) from error
+
+
+def by_field(errors: Mapping[str, Any], prefix: str = "") -> dict[str, list[str]]:
     """What is wrong, as the schema says it: of a member of the filter under its own name, of a list as a whole."""
     found: dict[str, list[str]] = {}
     for name, said in errors.items():
-        if name == "filter" and isinstance(said, Mapping):
-            found |= by_field(said)
+        if name in ("filter", "exclude") and isinstance(said, Mapping):
+            found |= by_field(said, EXCLUDED if name == "exclude" else "")
         else:
-            own = {"send_window": "window_from"}.get(name, name)
-            found.setdefault(own if own in Fields.__slots__ else "text", []).extend(_sentences(said))
+            own = prefix + {"send_window": "window_from"}.get(name, name)
+            found.setdefault(own if own in PLACES else "text", []).extend(_sentences(said))
     return found
 
 
@@ -110,12 +134,17 @@ def _loaded(schema: Any, body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sentences(said: Any) -> list[str]:
     if isinstance(said, Mapping):
-        return [sentence for one in said.values() for sentence in _sentences(one)]
+        return [
+            f"{name}: {sentence}" if isinstance(name, str) else sentence
+            for name, one in said.items()
+            for sentence in _sentences(one)
+        ]
     return list(said) if isinstance(said, list) else [str(said)]
 
 
-def _several(text: str) -> list[str]:
-    return [part for one in text.split(",") if (part := one.strip())]
+def _lines(text: str) -> str:
+    """As browsers hold them; they send each with two characters at its end."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _moment(name: str, text: str, zone: ZoneInfo) -> str | None:

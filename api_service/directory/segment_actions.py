@@ -1,6 +1,6 @@
 """What can be done with segments: a function is a use case, and one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from api_service.directory import segment_store as store
@@ -27,6 +27,12 @@ def find(work: Work, segment_id: int) -> dict[str, Any]:
         count, because = store.count(session, segment)
     members = {name: getattr(segment, name) for name in SegmentSchema._declared_fields}
     return {**members, "count": count, "uncounted_because": because}
+
+
+def find_some(work: Work, ids: Collection[int]) -> Sequence[Segment]:
+    """Those of them that there are, in the order of ids, without counts."""
+    with work.read() as session:
+        return store.find_some(session, ids)
 
 
 def create(work: Work, values: Mapping[str, Any]) -> Segment:

@@ -1,6 +1,6 @@
 """The segments, in the database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from psycopg2.errorcodes import QUERY_CANCELED
@@ -30,6 +30,11 @@ def find(session: Session, segment_id: int, *, lock: bool = False) -> Segment:
     if segment is None:
         raise NotFound(f"There is no segment {segment_id}.")
     return segment
+
+
+def find_some(session: Session, ids: Collection[int]) -> Sequence[Segment]:
+    """In the order of ids."""
+    return session.scalars(select(Segment).where(Segment.id.in_(ids)).order_by(Segment.id)).all()
 
 
 def one_by_one(connection: Connection) -> None:

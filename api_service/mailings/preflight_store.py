@@ -1,15 +1,14 @@
 """What a preflight looks up: who would get a mailing, how fast it would go, and what else goes on."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 
-from psycopg2.errorcodes import QUERY_CANCELED
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from api_service.mailings.counting import SECONDS, in_time
 from api_service.mailings.facts import Facts, Origins, Overlap, Rate, RateFrom, Wording
 from api_service.mailings.forecast import by_hour, done_at, openings
 from api_service.mailings.rules import Times
@@ -32,13 +31,11 @@ from shared.domain.window import Window
 from shared.messages.overlap import find_overlap as overlap_of
 from shared.rates.paces import paces
 
-SECONDS = 6.0
-"""For so long the clients are counted at the most, and for half of it each look at a sample goes on."""
+_LOOKING = SECONDS / 2
+"""For so long each look at a sample goes on at the most."""
 
 SAMPLE = 10_000
 """People who are looked at one by one."""
-
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +105,7 @@ class Wanted:
 def look(connection: Connection, wanted: Wanted, now: datetime) -> Facts:
     """Who would get it, and when: all that blockers are made of. In a transaction, which goes on in any case."""
     starts_at = max(wanted.starts_at, now)
-    counted = None if wanted.unknown else _in_time(connection, SECONDS, lambda: survey(connection, wanted.audience))
+    counted = None if wanted.unknown else in_time(connection, SECONDS, lambda: survey(connection, wanted.audience))
     opening = openings(counted.timezones, wanted.window, starts_at, wanted.ends_at) if counted else []
     return Facts(
         now=now,
@@ -166,7 +163,7 @@ def foretell(wanted: Wanted, facts: Facts, pace: Pace) -> datetime | None:
 
 def draw(connection: Connection, wanted: Wanted, counted: Survey) -> Sequence[Sampled] | None:
     """Some of those who would get it. None: not in time."""
-    return _in_time(connection, SECONDS / 2, lambda: sample(connection, wanted.audience, counted.reached, SAMPLE))
+    return in_time(connection, _LOOKING, lambda: sample(connection, wanted.audience, counted.reached, SAMPLE))
 
 
 def find_overlap(session: Session, some: Sequence[Sampled], among: int) -> Overlap | None:
@@ -178,7 +175,7 @@ def find_overlap(session: Session, some: Sequence[Sampled], among: int) -> Overl
         return Overlap(estimate(0, 1, 1), ())
     some = some[: max(SAMPLE // 10, SAMPLE // len(found))]
     ids = [one.id for one in some]
-    rows = _in_time(connection, SECONDS / 2, lambda: overlap_of(connection, found, ids, is_test=is_test))
+    rows = in_time(connection, _LOOKING, lambda: overlap_of(connection, found, ids, is_test=is_test))
     if rows is None:
         return None
     people = next((row.people for row in rows if row.mailing_id is None), 0)
@@ -215,21 +212,6 @@ def read_origins(some: Sequence[Sampled], among: int, default: str) -> Origins:
     )  # fmt: skip
 
 
-def _in_time(connection: Connection, seconds: float, ask: Callable[[], Found]) -> Found | None:
-    """What is asked, if it takes no longer; the transaction goes on in any case."""
-    connection.execute(_PREPARE, {"milliseconds": f"{seconds * 1000:.0f}"})
-    before = connection.begin_nested()
-    try:
-        found = ask()
-    except DBAPIError as error:
-        before.rollback()
-        if getattr(error.orig, "pgcode", None) != QUERY_CANCELED:
-            raise
-        return None
-    before.commit()
-    return found
-
-
 def _sentences(faults: Any) -> Iterable[str]:
     """Of lists of sentences by member, however deep."""
     if isinstance(faults, str):
@@ -237,11 +219,6 @@ def _sentences(faults: Any) -> Iterable[str]:
     for one in faults.values() if isinstance(faults, Mapping) else () if isinstance(faults, str) else faults:
         yield from _sentences(one)
 
-
-# With the usual 4 MB the database forgets which of a page's rows an index has named, and sorts groups on the disk.
-_PREPARE = text("""
-    select set_config('statement_timeout', :milliseconds, true), set_config('work_mem', '64MB', true)
-""")
 
 # Of mailings that had many messages: what a few take says nothing.
 _FASTEST = text(f"""

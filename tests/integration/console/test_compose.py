@@ -1,13 +1,16 @@
 """Writing a mailing on the console: from an empty form to its start."""
 
 from html import unescape
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
+from werkzeug.datastructures import MultiDict
 
+from api_service.console import compose
 from tests.integration.console.test_pages import Browser, Page
-from tests.support.api import Api
+from tests.support.api import EVERYONE, Api, mailing
 
 CLIENTS = [("79120000001", "vip", "Омск"), ("79120000002", "vip", None), ("79120000003", "regular", "Омск")]
 FILLED_IN = {
@@ -60,6 +63,43 @@ def test_what_is_written_is_a_draft_is_looked_at_and_started(api: Api, browser: 
     assert browser.see("/mailings/1/review/").status_code == 409
 
 
+class Form(HTMLParser):
+    """The form of a page as a browser sends it where nothing is touched."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.fields = MultiDict[str, str]()
+        self._text: str | None = None
+        self.feed(html[html.index('<form method="post" class="card">') :].partition("</form>")[0])
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        if tag == "textarea":
+            self._text = values["name"]
+        elif tag == "select":
+            self._chosen = values["name"]
+        elif tag == "option" and "selected" in values:
+            self.fields.add(self._chosen, values["value"])
+        elif tag == "input" and (values.get("type") != "checkbox" or "checked" in values):
+            self.fields.add(values["name"], values["value"])
+
+    def handle_data(self, data: str) -> None:
+        if self._text is not None:
+            self.fields.add(self._text, data.removeprefix("\n").replace("\n", "\r\n"))
+            self._text = None
+
+    def changed(self, **fields: str) -> "MultiDict[str, str]":
+        sent = self.fields.copy()
+        for name, value in fields.items():
+            assert name in sent, name
+            sent[name] = value
+        return sent
+
+
+def form(browser: Browser, path: str = "/mailings/1/edit/") -> Form:
+    return Form(browser.read(path))
+
+
 def test_a_draft_is_written_on_as_it_was(api: Api, browser: Browser) -> None:
     segment = api.make("/segments/", {"name": "From Omsk", "filter": {"attributes": {"city": ["Омск"]}}})["id"]
     browser.send("/mailings/new/", **FILLED_IN, segments=[segment])
@@ -68,10 +108,80 @@ def test_a_draft_is_written_on_as_it_was(api: Api, browser: Browser) -> None:
     page = unescape(browser.read("/mailings/1/edit/"))
     for value in FILLED_IN.values():
         assert value in page
-    again = browser.send("/mailings/1/edit/", **FILLED_IN | {"name": "Summer"}, segments=[segment], revision='"1"')
+    again = browser.http.post("/console/mailings/1/edit/", data=form(browser).changed(name="Summer"))
     assert again.headers["Location"] == "/console/mailings/1/review/"
     after = api.get("/mailings/1/")
     assert after == before | {"name": "Summer", "revision": 2}
+
+
+def test_what_no_form_can_show_stays_in_a_draft(
+    api: Api, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program has written it: seconds, values of every kind, commas in words, segments further down."""
+    monkeypatch.setattr(compose, "_SEGMENTS", 1)
+    first, last = (api.make("/segments/", {"name": name, "filter": {"tags": ["vip"]}})["id"] for name in "ab")
+    taken = api("POST", "/clients/import/", data=b"phone\n79120000009\n", content_type="text/csv").json["id"]
+    over = api.make("/mailings/", mailing())["id"]
+    lists = {
+        "operator_codes": ["912", "926"],
+        "tags": ["", "a, b", '"c"', "vip"],
+        "timezones": ["Asia/Omsk", "Europe/Moscow"],
+        "attributes": {"age": [3, "3", 4.5], "city, town": ["Омск, Россия"], "member": [True]},
+        "segments": [last],
+        "imports": [taken],
+    }
+    path = "/mailings/2/"
+    api.make(
+        "/mailings/",
+        mailing(
+            text="  One\r\ntwo",
+            draft=True,
+            starts_at="2049-12-01T09:00:07.5+00:00",
+            ends_at="2049-12-01T21:00:59+00:00",
+            filter=lists | {"exclude": lists | {"segments": [first], "mailings": [over]}},
+        ),
+    )
+    before = api.get(path)
+    sent = form(browser, f"{path}edit/").changed(name="Summer")
+    browser.http.post(f"/console{path}edit/", data=sent)
+    assert api.get(path) == before | {"name": "Summer", "revision": 2}
+    sent = form(browser, f"{path}edit/").changed(tags='"a, b", ""')
+    browser.http.post(f"/console{path}edit/", data=sent)
+    filter_ = before["filter"] | {"tags": ["", "a, b"]}
+    assert api.get(path) == before | {"name": "Summer", "revision": 3, "filter": filter_}
+
+
+def test_conditions_on_attributes_and_who_is_left_out(api: Api, browser: Browser) -> None:
+    api.make("/clients/", {"phone": "79120000004", "tag": "vip", "attributes": {"city": "Омск", "age": 3}})
+    api.make("/clients/", {"phone": "79120000005", "tag": "vip", "attributes": {"city": "Томск", "age": "3"}})
+    wanted = form(browser, "/mailings/new/").changed(text="Hello")
+    wanted.setlist("attribute_names", ["city", "age", ""])
+    wanted.setlist("attribute_values", ["Омск, Томск", "3, 4", ""])
+    counted = browser.http.post("/console/mailings/new/", data=wanted | {"count": "yes"})
+    assert "At this moment 2 people match." in counted.text
+    assert api.get("/mailings/") == []
+    wanted = Form(counted.text).changed(exclude_tags="asleep")
+    wanted.setlist("exclude_attribute_names", ["city"])
+    wanted.setlist("exclude_attribute_values", ["Томск"])
+    counted = browser.http.post("/console/mailings/new/", data=wanted | {"count": "yes"})
+    assert "At this moment 1 person matches." in counted.text
+    browser.http.post("/console/mailings/new/", data=Form(counted.text).fields)
+    assert api.get("/mailings/1/")["filter"] == EVERYONE | {
+        "attributes": {"age": ["3", "4", 3, 4], "city": ["Омск", "Томск"]},
+        "exclude": EVERYONE["exclude"] | {"tags": ["asleep"], "attributes": {"city": ["Томск"]}},
+    }
+    assert form(browser).fields["attribute_values"] == "3, 4"
+
+
+def test_a_form_that_was_refused_overwrites_nothing_that_came_meanwhile(api: Api, browser: Browser) -> None:
+    browser.send("/mailings/new/", **FILLED_IN)
+    seen = form(browser)
+    assert api("PATCH", "/mailings/1/", {"text": "Another one"}).status == 200
+    refused = browser.http.post("/console/mailings/1/edit/", data=seen.changed(operator_codes="12"))
+    assert refused.status_code == 422
+    mended = Form(refused.text).changed(operator_codes="912")
+    assert browser.http.post("/console/mailings/1/edit/", data=mended).status_code == 412
+    assert api.get("/mailings/1/")["text"] == "Another one"
 
 
 def test_what_somebody_else_has_changed_meanwhile_is_not_overwritten_and_not_started(
@@ -97,6 +207,14 @@ def test_what_somebody_else_has_changed_meanwhile_is_not_overwritten_and_not_sta
         ({"window_until": ""}, "Must be a time of day"),
         ({"window_until": "10:00"}, "Must differ from"),
         ({"segments": ["77"]}, "There is no segment"),
+        ({"segments": ["7" * 5000]}, "Not a valid integer"),
+        ({"imports": "77"}, "There is no import 77"),
+        ({"exclude_mailings": "77"}, "There is no mailing 77"),
+        ({"exclude_mailings": "Spring"}, "Not a valid integer"),
+        ({"exclude_operator_codes": "12"}, "Must be three digits"),
+        ({"attribute_names": "", "attribute_values": "Омск"}, "A name shows something"),
+        ({"attribute_names": "city", "attribute_values": ""}, "city: Must have 1 to 1000 values"),
+        ({"attribute_names": ["a", "a"], "attribute_values": ["1", "2"]}, "Is given twice"),
         ({"priority": "none"}, "Must be one of"),
         ({"name": "x" * 101}, "Length must be between 0 and 100"),
     ],
