@@ -114,9 +114,7 @@ def test_a_draft_is_written_on_as_it_was(api: Api, browser: Browser) -> None:
     assert after == before | {"name": "Summer", "revision": 2}
 
 
-def test_what_no_form_can_show_stays_in_a_draft(
-    api: Api, browser: Browser, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_no_form_can_show_stays_in_a_draft(api: Api, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another program has written it: seconds, values of every kind, commas in words, segments further down."""
     monkeypatch.setattr(compose, "_SEGMENTS", 1)
     first, last = (api.make("/segments/", {"name": name, "filter": {"tags": ["vip"]}})["id"] for name in "ab")

@@ -1,6 +1,8 @@
 """The pages of the console: whom they let in, what they show, and that no form of another site does anything."""
 
+import io
 import re
+import tracemalloc
 from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
@@ -10,7 +12,7 @@ from urllib.parse import quote, urljoin
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
@@ -74,6 +76,13 @@ def signed_in(api: Api, token: Token) -> Browser:
     browser = Browser(api)
     assert browser.sign_in(token).status_code == 303
     return browser
+
+
+def token_on(browser: Browser, path: str) -> str:
+    """Of the forms of a page."""
+    found = re.search(r'name="form_token" value="(\w+)"', browser.read(path))
+    assert found
+    return found[1]
 
 
 @pytest.fixture
@@ -356,6 +365,45 @@ def test_a_mailing_is_paused_goes_on_and_is_cancelled(api: Api, tokens: dict[Sco
     assert f"key {tokens[Scope.ADMIN].id}" in page
 
 
+def test_while_it_is_launched_those_who_are_chosen_already_are_counted(
+    api: Api, tokens: dict[Scope, Token], furnished: Api
+) -> None:
+    api.execute("update mailings set launched_at = null where id = 1")
+    browser = signed_in(api, tokens[Scope.WRITE])
+    assert "Hold back 2 messages" in browser.read("/mailings/1/pause/")
+    assert "It has not begun" in browser.read("/mailings/2/pause/")
+
+
+def test_what_was_halted_needs_a_person_however_many_are_paused(
+    api: Api, tokens: dict[Scope, Token], furnished: Api
+) -> None:
+    for _ in range(21):
+        furnished.make("/mailings/", mailing(starts_at="2020-01-01T00:00:00Z"))
+    api.execute("update mailings set paused_at = now() where id > 2")
+    browser = signed_in(api, tokens[Scope.READ])
+    assert "Needs a person" not in browser.read("/")
+    api.execute("update mailings set halted_at = paused_at, provider_words = 'closed' where id = 23")
+    needs = browser.read("/").partition("Needs a person")[2].partition("</section>")[0]
+    assert "/console/mailings/23/" in needs
+    assert "<q>closed</q>" in needs
+    assert needs.count("<li") == 1
+
+
+def test_what_looks_every_two_seconds_does_not_ask_what_people_did(
+    api: Api, tokens: dict[Scope, Token], furnished: Api, engine: Engine
+) -> None:
+    """For the newest lines of the audit all transactions that are open are looked at."""
+    browser = signed_in(api, tokens[Scope.ADMIN])
+    asked: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda _connection, _cursor, statement, *_: asked.append(statement))
+    assert "What people did" in browser.read("/mailings/1/")
+    assert any("audit" in one for one in asked)
+    asked.clear()
+    browser.read("/mailings/1/live/")
+    assert asked
+    assert not [one for one in asked if "audit" in one or "pg_locks" in one]
+
+
 def test_somebody_is_found_by_their_phone_however_it_is_spelled(
     api: Api, tokens: dict[Scope, Token], furnished: Api
 ) -> None:
@@ -410,21 +458,18 @@ def test_moments_are_those_of_the_readers_clock(api: Api, tokens: dict[Scope, To
 # ---------------------------------------------------------------- files
 
 
+def send_file(browser: Browser, what: str, content: bytes, name: str) -> TestResponse:
+    fields = {"form_token": token_on(browser, "/imports/"), "what": what, "file": (BytesIO(content), name)}
+    return browser.http.post("/console/imports/", data=fields, content_type="multipart/form-data")
+
+
 def test_a_file_is_rehearsed_and_taken(api: Api, tokens: dict[Scope, Token], engine: Engine) -> None:
     browser, opened = signed_in(api, tokens[Scope.WRITE]), Api(engine)
     table = "телефон;город\n8 (912) 000-00-01;Омск\n12;Омск\n".encode("cp1251")
-
-    def sent(what: str) -> TestResponse:
-        page = browser.read("/imports/")
-        token = re.search(r'name="form_token" value="(\w+)"', page)
-        assert token
-        fields = {"form_token": token[1], "what": what, "file": (BytesIO(table), "Клиенты.csv")}
-        return browser.http.post("/console/imports/", data=fields, content_type="multipart/form-data")
-
-    rehearsed = sent("rehearse")
+    rehearsed = send_file(browser, "rehearse", table, "Клиенты.csv")
     assert "rehearsal" in rehearsed.text
     assert opened.get("/clients/") == []
-    taken = sent("take")
+    taken = send_file(browser, "take", table, "Клиенты.csv")
     assert taken.headers["Location"] == "/console/imports/1/"
     assert [one["phone"] for one in opened.get("/clients/")] == ["79120000001"]
     page = browser.read("/imports/1/")
@@ -447,6 +492,46 @@ def test_a_file_of_another_site_or_of_nobody_is_not_read(api: Api, tokens: dict[
         assert 400 <= response.status_code < 500
         assert response.mimetype == "text/html"
     assert Api(engine).get("/clients/imports/") == []
+
+
+class Endless(io.RawIOBase):
+    """A body that begins so, and goes on. taken: bytes that were read."""
+
+    LENGTH = 2**24
+
+    def __init__(self, beginning: bytes) -> None:
+        self._beginning, self.taken = beginning, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._beginning.ljust(min(len(buffer), self.LENGTH - self.taken), b"a")
+        self._beginning = b""
+        buffer[: len(piece)] = piece
+        self.taken += len(piece)
+        return len(piece)
+
+
+@pytest.mark.parametrize("beginning", [b"--x\r\na: ", b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n'])
+def test_a_head_or_a_field_without_end_is_not_held(api: Api, tokens: dict[Scope, Token], beginning: bytes) -> None:
+    browser, body = signed_in(api, tokens[Scope.WRITE]), Endless(beginning)
+    coming: Any = {"wsgi.input": body, "CONTENT_LENGTH": str(Endless.LENGTH)}
+    kind = "multipart/form-data; boundary=x"
+    tracemalloc.start()
+    response = browser.http.post("/console/imports/", content_type=kind, environ_overrides=coming)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert response.status_code == 400
+    assert response.mimetype == "text/html"
+    assert most < Endless.LENGTH / 4
+
+
+def test_a_file_may_have_any_name(api: Api, tokens: dict[Scope, Token], engine: Engine) -> None:
+    browser = signed_in(api, tokens[Scope.WRITE])
+    response = send_file(browser, "take", b"phone\n79120000001\n", "a\0b.csv")
+    assert response.status_code == 303, response.text
+    assert Api(engine).get("/clients/imports/")[0]["name"] == "a?b.csv"
 
 
 # ---------------------------------------------------------------- without keys, and in trouble

@@ -84,7 +84,17 @@ def test_a_pause_is_seen_audited_and_taken_back(api: Api, engine: Engine) -> Non
 
 
 @pytest.mark.parametrize(
-    "body", [{"weight": -1}, {"weight": 0.5}, {"weight": None}, {"paused": "yes"}, {"name": "x"}, {"share": 1}, []]
+    "body",
+    [
+        {"weight": -1},
+        {"weight": 0.5},
+        {"weight": None},
+        {"paused": "yes"},
+        {"paused": 1},
+        {"name": "x"},
+        {"share": 1},
+        [],
+    ],
 )
 def test_bad_input_changes_nothing(api: Api, body: object) -> None:
     before = api("GET", "/providers/west/").json

@@ -13,6 +13,7 @@ import pytest
 import requests
 from sqlalchemy import Engine, text
 
+from api_service.web.body import MAX_BYTES
 from notification_client import ApiClient, ApiError
 from sandbox.processes import Processes
 from shared import clock
@@ -68,6 +69,15 @@ def test_a_mailing_from_its_creation_to_its_end(client: ApiClient, engine: Engin
         client.mailing(mailing_id)
     assert error.value.status == 404
     assert error.value.body["message"] == f"There is no mailing {mailing_id}."
+
+
+def test_a_file_of_the_console_may_be_larger_than_other_bodies(client: ApiClient, server: Server) -> None:
+    table = "phone,city\n" + "".join(f"7912{number:07},Омск\n" for number in range(5000))
+    assert len(table) > MAX_BYTES
+    files = {"form_token": (None, ""), "what": (None, "take"), "file": ("clients.csv", table)}
+    answer = requests.post(f"{server.url}/console/imports/", files=files, allow_redirects=False, timeout=30)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/console/imports/1/")
+    assert requests.get(f"{server.url}/clients/imports/1/", timeout=30).json()["created"] == 5000
 
 
 def _announced(engine: Engine) -> list[int]:
