@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -97,7 +98,15 @@ def furnish(console: Console, clients: int) -> int:
     text = "Двери открываются в полдень. " + "Длинное" * 40
     later = console.api.create_mailing("Later", now + timedelta(days=1), now + timedelta(days=2))
     assert later["state"] == "scheduled"
-    return int(console.api.create_mailing(text, now, now + timedelta(hours=1))["id"])
+    running = int(console.api.create_mailing(text, now, now + timedelta(hours=1))["id"])
+    segment = console.api.create_segment("Длинное" * 9, {"tags": ["vip"]})["id"]
+    lists: dict[str, Any] = {
+        "tags": ["vip"],
+        "segments": [segment],
+        "attributes": {"city": ["Омск" * 30, "Томск, Россия"]},
+    }
+    console.api.create_mailing("A draft", None, None, draft=True, **lists, exclude=lists | {"mailings": [running]})
+    return running
 
 
 SCREENS = [
@@ -106,6 +115,7 @@ SCREENS = [
     "mailings/2/",
     "mailings/2/cancel/",
     "mailings/new/",
+    "mailings/3/edit/",
     "messages/1/",
     "clients/",
     "clients/1/",

@@ -5,10 +5,11 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from werkzeug.datastructures import MultiDict
 
 from api_service.console import compose
+from api_service.mailings import counting
 from tests.integration.console.test_pages import Browser, Page
 from tests.support.api import EVERYONE, Api, mailing
 
@@ -169,6 +170,17 @@ def test_conditions_on_attributes_and_who_is_left_out(api: Api, browser: Browser
         "exclude": EVERYONE["exclude"] | {"tags": ["asleep"], "attributes": {"city": ["Томск"]}},
     }
     assert form(browser).fields["attribute_values"] == "3, 4"
+
+
+def test_who_cannot_be_counted_in_time_is_not_waited_for(
+    api: Api, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "SECONDS", 0.05)
+    monkeypatch.setattr(counting, "count_clients", lambda connection, _: connection.scalar(text("select pg_sleep(60)")))
+    counted = browser.send("/mailings/new/", **FILLED_IN, count="yes")
+    assert counted.status_code == 200
+    assert "To count them takes too long." in counted.text
+    assert "Dear {{ city }}" in counted.text
 
 
 def test_a_form_that_was_refused_overwrites_nothing_that_came_meanwhile(api: Api, browser: Browser) -> None:
