@@ -101,6 +101,12 @@ def combined(receipts: Iterable[Receipt]) -> list[Receipt]:
     return list(standing.values())
 
 
+def reference_of(value: object) -> str | None:
+    """A provider's own name for a message, from its answer or its receipt; None: it is none that can be kept."""
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return text if 0 < len(text) <= MAX_REFERENCE and text.isprintable() else None
+
+
 def reason_of(words: object) -> str | None:
     """What is kept of a reason: printable characters in one line, with phones masked; None: there is nothing."""
     if not isinstance(words, str | int | float) or isinstance(words, bool):

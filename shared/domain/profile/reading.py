@@ -10,10 +10,8 @@ from shared.domain.profile.answer import Answer, words
 from shared.domain.profile.patterns import searcher
 from shared.domain.profile.provider import Reading
 from shared.domain.profile.rules import EACH, MISSING, TYPES, Rule, Spot, finder
+from shared.domain.receipt import reference_of
 from shared.domain.retry import ACCEPTED, Outcome, OutcomeKind
-
-LONGEST_REFERENCE = 200
-"""Characters. What is longer is no id of a message, and is not kept."""
 
 _SHORT = 256
 """Bytes. A provider accepts a million messages in the same few words, which need to be read once only."""
@@ -58,8 +56,7 @@ class Reader:
         if kind is OutcomeKind.ACCEPTED:
             if not self._reference:
                 return ACCEPTED
-            reference = self._reference(said)
-            return Outcome(kind, reference=reference if reference and len(reference) <= LONGEST_REFERENCE else None)
+            return Outcome(kind, reference=reference_of(self._reference(said)))
         # Of the others only these ask for time; a redirect's Retry-After is about the other address.
         wait = answer.retry_after if kind in (OutcomeKind.TRANSIENT, OutcomeKind.LIMITED) else 0.0
         reason = self._reason and self._reason(said)

@@ -17,7 +17,7 @@ from shared.domain.profile.provider import Provider
 from shared.domain.profile.receipts import Authentication, Kind, Place, Receipts, Signed
 from shared.domain.profile.rules import MISSING, finder
 from shared.domain.profile.template import Slot, Template
-from shared.domain.receipt import MAX_REFERENCE, Receipt, reason_of
+from shared.domain.receipt import Receipt, reason_of, reference_of
 
 MAX_BYTES = 2**20
 MAX_ITEMS = 10_000
@@ -84,7 +84,7 @@ class Receiver:
         read = Read()
         for item in self._items_of(request):
             word, message_id = _word(self._status(item)), _id_of(self._id(item))
-            reference = None if message_id else _reference_of(self._reference(item))
+            reference = None if message_id else reference_of(self._reference(item))
             if word is None or (message_id is None and reference is None):
                 read.unreadable += 1
             elif (state := self.receipts.values.get(word)) is None:
@@ -137,11 +137,6 @@ def _id_of(value: object) -> int | None:
 
 
 _DIGITS = re.compile(r"[1-9][0-9]{0,18}")
-
-
-def _reference_of(value: object) -> str | None:
-    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    return text if 0 < len(text) <= MAX_REFERENCE and text.isprintable() else None
 
 
 def _moment_of(value: object) -> datetime | None:

@@ -105,6 +105,8 @@ def test_a_pattern_takes_no_longer_than_the_text() -> None:
     assert time.monotonic() - started < 2
 
 
-def test_a_reference_that_is_too_long_is_none() -> None:
-    outcome = relay().outcome(Answer(202, json.dumps(JSON).replace("\\u04161", "x" * 201).encode()))
+@pytest.mark.parametrize("ticket", ["x" * 201, "a\0b", "\ud800", "a\nb", ""])
+def test_a_reference_that_cannot_be_kept_is_none(ticket: str) -> None:
+    said = {"batch": {"results": [{"state": "TAKEN", "ticket": ticket}]}}
+    outcome = relay().outcome(Answer(202, json.dumps(said).encode()))
     assert (outcome.kind, outcome.reference) == (OutcomeKind.ACCEPTED, None)
