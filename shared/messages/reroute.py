@@ -14,12 +14,11 @@ from shared.messages.fragments import THEIR_LANE, array
 
 @dataclass(frozen=True, slots=True)
 class Rerouted:
-    """How far a mailing has been gone through. routing: by which; the ids up to `last` have their lanes by it. number:
-    messages that were written in the last slice. complete: there are none behind `last`."""
+    """How far a mailing has been gone through. routing: by which; the ids up to `last` have their lanes by it.
+    complete: there are none behind `last`."""
 
     routing: int
     last: int
-    number: int
     complete: bool
 
 
@@ -30,12 +29,14 @@ def reroute_messages(
     call may have delivered is in its provider's own.
 
     Each is written once, and not at all where it is in its lane already. The mailing's row is locked, so no slice of a
-    launch comes in between. before: where the last slice came to; it counts only if the routing is still the same.
+    launch comes in between, and one that comes later goes by no earlier routing. before: where the last slice came to;
+    it counts only if the routing is still the same.
     """
     mailing = connection.execute(_LOCK, {"mailing_id": mailing_id}).one_or_none()
     routes = lanes.read(connection)
     if mailing is None or mailing.first_message_id is None:
-        return Rerouted(routes.routing, 0, 0, complete=True)
+        connection.execute(_IS_ROUTED, {"mailing_id": mailing_id, "routing": routes.routing})
+        return Rerouted(routes.routing, 0, complete=True)
     goes_on = before is not None and before.routing == routes.routing
     first = before.last + 1 if before and goes_on else mailing.first_message_id
     last = min(first + span - 1, mailing.last_message_id)
@@ -44,13 +45,12 @@ def reroute_messages(
         "part": mailing.part, "mailing_id": mailing_id, "first": first, "last": last,
         "lane": route.lane, "codes": list(route.codes), "lanes": array(route.codes.values()),
     }  # fmt: skip
-    number = connection.execute(_REROUTE, wanted).rowcount
-    if number:
+    if connection.execute(_REROUTE, wanted).rowcount:
         entries.look(mailing_id)
     complete = last == mailing.last_message_id
     if complete:
         connection.execute(_IS_ROUTED, {"mailing_id": mailing_id, "routing": routes.routing})
-    return Rerouted(routes.routing, last, number, complete)
+    return Rerouted(routes.routing, last, complete)
 
 
 def read_routing(connection: Connection) -> int:

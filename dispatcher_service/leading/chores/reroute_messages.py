@@ -24,18 +24,20 @@ class RerouteMessages(Chore):
         self._under_way: dict[int, Rerouted] = {}  # how far each mailing has been gone through
         self._routing = -1
         self._until = 0.0  # in ticks: so long they are looked for
+        self._has_more = False  # and while there are any, however long one of them is held up
 
     def work(self, step: Step) -> bool | None:
         routing = step.acts.run(self.name, None, lambda connection, _: read_routing(connection))
         if routing is None:
             return None
         if routing != self._routing:
-            self._routing, self._until = routing, ticks() + _LAUNCHES
-        if ticks() > self._until and not self._under_way:
+            self._routing, self._until, self._has_more = routing, ticks() + _LAUNCHES, True
+        if ticks() > self._until and not self._has_more:
             return False
         found = step.acts.run(self.name, None, lambda connection, _: find_unrouted(connection, _MOST))
         if found is None:
             return None
+        self._has_more = bool(found)
         self._under_way = {each: self._under_way[each] for each in found if each in self._under_way}
         return self.in_turn(found, lambda mailing_id: self._reroute(step.acts, mailing_id))
 

@@ -8,6 +8,7 @@ from shared.domain.lanes import ANY, FIRST_OF_SEVERAL, Entry
 from shared.domain.message import Error, MessageState
 from shared.domain.retry import Finish, Retry
 from shared.messages.claim import Assigned, Claimed, claim_messages
+from shared.messages.create import create_messages
 from shared.messages.probe import find_probe
 from shared.messages.reroute import Rerouted, find_unrouted, reroute_messages
 from tests.support.books import LEASE, SECOND, Books
@@ -37,13 +38,17 @@ def place(books: Books, mailing_id: int) -> list[tuple[int, int | None]]:
 
 def reroute(books: Books) -> int:
     """All that is to be routed anew, a hundred ids at a time; how many messages were written."""
-    number = 0
+    before = _versions(books)
     while found := _find(books):
         done: Rerouted | None = None
         while done is None or not done.complete:
             done = books.move(reroute_messages, found[0], 100, done)
-            number += done.number
-    return number
+    return len(_versions(books) - before)
+
+
+def _versions(books: Books) -> set[tuple[int, int]]:
+    """Of messages: by which transaction each was written."""
+    return {(row.id, row.xmin) for row in books.run("select id, xmin::text::bigint as xmin from messages")}
 
 
 def _find(books: Books) -> list[int]:
@@ -132,6 +137,18 @@ def test_what_waits_follows_another_routing_and_what_is_bound_stays(books: Books
     assert place(books, mailing_id)[:2] == [(WEST, WEST)] * 2  # it waits until that one is back, or for its end
     assert {lane for lane, _ in place(books, mailing_id)[4:]} == {ANY}
     assert claim(books, mailing_id, ids[:1], EAST, lane=WEST) == []
+
+
+def test_a_launch_that_has_found_nobody_yet_is_routed_at_once(books: Books) -> None:
+    """Else it would be looked at once a second until it has."""
+    register(books, BOTH[0])
+    books.clients(3)
+    mailing_id = books.mailing(tags=["nobody"])
+    books.move(create_messages, mailing_id, 1)
+    register(books, Entry("east", operator_codes=("916",)), Entry("west"))
+    assert _find(books) == [mailing_id]
+    assert reroute(books) == 0
+    assert _find(books) == []
 
 
 def test_a_probe_is_looked_for_where_the_provider_may_have_it(books: Books) -> None:
