@@ -55,7 +55,7 @@ class Waiting:
 class Held:
     """A job that was received. since: when. read_at: as the job has it. pieces: those that wait, the most urgent first.
     begun: how many messages the sender has had to begin, of all that it was ever offered, before the calls of this job
-    have begun. size: messages that it came with.
+    have begun. size: messages that it came with. has_tests: it came with some of tests.
     """
 
     delivery: Delivery
@@ -64,12 +64,14 @@ class Held:
     pieces: list[Waiting]
     begun: int = 0
     size: int = 0
+    has_tests: bool = False
 
     @classmethod
     def of(cls, delivery: Delivery, job: DispatchJob, now: float) -> "Held":
         held = cls(delivery, now, job.read_at, [], size=job.size)
         held.pieces = [Waiting(held, one.mailing_id, one.lane, one.urgency, deque(one.message_ids)) for one in job]
         held.pieces.sort(key=lambda piece: piece.urgency)
+        held.has_tests = any(piece.is_test for piece in held.pieces)
         return held
 
     @property
@@ -126,9 +128,10 @@ class InHand:
         """
         picks: list[Pick] = []
         left = dict(most)
-        # Jobs of many small mailings have thousands of pieces, of which a few are picked.
+        # Jobs of many small mailings have thousands of pieces, of which a few are picked; tests are asked for each turn,
+        # and come in jobs of their own.
         for piece in merge(
-            *(held.pieces for held in self._held),
+            *(held.pieces for held in self._held if held.has_tests or not is_test),
             key=lambda piece: (now - piece.job.since < WAITED_LONG, piece.urgency, piece.job.since),
         ):
             if room <= 0:
@@ -151,7 +154,7 @@ class InHand:
             for _ in pick.message_ids:
                 pick.piece.message_ids.popleft()
             pick.piece.job.begun = max(begun, pick.piece.job.begun)
-        for held in self._held:
+        for held in {pick.piece.job for pick in picks}:
             held.pieces = [piece for piece in held.pieces if piece.message_ids]
 
     def drop(self, lanes: Collection[int]) -> None:

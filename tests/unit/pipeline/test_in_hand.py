@@ -2,11 +2,12 @@
 
 from dispatcher_service.pipeline.in_hand import OUTDATED, WAITED_LONG, Held, InHand
 from shared.broker.base import Delivery
+from shared.domain.apart import TEST_LANE
 from shared.domain.job import DispatchJob, Piece, Urgency
 
 
-def piece(mailing_id: int, *ids: int, rank: int = 1, ends_at: float = 100.0) -> Piece:
-    return Piece(mailing_id, 0, Urgency(rank, ends_at), ids)
+def piece(mailing_id: int, *ids: int, rank: int = 1, ends_at: float = 100.0, lane: int = 0) -> Piece:
+    return Piece(mailing_id, lane, Urgency(rank, ends_at), ids)
 
 
 def job(number: int, *pieces: Piece, since: float = 0.0, body: bytes = b"") -> Held:
@@ -52,6 +53,15 @@ def test_what_a_mailing_has_no_room_for_leaves_its_place_to_others() -> None:
     assert picked({}) == [[11, 12, 13], [21]]
     assert picked({1: 2}) == [[11, 12], [21, 22]]
     assert picked({1: 0, 2: 1}) == [[21], [31]]
+
+
+def test_tests_and_what_is_really_sent_take_no_place_of_each_other() -> None:
+    in_hand = holding(job(1, piece(1, 11, 12)), job(2, piece(2, 21, 22, lane=TEST_LANE)))
+    tests = in_hand.pick(1, 1.0, is_test=True)
+    assert [(pick.piece.mailing_id, pick.message_ids) for pick in tests] == [(2, [21])]
+    assert picked(in_hand, 9) == [(1, [11, 12])]
+    in_hand.take(tests, 0)
+    assert [pick.message_ids for pick in in_hand.pick(9, 1.0, is_test=True)] == [[22]]
 
 
 def test_the_most_urgent_mailing_passes_by() -> None:
