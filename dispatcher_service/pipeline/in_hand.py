@@ -128,8 +128,8 @@ class InHand:
         """
         picks: list[Pick] = []
         left = dict(most)
-        # Jobs of many small mailings have thousands of pieces, of which a few are picked; tests are asked for each turn,
-        # and come in jobs of their own.
+        # Jobs of many small mailings have thousands of pieces, of which a few are picked. Tests are asked for at each
+        # turn, and come in jobs of their own.
         for piece in merge(
             *(held.pieces for held in self._held if held.has_tests or not is_test),
             key=lambda piece: (now - piece.job.since < WAITED_LONG, piece.urgency, piece.job.since),

@@ -1,7 +1,7 @@
 """How a request of a profile is made, as its document says it. Pure."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from shared.domain.hosts import is_near
 from shared.domain.profile.provider import Basic, Fields, Form, Json, Request
 from shared.domain.profile.section import Section, boolean, choice
 from shared.domain.profile.section import text as any_text
-from shared.domain.profile.template import OPTIONAL, Slot, Template, parse, slots_in
+from shared.domain.profile.template import OPTIONAL, Template, parse, slots_in
 
 METHODS = ("GET", "POST", "PUT")
 
@@ -20,8 +20,9 @@ _DEEPEST = 10
 _NOTHING: Template = ()
 
 
-def read_request(section: Section, values: Mapping[str, str]) -> Request:
-    """values: of the profile; its address may name them."""
+def read_request(section: Section, values: Mapping[str, str], alphabet: tuple[str, str] | None) -> Request:
+    """values, alphabet: of the profile; its address and its headers may name them."""
+    known = {**{name: (value,) for name, value in values.items()}, "alphabet": alphabet or ()}
     url = section.take("url", _template, _NOTHING)
     plaintext = section.take("plaintext", boolean, False)
     if "url" not in section:
@@ -42,7 +43,7 @@ def read_request(section: Section, values: Mapping[str, str]) -> Request:
         url,
         method,
         _fields(section, "query"),
-        _fields(section, "headers", _look_at_header),
+        _fields(section, "headers", partial(_look_at_header, known)),
         _basic(section),
         json if form is None else Form(form),
     )
@@ -64,16 +65,24 @@ def _fields(section: Section, name: str, look: Callable[[str, Template], None] |
     return tuple(found)
 
 
-def _look_at_header(name: str, template: Template) -> None:
+def _look_at_header(known: Mapping[str, Collection[str]], name: str, template: Template) -> None:
+    """known: all that a placeholder may stand for, of those that stand for the same in many messages."""
     if not _HEADER.fullmatch(name):
         raise ValueError("is no name of a header")
     if name.lower() in _OURS:
         raise ValueError("is a header that is set by itself")
     for part in template:
-        if isinstance(part, str) and not (part.isascii() and part.isprintable()):
-            raise ValueError("must be printable ASCII")
-        if isinstance(part, Slot) and part.name in ("text", "sender"):
+        if isinstance(part, str):
+            if not _fits_a_header(part):
+                raise ValueError("must be printable ASCII")
+        elif part.name in ("text", "sender"):
             raise ValueError(f"may not have {{{part.name}}}, which is not always ASCII")
+        elif not all(map(_fits_a_header, known.get(part.name, ()))):
+            raise ValueError(f"may not have {{{part.name}}}, which is not printable ASCII")
+
+
+def _fits_a_header(written: str) -> bool:
+    return written.isascii() and written.isprintable()
 
 
 def _basic(section: Section) -> Basic | None:

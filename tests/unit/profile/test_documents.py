@@ -67,6 +67,22 @@ def test_a_key_that_makes_no_sense(line: str, fault: str) -> None:
     assert f"line 5, providers.own.{fault}" in faults(GOOD + line + "\n")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'values = { it = "Магазин" }',
+        'alphabet = { gsm7 = "0", other = "вторая" }',
+        'alphabet = { gsm7 = "0\\nA: b", other = "2" }',
+    ],
+)
+def test_what_is_no_part_of_a_header(line: str) -> None:
+    """It would be found out at the first call."""
+    name = "it" if line.startswith("values") else "alphabet"
+    found = faults(GOOD + f'headers = {{ X = "a{{{name}}}" }}\n{line}\n')
+    assert found == [f"line 5, providers.own.headers.X: may not have {{{name}}}, which is not printable ASCII"]
+    read(GOOD + f'query = {{ x = "{{{name}}}" }}\n{line}\n')  # where it is encoded
+
+
 def test_a_name_that_stands_for_nothing() -> None:
     fault = "line 1, providers.own: {key} stands for nothing: name it in values or secrets"
     assert faults(GOOD + 'query = { key = "{key}" }\n') == [fault]
