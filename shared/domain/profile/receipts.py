@@ -28,7 +28,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from shared.domain.profile import template
-from shared.domain.profile.rules import Path
+from shared.domain.profile.rules import Path, parse_place
 from shared.domain.profile.template import Template
 from shared.domain.receipt import ReceiptState
 
@@ -186,10 +186,10 @@ def _path(section: Mapping[str, Any], key: str, place: Place) -> Path | None:
     text = _text(section, key)
     if place is not Place.JSON:
         return (text,)
-    steps = text.split(".")
-    if "" in steps:
-        raise ReceiptsError(key, "must be a path such as status.groupName")
-    return tuple(int(step) if step.isascii() and step.isdecimal() and len(step) < 6 else step for step in steps)
+    try:
+        return parse_place(text)
+    except ValueError as error:
+        raise ReceiptsError(key, str(error)) from error
 
 
 def _methods(given: object, place: Place) -> frozenset[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.domain.message import Error
 from shared.domain.profile.patterns import check
-from shared.domain.profile.rules import EACH, TYPES, Path, Rule, Spot
+from shared.domain.profile.rules import TYPES, Path, Rule, Spot, parse_path, parse_place
 from shared.domain.profile.section import Section, choice
 from shared.domain.profile.section import text as any_text
 from shared.domain.retry import OutcomeKind
@@ -44,12 +44,10 @@ def read_spot(profile: Section, name: str) -> Spot | None:
     if name not in profile:
         return None
     section = profile.section(name)
-    path, pattern = section.take("path", _path, None), section.take("pattern", _pattern, None)
+    path, pattern = section.take("path", _place, None), section.take("pattern", _pattern, None)
     section.end()
     if ("path" in section) == ("pattern" in section):
         section.fault("must have a path or a pattern")
-    if path and EACH in path:
-        section.fault(f"must name one place: {EACH} stands for many", "path")
     return Spot(path, pattern)
 
 
@@ -127,10 +125,11 @@ def _statuses(value: Any) -> frozenset[int]:
 
 
 def _path(value: Any) -> Path:
-    steps = any_text(value).split(".")
-    if not all(steps) or steps.count(EACH) > 1 or len(steps) > 20:
-        raise ValueError(f"must be names and places joined by dots, such as messages.0.id, with one {EACH} at the most")
-    return tuple(int(step) if re.fullmatch("[0-9]{1,4}", step) else step for step in steps)
+    return parse_path(any_text(value))
+
+
+def _place(value: Any) -> Path:
+    return parse_place(any_text(value))
 
 
 def _pattern(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Rules: which answers lead to which outcome. Pure."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,6 +12,23 @@ EACH = "*"
 """In a path: every item of a list."""
 
 Path = tuple[str | int, ...]
+
+
+def parse_path(text: str) -> Path:
+    """`messages.0.id` by its steps. Raises ValueError with the end of a sentence."""
+    steps = text.split(".")
+    if not all(steps) or steps.count(EACH) > 1 or len(steps) > 20:
+        raise ValueError(f"must be names and places joined by dots, such as messages.0.id, with one {EACH} at the most")
+    return tuple(int(step) if re.fullmatch("[0-9]{1,4}", step) else step for step in steps)
+
+
+def parse_place(text: str) -> Path:
+    """The path of one value. Raises ValueError as `parse_path` does."""
+    path = parse_path(text)
+    if EACH in path:
+        raise ValueError(f"must name one place: {EACH} stands for many")
+    return path
+
 
 TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
