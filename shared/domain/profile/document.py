@@ -119,13 +119,14 @@ def _alphabet(section: Section) -> tuple[str, str] | None:
 def _look_at_names(section: Section, provider: Provider) -> None:
     """Every placeholder must stand for something, and everything that is named for one must be used."""
     request = provider.request
-    used = {slot.name for slot in slots_in(request)} | names_in(section.raw("receipts"))
+    used = {slot.name for slot in slots_in((request, provider.receipts))}
+    is_whole = "receipts" not in section or provider.receipts is not None  # else nobody knows what these use
     known = provider.values.keys() | provider.secrets.keys()
     for missing in sorted({slot.name for slot in slots_in(request)} - known - OF_A_MESSAGE):
         section.fault(f"{{{missing}}} stands for nothing: name it in values or secrets")
     for kind in ("values", "secrets"):
         for name in getattr(provider, kind):
-            if name not in used:
+            if name not in used and is_whole:
                 section.fault(f"{{{name}}} is used nowhere", kind, name)
     for name in provider.values.keys() & provider.secrets.keys():
         section.fault("has the name of a value", "secrets", name)
@@ -138,14 +139,6 @@ def _look_at_names(section: Section, provider: Provider) -> None:
             section.fault(f"{{{name}}} is nowhere in url, query, headers, form or json")
     if not any(rule.outcome == "accepted" for rule in provider.reading.rules):
         section.fault("must have one with the outcome accepted, or nothing would ever count as sent", "rules")
-
-
-def names_in(value: Any) -> set[str]:
-    """What a section that others read may name, wherever in it."""
-    if isinstance(value, dict | list):
-        parts = value.values() if isinstance(value, dict) else value
-        return {name for part in parts for name in names_in(part)}
-    return set(re.findall(r"\{([a-z0-9_]+)\}", value)) if isinstance(value, str) else set()
 
 
 def _syntax(said: str) -> Fault:

@@ -83,6 +83,24 @@ def test_what_is_no_part_of_a_header(line: str) -> None:
     read(GOOD + f'query = {{ x = "{{{name}}}" }}\n{line}\n')  # where it is encoded
 
 
+RECEIPTS = """\
+secrets = { receipts = "env:RECEIPTS" }
+[providers.own.receipts]
+id = "id"
+status = "status"
+values = { ok = "delivered" }
+authentication = { kind = "path", secret = "{receipts}" }
+"""
+
+
+def test_what_receipts_name_is_used() -> None:
+    read(GOOD + RECEIPTS)
+    (fault,) = faults(GOOD + RECEIPTS.replace('"status"', '"*"'))
+    assert fault == "line 8, providers.own.receipts.status: must name one place: * stands for many"
+    said = RECEIPTS.replace("RECEIPTS", 'RECEIPTS", more = "env:MORE') + 'answer = { body = "{more}" }\n'
+    assert faults(GOOD + said) == ["line 5, providers.own.secrets.more: {more} is used nowhere"]
+
+
 def test_a_name_that_stands_for_nothing() -> None:
     fault = "line 1, providers.own: {key} stands for nothing: name it in values or secrets"
     assert faults(GOOD + 'query = { key = "{key}" }\n') == [fault]
