@@ -1723,7 +1723,7 @@ order by number;
 select exists (select from providers where name = :name and is_there);
 
 -- shared.lanes._SHARE_OUT
-update providers p set share = given.share, share_at = now()
+update providers p set share = given.share
 from unnest(cast(:names as text[]), cast(:shares as smallint[])) as given (name, share) where p.name = given.name;
 
 -- shared.standing._TURNS

@@ -200,7 +200,7 @@ def share_out(connection: Connection, shares: Mapping[str, int]) -> None:
 
 
 _SHARE_OUT = text("""
-    update providers p set share = given.share, share_at = now()
+    update providers p set share = given.share
     from unnest(cast(:names as text[]), cast(:shares as smallint[])) as given (name, share) where p.name = given.name
 """)
 

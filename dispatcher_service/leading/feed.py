@@ -26,7 +26,7 @@ from shared.domain.job import DispatchJob, Piece, Urgency
 from shared.domain.priority import Priority
 from shared.lanes import NONE_KNOWN, closed, full
 from shared.messages.due import Read, Wanted, read_due
-from shared.rates.paces import notes, paces
+from shared.rates.paces import notes
 
 LOOK_EVERY = 1.0
 """Seconds from one look at the dispatchers to the next: their paces, and what they see of providers."""
@@ -166,13 +166,11 @@ class Feed:
     def _look(self, acts: Isolation) -> None:
         """At what the dispatchers say of themselves and of providers."""
         self._next_look = ticks() + LOOK_EVERY
-        found = acts.run(
-            "feed", None, lambda connection, _: (paces(connection), lanes.read(connection), notes(connection))
-        )
+        found = acts.run("feed", None, lambda connection, _: (lanes.read(connection), notes(connection)))
         if found is None:
             return
-        speeds, self._known, noted = found
-        self._size = job_size(speeds, self._concurrency, self._rate)
+        self._known, noted = found
+        self._size = job_size([one.pace for one in noted], self._concurrency, self._rate)
         seen = [one.seen for one in noted]
         self._closed = closed(self._known, seen)
         self._flow.see(full(self._known, seen))

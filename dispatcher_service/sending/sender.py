@@ -56,11 +56,6 @@ class Sender:
         self._deliver([Result(attempt, None, now) for attempt in attempts])
 
     @property
-    def is_stopping(self) -> bool:
-        """Whether nothing is begun any more."""
-        return self._stop_at is not None
-
-    @property
     def load(self) -> int:
         """Attempts in flight and unsent."""
         return sum(line.load for line in self._lines)

@@ -488,7 +488,7 @@ class Provider(Base):
     paused_at: Mapped[datetime | None] = mapped_column(Timestamp)  # by a person: nothing is called through it
     # How much of its weight counts, in hundredths: less where it errs or is slow.
     share: Mapped[int] = mapped_column(SmallInteger, server_default="100")
-    share_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())  # when that changed last
+    share_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())  # unused; older leaders write it
     revision: Mapped[int] = mapped_column(BigInteger, server_default="1")  # counts the changes of what users can set
 
 

@@ -30,14 +30,13 @@ class Entry(NamedTuple):
 
     weight: its part of what several may take, beside the weights of the others; 0: none. operator_codes: their clients
     go to the providers that name their code, and to no other. senders: what a mailing that names one of them says it
-    comes from, which goes only to those that may. is_apart: it has only what is meant for it alone.
+    comes from, which goes only to those that may.
     """
 
     name: str
     weight: int = 1
     operator_codes: tuple[str, ...] = ()
     senders: tuple[str, ...] = ()
-    is_apart: bool = False
 
 
 class Lane(NamedTuple):
@@ -58,7 +57,7 @@ def lanes_of(entries: Mapping[int, Entry], known: Mapping[int, Collection[int]])
     """
     if set(entries) == {FIRST_PROVIDER} and not known.keys() - {ANY}:
         return {ANY: Lane((FIRST_PROVIDER,))}
-    anybody = frozenset(number for number, entry in entries.items() if not entry.is_apart)
+    anybody = frozenset(entries)
     codes = _by_members({number: entry.operator_codes for number, entry in entries.items()})
     senders = _by_members({number: entry.senders for number, entry in entries.items()})
     senders = {members: names for members, names in senders.items() if not anybody <= members}

@@ -56,12 +56,6 @@ def test_a_mailing_goes_to_those_that_may_be_given_its_sender() -> None:
     assert lanes[FIRST_OF_SEVERAL].providers == (WEST, NORTH)
 
 
-def test_who_stands_apart_gets_only_what_is_meant_for_it() -> None:
-    lanes = lanes_of({EAST: Entry("east"), WEST: Entry("built-in", is_apart=True)}, NOBODY)
-    assert lanes[ANY] == Lane((EAST,))
-    assert lanes[WEST] == Lane((WEST,))
-
-
 def known(**changes: dict[str, object]) -> Lanes:
     providers = {
         number: Known(number, name, True, False, 1, 100)._replace(**changes.get(name, {}))  # type: ignore[arg-type]
