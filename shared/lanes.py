@@ -50,6 +50,16 @@ class Lanes:
         """Of providers, by name."""
         return {known.name: known.number for known in self.providers.values()}
 
+    def unserved_by(self, up: set[int]) -> set[int]:
+        """Lanes of which nothing can be sent while these providers alone can send. Where there is one provider that is
+        no lane: then nobody is to be let past. up: by number."""
+        if not self.are_several:
+            return set()
+        able = {number for number in up if self.providers[number].weight > 0}
+        return {
+            lane for lane, members in self.lanes.items() if not (able if is_shared(lane) else up).intersection(members)
+        }
+
     def route(self, provider: str | None, sender: str | None, *, test: bool = False) -> "Route":
         """Where the messages of a mailing go that names these, or neither. test: nobody is to have them."""
         if test:
@@ -219,19 +229,13 @@ def full(known: Lanes, seen: Collection[Mapping[str, Seen]]) -> Mapping[int, flo
 
 
 def closed(known: Lanes, seen: Collection[Mapping[str, Seen]]) -> set[int]:
-    """Lanes of which nothing can be sent, as far as is known. Where there is one provider that is no lane: then nobody
-    is to be let past.
-
-    seen: by each dispatcher that is alive, of providers by name.
-    """
-    if not known.are_several or not seen:
+    """Lanes of which nothing can be sent, as far as is known. seen: by each dispatcher that is alive, of providers by
+    name."""
+    if not seen:
         return set()
     up = {
         number
         for number, one in known.providers.items()
         if not one.is_paused and any(one.name in each and not each[one.name]["open"] for each in seen)
     }
-    able = {number for number in up if known.providers[number].weight > 0}
-    return {
-        lane for lane, members in known.lanes.items() if not (able if is_shared(lane) else up).intersection(members)
-    }
+    return known.unserved_by(up)

@@ -8,7 +8,6 @@ from dispatcher_service.pipeline.choice import Choice, Offer, Plan, Sole
 from dispatcher_service.sending.line import Line
 from shared import lanes
 from shared.clock import ticks
-from shared.domain.lanes import is_shared
 from shared.domain.profile.provider import Provider
 from shared.lanes import NONE_KNOWN, Known, entry_of
 
@@ -82,15 +81,8 @@ class Routes:
 
     def closed(self) -> set[int]:
         """Lanes of which nothing can be sent here for a while."""
-        if not self.are_several:
-            return set()
         up = {known.number for known, line in self._mine() if not (line.is_held or line.is_probing)}
-        able = {number for number in up if self._known.providers[number].weight > 0}
-        return {
-            lane
-            for lane, members in self._known.lanes.items()
-            if not (able if is_shared(lane) else up).intersection(members)
-        }
+        return self._known.unserved_by(up)
 
     def probes(self) -> Iterator[Probing]:
         """Where there are several."""

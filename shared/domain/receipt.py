@@ -6,10 +6,10 @@ that says most stands.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 from shared.domain.masking import without_phones
+from shared.domain.meaning import Meaning
 from shared.domain.message import MessageState
 
 MAX_REASON = 100
@@ -22,20 +22,12 @@ BACK, AHEAD = timedelta(days=400), timedelta(days=1)
 """A time of a provider's that is further from now is not believed: then it is the time at which the receipt came."""
 
 
-class ReceiptState(StrEnum):
+class ReceiptState(Meaning):
     """In the order of what they say: a later one replaces an earlier one, never the other way round.
 
     That a message was not delivered may turn out to be wrong, since a phone may be reached after its provider has given
     up. That it was delivered cannot.
     """
-
-    meaning: str
-
-    def __new__(cls, name: str, *row: Any) -> Self:
-        state = str.__new__(cls, name)
-        state._value_ = name
-        (state.meaning,) = row
-        return state
 
     AWAITING = "awaiting", "the provider has said that it is on its way, and not yet what became of it"
     UNDELIVERED = "undelivered", "the provider says that it was not delivered"

@@ -12,12 +12,8 @@ from shared.messages.parts import Place, place_of
 
 def find_waiting(connection: Connection, places: Iterable[Place]) -> Mapping[int, Sequence[int]]:
     """The mailings that have messages which wait, and the lanes of each in which the first of them is due."""
-    by_part: dict[int, list[int]] = defaultdict(list)
-    for mailing_id, part in places:
-        if part is not None:
-            by_part[part].append(mailing_id)
     waiting: dict[int, Sequence[int]] = {}
-    for part, mailing_ids in by_part.items():
+    for part, mailing_ids in _by_part(places).items():
         for mailing_id, lanes in connection.execute(_WAITING, {"part": part, "mailing_ids": mailing_ids}):
             waiting[mailing_id] = tuple(lanes or ())
     return waiting
@@ -44,13 +40,9 @@ def has_waiting(connection: Connection, mailing_id: int) -> bool:
 def find_last(connection: Connection, places: Iterable[Place]) -> Mapping[int, datetime]:
     """When the last message is due that waits, of mailings of which one lies ahead: a look into the index for each lane
     of each."""
-    by_part: dict[int, list[int]] = defaultdict(list)
-    for mailing_id, part in places:
-        if part is not None:
-            by_part[part].append(mailing_id)
     return {
         row.id: row.due_at
-        for part, mailing_ids in by_part.items()
+        for part, mailing_ids in _by_part(places).items()
         for row in connection.execute(_LAST, {"part": part, "mailing_ids": mailing_ids})
     }
 
@@ -65,3 +57,11 @@ _LAST = text(f"""
     ) last
     where last.due_at > now() group by job.id
 """)
+
+
+def _by_part(places: Iterable[Place]) -> Mapping[int, Sequence[int]]:
+    by_part: dict[int, list[int]] = defaultdict(list)
+    for mailing_id, part in places:
+        if part is not None:
+            by_part[part].append(mailing_id)
+    return by_part
