@@ -188,22 +188,23 @@ def _signature(authentication: Authentication, secret: bytes) -> Callable[[Incom
         if not given.startswith(authentication.prefix):
             return False
         given = given.removeprefix(authentication.prefix)
-        said = _said(authentication.signed, request, own)
-        digest = hmac.new(secret, said.encode("utf-8", "surrogatepass"), authentication.algorithm)
-        if authentication.signed is Signed.BODY:
-            digest = hmac.new(secret, request.body, authentication.algorithm)
+        digest = hmac.new(secret, _said(authentication.signed, request, own), authentication.algorithm)
         return _is_same(given.lower(), digest.hexdigest()) if is_hex else _is_same(given, _base64(digest.digest()))
 
     return is_authentic
 
 
-def _said(signed: Signed, request: Incoming, own: str) -> str:
-    if signed is Signed.URL_AND_FIELDS:
-        return request.url + "".join(name + value for name, value in sorted(set(request.form)))
-    if signed is Signed.FIELDS:
-        fields = sorted(pair for pair in (*request.form, *request.query) if pair[0] != own)
-        return "".join(f"&{name}={value.replace('&', '_').replace('=', '_')}" for name, value in fields)
-    return ""
+def _said(signed: Signed, request: Incoming, own: str) -> bytes:
+    """What a signature is made over. own: the field that has it."""
+    match signed:
+        case Signed.BODY:
+            return request.body
+        case Signed.URL_AND_FIELDS:
+            said = request.url + "".join(name + value for name, value in sorted(set(request.form)))
+        case Signed.FIELDS:
+            fields = sorted(pair for pair in (*request.form, *request.query) if pair[0] != own)
+            said = "".join(f"&{name}={value.replace('&', '_').replace('=', '_')}" for name, value in fields)
+    return said.encode("utf-8", "surrogatepass")
 
 
 def _base64(digest: bytes) -> str:
