@@ -123,7 +123,7 @@ class Isolation:
             with self._connection.begin(), open_entries(self._connection, self._slot) as entries:
                 return act(self._connection, entries)
         except DBAPIError as error:
-            reason = None if error.connection_invalidated else _REASONS.get(_class_of(error))
+            reason, detail = None if error.connection_invalidated else _REASONS.get(_class_of(error)), _words(error)
             if reason is None:
                 raise
             if _is_about_counters(error):
@@ -131,8 +131,9 @@ class Isolation:
         except SQLAlchemyError:
             raise
         except Exception:
-            reason = "defect"
+            reason, detail = "defect", traceback.format_exc()
         metrics.ACT_FAILURES.labels(chore, reason).inc()
+        self._log.warning("act_failed_together", chore=chore, reason=reason, detail=detail)
         return None
 
     def run_each(self, chore: str, mailing_ids: Sequence[int], act: ActOnSome) -> list[int]:

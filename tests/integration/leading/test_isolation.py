@@ -284,7 +284,7 @@ LOCKED, BROKEN = "locked", "broken"
 
 @pytest.mark.parametrize("trouble", [LOCKED, BROKEN])
 def test_of_many_that_are_launched_together_one_in_trouble_holds_up_no_other(
-    books: Books, books_url: str, start: Start, trouble: str
+    books: Books, books_url: str, start: Start, trouble: str, capsys: Any
 ) -> None:
     mailing_ids = crowd(books, 30)
     bad = mailing_ids[7]
@@ -297,6 +297,9 @@ def test_of_many_that_are_launched_together_one_in_trouble_holds_up_no_other(
         wait_until(lambda: all(mailing(books, each).launched_at for each in mailing_ids if each != bad), patience(SOON))
         wait_until(lambda: metric("feeder_set_aside", chore="launch") == 1)
         assert not mailing(books, bad).launched_at
+    told = [line for line in capsys.readouterr().out.splitlines() if "act_failed_together" in line]
+    assert bool(told) == (trouble == BROKEN), "those that are locked are left out at once"
+    assert all("chore=launch" in line and "reason=defect" in line for line in told)
     books.run("update mailings set fixed_segments = '[]' where id = :id", id=bad)
     wait_until(lambda: bool(mailing(books, bad).launched_at), patience(SOON))
     people = books.run("select g.tags[1] as tag, c.tag as got from messages m join mailings g on g.id = mailing_id "
