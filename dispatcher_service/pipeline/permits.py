@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -10,6 +11,9 @@ from dispatcher_service.pipeline.allowance import Allowance
 from shared.clock import ticks
 from shared.database.engine import one_statement
 from shared.rates.limits import reserve
+
+SHORT_FOR = 1.0
+"""Seconds. While there is something to claim the limits are asked far more often."""
 
 
 class _Permit(NamedTuple):
@@ -32,7 +36,7 @@ class Permits:
                 permit = permits.setdefault(frozenset(own), _Permit(own, Allowance(random.random)))
                 self._of[name] = permit
         self._permits = tuple(permits.values())
-        self._short: set[str] = set()
+        self._short_at: dict[str, float] = {}  # when more was wanted of a provider than was allowed; in ticks
 
     def __bool__(self) -> bool:
         return bool(self._of)
@@ -41,8 +45,8 @@ class Permits:
         return name in self._of
 
     def is_short(self, name: str) -> bool:
-        """Whether more was wanted the last time than was allowed."""
-        return name in self._short
+        """Whether more was wanted the last time than was allowed. Of one of which nothing is wanted nobody knows."""
+        return ticks() - self._short_at.get(name, -inf) <= SHORT_FOR
 
     @property
     def has_some_left(self) -> bool:
@@ -54,7 +58,6 @@ class Permits:
         """How many of the messages that are wanted of each provider may be claimed now. What is claimed can go out
         within half a second. job: messages of a whole one."""
         allowed = {name: number for name, number in wanted.items() if name not in self._of}
-        self._short.clear()
         for permit in self._permits:
             names = [name for name in wanted if self._of.get(name) is permit]
             if total := sum(wanted[name] for name in names):
@@ -63,7 +66,9 @@ class Permits:
                     allowed[name] = min(left, -(-wanted[name] * left // total))
                     left, total = left - allowed[name], total - wanted[name] or 1
                     if allowed[name] < wanted[name]:
-                        self._short.add(name)
+                        self._short_at[name] = ticks()
+                    else:
+                        self._short_at.pop(name, None)
         return allowed
 
     def _reserved(self, permit: _Permit, wanted: int, job: int) -> int:

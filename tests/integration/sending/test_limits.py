@@ -9,6 +9,7 @@ from time import sleep
 import pytest
 
 from dispatcher_service.pipeline.allowance import Allowance
+from dispatcher_service.pipeline.permits import SHORT_FOR, Permits
 from shared.clock import ticks
 from shared.database.engine import make_engine, one_statement
 from shared.rates.limits import SOON, Reserved, reserve
@@ -34,6 +35,17 @@ def test_a_quarter_of_a_second_is_reserved_at_a_time(books: Books) -> None:
     assert second.wait == pytest.approx(0.25, abs=0.1)
     assert first.gap == 0.05
     assert left(books) == pytest.approx(0.5, abs=0.1)
+
+
+def test_who_wants_nothing_any_more_is_not_short(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its lane would be fed as little as in the last rush for as long as it rests."""
+    permits = Permits(books.engine, {"east": {"a": 20.0}, "west": {"b": 20.0}})
+    assert permits.allowed({"east": 100}, 100) == {"east": 5}
+    permits.allowed({"west": 1}, 1)
+    assert permits.is_short("east")
+    assert not permits.is_short("west")
+    monkeypatch.setattr("dispatcher_service.pipeline.permits.ticks", lambda: ticks() + SHORT_FOR)
+    assert not permits.is_short("east")
 
 
 def test_no_more_than_is_wanted(books: Books) -> None:
