@@ -1,8 +1,10 @@
 """What providers say later of messages: taken where the message is final, kept until it is.
 
 A receipt changes no message and locks none, so it stands in the way of neither a claim nor a result. It is counted when
-its message is final, and once. Receipts are written in the order of the messages' ids, and entered in the ledger after
-that, so that two transactions never wait for each other in a circle.
+its message is final, and once. Receipts are written part by part, in each in the order of the messages' ids; then those
+that are kept, in an order of their own; last they are entered in the ledger. So two transactions that take receipts
+never wait for each other in a circle. One that settles kept receipts begins with these, so it and one that takes may:
+then PostgreSQL ends one of the two, and the leader settles again, or the provider, who gets an error, sends again.
 """
 
 from collections import Counter, defaultdict
