@@ -1435,6 +1435,17 @@ on conflict (mailing_id) do update set difference = excluded.difference, found_a
 -- shared.ledger.findings._DROP
 delete from ledger_findings where mailing_id = :mailing_id;
 
+-- shared.ledger.fold._HOLD
+insert into receipt_counters as c (mailing_id, slot, moved_at)
+select id, slot, '-infinity'
+from unnest(cast(:mailing_ids as bigint[])) id
+cross join generate_series(0, (select count(*) + 1 from ledger_slots)) slot
+order by id, slot
+on conflict (mailing_id, slot) do update set moved_at = c.moved_at;
+
+-- shared.ledger.fold._LET_GO
+delete from receipt_counters where mailing_id = any(:mailing_ids) and moved_at = '-infinity';
+
 -- shared.ledger.fold._FOLD
 with gone as (delete from mailing_counters where mailing_id = any(:mailing_ids) returning *)
 insert into mailing_counters (mailing_id, slot, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, first_sent_at, last_sent_at)

@@ -17,6 +17,7 @@ from api_service.web.problems import Gone, Invalid
 from api_service.web.work import Act, Work, moment
 from shared.database.models import Mailing
 from shared.domain.mailing import ENDED, mailing_state
+from shared.ledger.fold import take_out
 
 View = dict[str, Any]
 
@@ -120,7 +121,7 @@ def delete(work: Work, mailing_id: int) -> None:
         if not mailing.test:  # which no total has
             act.entries.shown(-1)
         if mailing.finished_at is not None and not mailing.test:  # else it is taken out when it is finished
-            act.entries.hidden(store.figures(act.session, [mailing])[mailing_id])
+            take_out(act.connection, act.entries, [mailing_id])
         act.note("delete", "mailing", mailing_id)
 
 

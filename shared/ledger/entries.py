@@ -248,7 +248,8 @@ _COUNT_RECEIPTS = text(f"""
     set moved_at = excluded.moved_at, {", ".join(f"{name} = c.{name} + excluded.{name}" for name in RECEIPTS)}
 """)
 
-# A mailing that is hidden is not in the totals from its end on, and neither is what comes then.
+# A mailing that is hidden is not in the totals from its end on, and neither is what comes then. It is looked at behind
+# its counter: who takes it out of the totals holds that (`shared.ledger.fold`), so one of the two sees the other.
 _TOTAL_RECEIPTS = text(f"""
     insert into ledger_totals as t (slot, {", ".join(RECEIPTS)})
     select :slot, {", ".join(f"sum({name})" for name in RECEIPTS)}

@@ -18,11 +18,35 @@ def close_accounts(connection: Connection, entries: Entries, mailing_ids: Sequen
     hidden: those of them that nobody is to see among what is really sent; the totals are without them from now on.
     """
     if hidden:
-        for figures in read_figures(connection, hidden).values():
-            entries.hidden(figures)
+        take_out(connection, entries, hidden)
     connection.execute(_FOLD, {"mailing_ids": list(mailing_ids)})
     connection.execute(_NO_OPENINGS, {"mailing_ids": list(mailing_ids)})
 
+
+def take_out(connection: Connection, entries: Entries, mailing_ids: Sequence[int]) -> None:
+    """Takes mailings that are finished out of the totals. In the transaction that hides or finishes them, after it has
+    said so in their rows.
+
+    Receipts go on coming. Who counts one writes the mailing's counter first, and looks then whether it is hidden. So
+    the counters are held here, in all slots: what is being counted at this moment is waited for and taken out, and
+    what is counted later finds the mailing hidden.
+    """
+    connection.execute(_HOLD, {"mailing_ids": list(mailing_ids)})
+    for figures in read_figures(connection, mailing_ids).values():
+        entries.hidden(figures)
+    connection.execute(_LET_GO, {"mailing_ids": list(mailing_ids)})
+
+
+# Two more slots than there are, as a new one may be taken right now.
+_HOLD = text("""
+    insert into receipt_counters as c (mailing_id, slot, moved_at)
+    select id, slot, '-infinity'
+    from unnest(cast(:mailing_ids as bigint[])) id
+    cross join generate_series(0, (select count(*) + 1 from ledger_slots)) slot
+    order by id, slot
+    on conflict (mailing_id, slot) do update set moved_at = c.moved_at
+""")
+_LET_GO = text("delete from receipt_counters where mailing_id = any(:mailing_ids) and moved_at = '-infinity'")
 
 _FOLD = text(f"""
     with gone as (delete from mailing_counters where mailing_id = any(:mailing_ids) returning *)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,17 +11,20 @@ from sqlalchemy import Engine
 
 from shared.domain.message import Error, MessageState
 from shared.domain.profile.provider import Providers, Secret, Source
+from shared.domain.receipt import Receipt, ReceiptState
 from shared.domain.retry import SENT, Decision, Finish
 from shared.ledger.check import read_accounts, snapshot
+from shared.ledger.entries import Entries
 from shared.ledger.repair import find_accounts, mend
 from shared.ledger.totals import mend_totals, totals_difference
 from shared.messages.erase import erase_messages, is_erased
-from shared.messages.receipts import MOST_NOBODYS, SLICE, settle_receipts
+from shared.messages.receipts import MOST_NOBODYS, SLICE, settle_receipts, take_receipts
 from shared.messages.record import Verdict, record_verdicts
 from shared.messages.references import Reference, keep_references
 from tests.support.api import Answer, Api, running
 from tests.support.books import LEASE, SECOND, Books
 from tests.support.receipt_sender import PATH, gateway, gateways
+from tests.support.waiting import wait_until
 
 UNKNOWN, FAILED = Finish(MessageState.UNKNOWN), Finish(MessageState.FAILED)
 NONE = {"delivered": 0, "undelivered": 0, "unknown_delivered": 0, "unknown_undelivered": 0}
@@ -282,6 +286,29 @@ def test_after_the_mailing_is_finished_and_deleted(api: Api, books: Books, sendi
     assert api.get("/mailings/general_statistics/")["receipts"] in (None, NONE | {"awaiting": 0})
     with books.engine.connect() as connection:
         assert totals_difference(connection) == {}
+
+
+WAITS = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+
+
+@pytest.mark.parametrize("slot", [0, 1], ids=["the first of its slot", "one more"])
+def test_one_that_is_counted_while_the_mailing_is_deleted(api: Api, books: Books, sending: Sending, slot: int) -> None:
+    """The totals have it neither before nor after."""
+    sending.end(sending.ids[5:])
+    books.finish([sending.id])
+    books.move(take_receipts, "gate", [Receipt(ReceiptState.DELIVERED, sending.ids[0])])
+    with ThreadPoolExecutor(1) as pool, books.engine.connect() as connection:
+        with connection.begin():
+            entries = Entries()
+            take_receipts(connection, entries, "gate", [Receipt(ReceiptState.DELIVERED, sending.ids[1])])
+            entries.write(connection, slot)
+            deleting = pool.submit(api, "DELETE", f"/mailings/{sending.id}/")
+            wait_until(lambda: deleting.done() or books.run(WAITS))
+        assert deleting.result().status == 204
+    send(api, said(sending.ids[2]))
+    with books.engine.connect() as connection:
+        assert totals_difference(connection) == {}
+    assert api.get("/mailings/general_statistics/")["receipts"] in (None, NONE | {"awaiting": 0})
 
 
 def test_a_ledger_that_says_something_else_is_found_and_mended(api: Api, books: Books, sending: Sending) -> None:
