@@ -651,7 +651,8 @@ select part from parts where part is not null;
 
 -- shared.messages.personal._LOCK
 select m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
-m.first_called_at, m.last_called_at, m.phone, c.timezone, 0 as provider, m.text, (m.calls > 0 or m.maybe_delivered) as is_called, case when m.text is null then c.attributes end as attributes
+m.first_called_at, m.last_called_at, m.phone, c.timezone, 0 as provider, m.text, (m.calls > 0 or m.maybe_delivered) as is_called,
+case when m.text is null then c.attributes::text end as attributes
 from unnest(cast(:ids as bigint[])) as job (id)
 cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m
 left join lateral (select * from clients where id = m.client_id limit 1) c on true
@@ -661,7 +662,8 @@ where m.mailing_id = any(cast(:mailing_ids as bigint[])) and m.status in ('pendi
 
 -- shared.messages.personal._LOCK_AS_ASSIGNED
 select m.id, m.mailing_id, m.status, m.client_id, m.calls, m.attempts, m.maybe_delivered,
-m.first_called_at, m.last_called_at, m.phone, c.timezone, job.provider, m.text, (m.calls > 0 or m.maybe_delivered) as is_called, case when m.text is null then c.attributes end as attributes
+m.first_called_at, m.last_called_at, m.phone, c.timezone, job.provider, m.text, (m.calls > 0 or m.maybe_delivered) as is_called,
+case when m.text is null then c.attributes::text end as attributes
 from unnest(cast(:ids as bigint[]), cast(:lanes as smallint[]), cast(:providers as smallint[]))
 as job (id, lane, provider)
 cross join lateral (select * from messages where part = :part and id = job.id limit 1 for update skip locked) m

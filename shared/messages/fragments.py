@@ -19,6 +19,17 @@ def array(values: Iterable[object]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
+def array_of_texts(texts: Iterable[str]) -> str:
+    """The same of texts, whatever is in them."""
+    return "{" + ",".join([f'"{each}"' for each in map(_escaped, texts)]) + "}"
+
+
+def _escaped(text: str) -> str:
+    if "\\" in text or '"' in text:
+        return text.replace("\\", "\\\\").replace('"', '\\"')
+    return text
+
+
 # Who may have a message that was called, or is on the wire.
 WHOSE = f"coalesce(m.provider, {FIRST_PROVIDER})"
 

@@ -4,16 +4,18 @@ The text is written into the row with the claim, before any call: whoever repeat
 the one who made them is dead. A claim that is handed back without a call takes it out again (`record`).
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 from sqlalchemy import Connection, TextClause, text
 
+from shared.domain.attributes import Value
 from shared.domain.gates.gate import Case, Skip
 from shared.domain.gates.order import OF_TEXTS, PASSES, first_stop
 from shared.domain.reason import Reason
-from shared.domain.text.template import made_of
-from shared.domain.text.unmade import Unmade
+from shared.domain.text.template import renderer
 from shared.ledger.entries import Entries
 from shared.messages.fragments import (
     CLAIMED,
@@ -26,6 +28,7 @@ from shared.messages.fragments import (
     MAY_BE_SENT_AS_ASSIGNED,
     AnyRow,
     array,
+    array_of_texts,
 )
 from shared.messages.skip import skip_locked
 
@@ -36,37 +39,47 @@ def move_personal(
     """Moves those to `sending` that may be sent now: their rows, which begin as `CLAIMED` has them, and their texts.
     Skips those of which no text can be made that may be sent."""
     mailings = {mailing.id: mailing for mailing in group}
+    renders = {mailing.id: renderer(mailing.text) for mailing in group}
     is_assigned = "providers" in job
     found = connection.execute(_LOCK_AS_ASSIGNED if is_assigned else _LOCK, job).all()
+    moved: list[AnyRow] = []
     texts: dict[int, str] = {}
     skipped: dict[Reason, list[int]] = defaultdict(list)
-    for row in found:
-        text = _text(mailings[row.mailing_id], row)
-        stop = first_stop(Case(mailings[row.mailing_id], row, text), OF_TEXTS)
+    for row, attributes in zip(found, _attributes(found), strict=True):
+        message_id, mailing_id, text, is_called = _READ(row)
+        if text is None:  # one that was called without one is of a version that made none, and sent what is there
+            text = mailings[mailing_id].text if is_called else renders[mailing_id](attributes)
+        stop = first_stop(Case(mailings[mailing_id], row, text), OF_TEXTS)
         if isinstance(stop, Skip):
-            skipped[stop.reason].append(row.id)
+            skipped[stop.reason].append(message_id)
         else:
-            texts[row.id] = str(text)
+            moved.append(row)
+            texts[message_id] = text
     if texts:
-        moved = {**job, "ids": array(texts), "texts": list(texts.values())}
+        move = {**job, "ids": array(texts), "texts": array_of_texts(texts.values())}
         if is_assigned:
-            moved["providers"] = array(row.provider for row in found if row.id in texts)
-        connection.execute(_MOVE_AS_ASSIGNED if is_assigned else _MOVE, moved)
+            move["providers"] = array(row.provider for row in moved)
+        connection.execute(_MOVE_AS_ASSIGNED if is_assigned else _MOVE, move)
     for reason, ids in skipped.items():
         skip_locked(connection, entries, group[0].part, ids, reason)
-    return [row for row in found if row.id in texts], texts
+    return moved, texts
 
 
-def _text(mailing: AnyRow, row: AnyRow) -> str | Unmade:
-    """One that was called has its text; without one it is of a version that made none, and sent what is there."""
-    if row.text is not None:
-        return str(row.text)
-    return made_of(mailing.text, mailing.personal and not row.is_called, row.attributes)
+_AT_ID, _AT_MAILING, _AT_TEXT, _AT_CALLED, _AT_ATTRIBUTES = 0, 1, -3, -2, -1
+_READ = itemgetter(_AT_ID, _AT_MAILING, _AT_TEXT, _AT_CALLED)  # by their names they take twice as long
+
+
+def _attributes(rows: Sequence[AnyRow]) -> Sequence[Mapping[str, Value]]:
+    """What is known of the client of each, where a text is to be made of it. All of it is read at once, which takes a
+    third of the time of one after the other."""
+    read: Sequence[Mapping[str, Value]] = json.loads(f"[{','.join([row[_AT_ATTRIBUTES] or 'null' for row in rows])}]")
+    return read
 
 
 def _locking(columns: str, job: str, may_be_sent: str) -> TextClause:
     return text(f"""
-        select {columns}, m.text, {IS_CALLED} as is_called, case when m.text is null then c.attributes end as attributes
+        select {columns}, m.text, {IS_CALLED} as is_called,
+               case when m.text is null then c.attributes::text end as attributes
         {job}
         where {may_be_sent} and c.timezone is not null and {PASSES} and {IS_ADDRESSED}
     """)

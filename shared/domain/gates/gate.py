@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.domain.reason import Reason
 from shared.domain.text.unmade import Unmade
@@ -26,8 +26,7 @@ class Wait:
 Stop = Skip | Wait
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """A message that is due. mailing: its row, and `now` of the database's clock. message: what the gates read of it,
     by their names. text: what would be sent, or why there is nothing to send; not read by gates that SQL can decide."""
 

@@ -20,4 +20,7 @@ PASSES = " and ".join(gate.passes for gate in GATES if gate.passes)
 
 def first_stop(case: Case, gates: Iterable[Gate] = GATES) -> Stop | None:
     """What the first gate does that a message does not pass; None: it passes all of them."""
-    return next((stop for gate in gates if (stop := gate.stop(case))), None)
+    for gate in gates:  # of each message that has a text of its own
+        if stop := gate.stop(case):
+            return stop
+    return None

@@ -249,7 +249,10 @@ def _constant(pieces: Iterable[object]) -> str:
 @lru_cache(maxsize=256)
 def _in_json(text: str) -> str:
     """A mailing's text is the same for all its messages, and takes longer to quote than all the rest."""
-    return json.dumps(text, ensure_ascii=False)[1:-1]
+    return _quoted(text)[1:-1]
+
+
+_quoted = json.JSONEncoder(ensure_ascii=False).encode  # `dumps` makes one of these each time
 
 
 @lru_cache(maxsize=256)

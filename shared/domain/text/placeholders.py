@@ -5,7 +5,7 @@ comes out is what Liquid would make of them; a test compares the two.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
 
 from shared.domain.attributes import Value
@@ -23,10 +23,9 @@ _PLACEHOLDER = re.compile(
 )
 
 
-class _Piece(NamedTuple):
-    """A placeholder, and the text before it. default: None: without one."""
+class _Asked(NamedTuple):
+    """A placeholder. default: None: without one."""
 
-    before: str
     name: str
     default: str | None
 
@@ -34,38 +33,39 @@ class _Piece(NamedTuple):
 class Placeholders:
     """A text that is compiled."""
 
-    def __init__(self, pieces: list[_Piece], end: str) -> None:
-        self._pieces, self._end = pieces, end
-        self.names = frozenset(piece.name for piece in pieces)
+    def __init__(self, asked: Sequence[_Asked], between: Sequence[str]) -> None:
+        """between: what stands before, between and behind them."""
+        self._asked = tuple(asked)
+        self._form = "%s".join(part.replace("%", "%%") for part in between)
+        self.names = frozenset(one.name for one in asked)
         """The attributes that it asks for."""
 
     @classmethod
     def of(cls, text: str) -> Self | None:
         """None: there is more in it than plain placeholders."""
-        pieces, at = [], 0
+        asked: list[_Asked] = []
+        between, at = [], 0
         while found := _OPENS.search(text, at):
             match = _PLACEHOLDER.match(text, found.start())
             if match is None or match["name"] in _WORDS_OF_LIQUID:
                 return None
             default = match["default"]
-            pieces.append(_Piece(text[at : found.start()], match["name"], None if default is None else default[1:-1]))
+            asked.append(_Asked(match["name"], None if default is None else default[1:-1]))
+            between.append(text[at : found.start()])
             at = match.end()
-        return cls(pieces, text[at:])
+        return cls(asked, [*between, text[at:]])
 
     def render(self, values: Mapping[str, Value]) -> str | Unmade:
         """The text for who has these attributes."""
-        made: list[str] = []
-        for before, name, default in self._pieces:
+        found = []
+        for name, default in self._asked:
             value = values.get(name)
-            if type(value) is not str:
-                if value is None or (value is False and default is not None):
-                    if default is None:
-                        return missing(name)
-                    value = default
-                else:
-                    value = str(value).lower() if isinstance(value, bool) else str(value)
-            elif not value and default is not None:
-                value = default
-            made += (before, value)
-        made.append(self._end)
-        return "".join(made)
+            if type(value) is str:
+                found.append(value or default or value)
+            elif value is None or (value is False and default is not None):
+                if default is None:
+                    return missing(name)
+                found.append(default)
+            else:
+                found.append(str(value).lower() if isinstance(value, bool) else str(value))
+        return self._form % tuple(found)

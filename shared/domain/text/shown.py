@@ -15,7 +15,10 @@ MOST_CHARACTERS = 2000
 
 def shows_something(text: str) -> bool:
     """Whether there is anything to see but blanks, breaks and invisible marks."""
-    return any(unicodedata.category(sign)[0] in _SHOWN and sign not in _BLANK for sign in text)
+    for sign in text:  # noqa: SIM110 - of each personal text, and `any` takes four times as long
+        if unicodedata.category(sign)[0] in _SHOWN and sign not in _BLANK:
+            return True
+    return False
 
 
 _EDGES = "".join(map(chr, (

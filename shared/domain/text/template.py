@@ -3,7 +3,7 @@
 A text is a template if it says so with `{{` or `{%`. Plain placeholders are compiled by ourselves, the rest is Liquid.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Protocol
 
@@ -58,7 +58,13 @@ def made_of(text: str, personal: bool, values: Mapping[str, Value]) -> str | Unm
 
 def render(text: str, values: Mapping[str, Value]) -> str | Unmade:
     """What is sent of a template to who has these attributes, whatever its length, or why there is nothing to send."""
+    return renderer(text)(values)
+
+
+def renderer(text: str) -> Callable[[Mapping[str, Value]], str | Unmade]:
+    """The same for many."""
     template = compiled(text)
     if isinstance(template, Fault):  # it was none when it was saved
-        return Unmade(Reason.MISSING_VALUE, str(template))
-    return template.render(values)
+        unmade = Unmade(Reason.MISSING_VALUE, str(template))
+        return lambda _: unmade
+    return template.render
