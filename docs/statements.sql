@@ -124,176 +124,6 @@ cross join lateral (
     from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
 ) span;
 
--- shared.messages.create._CREATE
-with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(lane as smallint) as lane, cast(routed as text[]) as routed, cast(routes as smallint[]) as routes from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], lane text, routed text[], routes text[])), job as materialized (
-    select asked.*, span.last, span.looked_at from asked cross join lateral (
-        select max(id) filter (where id <= asked.audience_limit) as last,
-        count(*) filter (where id <= asked.audience_limit) as looked_at
-        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
-    ) span
-), created as (
-    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
-    select job.part, job.id, client.id, client.phone,
-    coalesce(job.routes[array_position(job.routed, operator_code::text)], job.lane),
-    case when suppression_id is null then job.state else 'skipped' end,
-    case when job.state = 'pending' and suppression_id is null then
-    coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
-    case when suppression_id is not null then :reason end
-    from job cross join lateral (
-        select clients.id, phone, operator_code, timezone, suppression_id from clients
-        where clients.id > job.audience_cursor and clients.id <= job.last and true
-        order by clients.id
-    ) client
-    returning mailing_id, id, status, due_at
-)
-select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
-coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
-from job left join (
-    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
-    from (
-        select mailing_id, due_at, count(*) as number from created
-        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
-    ) moments
-    group by mailing_id
-) put_off on put_off.mailing_id = job.id left join (
-    select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
-    min(id) as first_id, max(id) as last_id
-    from created group by mailing_id
-) made on made.mailing_id = job.id;
-
--- shared.messages.create._CREATE_OF_TAGS
-with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(lane as smallint) as lane, cast(routed as text[]) as routed, cast(routes as smallint[]) as routes, cast(tags_1 as text[]) as tags_1 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], lane text, routed text[], routes text[], tags_1 text[])), job as materialized (
-    select asked.*, span.last, span.looked_at from asked cross join lateral (
-        select max(id) filter (where id <= asked.audience_limit) as last,
-        count(*) filter (where id <= asked.audience_limit) as looked_at
-        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
-    ) span
-), created as (
-    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
-    select job.part, job.id, client.id, client.phone,
-    coalesce(job.routes[array_position(job.routed, operator_code::text)], job.lane),
-    case when suppression_id is null then job.state else 'skipped' end,
-    case when job.state = 'pending' and suppression_id is null then
-    coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
-    case when suppression_id is not null then :reason end
-    from job cross join lateral (
-        select clients.id, phone, operator_code, timezone, suppression_id from clients
-        where clients.id > job.audience_cursor and clients.id <= job.last and tag = any(job.tags_1)
-        order by clients.id
-    ) client
-    returning mailing_id, id, status, due_at
-)
-select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
-coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
-from job left join (
-    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
-    from (
-        select mailing_id, due_at, count(*) as number from created
-        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
-    ) moments
-    group by mailing_id
-) put_off on put_off.mailing_id = job.id left join (
-    select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
-    min(id) as first_id, max(id) as last_id
-    from created group by mailing_id
-) made on made.mailing_id = job.id;
-
--- shared.messages.create._CREATE_OF_IMPORTS
-with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(lane as smallint) as lane, cast(routed as text[]) as routed, cast(routes as smallint[]) as routes, cast(imports_1 as bigint[]) as imports_1, cast(took_2 as bigint[]) as took_2 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], lane text, routed text[], routes text[], imports_1 text[], took_2 text[])), job as materialized (
-    select asked.*, span.last, span.looked_at from asked cross join lateral (
-        select max(id) filter (where id <= asked.audience_limit) as last,
-        count(*) filter (where id <= asked.audience_limit) as looked_at
-        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
-    ) span
-), created as (
-    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
-    select job.part, job.id, client.id, client.phone,
-    coalesce(job.routes[array_position(job.routed, operator_code::text)], job.lane),
-    case when suppression_id is null then job.state else 'skipped' end,
-    case when job.state = 'pending' and suppression_id is null then
-    coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
-    case when suppression_id is not null then :reason end
-    from job cross join lateral (
-        with
-        taken as materialized (
-            select client_id, array_agg(import_id) as imports from (
-                select (chunk << 15) | unnest(clients) as client_id, import_id from import_clients
-                where import_id = any(job.imports_1) and chunk between job.audience_cursor >> 15 and job.last >> 15
-            ) of_chunks
-            where client_id > job.audience_cursor and client_id <= job.last
-            group by client_id
-        )
-        select clients.id, phone, operator_code, timezone, suppression_id from clients
-        where clients.id > job.audience_cursor and clients.id <= job.last and clients.id = any(array(select client_id from taken where taken.imports && job.took_2))
-        order by clients.id
-    ) client
-    returning mailing_id, id, status, due_at
-)
-select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
-coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
-from job left join (
-    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
-    from (
-        select mailing_id, due_at, count(*) as number from created
-        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
-    ) moments
-    group by mailing_id
-) put_off on put_off.mailing_id = job.id left join (
-    select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
-    min(id) as first_id, max(id) as last_id
-    from created group by mailing_id
-) made on made.mailing_id = job.id;
-
--- shared.messages.create._CREATE_OF_ALL
-with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(lane as smallint) as lane, cast(routed as text[]) as routed, cast(routes as smallint[]) as routes, cast(codes_1 as text[]) as codes_1, cast(tags_2 as text[]) as tags_2, cast(zones_3 as text[]) as zones_3, cast(name_4 as text) as name_4, cast(values_5 as jsonb[]) as values_5, cast(tags_6 as text[]) as tags_6, cast(imports_7 as bigint[]) as imports_7, cast(took_8 as bigint[]) as took_8, cast(codes_9 as text[]) as codes_9, cast(tags_10 as text[]) as tags_10, cast(zones_11 as text[]) as zones_11, cast(name_12 as text) as name_12, cast(values_13 as jsonb[]) as values_13, cast(tags_14 as text[]) as tags_14, cast(took_15 as bigint[]) as took_15, cast(mailings_17 as bigint[]) as mailings_17 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], lane text, routed text[], routes text[], codes_1 text[], tags_2 text[], zones_3 text[], name_4 text, values_5 text[], tags_6 text[], imports_7 text[], took_8 text[], codes_9 text[], tags_10 text[], zones_11 text[], name_12 text, values_13 text[], tags_14 text[], took_15 text[], mailings_17 text[])), job as materialized (
-    select asked.*, span.last, span.looked_at from asked cross join lateral (
-        select max(id) filter (where id <= asked.audience_limit) as last,
-        count(*) filter (where id <= asked.audience_limit) as looked_at
-        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
-    ) span
-), created as (
-    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
-    select job.part, job.id, client.id, client.phone,
-    coalesce(job.routes[array_position(job.routed, operator_code::text)], job.lane),
-    case when suppression_id is null then job.state else 'skipped' end,
-    case when job.state = 'pending' and suppression_id is null then
-    coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
-    case when suppression_id is not null then :reason end
-    from job cross join lateral (
-        with
-        taken as materialized (
-            select client_id, array_agg(import_id) as imports from (
-                select (chunk << 15) | unnest(clients) as client_id, import_id from import_clients
-                where import_id = any(job.imports_7) and chunk between job.audience_cursor >> 15 and job.last >> 15
-            ) of_chunks
-            where client_id > job.audience_cursor and client_id <= job.last
-            group by client_id
-        )
-        select clients.id, phone, operator_code, timezone, suppression_id from clients left join taken on taken.client_id = clients.id
-        where clients.id > job.audience_cursor and clients.id <= job.last and operator_code = any(job.codes_1) and tag = any(job.tags_2) and timezone = any(job.zones_3) and (attributes -> job.name_4 = any(job.values_5)) and ((tag = any(job.tags_6))) and clients.id = any(array(select client_id from taken where taken.imports && job.took_8)) and (operator_code = any(job.codes_9)) is not true and (tag = any(job.tags_10)) is not true and (timezone = any(job.zones_11)) is not true and ((attributes -> job.name_12 = any(job.values_13))) is not true and (((tag = any(job.tags_14)))) is not true and (taken.imports && job.took_15) is not true and (
-            select true from messages m where m.part = any(cast(:parts_16 as int[])) and m.client_id = clients.id
-            and m.mailing_id = any(job.mailings_17)
-            and m.status not in ('failed', 'expired', 'cancelled', 'skipped')
-            limit 1) is not true
-        order by clients.id
-    ) client
-    returning mailing_id, id, status, due_at
-)
-select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
-coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
-from job left join (
-    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
-    from (
-        select mailing_id, due_at, count(*) as number from created
-        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
-    ) moments
-    group by mailing_id
-) put_off on put_off.mailing_id = job.id left join (
-    select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
-    min(id) as first_id, max(id) as last_id
-    from created group by mailing_id
-) made on made.mailing_id = job.id;
-
 -- shared.messages.create._MOVE_CURSORS
 update mailings m set audience_limit = moved.audience_limit, audience_cursor = moved.cursor,
 audience = m.audience + moved.count, part = moved.part,
@@ -372,6 +202,176 @@ array(select count(*) from created where cardinality(cast(:zones as text[])) > 0
 from (select max(id) as last, count(*) as looked_at from span) span,
 (select count(*) as number, count(*) filter (where status = 'skipped') as skipped,
     min(id) as first_id, max(id) as last_id from created) created;
+
+-- shared.messages.create_statement._CREATE
+with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(lane as smallint) as lane, cast(routed as text[]) as routed, cast(routes as smallint[]) as routes from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], lane text, routed text[], routes text[])), job as materialized (
+    select asked.*, span.last, span.looked_at from asked cross join lateral (
+        select max(id) filter (where id <= asked.audience_limit) as last,
+        count(*) filter (where id <= asked.audience_limit) as looked_at
+        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
+    ) span
+), created as (
+    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
+    select job.part, job.id, client.id, client.phone,
+    coalesce(job.routes[array_position(job.routed, operator_code::text)], job.lane),
+    case when suppression_id is null then job.state else 'skipped' end,
+    case when job.state = 'pending' and suppression_id is null then
+    coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
+    case when suppression_id is not null then :reason end
+    from job cross join lateral (
+        select clients.id, phone, operator_code, timezone, suppression_id from clients
+        where clients.id > job.audience_cursor and clients.id <= job.last and true
+        order by clients.id
+    ) client
+    returning mailing_id, id, status, due_at
+)
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
+from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
+    select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+    min(id) as first_id, max(id) as last_id
+    from created group by mailing_id
+) made on made.mailing_id = job.id;
+
+-- shared.messages.create_statement._CREATE_OF_TAGS
+with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(lane as smallint) as lane, cast(routed as text[]) as routed, cast(routes as smallint[]) as routes, cast(tags_1 as text[]) as tags_1 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], lane text, routed text[], routes text[], tags_1 text[])), job as materialized (
+    select asked.*, span.last, span.looked_at from asked cross join lateral (
+        select max(id) filter (where id <= asked.audience_limit) as last,
+        count(*) filter (where id <= asked.audience_limit) as looked_at
+        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
+    ) span
+), created as (
+    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
+    select job.part, job.id, client.id, client.phone,
+    coalesce(job.routes[array_position(job.routed, operator_code::text)], job.lane),
+    case when suppression_id is null then job.state else 'skipped' end,
+    case when job.state = 'pending' and suppression_id is null then
+    coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
+    case when suppression_id is not null then :reason end
+    from job cross join lateral (
+        select clients.id, phone, operator_code, timezone, suppression_id from clients
+        where clients.id > job.audience_cursor and clients.id <= job.last and tag = any(job.tags_1)
+        order by clients.id
+    ) client
+    returning mailing_id, id, status, due_at
+)
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
+from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
+    select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+    min(id) as first_id, max(id) as last_id
+    from created group by mailing_id
+) made on made.mailing_id = job.id;
+
+-- shared.messages.create_statement._CREATE_OF_IMPORTS
+with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(lane as smallint) as lane, cast(routed as text[]) as routed, cast(routes as smallint[]) as routes, cast(imports_1 as bigint[]) as imports_1, cast(took_2 as bigint[]) as took_2 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], lane text, routed text[], routes text[], imports_1 text[], took_2 text[])), job as materialized (
+    select asked.*, span.last, span.looked_at from asked cross join lateral (
+        select max(id) filter (where id <= asked.audience_limit) as last,
+        count(*) filter (where id <= asked.audience_limit) as looked_at
+        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
+    ) span
+), created as (
+    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
+    select job.part, job.id, client.id, client.phone,
+    coalesce(job.routes[array_position(job.routed, operator_code::text)], job.lane),
+    case when suppression_id is null then job.state else 'skipped' end,
+    case when job.state = 'pending' and suppression_id is null then
+    coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
+    case when suppression_id is not null then :reason end
+    from job cross join lateral (
+        with
+        taken as materialized (
+            select client_id, array_agg(import_id) as imports from (
+                select (chunk << 15) | unnest(clients) as client_id, import_id from import_clients
+                where import_id = any(job.imports_1) and chunk between job.audience_cursor >> 15 and job.last >> 15
+            ) of_chunks
+            where client_id > job.audience_cursor and client_id <= job.last
+            group by client_id
+        )
+        select clients.id, phone, operator_code, timezone, suppression_id from clients
+        where clients.id > job.audience_cursor and clients.id <= job.last and clients.id = any(array(select client_id from taken where taken.imports && job.took_2))
+        order by clients.id
+    ) client
+    returning mailing_id, id, status, due_at
+)
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
+from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
+    select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+    min(id) as first_id, max(id) as last_id
+    from created group by mailing_id
+) made on made.mailing_id = job.id;
+
+-- shared.messages.create_statement._CREATE_OF_ALL
+with asked as materialized (select cast(id as bigint) as id, cast(part as integer) as part, cast(audience_cursor as bigint) as audience_cursor, cast(audience_limit as bigint) as audience_limit, cast(state as message_state) as state, cast(zones as text[]) as zones, cast(openings as timestamptz[]) as openings, cast(lane as smallint) as lane, cast(routed as text[]) as routed, cast(routes as smallint[]) as routes, cast(codes_1 as text[]) as codes_1, cast(tags_2 as text[]) as tags_2, cast(zones_3 as text[]) as zones_3, cast(name_4 as text) as name_4, cast(values_5 as jsonb[]) as values_5, cast(tags_6 as text[]) as tags_6, cast(imports_7 as bigint[]) as imports_7, cast(took_8 as bigint[]) as took_8, cast(codes_9 as text[]) as codes_9, cast(tags_10 as text[]) as tags_10, cast(zones_11 as text[]) as zones_11, cast(name_12 as text) as name_12, cast(values_13 as jsonb[]) as values_13, cast(tags_14 as text[]) as tags_14, cast(took_15 as bigint[]) as took_15, cast(mailings_17 as bigint[]) as mailings_17 from jsonb_to_recordset(cast(:jobs as jsonb)) as asked (id text, part text, audience_cursor text, audience_limit text, state text, zones text[], openings text[], lane text, routed text[], routes text[], codes_1 text[], tags_2 text[], zones_3 text[], name_4 text, values_5 text[], tags_6 text[], imports_7 text[], took_8 text[], codes_9 text[], tags_10 text[], zones_11 text[], name_12 text, values_13 text[], tags_14 text[], took_15 text[], mailings_17 text[])), job as materialized (
+    select asked.*, span.last, span.looked_at from asked cross join lateral (
+        select max(id) filter (where id <= asked.audience_limit) as last,
+        count(*) filter (where id <= asked.audience_limit) as looked_at
+        from (select id from clients where id > asked.audience_cursor order by id limit :span) ids
+    ) span
+), created as (
+    insert into messages (part, mailing_id, client_id, phone, lane, status, due_at, error)
+    select job.part, job.id, client.id, client.phone,
+    coalesce(job.routes[array_position(job.routed, operator_code::text)], job.lane),
+    case when suppression_id is null then job.state else 'skipped' end,
+    case when job.state = 'pending' and suppression_id is null then
+    coalesce(job.openings[array_position(job.zones, timezone::text)], now()) end,
+    case when suppression_id is not null then :reason end
+    from job cross join lateral (
+        with
+        taken as materialized (
+            select client_id, array_agg(import_id) as imports from (
+                select (chunk << 15) | unnest(clients) as client_id, import_id from import_clients
+                where import_id = any(job.imports_7) and chunk between job.audience_cursor >> 15 and job.last >> 15
+            ) of_chunks
+            where client_id > job.audience_cursor and client_id <= job.last
+            group by client_id
+        )
+        select clients.id, phone, operator_code, timezone, suppression_id from clients left join taken on taken.client_id = clients.id
+        where clients.id > job.audience_cursor and clients.id <= job.last and operator_code = any(job.codes_1) and tag = any(job.tags_2) and timezone = any(job.zones_3) and (attributes -> job.name_4 = any(job.values_5)) and ((tag = any(job.tags_6))) and clients.id = any(array(select client_id from taken where taken.imports && job.took_8)) and (operator_code = any(job.codes_9)) is not true and (tag = any(job.tags_10)) is not true and (timezone = any(job.zones_11)) is not true and ((attributes -> job.name_12 = any(job.values_13))) is not true and (((tag = any(job.tags_14)))) is not true and (taken.imports && job.took_15) is not true and (
+            select true from messages m where m.part = any(cast(:parts_16 as int[])) and m.client_id = clients.id
+            and m.mailing_id = any(job.mailings_17)
+            and m.status not in ('failed', 'expired', 'cancelled', 'skipped')
+            limit 1) is not true
+        order by clients.id
+    ) client
+    returning mailing_id, id, status, due_at
+)
+select job.id, job.audience_limit, last, looked_at, coalesce(number, 0) as number,
+coalesce(skipped, 0) as skipped, first_id, last_id, opens_at, waiting
+from job left join (
+    select mailing_id, array_agg(due_at order by due_at) as opens_at, array_agg(number order by due_at) as waiting
+    from (
+        select mailing_id, due_at, count(*) as number from created
+        where (select bool_or(cardinality(zones) > 0) from job) and due_at > now() group by mailing_id, due_at
+    ) moments
+    group by mailing_id
+) put_off on put_off.mailing_id = job.id left join (
+    select mailing_id, count(*) as number, count(*) filter (where status = 'skipped') as skipped,
+    min(id) as first_id, max(id) as last_id
+    from created group by mailing_id
+) made on made.mailing_id = job.id;
 
 -- shared.messages.due._READ
 with due as materialized (

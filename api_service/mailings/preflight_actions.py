@@ -14,9 +14,9 @@ from api_service.mailings.facts import Facts, Origins, Overlap, Personal
 from api_service.mailings.findings import blockers, warnings
 from api_service.mailings.forecast import least_limit
 from api_service.mailings.preflight_schema import SHOWN
-from api_service.mailings.preflight_store import Wanted
 from api_service.mailings.preflight_texts import make_texts
 from api_service.mailings.rules import Times
+from api_service.mailings.wanted import Wanted
 from api_service.web.parts import Parts
 from api_service.web.problems import Blocked, Invalid, TooEarly, TooLate
 from api_service.web.work import Work, moment

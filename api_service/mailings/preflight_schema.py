@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from api_service.mailings.facts import RateFrom
-from api_service.mailings.findings import Blocker, Caution
+from api_service.mailings.finding import Blocker, Caution
 from api_service.web.fields import Moment
 from api_service.web.schema import described, enumerated
 from shared.domain.meaning import Meaning

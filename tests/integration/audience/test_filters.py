@@ -17,7 +17,7 @@ from shared.audience.surveying import sample, survey
 from shared.domain.filter import Filter
 from shared.domain.message import MessageState
 from shared.domain.segments import Audience, Segment
-from shared.messages import create
+from shared.messages import create_statement
 from tests.support import meaning
 from tests.support.books import Books
 from tests.support.meaning import World
@@ -104,7 +104,7 @@ def in_spans(connection: Connection, one: Audience, length: int) -> set[int]:
     wanted = chosen(one, read_parts(connection, one), span, "asked")
     parts = f"with {', '.join(wanted.parts)}" if wanted.parts else ""
     statement = text(f"""
-        with {create.asked({"id": "bigint", **wanted.columns})}
+        with {create_statement.asked({"id": "bigint", **wanted.columns})}
         select client.id from asked cross join lateral (
             {parts} select clients.id from clients {wanted.joins}
             where clients.id > :after and clients.id <= :last and {wanted.condition}) client

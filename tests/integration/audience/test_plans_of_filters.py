@@ -12,7 +12,7 @@ from shared.audience import counting
 from shared.audience.chosen import chosen
 from shared.domain.filter import Filter
 from shared.domain.segments import Audience
-from shared.messages import create
+from shared.messages import create_statement
 from tests.support.books import Books
 from tests.support.plans import explain, pages, touched
 
@@ -50,12 +50,12 @@ def looked_at(connection: Connection, statement: TextClause, values: Any) -> tup
 @pytest.mark.parametrize("wanted", [RARE, {"segments": [1]}, {"exclude": {"attributes": {"city": ["City 1"]}}}])
 def test_a_slice_goes_by_the_key(full: Engine, wanted: Any) -> None:
     audience = Audience(Filter.of_json(wanted), {1: Filter.of_json(RARE)})
-    slice_ = chosen(audience, (), create._SPAN_READ, "job")
+    slice_ = chosen(audience, (), create_statement.SPAN_READ, "job")
     job = {"part": 1, "id": 1, "state": "pending", "zones": [], "openings": [], "lane": 0}
     job |= {"audience_cursor": 50_000, "audience_limit": MANY, **slice_.values}
     values = {"span": 1_000, "reason": "opted_out", "jobs": json.dumps([job])}
     with full.connect() as connection:
-        ways, number, said = looked_at(connection, create._create(slice_), values)
+        ways, number, said = looked_at(connection, create_statement.creating(slice_), values)
     assert ways <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}, said
     used = set(re.findall(r'"Index Name": "(clients_\w+)"', said))
     # PostgreSQL 18 may go through the few codes of an index that has ids behind them: that is by the key as well.

@@ -18,7 +18,7 @@ from dispatcher_service.leading.session import own_connection
 from shared.broker.table import TableBroker
 from shared.domain.retention import Retention
 from shared.ledger.slot import Slot
-from shared.messages import create
+from shared.messages import create_statement
 from tests.support.api import EVERYONE, Api, mailing, running
 from tests.support.books import Books
 from tests.support.leading import LADDER
@@ -252,7 +252,7 @@ def test_a_slice_reads_what_the_imports_have_of_its_clients_and_those(books: Boo
     job |= {"imports_1": [7], "took_2": [7], "audience_cursor": 0, "audience_limit": MANY}
     values = {"span": 50_000, "reason": "opted_out", "jobs": json.dumps([job])}
     with books.engine.begin() as connection:
-        plan, said = explain(connection, create._CREATE_OF_IMPORTS, values)
+        plan, said = explain(connection, create_statement._CREATE_OF_IMPORTS, values)
         made = connection.scalar(text("select count(*) from messages"))
         connection.rollback()
     assert made == 500

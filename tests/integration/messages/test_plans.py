@@ -23,7 +23,7 @@ from shared.database.parts import TABLES, make_part, table_of
 from shared.domain.message import MessageState
 from shared.ledger.entries import Entries
 from shared.ledger.figures import Figures
-from shared.messages import create
+from shared.messages import create_statement
 from shared.messages.cancel import cancel_client
 from shared.messages.find import find_message, read_history
 from shared.messages.follow import follow_phone
@@ -158,8 +158,8 @@ _JOB = {"id": 2, "part": PARTS, "state": "pending", "audience_cursor": 0, "audie
 """Of a slice of a launch."""
 
 _TEN = [{**_JOB, "audience_cursor": 100 * number, "tags_1": [""]} for number in range(10)]
-_OF_ALL = {name: create._OF_ALL.values[name] for name in create._OF_ALL.columns}
-[_PARTS_OF_ALL] = create._OF_ALL.values.keys() - _OF_ALL.keys()
+_OF_ALL = {name: create_statement._OF_ALL.values[name] for name in create_statement._OF_ALL.columns}
+[_PARTS_OF_ALL] = create_statement._OF_ALL.values.keys() - _OF_ALL.keys()
 
 _OF_RETRY = {"source": 1, "source_part": PARTS, "states": ["failed"], "after": 1_000, "limit": 2_000}
 
@@ -168,10 +168,15 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "shared.messages.personal._LOCK_AS_ASSIGNED": {"lanes": _ZEROS},
     "shared.messages.stop._LOCK_AS_ASSIGNED": {"lanes": _ZEROS},
     "shared.messages.reroute._REROUTE": {"lane": 1},
-    "shared.messages.create._CREATE": {"jobs": json.dumps([_JOB])},
-    "shared.messages.create._CREATE_OF_TAGS": {"jobs": json.dumps(_TEN), "span": SOME // 10},
-    "shared.messages.create._CREATE_OF_IMPORTS": {"jobs": json.dumps([{**_JOB, "imports_1": [1], "took_2": [1]}])},
-    "shared.messages.create._CREATE_OF_ALL": {"jobs": json.dumps([{**_JOB, **_OF_ALL}]), _PARTS_OF_ALL: [PARTS]},
+    "shared.messages.create_statement._CREATE": {"jobs": json.dumps([_JOB])},
+    "shared.messages.create_statement._CREATE_OF_TAGS": {"jobs": json.dumps(_TEN), "span": SOME // 10},
+    "shared.messages.create_statement._CREATE_OF_IMPORTS": {
+        "jobs": json.dumps([{**_JOB, "imports_1": [1], "took_2": [1]}])
+    },
+    "shared.messages.create_statement._CREATE_OF_ALL": {
+        "jobs": json.dumps([{**_JOB, **_OF_ALL}]),
+        _PARTS_OF_ALL: [PARTS],
+    },
     "shared.ledger.breakdown._COUNT": {"ids": "{1}"},
     "shared.messages.export._OF_CLIENT": {"mailing_id": 2**63 - 1},
     "shared.messages.export._OF_MAILING": {"after": 1_000},

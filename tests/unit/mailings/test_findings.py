@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from api_service.mailings.facts import Facts, Origins, Overlap, Personal, Rate, RateFrom
-from api_service.mailings.findings import BLOCKERS, WARNINGS, Blocker, Caution, blockers, warnings
+from api_service.mailings.finding import Blocker, Caution
+from api_service.mailings.findings import BLOCKERS, WARNINGS, blockers, warnings
 from api_service.mailings.forecast import Opening
 from api_service.mailings.preflight_store import wording
 from shared.domain.reason import Reason
