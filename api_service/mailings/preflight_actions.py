@@ -34,7 +34,7 @@ def check_given(work: Work, parts: Parts, values: Mapping[str, Any]) -> View:
         raise Invalid(missing)
     if ends_at <= starts_at:
         raise Invalid({"ends_at": [rules.AFTER_START]})
-    return _check(work, parts, lambda session: Wanted.given(session.connection(), values))
+    return _check(work, parts, lambda session: Wanted.given(session, values))
 
 
 def check_stored(work: Work, parts: Parts, mailing_id: int) -> View:

@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any, Self
 
 from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from api_service.mailings.rules import Times
 from api_service.web.problems import Blocked
+from api_service.web.work import is_of_tests
 from shared.audience import named
 from shared.database.models import Mailing
 from shared.domain.priority import Priority
@@ -37,13 +39,13 @@ class Wanted:
     unknown: Sequence[str] = ()
 
     @classmethod
-    def given(cls, connection: Connection, values: Mapping[str, Any]) -> Self:
+    def given(cls, session: Session, values: Mapping[str, Any]) -> Self:
         """One that a request describes, with its segments as they are now."""
         wanted = values["filter"]
         segments: Sequence[Segment] = ()
         unknown: Sequence[str] = ()
         try:
-            segments = named.look_up(connection, wanted, is_held=False)
+            segments = named.look_up(session.connection(), wanted, is_test=is_of_tests(session), is_held=False)
         except named.Unknown as error:
             unknown = tuple(_sentences(error.faults))
         return cls(

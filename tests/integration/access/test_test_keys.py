@@ -129,6 +129,16 @@ def test_what_is_made_of_a_test_is_a_test(books: Books, test: Caller) -> None:
     assert books.states(retry["id"]) == {"pending": 1}
 
 
+def test_whom_a_test_had_can_be_left_out_of_the_next_one(test: Caller, live: Caller) -> None:
+    """And of no other mailing: there it is unknown."""
+    made = test.make()["id"]
+    without = running(filter={"exclude": {"mailings": [made]}})
+    for caller, expected in ((test, False), (live, True)):
+        answer = caller("POST", "/mailings/preflight/", without)
+        assert (answer.status, str(made) in str(answer.json["blockers"])) == (200, expected)
+        assert caller("POST", "/mailings/", without).status == (422 if expected else 201)
+
+
 def test_each_key_sees_the_mailings_of_its_kind_and_no_other_one(books: Books, test: Caller, live: Caller) -> None:
     clients = books.clients(3)
     ours, theirs = test.make()["id"], live.make()["id"]

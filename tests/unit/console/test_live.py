@@ -5,8 +5,8 @@ from threading import Barrier, Thread
 import pytest
 from flask import Response
 
-from api_service.console import live
 from api_service.console.live import SHARED_FOR, Looks
+from shared import clock
 
 
 class Made:
@@ -21,7 +21,7 @@ class Made:
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr(live.clock, "ticks", lambda: now[0])
+    monkeypatch.setattr(clock, "ticks", lambda: now[0])
     return now
 
 
