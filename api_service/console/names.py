@@ -9,6 +9,7 @@ from api_service.directory.progress import ImportState
 from shared.domain.mailing import MailingState
 from shared.domain.message import Error, MessageState
 from shared.domain.reason import Reason
+from shared.domain.waiting import Waiting
 
 _STATES = {
     MailingState.DRAFT: _("Draft"),
@@ -52,6 +53,23 @@ _ERRORS: Mapping[str, str] = {
     Reason.TOO_LONG: _("their text would be too long"),
 }
 
+_WAITING = {
+    Waiting.DRAFT: _("until somebody starts it"),
+    Waiting.START: _("until it begins"),
+    Waiting.LAUNCH: _("until there is a message for each of the people"),
+    Waiting.PAUSED: _("until somebody lets it go on"),
+    Waiting.WINDOW: _("for the hours in which people may be written to"),
+    Waiting.RETRY: _("to be tried again"),
+    Waiting.HELD: _("alone: its calls come to nothing, those of others do not"),
+    Waiting.NO_DISPATCHER: _("for a dispatcher: none is at work"),
+    Waiting.PROVIDER_DOWN: _("for the provider, which serves nobody"),
+    Waiting.OTHERS: _("behind more urgent mailings"),
+    Waiting.RATE: _("for the rate that is set for this service"),
+    Waiting.PROVIDER_LIMITED: _("for the provider, which takes no more at a time"),
+    Waiting.PACE: _("for their turn: they go out as fast as can be"),
+}
+"""What messages wait for."""
+
 _IMPORT_STATES = {
     ImportState.RUNNING: _("is being read"),
     ImportState.FINISHED: _("was read to its end"),
@@ -92,6 +110,10 @@ def status(of: MessageState) -> str:
 
 def status_meaning(of: MessageState) -> str:
     return gettext(_STATUSES[of][1])
+
+
+def waiting(of: Waiting) -> str:
+    return gettext(_WAITING[of])
 
 
 def error(of: str) -> str:

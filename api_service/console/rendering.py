@@ -123,6 +123,7 @@ def _environment() -> Environment:
         "status": names.status,
         "status_meaning": names.status_meaning,
         "error": names.error,
+        "waiting": names.waiting,
         "action": names.action,
         "import_state": names.import_state,
         "column": names.column,

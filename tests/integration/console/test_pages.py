@@ -20,6 +20,7 @@ from api_service.access import store
 from api_service.web import key
 from api_service.web.key import Scope, Token
 from shared.domain.mailing import MailingState
+from shared.rates.paces import PaceNote
 from tests.support.api import Api, mailing
 
 HOSTILE = "<script>alert(1)</script> {{ 7 * 7 }} \u202e &amp; " + "long" * 40
@@ -601,3 +602,21 @@ def test_readers_who_share_a_look_see_what_each_of_them_may(api: Api, tokens: di
     in_russian = reader.see(path, headers={"Accept-Language": "ru"})
     assert "Начало" in in_russian.text
     assert "Начало" not in reader.read(path)
+
+
+def test_a_mailing_says_what_it_waits_for_and_when_it_is_done(furnished: Api) -> None:
+    """No dispatcher is at work here."""
+    browser = Browser(furnished)
+    for path in ("/", "/now/", "/mailings/1/", "/mailings/1/live/"):
+        assert "2 messages wait for a dispatcher: none is at work" in browser.read(path), path
+    assert "2 сообщения ждут отправителя" in browser.see("/now/", headers={"Accept-Language": "ru"}).text
+    assert "It waits until it begins: <time" in browser.read("/mailings/2/")
+
+
+def test_when_it_is_done_is_shown_against_its_end(furnished: Api, engine: Engine) -> None:
+    """One of its messages takes centuries."""
+    with engine.begin() as connection:
+        PaceNote().write(connection, 1.0)
+        connection.execute(text("update mailing_counters set pace_count = 1, pace_seconds = 1e10, paced_at = now()"))
+    for path in ("/now/", "/mailings/1/live/"):
+        assert "after its end" in Browser(furnished).read(path), path

@@ -11,6 +11,7 @@ from api_service.mailings.rules import Action
 from shared.domain.mailing import MailingState
 from shared.domain.message import Error, MessageState
 from shared.domain.reason import Reason
+from shared.domain.waiting import Waiting
 from tests.support.command import ROOT
 
 
@@ -21,6 +22,7 @@ from tests.support.command import ROOT
         (names._STATUSES, MessageState),
         (names._ERRORS, [*Error, *Reason]),
         (names._IMPORT_STATES, ImportState),
+        (names._WAITING, Waiting),
     ],
 )
 def test_each_has_a_name(table: Iterable[str], members: Iterable[str]) -> None:
