@@ -27,6 +27,10 @@ def test_the_index_has_every_decision_with_its_title() -> None:
     )
     titles = {path.read_text("utf-8").splitlines()[0].partition(". ")[2]: path.name for path in folder.glob("0*.md")}
     assert rows == titles
+    numbers = {int(name[:4]) for name in rows.values()}
+    left_out = re.search(r"No decision has the number([\d, or\n]+):", INDEX)
+    assert left_out
+    assert {*range(1, max(numbers))} - numbers == {*map(int, re.findall(r"\d+", left_out[1]))}
 
 
 INDEX = (ROOT / "docs/adr/README.md").read_text("utf-8")
