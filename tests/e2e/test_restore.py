@@ -13,7 +13,6 @@ import pytest
 from shared.broker.memory import recall
 from shared.broker.rabbitmq import RabbitMQ
 from shared.domain.retry import DEFAULT_LADDER
-from shared.recover import SEQUENCES
 from tests.e2e.conftest import StartSystem
 from tests.e2e.system import System
 from tests.support import backup
@@ -23,6 +22,9 @@ pytestmark = pytest.mark.timeout(600)  # everything is started twice
 CLIENTS = 300
 SENTENCE = "The database would give ids of messages again, as after a restore from a backup: it is at "
 COMMAND = "`python -m shared.recover` sets them ahead"
+
+MOVED = {"messages", "clients", "mailings", "imports", "segments", "suppressions", "audit", "claims"}
+"""Whose ids somebody outside the database may know."""
 
 
 def backed_up(system: System, file: Path) -> set[int]:
@@ -81,7 +83,7 @@ def test_nobody_starts_on_a_database_that_rabbitmq_knows_to_be_behind(
         cursor.execute("select max(id) < %s from messages", (min(lost),))
         assert cursor.fetchone() == (True,), "somebody has given ids"
     moved = recover(system)
-    assert [line.partition(":")[0] for line in moved[:-1]] == list(SEQUENCES)
+    assert {line.partition(":")[0] for line in moved[:-1]} == MOVED
     system.start_api()
     for name in dispatchers:
         system.start_dispatcher(name)

@@ -11,7 +11,7 @@ from tests.e2e.system import is_over
 from tests.faults.stage import DISPATCHER
 from tests.faults.test_kills import AT_A_POINT, FEW, LONG
 from tests.faults.witness import Witness
-from tests.support.reader import Reader
+from tests.support.gateway import ACCEPTED, gateway
 from tests.support.waiting import patience
 
 BEFORE, AFTER = "Anna", "Maria"
@@ -30,13 +30,13 @@ POINTS = {
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("text", ["Hello {{ name }}", "{% if name %}Hello {{ name | capitalize }}{% endif %}"])
 def test_kills_change_no_byte(start_system: StartSystem, chance: random.Random, text: str) -> None:
-    with Reader() as provider:
+    with gateway(lambda _asked: ACCEPTED) as provider:
         system = start_system("table", dispatchers=0, module=DISPATCHER, PROVIDER_URL=provider.url, **AT_A_POINT)
         system.fill(FEW)
         with Witness(system.database_url) as witness:
             for number, (point, name) in enumerate(POINTS.items()):
                 _know(witness, BEFORE)
-                provider.texts.clear()
+                provider.asked.clear()
                 system.begin_dispatcher(f"victim-{number}", FAULT_POINT=f"{point}:{FEW}")
                 mailing_id = system.mail(text=text)
                 assert system.processes.wait(f"victim-{number}", patience(30)) == -signal.SIGKILL
@@ -47,12 +47,13 @@ def test_kills_change_no_byte(start_system: StartSystem, chance: random.Random, 
                 system.until_figures(mailing_id, is_over, "every message in a final state", within=patience(60))
                 for heir in (f"heir-{number}", f"second-{number}"):
                     assert system.processes.stop(heir) == 0
-                assert len(provider.texts) == FEW
-                assert {one for texts in provider.texts.values() for one in texts} == {f"Hello {name}"}, point
-                kept = {system.api.message(message_id)["text"] for message_id in provider.texts}
+                got = provider.texts()
+                assert len(got) == FEW
+                assert {one for texts in got.values() for one in texts} == {f"Hello {name}"}, point
+                kept = {system.api.message(message_id)["text"] for message_id in got}
                 assert kept == {f"Hello {name}"}, point
             assert not witness.states().keys() & OPEN_STATES
 
 
 def _know(witness: Witness, name: str) -> None:
-    witness._books.run("update clients set attributes = jsonb_build_object('name', cast(:name as text))", name=name)
+    witness.books.run("update clients set attributes = jsonb_build_object('name', cast(:name as text))", name=name)

@@ -67,18 +67,18 @@ class LostAnswer(NamedTuple):
 
 
 class Witness:
-    """A context. every: seconds between two looks at the ledger; looks: how many there were."""
+    """A context. every: seconds between two looks at the ledger; looks: how many there were. books: of the database."""
 
     def __init__(self, database_url: str, every: float = 0.2) -> None:
         self._engine = make_engine(database_url, "witness")
-        self._books = Books(self._engine)
+        self.books = Books(self._engine)
         self._every = every
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
         self._objection: AssertionError | None = None
         self._gone: dict[int, Row[*tuple[Any, ...]]] = {}  # messages of parts that went
         self.looks = 0
-        self._books.run(_INSTALL)
+        self.books.run(_INSTALL)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -96,10 +96,10 @@ class Witness:
         claimed while another claim of it was open, a claim ended by none who held it."""
         if self._objection:
             raise self._objection
-        self._books.check()
-        touched = self._books.run(f"select * from witnessed where before in ({_FINAL}) or after is null limit 20")
+        self.books.check()
+        touched = self.books.run(f"select * from witnessed where before in ({_FINAL}) or after is null limit 20")
         assert not touched, "final states that were touched, or messages that were deleted"
-        stolen = self._books.run("""
+        stolen = self.books.run("""
             select * from witnessed where before = 'sending' and after = 'sending'
                 or claim_before is null and before = 'sending' or claim_after is null and after = 'sending' limit 20
         """)
@@ -107,7 +107,7 @@ class Witness:
 
     def lost_answers(self) -> list[LostAnswer]:
         """Attempts of which nobody knows whether the provider took them: what may lead to a repeat. In their order."""
-        rows = self._books.run(f"""
+        rows = self.books.run(f"""
             select lost.message_id, lost.error, split_part(made.who, ':', 2) as pid,
                    extract(epoch from lost.at)::float8 as lost_at
             from witnessed lost join witnessed made
@@ -122,23 +122,23 @@ class Witness:
 
     def messages(self) -> dict[int, Row[*tuple[Any, ...]]]:
         """All of them: mailing_id, status, attempts, by id. Those that went with their part as they were last."""
-        return self._gone | {row.id: row for row in self._books.run(f"select {_COLUMNS} from messages")}
+        return self._gone | {row.id: row for row in self.books.run(f"select {_COLUMNS} from messages")}
 
     def states(self) -> Counter[MessageState]:
         """How many messages there are in each state, without those that went."""
-        rows = self._books.run("select status, count(*) as number from messages group by status")
+        rows = self.books.run("select status, count(*) as number from messages group by status")
         return Counter({MessageState(row.status): row.number for row in rows})
 
     # ---------------------------------------------------------------- parts that go
 
     def close_part(self) -> None:
         """Mailings that are launched from now on have the next part; the one that was closed before is left alone."""
-        close_part(self._books, days_ago=0)
+        close_part(self.books, days_ago=0)
 
     def age_part(self, days: float) -> int | None:
         """Makes a closed part that old of which all mailings are finished, with them; its number. None: there is none
         yet."""
-        found = self._books.run("""
+        found = self.books.run("""
             select min(number) as number from parts p where closed_at is not null
               and exists (select from mailings where part = p.number)
               and not exists (select from mailings where part = p.number and finished_at is null)
@@ -146,20 +146,20 @@ class Witness:
         if (number := found[0].number) is None:
             return None
         self._gone |= {
-            row.id: row for row in self._books.run(f"select {_COLUMNS} from messages where part = :part", part=number)
+            row.id: row for row in self.books.run(f"select {_COLUMNS} from messages where part = :part", part=number)
         }
         for statement in (_AGE_MAILINGS, _AGE_PART):
-            self._books.run(statement, part=number, days=days)
+            self.books.run(statement, part=number, days=days)
         return int(number)
 
     def has_part(self, number: int) -> bool:
         """Whether anything of it is left."""
         asked = "select to_regclass(:name) is not null or exists (select from parts where number = :part)"
-        return bool(self._books.run(asked, name=table_of("messages", number), part=number)[0][0])
+        return bool(self.books.run(asked, name=table_of("messages", number), part=number)[0][0])
 
     def leader(self) -> int | None:
         """The process id of the dispatcher that leads the feeder."""
-        rows = self._books.run(
+        rows = self.books.run(
             """select split_part(application_name, ':', 2) as pid from pg_stat_activity join pg_locks l using (pid)
                where datname = current_database() and locktype = 'advisory' and objid = :lock and granted
                  and l.database = (select oid from pg_database where datname = current_database())""",
@@ -170,18 +170,18 @@ class Witness:
     def pass_time(self, seconds: float, states: Iterable[MessageState] = OPEN_STATES) -> None:
         """As if so much time had passed for messages in these states, and for the jobs of the table broker. What
         somebody holds a lock on is left alone."""
-        self._books.run(
+        self.books.run(
             """update messages m set due_at = m.due_at - :s * interval '1 s' from (
                    select id from messages where status::text = any(:states) for update skip locked) free
                where m.id = free.id""",
             s=seconds, states=list(states),
         )  # fmt: skip
-        self._books.run("update broker_jobs set visible_at = visible_at - :s * interval '1 s'", s=seconds)
+        self.books.run("update broker_jobs set visible_at = visible_at - :s * interval '1 s'", s=seconds)
 
     def _watch(self) -> None:
         while not self._stop.wait(self._every) and not self._objection:
             try:
-                self._books.check()
+                self.books.check()
                 self.looks += 1
             except AssertionError as error:
                 self._objection = error

@@ -102,12 +102,17 @@ def _breaks_a_rule(method: str, body: Any, errors: Mapping[str, Any]) -> bool:
         or not all(FIRST <= part <= LAST for time in times.values() for part in _readings(time))
         or (len(times) == 2 and times["ends_at"] <= max(times["starts_at"], datetime.now(UTC)))
         # Only a draft may leave one open, and only what runs by itself needs an end that lies ahead.
-        or (errors.keys() <= {"starts_at", "ends_at"} and not errors.keys() & times.keys())
+        or (errors.keys() <= _left_open(method, body) and not body.get("draft"))
         or (errors.keys() == {"ends_at"} and times["ends_at"] <= datetime.now(UTC))
         or (errors.keys() == {"states"} and _are_none(errors["states"]))
         # A change of one of them is held against the other one, which is stored.
         or (method == "PATCH" and len(times) == 1 and errors.keys() == times.keys())
     )
+
+
+def _left_open(method: str, body: Mapping[str, Any]) -> set[str]:
+    """The times that the request says to be none; a PATCH says nothing of what is not in it."""
+    return {name for name in ("starts_at", "ends_at") if body.get(name) is None and (method != "PATCH" or name in body)}
 
 
 def _are_none(sentences: Any) -> bool:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
+from prometheus_client import REGISTRY
 from sqlalchemy import event
 
 from dispatcher_service.leading.lead import Leader
@@ -17,6 +18,7 @@ from shared.broker.base import Session
 from shared.broker.table import TableBroker
 from shared.database.engine import make_engine
 from shared.domain.job import DispatchJob, Piece, Urgency
+from shared.domain.message import Error
 from shared.domain.retry import RetryPolicy
 from tests.support.books import Books
 from tests.support.dialects import seed_dialect
@@ -92,6 +94,11 @@ def _wait_for_standby(connection: Any, _record: object) -> None:
     with connection.cursor() as cursor:
         cursor.execute("set synchronous_commit = on")
     connection.commit()
+
+
+def is_open(reason: Error) -> bool:
+    """Whether the breaker is, for that reason."""
+    return REGISTRY.get_sample_value("dispatcher_breaker_open", {"provider": "seed", "reason": str(reason)}) == 1
 
 
 def settled(books: Books, mailing_id: int, **states: int) -> Callable[[], bool]:

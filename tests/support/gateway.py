@@ -1,6 +1,8 @@
 """A gateway of a test: an HTTP server that answers as a function says, and keeps what it was asked."""
 
+import json
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,11 +35,22 @@ class Said(NamedTuple):
     length: int | None = None  # that is announced; None: that of the body
 
 
+ACCEPTED = Said(200, b'{"code": 0, "message": "OK"}', "application/json")
+"""What the provider of README.md says of a message that it takes."""
+
+
 @dataclass
 class Gateway:
     url: str
     asked: list[Asked] = field(default_factory=list)
     written: int = 0  # bytes of answers
+
+    def texts(self) -> dict[int, list[str]]:
+        """By message, in the order of the calls; as the provider of README.md is asked."""
+        texts = defaultdict(list)
+        for body in (json.loads(one.body) for one in self.asked):
+            texts[body["id"]].append(body["text"])
+        return dict(texts)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from math import inf
 from types import TracebackType
 from typing import Self
 
@@ -15,7 +16,7 @@ from dispatcher_service.sending.pace import Pace
 from dispatcher_service.sending.sender import Sender
 from shared.clock import ticks
 from shared.domain.message import Error
-from shared.domain.retry import ACCEPTED, Outcome
+from shared.domain.retry import Outcome
 from shared.messages.claim import Claimed
 from tests.support.dialects import seed_dialect
 
@@ -47,19 +48,21 @@ class Unbreakable(Breaker):
         pass
 
 
-class _Warm(Pace):
-    """As many calls were open lately as there may be, however long it takes to open them here."""
+class Unpaced(Pace):
+    """Bounds no calls in flight before the provider says that it is too much, as it is with one that has been up for
+    long and has taken much."""
 
-    def _allowed_at(self, now: float) -> float:
-        return 100_000.0
+    def allowed(self, now: float, calls_open: int) -> int:
+        return _MANY if self.per_second == inf else super().allowed(now, calls_open)
+
+    def ahead(self, now: float, calls_open: int, seconds: float) -> int:
+        return _MANY if self.per_second == inf else super().ahead(now, calls_open, seconds)
+
+    def pause(self, now: float, calls_open: int) -> float:
+        return 0.0 if self.per_second == inf else super().pause(now, calls_open)
 
 
-def warm() -> Pace:
-    """Of a provider that has been up for long, and has taken much."""
-    pace = _Warm()
-    for _ in range(5_000):
-        pace.observe(ACCEPTED, 0.0, 0.0)
-    return pace
+_MANY = 100_000
 
 
 class Sending:
@@ -76,12 +79,12 @@ class Sending:
         breaker: Breaker | None = None,
         pace: Pace | None = None,
     ) -> None:
-        """breaker, pace: those of a provider that has been up for long where none is given."""
+        """breaker, pace: one that never opens and one that holds nothing back, where none is given."""
         self.results: list[Result] = []
         self._came = threading.Condition()
         self.breaker = breaker or Unbreakable()
         spoken = dialect or seed_dialect(url, token, timeout=timeout, concurrency=concurrency)
-        self.line = Line(spoken, breaker=self.breaker, pace=pace or warm())
+        self.line = Line(spoken, breaker=self.breaker, pace=pace or Unpaced())
         self.sender = Sender([self.line], deliver=self._take)
         self._thread = threading.Thread(target=self.sender.run, daemon=True)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import requests
+from prometheus_client import REGISTRY
 from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -26,7 +27,7 @@ from api_service.directory import batch
 from api_service.web import key
 from api_service.web.key import Scope, Token
 from api_service.web.watch import ENDED
-from shared import clock, metrics
+from shared import clock
 from shared.database.engine import make_engine
 from tests.support.api import HOUR, Api
 from tests.support.api_server import Server
@@ -254,14 +255,14 @@ def test_a_key_that_expires_soon_is_warned_of_once_a_day(engine: Engine, monkeyp
     with Session(engine) as session, session.begin():
         store.revoke(session, gone.id)
     assert warned(engine, monkeypatch, times=3) == [("api_key_expires", soon.id)], "by one process for all"
-    assert metrics.KEYS_EXPIRING._value.get() == 1
+    assert REGISTRY.get_sample_value("api_keys_expiring") == 1
     with engine.begin() as connection:
         connection.execute(text("update api_keys set warned_at = warned_at - interval '1 day'"))
     assert warned(engine, monkeypatch, times=3) == [("api_key_expires", soon.id)]
     with Session(engine) as session, session.begin():
         store.revoke(session, soon.id)
     assert warned(engine, monkeypatch) == []
-    assert metrics.KEYS_EXPIRING._value.get() == 0
+    assert REGISTRY.get_sample_value("api_keys_expiring") == 0
 
 
 def test_a_running_service_shows_last_use_and_expiry(engine: Engine, database_url: str) -> None:

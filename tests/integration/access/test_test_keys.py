@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import Engine, text
 
 from api_service.web.key import Scope, Token
 from dispatcher_service.leading.chores.chore import Step
 from dispatcher_service.leading.chores.show_figures import ShowFigures
 from dispatcher_service.leading.isolation import Isolation
-from shared import metrics
 from shared.domain.message import OPEN_STATES, Error, MessageState
 from shared.domain.retry import Finish, Retry
 from shared.ledger import breakdown, day, figures
@@ -213,8 +213,11 @@ def seen(books: Books, live: Caller) -> Mapping[str, Any]:
     with books.engine.connect() as connection:
         acts = Isolation(connection, Slot("test"))
         ShowFigures().run(Step(acts, ()))
-    gauges = {state: metrics.MESSAGES.labels(state)._value.get() for state in OPEN_STATES}
-    mailings = {state: metrics.MAILINGS.labels(state)._value.get() for state in ("running", "paused", "scheduled")}
+    gauges = {state: REGISTRY.get_sample_value("feeder_messages", {"state": state}) for state in OPEN_STATES}
+    mailings = {
+        state: REGISTRY.get_sample_value("feeder_mailings", {"state": state})
+        for state in ("running", "paused", "scheduled")
+    }
     # What goes by the time says nothing of tests.
     mailings_shown = [{name: one[name] for name in one.keys() - _BY_TIME} for one in live.get("/mailings/")]
     lists = {"/mailings/": (mailings_shown, live("GET", "/mailings/").headers["X-Pagination"])}

@@ -16,9 +16,10 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from api_service.access import store
+from api_service.access import keyring, store
 from api_service.web import key
 from api_service.web.key import Scope, Token
+from shared import clock
 from shared.domain.mailing import MailingState
 from shared.rates.paces import PaceNote
 from tests.support.api import Api, mailing
@@ -174,17 +175,11 @@ def test_a_session_ends_with_its_key_with_its_time_and_with_the_sign_out(
     late.sign_in(tokens[Scope.READ])
     assert api.execute("select count(*) from sessions") == 1  # the others went with it
     assert revoked.sign_in(tokens[Scope.WRITE]).status_code == 303
-    monkeypatch.setattr("api_service.access.keyring.FRESH", 0.0)
     admin = {"headers": {"Authorization": f"Bearer {tokens[Scope.ADMIN]}"}}
     assert api("DELETE", f"/keys/{tokens[Scope.WRITE].id}/", **admin).status == 204
-    wait_until_known(api, tokens[Scope.WRITE])
+    passed = clock.ticks() + keyring.FRESH
+    monkeypatch.setattr(clock, "ticks", lambda: passed)
     assert revoked.see("/").status_code == 303
-
-
-def wait_until_known(api: Api, token: Token) -> None:
-    """The keyring reads again by itself; here at once."""
-    visits = api.app.extensions["sessions"]
-    visits._keyring._read()
 
 
 def test_nothing_of_a_session_or_a_key_can_be_read_in_the_database(

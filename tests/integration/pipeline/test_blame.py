@@ -7,7 +7,6 @@ tests/unit/sending/test_blame_laws.py.
 from datetime import timedelta
 
 import pytest
-from prometheus_client import REGISTRY
 
 from dispatcher_service.sending import breaker
 from dispatcher_service.sending.blame import STUCK_AFTER
@@ -19,7 +18,7 @@ from shared.domain.message import Error
 from shared.domain.retry import RetryPolicy
 from shared.domain.standing import MOST_OPEN, REFUSALS
 from tests.support.books import SECOND, Books
-from tests.support.dispatching import Dispatcher, publish, settled
+from tests.support.dispatching import Dispatcher, is_open, publish, settled
 from tests.support.waiting import wait_until
 
 pytest_plugins = ("tests.support.provider",)
@@ -33,10 +32,6 @@ def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where hundreds of calls are made while the breaker is open."""
     monkeypatch.setattr(breaker, "FIRST_PAUSE", 0.02)
     monkeypatch.setattr(breaker, "LONGEST_PAUSE", 0.05)
-
-
-def is_open(reason: Error) -> bool:
-    return REGISTRY.get_sample_value("dispatcher_breaker_open", {"provider": "seed", "reason": str(reason)}) == 1
 
 
 def calls(simulator: Simulator) -> set[int]:

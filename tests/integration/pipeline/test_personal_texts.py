@@ -15,7 +15,7 @@ from shared.broker.base import Session
 from tests.support.api import Api, running
 from tests.support.books import Books
 from tests.support.dispatching import Dispatcher, publish, settled
-from tests.support.reader import Reader
+from tests.support.gateway import ACCEPTED, Gateway, gateway
 from tests.support.waiting import wait_until
 
 CLIENTS = 1_000
@@ -27,14 +27,14 @@ SIGNS = "ab яЁ\n\t\"\\/{}%|'\u202e\u2066\u0301\u200b👋é\u2028<&>"
 
 
 @pytest.fixture
-def provider() -> Iterator[Reader]:
-    with Reader() as reader:
-        yield reader
+def provider() -> Iterator[Gateway]:
+    with gateway(lambda _asked: ACCEPTED) as provider:
+        yield provider
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=["plain", "liquid"])
 def test_what_is_previewed_is_what_the_provider_gets(
-    books: Books, session: Session, provider: Reader, database_url: str, engine: Engine, text: str
+    books: Books, session: Session, provider: Gateway, database_url: str, engine: Engine, text: str
 ) -> None:
     """A thousand people of whom this and that is known; with some that makes no text, and they get none."""
     api, chance = Api(engine), random.Random(text)
@@ -62,7 +62,7 @@ def test_what_is_previewed_is_what_the_provider_gets(
         publish(session, mailing_id, list(ids))
         wait_until(settled(books, mailing_id, sent=sent, skipped=CLIENTS - sent))
     told = {client_id: one["text"] for client_id, one in shown.items() if one["text"] is not None}
-    got = {ids[message_id]: texts for message_id, texts in provider.texts.items()}
+    got = {ids[message_id]: texts for message_id, texts in provider.texts().items()}
     assert got == {client_id: [one] for client_id, one in told.items()}
     skipped = books.run("select client_id, error from messages where status = 'skipped'")
     assert dict(map(tuple, skipped)) == {

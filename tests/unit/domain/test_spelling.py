@@ -39,9 +39,7 @@ def test_what_to_write_instead(text: str, plain: str) -> None:
     assert parts(spelled(text, found)).encoding is Encoding.GSM7
 
 
-@pytest.mark.parametrize(
-    "text", ["Звоните нам", "Привіт, це ми", "Ґанок “А”", "Καλημέρα γιαγιά", "漢字", "שלום", "Сall нам"]
-)
+@pytest.mark.parametrize("text", WRITTEN_OTHERWISE)
 def test_what_is_written_in_another_alphabet_is_not_to_be_spelled_otherwise(text: str) -> None:
     """Letters in it that look like Latin ones are no slips."""
     found = culprits(text)
