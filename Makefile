@@ -8,6 +8,9 @@ SOAK_MINUTES := 15
 
 export PYTHON
 
+# Each of the hundreds of processes of a test run would compile all that it imports, and each of its workers all tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo run test test-again test-long test-faults soak fuzz fuzz-guided model bench bench-full lint audit fmt lock licences up down clean
 
 help: ## this list
