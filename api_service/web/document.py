@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 import flask_smorest
@@ -87,18 +88,38 @@ class ProviderConverter(BaseConverter):
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # the library has no types
-    """flask-smorest's, with our shape of errors and a document that says of no answer more than is true."""
+    """flask-smorest's, with our shape of errors and a document that says of no answer more than is true.
 
-    _told: dict[str, Any] | None = None
+    The document is made when somebody asks for it: it takes longer than all else that an application is made of.
+    """
+
     ERROR_SCHEMA = ErrorSchema
     DEFAULT_ERROR_RESPONSE_NAME = None  # every operation names its own
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._told: dict[str, Any] | None = None
+        self._untold: list[Blueprint] = []
+        self._telling = Lock()
+        super().__init__(*args, **kwargs)
+
+    def register_blueprint(self, blueprint: Blueprint) -> None:
+        self._app.extensions["flask-smorest"]["blp_name_to_api"][blueprint.name] = self
+        self._app.register_blueprint(blueprint)
+        self._untold.append(blueprint)
+
     def _openapi_json(self) -> Response:
         """With the address by which it was asked, which a proxy may have put a prefix before."""
-        if self._told is None:
-            self._told = shared_enums(self.spec.to_dict())
-        told = {**self._told, "servers": [{"url": asked().script_root or "/"}]}
+        told = {**self._document(), "servers": [{"url": asked().script_root or "/"}]}
         return Response(json.dumps(told, indent=2, ensure_ascii=False), content_type="application/json")
+
+    def _document(self) -> dict[str, Any]:
+        with self._telling:
+            if self._told is None:
+                for blueprint in self._untold:
+                    blueprint.register_views_in_doc(self, self._app, self.spec, name=blueprint.name, parameters=None)
+                    self.spec.tag({"name": blueprint.name, "description": blueprint.description})
+                self._told = shared_enums(self.spec.to_dict())
+            return self._told
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         return answers.from_http(error)

@@ -30,6 +30,9 @@ EVERYONE: Json = _LISTS | {"exclude": _LISTS | {"mailings": []}}
 """A filter that chooses everybody, as it is answered."""
 
 
+_documents: dict[bool, Json] = {}
+
+
 class Answer:
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.status, self.headers, self.body = status, headers, body
@@ -56,7 +59,7 @@ class Api:
         self.announced: list[int] = []
         probes = more.pop("probes", {"database": Probe("d", bool)})
         self.app: Flask = create_app(engine, self, probes, **{"chores": False, "digests": DIGESTS, **more})
-        self._document: Json = None
+        self._with_keys = bool(more.get("auth"))
 
     def announce(self, mailing_id: int) -> None:
         self.announced.append(mailing_id)
@@ -103,9 +106,10 @@ class Api:
             assert find_unbalanced(connection) == []
 
     def document(self) -> Json:
-        if self._document is None:
-            self._document = json.loads(self.app.test_client().get("/openapi.json").data)
-        return self._document
+        """Made once: it says the same of every application with keys, and of every one without."""
+        if self._with_keys not in _documents:
+            _documents[self._with_keys] = json.loads(self.app.test_client().get("/openapi.json").data)
+        return _documents[self._with_keys]
 
     def _check(self, method: str, path: str, answer: Answer) -> None:
         if answer.status >= 400:

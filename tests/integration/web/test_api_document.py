@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -70,6 +71,14 @@ def document(api: Api) -> Any:
 def locked_document(engine: Engine) -> Any:
     """Of a service that opens to keys alone."""
     return Api(engine, auth=True)("GET", "/openapi.json").json
+
+
+def test_whoever_asks_first_at_the_same_time_is_told_the_same(document: Any, engine: Engine) -> None:
+    """It is made when it is asked for."""
+    fresh = Api(engine).app
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: fresh.test_client().get("/openapi.json"), range(8)))
+    assert [answer.json == document for answer in answers] == [True] * 8
 
 
 def operations(document: Any) -> Iterator[tuple[str, Any]]:
