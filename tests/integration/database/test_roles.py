@@ -48,8 +48,8 @@ def answer(url: str, role: Role, statement: str) -> str:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_connection_has_its_role(database_url: str, role: Role) -> None:
-    assert answer(database_url, role, "select current_user").endswith(f"_{role}")
+def test_a_connection_has_its_role(books_url: str, role: Role) -> None:
+    assert answer(books_url, role, "select current_user").endswith(f"_{role}")
 
 
 READ = "select count(*) from clients"
@@ -87,8 +87,8 @@ WRITE = "insert into tallies values (1, now(), 0, 'sent', 1)"
         (Role.OWNER, "create role mine", "permission denied to create role"),
     ],
 )
-def test_a_role_may_do_what_it_has_to_and_no_more(database_url: str, role: Role, statement: str, said: str) -> None:
-    assert answer(database_url, role, statement) == said
+def test_a_role_may_do_what_it_has_to_and_no_more(books_url: str, role: Role, statement: str, said: str) -> None:
+    assert answer(books_url, role, statement) == said
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_a_role_may_do_what_it_has_to_and_no_more(database_url: str, role: Role,
         ("audit", "truncate audit"),
     ],
 )
-def test_what_takes_new_rows_only_is_changed_by_nobody(engine: Engine, table: str, statement: str) -> None:
+def test_what_takes_new_rows_only_is_changed_by_nobody(books_engine: Engine, table: str, statement: str) -> None:
     said = f"The rows of {table} are never changed"
-    with pytest.raises(IntegrityError, match=said), superuser(engine) as connection:
+    with pytest.raises(IntegrityError, match=said), superuser(books_engine) as connection:
         connection.execute(text(statement))
 
 
@@ -169,8 +169,8 @@ _FOREIGN = """
 """
 
 
-def test_each_thing_of_the_schema_has_its_owner(database_url: str) -> None:
-    assert foreign(database_url) == []
+def test_each_thing_of_the_schema_has_its_owner(books_url: str) -> None:
+    assert foreign(books_url) == []
 
 
 def test_who_may_make_no_roles_does_everything_alone_until_somebody_may(postgres: str, user: str) -> None:

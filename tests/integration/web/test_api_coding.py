@@ -4,17 +4,17 @@ import gzip
 import json
 
 import pytest
-from sqlalchemy import Engine
 
 from tests.support.api import Answer, Api
+from tests.support.books import Books
 
 ANNA = json.dumps({"phone": "79123456789"}).encode()
 FILE = b"phone\n" + b"".join(b"7912%07d\n" % number for number in range(20_000))
 
 
 @pytest.fixture
-def api(engine: Engine) -> Api:
-    return Api(engine)
+def api(books: Books) -> Api:
+    return Api(books.engine)
 
 
 def post(api: Api, data: bytes, coding: str, path: str = "/clients/") -> Answer:

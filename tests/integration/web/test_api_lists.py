@@ -7,21 +7,25 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api_service.mailings.store import in_state
 from shared.database.models import Mailing
 from shared.domain.mailing import MailingState, mailing_state
 from tests.support.api import Answer, Api, mailing, running
-
-pytest_plugins = ("tests.support.api_fixture",)
+from tests.support.books import Books
 
 PEOPLE = [
     {"phone": "79120000001", "tag": "vip", "timezone": "Europe/Moscow", "reference": "a"},
     {"phone": "79260000002", "tag": "vip", "timezone": "Asia/Omsk", "reference": "b"},
     {"phone": "79260000003", "tag": "", "timezone": "Asia/Omsk"},
 ]
+
+
+@pytest.fixture
+def api(books: Books) -> Api:
+    return Api(books.engine)
 
 
 @pytest.mark.parametrize(
@@ -75,10 +79,9 @@ def test_nothing_in_a_filter_stands_for_something_else(api: Api, query: str) -> 
     assert api.get(f"/audit/?{query}") == []
 
 
-def test_the_state_of_a_mailing_is_the_same_to_the_database(engine: Engine) -> None:
+def test_the_state_of_a_mailing_is_the_same_to_the_database(api: Api) -> None:
     facts = product(("past", "future"), ("past", "future"), *[(None, "past")] * 4)
     moments = {None: "null", "past": "now() - interval '1 h'", "future": "now() + interval '1 h'"}
-    api = Api(engine)
     for starts, ends, paused, cancelled, finished, draft in facts:
         start = f"least({moments[starts]}, {moments[ends]} - interval '1 min')"
         aside = ("past", "past", "true") if draft else (paused, None, "false")
@@ -89,7 +92,7 @@ def test_the_state_of_a_mailing_is_the_same_to_the_database(engine: Engine) -> N
             f" values ('x', {values})"
         )
     api.execute("insert into mailings (text, draft, paused_at, closed_at) values ('x', true, now(), now())")
-    with Session(engine) as session:
+    with Session(api.engine) as session:
         now = session.scalar(select(Mailing.created_at).limit(1))
         assert now is not None
         everybody = session.scalars(select(Mailing)).all()

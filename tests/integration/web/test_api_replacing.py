@@ -1,9 +1,9 @@
 """PUT takes what GET gave: members that users cannot set are ignored, but not another id."""
 
 import pytest
-from sqlalchemy import Engine
 
 from tests.support.api import Api, mailing
+from tests.support.books import Books
 
 THINGS = [
     ("/clients/", {"phone": "79123456789", "tag": "vip", "attributes": {"city": "Омск", "one": 1.0}}),
@@ -13,8 +13,8 @@ THINGS = [
 
 
 @pytest.fixture
-def api(engine: Engine) -> Api:
-    return Api(engine)
+def api(books: Books) -> Api:
+    return Api(books.engine)
 
 
 @pytest.mark.parametrize(("path", "body"), THINGS)
