@@ -162,11 +162,18 @@ class ApiClient:
         """From now on nothing is sent to it. One that is suppressed already stays as it is."""
         return self._create("/suppressions/", {"phone": phone, "reason": reason, "source": source}, idempotency_key)
 
-    def import_suppressions(self, source: BinaryIO, *, content_type: str = "text/csv") -> Json:
-        """By the million, from an open file in any form that files of clients may have; what became of its lines. After
-        an error the same may be sent again."""
-        headers = {"Content-Type": content_type}
-        return self._object("POST", "/suppressions/import/", repeat=(), data=source, headers=headers)
+    def import_suppressions(self, source: BinaryIO, *, content_type: str = "text/csv", name: str = "") -> Json:
+        """By the million, from an open file in any form that files of clients may have; what became of its lines. name:
+        to watch it by, with `suppression_files`. After an error the same may be sent again."""
+        headers, params = {"Content-Type": content_type}, {"name": name} if name else {}
+        return self._object("POST", "/suppressions/import/", repeat=(), data=source, headers=headers, params=params)
+
+    def suppression_files(self) -> Iterator[Json]:
+        """Those of the last 7 days, the newest first, with what has come of them by now."""
+        return self._items("/suppressions/imports/")
+
+    def suppression_file(self, file_id: int) -> Json:
+        return self._object("GET", f"/suppressions/imports/{file_id}/")
 
     def refused_suppressions(self, file_id: int) -> bytes:
         """All lines of such a file that were refused, as a file that can be mended and sent again."""

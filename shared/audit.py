@@ -8,7 +8,7 @@ readers see those up to which nothing is to come any more.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,14 +49,16 @@ def last_complete(connection: Connection) -> int:
     return last
 
 
-def was_deleted(connection: Connection, thing: str, thing_id: int | str) -> bool:
+def was_deleted(
+    connection: Connection, thing: str, thing_id: int | str, by: Sequence[str] = ("delete", "erase")
+) -> bool:
     """Whether something that is not there any more was deleted, or erased."""
-    return bool(connection.scalar(_WAS_DELETED, {"thing": thing, "thing_id": str(thing_id)}))
+    return bool(connection.scalar(_WAS_DELETED, {"thing": thing, "thing_id": str(thing_id), "by": list(by)}))
 
 
 _WAS_DELETED = text("""
     select exists (
-        select from audit where thing = :thing and thing_id = :thing_id and action in ('delete', 'erase'))
+        select from audit where thing = :thing and thing_id = :thing_id and action = any(cast(:by as text[])))
 """)
 
 

@@ -1,29 +1,25 @@
 """Writing a mailing on the console: a draft, a look at what would become of it, and its start."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flask import Response, g
 
-from api_service.console import compose_form, rendering
+from api_service.console import compose_form, rendering, ticks
 from api_service.console.compose_form import Fields, Refused
 from api_service.console.filter_form import EXCLUDED, Lists
 from api_service.console.language import gettext as _
 from api_service.console.pages import page, see
-from api_service.directory import segment_actions
 from api_service.mailings import actions, counting, preflight_actions, previewing
 from api_service.mailings.rules import Action
 from api_service.web.key import Scope
 from api_service.web.match import Match, etag
-from api_service.web.page import After
 from api_service.web.parts import asked, parts, working
 from api_service.web.problems import Blocked, Invalid, TooLate
-from shared.database.models import Segment
 from shared.domain.filter import Filter
 from shared.domain.mailing import MailingState
 from shared.domain.priority import Priority
 
-_SEGMENTS = 100
 _EMPTY = 3
 """Lines for further conditions on attributes; whoever needs more saves and goes on."""
 _COUNT = "count"
@@ -112,13 +108,14 @@ def _form(
     people: _People | None = None,
 ) -> Response:
     """of: the draft that is written on. people: how many it is for, where that was asked."""
-    ticked = {*fields.chosen.segments, *fields.excluded.segments}
+    segments = ticks.offered({*fields.chosen.segments, *fields.excluded.segments})
     response = rendering.page(
         "compose.html",
         fields=fields,
         errors={name: (errors or {}).get(name, ()) for name in compose_form.PLACES},
         is_refused=bool(errors),
-        segments=_segments(ticked),
+        segments=segments.segments,
+        are_more=segments.are_more,
         priorities=[str(one) for one in Priority],
         of=of,
         people=people,
@@ -128,13 +125,6 @@ def _form(
     )
     response.status_code = 422 if errors else 200
     return response
-
-
-def _segments(ticked: Collection[int | str]) -> Sequence[Segment]:
-    """The first that there are, and those that are ticked already."""
-    first = segment_actions.list_part(working(), After(0, _SEGMENTS), {}).rows
-    others = sorted({one for one in ticked if isinstance(one, int)} - {one.id for one in first})
-    return [*first, *segment_actions.find_some(working(), others)] if others else first
 
 
 def _people(fields: Fields, known: Filter) -> _People:

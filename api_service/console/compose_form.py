@@ -1,7 +1,7 @@
 """The form of a mailing: what stands in its fields, and the body of the API that it means."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from marshmallow import ValidationError
 from werkzeug.datastructures import MultiDict
 
+from api_service.console import filter_form
 from api_service.console.filter_form import EXCLUDED, Lists
 from api_service.mailings.schema import MailingSchema
 from api_service.web.filters import FilterSchema
@@ -86,8 +87,7 @@ class Fields:
 
 
 _OF_A_LINE = ("name", "starts_at", "ends_at", "window_from", "window_until", "priority")
-_OF_LISTS = tuple(one.name for one in fields(Lists))
-PLACES = ("text", *_OF_A_LINE, *_OF_LISTS, *(EXCLUDED + name for name in _OF_LISTS))
+PLACES = ("text", *_OF_A_LINE, *filter_form.PLACES, *(EXCLUDED + name for name in filter_form.PLACES))
 """Where something may be wrong."""
 
 
@@ -112,16 +112,10 @@ def chosen(form: Fields, known: Filter) -> Filter:
         raise Refused(by_field({"filter": error.messages_dict})) from error
 
 
-def by_field(errors: Mapping[str, Any], prefix: str = "") -> dict[str, list[str]]:
-    """What is wrong, as the schema says it: of a member of the filter under its own name, of a list as a whole."""
-    found: dict[str, list[str]] = {}
-    for name, said in errors.items():
-        if name in ("filter", "exclude") and isinstance(said, Mapping):
-            found |= by_field(said, EXCLUDED if name == "exclude" else "")
-        else:
-            own = prefix + {"send_window": "window_from"}.get(name, name)
-            found.setdefault(own if own in PLACES else "text", []).extend(_sentences(said))
-    return found
+def by_field(errors: Mapping[str, Any]) -> dict[str, list[str]]:
+    """As `filter_form.by_field`: of a window where it begins, of what has no field of its own beside the text."""
+    own = {{"send_window": "window_from"}.get(name, name): said for name, said in errors.items()}
+    return filter_form.by_field(own, PLACES, "text")
 
 
 def _loaded(schema: Any, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,16 +124,6 @@ def _loaded(schema: Any, body: Mapping[str, Any]) -> dict[str, Any]:
     except ValidationError as error:
         raise Refused(by_field(error.messages_dict)) from error
     return loaded
-
-
-def _sentences(said: Any) -> list[str]:
-    if isinstance(said, Mapping):
-        return [
-            f"{name}: {sentence}" if isinstance(name, str) else sentence
-            for name, one in said.items()
-            for sentence in _sentences(one)
-        ]
-    return list(said) if isinstance(said, list) else [str(said)]
 
 
 def _lines(text: str) -> str:

@@ -5,8 +5,8 @@ Values stand between commas. One that has a comma in it, or is empty, stands in 
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
@@ -27,7 +27,8 @@ _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,6})?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """Of a filter, or of what it excludes. attributes: names, each with its values. segments: that are ticked."""
+    """Of a filter, or of what it excludes. attributes: names, each with its values. segments: that are ticked or
+    typed."""
 
     tags: str = ""
     operator_codes: str = ""
@@ -42,7 +43,7 @@ class Lists:
         pairs = zip(*(map(str.strip, form.getlist(prefix + name)) for name in (_NAMES, _VALUES)), strict=False)
         return Lists(
             attributes=tuple((name, values) for name, values in pairs if name or values),
-            segments=tuple(_id(one) for one in form.getlist(f"{prefix}segments")),
+            segments=tuple(one for line in form.getlist(f"{prefix}segments") for one in _ids(line)),
             **{name: form.get(prefix + name, "").strip() for name in _READ},
         )
 
@@ -61,6 +62,35 @@ class Lists:
             if hasattr(known, name)
         }
         return lines | {"attributes": _attributes(self.attributes, known.attributes), "segments": list(self.segments)}
+
+
+PLACES = tuple(one.name for one in fields(Lists))
+"""Where something may be wrong."""
+
+
+def by_field(
+    errors: Mapping[str, Any], places: Collection[str], elsewhere: str, prefix: str = ""
+) -> dict[str, list[str]]:
+    """What is wrong, as the schema says it of a thing with a filter: of a member of the filter under its own name, of a
+    list as a whole. elsewhere: the place of what is in none of them."""
+    found: dict[str, list[str]] = {}
+    for name, said in errors.items():
+        if name in ("filter", "exclude") and isinstance(said, Mapping):
+            found |= by_field(said, places, elsewhere, EXCLUDED if name == "exclude" else "")
+        else:
+            own = prefix + name
+            found.setdefault(own if own in places else elsewhere, []).extend(_sentences(said))
+    return found
+
+
+def _sentences(said: Any) -> list[str]:
+    if isinstance(said, Mapping):
+        return [
+            f"{name}: {sentence}" if isinstance(name, str) and name else sentence
+            for name, one in said.items()
+            for sentence in _sentences(one)
+        ]
+    return list(said) if isinstance(said, list) else [str(said)]
 
 
 def _attributes(pairs: Iterable[tuple[str, str]], known: ValuesByName) -> dict[str, list[Value]]:

@@ -82,6 +82,11 @@ def erase(work: Work, client_id: int) -> None:
         act.note("erase", "client", client_id)
 
 
+def was_erased(work: Work, client_id: int) -> bool:
+    with work.read() as session:
+        return was_deleted(session.connection(), "client", client_id, ["erase"])
+
+
 def delete(work: Work, client_id: int) -> None:
     """Also cancels the client's open messages. Raises NotFound, Changed."""
     with work.act() as act:

@@ -24,9 +24,9 @@ from api_service.directory.batch import Batch, Results, batches
 from api_service.directory.comparing import compare
 from api_service.directory.files.lines import EMPTIED, ClientFile, Refused, plain
 from api_service.directory.phones import Phones
-from api_service.directory.progress import end, found
+from api_service.directory.progress import end, found, reason
 from api_service.directory.refused_lines import LISTED, Of
-from api_service.web.problems import Problem, TooManyImports, Unavailable
+from api_service.web.problems import TooManyImports, Unavailable
 from api_service.web.refusal import Refusal
 from shared import clock
 from shared.audit import Actor
@@ -103,7 +103,7 @@ class Importer:
                 stored.result()
         except BaseException as error:
             with suppress(SQLAlchemyError):  # if it cannot be written, the silence will tell
-                self.end(import_id, _reason(error))
+                self.end(import_id, reason(error))
             raise
         finally:
             self._running.discard(import_id)
@@ -189,14 +189,6 @@ def _counted(batch: Batch, results: Results, refused: list[Refused]) -> dict[str
         "emptied": batch.emptied,
         "emptied_values": [{"line": line, "header": plain(header)} for line, header in batch.emptied_values],
     }
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, Problem):
-        return error.message
-    if isinstance(error, SQLAlchemyError):
-        return "The database did not answer."
-    return "A defect of the service; its log says more."
 
 
 _COUNT = text(f"""

@@ -6,11 +6,12 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Engine, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api_service.web.chore import Chore
 from api_service.web.page import Listing, Part, cut
-from api_service.web.problems import NotFound
+from api_service.web.problems import NotFound, Problem
 from shared import clock
 from shared.audit import Actor, Change, write
 from shared.database.models import Import
@@ -51,6 +52,15 @@ def end(session: Session, one: Import, failure: str | None) -> None:
         counts = {name: getattr(one, name) for name in ("lines", "created", "updated", "refused", "failure")}
         change = Change("import", "clients", one.id, after=counts)
         write(session.connection(), Actor(one.by, request_id=one.request_id), [change])
+
+
+def reason(error: BaseException) -> str:
+    """Why a file was not read to its end, for whoever sent it."""
+    if isinstance(error, Problem):
+        return error.message
+    if isinstance(error, SQLAlchemyError):
+        return "The database did not answer."
+    return "A defect of the service; its log says more."
 
 
 class Silence(Chore):

@@ -36,6 +36,13 @@ def shown(line: Refused) -> dict[str, Any]:
     return {"line": line.line, "errors": _errors(line), "value": plain(line.value, _MAX_SHOWN)}
 
 
+def first(session: Session, one: Import | SuppressionFile) -> list[dict[str, Any]]:
+    """The first of those that are kept, as `shown` gives them."""
+    page = session.scalars(select(RefusedLines).where(_are_of(one)).order_by(RefusedLines.id).limit(1)).first()
+    lines = page.lines[:LISTED] if page else []
+    return [{"line": line, "errors": errors, "value": value[:_MAX_SHOWN]} for line, errors, value, *_ in lines]
+
+
 class Of(NamedTuple):
     """The file that refused them: one of the two."""
 

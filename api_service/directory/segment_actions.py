@@ -1,10 +1,11 @@
 """What can be done with segments: a function is a use case, and one transaction."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from api_service.directory import segment_store as store
-from api_service.directory.segment_schema import SegmentSchema
+from api_service.directory.segment_schema import SegmentSchema, UncountedBecause
 from api_service.web.filters import for_audit
 from api_service.web.page import Listing, Part
 from api_service.web.schema import settable
@@ -33,6 +34,28 @@ def find_some(work: Work, ids: Collection[int]) -> Sequence[Segment]:
     """Those of them that there are, in the order of ids, without counts."""
     with work.read() as session:
         return store.find_some(session, ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A segment as somebody looks at it. names: of the segments that its filter names, by id. users: what names it.
+    uncounted_because: why there is no count, where one was asked for."""
+
+    segment: Segment
+    names: Mapping[int, str]
+    users: Sequence[store.User]
+    count: int | None
+    uncounted_because: UncountedBecause | None
+
+
+def see(work: Work, segment_id: int, seconds: float | None = None) -> Seen:
+    """With its count, if that takes no longer; None: without. Raises NotFound."""
+    with work.look() as session:
+        segment = store.find(session, segment_id)
+        named = store.find_some(session, segment.filter.named_segments)
+        users = store.users(session.connection(), segment_id, is_test=work.is_test)
+        counted = (None, None) if seconds is None else store.count(session, segment, seconds)
+        return Seen(segment, {one.id: one.name for one in named}, users, *counted)
 
 
 def create(work: Work, values: Mapping[str, Any]) -> Segment:

@@ -1,7 +1,7 @@
 """The segments, in the database."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg2.errorcodes import QUERY_CANCELED
 from sqlalchemy import Connection, select, text
@@ -69,33 +69,52 @@ def change(session: Session, segment: Segment, values: Mapping[str, Any]) -> set
     return changed
 
 
+class User(NamedTuple):
+    """What names a segment, which stays as long as it does. thing: `segment` or `mailing`. is_hidden: whoever asks has
+    no page of it."""
+
+    thing: str
+    id: int
+    name: str
+    is_draft: bool
+    is_hidden: bool
+
+
+def users(connection: Connection, segment_id: int, *, is_test: bool = False) -> list[User]:
+    """The first of them. is_test: whoever asks sees tests, and no other mailings."""
+    rows = connection.execute(_USERS, {"segment_id": segment_id, "is_test": is_test, "most": USERS})
+    return [User(*row) for row in rows]
+
+
 def check_unused(connection: Connection, segment_id: int) -> None:
     """Raises InUse."""
-    users = connection.execute(_USERS, {"segment_id": segment_id, "most": _SHOWN}).all()
-    if users:
-        raise InUse(f"Segment {segment_id} is named by {', '.join(f'{user.thing} {user.id}' for user in users)}.")
+    if found := users(connection, segment_id):
+        raise InUse(f"Segment {segment_id} is named by {', '.join(f'{user.thing} {user.id}' for user in found)}.")
 
 
-_SHOWN = 10
+USERS = 10
+"""Of those that name a segment are told."""
 
 _USERS = text(f"""
-    (select 'segment' as thing, id from segments where named_segments @> array[cast(:segment_id as bigint)]
-     order by id limit :most)
+    (select 'segment' as thing, id, name, false as is_draft, false as is_hidden from segments
+     where named_segments @> array[cast(:segment_id as bigint)] order by id limit :most)
     union all
-    (select 'mailing', id from mailings
+    (select 'mailing', id, name, draft, test <> :is_test or trial_of is not null from mailings
      where {named.IS_TO_START} and deleted_at is null and :segment_id = any(named_segments) order by id limit :most)
     limit :most
 """)
 
 
-def count(session: Session, segment: Segment) -> tuple[int | None, UncountedBecause | None]:
+def count(
+    session: Session, segment: Segment, seconds: float = COUNT_SECONDS
+) -> tuple[int | None, UncountedBecause | None]:
     """How many clients are in it, or why that is not said. In a transaction, of which it is the last statement."""
     connection = session.connection()
     found = named.read_segments(connection, segment.filter.named_segments)
     audience = Audience.of(segment.filter, found)
     if named.are_gone(connection, audience):
         return None, UncountedBecause.ROWS_GONE
-    connection.execute(_PREPARE, {"milliseconds": f"{COUNT_SECONDS * 1000}"})
+    connection.execute(_PREPARE, {"milliseconds": f"{seconds * 1000:.0f}"})
     try:
         return count_clients(connection, audience), None
     except DBAPIError as error:

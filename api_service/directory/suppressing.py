@@ -1,6 +1,6 @@
 """What can be done with suppressions: a function is a use case, and one transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from api_service.directory.comparing import (
 )
 from api_service.web.page import Listing, Part, cut
 from api_service.web.problems import NotFound
-from api_service.web.work import Work
+from api_service.web.work import Act, Work
 from shared.database.models import Client, Suppression
 from shared.domain.digests import Digests
 from shared.domain.reason import Reason
@@ -45,6 +45,29 @@ def list_part(work: Work, digests: Digests, part: Part, phone: int | None) -> Li
     return listing.of(lambda one: _shown(one, client_ids))
 
 
+def find(work: Work, suppression_id: int) -> Shown:
+    """Raises NotFound."""
+    with work.look() as session:
+        one = session.get(Suppression, suppression_id)
+        if one is None:
+            raise NotFound(f"There is no suppression {suppression_id}.")
+        return _shown(one, _clients(session, [suppression_id]))
+
+
+COUNTED = 50_000
+"""Suppressions; where there are more, nobody is kept waiting for their number."""
+
+
+def count(work: Work) -> int:
+    """How many there are, up to one more than are counted."""
+    with work.read() as session:
+        number: int = session.connection().execute(_COUNT, {"most": COUNTED + 1}).scalar_one()
+        return number
+
+
+_COUNT = text("select count(*) from (select from suppressions limit :most) as counted")
+
+
 def _clients(session: Session, ids: Sequence[int]) -> Mapping[int, int]:
     """Who is flagged by these, by their ids."""
     flagged = select(Client.suppression_id, Client.id).where(Client.suppression_id.in_(ids))
@@ -68,22 +91,17 @@ def create(work: Work, digests: Digests, values: Mapping[str, Any]) -> Shown:
         return _shown(act.session.get_one(Suppression, known), _clients(act.session, [known]))
 
 
-def create_all(
-    work: Work, digests: Digests, some: Sequence[Mapping[str, Any]], keep: Callable[[Connection], None]
-) -> int:
-    """Of many phones, each once, in one transaction; how many were not on the list. keep: writes what belongs to it.
-    Raises KeyMissing."""
-    with work.act() as act:
-        connection = act.connection
-        keep(connection)
-        if not some:
-            return 0
-        hold_alone(connection)
-        known = find_suppressions(connection, digests, [values["phone"] for values in some])
-        new = [values for values in some if values["phone"] not in known]
-        added = _add(connection, digests, new)
-        skip_clients(connection, act.entries, flag(connection, {**known, **added}), Reason.OPTED_OUT)
-        act.note("import", "suppressions", "", after={"created": len(new), "known": len(known)})
+def add_all(act: Act, digests: Digests, some: Sequence[Mapping[str, Any]]) -> int:
+    """Many phones, each once; how many were not on the list. Raises KeyMissing."""
+    if not some:
+        return 0
+    connection = act.connection
+    hold_alone(connection)
+    known = find_suppressions(connection, digests, [values["phone"] for values in some])
+    new = [values for values in some if values["phone"] not in known]
+    added = _add(connection, digests, new)
+    skip_clients(connection, act.entries, flag(connection, {**known, **added}), Reason.OPTED_OUT)
+    act.note("import", "suppressions", "", after={"created": len(new), "known": len(known)})
     return len(new)
 
 

@@ -2,23 +2,24 @@
 else there is a reason and a source."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from contextlib import suppress
 from typing import Any, NamedTuple
 
+from flask import Response
 from marshmallow import ValidationError
-from sqlalchemy import Connection, text
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import SQLAlchemyError
 
-from api_service.directory import client_lines, refused_lines, suppressing
-from api_service.directory.batch import batches
-from api_service.directory.files.lines import ClientFile, Refused, Row, plain
+from api_service.directory import client_lines, refused_lines, suppressing, suppression_progress
+from api_service.directory.batch import Batch, batches
+from api_service.directory.files.lines import ClientFile, Row, plain
 from api_service.directory.files.table import MEMBERS, Check
+from api_service.directory.progress import reason
 from api_service.directory.refused_lines import LISTED
 from api_service.directory.suppression_schema import SuppressionSchema
-from api_service.web.problems import NotFound
+from api_service.web.page import Listing, Part
 from api_service.web.schema import read_only
 from api_service.web.work import Work
-from shared.database.models import SuppressionFile
+from shared import clock
 from shared.domain.digests import Digests
 from shared.domain.text.shown import label
 
@@ -64,65 +65,59 @@ class Taken(NamedTuple):
     columns: Sequence[Mapping[str, Any]]
 
 
-def take(work: Work, digests: Digests, file: ClientFile) -> Taken:
+def take(work: Work, digests: Digests, file: ClientFile, name: str = "") -> Taken:
     """In batches, each for good with its line of the audit, so that the same file may be sent again. Raises KeyMissing,
     and what the lines raise; what has been taken by then stays."""
     counts = {"lines": 0, "created": 0, "known": 0, "refused": 0}
     errors: list[dict[str, Any]] = []
     columns = [{"header": plain(one.header), "taken_as": _taken_as(one.taken_as)} for one in file.columns]
-    kept = _Kept(_begin(work, file.separator, columns))
-    for batch in batches(file.lines, file.columns):
-        values = [_values(row) for row in batch.rows.values()]
-        created = suppressing.create_all(work, digests, values, partial(kept.add, batch.refused))
-        _count(counts, batch.lines, created, batch.refused)
-        errors += [refused_lines.shown(line) for line in batch.refused[: LISTED - len(errors)]]
     with work.act() as act:
-        act.connection.execute(_END, {"id": kept.file_id})
+        progress = suppression_progress.begin(act.session, name, file.separator, columns)
+    try:
+        for batch in batches(file.lines, file.columns):
+            values = [_values(row) for row in batch.rows.values()]
+            with work.act() as act:
+                created = suppressing.add_all(act, digests, values)
+                more = _counted(batch, created)
+                progress.add(act.connection, more, batch.refused)
+            counts = {member: number + more[member] for member, number in counts.items()}
+            errors += [refused_lines.shown(line) for line in batch.refused[: LISTED - len(errors)]]
+    except BaseException as error:
+        with suppress(SQLAlchemyError), work.act() as act:  # if it cannot be written, its silence will tell
+            progress.end(act.connection, file.encoding(), reason(error))
+        raise
+    with work.act() as act:
+        progress.end(act.connection, file.encoding())
     return Taken(
-        kept.file_id, **counts, errors=errors, encoding=file.encoding(), separator=file.separator, columns=columns
+        progress.file_id, **counts, errors=errors, encoding=file.encoding(), separator=file.separator, columns=columns
     )
 
 
-class _Kept:
-    """The refused lines of a file that are kept."""
-
-    def __init__(self, file_id: int) -> None:
-        self.file_id = file_id
-        self._bytes = 0
-
-    def add(self, lines: Sequence[Refused], connection: Connection) -> None:
-        """Of a batch, in its transaction."""
-        if lines:
-            of = refused_lines.Of(suppression_file_id=self.file_id)
-            self._bytes += refused_lines.keep(connection, of, lines, self._bytes)
-            connection.execute(_COUNT_REFUSED, {"id": self.file_id, "refused": len(lines)})
+def list_part(work: Work, part: Part) -> Listing[dict[str, Any]]:
+    """The newest first, without their refused lines."""
+    with work.look() as session:
+        listing = suppression_progress.list_part(session, part)
+    now = clock.now()
+    return listing.of(lambda one: suppression_progress.shown(one, now))
 
 
-def _begin(work: Work, separator: str | None, columns: Sequence[Mapping[str, Any]]) -> int:
-    with work.act() as act:
-        one = SuppressionFile(separator=separator, columns=list(columns))
-        act.session.add(one)
-        act.session.flush()
-        return one.id
+def find(work: Work, file_id: int) -> dict[str, Any]:
+    """With the first of the lines that it refused. Raises NotFound."""
+    with work.look() as session:
+        one = suppression_progress.find(session, file_id)
+        return {**suppression_progress.shown(one, clock.now()), "errors": refused_lines.first(session, one)}
 
 
-_COUNT_REFUSED = text("update suppression_files set refused = refused + :refused where id = :id")
-_END = text("update suppression_files set ended_at = now() where id = :id")
-
-
-def find(session: Session, file_id: int) -> SuppressionFile:
+def refused_file(work: Work, file_id: int) -> Response:
     """Raises NotFound."""
-    one = session.get(SuppressionFile, file_id)
-    if one is None:
-        raise NotFound(f"There is no file of suppressions {file_id}; what is known of one is kept for 7 days.")
-    return one
+    with work.read() as session:
+        return refused_lines.answer(work, session, suppression_progress.find(session, file_id))
 
 
-def _count(counts: dict[str, int], lines: int, created: int, refused: Sequence[Refused]) -> None:
-    counts["lines"] += lines
-    counts["created"] += created
-    counts["refused"] += len(refused)
-    counts["known"] += lines - created - len(refused)
+def _counted(batch: Batch, created: int) -> dict[str, int]:
+    refused = len(batch.refused)
+    known = batch.lines - created - refused
+    return {"lines": batch.lines, "created": created, "known": known, "refused": refused}
 
 
 def _values(row: Row) -> dict[str, Any]:

@@ -6,16 +6,19 @@ from typing import Any
 from flask import Response
 from flask.views import MethodView
 
-from api_service.directory import imports, refused_lines, suppressing, suppression_file
+from api_service.directory import imports, suppressing, suppression_file
 from api_service.directory.client_lines import CSV
 from api_service.directory.import_schema import REFUSED
 from api_service.directory.suppression_schema import (
+    SuppressionFileSchema,
+    SuppressionImportQuerySchema,
     SuppressionImportSchema,
     SuppressionSchema,
     SuppressionsQuerySchema,
 )
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.middleware import about
+from api_service.web.page import PageSchema
 from api_service.web.parts import parts, working
 from api_service.web.problems import NotFound
 from api_service.web.schema import answer, given_example, new, sent_example
@@ -34,6 +37,13 @@ _IMPORTED = {
     "encoding": "utf-8",
     "separator": ",",
     "columns": [{"header": name, "taken_as": name} for name in ("phone", "reason")],
+}
+_FILE = _IMPORTED | {
+    "name": "stop-2050-01-31",
+    "state": "finished",
+    "taken_at": "2050-01-31T06:00:00.218374+00:00",
+    "ended_at": "2050-01-31T06:00:01.004127+00:00",
+    "failure": None,
 }
 _GIVEN = {name: value for name, value in given_example(SuppressionSchema).items() if name != "phone"}
 
@@ -75,22 +85,50 @@ class Suppressions(MethodView):
 class ImportSuppressions(MethodView):
     @blueprint.operation(
         "importSuppressions",
+        query=SuppressionImportQuerySchema,
         files=imports.FILES_OF_SUPPRESSIONS,
         answer=answer(SuppressionImportSchema),
         gives=_IMPORTED,
         is_idempotent=True,
     )
-    def post(self) -> suppression_file.Taken:
+    def post(self, query: Mapping[str, Any]) -> suppression_file.Taken:
         """Suppress the phones of a file
 
         In all the forms that `POST /clients/import/` takes; of its columns the phone, and `reason` and `source` if
         there are such. All others are ignored, whatever stands in them: a file of clients will do. Lines of NDJSON are
         as the body of `POST /suppressions/`. The phones are suppressed in batches while the file is still coming, each
-        for good; if it breaks off, send the same file again. All refused lines: `/suppressions/imports/{id}/refused/`.
+        for good; if it breaks off, send the same file again. `GET /suppressions/imports/` shows the progress meanwhile,
+        under the `name` of the query. All refused lines: `/suppressions/imports/{id}/refused/`.
         """
         with imports.coming() as coming:
             file = suppression_file.read(coming.kind, coming.pieces, coming.charset)
-            return suppression_file.take(working(), parts().digests, file)
+            return suppression_file.take(working(), parts().digests, file, query["name"])
+
+
+@blueprint.route("/imports/")
+class SuppressionFiles(MethodView):
+    @blueprint.operation(
+        "listSuppressionFiles", query=PageSchema, answer=answer(SuppressionFileSchema, many=True), gives=[_FILE]
+    )
+    def get(self, query: Mapping[str, Any]) -> tuple[Any, dict[str, str]]:
+        """List files of suppressions
+
+        The newest first, those of the last 7 days; those that are being read with what has been taken by now. `errors`
+        is empty here.
+        """
+        listing = suppression_file.list_part(working(), query["part"])
+        return listing.rows, listing.headers()
+
+
+@blueprint.route("/imports/<id:file_id>/", parameters=[path_id("file_id", "The id of the file.")])
+class OneSuppressionFile(MethodView):
+    @blueprint.operation("getSuppressionFile", answer=answer(SuppressionFileSchema), gives=_FILE, fails=[NotFound])
+    def get(self, file_id: int) -> dict[str, Any]:
+        """Look up a file of suppressions
+
+        With what has come of it by now. It is kept for 7 days.
+        """
+        return suppression_file.find(working(), file_id)
 
 
 @blueprint.route("/imports/<id:file_id>/refused/", parameters=[path_id("file_id", "The id of the file.")])
@@ -104,9 +142,7 @@ class RefusedSuppressions(MethodView):
         All of them, as `/clients/imports/{id}/refused/` gives those of a file of clients: to be mended and sent again.
         They are kept for 7 days, and of one file up to 24 MiB.
         """
-        work = working()
-        with work.read() as session:
-            return refused_lines.answer(work, session, suppression_file.find(session, file_id))
+        return suppression_file.refused_file(working(), file_id)
 
 
 @blueprint.route("/<id:suppression_id>/", parameters=[path_id("suppression_id", "The id of the suppression.")])

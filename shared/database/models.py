@@ -275,9 +275,16 @@ class SuppressionFile(Base):
     __tablename__ = "suppression_files"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), server_default="")
     taken_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
-    ended_at: Mapped[datetime | None] = mapped_column(Timestamp)  # None: it broke off
+    heard_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())  # of the process that reads it
+    ended_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    failure: Mapped[str | None] = mapped_column(Text)  # why it ended before the file did
+    lines: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    created: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    known: Mapped[int] = mapped_column(BigInteger, server_default="0")
     refused: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    encoding: Mapped[str | None] = mapped_column(String(32))
     separator: Mapped[str | None] = mapped_column(String(1))
     columns: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
 

@@ -127,6 +127,21 @@ SCREENS = [
     "no/such/page",
 ]
 
+SCREENS += ["segments/", "segments/1/", "segments/2/", "segments/2/edit/", "segments/new/", "segments/1/delete/"]
+SCREENS += ["suppressions/", "suppressions/?phone=12", "suppressions/?phone=79990000009", "suppressions/1/"]
+SCREENS += ["suppressions/1/lift/", "suppressions/files/", "suppressions/files/1/"]
+SCREENS += ["clients/3/suppress/", "clients/3/erase/"]
+
+
+def furnish_lists(console: Console) -> None:
+    """Segments of which one names the other, suppressions of which one is of a client, and a file of them."""
+    lower = console.api.create_segment("Из Омска " + "длинное" * 7, {"attributes": {"city": ["Омск" * 30]}})
+    excluded = {"tags": ["new", "старый"], "mailings": [1]}
+    console.api.create_segment("Upper", {"tags": ["vip", ""], "segments": [lower["id"]], "exclude": excluded})
+    console.api.suppress("79120000000", reason="Просьба" * 20)
+    console.api.import_suppressions(BytesIO(b"phone,reason\n79990000000,STOP\n12,\n"), name="Б" * 64)
+
+
 WIDEST = """
     const right = (element) => element.getBoundingClientRect().right;
     [...document.querySelectorAll("main *")].sort((one, other) => right(other) - right(one))[0].outerHTML.slice(0, 200)
@@ -143,6 +158,7 @@ LOOKS = [
 def test_no_screen_keeps_anybody_out(console: Console, browser: Browser, axe: str) -> None:
     """Each in both languages, light and dark, wide and narrow."""
     furnish(console, 200)
+    furnish_lists(console)
     found: list[object] = []
     for look in LOOKS:
         with page_of(browser, console, **look, bypass_csp=True) as page:  # for the script of the test alone

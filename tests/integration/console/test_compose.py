@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, text
 from werkzeug.datastructures import MultiDict
 
-from api_service.console import compose
+from api_service.console import ticks
 from api_service.mailings import counting
 from tests.integration.console.test_pages import Browser, Page
 from tests.support.api import EVERYONE, Api, mailing
@@ -71,7 +71,7 @@ class Form(HTMLParser):
         super().__init__()
         self.fields = MultiDict[str, str]()
         self._text: str | None = None
-        self.feed(html[html.index('<form method="post" class="card">') :].partition("</form>")[0])
+        self.feed(html[html.index('<form method="post" class="card"') :].partition("</form>")[0])
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
@@ -117,7 +117,7 @@ def test_a_draft_is_written_on_as_it_was(api: Api, browser: Browser) -> None:
 
 def test_what_no_form_can_show_stays_in_a_draft(api: Api, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another program has written it: seconds, values of every kind, commas in words, segments further down."""
-    monkeypatch.setattr(compose, "_SEGMENTS", 1)
+    monkeypatch.setattr(ticks, "_FIRST", 1)
     first, last = (api.make("/segments/", {"name": name, "filter": {"tags": ["vip"]}})["id"] for name in "ab")
     taken = api("POST", "/clients/import/", data=b"phone\n79120000009\n", content_type="text/csv").json["id"]
     over = api.make("/mailings/", mailing())["id"]

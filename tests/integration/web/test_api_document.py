@@ -27,6 +27,8 @@ EXPECTED = {
     "/segments/{segment_id}/": {"get", "put", "patch", "delete"},
     "/suppressions/": {"get", "post"},
     "/suppressions/import/": {"post"},
+    "/suppressions/imports/": {"get"},
+    "/suppressions/imports/{file_id}/": {"get"},
     "/suppressions/imports/{file_id}/refused/": {"get"},
     "/suppressions/{suppression_id}/": {"delete"},
     "/mailings/": {"get", "post"},
