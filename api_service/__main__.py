@@ -80,7 +80,7 @@ def _serve(configuration: Settings, directory: Path) -> None:
     if configuration.database_url is None:
         migrate.upgrade(database.direct_url)
     if configuration.api_auth:
-        _check_keys(database)
+        _check_keys(database, is_needed=configuration.oidc_issuer is None)
     digests = suppression_keys.digests_of(configuration)
     _check_suppressions(database, digests)
     broker = choose(configuration.broker_url, database.direct_url, configuration.retry_ladder)
@@ -132,12 +132,14 @@ def _check_suppressions(database: Database, digests: Digests) -> None:
         engine.dispose()
 
 
-def _check_keys(database: Database) -> None:
+def _check_keys(database: Database, *, is_needed: bool) -> None:
     """Raises SettingsError where nobody could do anything. A database that is not there yet is waited for by the
-    requests: without it they are refused anyway."""
+    requests: without it they are refused anyway.
+
+    is_needed: nobody signs in without a key."""
     engine = database.engine("api-keys", pool_size=1)
     try:
-        if not Keyring(engine).is_empty():
+        if not Keyring(engine).is_empty() or not is_needed:
             return
     except ProgrammingError as error:
         raise SettingsError("The database has no table of API keys: `python -m shared.migrate` makes it.") from error

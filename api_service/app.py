@@ -1,7 +1,8 @@
 """The application, made from parts that are given to it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,6 +16,7 @@ from api_service.access import keys
 from api_service.access.expiry import Expiry
 from api_service.access.keyring import Keyring
 from api_service.access.last_use import LastUse
+from api_service.access.oidc.provider import Client, IdentityProvider
 from api_service.access.sessions import Sessions
 from api_service.console.registry import blueprint as console
 from api_service.directory import clients, imports, segments, suppressions
@@ -32,6 +34,7 @@ from api_service.web.body import MAX_BYTES
 from api_service.web.chores import keep_doing
 from api_service.web.export import Exports
 from api_service.web.idempotency import Forgetting
+from api_service.web.key import Scope
 from api_service.web.parts import Announcer, Parts, asked
 from api_service.web.rate import Rate
 from api_service.web.request_log import RequestLog
@@ -46,6 +49,9 @@ from shared.domain.profile.provider import NO_PROVIDERS, Providers
 from shared.ledger.slot import Slot
 from shared.settings import Settings
 
+_RETURNS = 5
+"""Of an address in a second, from the identity provider: for each of them it is asked."""
+
 
 def create_app(
     engine: Engine,
@@ -59,6 +65,9 @@ def create_app(
     public_url: str | None = None,
     dispatch_rate: float = 0.0,
     auth: bool = False,
+    identity_provider: IdentityProvider | None = None,
+    scopes_by_group: Mapping[str, Scope] = MappingProxyType({}),
+    console_keys: bool = True,
     rate: int = 0,
     threads: int = 8,
     chores: bool = True,
@@ -73,6 +82,9 @@ def create_app(
         dispatch_rate: messages a second over all dispatchers; 0: no limit.
         public_url: by which they know this service.
         auth: whether requests need a key.
+        identity_provider: who signs people in on the console; None: they have keys.
+        scopes_by_group: what the members of its groups may do.
+        console_keys: whether keys sign in on the console.
         rate: how many requests a second one key may make; 0: no limit.
         threads: on which requests are answered in this process.
         chores: whether they are done, on a thread of this process.
@@ -99,12 +111,15 @@ def create_app(
     behind = _engine_behind(engine)
     last_use, expiry = LastUse(behind), Expiry(behind)
     keyring = Keyring(engine) if auth else None
-    watch = Watch(keyring) if keyring else None
+    watch = Watch() if keyring else None
     if chores:
         of_keys = [watch.look, last_use.write, expiry.look] if watch else []
         keep_doing([log.flush, Forgetting(behind).look, Silence(behind, importer.running).look, *of_keys])
     middleware.register(app, log)
-    visits = Sessions(engine, keyring) if keyring else None
+    issuer = identity_provider.client.issuer if identity_provider else None
+    visits = Sessions(engine, keyring, issuer, with_keys=console_keys) if keyring else None
+    app.extensions |= {"identity_provider": identity_provider, "scopes_by_group": scopes_by_group}
+    app.extensions |= {"console_keys": console_keys, "returns": Rate(_RETURNS if rate else 0)}
     door.register(app, keyring, Rate(rate), Share(threads), last_use=last_use, watch=watch, sessions=visits)
     answers.register(app, log)
     document.register(
@@ -168,10 +183,20 @@ def deployed(
         providers=providers,
         dispatch_rate=settings.dispatch_rate,
         auth=settings.api_auth,
+        identity_provider=_identity_provider(settings),
+        scopes_by_group={group: Scope(scope) for group, scope in settings.oidc_scopes_by_group.items()},
+        console_keys=settings.oidc_issuer is None or settings.console_keys,
         rate=settings.api_rate,
         threads=threads,
         log=log,
     )
+
+
+def _identity_provider(settings: Settings) -> IdentityProvider | None:
+    if settings.oidc_issuer is None:
+        return None
+    about = settings.oidc_client_id, settings.oidc_client_secret, settings.oidc_groups_claim
+    return IdentityProvider(Client(settings.oidc_issuer, *about))
 
 
 def probes(engine: Engine, broker: Broker) -> dict[str, Probe]:

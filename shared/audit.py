@@ -17,8 +17,8 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts. by: `key <id>`, `command`, or `anybody` where no key is needed. owner: whose references they give (see
-    `reference`); of a key, its name. request_id: of a request."""
+    """Who acts. by: `key <id>`, `person <id>`, `command`, or `anybody` where no key is needed. owner: whose
+    references they give (see `reference`); of a key, its name. request_id: of a request."""
 
     by: str
     owner: str = ""

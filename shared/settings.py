@@ -22,6 +22,11 @@ D = TypeVar("D")
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
+SCOPES = ("read", "test", "write", "admin")
+"""What keys, and groups of people, may be allowed (`api_service.web.key.Scope`)."""
+
+_BEHIND_A_SCOPE = re.compile("|".join(rf"(?<=:{scope})\s*," for scope in SCOPES))
+
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _ADDRESS = rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*"
@@ -42,6 +47,12 @@ class Settings:
     api_auth: bool  # whether requests need a key
     api_rate: int  # requests per second of one key, per worker; 0: no limit
     api_connections: int  # of one address, per worker
+    oidc_issuer: str | None  # who signs people in on the console; None: they have keys
+    oidc_client_id: str
+    oidc_client_secret: str
+    oidc_groups_claim: str
+    oidc_scopes_by_group: Mapping[str, str]  # what the members of a group may do
+    console_keys: bool  # whether keys sign in on the console beside oidc_issuer
     public_url: str | None  # by which providers reach this service; None: they are not told where to send receipts
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]  # whose X-Forwarded-* are believed
     providers_file: Path | None  # profiles of providers; None: there is one, at provider_url
@@ -87,6 +98,12 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         api_auth=read("API_AUTH", _choice("on", "off"), "on") == "on",
         api_rate=read("API_RATE", _integer(0, 1_000_000), 200),
         api_connections=read("API_CONNECTIONS", _integer(1, 800), 100),
+        oidc_issuer=read("OIDC_ISSUER", _url("http", "https"), None),
+        oidc_client_id=read("OIDC_CLIENT_ID", _token, ""),
+        oidc_client_secret=read("OIDC_CLIENT_SECRET", _token, ""),
+        oidc_groups_claim=read("OIDC_GROUPS_CLAIM", _token, "groups"),
+        oidc_scopes_by_group=read("OIDC_SCOPES_BY_GROUP", _scopes, {}),
+        console_keys=read("CONSOLE_KEYS", _choice("allow", "refuse"), "refuse") == "allow",
         public_url=(read("PUBLIC_URL", _url("http", "https"), None) or "").rstrip("/") or None,
         trusted_proxies=read("TRUSTED_PROXIES", _networks, ()),
         providers_file=read("PROVIDERS_FILE", Path, None),
@@ -123,7 +140,26 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
             "PROVIDER_URL must begin with https://, or everybody on the way to that host reads the credentials:"
             " PROVIDER_PLAINTEXT=allow permits it."
         )
+    _check_sign_in(found)
     return found
+
+
+def _check_sign_in(found: Settings) -> None:
+    """Raises SettingsError where nobody could sign in as it is meant."""
+    if not found.oidc_issuer:
+        given = {"OIDC_CLIENT_ID": found.oidc_client_id, "OIDC_SCOPES_BY_GROUP": found.oidc_scopes_by_group}
+        if lonely := [name for name, value in given.items() if value]:
+            raise SettingsError(f"{lonely[0]} must stand beside OIDC_ISSUER, which names the identity provider.")
+        return
+    if not found.api_auth:
+        raise SettingsError("OIDC_ISSUER may not stand beside API_AUTH=off, with which nobody signs in.")
+    parts = urlsplit(found.oidc_issuer)
+    if parts.scheme == "http" and not is_near(parts.hostname or ""):
+        raise SettingsError("OIDC_ISSUER must begin with https://: who is between could sign in as anybody.")
+    if not found.oidc_client_id:
+        raise SettingsError("OIDC_CLIENT_ID must stand beside OIDC_ISSUER: the name that this service has there.")
+    if not found.oidc_scopes_by_group:
+        raise SettingsError("OIDC_SCOPES_BY_GROUP must stand beside OIDC_ISSUER: without it nobody may do anything.")
 
 
 def variable(name: str) -> str | None:
@@ -157,7 +193,7 @@ class _Reader:
         try:
             return parse(text)
         except ValueError as error:
-            shown = "" if name.endswith(("_URL", "_TOKEN", "_KEYS")) else f" (it is {text!r})"
+            shown = "" if name.endswith(("_URL", "_TOKEN", "_KEYS", "_SECRET")) else f" (it is {text!r})"
             raise SettingsError(f"{name} {error}{shown}.") from error
 
 
@@ -229,6 +265,19 @@ def _versions(text: str) -> Mapping[int, bytes]:
         if not match or int(match[1]) in found:
             raise ValueError("must be secrets by version, such as 1:…,2:…, of 32 characters or more each")
         found[int(match[1])] = match[2].encode()
+    return found
+
+
+def _scopes(text: str) -> Mapping[str, str]:
+    """A group may have any name, also one with colons and commas: a colon before the name of a scope ends it."""
+    found: dict[str, str] = {}
+    for part in _BEHIND_A_SCOPE.split(text):
+        group, _, scope = part.strip().rpartition(":")
+        if not group.strip() or scope not in SCOPES or group.strip() in found:
+            raise ValueError(
+                f"must be groups with what they may do ({', '.join(SCOPES)}), such as ops:admin,shop:write"
+            )
+        found[group.strip()] = scope
     return found
 
 

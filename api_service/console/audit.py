@@ -2,6 +2,7 @@
 
 from flask import Response
 
+from api_service.access import people
 from api_service.console import rendering
 from api_service.console.pages import page
 from api_service.console.query import after
@@ -16,4 +17,5 @@ _SIZE = 50
 @page("/audit/", scope=Scope.ADMIN)
 def audit() -> Response:
     listing = actions.list_changes(working(), After(after(), _SIZE), {}, newest_first=True)
-    return rendering.page("audit.html", listing=listing)
+    names = people.named(working(), {row.by for row in listing.rows})
+    return rendering.page("audit.html", listing=listing, names=names)

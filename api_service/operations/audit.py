@@ -24,7 +24,11 @@ class ChangeSchema(Schema):
     id = fields.Integer(metadata=described("Of the line; a later one is greater.", example=7))
     at = Moment(metadata=described("When it was made.", example="2050-01-31T06:00:00.218374+00:00"))
     by = fields.String(
-        metadata=described("`key` and its id; `command`; `anybody` where no key is needed.", example="key 0f3a9c21b7de")
+        metadata=described(
+            "`key` and its id; `person` and theirs, of whoever has signed in without one; `command`; `anybody` where no"
+            " key is needed.",
+            example="key 0f3a9c21b7de",
+        )
     )
     request_id = fields.String(
         allow_none=True, metadata=described("`X-Request-ID`, as in the log; null: a command.", example="a1b2c3")
@@ -36,7 +40,9 @@ class ChangeSchema(Schema):
         )
     )
     thing = fields.String(
-        metadata=described("To what: `client`, `clients`, `segment`, `mailing`, `key`, `provider`.", example="mailing")
+        metadata=described(
+            "To what: `client`, `clients`, `segment`, `mailing`, `key`, `person`, `provider`.", example="mailing"
+        )
     )
     thing_id = fields.String(metadata=described("Which one; of `clients`, the import.", example="1"))
     members = fields.List(fields.String(), metadata=described("What was changed in it.", example=["ends_at"]))

@@ -5,11 +5,12 @@ Whatever does not say that it is open needs a key, also a place that there is no
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 from flask import Flask, Request, current_app, g
 
-from api_service.web.key import Key, Keyring, Scope, parsed
+from api_service.web.key import Caller, Key, Keyring, Person, Scope, parsed
 from api_service.web.loopback import is_from_here
 from api_service.web.middleware import about, known_as
 from api_service.web.parts import asked
@@ -18,7 +19,7 @@ from api_service.web.rate import Rate
 from api_service.web.refusal import Refusal
 from api_service.web.share import Share
 from api_service.web.visit import COOKIE, Sessions, Visit
-from api_service.web.watch import Watch, Watched
+from api_service.web.watch import FRESH, Asking, Watch, Watched
 
 _OPEN = frozenset(  # the documents; they hold no secret
     {"root", "docs", "api-docs.openapi_json", "swagger_ui.show", "error_pages.index", "error_pages.page"}
@@ -52,17 +53,18 @@ def register(
         if wanted is None:
             return
         if sessions and request.blueprint == CONSOLE:
-            found: Key | Refusal | None = _visitor(sessions, request)
+            found: Caller | Refusal | None = _visitor(sessions, request)
         else:
             found = _found(keyring, request) if keyring else None
-        if isinstance(found, Key):
+        if isinstance(found, Caller):
             known_as(found.id)
-        if not rate.allows(found.id if isinstance(found, Key) else f"address {request.remote_addr}"):
+        if not rate.allows(found.id if isinstance(found, Caller) else f"address {request.remote_addr}"):
             raise TooMany(Refusal.RATE, "Too many requests in this second.")
         if isinstance(found, Refusal):
             raise Unauthorized(found)
-        if isinstance(found, Key):
-            last_use.note(found.id)
+        if isinstance(found, Caller):
+            if isinstance(found, Key):
+                last_use.note(found.id)
             if not found.scope.allows(wanted):
                 raise TooSmall(wanted, is_test=found.scope is Scope.TEST)
             if not share.enter(found.id):
@@ -78,7 +80,7 @@ def register(
 
     app.before_request(admit)
     app.teardown_request(leave)
-    app.extensions |= {"watch": watch, "share": share, "rate": rate, "sessions": sessions}
+    app.extensions |= {"watch": watch, "share": share, "rate": rate, "sessions": sessions, "keyring": keyring}
 
 
 def kept_share() -> Callable[[], None]:
@@ -90,13 +92,22 @@ def kept_share() -> Callable[[], None]:
 
 @contextmanager
 def watched() -> Iterator[Watched | None]:
-    """The present request, which goes on for long, under the watch of its key; None: it needs none."""
+    """The present request, which goes on for long, under the watch of its key or session; None: it needs none."""
     watch: Watch | None = current_app.extensions["watch"]
     if watch is None:
         yield None
     else:
-        with watch.over(g.key.id) as one:
+        with watch.over(_still_open()) as one:
             yield one
+
+
+def _still_open() -> Asking:
+    """A question that can be asked without the request: on another thread, as long as it lasts."""
+    if isinstance(g.key, Person):
+        sessions: Sessions = current_app.extensions["sessions"]
+        return partial(sessions.find, g.visit.cookie)
+    keyring: Keyring = current_app.extensions["keyring"]
+    return partial(keyring.named, g.key.id, FRESH)
 
 
 def _wanted(request: Request) -> Scope | None:
@@ -109,11 +120,11 @@ def _wanted(request: Request) -> Scope | None:
     return getattr(view, "scope", Scope.READ)
 
 
-def _visitor(sessions: Sessions, request: Request) -> Key | Refusal:
+def _visitor(sessions: Sessions, request: Request) -> Caller | Refusal:
     """Whose session it is: a page is asked for without a key. Raises SQLAlchemyError."""
     visit = sessions.find(request.cookies[COOKIE]) if COOKIE in request.cookies else Refusal.NO_SESSION
     if isinstance(visit, Visit):
-        about(key=visit.key.id)
+        about(**{"person" if isinstance(visit.key, Person) else "key": visit.key.id})
         g.visit = visit
         return visit.key
     return visit

@@ -64,6 +64,11 @@ class Key:
     revoked_at: datetime | None = None
     name: str = ""
 
+    @property
+    def by(self) -> str:
+        """As the audit names whoever acts with it."""
+        return f"key {self.id}"
+
     def refusal(self, token: Token, now: datetime) -> Refusal | None:
         """Why it does not open to that token; None: it does. What became of a key is for those who have its secret."""
         if not hmac.compare_digest(self.digest, token.digest):
@@ -75,6 +80,25 @@ class Key:
         if self.revoked_at is not None:
             return Refusal.REVOKED
         return Refusal.EXPIRED if self.expires_at is not None and self.expires_at <= now else None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who has signed in without a key. id: ours, of the shape that keys' ids have. name: for people; it is
+    theirs, and no audit or log has it."""
+
+    id: str
+    scope: Scope
+    name: str = ""
+
+    @property
+    def by(self) -> str:
+        """As the audit names them."""
+        return f"person {self.id}"
+
+
+Caller = Key | Person
+"""Whoever may do something."""
 
 
 class Keyring(Protocol):

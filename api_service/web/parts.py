@@ -6,7 +6,7 @@ from typing import Protocol, cast
 from flask import Request, current_app, g, request
 from sqlalchemy import Engine
 
-from api_service.web.key import Scope
+from api_service.web.key import Caller, Key, Scope
 from api_service.web.work import Work
 from shared.audit import Actor
 from shared.domain.digests import Digests
@@ -50,8 +50,9 @@ def asked() -> Request:
 def working() -> Work:
     """What the present request works with: on behalf of whoever has the key, under its condition, and in the
     transaction that has begun for it."""
-    given, key = parts(), g.get("key")
-    by = "anybody" if key is None else f"key {key.id}"
-    actor = Actor(by, "" if key is None else key.name, g.get("request_id"))
+    given = parts()
+    key: Caller | None = g.get("key")
+    owner = key.name if isinstance(key, Key) else ""
+    actor = Actor("anybody" if key is None else key.by, owner, g.get("request_id"))
     is_test = key is not None and key.scope is Scope.TEST
     return Work(given.engine, actor, given.slot, g.get("match"), g.get("act"), is_test)

@@ -11,6 +11,9 @@ class Refusal(StrEnum):
     REVOKED = "revoked"  # 401
     EXPIRED = "expired"  # 401
     NO_SESSION = "no_session"  # to the sign-in: nobody has signed in on the console, or it is over
+    SIGN_IN = "sign_in"  # 403: what came back from the identity provider proves nothing, or it said no
+    NO_GROUP = "no_group"  # 403: somebody whom it knows, in no group that may do anything
+    NO_PROVIDER = "no_provider"  # 503: the identity provider does not answer
     FORM = "form"  # 403: a form of the console that is none of this session's
     SCOPE = "scope"  # 403: the key is not for this
     OTHER_SITE = "other_site"  # 403: where no key is needed, a page of another site asks

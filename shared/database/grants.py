@@ -18,7 +18,7 @@ APPEND_ONLY = ("audit", "reports")
 """The service adds rows and changes none; a trigger stops everybody else as well."""
 
 KEPT_BY_MIGRATIONS = ("alembic_version",)
-HIDDEN_FROM_READERS = ("api_keys", "sessions")
+HIDDEN_FROM_READERS = ("api_keys", "people", "sessions")
 
 SEQUENCES = ("message_ids", "claims", "broker_sessions")
 """Those that belong to no column. The service takes numbers from them, and can set none of them back."""

@@ -924,14 +924,42 @@ class ApiKey(Base):
     warned_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when the log last said that it expires
 
 
+class Person(Base):
+    """Somebody whom the identity provider has signed in on the console (`api_service.access.people`). The audit names
+    them by their id alone."""
+
+    __tablename__ = "people"
+    __table_args__ = (
+        UniqueConstraint("issuer", "subject"),
+        CheckConstraint("scope in ('read', 'test', 'write', 'admin')", name="scope"),
+    )
+
+    id: Mapped[str] = mapped_column(String(12), primary_key=True)
+    issuer: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(String(255))  # what the issuer calls them
+    name: Mapped[str] = mapped_column(String(64))  # for people
+    scope: Mapped[str] = mapped_column(String(8))  # what their groups allowed when they last signed in
+    created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+    signed_in_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())  # last
+
+
 class Session(Base):
-    """Somebody who has signed in on the console with a key. Its token is stored nowhere, only what it digests to
-    (`api_service.access.sessions`)."""
+    """Somebody who has signed in on the console, with a key or at the identity provider. Its token is stored nowhere,
+    only what it digests to (`api_service.access.sessions`)."""
 
     __tablename__ = "sessions"
-    __table_args__ = (Index("sessions_expires_at_idx", "expires_at"),)
+    __table_args__ = (
+        Index("sessions_expires_at_idx", "expires_at"),
+        Index("sessions_person_id_idx", "person_id"),
+        CheckConstraint("num_nonnulls(key_id, person_id) = 1", name="whose"),
+    )
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
-    key_id: Mapped[str] = mapped_column(String(12))
+    key_id: Mapped[str | None] = mapped_column(String(12))
+    person_id: Mapped[str | None] = mapped_column(String(12))
     created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column(Timestamp)
+    authenticated_at: Mapped[datetime | None] = mapped_column(
+        Timestamp
+    )  # when they last proved who they are; null: not known
+    id_token: Mapped[bytes | None]  # encrypted under the session's token

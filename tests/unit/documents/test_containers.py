@@ -104,6 +104,7 @@ ENVIRONMENT = {
     "DATABASE_DIRECT_URL": {"migrate", "api", "dispatcher", "reporter"},
     "BROKER_URL": {"api", "dispatcher"},
     "SUPPRESSION_KEYS": {"api"},
+    "OIDC_CLIENT_SECRET": {"api"},
 }
 """Who is told what may hold a secret of the user's own."""
 

@@ -13,6 +13,7 @@ import trustme
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from api_service.web.key import Scope
 from dispatcher_service.reporter import letter
 from dispatcher_service.reporter.letter import Envelope
 from dispatcher_service.reporter.mail import MailServer
@@ -49,7 +50,9 @@ def test_without_an_environment_the_defaults_hold(value: str) -> None:
     defaults = Settings(
         database_url=None, database_direct_url=None, broker_url=None, data_dir=Path(".local"),
         api_host="127.0.0.1", api_port=8000, api_workers=2,
-        api_auth=True, api_rate=200, api_connections=100, public_url=None, trusted_proxies=(),
+        api_auth=True, api_rate=200, api_connections=100,
+        oidc_issuer=None, oidc_client_id="", oidc_client_secret="", oidc_groups_claim="groups", oidc_scopes_by_group={},
+        console_keys=False, public_url=None, trusted_proxies=(),
         providers_file=None,
         provider_url="http://127.0.0.1:8090", provider_token="", provider_plaintext=False, provider_timeout=10.0,
         dispatch_concurrency=256, dispatch_rate=0.0, retry_ladder=DEFAULT_LADDER, retry_attempts=10,
@@ -72,9 +75,15 @@ def test_every_setting_can_be_set(authorities: Path) -> None:
         "API_HOST": "::",
         "API_PORT": "0",
         "API_WORKERS": "8",
-        "API_AUTH": "off",
+        "API_AUTH": "on",
         "API_RATE": "50",
         "API_CONNECTIONS": "400",
+        "OIDC_ISSUER": "https://id.shop.example/realms/shop/",
+        "OIDC_CLIENT_ID": "notification-service",
+        "OIDC_CLIENT_SECRET": "s3cret~",
+        "OIDC_GROUPS_CLAIM": "https://shop.example/groups",
+        "OIDC_SCOPES_BY_GROUP": "cn=ops,ou=groups,dc=shop:admin, /team/mail: a:write,readers :read",
+        "CONSOLE_KEYS": "allow",
         "PUBLIC_URL": "https://mail.shop.example/notify/",
         "TRUSTED_PROXIES": "10.0.0.5, 2001:db8::/32",
         "PROVIDER_URL": "https://provider.example/base/",
@@ -105,7 +114,11 @@ def test_every_setting_can_be_set(authorities: Path) -> None:
     assert found == Settings(
         database_url=values["DATABASE_URL"], database_direct_url=values["DATABASE_DIRECT_URL"],
         broker_url=values["BROKER_URL"], data_dir=Path("/var/lib/notify"),
-        api_host="::", api_port=0, api_workers=8, api_auth=False, api_rate=50, api_connections=400,
+        api_host="::", api_port=0, api_workers=8, api_auth=True, api_rate=50, api_connections=400,
+        oidc_issuer="https://id.shop.example/realms/shop/", oidc_client_id="notification-service",
+        oidc_client_secret="s3cret~", oidc_groups_claim="https://shop.example/groups",
+        oidc_scopes_by_group={"cn=ops,ou=groups,dc=shop": "admin", "/team/mail: a": "write", "readers": "read"},
+        console_keys=True,
         public_url="https://mail.shop.example/notify",
         trusted_proxies=(ip_network("10.0.0.5"), ip_network("2001:db8::/32")),
         providers_file=None,
@@ -215,6 +228,15 @@ def test_every_setting_can_be_set(authorities: Path) -> None:
         ("SSL_CERT_FILE", "/\udcff"),
         ("METRICS_PORT", "9100/metrics"),
         ("API_AUTH", "no"),
+        ("OIDC_ISSUER", "id.shop.example"),
+        ("OIDC_ISSUER", "https://id.shop.example/?realm=shop"),
+        ("OIDC_CLIENT_ID", "two words"),
+        ("OIDC_SCOPES_BY_GROUP", "ops"),
+        ("OIDC_SCOPES_BY_GROUP", "ops:root"),
+        ("OIDC_SCOPES_BY_GROUP", ":admin"),
+        ("OIDC_SCOPES_BY_GROUP", "ops:admin,"),
+        ("OIDC_SCOPES_BY_GROUP", "ops:admin,ops:read"),
+        ("CONSOLE_KEYS", "yes"),
         ("API_RATE", "100/minute"),
         ("API_CONNECTIONS", "0"),
         ("PUBLIC_URL", "shop.example"),
@@ -245,6 +267,7 @@ def test_what_makes_no_sense_is_refused_by_name(name: str, value: str) -> None:
         ("SMTP_URL", "smtp://user:hunter2#@mail.example"),
         ("PROVIDER_URL", "key:hunter2@provider.example"),
         ("PROVIDER_TOKEN", "Bearer hunter2"),
+        ("OIDC_CLIENT_SECRET", "two hunter2"),
     ],
 )
 def test_a_secret_is_not_shown(name: str, value: str) -> None:
@@ -287,6 +310,33 @@ def test_a_mail_server_is_what_its_url_says(url: str, host: str, port: int, tls:
     assert (server.host, server.port, server.tls, server.user) == (host, port, tls, user)
     assert server.password == ("p/:" if user else "")
     assert "p/:" not in repr(server)
+
+
+SIGN_IN = {
+    "OIDC_ISSUER": "https://id.shop.example",
+    "OIDC_CLIENT_ID": "notification-service",
+    "OIDC_SCOPES_BY_GROUP": "ops:admin",
+}
+
+
+@pytest.mark.parametrize(
+    ("differs", "said"),
+    [
+        ({"OIDC_ISSUER": ""}, "OIDC_CLIENT_ID must stand beside OIDC_ISSUER"),
+        ({"OIDC_CLIENT_ID": ""}, "OIDC_CLIENT_ID must stand beside OIDC_ISSUER"),
+        ({"OIDC_SCOPES_BY_GROUP": ""}, "OIDC_SCOPES_BY_GROUP must stand beside OIDC_ISSUER"),
+        ({"OIDC_ISSUER": "http://id.shop.example"}, "OIDC_ISSUER must begin with https://"),
+        ({"API_AUTH": "off"}, "OIDC_ISSUER may not stand beside API_AUTH=off"),
+    ],
+)
+def test_an_identity_provider_is_named_as_a_whole(differs: Mapping[str, str], said: str) -> None:
+    assert settings.load(SIGN_IN).oidc_issuer == "https://id.shop.example"
+    assert settings.load(SIGN_IN | {"OIDC_ISSUER": "http://127.0.0.1:5000"}).oidc_issuer == "http://127.0.0.1:5000"
+    assert _refused(SIGN_IN | differs).startswith(said)
+
+
+def test_groups_are_allowed_what_keys_are() -> None:
+    assert list(settings.SCOPES) == list(Scope)
 
 
 @pytest.mark.parametrize("name", ["PROVIDER_URL", "PROVIDER_TOKEN"])
