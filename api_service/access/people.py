@@ -25,10 +25,10 @@ def meet(
 ) -> Person:
     """Somebody who signs in, as they are known from now on. issuer, subject: who calls them what, for good."""
     values = {"id": secrets.token_hex(6), "issuer": issuer, "subject": subject, "name": name, "scope": str(scope)}
-    row = connection.execute(_MEET, values).one()
-    person = Person(row.id, scope, name)
-    if row.before != scope:
-        before = {"scope": row.before} if row.before else None
+    known_scope = connection.execute(_SCOPE, values).scalar()
+    person = Person(connection.execute(_MEET, values).scalar_one(), scope, name)
+    if known_scope != scope:
+        before = {"scope": known_scope} if known_scope else None
         change = Change(
             "change" if before else "create", "person", person.id, {"scope"} if before else (), before, {"scope": scope}
         )
@@ -54,12 +54,13 @@ def named(work: Work, by: Iterable[str]) -> Mapping[str, str]:
 _PERSON = "person "
 _NAMED = text("select id, name from people where id = any(:ids)")
 
+_SCOPE = text("select scope from people where issuer = :issuer and subject = :subject for update")
+
 _MEET = text("""
-    with before as (select scope from people where issuer = :issuer and subject = :subject for update)
-    insert into people as p (id, issuer, subject, name, scope) values (:id, :issuer, :subject, :name, :scope)
+    insert into people (id, issuer, subject, name, scope) values (:id, :issuer, :subject, :name, :scope)
     on conflict (issuer, subject) do update
         set name = excluded.name, scope = excluded.scope, signed_in_at = now()
-    returning id, (select scope from before) as before
+    returning id
 """)
 
 _TURN_AWAY = text("""

@@ -5,6 +5,7 @@ Nobody signs in there: `send_back` is what it does with a browser that was led t
 
 import base64
 import hashlib
+import hmac
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -16,12 +17,14 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from joserfc import jwt
-from joserfc.jwk import Key, OctKey, RSAKey
+from joserfc.jwk import Key, RSAKey
 from joserfc.jws import JWSRegistry
 
 Json = dict[str, Any]
 
 CLIENT, SECRET = "notification-service", "s3cret"
+PUBLIC = "HS256"
+"""An algorithm that signs with a secret: here, with what is published of the key."""
 _ALL = list(JWSRegistry.algorithms)
 
 
@@ -29,7 +32,7 @@ class FalseProvider:
     """claims: of its ID tokens, beside those that are right; None: that one is missing. algorithm, key: with which it
     signs; keys: those that it publishes. document: what it publishes of itself in place of what is right. answers:
     what it does in place of an answer, by path. more: members of the answer with the tokens. asked: the paths that it
-    was asked for."""
+    was asked for. headers, form: of the last one who asked for tokens."""
 
     def __init__(self, port: int) -> None:
         self.issuer = f"http://127.0.0.1:{port}"
@@ -37,8 +40,10 @@ class FalseProvider:
         self.userinfo: Json = {}
         self.document: Json = {}
         self.more: Json = {}
-        self.answers: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {}
+        self.answers: dict[str, Callable[[Handler], object]] = {}
         self.asked: list[str] = []
+        self.headers: Json = {}
+        self.form: Json = {}
         self.algorithm = "RS256"
         self.key: Key = a_key(0)
         self.keys: list[Key] = [self.key]
@@ -65,46 +70,45 @@ class FalseProvider:
         found |= {"issuer": self.issuer, "authorization_response_iss_parameter_supported": True}
         return {name: value for name, value in (found | self.document).items() if value is not None}
 
-    def tokens(self, form: Json) -> tuple[int, Json]:
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).decode()
-        if (
-            challenge.rstrip("=") != self._met["code_challenge"][0]
-            or form["redirect_uri"] != self._met["redirect_uri"][0]
-        ):
+    def tokens(self) -> tuple[int, Json]:
+        challenge = _base64(hashlib.sha256(self.form["code_verifier"].encode()).digest())
+        asked_for = self._met["code_challenge"][0], self._met["redirect_uri"][0]
+        if (challenge, self.form["redirect_uri"]) != asked_for:
             return 400, {"error": "invalid_grant"}
         now = int(time.time())
         right: Json = {"iss": self.issuer, "sub": "anna-1", "aud": CLIENT, "iat": now, "exp": now + 300}
         right |= {"nonce": self._met["nonce"][0], "auth_time": now, "name": "Anna Müller"}
         claims = {name: value for name, value in (right | self.claims).items() if value is not None}
-        header = {"alg": self.algorithm} | ({"kid": self.key.kid} if self.key.kid else {})
-        text = jwt.encode(header, claims, self.key, registry=JWSRegistry(algorithms=_ALL))
+        text = signed(claims, self.key, self.algorithm)
         return 200, {"access_token": "t0ken", "token_type": "Bearer", "id_token": text} | self.more
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     provider: FalseProvider
 
     def do_GET(self) -> None:
-        self._handle({"keys": lambda: (200, {"keys": [key.as_dict(private=False) for key in self.provider.keys]})})
+        self._answer()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self._handle({"token": lambda: self.provider.tokens(dict(parse_qsl(body)))})
+        self.provider.headers, self.provider.form = dict(self.headers), dict(parse_qsl(body))
+        self._answer()
 
-    def _handle(self, more: dict[str, Callable[[], tuple[int, Json]]]) -> None:
-        path = urlsplit(self.path).path.lstrip("/")
-        self.provider.asked.append(path)
-        if path in self.provider.answers:
-            self.provider.answers[path](self)
-            return
-        own = {
-            ".well-known/openid-configuration": lambda: (200, self.provider.published()),
-            "userinfo": lambda: (200, self.provider.userinfo),
-        }
-        status, answer = (own | more)[path]()
-        self.reply(status, json.dumps(answer).encode())
+    def _answer(self) -> None:
+        provider, path = self.provider, urlsplit(self.path).path.lstrip("/")
+        provider.asked.append(path)
+        if path in provider.answers:
+            provider.answers[path](self)
+        elif path == "token":
+            self.reply(*provider.tokens())
+        elif path == "keys":
+            self.reply(200, {"keys": [key.as_dict(private=False) for key in provider.keys]})
+        else:
+            self.reply(200, provider.userinfo if path == "userinfo" else provider.published())
 
-    def reply(self, status: int, body: bytes, **headers: str) -> None:
+    def reply(self, status: int, answer: object, **headers: str) -> None:
+        """answer: bytes as they are; else as JSON."""
+        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
@@ -117,20 +121,29 @@ class _Handler(BaseHTTPRequestHandler):
 
 @lru_cache
 def a_key(number: int) -> Key:
+    """Of each number another one."""
     key = RSAKey.generate_key(2048)
     key.ensure_kid()
     return key
 
 
-def public_as_secret(key: Key) -> Key:
-    """What everybody knows of it, as if it were a secret: for an algorithm that signs with one."""
-    public = base64.urlsafe_b64encode(key.as_pem(private=False)).decode()  # type: ignore[attr-defined]
-    return OctKey.import_key({"kty": "oct", "k": public.rstrip("="), "kid": key.kid})
+def signed(claims: Json, key: Key, algorithm: str) -> str:
+    header = {"alg": algorithm, "kid": key.kid}
+    if algorithm != PUBLIC:
+        return jwt.encode(header, claims, key, registry=JWSRegistry(algorithms=_ALL))
+    # By hand: no library does it. What everybody knows of the key is the secret.
+    said = ".".join(_base64(json.dumps(part).encode()) for part in (header, claims))
+    secret: bytes = key.as_pem(private=False)  # type: ignore[attr-defined]
+    return f"{said}.{_base64(hmac.new(secret, said.encode(), hashlib.sha256).digest())}"
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 @contextmanager
 def serving() -> Iterator[FalseProvider]:
-    handler = type("Handler", (_Handler,), {})
+    handler = type("OneHandler", (Handler,), {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     provider = FalseProvider(server.server_address[1])
