@@ -18,7 +18,7 @@ COPY deploy/sitecustomize.py /opt/venv/lib/python3.12/site-packages/
 FROM base AS product
 LABEL org.opencontainers.image.title="notification-service" \
       org.opencontainers.image.description="Sends mailings as text messages and can say where each one stands" \
-      org.opencontainers.image.licenses="MIT AND (Apache-2.0 OR BSD-2-Clause) AND (LGPL-2.1-only OR MIT) AND (LGPL-3.0-or-later OR GPL-2.0-or-later) AND (MIT OR Apache-2.0) AND Apache-2.0 AND BSD-2-Clause AND BSD-3-Clause AND BSD-Attribution-HPND-disclaimer AND LGPL-2.1-or-later AND LGPL-3.0-or-later AND LicenseRef-Public-Domain AND MPL-2.0 AND OLDAP-2.8 AND PSF-2.0 AND PostgreSQL AND ZPL-2.1 AND curl"
+      org.opencontainers.image.licenses="MIT AND (Apache-2.0 OR BSD-2-Clause) AND (Apache-2.0 OR BSD-3-Clause) AND (LGPL-2.1-only OR MIT) AND (LGPL-3.0-or-later OR GPL-2.0-or-later) AND (MIT OR Apache-2.0) AND Apache-2.0 AND BSD-2-Clause AND BSD-3-Clause AND BSD-Attribution-HPND-disclaimer AND LGPL-2.1-or-later AND LGPL-3.0-or-later AND LicenseRef-Public-Domain AND MIT-0 AND MPL-2.0 AND OLDAP-2.8 AND PSF-2.0 AND PostgreSQL AND ZPL-2.1 AND curl"
 RUN groupadd --gid 10001 notify \
  && useradd --uid 10001 --gid notify --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin notify
 WORKDIR /app

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 from flask import Flask, Request, Response, redirect
@@ -16,7 +16,7 @@ from api_service.access import keys
 from api_service.access.expiry import Expiry
 from api_service.access.keyring import Keyring
 from api_service.access.last_use import LastUse
-from api_service.access.oidc.provider import Client, IdentityProvider
+from api_service.access.oidc.identity import Client
 from api_service.access.sessions import Sessions
 from api_service.console.registry import blueprint as console
 from api_service.directory import clients, imports, segments, suppressions
@@ -49,6 +49,9 @@ from shared.domain.profile.provider import NO_PROVIDERS, Providers
 from shared.ledger.slot import Slot
 from shared.settings import Settings
 
+if TYPE_CHECKING:
+    from api_service.access.oidc.provider import IdentityProvider
+
 _RETURNS = 5
 """Of an address in a second, from the identity provider: for each of them it is asked."""
 
@@ -65,7 +68,7 @@ def create_app(
     public_url: str | None = None,
     dispatch_rate: float = 0.0,
     auth: bool = False,
-    identity_provider: IdentityProvider | None = None,
+    identity_provider: "IdentityProvider | None" = None,
     scopes_by_group: Mapping[str, Scope] = MappingProxyType({}),
     console_keys: bool = True,
     rate: int = 0,
@@ -192,9 +195,11 @@ def deployed(
     )
 
 
-def _identity_provider(settings: Settings) -> IdentityProvider | None:
+def _identity_provider(settings: Settings) -> "IdentityProvider | None":
     if settings.oidc_issuer is None:
         return None
+    from api_service.access.oidc.provider import IdentityProvider  # noqa: PLC0415 - it takes time and memory
+
     about = settings.oidc_client_id, settings.oidc_client_secret, settings.oidc_groups_claim
     return IdentityProvider(Client(settings.oidc_issuer, *about))
 

@@ -11,18 +11,20 @@ import hashlib
 import hmac
 import secrets
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cryptography.fernet import Fernet
 from sqlalchemy import Engine, text
 
 from api_service.access import people
 from api_service.access.keyring import Keyring
-from api_service.access.oidc.provider import Identity
+from api_service.access.oidc.identity import Identity
 from api_service.web.key import Caller, Person, Scope, parsed
 from api_service.web.refusal import Refusal
 from api_service.web.visit import Visit
 from shared.database.engine import one_statement
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 LASTS = timedelta(hours=12)
 OF_A_PERSON = timedelta(hours=1)
@@ -99,8 +101,10 @@ def _form_token(cookie: str) -> str:
     return hmac.new(cookie.encode(), b"form", hashlib.sha256).hexdigest()
 
 
-def _seal(cookie: str) -> Fernet:
+def _seal(cookie: str) -> "Fernet":
     """What a session keeps of somebody can be read with its token alone."""
+    from cryptography.fernet import Fernet  # noqa: PLC0415 - for those alone who sign in at a provider
+
     return Fernet(base64.urlsafe_b64encode(hmac.new(cookie.encode(), b"id token", hashlib.sha256).digest()))
 
 

@@ -1,10 +1,10 @@
 """What the ways to sign in have in common: what is offered, how often one may try, and the session that begins."""
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import Response, current_app, redirect
 
-from api_service.access.oidc.provider import IdentityProvider
 from api_service.access.sessions import Sessions
 from api_service.console import forms, rendering
 from api_service.console.pages import see
@@ -14,6 +14,9 @@ from api_service.web.rate import Rate
 from api_service.web.refusal import Refusal
 from api_service.web.visit import COOKIE, Visit
 
+if TYPE_CHECKING:  # where there is none, nobody waits until its libraries are loaded
+    from api_service.access.oidc.provider import IdentityProvider
+
 
 def sessions() -> Sessions | None:
     """None where nobody signs in."""
@@ -21,7 +24,7 @@ def sessions() -> Sessions | None:
     return found
 
 
-def identity_provider() -> IdentityProvider | None:
+def identity_provider() -> "IdentityProvider | None":
     """None where people sign in with keys alone."""
     found: IdentityProvider | None = current_app.extensions["identity_provider"]
     return found

@@ -2,15 +2,15 @@
 
 import logging
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from flask import Response, current_app, g, redirect
 
 from api_service.access import people
 from api_service.access.oidc import attempt
 from api_service.access.oidc.attempt import Attempt
-from api_service.access.oidc.id_token import Unproven
-from api_service.access.oidc.provider import Identity, IdentityProvider
-from api_service.access.oidc.wire import Away
+from api_service.access.oidc.errors import Away, Unproven
+from api_service.access.oidc.identity import Identity
 from api_service.console import entry, rendering
 from api_service.console.language import gettext as _
 from api_service.console.pages import page, see
@@ -21,6 +21,9 @@ from api_service.web.refusal import Refusal
 from api_service.web.request_log import RequestLog
 from api_service.web.visit import Visit
 from shared import clock, logs
+
+if TYPE_CHECKING:
+    from api_service.access.oidc.provider import IdentityProvider
 
 _COOKIE = "console_sign_in"
 
@@ -76,7 +79,7 @@ def leave(id_token: str) -> Response:
     return response
 
 
-def _taken(provider: IdentityProvider, begun: Attempt) -> Response:
+def _taken(provider: "IdentityProvider", begun: Attempt) -> Response:
     try:
         identity = provider.identify(begun, asked().args, _return_address())
     except Away as away:

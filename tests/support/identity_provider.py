@@ -133,7 +133,7 @@ def signed(claims: Json, key: Key, algorithm: str) -> str:
         return jwt.encode(header, claims, key, registry=JWSRegistry(algorithms=_ALL))
     # By hand: no library does it. What everybody knows of the key is the secret.
     said = ".".join(_base64(json.dumps(part).encode()) for part in (header, claims))
-    secret: bytes = key.as_pem(private=False)  # type: ignore[attr-defined]
+    secret = key.as_pem(private=False)
     return f"{said}.{_base64(hmac.new(secret, said.encode(), hashlib.sha256).digest())}"
 
 

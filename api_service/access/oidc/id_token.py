@@ -11,18 +11,12 @@ from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
+from api_service.access.oidc.errors import UnknownKey, Unproven
+
 LEEWAY = 60
 """Seconds that the provider's clock and ours may differ."""
 
 _LONGEST_SUBJECT = 255  # as the standard has it
-
-
-class Unproven(Exception):
-    """It proves nothing. The text says why, for the log."""
-
-
-class UnknownKey(Unproven):
-    """It is signed with none of the keys at hand; perhaps the provider has others by now."""
 
 
 @dataclass(frozen=True, slots=True)

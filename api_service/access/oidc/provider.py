@@ -7,7 +7,6 @@ signed in already.
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,9 +16,10 @@ from authlib.integrations.base_client import OAuthError
 
 from api_service.access.oidc import id_token, metadata, wire
 from api_service.access.oidc.attempt import Attempt
-from api_service.access.oidc.id_token import UnknownKey, Unproven, Wanted
+from api_service.access.oidc.errors import Away, UnknownKey, Unproven
+from api_service.access.oidc.id_token import Wanted
+from api_service.access.oidc.identity import Client, Identity
 from api_service.access.oidc.metadata import Metadata
-from api_service.access.oidc.wire import Away
 from shared import clock
 
 JUST_NOW = 300
@@ -29,29 +29,6 @@ _LONGEST_CODE = 4096
 _FRESH = 3600.0  # seconds after which what the provider publishes is read again
 _TURN = 1.0  # seconds that one waits for another who asks
 _PAUSE = 5.0  # seconds for which nobody asks again after a failure
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """What this service is to the provider. secret: empty where it has none. groups_claim: under which it tells what
-    groups somebody is in."""
-
-    issuer: str
-    id: str
-    secret: str = field(repr=False)
-    groups_claim: str
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Somebody whom the provider knows. subject: what it calls them, for good. name: what people call them.
-    authenticated_at: when they last proved it to the provider; None: it does not say. id_token: to sign out there."""
-
-    subject: str
-    name: str
-    groups: frozenset[str]
-    authenticated_at: datetime | None
-    id_token: str = field(repr=False)
 
 
 class IdentityProvider:

@@ -13,6 +13,7 @@ from authlib.integrations.requests_client import OAuth2Session
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
+from api_service.access.oidc.errors import Away
 from shared import clock
 
 PATIENCE = 3.0
@@ -21,10 +22,6 @@ DEADLINE = 5.0
 """Seconds for a whole answer."""
 LARGEST = 256 * 1024
 """Bytes of one."""
-
-
-class Away(Exception):
-    """The identity provider cannot be asked, or answers what makes no sense. The text says why, for the log."""
 
 
 class _Bounded(HTTPAdapter):

@@ -11,9 +11,9 @@ import pytest
 
 from api_service.access.oidc import attempt, metadata, provider, wire
 from api_service.access.oidc.attempt import Attempt
-from api_service.access.oidc.id_token import Unproven
-from api_service.access.oidc.provider import Client, Identity, IdentityProvider
-from api_service.access.oidc.wire import Away
+from api_service.access.oidc.errors import Away, Unproven
+from api_service.access.oidc.identity import Client, Identity
+from api_service.access.oidc.provider import IdentityProvider
 from shared import clock
 from tests.support import identity_provider
 from tests.support.identity_provider import CLIENT, SECRET, FalseProvider, Handler
@@ -34,7 +34,7 @@ def known(false: FalseProvider) -> IdentityProvider:
 
 
 def signs_in(
-    known: IdentityProvider, false: FalseProvider, begun: Attempt | None = None, **differs: str | None
+    known: IdentityProvider, false: FalseProvider, *, begun: Attempt | None = None, **differs: str | None
 ) -> Identity:
     """Raises what `IdentityProvider` does."""
     begun = begun or attempt.begin(clock.now(), "")
@@ -44,7 +44,7 @@ def signs_in(
 
 def test_somebody_is_who_the_provider_says(known: IdentityProvider, false: FalseProvider) -> None:
     anna = signs_in(known, false)
-    assert (anna.subject, anna.name, anna.groups) == ("anna-1", "Anna Müller", {"ops"})
+    assert (anna.subject, anna.name, anna.groups) == ("anna-1", "Anna Müller", frozenset({"ops"}))
     assert anna.authenticated_at
     assert "eyJ" not in repr(anna)
     assert SECRET not in repr(known.client)
@@ -65,7 +65,7 @@ def test_somebody_is_who_the_provider_says(known: IdentityProvider, false: False
     ],
 )
 def test_an_answer_that_is_not_the_providers_is_not_looked_into(
-    known: IdentityProvider, false: FalseProvider, differs: dict[str, str | None]
+    known: IdentityProvider, false: FalseProvider, differs: dict[str, Any]
 ) -> None:
     with pytest.raises(Unproven):
         signs_in(known, false, **differs)
@@ -83,7 +83,7 @@ def test_a_provider_that_does_not_name_itself_need_not(known: IdentityProvider, 
 def test_what_began_long_ago_or_never_is_over(known: IdentityProvider, false: FalseProvider, seconds: int) -> None:
     begun = attempt.begin(clock.now(), "")
     with pytest.raises(Unproven, match="ten minutes"):
-        signs_in(known, false, Attempt(begun.token, begun.begun + seconds))
+        signs_in(known, false, begun=Attempt(begun.token, begun.begun + seconds))
 
 
 def test_what_is_told_of_somebody_else_is_not_taken(known: IdentityProvider, false: FalseProvider) -> None:

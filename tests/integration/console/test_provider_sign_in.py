@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
 from api_service.access.oidc import provider
-from api_service.access.oidc.provider import Client, IdentityProvider
+from api_service.access.oidc.identity import Client
+from api_service.access.oidc.provider import IdentityProvider
 from api_service.web.key import Scope
 from shared import clock
 from tests.integration.console.test_pages import Browser, stored

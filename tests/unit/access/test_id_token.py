@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from api_service.access.oidc.id_token import UnknownKey, Unproven, Wanted, checked
+from api_service.access.oidc.errors import UnknownKey, Unproven
+from api_service.access.oidc.id_token import Wanted, checked
 from api_service.access.oidc.metadata import ALGORITHMS
 from tests.support.identity_provider import CLIENT, PUBLIC, a_key, signed
 
