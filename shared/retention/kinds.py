@@ -94,6 +94,7 @@ KINDS = (
     _kind("suppression_files", REFUSED_LINES_DAYS, "files of suppressions", "taken_at <= now() - :age"),
     _kind("former_phones", FORMER_PHONES_DAYS, "phones that clients had before", "until <= now() - :age"),
     _kind("keys", 365, "keys revoked or expired", "least(revoked_at, expires_at) <= now() - :age", "api_keys"),
+    _kind("people", 365, "people who did not sign in any more", "signed_in_at <= now() - :age"),
 )
 
 

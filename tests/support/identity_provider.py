@@ -36,6 +36,10 @@ class FalseProvider:
 
     def __init__(self, port: int) -> None:
         self.issuer = f"http://127.0.0.1:{port}"
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """As if nobody had told it anything."""
         self.claims: Json = {"groups": ["ops"]}
         self.userinfo: Json = {}
         self.document: Json = {}

@@ -490,6 +490,11 @@ def test_every_other_kind_goes_after_its_own_days(books: Books, keeper: Keeper, 
                ('c', 'expired lately', 'read', '', now() - interval '364 days', null),
                ('d', 'for ever', 'read', '', null, null)"""
     )
+    books.run(
+        """insert into people (id, issuer, subject, name, scope, signed_in_at) values
+               ('a', 'https://id.example', 'gone', 'Anna', 'read', now() - interval '366 days'),
+               ('b', 'https://id.example', 'here', 'Boris', 'read', now() - interval '364 days')"""
+    )
     with broker.connect() as session:
         session.subscribe([topology.DISPATCH], 10)
         session.publish(topology.DISPATCH, [b"1", b"2"])
@@ -499,6 +504,7 @@ def test_every_other_kind_goes_after_its_own_days(books: Books, keeper: Keeper, 
     keeper.run(RemoveOld)
     assert {row.name for row in books.run("select name from imports")} == {"long", "new"}
     assert {row.id for row in books.run("select id from api_keys")} == {"c", "d"}
+    assert {row.id for row in books.run("select id from people")} == {"b"}
     assert [bytes(row.body) for row in books.run("select body from broker_jobs")] == [b"2"]
 
 

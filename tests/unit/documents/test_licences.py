@@ -44,7 +44,7 @@ def test_what_is_not_known_is_not_guessed(monkeypatch: pytest.MonkeyPatch, tmp_p
     with pytest.raises(Unknown, match=r"psycopg2-binary brings lib.*: look it up"):
         licences.parts(["psycopg2-binary"])
     monkeypatch.setattr(licences, "_WORDS", {})
-    with pytest.raises(Unknown, match="blinker does not say its licence"):
+    with pytest.raises(Unknown, match="authlib does not say its licence"):
         licences.packages()
     monkeypatch.setattr(licences, "ROOT", tmp_path)
     (tmp_path / "requirements.txt").write_text("certifi==1.0 \\\n    --hash=sha256:0\n")
