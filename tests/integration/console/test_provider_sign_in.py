@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
@@ -15,11 +16,15 @@ from api_service.access.oidc import provider
 from api_service.access.oidc.identity import Client
 from api_service.access.oidc.provider import IdentityProvider
 from api_service.web.key import Scope
+from sandbox.processes import Processes
 from shared import clock
 from tests.integration.console.test_pages import Browser, stored
 from tests.support import identity_provider
 from tests.support.api import Api
+from tests.support.api_server import OPEN, Server
 from tests.support.identity_provider import CLIENT, SECRET, FalseProvider
+
+pytest_plugins = ("tests.support.api_server_fixture",)
 
 BY_GROUP = {"ops": Scope.ADMIN, "marketing": Scope.WRITE, "support": Scope.READ}
 
@@ -405,3 +410,25 @@ def test_what_a_provider_has_begun_is_over_with_it(anna: Person, api: Api) -> No
         other.http.set_cookie("console", cookie.value, path="/console/")
         assert other.see("/").status_code == 303
     assert Browser(without).see("/sign-in/provider/").headers["Location"] == "/console/sign-in/"
+
+
+# ---------------------------------------------------------------- as it is deployed
+
+
+def test_a_service_without_a_key_starts_without_the_provider_and_signs_people_in(
+    processes: Processes, lines: list[str], database_url: str
+) -> None:
+    with identity_provider.serving() as false:
+        env = {**OPEN, "API_AUTH": "on", "DATABASE_URL": database_url, "API_WORKERS": "1", "OIDC_ISSUER": false.issuer}
+        env |= {"OIDC_CLIENT_ID": CLIENT, "OIDC_CLIENT_SECRET": SECRET, "OIDC_SCOPES_BY_GROUP": "ops:admin"}
+        processes.start("api", "api_service", env)
+        server = Server(processes, lines)
+        with requests.Session() as http:
+            assert "Sign in at 127.0.0.1" in http.get(f"{server.url}/console/", timeout=30).text
+            assert false.asked == []
+            led = http.get(f"{server.url}/console/sign-in/provider/", allow_redirects=False, timeout=30)
+            back = f"{server.url}{false.send_back(led.headers['Location'])}"
+            assert "Anna Müller" in http.get(back, timeout=30).text
+    [line] = server.events("signed_in")
+    assert (line["scope"], len(str(line["person"]))) == ("admin", 12)
+    assert not [line for line in lines if SECRET in line or "Anna" in line or "eyJ" in line]
