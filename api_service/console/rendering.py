@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from api_service.console import assets, forms, names
 from api_service.console.language import NAMES, chosen, gettext, language, ngettext
-from api_service.web.key import Key, Scope
+from api_service.web.key import Caller, Scope
 from api_service.web.parts import asked
 from shared.domain import timezones
 
@@ -66,7 +66,7 @@ def zone() -> ZoneInfo:
 
 def may(scope: str) -> bool:
     """Whether the reader may do what needs this scope: what they may not is not shown."""
-    key: Key | None = g.get("key")
+    key: Caller | None = g.get("key")
     return key is None or key.scope.allows(Scope(scope))
 
 

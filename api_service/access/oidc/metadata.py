@@ -61,7 +61,8 @@ def _strings(document: Mapping[str, Any], name: str, missing: list[str]) -> list
 def _address(document: Mapping[str, Any], name: str, is_plain: bool) -> str:
     """is_plain: it may go over http://, as the issuer does."""
     found = document.get(name)
-    parts = urlsplit(found) if isinstance(found, str) else None
-    if parts is None or not parts.hostname or parts.scheme not in ("https", "http" if is_plain else "https"):
+    is_whole = isinstance(found, str) and found.isascii() and found.isprintable() and " " not in found
+    parts = urlsplit(str(found))
+    if not is_whole or not parts.hostname or parts.scheme not in ("https", "http" if is_plain else "https"):
         raise ValueError(f"its {name} is no https:// address")
     return str(found)

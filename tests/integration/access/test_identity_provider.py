@@ -261,6 +261,7 @@ def test_a_provider_that_is_slow_holds_up_one_thread(
         {"authorization_endpoint": "javascript:alert(1)"},
         {"end_session_endpoint": 7},
         {"authorization_endpoint": "http://[::1"},
+        {"end_session_endpoint": "http://127.0.0.1/out\r\nSet-Cookie: console=planted"},
     ],
 )
 def test_a_provider_that_describes_itself_wrongly_is_not_asked(
