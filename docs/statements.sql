@@ -1418,7 +1418,8 @@ with counts as (
     select mailing_id, sum(number) as total from counts
     group by mailing_id order by total desc, mailing_id limit :limit
 )
-select m.id, left(m.text, 200) as text, m.audience, json_object_agg(counts.name, counts.number) as counts
+select m.id, left(m.text, 200) as text, m.audience, m.deleted_at is not null as is_deleted,
+json_object_agg(counts.name, counts.number) as counts
 from largest join mailings m on m.id = largest.mailing_id join counts on counts.mailing_id = m.id
 group by m.id, largest.total order by largest.total desc, m.id;
 

@@ -14,8 +14,7 @@ from prometheus_client import start_http_server
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from dispatcher_service.reporter import letter, report
-from dispatcher_service.reporter.days import bounds
+from dispatcher_service.reporter import letter
 from dispatcher_service.reporter.letter import Envelope
 from dispatcher_service.reporter.mail import MailError, MailServer
 from dispatcher_service.reporter.post import Post, Posting
@@ -24,7 +23,9 @@ from dispatcher_service.reporter.words import LANGUAGES
 from shared import clock, logs, migrate
 from shared.database.access import ensure_database
 from shared.database.roles import Role
+from shared.domain.day_bounds import bounds
 from shared.domain.errors import SettingsError
+from shared.ledger import report
 from shared.metrics_port import listen_there_or_anywhere
 from shared.settings import Settings, load
 

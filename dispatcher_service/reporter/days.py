@@ -1,19 +1,15 @@
-"""Days as people count them: from midnight to midnight in a time zone. Pure."""
+"""Which days a report is owed of, and when each is due. Pure."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from shared.domain.day_bounds import bounds
 
 LOOK_BACK = 7
 """How many days are caught up after a time in which no reporter ran."""
 
 _SETTLE = timedelta(minutes=1)  # results of the day's last second are committed by then
 _DAY = timedelta(days=1)
-
-
-def bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Where the day begins and ends, in UTC: 23 to 25 hours apart, or 0 where the zone skipped that date."""
-    start, end = (datetime.combine(midnight, time(), zone).astimezone(UTC) for midnight in (day, day + _DAY))
-    return start, end
 
 
 def due_at(day: date, at: time, zone: ZoneInfo) -> datetime:

@@ -12,10 +12,10 @@ from email.utils import format_datetime, parseaddr
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from dispatcher_service.reporter.plot import bars
-from dispatcher_service.reporter.report import Report
 from dispatcher_service.reporter.words import ENGLISH, Words
 from shared.domain.message import FINAL_STATES, Error, MessageState
 from shared.ledger.day import UNTRIED
+from shared.ledger.report import Report
 
 STATES = [state for state in MessageState if state in FINAL_STATES]
 """The states that a message can end in, in the order of the letter."""

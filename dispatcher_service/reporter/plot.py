@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Sequence
 from itertools import pairwise
 
+from shared.domain.bars import tops as tops_of
+
 WIDTH, HEIGHT = 1248, 240  # twice as many pixels as it is shown with, for screens that have them
 _GAP = 6
 _GROUND, _LINE = (255, 255, 255), (225, 230, 237)
@@ -22,7 +24,7 @@ def bars(values: Sequence[Sequence[int]], colours: Sequence[Colour]) -> bytes:
     """
     most = max((sum(parts) for parts in values), default=0)
     edges = [WIDTH * number // max(1, len(values)) for number in range(len(values) + 1)]
-    tops = [_tops(parts, most) for parts in values]
+    tops = [tops_of(parts, most, HEIGHT) for parts in values]
     rows = []
     for height in range(HEIGHT, 0, -1):  # from the top down
         row = bytearray()
@@ -32,17 +34,6 @@ def bars(values: Sequence[Sequence[int]], colours: Sequence[Colour]) -> bytes:
             row += bytes(colour) * (right - left - _GAP) + bytes(ground) * _GAP
         rows.append(b"\0" + bytes(row or bytes(_GROUND) * WIDTH))
     return _png(b"".join(rows))
-
-
-def _tops(parts: Sequence[int], most: int) -> list[int]:
-    """Where each part ends, in pixels from the bottom; what there is of it is seen, however little it is."""
-    tops: list[int] = []
-    below = total = 0
-    for part in parts:
-        total += part
-        below = max(below + 2, HEIGHT * total // most) if part > 0 else below
-        tops.append(min(below, HEIGHT))
-    return tops
 
 
 def _png(rows: bytes) -> bytes:

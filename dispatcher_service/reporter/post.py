@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 
-from dispatcher_service.reporter import letter, register, report
+from dispatcher_service.reporter import letter, register
 from dispatcher_service.reporter.letter import Envelope
 from dispatcher_service.reporter.mail import MailServer
 from shared import clock, logs, metrics
+from shared.ledger import report
 
 log = logs.logger()
 

@@ -20,6 +20,7 @@ from dispatcher_service.reporter import days, register
 from dispatcher_service.reporter.mail import MailError
 from dispatcher_service.reporter.post import Post, Posting
 from shared import clock, logs, metrics
+from shared.domain.day_bounds import bounds
 
 log = logs.logger()
 
@@ -95,7 +96,7 @@ class Reporter:
             first, last = register.span(connection) or (latest - timedelta(days=1),) * 2
             begun = register.first_mailing_at(connection)
         owed = days.owed(self._seen or first, latest, self._zone)
-        self._owed.extend(day for day in owed if begun and begun < days.bounds(day, self._zone)[1])
+        self._owed.extend(day for day in owed if begun and begun < bounds(day, self._zone)[1])
         if lost := days.skipped(self._seen or last, latest):
             log.warning("reports_skipped", first=str(lost[0]), last=str(lost[1]))
         self._seen = latest

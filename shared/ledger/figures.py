@@ -67,6 +67,7 @@ class MailingDay:
     text: str
     audience: int
     states: Mapping[MessageState, int]
+    is_deleted: bool = False
 
 
 _COLUMNS = ", ".join(f"coalesce(sum(c.{state}), 0)::bigint as {state}" for state in STATES)
@@ -197,16 +198,16 @@ _REPEATED = text(f"""
 """)
 
 
-def read_day(connection: Connection, start: datetime, end: datetime) -> Day:
+def read_day(connection: Connection, start: datetime, end: datetime, *, checks_ledger: bool = True) -> Day:
     """What happened from `start` (included) to `end` (excluded), both on a quarter of an hour; nothing of mailings that
-    stand apart."""
+    stand apart. checks_ledger: `unbalanced` is looked for."""
     period = {"start": start, "end": end}
     counts = {row.name: row.number for row in connection.execute(_DAY, period)}
     return Day(
         mailings=connection.scalar(_DAY_MAILINGS, period) or 0,
         states={state: counts[state] for state in MessageState if state in counts},
         errors={error: counts[ERROR_PREFIX + error] for error in Error if ERROR_PREFIX + error in counts},
-        unbalanced=find_unbalanced(connection),
+        unbalanced=find_unbalanced(connection) if checks_ledger else (),
         receipts={name: counts[RECEIPT_PREFIX + name] for name in RECEIPTS if RECEIPT_PREFIX + name in counts},
     )
 
@@ -226,7 +227,9 @@ def read_day_mailings(connection: Connection, start: datetime, end: datetime, li
     """The mailings of that time, those with the most messages that reached a final state first."""
     rows = connection.execute(_DAY_LARGEST, {"start": start, "end": end, "limit": limit})
     return [
-        MailingDay(row.id, row.text, row.audience, {state: row.counts.get(state, 0) for state in FINAL_STATES})
+        MailingDay(
+            row.id, row.text, row.audience, {state: row.counts.get(state, 0) for state in FINAL_STATES}, row.is_deleted
+        )
         for row in rows
     ]
 
@@ -239,7 +242,8 @@ _DAY_LARGEST = text(f"""
         select mailing_id, sum(number) as total from counts
         group by mailing_id order by total desc, mailing_id limit :limit
     )
-    select m.id, left(m.text, 200) as text, m.audience, json_object_agg(counts.name, counts.number) as counts
+    select m.id, left(m.text, 200) as text, m.audience, m.deleted_at is not null as is_deleted,
+           json_object_agg(counts.name, counts.number) as counts
     from largest join mailings m on m.id = largest.mailing_id join counts on counts.mailing_id = m.id
     group by m.id, largest.total order by largest.total desc, m.id
 """)

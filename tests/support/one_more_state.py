@@ -38,13 +38,14 @@ def add_the_line() -> None:
 def look(url: str) -> dict[str, Any]:
     from sqlalchemy import text
 
-    from dispatcher_service.reporter import letter, report
+    from dispatcher_service.reporter import letter
     from sandbox.progress import Progress
     from sandbox.reckoning import Provider, Service, problems
     from shared.database.engine import make_engine
     from shared.database.models import Base
     from shared.database.parts import make_part
     from shared.domain.message import MOVES, OPEN_STATES, MessageState
+    from shared.ledger import report
     from shared.ledger.figures import read_figures
     from shared.messages.close import close_messages
     from shared.messages.hints import settle_hints

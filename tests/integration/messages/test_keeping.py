@@ -22,11 +22,11 @@ from dispatcher_service.leading.chores.show_figures import ShowFigures
 from dispatcher_service.leading.chores.turn_parts import TurnParts
 from dispatcher_service.leading.isolation import Isolation
 from dispatcher_service.leading.session import own_connection
-from dispatcher_service.reporter import report
 from shared.broker import topology
 from shared.broker.table import TableBroker
 from shared.domain import retention
 from shared.domain.retention import Retention
+from shared.ledger import report
 from shared.ledger.__main__ import main as ledger
 from shared.ledger.repair import find_accounts, mend
 from shared.ledger.slot import Slot

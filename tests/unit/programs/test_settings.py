@@ -17,11 +17,11 @@ from api_service.web.key import Scope
 from dispatcher_service.reporter import letter
 from dispatcher_service.reporter.letter import Envelope
 from dispatcher_service.reporter.mail import MailServer
-from dispatcher_service.reporter.report import Report
 from shared import settings
 from shared.domain.errors import SettingsError
 from shared.domain.retry import DEFAULT_LADDER, RetryPolicy
 from shared.ledger.figures import Day
+from shared.ledger.report import Report
 from shared.settings import Settings
 
 VARIABLES = [attribute.name.upper() for attribute in fields(Settings)]

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from dispatcher_service.reporter import letter, plot
 from dispatcher_service.reporter.letter import Envelope
-from dispatcher_service.reporter.report import Report
 from dispatcher_service.reporter.words import ENGLISH, RUSSIAN, Words
 from shared.domain.message import FINAL_STATES, Error, MessageState
 from shared.domain.receipt import RECEIPTS
@@ -25,6 +24,7 @@ from shared.domain.timezones import zone
 from shared.ledger.breakdown import Breakdown, Group
 from shared.ledger.day import Failed
 from shared.ledger.figures import Day, MailingDay
+from shared.ledger.report import Report
 
 MOSCOW = zone("Europe/Moscow")
 ENVELOPE = Envelope("Отчёты <reports@shop.example>", ("team@shop.example",))

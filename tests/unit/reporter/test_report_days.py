@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dispatcher_service.reporter.days import LOOK_BACK, bounds, due_at, latest_due, owed, skipped
+from dispatcher_service.reporter.days import LOOK_BACK, due_at, latest_due, owed, skipped
+from shared.domain.day_bounds import bounds
 from shared.domain.timezones import names, zone
 
 DAY = timedelta(days=1)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from dispatcher_service.reporter.days import bounds
+from shared.domain.day_bounds import bounds
 from shared.domain.message import MessageState
 from shared.ledger.breakdown import Breakdown, read_finished
 from shared.ledger.day import UNTRIED, Failed, Quarter, read_failed, read_quarters, read_repeats
@@ -57,13 +57,14 @@ class Report:
         return self.figures.mailings - len(self.largest)
 
 
-def read(connection: Connection, day: date, zone: ZoneInfo) -> Report:
+def read(connection: Connection, day: date, zone: ZoneInfo, *, checks_ledger: bool = True) -> Report:
+    """checks_ledger: that of every mailing which is not finished, so it takes the longer the more there are."""
     start, end = bounds(day, zone)
     return Report(
         day=day,
         start=start.astimezone(zone),
         end=end.astimezone(zone),
-        figures=read_day(connection, start, end),
+        figures=read_day(connection, start, end, checks_ledger=checks_ledger),
         largest=read_day_mailings(connection, start, end, LARGEST),
         repeats=read_repeats(connection, start, end),
         failed=read_failed(connection, start, end, LARGEST),
