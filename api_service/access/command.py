@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from api_service.access import actions, keyring
+from api_service.access import actions, keyring, rules
 from api_service.web import key
 from api_service.web.command import carried_out
 from api_service.web.key import Scope, Token
@@ -62,7 +62,7 @@ def _rotate(options: argparse.Namespace, work: Work) -> _Answer:
 
 def _revoke(options: argparse.Namespace, work: Work) -> _Answer:
     one = actions.revoke(work, options.id)
-    text = f"Key {one.id} is revoked. It opens nothing more within {keyring.FRESH:g} s."
+    text = f"Key {one.id} is revoked, and so are those made with it. They open nothing more within {keyring.FRESH:g} s."
     return _Answer(text, "api_key_revoked", key_id=one.id, key_name=one.name)
 
 
@@ -118,13 +118,13 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _name(text: str) -> str:
-    if not 1 <= len(text) <= 64 or not text.isprintable():
-        raise argparse.ArgumentTypeError("must be 1 to 64 printable characters")
+    if not rules.is_name(text):
+        raise argparse.ArgumentTypeError(f"must be 1 to {rules.LONGEST_NAME} printable characters")
     return text
 
 
 def _days(text: str) -> timedelta:
-    return timedelta(days=_number(text, "days", 1, 36_500))
+    return timedelta(days=_number(text, "days", 1, rules.MOST_DAYS))
 
 
 def _hours(text: str) -> timedelta:
@@ -132,9 +132,10 @@ def _hours(text: str) -> timedelta:
 
 
 def _number(text: str, unit: str, least: int, most: int) -> int:
-    if not text.isascii() or not text.isdecimal() or not least <= int(text[:6]) <= most:
+    number = rules.whole(text, least, most)
+    if number is None:
         raise argparse.ArgumentTypeError(f"must be a whole number of {unit}, {least} to {most}")
-    return int(text)
+    return number
 
 
 def _token(path: str) -> Token:

@@ -1,6 +1,7 @@
 """/keys/
 
-Keys are made on the command line only: a stolen one, whatever its scope, makes no others that outlive it.
+Keys are made on the command line, and on the console by somebody who gives their own once more. A stolen one, whatever
+its scope, makes none that outlive it: what was made with a key is revoked with it, and expires no later.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ _GIVEN = {
     "name": "shop",
     "scope": "write",
     "created_at": "2050-01-30T14:21:07.123456+00:00",
+    "made_by": None,
     "expires_at": None,
     "revoked_at": None,
     "last_used_at": "2050-01-31T06:00:00.218374+00:00",
@@ -46,6 +48,14 @@ class KeySchema(Schema):
         metadata=enumerated("Scope", "What it may do.", enum=[str(scope) for scope in Scope], example="write")
     )
     created_at = Moment(metadata=described("When it was made."))
+    made_by = fields.String(
+        allow_none=True,
+        metadata=described(
+            "The id of the key that it was made with on the console, and with which it is revoked; null: it stands"
+            " alone.",
+            example=None,
+        ),
+    )
     expires_at = Moment(allow_none=True, metadata=described("It opens nothing from then on; null: it does not expire."))
     revoked_at = Moment(allow_none=True, metadata=described("When it was revoked; null: it was not."))
     last_used_at = Moment(
@@ -70,7 +80,8 @@ class OneKey(MethodView):
     def delete(self, key_id: str) -> None:
         """Revoke a key
 
-        For good, within five seconds. It stays in the list. Repeating it is harmless.
+        For good, within five seconds, and with it those that were made with it. It stays in the list. Repeating it is
+        harmless.
         """
         revoked = actions.revoke(working(), key_id)
         _log.info("api_key_revoked", key_name=revoked.name)  # which one, and by whom, the line knows from the request

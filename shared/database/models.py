@@ -922,6 +922,7 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(Timestamp)
     last_used_at: Mapped[datetime | None] = mapped_column(Timestamp)  # to a minute or two
     warned_at: Mapped[datetime | None] = mapped_column(Timestamp)  # when the log last said that it expires
+    made_by: Mapped[str | None] = mapped_column(String(12))  # the key with which it was made; null: on the command line
 
 
 class Person(Base):
