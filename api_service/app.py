@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
+from zoneinfo import ZoneInfo
 
 from flask import Flask, Request, Response, redirect
 from flask.json.provider import DefaultJSONProvider
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
 _RETURNS = 5
 """Of an address in a second, from the identity provider: for each of them it is asked."""
+_UTC = ZoneInfo("UTC")
 
 
 def create_app(
@@ -67,6 +69,7 @@ def create_app(
     providers: Providers = NO_PROVIDERS,
     public_url: str | None = None,
     dispatch_rate: float = 0.0,
+    report_timezone: ZoneInfo = _UTC,
     auth: bool = False,
     identity_provider: "IdentityProvider | None" = None,
     scopes_by_group: Mapping[str, Scope] = MappingProxyType({}),
@@ -83,6 +86,7 @@ def create_app(
         digests: of phones that must not be written to.
         providers: those that mailings may go through, and whose receipts are taken.
         dispatch_rate: messages a second over all dispatchers; 0: no limit.
+        report_timezone: whose days are counted.
         public_url: by which they know this service.
         auth: whether requests need a key.
         identity_provider: who signs people in on the console; None: they have keys.
@@ -107,6 +111,7 @@ def create_app(
         digests=digests,
         providers=providers,
         dispatch_rate=dispatch_rate,
+        report_timezone=report_timezone,
     )
     importer = Importer(sessions, default_timezone, digests, slot)
     app.extensions |= {"importer": importer, "exports": Exports(), "probes": probes}
@@ -185,6 +190,7 @@ def deployed(
         public_url=settings.public_url,
         providers=providers,
         dispatch_rate=settings.dispatch_rate,
+        report_timezone=settings.report_timezone,
         auth=settings.api_auth,
         identity_provider=_identity_provider(settings),
         scopes_by_group={group: Scope(scope) for group, scope in settings.oidc_scopes_by_group.items()},

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -10,6 +9,7 @@ from marshmallow import ValidationError
 from werkzeug.datastructures import MultiDict
 
 from api_service.console import filter_form
+from api_service.console import local_time
 from api_service.console.filter_form import EXCLUDED, Lists
 from api_service.mailings.schema import MailingSchema
 from api_service.web.filters import FilterSchema
@@ -18,7 +18,6 @@ from shared.domain.filter import Filter
 from shared.domain.priority import Priority
 
 _NEW, _CHANGES, _FILTER = new(MailingSchema), changes(MailingSchema), FilterSchema()
-_MINUTE = "%Y-%m-%dT%H:%M"
 
 
 class Refused(Exception):
@@ -61,8 +60,8 @@ class Fields:
             text=_lines(view["text"]),
             chosen=Lists.of(view["filter"]),
             excluded=Lists.of(view["filter"].exclude),
-            starts_at=_shown(view["starts_at"], zone),
-            ends_at=_shown(view["ends_at"], zone),
+            starts_at=local_time.shown(view["starts_at"], zone),
+            ends_at=local_time.shown(view["ends_at"], zone),
             window_from=f"{window.start:%H:%M}" if window else "",
             window_until=f"{window.end:%H:%M}" if window else "",
             priority=str(view["priority"]),
@@ -136,10 +135,6 @@ def _moment(name: str, text: str, zone: ZoneInfo) -> str | None:
     if not text:
         return None
     try:
-        return datetime.strptime(text[:16], _MINUTE).replace(tzinfo=zone).isoformat()
+        return local_time.given(text, zone)
     except ValueError:
-        raise Refused({name: ["Must be a day and a time such as 2050-01-31T09:00."]}) from None
-
-
-def _shown(moment: datetime | None, zone: ZoneInfo) -> str:
-    return moment.astimezone(zone).strftime(_MINUTE) if moment else ""
+        raise Refused({name: [local_time.SHAPE]}) from None

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from api_service.console.language import gettext
 from api_service.console.language import marked as _
 from api_service.directory.progress import ImportState
+from api_service.operations.provider_schema import ProviderState
+from api_service.web.key import Scope
 from shared.domain.mailing import MailingState
 from shared.domain.message import Error, MessageState
 from shared.domain.reason import Reason
+from shared.domain.receipt import DELIVERED, UNDELIVERED, UNKNOWN_DELIVERED, UNKNOWN_UNDELIVERED
 from shared.domain.waiting import Waiting
 
 _STATES = {
@@ -97,7 +100,53 @@ _ACTIONS = {
     "cancel": _("cancelled"),
     "revoke": _("revoked"),
     "rotate": _("given a new key"),
+    "end": _("signed out"),
 }
+
+_PROVIDER_STATES = {
+    ProviderState.UP: (_("works"), _("Messages go through it.")),
+    ProviderState.DOWN: (
+        _("does not work"),
+        _("Nothing gets done there: the dispatchers wait for it to answer again, and look now and then."),
+    ),
+    ProviderState.PAUSED: (_("paused"), _("Somebody has paused it: nothing is called through it.")),
+    ProviderState.UNSEEN: (_("not in use"), _("No dispatcher that is at work has it.")),
+}
+
+_SCOPES = {
+    Scope.READ: (_("look"), _("see clients, mailings and figures, and change nothing")),
+    Scope.TEST: (_("rehearse"), _("make mailings that are tests and reach nobody; it sees no other ones")),
+    Scope.WRITE: (_("send"), _("also write, start, pause and cancel mailings, and change clients")),
+    Scope.ADMIN: (_("administer"), _("also make and revoke keys, see who changed what, and pause providers")),
+}
+
+_RECEIPTS = {
+    DELIVERED: _("delivered"),
+    UNDELIVERED: _("not delivered"),
+    UNKNOWN_DELIVERED: _("delivered, of those that ended as unknown"),
+    UNKNOWN_UNDELIVERED: _("not delivered, of those that ended as unknown"),
+}
+
+
+def provider_state(of: ProviderState) -> str:
+    return gettext(_PROVIDER_STATES[of][0])
+
+
+def provider_meaning(of: ProviderState) -> str:
+    return gettext(_PROVIDER_STATES[of][1])
+
+
+def scope(of: str) -> str:
+    return gettext(_SCOPES[Scope(of)][0])
+
+
+def scope_meaning(of: str) -> str:
+    return gettext(_SCOPES[Scope(of)][1])
+
+
+def receipt(of: str) -> str:
+    """Of a figure of receipts."""
+    return gettext(_RECEIPTS[of])
 
 
 def state(of: MailingState) -> str:

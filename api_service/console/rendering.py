@@ -1,11 +1,11 @@
 """How a page is made: its template, and how numbers, moments and names are shown in it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, format_percent
 from flask import Request, Response, g, make_response
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -105,6 +105,11 @@ def _moment(value: datetime, where: ZoneInfo, code: str) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(value.isoformat(), local)
 
 
+def day(value: date) -> str:
+    """Of the calendar, with its day of the week."""
+    return format_date(value, "EEE, d MMM y", locale=chosen().locale)
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("api_service.console"),
@@ -127,6 +132,14 @@ def _environment() -> Environment:
         "action": names.action,
         "import_state": names.import_state,
         "column": names.column,
+    }
+    environment.filters |= {
+        "provider_state": names.provider_state,
+        "provider_meaning": names.provider_meaning,
+        "scope": names.scope,
+        "scope_meaning": names.scope_meaning,
+        "receipt": names.receipt,
+        "day": day,
     }
     environment.globals |= {"may": may, "asset": assets.address}
     return environment

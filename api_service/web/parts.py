@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Protocol, cast
+from zoneinfo import ZoneInfo
 
 from flask import Request, current_app, g, request
 from sqlalchemy import Engine
@@ -25,7 +26,7 @@ class Announcer(Protocol):
 class Parts:
     """direct: for what needs a session of its own, see `shared.database.access`. slot: where this process counts
     (`shared.ledger`). digests: of phones. providers: those that mailings may go through. dispatch_rate: messages a
-    second over all dispatchers; 0: no limit."""
+    second over all dispatchers; 0: no limit. report_timezone: whose days the daily report counts."""
 
     engine: Engine
     direct: Engine
@@ -35,6 +36,7 @@ class Parts:
     digests: Digests
     providers: Providers
     dispatch_rate: float
+    report_timezone: ZoneInfo
 
 
 def parts() -> Parts:

@@ -8,9 +8,12 @@ import pytest
 from api_service.console import names
 from api_service.directory.progress import ImportState
 from api_service.mailings.rules import Action
+from api_service.operations.provider_schema import ProviderState
+from api_service.web.key import Scope
 from shared.domain.mailing import MailingState
 from shared.domain.message import Error, MessageState
 from shared.domain.reason import Reason
+from shared.domain.receipt import RECEIPTS
 from shared.domain.waiting import Waiting
 from tests.support.command import ROOT
 
@@ -23,6 +26,9 @@ from tests.support.command import ROOT
         (names._ERRORS, [*Error, *Reason]),
         (names._IMPORT_STATES, ImportState),
         (names._WAITING, Waiting),
+        (names._PROVIDER_STATES, ProviderState),
+        (names._SCOPES, Scope),
+        (names._RECEIPTS, RECEIPTS),
     ],
 )
 def test_each_has_a_name(table: Iterable[str], members: Iterable[str]) -> None:
