@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 from marshmallow import ValidationError
 from werkzeug.datastructures import MultiDict
 
-from api_service.console import filter_form
-from api_service.console import local_time
+from api_service.console import filter_form, local_time
 from api_service.console.filter_form import EXCLUDED, Lists
 from api_service.mailings.schema import MailingSchema
 from api_service.web.filters import FilterSchema

@@ -8,8 +8,8 @@ from alembic import op
 
 from shared.database.migrations.patience import alter
 
-revision = "0035"
-down_revision = "0034"
+revision = "0037"
+down_revision = "0036"
 
 
 def upgrade() -> None:
