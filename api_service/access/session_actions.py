@@ -29,7 +29,7 @@ def end(work: Work, session_id: str) -> None:
     with work.act() as act:
         one = _known(store.find(act.connection, session_id))
         store.delete(act.connection, session_id)
-        act.note("end", "session", session_id[:_SHOWN], after={"key": one.key_id})
+        act.note("end", "session", session_id[:_SHOWN], after={"by": one.by})
 
 
 def _known(found: SignedIn | None) -> SignedIn:

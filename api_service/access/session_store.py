@@ -8,10 +8,12 @@ from sqlalchemy import Connection, text
 
 
 class SignedIn(NamedTuple):
-    """Somebody's session. id: the digest of its token, which opens nothing. name: of the key that they came with."""
+    """Somebody's session. id: the digest of its token, which opens nothing. key_id: of the key that they came with; a
+    person whom the identity provider knows has none. by: as the audit names them. name: for people."""
 
     id: str
-    key_id: str
+    key_id: str | None
+    by: str
     name: str
     scope: str
     began_at: datetime
@@ -34,9 +36,12 @@ def delete(connection: Connection, session_id: str) -> None:
 
 
 _OPEN = """
-    select encode(s.digest, 'hex') as id, s.key_id, k.name, k.scope, s.created_at, s.expires_at
-    from sessions s join api_keys k on k.id = s.key_id
-    where s.expires_at > now() and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
+    select encode(s.digest, 'hex') as id, s.key_id, coalesce('key ' || k.id, 'person ' || p.id) as by,
+           coalesce(k.name, p.name) as name, coalesce(k.scope, p.scope) as scope, s.created_at, s.expires_at
+    from sessions s left join api_keys k on k.id = s.key_id left join people p on p.id = s.person_id
+    where s.expires_at > now()
+      and (p.id is not null
+           or k.id is not null and k.revoked_at is null and (k.expires_at is null or k.expires_at > now()))
 """
 
 _LISTED = text(f"""

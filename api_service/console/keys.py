@@ -1,4 +1,4 @@
-"""/console/keys/: the keys of the API, and who is signed in with them."""
+"""/console/keys/: the keys of the API."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from api_service.console.language import gettext as _
 from api_service.console.pages import page, see
 from api_service.console.query import one_of
 from api_service.web import key
-from api_service.web.key import Key, Scope, Token
+from api_service.web.key import Caller, Key, Scope, Token
 from api_service.web.parts import asked, working
 from api_service.web.problems import Invalid, Taken
 from shared import clock, logs
@@ -50,7 +50,7 @@ def make_key() -> Response:
     if faults := fields.faults():
         return _form(fields, faults)
     token, name, scope = Token(fields.id, key.new().secret), fields.name, Scope(fields.scope)
-    maker: Key | None = g.get("key")
+    maker = _own_key()
     try:
         is_new = actions.adopt(working(), token, name, scope, fields.expires_at(), made_by=maker.id if maker else None)
     except Invalid as invalid:
@@ -109,7 +109,7 @@ class _Fields:
 
 
 def _form(fields: _Fields, faults: Mapping[str, str]) -> Response:
-    maker: Key | None = g.get("key")
+    maker = _own_key()
     response = rendering.page(
         "key_new.html",
         fields=fields,
@@ -125,17 +125,23 @@ def _form(fields: _Fields, faults: Mapping[str, str]) -> Response:
 def _revoking(key_id: str, fault: str | None) -> Response:
     """Raises NotFound."""
     one, made = actions.find(working(), key_id)
-    reader: Key | None = g.get("key")
+    own = _own_key()
     response = rendering.page(
         "key_revoke.html",
         one=one,
         made=made,
-        is_own=reader is not None and reader.id == key_id,
+        is_own=own is not None and own.id == key_id,
         fault=fault,
         asks=reauthentication.asks(),
     )
     response.status_code = 422 if fault else 200
     return response
+
+
+def _own_key() -> Key | None:
+    """That somebody has signed in with; people whom the identity provider knows have none."""
+    reader: Caller | None = g.get("key")
+    return reader if isinstance(reader, Key) else None
 
 
 def _after() -> str:

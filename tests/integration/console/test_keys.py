@@ -215,7 +215,7 @@ def test_somebody_is_signed_out_by_another(api: Api, engine: Engine, admin: Brow
     assert admin.see(path).status_code == 404
     assert admin.see("/sessions/no-session/end/").status_code == 404
     lines = api("GET", "/audit/?thing=session", headers={"Authorization": f"Bearer {token}"}).json
-    assert [(line["action"], line["after"]) for line in lines] == [("end", {"key": other.id})]
+    assert [(line["action"], line["after"]) for line in lines] == [("end", {"by": f"key {other.id}"})]
 
 
 def test_lists_are_walked_to_their_end(api: Api, engine: Engine, admin: Browser, token: Token) -> None:

@@ -4,6 +4,7 @@ opens nothing."""
 import re
 import time
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -384,6 +385,51 @@ def test_nobody_knows_when_where_the_provider_does_not_say(anna: Person, false: 
     false.claims["auth_time"] = None
     anna.sign_in_there()
     assert signed_in_since(anna, api) == float("inf")
+
+
+def test_what_cannot_be_taken_back_asks_to_sign_in_once_more(anna: Person, false: FalseProvider, api: Api) -> None:
+    false.claims |= {"groups": ["ops"], "auth_time": int(time.time()) - 7200}
+    anna.sign_in_there()
+    page = anna.read("/keys/new/")
+    assert 'name="key_again"' not in page
+    [again] = re.findall(r'href="/console/sign-in/provider/(\?again[^"]*)"', page)
+    wanted = {"name": "Robot", "scope": "read", "days": ""}
+    assert anna.send("/keys/new/", **wanted).status_code == 422
+    false.claims["auth_time"] = int(time.time())
+    assert anna.sign_in_there(unescape(again)).headers["Location"] == "/console/keys/new/"
+    assert "sign-in/provider" not in anna.read("/keys/new/")
+    assert anna.send("/keys/new/", **wanted).status_code == 200
+    assert api.execute("select count(*) from api_keys where name = 'Robot' and made_by is null") == 1
+
+
+def test_who_erases_somebody_has_signed_in_just_now(anna: Person, false: FalseProvider, api: Api) -> None:
+    api.execute("insert into clients (phone, operator_code, tag, timezone) values (79120000001, '912', '', 'UTC')")
+    erasing = f"/clients/{api.execute('select max(id) from clients')}/erase/"
+    whom = {"phone": "79120000001", "revision": '"1"'}
+    false.claims["auth_time"] = int(time.time()) - 7200
+    anna.sign_in_there()
+    assert f"/sign-in/provider/?again=yes&amp;next=/console{erasing}" in anna.read(erasing)
+    assert anna.send(erasing, **whom).status_code == 403
+    assert api.execute("select count(*) from clients where phone = 79120000001") == 1
+    false.claims["auth_time"] = int(time.time())
+    anna.sign_in_there(f"?again=yes&next=/console{erasing}")
+    assert anna.send(erasing, **whom).headers["Location"].endswith("/erased/")
+    assert api.execute("select count(*) from clients where phone = 79120000001") == 0
+
+
+def test_an_administrator_ends_the_session_of_a_person(anna: Person, false: FalseProvider, api: Api) -> None:
+    false.claims["groups"] = ["ops"]
+    anna.sign_in_there()
+    false.claims |= {"sub": "boris", "name": "Boris", "groups": ["support"]}
+    boris = Person(api, false)
+    boris.sign_in_there()
+    [theirs] = re.findall(r'/console/sessions/(\w+)/end/" aria-label="[^"]*Boris', anna.read("/sessions/"))
+    assert "Their key stays" not in anna.read(f"/sessions/{theirs}/end/")
+    assert anna.send(f"/sessions/{theirs}/end/").status_code == 303
+    assert boris.see("/").status_code == 303
+    assert anna.see("/").status_code == 200
+    last = api.execute("select after from audit where action = 'end' order by id desc limit 1")
+    assert re.fullmatch(r"person \w+", last["by"])
 
 
 def test_keys_sign_in_beside_it_where_that_is_allowed(api: Api, false: FalseProvider) -> None:
