@@ -11,7 +11,7 @@ from api_service.web.refusal import Refusal
 
 FRESH = 2.0
 """How many seconds ago the keys may have been read."""
-ENDED = "This API key was revoked, or has expired, while the request was under way."
+ENDED = "This API key was revoked, or has expired, or the session is over, while the request was under way."
 
 Asking = Callable[[], object]
 """Whether it may go on: a Refusal if not. Raises SQLAlchemyError."""

@@ -17,8 +17,10 @@ from api_service.access.oidc import provider
 from api_service.access.oidc.identity import Client
 from api_service.access.oidc.provider import IdentityProvider
 from api_service.web.key import Scope
+from api_service.web.watch import ENDED
 from sandbox.processes import Processes
 from shared import clock
+from tests.integration.access.test_api_key_life import Hourglass
 from tests.integration.console.test_pages import Browser, stored
 from tests.support import identity_provider
 from tests.support.api import Api
@@ -456,6 +458,25 @@ def test_what_a_provider_has_begun_is_over_with_it(anna: Person, api: Api) -> No
         other.http.set_cookie("console", cookie.value, path="/console/")
         assert other.see("/").status_code == 303
     assert Browser(without).see("/sign-in/provider/").headers["Location"] == "/console/sign-in/"
+
+
+def test_a_file_that_is_under_way_ends_with_the_session(anna: Person, api: Api) -> None:
+    anna.sign_in_there()
+    token = re.search(r'name="form_token" value="(\w+)"', anna.read("/imports/"))
+    assert token
+    fields = f'--x\r\nContent-Disposition: form-data; name="form_token"\r\n\r\n{token[1]}\r\n'
+    fields += '--x\r\nContent-Disposition: form-data; name="what"\r\n\r\ntake\r\n'
+    fields += '--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nphone\r\n'
+    lines = "".join(f"{79120000000 + each}\r\n" for each in range(30_000))
+
+    def end_it() -> None:
+        api.execute("delete from sessions")
+        api.app.extensions["watch"].look()
+
+    body = Hourglass(f"{fields}{lines}\r\n--x--\r\n".encode(), end_it)
+    anna.http.post("/console/imports/", input_stream=body, content_type="multipart/form-data; boundary=x")
+    assert api.execute("select max(failure) from imports") == ENDED
+    assert api.execute("select count(*) from clients") < 30_000
 
 
 # ---------------------------------------------------------------- as it is deployed
