@@ -4,6 +4,7 @@ NDJSON, of which each line is an object as strict as a request.
 Memory does not depend on the length of a file, nor on that of a line.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 from marshmallow import ValidationError
 from marshmallow.fields import Field
 
-from api_service.directory.files import columns, rows
+from api_service.directory.files import columns, rows, zone_spellings
 from api_service.directory.files.encodings import UNDECODED, Text
 from api_service.directory.files.faults import NotTable, NotText
 from api_service.directory.files.lines import ClientFile, Line, Refused, Row, plain
@@ -30,6 +31,8 @@ _FIELDS = 10  # of a line that are reported
 _MAX_NAME = 64  # characters of the name of one
 _CACHED = 10_000  # values of a field; beyond, each is looked at anew
 _BLANK = "\ufeff \t\r\n"
+_END = "\x1a"
+"""The sign that old programs end a file with."""
 _SHORT = 64  # characters; what is longer hardly comes again
 
 
@@ -90,15 +93,28 @@ def _begins_object(lines: Lines) -> bool:
     return (line or "").lstrip(_BLANK).startswith("{")
 
 
-def _check(field: Field[Any]) -> Check:
+def _check(field: Field[Any], plainly: Callable[[str], str] = str) -> Check:
+    """plainly: of a cell, what people mean by it."""
+
     def check(cell: str) -> str:
         try:
-            return str(field.deserialize(cell))
+            return str(field.deserialize(plainly(cell)))
         except ValidationError as error:
             raise Wrong(" ".join(map(str, error.messages))) from error
 
     return check
 
+
+_CODE = re.compile(r"'?([0-9]{3})(?:[.,]0+)?")
+"""As spreadsheets write a number, or are told that it is a text."""
+
+
+def _code(cell: str) -> str:
+    found = _CODE.fullmatch(cell)
+    return found[1] if found else cell
+
+
+_SPELLED: Mapping[str, Callable[[str], str]] = {"operator_code": _code, "timezone": zone_spellings.normalised}
 
 _attributes = ClientSchema().fields["attributes"]
 
@@ -151,7 +167,7 @@ class _Rules:
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        return {name: _check(self._schema.fields[name]) for name in MEMBERS}
+        return {name: _check(self._schema.fields[name], _SPELLED.get(name, str)) for name in MEMBERS}
 
     def row(self, number: int, values: Mapping[str, Any]) -> Row | Mapping[str, Any]:
         """Or what is wrong with them, by member."""
@@ -174,7 +190,7 @@ class _Rules:
 
 def _ndjson(rules: Rules, lines: Lines, encoding: Callable[[], str]) -> Iterator[Line]:
     for number, line in lines.rest():
-        if line and not line.isspace():
+        if line and not line.isspace() and line != _END:
             found = _said(rules, number, line, encoding)
             yield found if isinstance(found, Row) else _refused(number, line, found)
 

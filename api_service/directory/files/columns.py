@@ -5,49 +5,31 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from api_service.directory.files.column_names import ATTRIBUTES, PHONE, likely, member, tells_of_phones
 from api_service.directory.files.encodings import UNDECODED
 from api_service.directory.files.faults import NotTable
 from api_service.directory.files.lines import ATTRIBUTE, TOLD, Column, plain
 from api_service.directory.files.phone_spellings import is_phone
-from api_service.directory.files.rows import TOO_LONG, Broken, Cells, record
+from api_service.directory.files.rows import TOO_LONG, Broken, Cells, record, unwrapped
 from api_service.directory.files.text_lines import MAX_LINE, Lines
 from shared.domain.attributes import name_fault
 from shared.domain.text.shown import label
 
 MAX = 1000
 """Columns of a table."""
-PHONE = "phone"
-ATTRIBUTES = "attributes"
-"""A column of that name has all of them, as an object in JSON."""
 SEPARATORS = ",;\t|"
 
-_NAMES: Mapping[str, Sequence[str]] = {
-    PHONE: (
-        *("phone", "phone number", "phone no", "tel", "telephone", "telephone number", "mobile", "mobile phone"),
-        *("mobile number", "cell", "cell phone", "cellphone", "msisdn", "phonenumber", "mobilephone"),
-        *("mobile no", "phone mobile", "cell number", "cell phone number", "mobile phone number", "contact phone"),
-        *("contact number", "primary phone", "phone 1", "phone1", "phone 1 value", "whatsapp"),
-        *("телефон", "номер телефона", "тел", "номер", "моб", "моб телефон", "мобильный", "мобильный телефон"),
-        *("мобильный номер", "номер мобильного", "номер мобильного телефона", "сотовый", "сотовый телефон"),
-        *("контактный телефон", "телефон клиента", "телефонный номер", "номер тел", "моб тел", "сот тел"),
-        *("телефоны", "телефона", "телефон мобильный", "телефон моб", "тел моб", "мобильный тел", "номер телефона моб"),
-        *("номер телефона клиента", "телефон 1", "телефон1", "основной телефон", "номер моб", "номер сотового"),
-    ),
-    "operator_code": ("operator code", "operatorcode", "код оператора", "def код"),
-    "tag": ("tag", "label", "тег", "тэг", "метка", "ярлык"),
-    ATTRIBUTES: (ATTRIBUTES,),
-    "timezone": ("timezone", "time zone", "tz", "часовой пояс", "часовая зона", "временная зона", "таймзона"),
-}
-"""English and Russian, in small letters, with single blanks between words, ё as е."""
-_MEMBERS = {name: member for member, names in _NAMES.items() for name in names}
-_BETWEEN_WORDS = re.compile(r"[\s_.:*#№()/-]+")
-_UNSEEN = dict.fromkeys((0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF))
-"""Marks within a word that nobody sees: where it may be broken, or not."""
-_SEPARATOR_LINE = re.compile(r'\ufeff*"?sep=([,;\t|])"?[\s,;]*', re.IGNORECASE)
-_BLANK_LINE = re.compile(r'[\s,;|"\ufeff\u200b]*')
+_SEPARATOR_LINE = re.compile(r'\ufeff*"?sep= ?(\\t|[^\w\s"\\]|\t)"?[\s,;]*', re.IGNORECASE)
+_BLANK_LINE = re.compile(r'[\s,;|"\ufeff\u200b\x1a]*')
+_OTHER_END = re.compile("[\x1e\x85\u2028\u2029]")
+"""What ends a line to other programs than those that write tables."""
 _HEADER_LINES = 20
 _MAX_SHOWN = 64  # characters of a name in an answer
 _NO_MORE = "Rename one of them, or leave it out."
+_UNREADABLE = (
+    "Cannot be read: it is in another encoding, or holds NUL characters. Save the table as UTF-8, or declare its"
+    " encoding with charset=."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +58,13 @@ def read(lines: Lines, *, strict: bool = False) -> Table:
     lines.skip_empty()
     while (line := lines.look()) is not None:
         if found := _SEPARATOR_LINE.fullmatch(line):
-            separators = found[1]
+            separators = found[1].replace("\\t", "\t")
         elif len(line) > MAX_LINE or not _BLANK_LINE.fullmatch(line):
             cells, separator = _header(lines, line, separators)
             return _table(cells, separator, strict, lines)
         lines.skip()
         lines.skip_empty()
     raise NotTable({"file": ["Is empty."]})
-
-
-def member(header: str) -> str | None:
-    """What a column of that name is taken for; None: for an attribute, or for nothing."""
-    return _MEMBERS.get(_BETWEEN_WORDS.sub(" ", label(header).translate(_UNSEEN).casefold().replace("ё", "е")).strip())
 
 
 def _header(lines: Lines, line: str, separators: str) -> tuple[Cells, str]:
@@ -98,6 +75,8 @@ def _header(lines: Lines, line: str, separators: str) -> tuple[Cells, str]:
     if row is None or isinstance(row, Broken):
         reason = row.reason if row else TOO_LONG
         raise NotTable({"header": [f"The first line has to name the columns. {reason}"]})
+    if len(row.cells) == 1 and member(row.cells[0]) is None:
+        return unwrapped(row.cells[0], separator) or row.cells, separator
     return row.cells, separator
 
 
@@ -113,7 +92,11 @@ def _whole(lines: Lines, line: str) -> str:
 
 def _sense(line: str, separator: str) -> tuple[bool, int]:
     cells = line[:MAX_LINE].split(separator)
-    return any(member(cell.strip().strip('"')) == PHONE for cell in cells[:MAX]), len(cells)
+    return any(_is_of_phones(cell.strip().strip('"')) for cell in cells[:MAX]), len(cells)
+
+
+def _is_of_phones(header: str) -> bool:
+    return PHONE in (member(header), likely(header))
 
 
 def _table(cells: Cells, separator: str, strict: bool, below: Lines) -> Table:
@@ -125,6 +108,7 @@ def _table(cells: Cells, separator: str, strict: bool, below: Lines) -> Table:
     names = [label(cell) for cell in cells]
     told = len(TOLD) if tuple(names[: len(TOLD)]) == TOLD else 0
     taken = [None] * told + [member(name) or (name and ATTRIBUTE + name) or None for name in names[told:]]
+    _complete(taken, names, below)
     if faults := _faults(names, taken, strict, below):
         raise NotTable(faults)
     places = {one: place for place, one in enumerate(taken) if one}
@@ -140,6 +124,19 @@ def _table(cells: Cells, separator: str, strict: bool, below: Lines) -> Table:
     )
 
 
+def _complete(taken: list[str | None], names: Sequence[str], below: Lines) -> None:
+    """Members that no column is called by, where there is one that can be nothing else."""
+    found: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        if (taken[place] or "").startswith(ATTRIBUTE) and (one := likely(name)) and one not in taken:
+            found.setdefault(one, []).append(place)
+    if PHONE in found and (sum(map(tells_of_phones, names)) > 1 or _named_below(below)):
+        return  # a message to somebody else is worse than none
+    for one, places in found.items():
+        if len(places) == 1:
+            taken[places[0]] = one
+
+
 def _faults(names: Sequence[str], taken: Sequence[str | None], strict: bool, below: Lines) -> dict[str, list[str]]:
     """What is wrong with the names of the columns, by column."""
     faults: dict[str, list[str]] = {}
@@ -148,7 +145,9 @@ def _faults(names: Sequence[str], taken: Sequence[str | None], strict: bool, bel
         if one is None:
             continue
         if UNDECODED.search(name) or "\0" in name:
-            faults[_shown(name)] = ["Cannot be read: it is in another encoding, or holds NUL characters."]
+            faults[_shown(name)] = [_UNREADABLE]
+        elif found := _OTHER_END.search(name):
+            faults[_shown(name)] = [f"Holds U+{ord(found[0]):04X}, which ends no line of a table; CR and LF do."]
         elif times[one] > 1:
             others = dict.fromkeys(other for other, same in zip(names, taken, strict=True) if same == one)
             faults[_shown(name)] = [_twice(one, list(others))]
@@ -171,10 +170,20 @@ def _twice(one: str, names: Sequence[str]) -> str:
 def _missing(names: Sequence[str], below: Lines) -> str:
     if any(map(is_phone, names)):
         return "Missing column. The first line has to name the columns, and there is a phone in it."
-    for number, line in enumerate(below.at_hand(_HEADER_LINES), below.number):
-        if any(_sense(line, separator)[0] for separator in SEPARATORS):
-            return f"Missing column. The columns seem to be named on line {number}: remove what stands above it."
+    if number := _named_below(below):
+        return f"Missing column. The columns seem to be named on line {number}: remove what stands above it."
+    if some := [_shown(name) for name in names if likely(name) == PHONE]:
+        return f"Missing column. Call that of {' and '.join(some)} phone, or телефон, whose phones are meant."
     return "Missing column. One column has to be called phone, or телефон."
+
+
+def _named_below(below: Lines) -> int | None:
+    """The line that seems to name the columns."""
+    for number, line in enumerate(below.at_hand(_HEADER_LINES), below.number):
+        cells = {cell.strip().strip('"') for separator in SEPARATORS for cell in line[:MAX_LINE].split(separator)[:MAX]}
+        if any(member(cell) == PHONE for cell in cells):
+            return number
+    return None
 
 
 def _shown(name: str) -> str:

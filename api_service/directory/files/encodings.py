@@ -32,17 +32,18 @@ _TABLES = {
 }
 """A character each byte. By the names that the web has for them: those of the codecs."""
 _ALIASES = {
-    **{f"cp{number}": f"windows-{number}" for number in range(1250, 1259)},
-    **{f"win-{number}": f"windows-{number}" for number in range(1250, 1259)},
-    **dict.fromkeys(("utf8", "utf-8-sig", "us-ascii", "ascii"), "utf-8"),
-    **dict.fromkeys(("utf-16", "utf16", "utf-16-le", "unicode"), "utf-16le"),
-    "utf-16-be": "utf-16be",
-    "latin1": "iso-8859-1",
-    "latin-1": "iso-8859-1",
-    "cp866": "ibm866",
-    "866": "ibm866",
+    **{f"{before}{number}": f"windows-{number}" for before in ("cp", "win", "") for number in range(1250, 1259)},
+    **dict.fromkeys(("utf8sig", "utf8bom", "utf8mb4", "usascii", "ascii"), "utf-8"),
+    **dict.fromkeys(("utf16", "ucs2", "unicode"), "utf-16le"),
+    **dict.fromkeys(("latin1", "l1"), "iso-8859-1"),
+    **dict.fromkeys(("cp866", "dos866", "866"), "ibm866"),
+    **dict.fromkeys(("maccyrillic", "xmaccyrillic"), "x-mac-cyrillic"),
+    "cp855": "ibm855",
     "koi8": "koi8-r",
 }
+_NAMES = {re.sub("-", "", name): name for name in (*_UNICODE, *_TABLES)} | _ALIASES
+"""Without what people put between the parts of a name."""
+_BETWEEN_PARTS = re.compile(r"[-_ :.]+")
 _UTF8_WORD = re.compile(b"(?:[\xd0\xd1][\x80-\xbf]){3,}")
 """Cyrillic in UTF-8, which a table would read as capitals and signs in turn, as nobody writes."""
 _HAS_NO_98 = ("windows-1251", "koi8-r", "koi8-u")
@@ -106,9 +107,8 @@ class Text:
 
 def _known(charset: str) -> str:
     """Raises NotText."""
-    name = charset.strip().strip("\"'").lower().replace("_", "-")
-    name = _ALIASES.get(name, name)
-    if name not in _UNICODE and name not in _TABLES:
+    name = _NAMES.get(_BETWEEN_PARTS.sub("", charset.strip("\"' ").lower()))
+    if name is None:
         raise NotText(f"The charset is none of {', '.join((*_UNICODE, *_TABLES))}.")
     return name
 
@@ -123,7 +123,7 @@ def _beginning(source: Iterator[bytes]) -> bytes:
 
 def _is_undecided(beginning: bytes) -> bool:
     return (
-        len(beginning) < 2
+        len(beginning) < 4
         or (_has_gaps(beginning) and len(beginning) < 8)
         or any(len(beginning) < len(mark) and mark.startswith(beginning) for mark, _ in _MARKS)
         or kinds.is_undecided(beginning.removeprefix(codecs.BOM_UTF8))
@@ -131,18 +131,20 @@ def _is_undecided(beginning: bytes) -> bool:
 
 
 def _has_gaps(beginning: bytes) -> bool:
-    return any(byte in (0, 4) for byte in beginning[:2])
+    return any(byte in _LETTERS for byte in beginning[:4])
 
 
 def _unmarked(beginning: bytes) -> str | None:
-    """UTF-16 without a mark: of its first signs one byte each is that of Latin or of Cyrillic. None: something else."""
+    """UTF-16 without a mark: of its first signs one byte each is that of Latin or of Cyrillic, but for a sign like № or
+    a dash. None: something else."""
     start = beginning[:8]
     if not _has_gaps(start):
         return None
     for first, encoding in ((1, "utf-16le"), (0, "utf-16be")):
-        if all(byte in (0, 4) for byte in start[first::2]) and not any(
-            byte in (0, 4) for byte in start[1 - first :: 2]
-        ):
+        pages, others = start[first::2], start[1 - first :: 2]
+        letters = sum(byte in _LETTERS for byte in pages)
+        signs = sum(byte in _SIGNS for byte in pages)
+        if letters + signs == len(pages) and letters > signs and not any(byte in _LETTERS for byte in others):
             return encoding
     return None
 
@@ -188,6 +190,9 @@ def _in_units(piece: bytes, encoding: str, final: bool) -> tuple[str, int]:
     return (text + _MARK, len(piece)) if final and used < len(piece) else (text, used)
 
 
+_LETTERS = (0x00, 0x04)
+_SIGNS = (0x20, 0x21)
+"""Pages of Unicode: first bytes of what is Latin or Cyrillic, and of its dashes, quotation marks and №."""
 _FIRST_HALVES = range(0xD800, 0xDC00)
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 

@@ -75,6 +75,16 @@ def record(lines: Lines, separator: str, is_row: IsRow) -> Row | Broken | None:
     return broken if cells is None else Row(number, cells)
 
 
+def unwrapped(cell: str, separator: str) -> Cells | None:
+    """The cells of a row that stands in quotation marks as a whole, which some programs put around it when they save a
+    table that they have not taken apart. None: it is no such row."""
+    if separator not in cell:
+        return None
+    lines = Lines([cell])
+    row = record(lines, separator, lambda _: False)
+    return row.cells if isinstance(row, Row) and lines.look() is None else None
+
+
 def _cells(lines: Lines, line: str, separator: str, is_row: IsRow) -> tuple[Cells, int]:
     """And the number of lines that they stand on. Raises _Unreadable."""
     if len(line) > MAX_LINE:

@@ -4,14 +4,15 @@ A value that comes again and again, a tag, a zone, a town, is looked at once. Wh
 where something is.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from api_service.directory.files.columns import Table
 from api_service.directory.files.encodings import UNDECODED
 from api_service.directory.files.lines import ATTRIBUTE, IS_DEFUSED, Line, Refused, Row, plain
-from api_service.directory.files.phone_spellings import EXACT, NotAPhone, normalised
-from api_service.directory.files.rows import Broken, Cells
+from api_service.directory.files.phone_spellings import EXACT, NotAPhone, is_phone, normalised
+from api_service.directory.files.rows import Broken, Cells, unwrapped
 from api_service.directory.files.rows import Row as CellRow
 from api_service.directory.files.text_lines import MAX_LINE
 from shared.domain.attributes import MAX, TOO_MANY, value_fault
@@ -30,6 +31,8 @@ MEMBERS = ("operator_code", "tag", "timezone")
 _LINE = "_schema"
 _FAULTS = 10  # of a line that are reported
 _CACHED = 10_000  # values of all columns, each of which has its part; beyond, each is looked at anew
+_CONSTANT = re.compile('="((?:[^"]|"")*)"')
+"""How a spreadsheet is told that what looks like a number is a text."""
 _SHORT = 64  # characters; what is longer hardly comes again
 
 
@@ -56,6 +59,8 @@ class _Values(dict[str, Value]):
         text = label(cell)
         if text.startswith("'") and IS_DEFUSED.match(text):
             text = label(text[1:])
+        elif constant := _CONSTANT.fullmatch(text):
+            text = label(constant[1].replace('""', '"'))
         taken = self._check(text) if text else None
         found = Value(taken, (taken or "") != cell)
         if len(self) < self._most and len(cell) <= _SHORT:
@@ -127,6 +132,8 @@ class Clients:
             return None
         if len(cells) > width and any(map(label, cells[width:])):
             return self._refused(number, cells, {_LINE: f"Has {len(cells)} cells, and there are {width} columns."})
+        if len(cells) == 1 and (found := self._unwrapped(cells[0])):
+            cells = found
         given = len(cells)
         cells = cells[:width] + [""] * (width - given)  # spreadsheets leave out empty cells at the end
         for place in self._table.nameless:
@@ -140,6 +147,14 @@ class Clients:
         except NotAPhone:
             return self._faulty(number, cells)
         return self._said(number, cells, phone, phone != cells[self._table.phone])
+
+    def _unwrapped(self, cell: str) -> Cells | None:
+        """Not where it may be a list, such as two phones, or a phone and what belongs to it."""
+        found = unwrapped(cell, self._table.separator)
+        if found is None or len(found) != len(self._table.columns) or any(one.startswith(" ") for one in found):
+            return None
+        is_row = is_phone(found[self._table.phone]) and sum(map(is_phone, found)) == 1
+        return found if is_row else None
 
     def _faulty(self, number: int, cells: Cells) -> Refused:
         """With what is wrong with each of its cells."""

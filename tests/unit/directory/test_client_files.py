@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from api_service.directory.client_lines import CSV, NDJSON, read
 from api_service.directory.files.lines import ClientFile, Line, Refused, Row
-from api_service.directory.files.phone_spellings import DATE, FORMULA, LOST_DIGITS, SHAPE
+from api_service.directory.files.phone_spellings import (
+    BESIDE,
+    DATE,
+    EXTENSION,
+    FORMULA,
+    LOST_DIGITS,
+    SEVERAL,
+    SHAPE,
+)
 from api_service.directory.files.rows import HOLDS_ROWS, TOO_LONG
 from api_service.directory.files.text_lines import MAX_LINE
 from api_service.web.problems import BrokenOff, Problem
@@ -243,6 +251,45 @@ def test_one_table_in_any_form_says_the_same(clients: list[Client], form: Form, 
         ("phone,city\n79123456789,\u200b\n", [Row(2, "79123456789", is_normalised=True, emptied=("city",))]),
         ("phone,tag\n79123456789,Kafe\u0301\n", [normal(Row(2, "79123456789", tag="Kaf\xe9"))]),
         (
+            "phone,tag,city\n79123456789,\u2800,\u0301\n",
+            [Row(2, "79123456789", is_normalised=True, emptied=("tag", "city"))],
+        ),
+        ("phone,tag\r\n79123456789,vip\x1a", [normal(Row(2, "79123456789", tag="vip"))]),
+        ("phone\n79123456789\n79123456780\x1a\x1a", [Row(2, "79123456789"), normal(Row(3, "79123456780"))]),
+        ("phone,tag\r\n79123456789,vip\r\n\x1a\x1a\x1a", [Row(2, "79123456789", tag="vip")]),
+        (
+            'phone,tag,city\n79123456789,="vip","=""a""""b"""\n',
+            [normal(Row(2, "79123456789", tag="vip", attributes={"city": 'a"b'}))],
+        ),
+        (
+            "phone,operator_code,timezone\n79123456789,912.0,msk\n79123456780,'912,Asia/ omsk\n79123456781,912.5,+3\n",
+            [
+                normal(Row(2, "79123456789", "912", timezone="Europe/Moscow")),
+                normal(Row(3, "79123456780", "912", timezone="Asia/Omsk")),
+                Refused(
+                    4,
+                    {
+                        "operator_code": ["Must be three digits."],
+                        "timezone": ["Must be an IANA time zone such as Europe/Moscow."],
+                    },
+                    "912.5",
+                    ("79123456781", "912.5", "+3"),
+                ),
+            ],
+        ),
+        (
+            '"phone,""tag"""\n"79123456789,""a, b"""\n79123456780,c\n"79123456781,d"\n',
+            [Row(2, "79123456789", tag="a, b"), Row(3, "79123456780", tag="c"), Row(4, "79123456781", tag="d")],
+        ),
+        (
+            'phone,tag\n"79123456789,79123456780"\n"79123456789, доб. 3"\n"79123456781,d,e"\n',
+            [
+                Refused(2, {"phone": [SEVERAL]}, "79123456789,79123456780", ("79123456789,79123456780", "")),
+                Refused(3, {"phone": [EXTENSION]}, "79123456789, доб. 3", ("79123456789, доб. 3", "")),
+                Refused(4, {"phone": [BESIDE]}, "79123456781,d,e", ("79123456781,d,e", "")),
+            ],
+        ),
+        (
             "phone,tag,city\n79123456789,a\0b,c\0d\n",
             [
                 Refused(
@@ -334,6 +381,10 @@ def test_what_has_no_end_costs_neither_memory_nor_time(name: str) -> None:
 def test_empty_lines_before_objects_are_nothing() -> None:
     found = file(b'\r\n\n{"phone": "79123456789"}\n', content_type=None)
     assert list(found.lines) == [Row(3, "79123456789")]
+
+
+def test_the_sign_that_ends_a_file_of_objects_is_nothing() -> None:
+    assert list(file(b'{"phone": "79123456789"}\r\n\x1a', content_type=NDJSON).lines) == [Row(1, "79123456789")]
 
 
 def test_a_file_of_no_type_is_told_by_what_comes_behind_however_many_blank_lines() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from api_service.directory.files.columns import MAX, Table, member, read
+from api_service.directory.files.column_names import likely, member
+from api_service.directory.files.columns import MAX, Table, read
 from api_service.directory.files.faults import NotTable
 from api_service.directory.files.text_lines import Lines
 
@@ -26,11 +27,23 @@ SPELLINGS = {
         *("Мобильный телефон", "Сотовый", "Контактный телефон", "Телефон *", "номер", "№ телефона", "Телефон №"),
         *("Номер телефона (моб.)", "Телефон (мобильный)", "Phone (mobile)", "Phone #", "Mobile No.", "Contact phone"),
         *("Phone 1 - Value", "Phone1", "Contact number", "WhatsApp", "Телефон 1", "Номер телефона клиента"),
-        *("Теле\xadфон", "Теле\u200bфон", "pho\ufeffne"),
+        *("Теле\xadфон", "Теле\u200bфон", "pho\ufeffne", "Tелефон", "Тeлeфoн", "ТЕЛЕФOН", "рhоnе", "ｐｈｏｎｅ"),
+        *("[phone]", "`phone`", "'phone'", "“phone”", "«Телефон»", "НомерТелефона", "МобильныйТелефон", "PhoneNumber"),
+        *("№ тел.", "Телефон,", "Телефон переносной"),
     ],
-    "operator_code": ["operator_code", "Operator code", "код оператора", "DEF-код"],
-    "tag": ["tag", "Tag", " TAG ", "label", "тег", "Тэг", "Метка", "Ярлык"],
-    "timezone": ["timezone", "Time zone", "time_zone", "TZ", "часовой пояс", "Часовой  пояс", "таймзона"],
+    "operator_code": ["operator_code", "Operator code", "код оператора", "DEF-код", "OperatorCode", "Кoд oператора"],
+    "tag": ["tag", "tаg", "TЕГ", "Mетка", "МЁТКА", "Tag", " TAG ", "label", "тег", "Тэг", "Метка", "Ярлык"],
+    "timezone": [
+        "timezone",
+        "Time zone",
+        "time_zone",
+        "TZ",
+        "часовой пояс",
+        "Часовой  пояс",
+        "таймзона",
+        "TimeZone",
+        "ЧасовойПояс",
+    ],
     None: [
         "name",
         "Имя",
@@ -50,6 +63,33 @@ SPELLINGS = {
 @pytest.mark.parametrize(("taken_as", "header"), [(one, header) for one, some in SPELLINGS.items() for header in some])
 def test_names_are_known_however_they_are_spelled(taken_as: str | None, header: str) -> None:
     assert member(header) == taken_as
+
+
+LIKELY = {
+    "phone": [
+        *("Рабочий телефон", "Телефон (раб.)", "Телефон покупателя", "clients.phone", "Phones", "Телефон для СМС"),
+        *("Контакт: Мобильный телефон", "Customer phone", "Тел. №1", "Business Phone", "Телефон +7"),
+    ],
+    "tag": ["Теги", "tags", "Метки", "Client tag"],
+    "timezone": ["Часовой пояс клиента", "Time Zone (IANA)"],
+    None: [
+        "телефон жены",
+        "Phone 2",
+        "Домашний телефон",
+        "Phone type",
+        "Телефон/факс",
+        "id",
+        "Номер клиента",
+        "labels",
+        "7",
+        "",
+    ],
+}
+
+
+@pytest.mark.parametrize(("taken_as", "header"), [(one, header) for one, some in LIKELY.items() for header in some])
+def test_names_of_more_words_are_likely(taken_as: str | None, header: str) -> None:
+    assert likely(header) == taken_as
 
 
 @pytest.mark.parametrize(
@@ -75,6 +115,18 @@ def test_names_are_known_however_they_are_spelled(taken_as: str | None, header: 
         ('"Номер\r\nтелефона";"Имя,\r\nфамилия";Тег', ["phone", "attributes.Имя,\r\nфамилия", "tag"]),
         ('"Имя"\t"Номер\nтелефона"', ["attributes.Имя", "phone"]),
         ('phone,"name\nand surname"', ["phone", "attributes.name\nand surname"]),
+        ("ID;Имя;Рабочий телефон;Теги", ["attributes.ID", "attributes.Имя", "phone", "tag"]),
+        ("Рабочий телефон;Мобильный телефон", ["attributes.Рабочий телефон", "phone"]),
+        ("phone,tags,tag", ["phone", "attributes.tags", "tag"]),
+        ("phone,tags,Теги", ["phone", "attributes.tags", "attributes.Теги"]),
+        ("Имя, отчество;Телефон клиента", ["attributes.Имя, отчество", "phone"]),
+        ("sep=\\t\nphone\ttag", ["phone", "tag"]),
+        ("SEP= ;\nphone;tag", ["phone", "tag"]),
+        ("sep=^\nphone^a,b", ["phone", "attributes.a,b"]),
+        ('"phone,tag"', ["phone", "tag"]),
+        ('"Телефон;""Имя; фамилия"""', ["phone", "attributes.Имя; фамилия"]),
+        ('"Телефон, моб."', ["phone"]),
+        ("\x1a\nphone\n\x1a", ["phone"]),
         ("phone,tag" + "," * 5000, ["phone", "tag", *[None] * (MAX - 2)]),
     ],
 )
@@ -101,6 +153,12 @@ MISSING = "Missing column. One column has to be called phone, or телефон.
 NO_HEADER = "Missing column. The first line has to name the columns, and there is a phone in it."
 BELOW = "Missing column. The columns seem to be named on line {}: remove what stands above it."
 FIRST = "The first line has to name the columns."
+UNREADABLE = (
+    "Cannot be read: it is in another encoding, or holds NUL characters. Save the table as UTF-8, or declare its"
+    " encoding with charset=."
+)
+MEANT = "phone, or телефон, whose phones are meant."
+NO_END = "which ends no line of a table; CR and LF do."
 RENAME = "Rename one of them, or leave it out."
 BOTH = f"phone and Телефон are both taken for phone. {RENAME}"
 
@@ -116,6 +174,11 @@ BOTH = f"phone and Телефон are both taken for phone. {RENAME}"
         ("Clients of May;;\n;;\nName;Телефон\nA;79123456789", {"phone": [BELOW.format(3)]}),
         ('# export\r"name",\n"name","phone"\n', {"phone": [BELOW.format(3)]}),
         ("a\n" * 21 + "phone\n", {"phone": [MISSING]}),
+        ("Телефоны клиентов\nИмя;Телефон\n", {"phone": [BELOW.format(2)]}),
+        ("Phone home;Customer phone", {"phone": [f"Missing column. Call that of Customer phone {MEANT}"]}),
+        ("Phones,Work tel", {"phone": [f"Missing column. Call that of Phones and Work tel {MEANT}"]}),
+        ("\x1a", {"file": ["Is empty."]}),
+        ("phone,tag\u202879123456789,a", {"tag\u202879123456789": [f"Holds U+2028, {NO_END}"]}),
         ("79123456789,vip", {"phone": [NO_HEADER]}),
         ("Анна;8 (912) 345-67-89", {"phone": [NO_HEADER]}),
         ("phone,phone", {"phone": [f"Is given twice. {RENAME}"]}),
@@ -124,8 +187,8 @@ BOTH = f"phone and Телефон are both taken for phone. {RENAME}"
         ("phone,Kafe\u0301,Kaf\xe9", {"Kaf\xe9": [f"Is given twice. {RENAME}"]}),
         ("phone,Телефон", {"phone": [BOTH], "Телефон": [BOTH]}),
         ("phone," + "n" * 65, {"n" * 64: ["A name has at most 64 characters."]}),
-        ("phone,a\0b", {"a?b": ["Cannot be read: it is in another encoding, or holds NUL characters."]}),
-        ("phone,a\udcff", {"a?": ["Cannot be read: it is in another encoding, or holds NUL characters."]}),
+        ("phone,a\0b", {"a?b": [UNREADABLE]}),
+        ("phone,a\udcff", {"a?": [UNREADABLE]}),
         ('"phone\n1,2', {"header": [f"{FIRST} A quotation mark opens a cell and is never closed."]}),
         ("phone," + ",".join(map(str, range(1500))), {"header": ["Has 1501 columns, and at most 1000 are read."]}),
         ("p" * 70_000, {"header": [f"{FIRST} Has more than 64 KiB."]}),

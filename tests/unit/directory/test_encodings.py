@@ -15,6 +15,7 @@ from api_service.directory.files.faults import NotText
 from tests.support.files import in_pieces
 
 RUSSIAN = "телефон;тег\r\n79120000001;Новый покупатель\r\n79120000002;МОСКВА\r\n"
+UTF_16 = ("utf-16le", "utf-16be")
 LATIN = "phone,tag\n79120000001,vip\n"
 MIXED = "phone,name\n79120000001,Müller\n79120000002,José 👋\n79120000003,Анна\n"
 
@@ -34,6 +35,7 @@ def decoded(data: bytes, charset: str | None = None) -> tuple[str, str]:
         (codecs.BOM_UTF16_BE + RUSSIAN.encode("utf-16be"), RUSSIAN, "utf-16be"),
         (LATIN.encode("utf-16le"), LATIN, "utf-16le"),
         (RUSSIAN.encode("utf-16be"), RUSSIAN, "utf-16be"),
+        *((f"{sign};{RUSSIAN}".encode(codec), f"{sign};{RUSSIAN}", codec) for sign in "№—“" for codec in UTF_16),
         (RUSSIAN.encode("cp1251"), RUSSIAN, "windows-1251"),
         (RUSSIAN.encode("koi8-r"), RUSSIAN, "koi8-r"),
         ((LATIN * 5000 + RUSSIAN).encode("cp1251"), LATIN * 5000 + RUSSIAN, "windows-1251"),
@@ -58,7 +60,10 @@ def test_an_encoding_is_told(data: bytes, text: str, encoding: str) -> None:
         *(("Windows-1251", "cp1251", "windows-1251"), ("KOI8-R", "koi8-r", "koi8-r"), ("koi8-u", "koi8-u", "koi8-u")),
         *(("ibm866", "cp866", "ibm866"), ("CP866", "cp866", "ibm866"), ("iso-8859-5", "iso8859-5", "iso-8859-5")),
         *(("x-mac-cyrillic", "mac-cyrillic", "x-mac-cyrillic"), ("utf-16", "utf-16le", "utf-16le")),
-        ("utf-16be", "utf-16be", "utf-16be"),
+        *(("utf-16be", "utf-16be", "utf-16be"), ("UTF16LE", "utf-16le", "utf-16le"), ("UCS-2", "utf-16le", "utf-16le")),
+        *((name, "cp1251", "windows-1251") for name in ("windows1251", "Win-1251", "WIN1251", "cp_1251", "1251")),
+        *(("koi8r", "koi8-r", "koi8-r"), ("dos-866", "cp866", "ibm866"), ("utf8mb4", "utf-8", "utf-8")),
+        *(("MacCyrillic", "mac-cyrillic", "x-mac-cyrillic"), ("ISO_8859-5:", "iso8859-5", "iso-8859-5")),
     ],
 )
 def test_an_encoding_is_declared(charset: str, codec: str, encoding: str) -> None:
