@@ -8,7 +8,7 @@ from marshmallow import EXCLUDE, Schema, fields, validate
 from api_service.directory.files.lines import EMPTIED
 from api_service.directory.progress import ImportState
 from api_service.directory.refused_lines import LISTED
-from api_service.web.fields import Moment, Text
+from api_service.web.fields import Label, Moment
 from api_service.web.page import PageSchema
 from api_service.web.schema import described, enumerated
 
@@ -101,7 +101,7 @@ class ImportSchema(Schema):
     )
 
 
-class ImportName(Text):
+class ImportName(Label):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(validate=validate.Length(1, 64), **kwargs)
 

@@ -109,8 +109,8 @@ class ImportClients(MethodView):
         Of a table the encoding is told by its byte order mark, by `charset=`, or by what is in it, else it is UTF-8;
         the separator (comma, semicolon, tab, bar) by its first line. Columns are known by English and Russian names,
         in any case (`phone`, `Телефон`, `тег`); each further one becomes an attribute. Blanks at the ends of a cell are
-        nothing, and so are empty cells, blank rows, and columns without a name. Phones may be spelled as people spell
-        them; one that has lost digits, or has an extension, is refused.
+        nothing, and so are empty cells, blank rows, and columns without a name. Phones and time zones may be spelled as
+        people spell them (`8 (912) 345-67-89`, `UTC+3`); a phone that has lost digits, or has an extension, is refused.
 
         A wrong line is refused and the others are taken. They are taken in batches while the file is still coming, each
         for good, and the answer comes after the last one; `GET /clients/imports/` shows the progress meanwhile, under

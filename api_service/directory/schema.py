@@ -1,10 +1,11 @@
 """A client as requests and answers have them."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, fields, post_load, validate
+from marshmallow import EXCLUDE, Schema, fields, post_load, pre_load, validate
 
-from api_service.directory.attributes import Attributes
+from api_service.directory.attributes import FILTER, Attributes, wanted
 from api_service.web.export import ExportSchema
 from api_service.web.fields import Label, OperatorCode, Phone, Text, Zone, operator_code
 from api_service.web.page import PageSchema
@@ -63,11 +64,28 @@ class ClientSchema(ThingSchema):
 
 
 class ClientsQuerySchema(ExportSchema, PageSchema):
+    class Meta(PageSchema.Meta):
+        include = {  # noqa: RUF012 - no name of Python
+            FILTER: fields.Raw(
+                attribute="attributes",
+                metadata=described(
+                    "Only clients of whom this is known under this name; `5` is a number, too, and `true` a boolean."
+                    " Any number of attributes.",
+                    type="string",
+                ),
+            )
+        }
+
     phone = Phone(metadata=described("Only the client who has it."))
     tag = Label(validate=validate.Length(max=64), metadata=described("Only clients with this tag; empty: without one."))
     operator_code = OperatorCode(metadata=described("Only clients with this code."))
     timezone = Zone(metadata=described("Only clients of this zone."))
     reference = Text(validate=validate.Length(1, 64), metadata=described("Only the client whom you call so."))
+
+    @pre_load
+    def _attributes(self, data: Mapping[str, Any], **_: Any) -> Mapping[str, Any]:
+        found = wanted(data)
+        return {**data, FILTER: found} if found else data
 
 
 class DeletionQuerySchema(Schema):

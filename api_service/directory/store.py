@@ -24,8 +24,11 @@ def list_part(session: Session, part: Part, filters: Mapping[str, Any], owner: s
 
 
 def matching(filters: Mapping[str, Any], owner: str) -> Select[Client]:
-    """filters: values by member. owner: of a reference."""
-    query = select(Client).filter_by(**filters)
+    """filters: values by member; of attributes, lists of values by name. owner: of a reference."""
+    query = select(Client).filter_by(**{name: value for name, value in filters.items() if name != "attributes"})
+    for number, (name, values) in enumerate(filters.get("attributes", {}).items()):
+        objects = [json.dumps({name: value}, ensure_ascii=False) for value in values]
+        query = query.where(text(_OF_ATTRIBUTE.format(number=number)).bindparams(**{f"objects_{number}": objects}))
     return query.where(Client.reference_owner == owner) if "reference" in filters else query
 
 
@@ -82,6 +85,11 @@ def note_erasure(session: Session, client_id: int, phones: Collection[int]) -> N
 def _is(present: Any, value: Any) -> bool:
     return are_same(present, value) if isinstance(present, dict) else present == value
 
+
+_OF_ATTRIBUTE = """
+    clients.attributes @> any(cast(:objects_{number} as jsonb[])) and clients.attributes <> '{{}}'
+"""
+"""As the index has it."""
 
 _CREATE = text(f"""
     {HOLD};

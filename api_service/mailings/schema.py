@@ -10,7 +10,7 @@ from api_service.mailings.window_schema import WindowSchema
 from api_service.web.fields import Flag, Label, Moment, Shaped, Text, Whole
 from api_service.web.figures import TEST, FiguresSchema
 from api_service.web.filters import FilterSchema
-from api_service.web.page import MAX_ID, PageSchema
+from api_service.web.page import MAX_ID, Count, PageSchema
 from api_service.web.parts import parts
 from api_service.web.reference import Reference
 from api_service.web.schema import ThingSchema, described, enumerated, set_once, settable
@@ -281,9 +281,7 @@ class MailingsQuerySchema(PageSchema):
         metadata=enumerated("MailingState", "Only mailings in this state."),
     )
     reference = Text(validate=validate.Length(1, 64), metadata=described("Only the mailing that you call so."))
-    retry_of = fields.Integer(
-        validate=validate.Range(1, MAX_ID), metadata=described("Only retries of the mailing of this id.")
-    )
+    retry_of = Count(validate=validate.Range(1, MAX_ID), metadata=described("Only retries of the mailing of this id."))
     name = Text(
         validate=validate.Length(1, MAX_NAME),
         metadata=described("Only mailings whose name begins so; capital letters and small ones are the same."),

@@ -15,7 +15,7 @@ from api_service.web import export
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.export import ExportSchema
 from api_service.web.fields import Phone
-from api_service.web.page import MAX_ID, PageSchema, Part
+from api_service.web.page import MAX_ID, Count, PageSchema, Part
 from api_service.web.parts import working
 from api_service.web.problems import NotFound
 from api_service.web.schema import described, enumerated
@@ -45,7 +45,7 @@ class ClientMessagesQuerySchema(ExportSchema, PageSchema):
 
 class MessagesQuerySchema(ExportSchema, PageSchema):
     phone = Phone(metadata=described("What the client who has this phone now was ever sent."))
-    mailing_id = fields.Integer(
+    mailing_id = Count(
         validate=validate.Range(1, MAX_ID), metadata=described("The messages of this mailing, in place of a client's.")
     )
     status = fields.Enum(

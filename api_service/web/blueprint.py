@@ -15,6 +15,7 @@ from api_service.web import idempotency, problems
 from api_service.web.body import BodyParser
 from api_service.web.key import Scope
 from api_service.web.match import Match, etag
+from api_service.web.page import ANY_NAME
 from api_service.web.parts import asked
 from api_service.web.problems import Invalid, Problem
 
@@ -194,15 +195,20 @@ def path_id(name: str, meaning: str) -> dict[str, Any]:
 
 
 def _strict(view: Callable[..., Any], known: frozenset[str]) -> Callable[..., Any]:
-    """The view, where every query parameter has to be known and given once."""
+    """The view, where every query parameter has to be known and given once. `a.<name>` stands for all that begin so."""
+    open_ones = tuple(name.removesuffix(ANY_NAME) for name in known if name.endswith(ANY_NAME))
+
+    def fault(name: str, times: int) -> str | None:
+        if name not in known and not name.startswith(open_ones):
+            return "Unknown query parameter."
+        return "Is given twice." if times > 1 else None
 
     @wraps(view)
     def strict(*args: Any, **values: Any) -> Any:
         request = asked()
         if request.query_string:
-            faults = {name: ["Unknown query parameter."] for name in request.args if name not in known}
-            faults |= {name: ["Is given twice."] for name in known if len(request.args.getlist(name)) > 1}
-            if faults:
+            told = {name: fault(name, len(some)) for name, some in request.args.lists()}
+            if faults := {name: [words] for name, words in told.items() if words}:
                 raise Invalid(faults, place="query")
         return view(*args, **values)
 

@@ -5,6 +5,7 @@
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -21,6 +22,9 @@ Row = TypeVar("Row")
 Other = TypeVar("Other")
 
 MAX_SIZE = 100
+ANY_NAME = "<name>"
+"""At the end of a parameter's name: it stands for all that begin so."""
+_DIGITS = re.compile("-?[0-9]+")
 MAX_NUMBER = 2**53 - 1  # times MAX_SIZE it still fits a bigint
 MAX_ID = 2**63 - 1
 
@@ -125,15 +129,26 @@ _AFTER = (
 )
 
 
+class Count(fields.Integer):
+    """A whole number of a query: in digits, as everybody writes it, and not in all the ways that Python reads."""
+
+    default_error_messages = {"invalid": "Must be a whole number."}  # noqa: RUF012 - marshmallow merges these
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(value, str) and not _DIGITS.fullmatch(value):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, *args, **kwargs)
+
+
 class PageSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    page = fields.Integer(validate=validate.Range(1, MAX_NUMBER), metadata={"description": _PAGE, "default": 1})
-    page_size = fields.Integer(
+    page = Count(validate=validate.Range(1, MAX_NUMBER), metadata={"description": _PAGE, "default": 1})
+    page_size = Count(
         load_default=10, validate=validate.Range(1, MAX_SIZE), metadata={"description": "Items on a page."}
     )
-    after_id = fields.Integer(validate=validate.Range(0, MAX_ID), metadata={"description": _AFTER})
+    after_id = Count(validate=validate.Range(0, MAX_ID), metadata={"description": _AFTER})
 
     @validates_schema
     def _one_of_both(self, data: dict[str, Any], **_: Any) -> None:

@@ -55,10 +55,12 @@ def test_a_refusal_says_what_would_help(api: Api) -> None:
     assert (late.status, late.json["type"]) == (409, "too-late")
 
 
+ATTRIBUTES = {"attribute.a", "attributes.a", "Attribute.a", "attribute"}
 QUERIES = [
     ("GET", "/clients/?pagesize=1", {"pagesize"}),
     ("GET", "/clients/?page=1&Page=2", {"Page"}),
     ("GET", "/clients/?page=1&page=2", {"page"}),
+    ("GET", "/clients/?attribute.a=1&attribute.a=2&attributes.a=1&Attribute.a=1&attribute=a", ATTRIBUTES),
     ("GET", "/mailings/?status=sent", {"status"}),
     ("GET", "/mailings/general_statistics/?x=", {"x"}),
     ("GET", "/mailings/1/detail_statistics/?state=sent&a%00b=1", {"state", "a\0b"}),

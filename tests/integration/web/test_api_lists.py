@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from sqlalchemy import select
@@ -51,6 +51,60 @@ def test_clients_are_filtered(api: Api, query: str, found: list[int]) -> None:
     assert [one["id"] for one in api.get(f"/clients/?after_id=0&{query}")] == found
 
 
+KNOWN_OF = [
+    {"city": "Омск", "visits": 3, "is_member": True, "Ко\u0439": "Ко\u0439"},
+    {"city": "Омск", "visits": "3", "is_member": "true"},
+    {"city": "Тула", "visits": 3.5, "a.b": "x"},
+    {},
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (f"attribute.city={quote('Омск')}", [1, 2]),
+        (f"attribute.city=%20{quote('Омск')}%C2%A0", [1, 2]),
+        (f"attribute.city={quote('омск')}", []),
+        (f"attribute.{quote('Кои')}%CC%86={quote('Ко')}%D0%B9", [1]),
+        ("attribute.visits=3", [1, 2]),
+        ("attribute.visits=3.0", [1]),
+        ("attribute.visits=3.5", [3]),
+        ("attribute.is_member=true", [1, 2]),
+        ("attribute.is_member=True", []),
+        ("attribute.visits=3&attribute.is_member=true&tag=vip", [1, 2]),
+        ("attribute.a.b=x", [3]),
+        ("attribute.%3Cname%3E=x", []),
+        ("attribute.city=%25", []),
+        ("attribute.nobody=%7B%7D", []),
+        ("attribute.visits=NaN", []),
+        (f"attribute.visits={'9' * 400}", []),
+    ],
+)
+def test_clients_are_filtered_by_attributes(api: Api, query: str, found: list[int]) -> None:
+    for number, attributes in enumerate(KNOWN_OF):
+        api.make("/clients/", {"phone": f"7912000000{number}", "tag": "vip", "attributes": attributes})
+    answer = api("GET", f"/clients/?{query}")
+    assert ([one["id"] for one in answer.json], answer.total) == (found, len(found))
+    assert [one["id"] for one in api.get(f"/clients/?after_id=0&{query}")] == found
+    assert api("GET", f"/clients/?format=ndjson&{query}").body.count(b"\n") == len(found)
+
+
+def test_a_walk_through_those_of_an_attribute_goes_on(api: Api) -> None:
+    for number in range(3):
+        api.make("/clients/", {"phone": f"7912000000{number}", "attributes": {"a b": "ü&"}})
+    answer = api("GET", f"/clients/?after_id=0&page_size=2&attribute.a%20b={quote('ü&')}")
+    address = re.fullmatch('<(.*)>; rel="next"', answer.headers["Link"])
+    assert address
+    assert [one["id"] for one in api.get(address[1])] == [3]
+
+
+def test_the_name_of_an_import_is_kept_and_looked_for_as_tags_are(api: Api) -> None:
+    for name, status in (("%20Ко%D0%B8%CC%86%C2%A0", 200), ("%E2%A0%80", 422), ("%CC%81", 422)):
+        answer = api("POST", f"/clients/import/?name={name}", data=b"phone\n79120000001\n", content_type="text/csv")
+        assert answer.status == status
+    assert [one["name"] for one in api.get("/clients/imports/?name=Ко%D0%B9%20")] == ["Ко\u0439"]
+
+
 LONG = "t" * 10_000
 """Over HTTP such an address is 414 already: `test_api_server.py`."""
 
@@ -60,6 +114,11 @@ LONG = "t" * 10_000
     [
         *(("clients", query) for query in ("phone=+79260000002", "phone=", "phone=a%00", "phone=7912*", "tag=%00")),
         *(("clients", query) for query in (f"tag={'t' * 65}", f"tag={LONG}", f"phone={LONG}", "timezone=Mars")),
+        *(
+            ("clients", query)
+            for query in ("attribute.=a", "attribute.a=", "attribute.a=%E2%A0%80", "attribute.a%00=b")
+        ),
+        *(("clients", query) for query in (f"attribute.{'n' * 65}=a", "attribute.a=b%00", "attribute.%CC%81=a")),
         *(("clients", query) for query in ("operator_code=9%25", "operator_code=9__", "reference=%00", "reference=")),
         *(
             ("mailings", query)
@@ -70,7 +129,7 @@ LONG = "t" * 10_000
 )
 def test_filters_that_make_no_sense(api: Api, path: str, query: str) -> None:
     answer = api("GET", f"/{path}/?{query}")
-    assert (answer.status, answer.at_fault) == (422, {query.partition("=")[0]})
+    assert (answer.status, answer.at_fault) == (422, {unquote(query.partition("=")[0])})
 
 
 @pytest.mark.parametrize("query", ["by=%25", "by=any*", "action=creat_", "thing=.*", "thing_id='1' or 1=1"])
@@ -188,6 +247,10 @@ def test_filters_and_prefix_stay_in_the_link(api: Api) -> None:
         ("after_id=x", {"after_id"}),
         (f"after_id={2**63}", {"after_id"}),
         ("after_id=0&page_size=0", {"page_size"}),
+        ("page=1_0", {"page"}),
+        ("page=%D9%A1", {"page"}),
+        ("page=%2B1", {"page"}),
+        ("page_size=1_0&after_id=%D9%A1", {"page_size", "after_id"}),
     ],
 )
 def test_walks_that_make_no_sense(api: Api, query: str, at_fault: set[str]) -> None:
