@@ -15,8 +15,8 @@ _NAMES: Mapping[str, Sequence[str]] = {
         *("phone", "phone number", "phone no", "tel", "telephone", "telephone number", "mobile", "mobile phone"),
         *("mobile number", "cell", "cell phone", "cellphone", "msisdn", "phonenumber", "mobilephone"),
         *("mobile no", "phone mobile", "cell number", "cell phone number", "mobile phone number", "contact phone"),
-        *("contact number", "primary phone", "phone 1", "phone1", "phone 1 value", "whatsapp"),
-        *("телефон", "номер телефона", "тел", "номер", "моб", "моб телефон", "мобильный", "мобильный телефон"),
+        *("contact number", "primary phone", "phone 1", "phone1", "phone 1 value"),
+        *("телефон", "номер телефона", "тел", "моб", "моб телефон", "мобильный", "мобильный телефон"),
         *("мобильный номер", "номер мобильного", "номер мобильного телефона", "сотовый", "сотовый телефон"),
         *("контактный телефон", "телефон клиента", "телефонный номер", "номер тел", "моб тел", "сот тел"),
         *("телефоны", "телефона", "телефон мобильный", "телефон моб", "тел моб", "мобильный тел", "номер телефона моб"),
@@ -45,7 +45,16 @@ _WORDS_THAT_SAY_LITTLE = (
     " value id iana sms клиент клиента клиентов покупателя заказчика получателя абонента контакт контакта контактный"
     " пользователя основной личный рабочий раб номер мобильного для смс 1 7"
 )
-_PLURALS = {"tags": "tag", "теги": "tag", "тэги": "tag", "метки": "tag", "ярлыки": "tag"}
+_VAGUE = {
+    "номер": PHONE,
+    "number": PHONE,
+    "whats app": PHONE,
+    "tags": "tag",
+    "теги": "tag",
+    "тэги": "tag",
+    "метки": "tag",
+    "ярлыки": "tag",
+}
 _BETWEEN_WORDS = re.compile(r"""[\s_.,:;*#№()/\[\]`'"«»“”+-]+""")
 _INNER_CAPITAL = re.compile("(?<=[a-zа-яё])(?=[A-ZА-ЯЁ])")
 _UNSEEN = dict.fromkeys((0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF))
@@ -62,8 +71,8 @@ def _plainly(name: str) -> str:
 
 
 _MEMBERS = {_plainly(name): member for member, names in _NAMES.items() for name in names}
-_OTHER_MEMBERS = {name: member for name, member in _MEMBERS.items() if member != PHONE} | {
-    _plainly(name): member for name, member in _PLURALS.items()
+_FURTHER = {name: member for name, member in _MEMBERS.items() if member != PHONE} | {
+    _plainly(name): member for name, member in _VAGUE.items()
 }
 _OF_PHONES = frozenset(_plainly(_PHONE_WORDS).split())
 _SAY_LITTLE = frozenset(_plainly(_WORDS_THAT_SAY_LITTLE).split())
@@ -77,12 +86,12 @@ def member(header: str) -> str | None:
 
 
 def likely(header: str) -> str | None:
-    """The same of a name that says it in more words, or of several, such as `Рабочий телефон` and `Теги`. It counts
-    where no column has a better one."""
+    """The same of a name that says it in more words, or not as clearly, such as `Рабочий телефон`, `Номер` and `Теги`. It
+    counts where no column has a better one."""
     words = _words(header)
     if not _OF_PHONES.isdisjoint(words):
         return PHONE if _OF_PHONES.union(_SAY_LITTLE).issuperset(words) else None
-    return _OTHER_MEMBERS.get(" ".join([word for word in words if word not in _SAY_LITTLE]))
+    return _FURTHER.get(" ".join([word for word in words if word not in _SAY_LITTLE] or words))
 
 
 def tells_of_phones(header: str) -> bool:

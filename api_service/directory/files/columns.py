@@ -130,8 +130,11 @@ def _complete(taken: list[str | None], names: Sequence[str], below: Lines) -> No
     for place, name in enumerate(names):
         if (taken[place] or "").startswith(ATTRIBUTE) and (one := likely(name)) and one not in taken:
             found.setdefault(one, []).append(place)
-    if PHONE in found and (sum(map(tells_of_phones, names)) > 1 or _named_below(below)):
-        return  # a message to somebody else is worse than none
+    if PHONE in found:
+        if telling := [place for place, name in enumerate(names) if tells_of_phones(name)]:
+            found[PHONE] = telling if telling[0] in found[PHONE] else []
+        if len(telling) > 1 or _named_below(below):
+            return  # a message to somebody else is worse than none
     for one, places in found.items():
         if len(places) == 1:
             taken[places[0]] = one
