@@ -86,7 +86,7 @@ def member(header: str) -> str | None:
 
 
 def likely(header: str) -> str | None:
-    """The same of a name that says it in more words, or not as clearly, such as `Рабочий телефон`, `Номер` and `Теги`. It
+    """The same of a name that says it in more words, or less clearly, such as `Рабочий телефон`, `Номер` and `Теги`. It
     counts where no column has a better one."""
     words = _words(header)
     if not _OF_PHONES.isdisjoint(words):
