@@ -24,6 +24,7 @@ from shared.broker.memory import recall
 from shared.database import schema
 from shared.database.access import ensure_database
 from shared.database.ids import GivenIds, why_behind
+from shared.database.lead import DISPATCHER
 from shared.domain.errors import SettingsError
 from shared.domain.profile.receiving import receipt_url
 from shared.domain.retention import Retention
@@ -61,7 +62,7 @@ def run(configuration: Settings) -> int:
         from shared import migrate  # noqa: PLC0415
 
         migrate.upgrade(database.direct_url)
-    engine, leading = database.engine("dispatcher"), database.direct_engine("dispatcher")
+    engine, leading = database.engine(DISPATCHER), database.direct_engine(DISPATCHER)
     if not _wait_for_schema(engine, stop):
         return 0
     ids = GivenIds()

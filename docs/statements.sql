@@ -92,7 +92,8 @@ select mailing_id, before, after, count(*) as number from moved group by mailing
 
 -- shared.messages.create._LOCK_LAUNCH
 select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
-audience_cursor, ends_at <= now() as over, retry_of, retry_root, retry_states, retry_errors,
+audience_cursor, ends_at <= now() and not :all_open as over,
+retry_of, retry_root, retry_states, retry_errors,
 case when audience_limit is null and retry_of is null then (select coalesce(max(id), 0) from clients)
 else audience_limit end as audience_limit,
 coalesce(part, (select min(number) from parts where closed_at is null)) as part,
@@ -103,7 +104,8 @@ order by id for update;
 
 -- shared.messages.create._LOCK_FREE
 select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
-audience_cursor, ends_at <= now() as over, retry_of, retry_root, retry_states, retry_errors,
+audience_cursor, ends_at <= now() and not :all_open as over,
+retry_of, retry_root, retry_states, retry_errors,
 case when audience_limit is null and retry_of is null then (select coalesce(max(id), 0) from clients)
 else audience_limit end as audience_limit,
 coalesce(part, (select min(number) from parts where closed_at is null)) as part,
@@ -545,6 +547,39 @@ with job as materialized (
     where g.part = :part and g.finished_at is null
     and not (m.calls > 0 or m.maybe_delivered))
 update messages m set phone = :phone from job where m.part = :part and m.id = job.id;
+
+-- shared.messages.give_up._BEGUN
+select id, part, first_message_id, last_message_id, cancelled_at is not null or ends_at <= :since as is_over
+from mailings where finished_at is null and audience_limit is not null and first_message_id is not null
+order by id;
+
+-- shared.messages.give_up._BEGUN_SINCE
+select id from mailings
+where finished_at is null and launched_at is null and cancelled_at is null and not draft
+and starts_at <= :until and ends_at > :since
+order by id;
+
+-- shared.messages.give_up._LAST
+select max(id) from (
+    select id from messages where part = :part and id between :first and :last order by id limit :span
+) ids;
+
+-- shared.messages.give_up._GIVE_UP
+with job as materialized (
+    select m.id, m.status from messages m
+    where part = :part and id between :first and :last and mailing_id = :mailing_id
+    and status::text in ('pending', 'sending', 'retrying')
+    and (status::text in ('sending')
+        or not :is_over and (due_at <= :until or error = 'provider_down'))
+    for update
+), moved as (
+    update messages m set claim_id = null, due_at = null, status = 'unknown', maybe_delivered = true, error = 'restored' from job where m.part = :part and m.id = job.id
+    returning m.mailing_id, m.id, m.attempts, job.status as before, m.status as after
+)
+select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
+
+-- shared.messages.give_up._LAST_OF
+select last_message_id from mailings where id = :mailing_id;
 
 -- shared.messages.hints._LOCK
 select mailing_id, slot from mailing_counters where mailing_id = any(:mailing_ids) and due_at <= now()

@@ -51,6 +51,7 @@ _ERRORS: Mapping[str, str] = {
     Error.TIMED_OUT: _("the provider did not answer in time"),
     Error.CONNECTION_LOST: _("the connection broke before the answer"),
     Error.LEASE_LOST: _("the program that was sending it disappeared"),
+    Error.RESTORED: _("the database was restored to an earlier moment; it may have been sent since"),
     Reason.OPTED_OUT: _("they do not want to be written to"),
     Reason.MISSING_VALUE: _("their text lacks a value"),
     Reason.TOO_LONG: _("their text would be too long"),
@@ -101,6 +102,7 @@ _ACTIONS = {
     "revoke": _("revoked"),
     "rotate": _("given a new key"),
     "end": _("signed out"),
+    "recover": _("given up after a restore"),
 }
 
 _PROVIDER_STATES = {

@@ -35,16 +35,20 @@ class ChangeSchema(Schema):
     )
     action = fields.String(
         metadata=described(
-            "What was done: `create`, `change`, `delete`, `import`, `pause`, `resume`, `cancel`, `revoke`.",
+            "What was done: `create`, `change`, `delete`, `import`, `pause`, `resume`, `cancel`, `revoke`, `recover`.",
             example="change",
         )
     )
     thing = fields.String(
         metadata=described(
-            "To what: `client`, `clients`, `segment`, `mailing`, `key`, `person`, `provider`.", example="mailing"
+            "To what: `client`, `clients`, `segment`, `mailing`, `messages`, `key`, `person`, `provider`.", example="mailing"
         )
     )
-    thing_id = fields.String(metadata=described("Which one; of `clients`, the import.", example="1"))
+    thing_id = fields.String(
+        metadata=described(
+            "Which one; of `clients`, the import; of `messages`, the moment that was restored to.", example="1"
+        )
+    )
     members = fields.List(fields.String(), metadata=described("What was changed in it.", example=["ends_at"]))
     before = fields.Dict(
         allow_none=True,

@@ -32,14 +32,14 @@ from dispatcher_service.leading.walk import Look, Walk
 from shared import metrics
 from shared.broker.base import Broker
 from shared.clock import ticks
-from shared.database.engine import first_line, try_lock
+from shared.database.engine import first_line
+from shared.database.lead import take_lead
 from shared.domain.retention import KEEP_EVERYTHING, Retention
 from shared.domain.retry import DEFAULT_LADDER
 from shared.ledger.slot import Slot
 from shared.logs import logger
 from shared.loop import keep_serving
 
-LEADER_LOCK = 0x66656564  # "feed"
 BUSY_PAUSE = 0.01
 IDLE_PAUSE = 0.25
 STANDBY_PAUSE = 1.0
@@ -138,7 +138,7 @@ class Leader:
         with connection.begin():
             self._guard.trusts(connection)  # it has to see the clock while it stands by,
             ids.look(connection)  # and how far ids are
-            return try_lock(connection, LEADER_LOCK)
+            return take_lead(connection)
 
     def _lead(self, connection: Connection, ids: SettledIds) -> None:
         self._log.info("feeder_leads")

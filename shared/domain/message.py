@@ -98,6 +98,7 @@ class Error(StrEnum):
     TIMED_OUT = "timed_out", "no answer in time after the request was written", True
     CONNECTION_LOST = "connection_lost", "the connection broke after the request was written", True
     LEASE_LOST = "lease_lost", "the dispatcher that had it disappeared, or could not write the result in time", True
+    RESTORED = "restored", "the database was restored to an earlier moment, and it may have been sent since then", True
 
 
 AMBIGUOUS_ERRORS = frozenset(error for error in Error if error.is_ambiguous)

@@ -5,6 +5,7 @@ Who moves what; each move has a module, with its statements below it:
     leader       create, rescue (a lease ran out), close (the mailing is over), retime (its window changed)
     dispatcher   claim (→ sending), record (what the attempt led to)
     API service  cancel (a client is deleted)
+    a command    give_up (the database was restored to an earlier moment)
 
 That the leader reads what is due (`due`) and puts it on the broker moves nothing.
 

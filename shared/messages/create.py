@@ -36,7 +36,9 @@ class Slice:
     part: int | None = None
 
 
-def create_messages(connection: Connection, entries: Entries, mailing_id: int, span: int) -> Slice:
+def create_messages(
+    connection: Connection, entries: Entries, mailing_id: int, span: int, *, all_open: bool = False
+) -> Slice:
     """Looks at the next `span` clients of the directory, creates the messages of those who match, and moves the
     mailing's cursor behind them.
 
@@ -47,8 +49,10 @@ def create_messages(connection: Connection, entries: Entries, mailing_id: int, s
     of their ids. Those to a suppressed phone are `skipped` from the start. Those whose window is closed are due at its
     opening. All of them are in one part, the one that is filled when the first slice is made. Each is in the lane of
     those providers that may take it by the settings of now.
+
+    all_open: those of a mailing that is over are open, too; the caller gives them another end in this transaction.
     """
-    mailings = connection.execute(_LOCK_LAUNCH, {"mailing_ids": [mailing_id]}).all()
+    mailings = connection.execute(_LOCK_LAUNCH, {"mailing_ids": [mailing_id], "all_open": all_open}).all()
     if mailings and mailings[0].retry_of is not None:
         return _create_slice_of_retry(connection, entries, mailings[0], span)
     made = _create_slices(connection, entries, mailings, span)
@@ -61,7 +65,7 @@ def create_together(
     """A slice of each of several mailings, of so many clients each, in this order: what many small ones cost is next to
     nothing for each. One that somebody has locked, or that is not to be launched any more, is left out; and so is a
     retry, which has to wait for its turn in its family."""
-    rows = connection.execute(_LOCK_FREE, {"mailing_ids": sorted(mailing_ids)})
+    rows = connection.execute(_LOCK_FREE, {"mailing_ids": sorted(mailing_ids), "all_open": False})
     free = {mailing.id: mailing for mailing in rows if mailing.retry_of is None}
     return _create_slices(connection, entries, [free[each] for each in mailing_ids if each in free], span)
 
@@ -188,7 +192,8 @@ def _openings(connection: Connection, mailings: Sequence[AnyRow], span: int) -> 
 
 _LAUNCHED = """
     select id, operator_codes, tags, imports, timezones, attributes, segments, exclude, fixed_segments,
-           audience_cursor, ends_at <= now() as over, retry_of, retry_root, retry_states, retry_errors,
+           audience_cursor, ends_at <= now() and not :all_open as over,
+           retry_of, retry_root, retry_states, retry_errors,
            case when audience_limit is null and retry_of is null then (select coalesce(max(id), 0) from clients)
                 else audience_limit end as audience_limit,
            coalesce(part, (select min(number) from parts where closed_at is null)) as part,

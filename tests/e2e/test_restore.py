@@ -4,7 +4,8 @@ A backup is made in mid-mailing, and a further mailing goes out after it: the pr
 database would give again.
 """
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg2
@@ -12,10 +13,12 @@ import pytest
 
 from shared.broker.memory import recall
 from shared.broker.rabbitmq import RabbitMQ
+from shared.database.ids_ahead import SEQUENCES
 from shared.domain.retry import DEFAULT_LADDER
-from tests.e2e.conftest import StartSystem
-from tests.e2e.system import System
+from tests.e2e.conftest import StartSystem, running
+from tests.e2e.system import Place, System, is_over
 from tests.support import backup
+from tests.support.postgres_servers import two_servers
 
 pytestmark = pytest.mark.timeout(600)  # everything is started twice
 
@@ -55,9 +58,9 @@ def send_anew(system: System, lost: set[int]) -> None:
     assert {one.count for one in system.received(third).values()} == {1}
 
 
-def recover(system: System) -> list[str]:
-    system.processes.start("recover", "shared.recover", system.env)
-    assert system.processes.wait("recover", 30) == 0
+def recover(system: System, *arguments: str, code: int = 0) -> list[str]:
+    system.processes.start("recover", "shared.recover", system.env, *arguments)
+    assert system.processes.wait("recover", 60) == code
     return system.processes.output("recover")
 
 
@@ -130,3 +133,85 @@ def next_ids(system: System, count: int) -> set[int]:
     with psycopg2.connect(system.database_url) as connection, connection.cursor() as cursor:
         cursor.execute("select nextval('message_ids') from generate_series(1, %s)", (count,))
         return {row[0] for row in cursor.fetchall()}
+
+
+BACKUP_SECONDS = 15
+"""By then it is made."""
+
+SLOW = "30"
+"""Messages a second, so that a backup is made in mid-mailing."""
+
+
+def database_time(system: System) -> datetime:
+    with psycopg2.connect(system.database_url) as connection, connection.cursor() as cursor:
+        cursor.execute("select now()")
+        (now,) = cursor.fetchone() or ()
+    assert isinstance(now, datetime)
+    return now
+
+
+def mail_around(system: System, back_up: Callable[[], object]) -> tuple[datetime, dict[str, int]]:
+    """A backup in mid-mailing, after which that mailing is sent to its end, and so is one that had not begun. When the
+    backup began, and which mailings there are."""
+    system.fill(CLIENTS, tag="running")
+    system.fill(CLIENTS, tag="coming")
+    under_way = system.mail(tags=["running"])
+    system.until_sent(under_way, CLIENTS // 10)
+    coming = system.mail(tags=["coming"], starts=BACKUP_SECONDS)
+    since = database_time(system)
+    back_up()
+    assert system.figures(coming)["audience"] == 0, "it took too long"
+    for mailing_id in (under_way, coming):
+        system.until_sent(mailing_id, CLIENTS, within=120)
+    return since, {"running": under_way, "coming": coming}
+
+
+def hold_that_nothing_is_sent_again(system: System, since: datetime, mailings: dict[str, int]) -> None:
+    """After the restore, with every dispatcher stopped."""
+    before = {message_id: one.count for message_id, one in system.simulator.received().items()}
+    said = recover(system, "--since", since.isoformat())
+    assert said[-1].endswith("they are `unknown` now.")
+    again = recover(system, "--since", since.isoformat())
+    assert "already" in again[-1]
+    assert not [line for line in again if line.startswith("Mailing")]
+    system.start_api()
+    system.start_dispatcher("dispatcher-3")
+    system.until(lambda: system.metric("dispatcher-3", "feeder_leader") == 1, "it leads")
+    later = system.mail(tags=["coming"])  # whoever is sent something now is sent it by this one
+    system.until_sent(later, CLIENTS, within=120)
+    for name, mailing_id in mailings.items():
+        figures = system.until_figures(mailing_id, is_over, "every message in a final state", within=60)
+        assert figures["sent"] + figures["unknown"] == figures["audience"] == CLIENTS, name
+        assert figures["errors"].get("restored", 0) == figures["unknown"], name
+        assert figures["unknown"] > 0
+    received = {message_id: one.count for message_id, one in system.simulator.received().items()}
+    assert {message_id: received[message_id] for message_id in before} == before, "sent again"
+    assert received.keys() - before.keys() == set(system.messages(later)), "sent again under another id"
+
+
+@pytest.mark.parametrize("broker", ["rabbitmq"], indirect=True)
+def test_what_was_sent_since_a_dump_is_not_sent_again(start_system: StartSystem, broker: str, tmp_path: Path) -> None:
+    """Neither under its old id nor under another one; and the command does nothing while dispatchers run."""
+    system = start_system(broker, DISPATCH_RATE=SLOW)
+    since, mailings = mail_around(system, lambda: backup.dump(system.database_url, tmp_path / "dump"))
+    refused = recover(system, "--since", since.isoformat(), code=1)
+    assert refused[-1].startswith("Dispatchers are connected to this database")
+    for name in (*system.dispatchers, "api"):
+        assert system.processes.stop(name) == 0
+    backup.restore(system.database_url, tmp_path / "dump")
+    hold_that_nothing_is_sent_again(system, since, mailings)
+
+
+def test_what_was_sent_since_a_base_backup_is_not_sent_again(tmp_path: Path) -> None:
+    """Of a server that is under load, with the log that was written meanwhile."""
+    with two_servers() as (first, copy):
+        first.ask("create database notify")
+        urls = f"postgresql://postgres@{first.address},{copy.address}/notify"
+        with running(Place(urls, None, tmp_path), DISPATCH_RATE=SLOW) as system:
+            since, mailings = mail_around(system, lambda: copy.copy(first))
+            for name in (*system.dispatchers, "api"):
+                assert system.processes.stop(name) == 0
+            first.kill()
+            copy.forget_primary()
+            copy.start()
+            hold_that_nothing_is_sent_again(system, since, mailings)

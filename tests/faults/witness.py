@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Self
 from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from dispatcher_service.leading.lead import LEADER_LOCK
 from shared.database.engine import make_engine
+from shared.database.lead import LEADER_LOCK
 from shared.database.parts import table_of
 from shared.domain.message import AMBIGUOUS_ERRORS, FINAL_STATES, OPEN_STATES, Error, MessageState
 from tests.support.books import Books

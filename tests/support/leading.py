@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 from sqlalchemy import Engine
 
-from dispatcher_service.leading.lead import LEADER_LOCK, Leader
+from dispatcher_service.leading.lead import Leader
 from shared.broker import topology
 from shared.broker.base import Session
+from shared.database.lead import LEADER_LOCK
 from shared.domain.job import DispatchJob, Piece
 from tests.support.books import HOUR, SECOND, Books
 from tests.support.waiting import patience

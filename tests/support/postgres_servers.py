@@ -54,6 +54,10 @@ class PostgresServer:
         source = f"host=127.0.0.1 port={primary._port} user=postgres application_name=standby"
         self._run("pg_basebackup", "-D", str(self._data), "-d", source, "-R", "-X", "stream", "-c", "fast", "--no-sync")
 
+    def forget_primary(self) -> None:
+        """A copy that was not started yet is no standby any more, but what was restored from a base backup."""
+        (self._data / "standby.signal").unlink()
+
     def start(self, **options: str) -> None:
         """Returns when it answers. options: of its configuration."""
         given = [f"-c{name}={value}" for name, value in {**_OPTIONS, **options}.items()]
@@ -160,6 +164,15 @@ def primary_and_standby(*, is_synchronous: bool) -> Iterator[tuple[PostgresServe
             primary.ask("select pg_reload_conf()")
             _wait_for(lambda: primary.ask("select 1 from pg_stat_replication where sync_state = 'sync'"))
         yield primary, standby
+
+
+@contextmanager
+def two_servers() -> Iterator[tuple[PostgresServer, PostgresServer]]:
+    """One that runs, and one whose data directory is to be made."""
+    with _servers(2, Programs.find()) as (first, second):
+        first.make()
+        first.start()
+        yield first, second
 
 
 @contextmanager

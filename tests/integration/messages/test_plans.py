@@ -150,6 +150,9 @@ VALUES: dict[str, Any] = {
     "reasons": [None] * SOME,
     "provider": "gate",
     "references": [f"r-{number}" for number in range(SOME)],
+    "until": "2030-01-01",
+    "is_over": False,
+    "all_open": False,
     **dict.fromkeys(("due_in", "wait", "lease", "delay", "pause"), timedelta(seconds=1)),
 }
 """What is bound, by its name in any of the statements. A new name needs a value here."""

@@ -60,4 +60,5 @@ def test_after_an_ambiguous_error_the_request_may_have_been_read() -> None:
         Error.TIMED_OUT,
         Error.CONNECTION_LOST,
         Error.LEASE_LOST,
+        Error.RESTORED,
     } == AMBIGUOUS_ERRORS
