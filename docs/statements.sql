@@ -578,8 +578,8 @@ with job as materialized (
 )
 select mailing_id, before, after, count(*) as number from moved group by mailing_id, before, after;
 
--- shared.messages.give_up._LAST_OF
-select last_message_id from mailings where id = :mailing_id;
+-- shared.messages.give_up._IDS_OF
+select first_message_id as first, last_message_id as last from mailings where id = :mailing_id;
 
 -- shared.messages.hints._LOCK
 select mailing_id, slot from mailing_counters where mailing_id = any(:mailing_ids) and due_at <= now()
@@ -1174,6 +1174,17 @@ cross join lateral (
 ) last
 where last.due_at > now() group by job.id;
 
+-- shared.messages.waiting._LONGEST_DUE
+select greatest(coalesce(extract(epoch from now() - min(next.due_at)), 0), 0)::float
+from unnest(cast(:mailing_ids as bigint[])) as job (id)
+cross join lanes
+cross join lateral (
+    select due_at from messages m
+    where part = :part and mailing_id = job.id and lane = lanes.number and status in ('pending', 'retrying')
+    order by due_at, id limit 1
+) next
+where lanes.number <> all(cast(:closed as smallint[]));
+
 -- shared.messages.wake._WAKE
 with job as materialized (
     select id, due_at from lanes cross join lateral (
@@ -1564,6 +1575,30 @@ insert into ledger_totals as t (slot, mailings, audience, pending, sending, retr
 values (0, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped, :delivered, :undelivered, :unknown_delivered, :unknown_undelivered)
 on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped, delivered = t.delivered + excluded.delivered, undelivered = t.undelivered + excluded.undelivered, unknown_delivered = t.unknown_delivered + excluded.unknown_delivered, unknown_undelivered = t.unknown_undelivered + excluded.unknown_undelivered;
 
+-- shared.rates.demands._UNSENT
+select m.id, m.part, m.window_from, m.window_until, extract(epoch from m.ends_at - now())::float as seconds,
+m.part is not null and m.paused_at is null and m.cancelled_at is null and m.ends_at > now() and not m.test
+and not coalesce((
+        select s.held_until > now()
+        or s.proven_at is null and s.refusals >= 50 and m.halted_at is null
+        from mailing_standings s where s.mailing_id = m.id), false) as is_running,
+(counted.messages - ahead.messages)::bigint as messages
+from mailings m
+cross join lateral (
+    select coalesce(sum(c.pending + c.sending + c.retrying), 0) as messages from mailing_counters c where c.mailing_id = m.id
+) counted
+cross join lateral (
+    select coalesce(sum(messages), 0) as messages from mailing_openings o
+    where o.mailing_id = m.id and o.opens_at > now()
+) ahead
+where m.finished_at is null and m.audience_limit is not null and m.id > :after
+order by m.id limit :limit;
+
+-- shared.rates.demands._KEEP
+insert into scaling (id, wanted, oldest_due) values (1, :wanted, :oldest_due)
+on conflict (id) do update
+set wanted = excluded.wanted, oldest_due = excluded.oldest_due, reckoned_at = now();
+
 -- shared.rates.limits._RESERVE
 with limited as materialized (
     select name, next_at, rate
@@ -1589,6 +1624,9 @@ with limited as materialized (
 select found, cast(coalesce(messages, 0) as int) as messages, gap,
 cast(extract(epoch from at - now - case when messages > 0 then interval '0' else :soon end) as float) as wait
 from decided;
+
+-- shared.rates.limits._IS_USED_UP
+select next_at > clock_timestamp() - cast(:soon as interval) from limits where name = :name;
 
 -- shared.rates.limits._MAKE
 insert into limits (name, next_at) select unnest(cast(:names as text[])), now() on conflict do nothing;

@@ -82,6 +82,10 @@ SUPPRESSED_LATE = Counter(
     "feeder_suppressed_late_total", "Clients who were flagged only when their suppression was applied the second time"
 )
 HINTS_MENDED = Counter("feeder_hints_mended_total", "Mailings with something to do that nobody would have looked at")
+DISPATCHERS_WANTED = Gauge(
+    "feeder_dispatchers_wanted", "Dispatchers that there should be, so that mailings meet their ends"
+)
+OLDEST_DUE = Gauge("feeder_oldest_due_seconds", "For how long the message has been due that is due for longest")
 BACKLOG = Gauge("feeder_backlog_jobs", "Jobs waiting on the broker")
 REMOVED = Counter("feeder_removed_total", "What was removed because it had been kept for long enough", ["what"])
 CHORE_LAST_RUN = Gauge("feeder_chore_last_run_seconds", "Unix time of the last completed run of a chore", ["chore"])

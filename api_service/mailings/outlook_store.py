@@ -14,7 +14,7 @@ from shared.ledger import pace
 from shared.ledger.figures import Figures
 from shared.messages.parts import Place
 from shared.messages.waiting import find_last
-from shared.rates.limits import DISPATCH, SOON
+from shared.rates.limits import is_used_up
 from shared.rates.paces import notes
 
 MOST_OPENINGS = 100
@@ -46,18 +46,13 @@ def read(
 def _dispatchers(connection: Connection) -> Dispatchers:
     alive = notes(connection)
     seen = [one for note in alive for one in note.seen.values()]
-    is_rated = bool(connection.scalar(_IS_RATED, {"name": DISPATCH, "soon": SOON}))
     return Dispatchers(
         number=len(alive),
         pace=sum(one.pace for one in alive),
         is_down=bool(seen) and all(one["open"] for one in seen),
         is_limited=any(one["limited"] for one in seen),
-        is_rated=is_rated,
+        is_rated=is_used_up(connection),
     )
-
-
-# Whoever is held up by the limit has the wire reserved until now, or longer.
-_IS_RATED = text("select next_at > clock_timestamp() - cast(:soon as interval) from limits where name = :name")
 
 
 def _progress(

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Enum,
+    Float,
     Identity,
     Index,
     Integer,
@@ -867,6 +868,17 @@ class WriteProbe(Base):
 
     id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
+
+
+class Scaling(Base):
+    """One row: how many dispatchers there should be, as the leader reckons it, for whoever starts and stops them."""
+
+    __tablename__ = "scaling"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    wanted: Mapped[int] = mapped_column(Integer)
+    oldest_due: Mapped[float] = mapped_column(Float)  # seconds for which somebody has been due
+    reckoned_at: Mapped[datetime] = mapped_column(Timestamp, server_default=func.now())
 
 
 class KeptAnswer(Base):

@@ -110,15 +110,20 @@ _GIVE_UP = counted(
 def create_given_up(connection: Connection, entries: Entries, mailing_id: int, span: int) -> tuple[Slice, int]:
     """The next slice of a launch, as `create_messages` makes it, of which all is given up; with how many messages that
     were."""
-    before = connection.scalar(_LAST_OF, {"mailing_id": mailing_id}) or 0
+    before = connection.execute(_IDS_OF, {"mailing_id": mailing_id}).one()
     made = create_messages(connection, entries, mailing_id, span, all_open=True)
     if not made.count or made.part is None:
         return made, 0
-    last = connection.scalars(_LAST_OF, {"mailing_id": mailing_id}).one()
-    stretch = Stretch(mailing_id, made.part, before + 1, last, is_over=False)
-    return made, give_up_messages(connection, entries, stretch, _EVER, made.count).number
+    after = connection.execute(_IDS_OF, {"mailing_id": mailing_id}).one()
+    first = after.first if before.last is None else before.last + 1
+    rest: Stretch | None = Stretch(mailing_id, made.part, first, after.last, is_over=False)
+    number = 0
+    while rest:  # those of other mailings may lie between
+        done = give_up_messages(connection, entries, rest, _EVER, span)
+        number, rest = number + done.number, done.rest
+    return made, number
 
 
 _EVER = Lapse(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
-_LAST_OF = text("select last_message_id from mailings where id = :mailing_id")
+_IDS_OF = text("select first_message_id as first, last_message_id as last from mailings where id = :mailing_id")

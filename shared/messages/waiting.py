@@ -1,7 +1,7 @@
 """Which mailings have messages that wait."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, text
@@ -56,6 +56,30 @@ _LAST = text(f"""
         order by due_at desc, id desc limit 1
     ) last
     where last.due_at > now() group by job.id
+""")
+
+
+def longest_due(connection: Connection, places: Iterable[Place], closed: Collection[int] = ()) -> float:
+    """For how many seconds the message of these mailings has been due that is due for longest; 0: none is. closed:
+    lanes of which nothing can be sent."""
+    longest = 0.0
+    for part, mailing_ids in _by_part(places).items():
+        job = {"part": part, "mailing_ids": mailing_ids, "closed": list(closed)}
+        longest = max(longest, connection.scalars(_LONGEST_DUE, job).one())
+    return longest
+
+
+# The first one of each lane, by the index.
+_LONGEST_DUE = text(f"""
+    select greatest(coalesce(extract(epoch from now() - min(next.due_at)), 0), 0)::float
+    from unnest(cast(:mailing_ids as bigint[])) as job (id)
+    cross join lanes
+    cross join lateral (
+        select due_at from messages m
+        where part = :part and mailing_id = job.id and lane = lanes.number and {IS_WAITING}
+        order by due_at, id limit 1
+    ) next
+    where lanes.number <> all(cast(:closed as smallint[]))
 """)
 
 

@@ -78,4 +78,12 @@ _RESERVE = text("""
     from decided
 """)
 
+
+def is_used_up(connection: Connection) -> bool:
+    """Whether DISPATCH_RATE holds the dispatchers up now: then the wire is reserved until now, or longer."""
+    return bool(connection.scalar(_IS_USED_UP, {"name": DISPATCH, "soon": SOON}))
+
+
+_IS_USED_UP = text("select next_at > clock_timestamp() - cast(:soon as interval) from limits where name = :name")
+
 _MAKE = text("insert into limits (name, next_at) select unnest(cast(:names as text[])), now() on conflict do nothing")

@@ -12,6 +12,7 @@ from dispatcher_service.leading.chores.drop_parts import DropParts
 from dispatcher_service.leading.chores.erase_traces import EraseTraces
 from dispatcher_service.leading.chores.halt_refused import HaltRefused
 from dispatcher_service.leading.chores.mend_hints import MendHints
+from dispatcher_service.leading.chores.reckon_dispatchers import ReckonDispatchers
 from dispatcher_service.leading.chores.remember_ids import RememberIds
 from dispatcher_service.leading.chores.remove_old import RemoveOld
 from dispatcher_service.leading.chores.reroute_messages import RerouteMessages
@@ -54,6 +55,7 @@ def all_chores(
         SettleReceipts(),
         MendHints(),
         ShowFigures(),
+        ReckonDispatchers(),
         TurnParts(),
         RememberIds(ids, remember),
     )

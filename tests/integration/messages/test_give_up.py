@@ -104,24 +104,30 @@ def test_one_that_was_paused_may_have_been_resumed(books: Books) -> None:
 
 @pytest.mark.parametrize("ends", [HOUR, -MINUTE])
 def test_a_mailing_that_was_launched_since_is_created_as_unknown(books: Books, ends: timedelta) -> None:
-    """Also one that has ended since: `expired` would say that nobody got it."""
+    """Also one that has ended since: `expired` would say that nobody got it. What others have is left alone."""
+    other = books.mailing()
+    books.clients(3)
+    books.launch(other)
     books.clients(7)
     mailing_id = books.mailing(starts=-2 * MINUTE, ends=ends)
     coming = books.mailing(starts=HOUR, ends=2 * HOUR)
-    assert create(books, span=3) == 7
-    assert books.states(mailing_id) == {"unknown": 7}
-    assert books.tallies(mailing_id) == {"unknown": 7, "error.restored": 7}
+    assert create(books, span=3) == 10
+    assert books.states(mailing_id) == {"unknown": 10}
+    assert books.tallies(mailing_id) == {"unknown": 10, "error.restored": 10}
     assert books.states(coming) == {}, "nobody has launched it"
+    assert books.states(other) == {"pending": 3}
     assert create(books) == 0
     assert books.finish([mailing_id]) == [mailing_id]
 
 
 def test_a_launch_that_was_under_way_goes_on_so(books: Books) -> None:
-    """Behind ids that are far away by then."""
+    """Behind ids that are far away by then, and behind those of others."""
     books.clients(7)
     mailing_id = books.mailing(starts=-MINUTE)
     assert not books.move(create_messages, mailing_id, 3).complete
-    assert give_up(books) == 3
+    other = books.mailing(starts=-MINUTE)
+    books.launch(other)
+    assert give_up(books) == 3 + 7
     books.run("select setval('message_ids', 1700000000000000)")
     assert create(books, span=3) == 4
     assert books.states(mailing_id) == {"unknown": 7}
