@@ -84,12 +84,13 @@ $(DRF)/bin/gunicorn:
 		django djangorestframework "gunicorn>=27" psycopg2-binary
 endif
 
-lint: setup ## style, types, who may import whom, and the Dockerfile
+lint: setup ## style, types, who may import whom, the Dockerfile, and the manifests for Kubernetes
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports --no-logo
 	@.venv/bin/hadolint Dockerfile
+	@$(PY) -m deploy.manifests
 
 # Not a part of lint: it asks PyPI for what is known today, which may be more than yesterday. What it cannot look up is
 # a failure, too (--strict).

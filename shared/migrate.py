@@ -1,7 +1,12 @@
-"""Brings the schema up to date: `python -m shared.migrate`. Safe to run twice, and at the same time."""
+"""Brings the schema up to date: `python -m shared.migrate`. Safe to run twice, and at the same time.
 
+`--wait` changes nothing and ends when somebody has done it: for what is to start behind it.
+"""
+
+import argparse
 import sys
 import time
+from collections.abc import Sequence
 
 from alembic import command
 from alembic.config import Config
@@ -11,6 +16,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import settings
+from shared.broker.backoff import backoff
+from shared.database import schema
 from shared.database.access import ensure_database
 from shared.database.engine import first_line, make_engine, try_lock
 from shared.database.grants import settle
@@ -49,8 +56,29 @@ def _wait_for_others(connection: Connection) -> None:
         time.sleep(_ASK_EVERY)
 
 
-def main() -> None:
+def wait(url: str) -> None:
+    """Until the database has the schema that this version needs, however long it is away."""
+    engine = make_engine(url, "migrate", pool_size=1)
+    why = "it is behind"
+    for pause in backoff(first=1.0, longest=10.0):
+        try:
+            if schema.is_up_to_date(engine):
+                break
+        except SQLAlchemyError as error:
+            why = first_line(error)
+        print(f"Waiting for the schema ({why}); again in {pause:.0f} s.", flush=True)
+        time.sleep(pause)
+    engine.dispose()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m shared.migrate", description="The schema of the database.")
+    parser.add_argument("--wait", action="store_true", help="until somebody has brought it up to date")
+    options = parser.parse_args(arguments)
     try:
+        if options.wait:
+            wait(ensure_database(settings.load()).direct_url)
+            return
         without_roles = upgrade(ensure_database(settings.load()).direct_url)
     except SettingsError as error:
         sys.exit(str(error))

@@ -55,6 +55,7 @@ TABLES = (
     "dispatcher_paces",
     "limits",
     "providers",
+    "scaling",
 )
 _FILLED = " union all ".join(f"select '{table}' as name where exists (select from {table})" for table in TABLES)
 _RESTART = """

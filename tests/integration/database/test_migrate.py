@@ -48,6 +48,18 @@ def test_many_may_make_the_schema_at_the_same_time(empty_url: str) -> None:
     assert not errors
 
 
+def test_who_waits_for_the_schema_goes_on_when_it_is_there(empty_url: str) -> None:
+    """As what is rolled out with a new version does, beside the job that migrates."""
+    command_line = [sys.executable, "-m", "shared.migrate", "--wait"]
+    env = {**os.environ, "DATABASE_URL": empty_url}
+    with subprocess.Popen(command_line, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout
+        assert "Waiting for the schema" in waiting.stdout.readline()
+        assert waiting.poll() is None
+        migrate.upgrade(empty_url)
+        assert waiting.wait(60) == 0
+
+
 def test_an_index_whose_making_was_broken_off_is_made_anew(database_url: str, engine: Engine) -> None:
     """What is made beside the traffic is no part of a transaction: it is there, and nobody may use it."""
     config = Config()
