@@ -1,7 +1,7 @@
-"""The manifests for Kubernetes, built and held against the schemas of its versions: `python -m deploy.manifests`, of `make lint`.
+"""The manifests for Kubernetes, built and held against the schemas of its versions: `python -m deploy.manifests`.
 
-Prints what is wrong, and exits 1 where anything is. Builds what Kustomize would, of the few things that deploy/kubernetes
-uses: whoever works on it need not have kubectl.
+A part of `make lint`. Prints what is wrong, and exits 1 where anything is. It builds what Kustomize would, of the few
+things that deploy/kubernetes uses, so that whoever works on it need not have kubectl.
 """
 
 import sys

@@ -80,10 +80,17 @@ def test_no_process_has_rights_in_the_cluster() -> None:
         assert account["automountServiceAccountToken"] is False
 
 
+RECOVER = {
+    "name": "RECOVER_SINCE",
+    "valueFrom": {"configMapKeyRef": {"name": "notification-recover", "key": "RECOVER_SINCE", "optional": True}},
+}
+"""It is no setting: the job is told it, for once."""
+
+
 def told(name: str) -> tuple[set[str], set[str]]:
     """The settings of a process that come from the ConfigMap, and the files of its Secret."""
     (container,) = pod(name)["containers"]
-    env = container.get("env", [])
+    env = [one for one in container["env"] if one["name"] != RECOVER["name"]]
     for one in env:
         reference = {"name": "notification", "key": one["name"], "optional": True}
         assert one == {"name": one["name"], "valueFrom": {"configMapKeyRef": reference}}
@@ -92,6 +99,13 @@ def told(name: str) -> tuple[set[str], set[str]]:
     assert secret["optional"] is True
     assert secret["defaultMode"] == 0o440
     return {one["name"] for one in env}, {item["path"] for item in secret["items"]}
+
+
+def test_a_restore_needs_no_other_manifest() -> None:
+    (container,) = pod("migrate")["containers"]
+    assert container["env"] == [RECOVER]
+    script = container["command"][-1]
+    assert script.index("shared.migrate") < script.index('shared.recover --since "$RECOVER_SINCE"')
 
 
 IS_SECRET = ENVIRONMENT.keys()
