@@ -1625,8 +1625,8 @@ select found, cast(coalesce(messages, 0) as int) as messages, gap,
 cast(extract(epoch from at - now - case when messages > 0 then interval '0' else :soon end) as float) as wait
 from decided;
 
--- shared.rates.limits._IS_USED_UP
-select next_at > clock_timestamp() - cast(:soon as interval) from limits where name = :name;
+-- shared.rates.limits._USED_UP
+select name from limits where next_at > clock_timestamp() - cast(:soon as interval);
 
 -- shared.rates.limits._MAKE
 insert into limits (name, next_at) select unnest(cast(:names as text[])), now() on conflict do nothing;

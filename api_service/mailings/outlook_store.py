@@ -14,7 +14,7 @@ from shared.ledger import pace
 from shared.ledger.figures import Figures
 from shared.messages.parts import Place
 from shared.messages.waiting import find_last
-from shared.rates.limits import is_used_up
+from shared.rates.limits import DISPATCH, used_up
 from shared.rates.paces import notes
 
 MOST_OPENINGS = 100
@@ -51,7 +51,7 @@ def _dispatchers(connection: Connection) -> Dispatchers:
         pace=sum(one.pace for one in alive),
         is_down=bool(seen) and all(one["open"] for one in seen),
         is_limited=any(one["limited"] for one in seen),
-        is_rated=is_used_up(connection),
+        is_rated=DISPATCH in used_up(connection),
     )
 
 

@@ -4,7 +4,7 @@ A dispatcher reserves a short piece of the wire before it claims messages for it
 and a pause, a cancel, an end act on all that waits, however many dispatchers there are and however low the rate is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -16,9 +16,14 @@ DISPATCH = "dispatch"
 """The limit of DISPATCH_RATE."""
 
 
+def of_provider(name: str) -> str:
+    """The limit of what one provider takes, by its profile."""
+    return f"provider:{name}"
+
+
 def of(provider: Provider, rate: float) -> dict[str, float]:
     """Those that its messages are within, by name. rate: DISPATCH_RATE; 0: none."""
-    limits = {DISPATCH: rate, f"provider:{provider.name}": provider.limits.rate}
+    limits = {DISPATCH: rate, of_provider(provider.name): provider.limits.rate}
     return {name: limit for name, limit in limits.items() if limit}
 
 
@@ -79,11 +84,11 @@ _RESERVE = text("""
 """)
 
 
-def is_used_up(connection: Connection) -> bool:
-    """Whether DISPATCH_RATE holds the dispatchers up now: then the wire is reserved until now, or longer."""
-    return bool(connection.scalar(_IS_USED_UP, {"name": DISPATCH, "soon": SOON}))
+def used_up(connection: Connection) -> Collection[str]:
+    """The limits that hold dispatchers up now, by name: of each the wire is reserved until now, or longer."""
+    return connection.scalars(_USED_UP, {"soon": SOON}).all()
 
 
-_IS_USED_UP = text("select next_at > clock_timestamp() - cast(:soon as interval) from limits where name = :name")
+_USED_UP = text("select name from limits where next_at > clock_timestamp() - cast(:soon as interval)")
 
 _MAKE = text("insert into limits (name, next_at) select unnest(cast(:names as text[])), now() on conflict do nothing")

@@ -13,7 +13,7 @@ from shared.ledger.entries import Entries
 from shared.messages.parts import Place
 from shared.messages.waiting import longest_due
 from shared.rates.demands import Reckoned, keep_reckoned, read_unsent
-from shared.rates.limits import is_used_up
+from shared.rates.limits import DISPATCH, of_provider, used_up
 from shared.rates.paces import Noted, notes
 
 RECKON_EVERY = 5.0
@@ -71,7 +71,7 @@ class ReckonDispatchers(Chore):
 
     def _reckon(self, connection: Connection, _entries: Entries) -> Reckoned:
         noted = notes(connection)
-        is_held_up = _is_held_up(noted) or is_used_up(connection)
+        is_held_up = _is_held_up(noted, used_up(connection))
         is_busy = self._longest_due > BUSY and not is_held_up
         self._pace.see([one.pace for one in noted], is_busy=is_busy)
         there = Dispatchers(len(noted), self._pace.value, is_held_up, self._longest_due)
@@ -84,10 +84,15 @@ def _closed(connection: Connection) -> Collection[int]:
     return lanes.closed(lanes.read(connection), [one.seen for one in notes(connection)])
 
 
-def _is_held_up(noted: Sequence[Noted]) -> bool:
-    """Whether every provider is down, or takes no more than it gets."""
-    names = {name for one in noted for name in one.seen}
-    seen = {name: [one.seen[name] for one in noted if name in one.seen] for name in names}
-    return bool(seen) and all(
-        any(one["limited"] for one in each) or all(one["open"] for one in each) for each in seen.values()
+def _is_held_up(noted: Sequence[Noted], limits: Collection[str]) -> bool:
+    """Whether something else than the dispatchers decides how much goes out: DISPATCH_RATE, or of every provider its
+    own limit, or that it is down, or says that it is too much. limits: those that are used up."""
+    seen = [(name, one.seen[name]) for one in noted for name in one.seen]
+    by_name = {name: [one for each, one in seen if each == name] for name, _ in seen}
+    return DISPATCH in limits or (
+        bool(by_name)
+        and all(
+            of_provider(name) in limits or any(one["limited"] for one in each) or all(one["open"] for one in each)
+            for name, each in by_name.items()
+        )
     )

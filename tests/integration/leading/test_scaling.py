@@ -8,7 +8,7 @@ import psycopg2
 import pytest
 
 from deploy.manifests import KUBERNETES, build
-from shared.rates.limits import DISPATCH
+from shared.rates.limits import DISPATCH, of_provider
 from shared.rates.paces import PaceNote
 from tests.support.books import HOUR, MINUTE, Books
 from tests.support.leading import Start
@@ -69,7 +69,7 @@ def test_a_mailing_that_would_miss_its_end_asks_for_more(
     wait_until(lambda: asked() == 2)
 
 
-@pytest.mark.parametrize("why", ["the provider takes no more", "a limit of our own", "paused", "a test"])
+@pytest.mark.parametrize("why", ["the provider takes no more", "its limit", "a limit of our own", "paused", "a test"])
 def test_where_more_change_nothing_there_are_no_more(
     books: Books, start: Start, replicas: Callable[[], int], why: str
 ) -> None:
@@ -77,8 +77,8 @@ def test_where_more_change_nothing_there_are_no_more(
     books.launched(3_000, ends=1.5 * MINUTE, test=why == "a test")
     if why == "paused":
         books.run("update mailings set paused_at = now()")
-    if why == "a limit of our own":
-        books.run("insert into limits (name, next_at) values (:name, now() + interval '1 hour')", name=DISPATCH)
+    if limit := {"a limit of our own": DISPATCH, "its limit": of_provider("gate")}.get(why):
+        books.run("insert into limits (name, next_at) values (:name, now() + interval '1 hour')", name=limit)
     start()
 
     def is_reckoned() -> bool:
