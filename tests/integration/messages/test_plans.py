@@ -153,6 +153,7 @@ VALUES: dict[str, Any] = {
     "until": "2030-01-01",
     "is_over": False,
     "all_open": False,
+    "closed": "{}",
     **dict.fromkeys(("due_in", "wait", "lease", "delay", "pause"), timedelta(seconds=1)),
 }
 """What is bound, by its name in any of the statements. A new name needs a value here."""
