@@ -13,7 +13,6 @@ import pytest
 
 from shared.broker.memory import recall
 from shared.broker.rabbitmq import RabbitMQ
-from shared.database.ids_ahead import SEQUENCES
 from shared.domain.retry import DEFAULT_LADDER
 from tests.e2e.conftest import StartSystem, running
 from tests.e2e.system import Place, System, is_over
