@@ -41,7 +41,8 @@ class ChangeSchema(Schema):
     )
     thing = fields.String(
         metadata=described(
-            "To what: `client`, `clients`, `segment`, `mailing`, `messages`, `key`, `person`, `provider`.", example="mailing"
+            "To what: `client`, `clients`, `segment`, `mailing`, `messages`, `key`, `person`, `provider`.",
+            example="mailing",
         )
     )
     thing_id = fields.String(
