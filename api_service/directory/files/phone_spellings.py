@@ -39,11 +39,11 @@ _DASHES = (*range(0x2010, 0x2016), 0x2043, 0x207B, 0x2212, 0x2E3A, 0x2E3B, 0xFE5
 
 
 class _Plainly(dict[int, str | None]):
-    """A table for `str.translate`. Digits of other scripts are those of ours."""
+    """A table for `str.translate`. Digits of other scripts are those of ours. It does not grow: a file may hold every
+    sign that there is."""
 
     def __missing__(self, sign: int) -> str:
-        self[sign] = found = str(unicodedata.decimal(chr(sign), chr(sign)))
-        return found
+        return str(unicodedata.decimal(chr(sign), chr(sign)))
 
 
 _PLAINLY = _Plainly(
