@@ -1045,6 +1045,9 @@ select mailing_id, before, after, count(*) as number from moved group by mailing
 select part, first_message_id, last_message_id, window_from, window_until, now() as now
 from mailings where id = :mailing_id for update;
 
+-- shared.messages.retime._FIRST
+select id from messages where part = :part and id between :first and :last order by id limit 1;
+
 -- shared.messages.retime._WAIT_FOR_OPENING
 select m.id, m.due_at, (select timezone from clients where id = m.client_id limit 1) as timezone
 from messages m

@@ -221,6 +221,18 @@ def test_a_change_of_the_window_times_waiting_messages_anew(books: Books) -> Non
     assert len(books.claim(mailing_id, ids)) == 5
 
 
+def test_a_launch_in_whose_middle_ids_were_set_ahead_is_timed_anew_all_the_same(books: Books) -> None:
+    """As after a restore."""
+    mailing_id, ids = books.launched(4, window=closed_window())
+    books.run("update messages set id = id + 1000000000000 where id > :last", last=ids[1])
+    books.run("update mailings set last_message_id = :last", last=ids[3] + 10**12)
+    start, end = open_window()
+    books.run("update mailings set window_from = :start, window_until = :end", start=start, end=end)
+    first = books.move(retime_messages, mailing_id, 3)
+    second = books.move(retime_messages, mailing_id, 3, first)
+    assert (first.number, second.number, second.complete) == (2, 2, True)
+
+
 def test_what_waits_for_another_opening_now_is_written_once(books: Books) -> None:
     mailing_id, ids = books.launched(5, ends=20 * HOUR, window=(moscow(HOUR), moscow(2 * HOUR)))
     books.claim(mailing_id, ids)
