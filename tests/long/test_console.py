@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from notification_client import ApiClient
 from sandbox import deployment
 from sandbox.processes import Processes, free_port
+from sandbox.simulator.control import Simulator
 from sandbox.simulator.faults import Faults
 from tests.support.keys_command import Run
 from tests.support.server_process import program
@@ -49,8 +50,8 @@ def browser() -> Iterator[Browser]:
 class Console:
     """A deployment. url: of its API. key: of the scope `admin`."""
 
-    def __init__(self, processes: Processes, env: dict[str, str], key: str) -> None:
-        self.processes, self.key = processes, key
+    def __init__(self, processes: Processes, simulator: Simulator, env: dict[str, str], key: str) -> None:
+        self.processes, self.simulator, self.key = processes, simulator, key
         self._env = env | {"API_PORT": str(free_port()), "API_AUTH": "on", "METRICS_PORT": "0"}
         self.url = deployment.start_api(processes, self._env)
         self.api = ApiClient(self.url, key=key)
@@ -66,7 +67,7 @@ def console(database_url: str, run: Run) -> Iterator[Console]:
         simulator = deployment.start_simulator(processes, port=free_port())
         simulator.set_faults(Faults(latency_ms=100))
         env = {"DATABASE_URL": database_url, "PROVIDER_URL": simulator.url}
-        console = Console(processes, env, key)
+        console = Console(processes, simulator, env, key)
         deployment.start_dispatcher(processes, {**env, "METRICS_PORT": "0", "DISPATCH_RATE": "50"})
         yield console
         console.api.close()
