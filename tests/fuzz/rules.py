@@ -54,6 +54,7 @@ def filter_failure(
         allowed |= set() if query.get("timezone", "UTC") in timezones.names() else {"timezone"}
         allowed |= {"page", "page_size", "after_id"} if "format" in query else set()  # a file has no pages
         allowed |= _of_messages(case.operation.label, query)
+        allowed |= {name for name, value in query.items() if name.startswith("attribute.") and not label(str(value))}
         return not errors["query"].keys() <= allowed
     return not _breaks_a_rule(case.method, case.body, errors.get("json", {}))
 
@@ -87,6 +88,9 @@ def _breaks_a_rule(method: str, body: Any, errors: Mapping[str, Any]) -> bool:
         errors = {name: said for name, said in errors.items() if name != "id"}
     elif not errors:
         return False
+    if not body.get("draft"):  # only a draft may leave a time open
+        errors = {name: said for name, said in errors.items() if name not in _left_open(method, body)}
+    errors = {name: said for name, said in errors.items() if not _is_beyond_words(name, said, body)}
     window = body.get("send_window") or {}
     times = {name: datetime.fromisoformat(body[name]) for name in ("starts_at", "ends_at") if body.get(name)}
     return (
@@ -94,15 +98,11 @@ def _breaks_a_rule(method: str, body: Any, errors: Mapping[str, Any]) -> bool:
         or not shows_something(body.get("text", "something"))
         or (is_template(body.get("text", "")) and find_fault(body["text"]) is not None)
         or (errors.keys() == {"attributes"} and not _are_told_apart(body["attributes"]))
-        or _names_what_is_not_there(errors)
-        or _tries_nobody_out(errors)
-        or _names_no_provider(errors)
         or not errors
         or (bool(window) and window["from"] == window["until"])
         or not all(FIRST <= part <= LAST for time in times.values() for part in _readings(time))
         or (len(times) == 2 and times["ends_at"] <= max(times["starts_at"], datetime.now(UTC)))
-        # Only a draft may leave one open, and only what runs by itself needs an end that lies ahead.
-        or (errors.keys() <= _left_open(method, body) and not body.get("draft"))
+        # Only what runs by itself needs an end that lies ahead.
         or (errors.keys() == {"ends_at"} and times["ends_at"] <= datetime.now(UTC))
         or (errors.keys() == {"states"} and _are_none(errors["states"]))
         # A change of one of them is held against the other one, which is stored.
@@ -127,32 +127,24 @@ def _are_told_apart(attributes: Mapping[str, Any]) -> bool:
     return all(names) and len(names) == len(set(names)) and all(strings)
 
 
-def _tries_nobody_out(errors: Mapping[str, Any]) -> bool:
-    """Whether a test send is to phones that no client has, or of the values of a client who is not there or lacks them;
-    and nothing else is wrong with it."""
-    found = _sentences(errors) if errors.keys() <= {"phones", "client_id"} else []
-    return bool(found) and all(sentence.startswith(_OF_TRIALS) for sentence in found)
-
-
-def _names_no_provider(errors: Mapping[str, Any]) -> bool:
-    """Whether there is no such provider, or none that may be given such a sender; and nothing else is wrong."""
-    found = _sentences(errors) if errors and errors.keys() <= {"provider", "sender"} else []
-    return bool(found) and all(
-        sentence.startswith(("Is no sender ", "No provider has this name")) for sentence in found
-    )
+def _is_beyond_words(member: str, faults: Any, body: Mapping[str, Any]) -> bool:
+    """Whether all that is said of a member is about what JSON Schema cannot tell: what else there is, and what shows."""
+    if member == "name" and not label(str(body.get("name", ""))):
+        return True
+    beginnings, said = _BEYOND_WORDS.get(member, ()), _sentences(faults)
+    return bool(said) and all(sentence.startswith(beginnings) for sentence in said)
 
 
 _OF_TRIALS = ("No client has this phone", "There is no client ", "There is no value of ")
-
-
-def _names_what_is_not_there(errors: Mapping[str, Any]) -> bool:
-    """Whether a filter names what is unknown, or attributes that look the same or like nothing; and nothing else is
-    wrong with it."""
-    found = _sentences(errors["filter"]) if errors.keys() == {"filter"} else []
-    return bool(found) and all(sentence.startswith(_OF_FILTERS) for sentence in found)
-
-
 _OF_FILTERS = ("There is no ", "A name shows something.", "Must show something", "Is given twice", "Must be an IANA")
+_OF_PROVIDERS = ("Is no sender ", "No provider has this name")
+_BEYOND_WORDS: Mapping[str, tuple[str, ...]] = {
+    "filter": _OF_FILTERS,
+    "phones": _OF_TRIALS,
+    "client_id": _OF_TRIALS,
+    "provider": _OF_PROVIDERS,
+    "sender": _OF_PROVIDERS,
+}
 
 
 def _sentences(faults: Any) -> list[str]:

@@ -53,7 +53,6 @@ class Hands:
         self.page.keyboard.press("Control+A")
         self.page.keyboard.type(value)
 
-
     def at(self, name: str, day: str, time: str) -> None:
         """As it is typed into a field of a day and a time in English."""
         self.reach(name, is_field=True)

@@ -5,7 +5,7 @@ Nobody has analysed anything. Of 60 000 mailings 10 000 are not finished; nothin
 
 import re
 from collections.abc import Iterator
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -93,6 +93,9 @@ VALUES: dict[str, Any] = {
     "first_ids": _IDS,
     "last_ids": _IDS,
     "are_complete": [True] * SOME,
+    "all_open": False,
+    "since": datetime(2030, 1, 1, tzinfo=UTC),
+    "until": datetime(2030, 1, 2, tzinfo=UTC),
     "window_from": time(9),
     "window_until": time(21),
 }
