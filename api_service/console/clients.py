@@ -5,7 +5,7 @@ from flask import Response
 from marshmallow import ValidationError
 
 from api_service.console import rendering
-from api_service.console.language import gettext as _
+from api_service.console.language import marked as _
 from api_service.console.pages import page, see
 from api_service.console.query import after, number
 from api_service.console.suppressions import suppress

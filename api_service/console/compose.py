@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 from flask import Response, g
 
-from api_service.console import compose_form, rendering, ticks
+from api_service.console import compose_form, formats, rendering, ticks
 from api_service.console.compose_form import Fields, Refused
 from api_service.console.filter_form import EXCLUDED, Lists
-from api_service.console.language import gettext as _
+from api_service.console.language import marked as _
 from api_service.console.pages import page, see
 from api_service.mailings import actions, counting, preflight_actions, previewing
 from api_service.mailings.rules import Action
@@ -53,7 +53,7 @@ def create_draft() -> Response:
     try:
         if _COUNT in form:
             return _form(fields, people=_people(fields, Filter()))
-        made = actions.create(working(), parts().announcer, compose_form.created(fields, rendering.zone()))
+        made = actions.create(working(), parts().announcer, compose_form.created(fields, formats.zone()))
     except Refused as refused:
         return _form(fields, refused.errors)
     except Invalid as invalid:
@@ -64,7 +64,7 @@ def create_draft() -> Response:
 @page("/mailings/<id:mailing_id>/edit/", scope=Scope.TEST)
 def edit(mailing_id: int) -> Response:
     view = _draft(mailing_id)
-    return _form(Fields.of(view, rendering.zone()), of=_Known(mailing_id, etag(view["revision"])))
+    return _form(Fields.of(view, formats.zone()), of=_Known(mailing_id, etag(view["revision"])))
 
 
 @page("/mailings/<id:mailing_id>/edit/", scope=Scope.TEST, methods=["POST"])
@@ -76,7 +76,7 @@ def change_draft(mailing_id: int) -> Response:
     try:
         if _COUNT in form:
             return _form(fields, people=_people(fields, view["filter"]), of=known)
-        values = compose_form.changed(fields, rendering.zone(), view)
+        values = compose_form.changed(fields, formats.zone(), view)
         actions.change(working(), parts().announcer, mailing_id, values)
     except Refused as refused:
         return _form(fields, refused.errors, of=known)

@@ -37,7 +37,7 @@ def erase(client_id: int) -> Response:
 @page("/clients/<id:client_id>/erased/")
 def erased(client_id: int) -> Response:
     if not actions.was_erased(working(), client_id):
-        raise NotFound(_("There is no such page."))
+        raise NotFound("There is no such page.")
     return rendering.page("client_erased.html", id=client_id)
 
 

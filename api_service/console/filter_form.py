@@ -11,6 +11,7 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
+from api_service.console.sentences import flat
 from shared.domain.attributes import Value
 from shared.domain.filter import Criteria, ValuesByName, values_of
 
@@ -79,18 +80,8 @@ def by_field(
             found |= by_field(said, places, elsewhere, EXCLUDED if name == "exclude" else "")
         else:
             own = prefix + name
-            found.setdefault(own if own in places else elsewhere, []).extend(_sentences(said))
+            found.setdefault(own if own in places else elsewhere, []).extend(flat(said))
     return found
-
-
-def _sentences(said: Any) -> list[str]:
-    if isinstance(said, Mapping):
-        return [
-            f"{name}: {sentence}" if isinstance(name, str) and name else sentence
-            for name, one in said.items()
-            for sentence in _sentences(one)
-        ]
-    return list(said) if isinstance(said, list) else [str(said)]
 
 
 def _attributes(pairs: Iterable[tuple[str, str]], known: ValuesByName) -> dict[str, list[Value]]:

@@ -10,7 +10,7 @@ from flask import Response, g
 
 from api_service.access import actions, rules
 from api_service.console import reauthentication, rendering
-from api_service.console.language import gettext as _
+from api_service.console.language import marked as _
 from api_service.console.pages import page, see
 from api_service.console.query import one_of
 from api_service.web import key

@@ -5,6 +5,7 @@ Which one a page is in: what its reader has chosen, else what their browser asks
 """
 
 import gettext as standard
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -20,13 +21,21 @@ from api_service.web.parts import asked
 COOKIE = "language"
 ENGLISH, RUSSIAN = "en", "ru"
 NAMES = {ENGLISH: "English", RUSSIAN: "Русский"}
+RULE = "rule"
+"""The context that sentences of the rules have in the catalogue: they stand in no page, and have gaps."""
+
+Ids = tuple[str, ...]
+"""A sentence in English; a second one is that of many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
+    """rules: what it has of the sentences of the rules."""
+
     code: str
     locale: Locale
     words: standard.NullTranslations
+    rules: Sequence[Ids] = ()
 
 
 def chosen() -> Language:
@@ -53,7 +62,8 @@ def marked(message: str) -> str:
 
 @lru_cache(maxsize=len(NAMES))
 def language(code: str) -> Language:
-    return Language(code, Locale.parse(code), _russian() if code == RUSSIAN else standard.NullTranslations())
+    words, rules = _russian() if code == RUSSIAN else (standard.NullTranslations(), ())
+    return Language(code, Locale.parse(code), words, rules)
 
 
 def _wanted(request: Request) -> str:
@@ -61,10 +71,12 @@ def _wanted(request: Request) -> str:
     return chosen if chosen in NAMES else request.accept_languages.best_match(list(NAMES), ENGLISH)
 
 
-def _russian() -> standard.NullTranslations:
+def _russian() -> tuple[standard.NullTranslations, Sequence[Ids]]:
     """A sentence that is missing is shown in English; a test finds it."""
     compiled = BytesIO()
     with files("api_service.console").joinpath("translations/ru.po").open("rb") as file:
-        write_mo(compiled, read_po(file, locale=RUSSIAN))
+        catalog = read_po(file, locale=RUSSIAN)
+    write_mo(compiled, catalog)
     compiled.seek(0)
-    return standard.GNUTranslations(compiled)
+    ids = (one.id for one in catalog if one.context == RULE)
+    return standard.GNUTranslations(compiled), [(one,) if isinstance(one, str) else tuple(one) for one in ids]

@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Response, current_app, g
 
-from api_service.console import rendering
+from api_service.console import formats
 from api_service.console.language import chosen
 from api_service.console.pages import blueprint
 from api_service.web.key import Key, Scope
@@ -68,7 +68,7 @@ def shared(view: View) -> View:
     @wraps(view)
     def looked_at(**values: Any) -> Response:
         looks: Looks = current_app.extensions[_NAME]
-        what = (asked().script_root, asked().full_path, chosen().code, rendering.zone().key, _sees())
+        what = (asked().script_root, asked().full_path, chosen().code, formats.zone().key, _sees())
         return looks.at(what, lambda: view(**values))
 
     return looked_at

@@ -14,7 +14,7 @@ from shared.domain.reason import Reason
 from shared.domain.receipt import DELIVERED, UNDELIVERED, UNKNOWN_DELIVERED, UNKNOWN_UNDELIVERED
 from shared.domain.waiting import Waiting
 
-_STATES = {
+STATES = {
     MailingState.DRAFT: _("Draft"),
     MailingState.SCHEDULED: _("Scheduled"),
     MailingState.RUNNING: _("Running"),
@@ -23,7 +23,7 @@ _STATES = {
     MailingState.CANCELLED: _("Cancelled"),
 }
 
-_STATUSES = {
+STATUSES = {
     MessageState.PENDING: (_("waiting"), _("waits for its turn")),
     MessageState.SENDING: (_("being sent"), _("is handed to the provider at this moment")),
     MessageState.RETRYING: (_("tried again"), _("waits for another attempt")),
@@ -35,7 +35,7 @@ _STATUSES = {
     MessageState.SKIPPED: (_("left out"), _("not sent, for a reason that is kept with it")),
 }
 
-_ERRORS: Mapping[str, str] = {
+ERRORS: Mapping[str, str] = {
     Error.REJECTED: _("the provider refused this message for good"),
     Error.UNAUTHORIZED: _("the provider does not accept our credentials"),
     Error.UNPAID: _("the account with the provider is empty or closed"),
@@ -152,15 +152,15 @@ def receipt(of: str) -> str:
 
 
 def state(of: MailingState) -> str:
-    return gettext(_STATES[of])
+    return gettext(STATES[of])
 
 
 def status(of: MessageState) -> str:
-    return gettext(_STATUSES[of][0])
+    return gettext(STATUSES[of][0])
 
 
 def status_meaning(of: MessageState) -> str:
-    return gettext(_STATUSES[of][1])
+    return gettext(STATUSES[of][1])
 
 
 def waiting(of: Waiting) -> str:
@@ -169,7 +169,7 @@ def waiting(of: Waiting) -> str:
 
 def error(of: str) -> str:
     """Of one that a later version of the service has written, what it wrote."""
-    return gettext(_ERRORS[of]) if of in _ERRORS else of
+    return gettext(ERRORS[of]) if of in ERRORS else of
 
 
 def import_state(of: ImportState) -> str:

@@ -14,9 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from api_service.console import forms, rendering
+from api_service.console import forms, rendering, sentences
 from api_service.console.forms import StaleForm
-from api_service.console.language import gettext
+from api_service.console.language import marked as _
 from api_service.web import answers
 from api_service.web.door import CONSOLE
 from api_service.web.key import Scope
@@ -96,22 +96,23 @@ def _sign_in(problem: Unauthorized) -> Response:
 
 
 @blueprint.errorhandler(StaleForm)
-def _stale(_: StaleForm) -> Response:
+def _stale(_form: StaleForm) -> Response:
     g.refusal = Refusal.FORM
-    message = gettext("This page was out of date: go back, load it again, and try once more. Nothing was changed.")
+    message = _("This page was out of date: go back, load it again, and try once more. Nothing was changed.")
     return _shown(HTTPStatus.FORBIDDEN, message)
 
 
 @blueprint.errorhandler(Problem)
 def _problem(problem: Problem) -> Response:
     response = answers.from_problem(problem)  # it notes the reason
-    return _shown(problem.status, problem.message, [*response.headers.items()])
+    faults = [one for place in problem.errors.values() for one in sentences.flat(place)]
+    return _shown(problem.status, problem.message, faults, [*response.headers.items()])
 
 
 def _database(error: DBAPIError | PoolTimeout) -> Response:
     """As the API answers it, in a page; what is a defect stays one."""
     response = answers.from_database(current_app.extensions["request_log"], error)
-    return _shown(HTTPStatus(response.status_code), gettext("The database does not answer. Nothing was changed."))
+    return _shown(HTTPStatus(response.status_code), _("The database does not answer. Nothing was changed."))
 
 
 for _kind in answers.DATABASE_TROUBLES:
@@ -124,8 +125,11 @@ def _http(error: HTTPException) -> Response:
     return _shown(status, error.description or status.description)
 
 
-def _shown(status: HTTPStatus, message: str, headers: Sequence[tuple[str, str]] = ()) -> Response:
-    response = rendering.page("error.html", status=int(status), message=message)
+def _shown(
+    status: HTTPStatus, message: str, faults: Sequence[str] = (), headers: Sequence[tuple[str, str]] = ()
+) -> Response:
+    """faults: what is wrong in particular."""
+    response = rendering.page("error.html", status=int(status), message=message, faults=faults)
     response.status_code = status
     for name, value in headers:
         if name.lower() not in ("content-type", "content-length"):

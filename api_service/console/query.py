@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import TypeVar
 
+from api_service.console.language import marked as _
 from api_service.web.parts import asked
 from api_service.web.problems import NotFound
 
@@ -20,7 +21,7 @@ def one_of(kind: type[Choice], name: str) -> Choice | None:
     try:
         return kind(given)
     except ValueError:
-        raise NotFound("There is no such page.") from None
+        raise NotFound(_("There is no such page.")) from None
 
 
 def after() -> int:
@@ -32,5 +33,5 @@ def number(name: str, missing: str = "") -> int:
     """Raises NotFound for what is none."""
     given = asked().args.get(name, missing).strip()
     if not given.isascii() or not given.isdigit() or len(given) > _DIGITS:
-        raise NotFound("There is no such page.")
+        raise NotFound(_("There is no such page."))
     return int(given)

@@ -1,27 +1,16 @@
-"""How a page is made: its template, and how numbers, moments and names are shown in it."""
+"""How a page is made: its template, and what is shown in it how."""
 
-from datetime import UTC, date, datetime
-from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
-from babel.numbers import format_decimal, format_percent
 from flask import Request, Response, g, make_response
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
-from api_service.console import assets, forms, names
-from api_service.console.language import NAMES, chosen, gettext, language, ngettext
+from api_service.console import assets, formats, forms, names, sentences
+from api_service.console.language import NAMES, chosen, gettext, ngettext
 from api_service.web.key import Caller, Scope
 from api_service.web.parts import asked
-from shared.domain import timezones
-
-ZONE_COOKIE = "zone"
-"""Where the browser says which time zone its reader lives in."""
 
 _FOR_PARTS = "HX-Request"
-_REMEMBERED = 10_000  # numbers, and moments, as they are shown
 
 
 def page(template: str, **values: Any) -> Response:
@@ -33,7 +22,7 @@ def page(template: str, **values: Any) -> Response:
         "section": (request.endpoint or "").rpartition(".")[2],
         "reader": g.get("key"),
         "form_token": forms.token(),
-        "zone": zone().key,
+        "zone": formats.zone().key,
         "is_read": request.method == "GET",  # loaded once more, it does nothing
     }
     return _rendered(template, whose | values)
@@ -56,58 +45,10 @@ def is_part(request: Request) -> bool:
     return _FOR_PARTS in request.headers
 
 
-def zone() -> ZoneInfo:
-    """In which moments are shown: that of the browser, UTC where it has not said so yet."""
-    try:
-        return timezones.zone(asked().cookies.get(ZONE_COOKIE, ""))
-    except ValueError:
-        return timezones.zone("UTC")
-
-
 def may(scope: str) -> bool:
     """Whether the reader may do what needs this scope: what they may not is not shown."""
     key: Caller | None = g.get("key")
     return key is None or key.scope.allows(Scope(scope))
-
-
-def number(value: float) -> str:
-    return _number(value, chosen().code)
-
-
-def percent(value: float, whole: float) -> str:
-    """Never 100 % before all is done."""
-    share = value / whole if whole else 0.0
-    share = min(share, 0.999) if value < whole else share
-    return _percent(round(share, 4), chosen().code)
-
-
-def moment(value: datetime | None, missing: str = "\N{EN DASH}") -> Markup | str:
-    """As the reader's clock shows it; their browser tells the zone, and without it, it is UTC."""
-    return missing if value is None else _moment(value.astimezone(UTC).replace(microsecond=0), zone(), chosen().code)
-
-
-# Babel takes longer for a page of numbers and moments than the database does for what they say.
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _number(value: float, code: str) -> str:
-    return format_decimal(value, locale=language(code).locale)
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _percent(share: float, code: str) -> str:
-    return format_percent(share, "#,##0.#%" if 0.99 < share < 1 else "#,##0%", locale=language(code).locale)
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _moment(value: datetime, where: ZoneInfo, code: str) -> Markup:
-    local = format_datetime(value.astimezone(where), "d MMM y, HH:mm:ss", locale=language(code).locale)
-    return Markup('<time datetime="{}">{}</time>').format(value.isoformat(), local)
-
-
-def day(value: date) -> str:
-    """Of the calendar, with its day of the week."""
-    return format_date(value, "EEE, d MMM y", locale=chosen().locale)
 
 
 def _environment() -> Environment:
@@ -121,9 +62,9 @@ def _environment() -> Environment:
     )
     environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.filters |= {
-        "number": number,
-        "percent": percent,
-        "moment": moment,
+        "number": formats.number,
+        "percent": formats.percent,
+        "moment": formats.moment,
         "state": names.state,
         "status": names.status,
         "status_meaning": names.status_meaning,
@@ -139,7 +80,8 @@ def _environment() -> Environment:
         "scope": names.scope,
         "scope_meaning": names.scope_meaning,
         "receipt": names.receipt,
-        "day": day,
+        "day": formats.day,
+        "said": sentences.said,
     }
     environment.globals |= {"may": may, "asset": assets.address}
     return environment

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 from marshmallow import ValidationError
 
-from api_service.console import local_time, rendering
+from api_service.console import formats, local_time, rendering
 from api_service.console.pages import page, see
 from api_service.mailings import actions
 from api_service.mailings.retry_schema import RetrySchema
@@ -32,7 +32,7 @@ def ask_retry(mailing_id: int) -> Response:
 
 @page("/mailings/<id:mailing_id>/retry/", scope=Scope.TEST, methods=["POST"])
 def retry(mailing_id: int) -> Response:
-    form, zone = asked().form, rendering.zone()
+    form, zone = asked().form, formats.zone()
     chosen = _chosen(form.getlist("states"))
     times = {name: form.get(name, "").strip() for name in _TIMES}
     body: dict[str, Any] = {"states": [str(state) for state in chosen]}
@@ -67,7 +67,7 @@ def _form(
         ended={state: seen.figures.states[state] for state in MessageState if state in RARE_STATES},
         chosen=chosen,
         number_of_people=sum(seen.figures.states[state] for state in chosen),
-        times=times or {"starts_at": "", "ends_at": local_time.shown(seen.now + _LASTS, rendering.zone())},
+        times=times or {"starts_at": "", "ends_at": local_time.shown(seen.now + _LASTS, formats.zone())},
         faults={name: (faults or {}).get(name, ()) for name in (*_TIMES, "states")},
     )
     response.status_code = 422 if faults else 200

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response
 from marshmallow import ValidationError
 
-from api_service.console import rendering
+from api_service.console import formats, rendering
 from api_service.console.language import gettext as _
 from api_service.console.pages import page, see
 from api_service.console.query import after
@@ -84,7 +84,7 @@ def _list(
 ) -> Response:
     """phone, fault, is_free: of a search, and what came of it. entered, reason, faults: of one that was to be added."""
     number = suppressing.count(working())
-    shown = rendering.number(min(number, suppressing.COUNTED))
+    shown = formats.number(min(number, suppressing.COUNTED))
     response = rendering.page(
         "suppressions.html",
         listing=suppressing.list_part(working(), parts().digests, After(after(), _SIZE), None),

@@ -21,9 +21,9 @@ from tests.support.command import ROOT
 @pytest.mark.parametrize(
     ("table", "members"),
     [
-        (names._STATES, MailingState),
-        (names._STATUSES, MessageState),
-        (names._ERRORS, [*Error, *Reason]),
+        (names.STATES, MailingState),
+        (names.STATUSES, MessageState),
+        (names.ERRORS, [*Error, *Reason]),
         (names._IMPORT_STATES, ImportState),
         (names._WAITING, Waiting),
         (names._PROVIDER_STATES, ProviderState),
