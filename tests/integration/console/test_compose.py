@@ -204,31 +204,31 @@ def test_what_somebody_else_has_changed_meanwhile_is_not_overwritten_and_not_sta
     assert (api.get("/mailings/1/")["text"], api.get("/mailings/1/")["state"]) == ("Another one", "draft")
 
 
-@pytest.mark.parametrize(
-    ("wrong", "sentence"),
-    [
-        ({"text": ""}, "Length must be between"),
-        ({"text": " \u200b"}, "Shows nothing"),
-        ({"text": "{{ a"}, "Line 1"),
-        ({"operator_codes": "12"}, "Must be three digits"),
-        ({"timezones": "Nowhere/Land"}, "IANA"),
-        ({"starts_at": "tomorrow"}, "Must be a day and a time"),
-        ({"ends_at": "2049-12-01T08:00"}, "Must be later than starts_at"),
-        ({"window_until": ""}, "Must be a time of day"),
-        ({"window_until": "10:00"}, "Must differ from"),
-        ({"segments": ["77"]}, "There is no segment"),
-        ({"segments": ["7" * 5000]}, "Not a valid integer"),
-        ({"imports": "77"}, "There is no import 77"),
-        ({"exclude_mailings": "77"}, "There is no mailing 77"),
-        ({"exclude_mailings": "Spring"}, "Not a valid integer"),
-        ({"exclude_operator_codes": "12"}, "Must be three digits"),
-        ({"attribute_names": "", "attribute_values": "Омск"}, "A name shows something"),
-        ({"attribute_names": "city", "attribute_values": ""}, "city: Must have 1 to 1000 values"),
-        ({"attribute_names": ["a", "a"], "attribute_values": ["1", "2"]}, "Is given twice"),
-        ({"priority": "none"}, "Must be one of"),
-        ({"name": "x" * 101}, "Length must be between 0 and 100"),
-    ],
-)
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"text": ""}, "Length must be between"),
+    ({"text": " \u200b"}, "Shows nothing"),
+    ({"text": "{{ a"}, "Line 1"),
+    ({"operator_codes": "12"}, "Must be three digits"),
+    ({"timezones": "Nowhere/Land"}, "IANA"),
+    ({"starts_at": "tomorrow"}, "Must be a day and a time"),
+    ({"ends_at": "2049-12-01T08:00"}, "Must be later than starts_at"),
+    ({"window_until": ""}, "Must be a time of day"),
+    ({"window_until": "10:00"}, "Must differ from"),
+    ({"segments": ["77"]}, "There is no segment"),
+    ({"segments": ["7" * 5000]}, "Not a valid integer"),
+    ({"imports": "77"}, "There is no import 77"),
+    ({"exclude_mailings": "77"}, "There is no mailing 77"),
+    ({"exclude_mailings": "Spring"}, "Not a valid integer"),
+    ({"exclude_operator_codes": "12"}, "Must be three digits"),
+    ({"attribute_names": "", "attribute_values": "Омск"}, "A name shows something"),
+    ({"attribute_names": "city", "attribute_values": ""}, "city: Must have 1 to 1000 values"),
+    ({"attribute_names": ["a", "a"], "attribute_values": ["1", "2"]}, "Is given twice"),
+    ({"priority": "none"}, "Must be one of"),
+    ({"name": "x" * 101}, "Length must be between 0 and 100"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "sentence"), WRONG)
 def test_what_is_wrong_stands_beside_its_field_and_what_was_written_stays(
     api: Api, browser: Browser, wrong: dict[str, Any], sentence: str
 ) -> None:

@@ -57,19 +57,19 @@ def test_exactly_those_are_written_to_again(api: Api, books: Books, browser: Bro
     assert api.get(f"/audit/?thing=mailing&thing_id={made}")[0]["action"] == "create"
 
 
-@pytest.mark.parametrize(
-    ("fields", "sentence"),
-    [
-        ({"states": ["failed"], "ends_at": ""}, "Missing data"),
-        ({"states": ["failed"], "ends_at": "tomorrow"}, "Must be a day and a time"),
-        ({"states": ["failed"], "ends_at": "2020-01-01T00:00"}, "Must be later than starts_at"),
-        ({"states": ["failed"], "ends_at": LATER, "starts_at": "2049-12-02T09:00"}, "later than starts_at"),
-        ({"states": ["failed"], "ends_at": LATER, "starts_at": "<b>"}, "Must be a day and a time"),
-        ({"states": ["expired"], "ends_at": LATER}, "has ended so"),
-        ({"states": ["sent", "pending"], "ends_at": LATER}, "Length must be between 1"),
-        ({"ends_at": LATER}, "Length must be between 1"),
-    ],
-)
+WRONG_RETRIES: list[tuple[dict[str, Any], str]] = [
+    ({"states": ["failed"], "ends_at": ""}, "Missing data"),
+    ({"states": ["failed"], "ends_at": "tomorrow"}, "Must be a day and a time"),
+    ({"states": ["failed"], "ends_at": "2020-01-01T00:00"}, "Must be later than starts_at"),
+    ({"states": ["failed"], "ends_at": LATER, "starts_at": "2049-12-02T09:00"}, "later than starts_at"),
+    ({"states": ["failed"], "ends_at": LATER, "starts_at": "<b>"}, "Must be a day and a time"),
+    ({"states": ["expired"], "ends_at": LATER}, "has ended so"),
+    ({"states": ["sent", "pending"], "ends_at": LATER}, "Length must be between 1"),
+    ({"ends_at": LATER}, "Length must be between 1"),
+]
+
+
+@pytest.mark.parametrize(("fields", "sentence"), WRONG_RETRIES)
 def test_what_is_wrong_makes_no_mailing(
     api: Api,
     browser: Browser,
@@ -132,20 +132,20 @@ def test_it_is_tried_out_on_a_few_phones(api: Api, books: Books, browser: Browse
     assert "the provider refused this message for good" in browser.see(live).text
 
 
-@pytest.mark.parametrize(
-    ("fields", "sentence"),
-    [
-        ({"phones": ""}, "Length must be between 1 and 5"),
-        ({"phones": "\r\n".join(f"7912000000{number}" for number in range(6))}, "Length must be between 1 and 5"),
-        ({"phones": "79120000001\r\n8 912 000 00 01"}, "Must not name a phone twice"),
-        ({"phones": "79120000001\r\n<b>12"}, "<b>12: Must be 11 digits"),
-        ({"phones": "79120000001\r\n79990000000"}, "79990000000: No client has this phone"),
-        ({"phones": "79120000001", "client_id": "Anna"}, "Not a valid integer"),
-        ({"phones": "79120000001", "client_id": "77"}, "There is no client 77"),
-        ({"phones": "79120000001", "client_id": "2"}, "city"),
-        ({"phones": "\0", "client_id": "\0"}, "Must be 11 digits"),
-    ],
-)
+WRONG_TRIALS: list[tuple[dict[str, Any], str]] = [
+    ({"phones": ""}, "Length must be between 1 and 5"),
+    ({"phones": "\r\n".join(f"7912000000{number}" for number in range(6))}, "Length must be between 1 and 5"),
+    ({"phones": "79120000001\r\n8 912 000 00 01"}, "Must not name a phone twice"),
+    ({"phones": "79120000001\r\n<b>12"}, "<b>12: Must be 11 digits"),
+    ({"phones": "79120000001\r\n79990000000"}, "79990000000: No client has this phone"),
+    ({"phones": "79120000001", "client_id": "Anna"}, "Not a valid integer"),
+    ({"phones": "79120000001", "client_id": "77"}, "There is no client 77"),
+    ({"phones": "79120000001", "client_id": "2"}, "city"),
+    ({"phones": "\0", "client_id": "\0"}, "Must be 11 digits"),
+]
+
+
+@pytest.mark.parametrize(("fields", "sentence"), WRONG_TRIALS)
 def test_what_is_wrong_sends_nothing(
     api: Api, browser: Browser, draft: int, fields: dict[str, str], sentence: str
 ) -> None:

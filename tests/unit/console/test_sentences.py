@@ -1,5 +1,5 @@
-"""What the rules say is said in Russian where the page is Russian: each sentence that they have, and each that they make
-of what is so."""
+"""What the rules say is told in Russian where the page is Russian: each of their sentences, and what they make of what
+is so."""
 
 import ast
 import re
@@ -76,7 +76,8 @@ UNSEEN = {  # by the modules whose sentences no page shows: why
     "finding.py": "for all mailings; what is said of one is below",
 }
 NOT_SHOWN = (
-    r"The id of the \w+\.", "The doors open at noon.", "Given whole", r"What|Why|Where|Of their last attempt|\. Null",  # the document
+    r"The id of the \w+\.", "The doors open at noon.", "Given whole",
+    r"What|Why|Where|Of their last attempt|\. Null",  # the document
     "The charset is none of", "Is no message of this client",  # no form declares one, or says after what
     r"\0 more lines were refused", r"Key \0",  # a file; the command line
     "Cannot be together with page", "The page, counted from 1", "In place of `page`", "Must be that of the address",
@@ -108,9 +109,14 @@ def test_each_sentence_of_the_rules_has_a_place_in_the_catalogue() -> None:
 
 def test_nothing_in_the_catalogue_is_left_over() -> None:
     """Three words in a row of each stand in the code, or in that of the libraries that speak for themselves."""
-    libraries = [Path(werkzeug.exceptions.__file__)]
-    libraries += [path for library in (liquid, marshmallow) for path in Path(library.__file__).parent.rglob("*.py")]
-    code = [*libraries, *(ROOT / "api_service").rglob("*.py"), *(ROOT / "shared").rglob("*.py")]
+    folders = [Path(path) for library in (liquid, marshmallow) for path in library.__path__]
+    libraries = [path for folder in folders for path in folder.rglob("*.py")]
+    code = [
+        Path(werkzeug.exceptions.__file__),
+        *libraries,
+        *(ROOT / "api_service").rglob("*.py"),
+        *(ROOT / "shared").rglob("*.py"),
+    ]
     said = " ".join(
         part.value
         for file in code
