@@ -31,6 +31,7 @@ _WORD = re.compile("[A-Za-z]{2}")
 _ABOUT = re.compile(": ")
 _END = re.compile(r"(?<=[.…]) ")
 _MORE = re.compile(r"(.+?),? and ([0-9]+ more)", re.DOTALL)
+"""A number of values that are not shown."""
 _LISTED = re.compile(r"(?<=\)), |, (?=[0-9][0-9,]* clients? )|, (?=segment [0-9]|mailing [0-9])|; ")
 
 
@@ -162,12 +163,15 @@ def _number(given: str) -> str:
 def _moment(given: str) -> Markup | str | None:
     try:
         return formats.moment(datetime.fromisoformat(given))
-    except ValueError:
+    except (ValueError, OverflowError):
         return _one(given)
 
 
-def _day(given: str) -> str:
-    return formats.day(date.fromisoformat(given))
+def _day(given: str) -> str | None:
+    try:
+        return formats.day(date.fromisoformat(given))
+    except ValueError:
+        return None
 
 
 def _words(given: str) -> Markup:
@@ -226,6 +230,9 @@ _KINDS: Mapping[str, _Kind] = {
     "id": _Kind("[0-9]+", str),
     "when": _Kind(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.+-]+|a moment that is still open", _moment),
     "day": _Kind("[0-9]{4}-[0-9]{2}-[0-9]{2}", _day),
+    "time": _Kind("[0-9]{2}:[0-9]{2}", str),
+    "zone": _Kind(r"[\w/+-]+", str),
+    "code": _Kind("[a-z_]+", str),
     "state": _of_list({str(one): names.STATES[one] for one in MailingState}),
     "status": _of_list({str(one): names.STATUSES[one][0] for one in MessageState}),
     "action": _of_list(_ACTIONS),

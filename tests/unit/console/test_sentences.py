@@ -200,14 +200,22 @@ def test_what_is_wrong_with_a_template(text: str) -> None:
         ("<b>: Must be three digits.", "&lt;b&gt;: Нужны три цифры."),
         ("There is no filter “<i>”.", "Фильтра «&lt;i&gt;» нет."),
         ("", ""),
+        (
+            "The key that makes it expires on 2050-02-31: it cannot last longer.",
+            '<span lang="en">The key that makes it expires on 2050-02-31: it cannot last longer.</span>',
+        ),
+        (
+            "The mailing is launched at 0001-01-01T00:00:00+03:00.",
+            '<span lang="en">The mailing is launched at 0001-01-01T00:00:00+03:00.</span>',
+        ),
     ],
 )
 def test_what_is_not_known_stays_as_it_is_and_nothing_is_markup(about: str, expected: str) -> None:
     assert sentences.said(about) == expected
 
 
-def test_a_long_text_of_others_takes_no_time() -> None:
-    """Else a field would keep a thread of the service busy."""
+def test_a_long_text_of_others_is_left_alone() -> None:
+    """Else a field would keep a thread of the service busy, or be taken apart without end."""
     for part in ("a: ", "a: b. ", "Cannot be sent to anybody: ", "x: Must be three digits. ", "1 client because "):
         assert "lang" in sentences.said(part * (sentences._LONGEST // len(part)) + "?")
 
