@@ -84,7 +84,7 @@ def _part(words: str) -> Markup | None:
         return told
     for about in islice(_ABOUT.finditer(words), _MOST_SENTENCES):
         if (told := _one(words[about.end() :])) is not None:
-            return Markup("{}{}").format(words[: about.end()], told)
+            return Markup("{}: {}").format(names.column(words[: about.start()]), told)
     return None
 
 

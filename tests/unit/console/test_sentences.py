@@ -198,6 +198,7 @@ def test_what_is_wrong_with_a_template(text: str) -> None:
     [
         ("Nobody has thought of this sentence.", '<span lang="en">Nobody has thought of this sentence.</span>'),
         ("<b>: Must be three digits.", "&lt;b&gt;: Нужны три цифры."),
+        ("phone: Must be three digits.", "телефон: Нужны три цифры."),
         ("There is no filter “<i>”.", "Фильтра «&lt;i&gt;» нет."),
         ("", ""),
         (
