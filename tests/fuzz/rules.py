@@ -128,7 +128,7 @@ def _are_told_apart(attributes: Mapping[str, Any]) -> bool:
 
 
 def _is_beyond_words(member: str, faults: Any, body: Mapping[str, Any]) -> bool:
-    """Whether all that is said of a member is about what JSON Schema cannot tell: what else there is, and what shows."""
+    """Whether all that is said of a member is what JSON Schema cannot tell: what else there is, and what shows."""
     if member == "name" and not label(str(body.get("name", ""))):
         return True
     beginnings, said = _BEYOND_WORDS.get(member, ()), _sentences(faults)
