@@ -16,7 +16,7 @@ from dispatcher_service.sending.pace import Pace
 from dispatcher_service.sending.sender import Sender
 from shared.clock import ticks
 from shared.domain.message import Error
-from shared.domain.retry import Outcome
+from shared.domain.retry import ACCEPTED, Outcome
 from shared.messages.claim import Claimed
 from tests.support.dialects import seed_dialect
 
@@ -49,8 +49,13 @@ class Unbreakable(Breaker):
 
 
 class Unpaced(Pace):
-    """Bounds no calls in flight before the provider says that it is too much, as it is with one that has been up for
-    long and has taken much."""
+    """Of a provider that has been up for long and has taken much: it bounds no calls in flight before that one says
+    that it is too much, and many after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for _ in range(_TAKEN):
+            self.observe(ACCEPTED, 0.0, 0.0)
 
     def allowed(self, now: float, calls_open: int) -> int:
         return _MANY if self.per_second == inf else super().allowed(now, calls_open)
@@ -62,7 +67,7 @@ class Unpaced(Pace):
         return 0.0 if self.per_second == inf else super().pause(now, calls_open)
 
 
-_MANY = 100_000
+_MANY, _TAKEN = 100_000, 5_000
 
 
 class Sending:
