@@ -178,7 +178,7 @@ def test_no_sequence_of_requests_leads_astray(
     machine: type[APIStateMachine], answered: Counter[tuple[str, int]]
 ) -> None:
     bounds = settings(
-        max_examples=cases(30),
+        max_examples=cases(40),
         stateful_step_count=20,
         database=None,
         phases=[Phase.generate, Phase.shrink],
@@ -189,13 +189,14 @@ def test_no_sequence_of_requests_leads_astray(
     print(f"Requests: {answered.total()}")
     led_on = {label for label, status in answered if status != 404}
     assert led_on >= CHAINED
-    assert any(label.endswith("/segments/{segment_id}/") for label in led_on)  # all four would take many more requests
+    of_one = Counter(label.partition(" ")[2] for label in led_on)  # all methods of each would take many more requests
+    assert of_one["/clients/{client_id}/"] >= 3
+    assert of_one["/segments/{segment_id}/"] >= 1
     assert answered.total() > 200
 
 
 CHAINED = {
     *("POST /clients/", "GET /clients/"),
-    *(f"{method} /clients/{{client_id}}/" for method in ("GET", "PUT", "PATCH", "DELETE")),
     *("POST /segments/", "GET /segments/"),
     *("POST /mailings/", "GET /mailings/", "GET /mailings/general_statistics/"),
     *(f"{method} /mailings/{{mailing_id}}/" for method in ("GET", "PUT", "PATCH", "DELETE")),
