@@ -144,7 +144,8 @@ class _Demo:
     def stay(self) -> None:
         """Until Ctrl-C."""
         with suppress(KeyboardInterrupt):
-            self.progress.note(f"The API stays up until Ctrl-C: http://127.0.0.1:{self.port}/docs/")
+            here = f"http://127.0.0.1:{self.port}"
+            self.progress.note(f"It stays up until Ctrl-C. The console: {here}/console/, the API: {here}/docs/")
             url, key = self._open_to_tests()
             self.progress.note(
                 f"One that asks for keys: {url}/docs/ with {key}\n  makes mailings that reach nobody;"

@@ -52,7 +52,9 @@ def _start(processes: Processes, configuration: Settings) -> None:
     url = deployment.start_api(processes, others)
     deployment.start_dispatcher(processes, env)
     deployment.start_reporter(processes, others)
-    _say(f"Everything is up. The API: {url}, what it can do: {url}/docs/. Ctrl-C stops it; the data stays.")
+    _say(
+        f"Everything is up. The API: {url} ({url}/docs/), the console: {url}/console/. Ctrl-C stops it; the data stays."
+    )
 
 
 def _watch(processes: Processes) -> int:

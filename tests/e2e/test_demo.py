@@ -67,9 +67,11 @@ def test_every_message_is_accounted_for(demo: Start, tmp_path: Path) -> None:
 
 def test_in_a_terminal_the_api_stays_up_until_ctrl_c(demo: Start, tmp_path: Path) -> None:
     run = demo(terminal=True, DEMO_CLIENTS="1", DATABASE_URL="postgresql://of-the-shell/", BROKER_URL="amqp://none")
-    url = run.wait_for(r"until Ctrl-C: (http://\S+/docs/)")[1]
+    told = run.wait_for(r"until Ctrl-C\. The console: (http://\S+/console/), the API: (http://\S+/docs/)")
     processes = run.descendants()
-    assert "swagger" in requests.get(url, timeout=10).text.lower()
+    assert "swagger" in requests.get(told[2], timeout=10).text.lower()
+    shown = requests.get(f"{told[1]}mailings/", headers={"Accept-Language": "en"}, timeout=10)
+    assert "Finished" in shown.text
     told = run.wait_for(r"asks for keys: (http://\S+)/docs/ with (nsk_\S+)")
     now = clock.now()
     with ApiClient(told[1], key=told[2]) as api:
