@@ -26,6 +26,7 @@ from api_service.directory.progress import Silence
 from api_service.mailings import controls, mailings, preflight, preview, trials
 from api_service.operations import audit, health
 from api_service.operations import providers as gateways
+from api_service.operations.dependencies import Dependencies
 from api_service.operations.probe import Probe
 from api_service.tracking import breakdown, messages, receipts, statistics
 from api_service.tracking.receivers import Receivers
@@ -122,7 +123,15 @@ def create_app(
     watch = Watch() if keyring else None
     if chores:
         of_keys = [watch.look, last_use.write, expiry.look] if watch else []
-        keep_doing([log.flush, Forgetting(behind).look, Silence(behind, importer.running).look, *of_keys])
+        keep_doing(
+            [
+                log.flush,
+                Dependencies(probes).look,
+                Forgetting(behind).look,
+                Silence(behind, importer.running).look,
+                *of_keys,
+            ]
+        )
     middleware.register(app, log)
     issuer = identity_provider.client.issuer if identity_provider else None
     visits = Sessions(engine, keyring, issuer, with_keys=console_keys) if keyring else None

@@ -29,6 +29,8 @@ from shared.domain.errors import SettingsError
 from shared.domain.profile.receiving import receipt_url
 from shared.domain.retention import Retention
 from shared.metrics_port import listen_there_or_anywhere
+from shared.own_metrics import DISPATCHER as DISPATCHERS_METRICS
+from shared.own_metrics import OF_THE_PROCESS, registry_of
 from shared.providers.loading import load_providers
 from shared.settings import Settings
 
@@ -145,7 +147,8 @@ def _hear_signals() -> tuple[threading.Event, threading.Event]:
 
 def _show_metrics(host: str, port: int) -> int:
     """The port that they are served on."""
-    server, _ = listen_there_or_anywhere(lambda port: start_http_server(port, host), port)
+    registry = registry_of(*DISPATCHERS_METRICS, *OF_THE_PROCESS)
+    server, _ = listen_there_or_anywhere(lambda port: start_http_server(port, host, registry), port)
     return int(server.server_port)
 
 

@@ -1178,15 +1178,17 @@ cross join lateral (
 where last.due_at > now() group by job.id;
 
 -- shared.messages.waiting._LONGEST_DUE
-select greatest(coalesce(extract(epoch from now() - min(next.due_at)), 0), 0)::float
+select mailings.priority, extract(epoch from now() - min(next.due_at))::float as seconds
 from unnest(cast(:mailing_ids as bigint[])) as job (id)
+join mailings on mailings.id = job.id
 cross join lanes
 cross join lateral (
     select due_at from messages m
     where part = :part and mailing_id = job.id and lane = lanes.number and status in ('pending', 'retrying')
     order by due_at, id limit 1
 ) next
-where lanes.number <> all(cast(:closed as smallint[]));
+where lanes.number <> all(cast(:closed as smallint[]))
+group by mailings.priority having min(next.due_at) <= now();
 
 -- shared.messages.wake._WAKE
 with job as materialized (

@@ -14,6 +14,12 @@ LAUNCH_JOBS = Counter("api_launch_jobs_total", "Launch jobs by what became of th
 IMPORTED_LINES = Counter("api_imported_lines_total", "Lines of imported files by what became of them", ["result"])
 RECEIPTS = Counter("api_receipts_total", "Receipts of providers by what became of them", ["provider", "result"])
 REFUSED = Counter("api_refused_total", "Requests and connections refused at the door", ["reason"])
+DEPENDENCY_UP = Gauge(
+    "api_dependency_up",
+    "1 while every process of the service finds that it answers; of the database: that it takes writes",
+    ["dependency"],
+    multiprocess_mode="livemin",
+)
 KEYS_EXPIRING = Gauge("api_keys_expiring", "Keys that expire within 14 days", multiprocess_mode="livemostrecent")
 LOG_LINES_LEFT_OUT = Counter("api_log_lines_left_out_total", "Lines of the log that were counted instead of written")
 
@@ -85,7 +91,11 @@ HINTS_MENDED = Counter("feeder_hints_mended_total", "Mailings with something to 
 DISPATCHERS_WANTED = Gauge(
     "feeder_dispatchers_wanted", "Dispatchers that there should be, so that mailings meet their ends"
 )
-OLDEST_DUE = Gauge("feeder_oldest_due_seconds", "For how long the message has been due that is due for longest")
+OLDEST_DUE = Gauge(
+    "feeder_oldest_due_seconds",
+    "For how long the message of a class has been due that is due for longest",
+    ["priority"],
+)
 BACKLOG = Gauge("feeder_backlog_jobs", "Jobs waiting on the broker")
 REMOVED = Counter("feeder_removed_total", "What was removed because it had been kept for long enough", ["what"])
 CHORE_LAST_RUN = Gauge("feeder_chore_last_run_seconds", "Unix time of the last completed run of a chore", ["chore"])
@@ -94,3 +104,4 @@ ACT_FAILURES = Counter("feeder_act_failures_total", "Acts for a mailing that fai
 
 # The reporter
 REPORTS = Counter("reporter_reports_total", "Daily reports by what became of them", ["result"])
+REPORTS_OWED = Gauge("reporter_reports_owed", "Days whose report is due and was not sent")

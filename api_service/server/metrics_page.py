@@ -6,22 +6,22 @@ forks, has no threads, and whichever worker answers speaks for all.
 
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, Metric, make_wsgi_app, multiprocess
+from prometheus_client import make_wsgi_app, multiprocess
 from prometheus_client.registry import Collector
 
 from shared.metrics_port import listen_there_or_anywhere
+from shared.own_metrics import API, Since, registry_of
 
 
 class MetricsPage:
     def __init__(self, host: str, port: int, directory: Path) -> None:
         """port: 0: any free one. directory: where the processes keep their metrics. Raises SettingsError."""
-        self._directory = directory
+        self._directory, self._since = directory, Since()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = listen_there_or_anywhere(
             lambda port: socket.create_server((host, port), family=family, backlog=16), port
@@ -31,20 +31,11 @@ class MetricsPage:
 
     def serve(self) -> None:
         """In a worker: from now on, on a thread of its own."""
-        registry = CollectorRegistry()
-        registry.register(_OurMetrics(self._directory))
+        source: Collector = multiprocess.MultiProcessCollector(None, str(self._directory))  # type: ignore[no-untyped-call]
+        registry = registry_of(*API, source=source)
+        registry.register(self._since)
         server = _Server(self._socket, make_wsgi_app(registry))
         threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-
-
-class _OurMetrics(Collector):
-    """Of the metrics that the product declares, those that this service moves."""
-
-    def __init__(self, directory: Path) -> None:
-        self._source: Collector = multiprocess.MultiProcessCollector(None, str(directory))  # type: ignore[no-untyped-call]
-
-    def collect(self) -> Iterator[Metric]:
-        return (metric for metric in self._source.collect() if metric.name.startswith("api_"))
 
 
 class _Handler(WSGIRequestHandler):

@@ -19,6 +19,9 @@ class Refusal:
     reason: str
     message: str
 
+    def __post_init__(self) -> None:
+        REFUSED.labels(self.reason)  # there from the start: the first of them is an increase, too
+
     @property
     def status(self) -> int:
         return int(self.problem.status)

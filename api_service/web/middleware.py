@@ -9,6 +9,7 @@ import structlog
 from flask import Flask, Request, Response, g
 
 from api_service.web.parts import asked
+from api_service.web.refusal import Refusal
 from api_service.web.request_id import request_id
 from api_service.web.request_log import RequestLog
 from shared import clock
@@ -44,6 +45,8 @@ _PAGE = {
 
 
 def register(app: Flask, log: RequestLog) -> None:
+    for refusal in Refusal:
+        REFUSED.labels(refusal)  # there from the start: the first of them is an increase, too
     app.before_request(_begin)
     app.after_request(lambda response: _end(response, log))
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign,assignment]

@@ -20,13 +20,14 @@ from dispatcher_service.reporter.mail import MailError, MailServer
 from dispatcher_service.reporter.post import Post, Posting
 from dispatcher_service.reporter.reporter import Reporter
 from dispatcher_service.reporter.words import LANGUAGES
-from shared import clock, logs, migrate
+from shared import clock, logs, metrics, migrate
 from shared.database.access import ensure_database
 from shared.database.roles import Role
 from shared.domain.day_bounds import bounds
 from shared.domain.errors import SettingsError
 from shared.ledger import report
 from shared.metrics_port import listen_there_or_anywhere
+from shared.own_metrics import OF_THE_PROCESS, REPORTER, registry_of
 from shared.settings import Settings, load
 
 GRACE = 8.0
@@ -113,9 +114,12 @@ def _serve(settings: Settings) -> int:
         signal.signal(number, told_to_stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # settings are read at the start
     logs.setup("reporter", settings.log_level, settings.log_format)
+    registry = registry_of(*REPORTER, *OF_THE_PROCESS)
     server, _ = listen_there_or_anywhere(
-        lambda port: start_http_server(port, settings.metrics_host), settings.metrics_port
+        lambda port: start_http_server(port, settings.metrics_host, registry), settings.metrics_port
     )
+    for result in ("sent", "failed"):
+        metrics.REPORTS.labels(result)  # there from the start, or nobody would see the first of them as an increase
     log.info("reporter_started", metrics_port=server.server_port)
     if missing := _missing(settings):
         log.warning("reports_not_mailed", not_set=missing)

@@ -85,6 +85,8 @@ class Reporter:
                 self._pause = 0.0
         except (MailError, SQLAlchemyError) as error:
             self._failed(error)
+        finally:
+            metrics.REPORTS_OWED.set(len(self._owed))
 
     def _look(self) -> None:
         """Adds the days that have become due to those that are owed."""

@@ -21,7 +21,7 @@ from dispatcher_service.sending.throughput import Throughput
 from shared import metrics
 from shared.clock import ticks
 from shared.domain.profile.answer import Answer
-from shared.domain.retry import Outcome
+from shared.domain.retry import Outcome, OutcomeKind
 from shared.domain.seen import Seen
 from shared.logs import logger
 
@@ -61,6 +61,8 @@ class Line:
         self._idle: list[Call] = []
         self._lasted = 0.0  # how long the last call that ended took
         self._log = logger()
+        for kind in OutcomeKind:
+            metrics.ATTEMPTS.labels(self.name, kind)  # there from the start: the first of them is an increase, too
         self._seconds = metrics.CALL_SECONDS.labels(self.name)
         metrics.CALLS_OPEN.labels(self.name).set_function(lambda: len(self.calls))  # asked when somebody looks
         metrics.PROVIDER_PACE.labels(self.name).set_function(lambda: self.pace or 0.0)

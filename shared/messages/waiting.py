@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from shared.domain.priority import Priority
 from shared.domain.state_sql import IS_WAITING
 from shared.messages.parts import Place, place_of
 
@@ -59,20 +60,25 @@ _LAST = text(f"""
 """)
 
 
-def longest_due(connection: Connection, places: Iterable[Place], closed: Collection[int] = ()) -> float:
-    """For how many seconds the message of these mailings has been due that is due for longest; 0: none is. closed:
-    lanes of which nothing can be sent."""
-    longest = 0.0
+def longest_due(
+    connection: Connection, places: Iterable[Place], closed: Collection[int] = ()
+) -> Mapping[Priority, float]:
+    """For how many seconds the message of these mailings has been due that is due for longest, by class; none where
+    none is. closed: lanes of which nothing can be sent."""
+    longest: dict[Priority, float] = {}
     for part, mailing_ids in _by_part(places).items():
         job = {"part": part, "mailing_ids": mailing_ids, "closed": list(closed)}
-        longest = max(longest, connection.scalars(_LONGEST_DUE, job).one())
+        for row in connection.execute(_LONGEST_DUE, job):
+            priority = Priority(row.priority)
+            longest[priority] = max(longest.get(priority, 0.0), row.seconds)
     return longest
 
 
 # The first one of each lane, by the index.
 _LONGEST_DUE = text(f"""
-    select greatest(coalesce(extract(epoch from now() - min(next.due_at)), 0), 0)::float
+    select mailings.priority, extract(epoch from now() - min(next.due_at))::float as seconds
     from unnest(cast(:mailing_ids as bigint[])) as job (id)
+    join mailings on mailings.id = job.id
     cross join lanes
     cross join lateral (
         select due_at from messages m
@@ -80,6 +86,7 @@ _LONGEST_DUE = text(f"""
         order by due_at, id limit 1
     ) next
     where lanes.number <> all(cast(:closed as smallint[]))
+    group by mailings.priority having min(next.due_at) <= now()
 """)
 
 

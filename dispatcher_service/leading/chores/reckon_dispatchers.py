@@ -1,6 +1,6 @@
 """Whoever scales the dispatchers is told how many there should be."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -9,6 +9,7 @@ from dispatcher_service.leading.chores.chore import Chore, Step
 from dispatcher_service.leading.wanted import BUSY, Demand, Dispatchers, PaceOfOne, wanted
 from shared import lanes, metrics
 from shared.clock import ticks
+from shared.domain.priority import Priority
 from shared.ledger.entries import Entries
 from shared.messages.parts import Place
 from shared.messages.waiting import longest_due
@@ -21,10 +22,11 @@ PART = 1_000
 
 
 class _Seen(NamedTuple):
-    """What a part of a round has found. last: the mailing behind which the next one begins; None: it was the last."""
+    """What a part of a round has found. longest_due: by class, in seconds. last: the mailing behind which the next one
+    begins; None: it was the last."""
 
     demands: Sequence[Demand]
-    longest_due: float
+    longest_due: Mapping[Priority, float]
     last: int | None
 
 
@@ -40,7 +42,7 @@ class ReckonDispatchers(Chore):
         self._next_round_at = 0.0
         self._after = 0
         self._demands: list[Demand] = []
-        self._longest_due = 0.0
+        self._longest_due = dict.fromkeys(Priority, 0.0)
         self._pace = PaceOfOne()
 
     def work(self, step: Step) -> bool | None:
@@ -50,32 +52,36 @@ class ReckonDispatchers(Chore):
         if part is None:
             return None
         self._demands += part.demands
-        self._longest_due = max(self._longest_due, part.longest_due)
+        for priority, seconds in part.longest_due.items():
+            self._longest_due[priority] = max(self._longest_due[priority], seconds)
         self._after = part.last or 0
         if part.last is not None:
             return False
         reckoned = step.acts.run(self.name, None, self._reckon)
-        self._demands, self._longest_due = [], 0.0
+        longest_due = self._longest_due
+        self._demands, self._longest_due = [], dict.fromkeys(Priority, 0.0)
         self._next_round_at = ticks() + RECKON_EVERY
         if reckoned is None:
             return None
         metrics.DISPATCHERS_WANTED.set(reckoned.wanted)
-        metrics.OLDEST_DUE.set(reckoned.oldest_due)
+        for priority, seconds in longest_due.items():
+            metrics.OLDEST_DUE.labels(priority).set(seconds)
         return False
 
     def _look(self, connection: Connection, _entries: Entries) -> _Seen:
         page = read_unsent(connection, self._after, PART)
         places = [Place(one.mailing_id, one.part) for one in page.unsent]
-        longest = longest_due(connection, places, _closed(connection)) if places else 0.0
+        longest = longest_due(connection, places, _closed(connection)) if places else {}
         return _Seen([Demand(one.messages, one.seconds) for one in page.unsent], longest, page.last)
 
     def _reckon(self, connection: Connection, _entries: Entries) -> Reckoned:
         noted = notes(connection)
         is_held_up = _is_held_up(noted, used_up(connection))
-        is_busy = self._longest_due > BUSY and not is_held_up
+        oldest = max(self._longest_due.values())
+        is_busy = oldest > BUSY and not is_held_up
         self._pace.see([one.pace for one in noted], is_busy=is_busy)
-        there = Dispatchers(len(noted), self._pace.value, is_held_up, self._longest_due)
-        reckoned = Reckoned(wanted(self._demands, there), self._longest_due)
+        there = Dispatchers(len(noted), self._pace.value, is_held_up, oldest)
+        reckoned = Reckoned(wanted(self._demands, there), oldest)
         keep_reckoned(connection, reckoned)
         return reckoned
 

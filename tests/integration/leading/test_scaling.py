@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from prometheus_client import REGISTRY
 
 from deploy.manifests import KUBERNETES, build
 from shared.rates.limits import DISPATCH, of_provider
@@ -87,6 +88,24 @@ def test_where_more_change_nothing_there_are_no_more(
 
     wait_until(is_reckoned)
     assert replicas() == 2
+
+
+def test_who_waits_for_longest_is_told_by_class(books: Books, start: Start) -> None:
+    for priority, minutes in (("urgent", 5), ("bulk", 30)):
+        mailing_id, _ = books.launched(3)
+        books.run("update mailings set priority = :priority where id = :id", priority=priority, id=mailing_id)
+        books.run(
+            "update messages set due_at = now() - make_interval(mins => :minutes) where mailing_id = :id",
+            minutes=minutes, id=mailing_id,
+        )  # fmt: skip
+    start()
+
+    def seconds(priority: str) -> float | None:
+        return REGISTRY.get_sample_value("feeder_oldest_due_seconds", {"priority": priority})
+
+    wait_until(lambda: (seconds("bulk") or 0) >= 30 * 60)
+    assert 5 * 60 <= (seconds("urgent") or 0) < 30 * 60
+    assert seconds("normal") == 0
 
 
 def test_what_nobody_reckons_any_more_does_not_count(books: Books, replicas: Callable[[], int]) -> None:

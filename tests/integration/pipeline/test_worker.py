@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 import resource
 import signal
 import threading
@@ -675,7 +676,12 @@ def test_a_second_process_with_the_same_metrics_port_takes_another(
     processes.wait_line("dispatcher", f'"port": {taken}, .*"metrics_port_taken", "level": "warning"')
     port = int(processes.wait_line("dispatcher", '"metrics_port": ([0-9]+),.*"dispatcher_started"')[1])
     assert port != taken
-    assert "dispatcher_calls_open" in requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+    shown = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+    assert "dispatcher_calls_open" in shown
+    assert re.search(r'dispatcher_attempts_total\{outcome="refused",provider="[^"]+"\} 0\.0', shown), (
+        "before there is one"
+    )
+    assert not re.search("^(api|reporter)_", shown, re.MULTILINE), "a zero of somebody who knows nothing of it"
     wait_until(lambda: books.states(mailing_id) == {"sent": 10})
 
 

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import requests
+from prometheus_client import REGISTRY
 from sqlalchemy import Engine, text
 
 from dispatcher_service.reporter.letter import STATES, Envelope
@@ -310,6 +311,7 @@ def test_failures_are_followed_by_longer_and_longer_pauses(engine: Engine, mailb
     pace = Pace(pause=0.2, longest=0.4)
     reporter = Reporter(engine, _post(engine, mailbox), time_of_day(9), MOSCOW, now=_Time(), pace=pace)
     _tick_until(reporter, lambda: len(attempts) == 4)
+    assert REGISTRY.get_sample_value("reporter_reports_owed") == 1
     pauses = [after - before for before, after in pairwise(attempts)]
     assert pauses[0] >= 0.2
     assert min(pauses[1:]) >= 0.4
@@ -420,6 +422,9 @@ def test_it_runs_sends_serves_metrics_and_stops(
     sent = json.loads(processes.wait_line("reporter", '.*"report_sent".*')[0])
     metrics = requests.get(f"http://127.0.0.1:{started['metrics_port']}/metrics", timeout=5).text
     assert 'reporter_reports_total{result="sent"} 1.0' in metrics
+    assert 'reporter_reports_total{result="failed"} 0.0' in metrics, "or nobody would see the first one as an increase"
+    assert "reporter_reports_owed 0.0" in metrics
+    assert not re.search("^(api|dispatcher|feeder)_", metrics, re.MULTILINE)
     assert sent["day"] == str(_yesterday().date())
     assert len(mailbox.mails) == 1
     begun = time.monotonic()

@@ -273,6 +273,8 @@ def test_a_broker_that_costs_nobody_anything(
             ready = requests.get(f"{server.url}/health/ready", timeout=10)
             assert (ready.status_code, ready.json()) == (200, {"database": "ok", "broker": "down"})
             assert clock.ticks() - begun < 8
+        wait_until(lambda: 'api_dependency_up{dependency="broker"} 0.0' in server.metrics())
+        assert 'api_dependency_up{dependency="database"} 1.0' in server.metrics()
         assert processes.stop("api", timeout=10) == 0
 
 
