@@ -18,6 +18,11 @@ FRESH = 1.0
 """Seconds for which secrets are taken for the present ones, where a request does not match them."""
 
 
+_RESULTS = (
+    "delivered", "undelivered", "awaiting", "repeated", "early", "unknown", "contradicted", "unlisted", "unreadable",
+)  # fmt: skip
+
+
 class Receivers:
     """Any thread asks. A request that is not authentic by the secrets as they are known has them read again, so that a
     new one takes the place of an old one without a restart; whoever makes up requests causes that once a second."""
@@ -33,7 +38,7 @@ class Receivers:
         self._read_at: dict[str, float] = {}
         for provider in self._providers.values():
             self._make(provider)
-            for result in ("unlisted", "unreadable"):
+            for result in _RESULTS:
                 RECEIPTS.labels(provider.name, result)  # there from the start: the first of them is an increase, too
 
     def __bool__(self) -> bool:
