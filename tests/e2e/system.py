@@ -125,7 +125,7 @@ class System:
 
     def _until_started(self, name: str) -> None:
         """It shows its metrics from the start on."""
-        self.processes.wait_http(name, f"http://127.0.0.1:{self._metrics_ports[name]}/metrics")
+        self.processes.wait_http(name, f"http://{self.metrics_address(name)}/metrics")
 
     def expect(self, *words: str) -> None:
         """From now on complaints in which one of them occurs are what the test wants to see."""
@@ -196,9 +196,13 @@ class System:
         mine = self.messages(mailing_id)
         return {message_id: one for message_id, one in self.simulator.received().items() if message_id in mine}
 
+    def metrics_address(self, process: str) -> str:
+        """HOST:PORT at which that dispatcher shows its metrics."""
+        return f"127.0.0.1:{self._metrics_ports[process]}"
+
     def metric(self, process: str, name: str, **labels: str) -> float:
         """The sum over the samples with that name and those labels."""
-        answer = requests.get(f"http://127.0.0.1:{self._metrics_ports[process]}/metrics", timeout=30)
+        answer = requests.get(f"http://{self.metrics_address(process)}/metrics", timeout=30)
         return sum(
             sample.value
             for family in text_string_to_metric_families(answer.text)

@@ -127,6 +127,8 @@ REACHES = {
     "rabbitmq": {"broker"},
     "simulator": {"provider"},
     "mailpit": {"mail"},
+    "prometheus": {"metrics", "observe"},
+    "alertmanager": {"observe", "mail"},
 }
 
 
@@ -147,6 +149,32 @@ def test_what_can_be_set_is_the_same_everywhere() -> None:
     assert set(re.findall(r"\$\{(\w+)", compose)) == set(re.findall(r"^#(\w+)=", example, re.MULTILINE))
     table = "".join(line.split("|")[1] for line in readme.splitlines() if line.startswith("| `"))
     assert {field.name.upper() for field in fields(Settings)} <= set(re.findall(r"`(\w+)`", table))
+
+
+def test_who_watches_is_given_the_files_that_are_tested() -> None:
+    """Each as a file of its own, where the image's command looks for it, and what a file names stands beside it."""
+    for name in ("prometheus", "alertmanager"):
+        service = SERVICES[name]
+        assert service["profiles"] == ["observe"]
+        given = {config["target"]: ROOT / COMPOSE["configs"][config["source"]]["file"] for config in service["configs"]}
+        assert all(file.is_file() for file in given.values())
+        [option] = [option for option in service["command"] if option.startswith("--config.file=")]
+        config = yaml.safe_load(given[option.partition("=")[2]].read_text("utf-8"))
+        directory = Path(option.partition("=")[2]).parent
+        assert {str(directory / rules) for rules in config.get("rule_files", [])} <= set(given)
+        [store] = [
+            option.partition("=")[2] for option in service["command"] if re.match(r"--storage(\.tsdb)?\.path=", option)
+        ]
+        assert service["volumes"] == [f"{name}:{store}"], "what is known outlives the container"
+
+
+def test_the_jobs_that_are_scraped_are_services_that_show_metrics() -> None:
+    scraped = yaml.safe_load((ROOT / "deploy/observe/prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    assert {job["job_name"] for job in scraped} == {"api", "dispatcher", "reporter"}
+    for job in scraped:
+        [discovery] = job["dns_sd_configs"]
+        assert (discovery["names"], discovery["port"]) == ([job["job_name"]], 9100)
+        assert "metrics" in SERVICES[job["job_name"]]["networks"]
 
 
 def test_what_stays_up_has_a_health_check() -> None:

@@ -1,0 +1,118 @@
+"""Every alarm has its page and every page its alarm; rules and pages name what there is."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client import Counter, Histogram
+from prometheus_client.metrics import MetricWrapperBase
+
+from shared import metrics
+
+ROOT = Path(__file__).parents[3]
+RUNBOOKS = ROOT / "docs" / "runbooks"
+PAGES = sorted(path for path in RUNBOOKS.glob("*.md") if path.name != "README.md")
+RULES = [
+    rule
+    for group in yaml.safe_load((ROOT / "deploy/observe/alerts.yml").read_text("utf-8"))["groups"]
+    for rule in group["rules"]
+]
+ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
+CODE = [
+    path.read_text("utf-8")
+    for name in ("api_service", "dispatcher_service", "shared")
+    for path in ROOT.glob(f"{name}/**/*.py")
+]
+SECTIONS = ["Look here", "Do this", "When to wake somebody"]
+BESIDE = {"up", "process_start_time_seconds"}
+"""Metrics that are not of the product's own."""
+OF_THE_SCRAPER = {"job", "instance"}
+
+
+def test_every_alarm_has_its_page_and_every_page_its_alarm() -> None:
+    pages = {alert: ROOT / rule["annotations"]["runbook_url"] for alert, rule in ALERTS.items()}
+    assert sorted(pages.values()) == PAGES
+    for alert, page in pages.items():
+        assert page.read_text("utf-8").startswith(f"# {alert}\n")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_says_what_it_means_where_to_look_what_to_do_and_whom_to_wake(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert re.search(r"^\*\*For people\.\*\* .+\.$", text, re.MULTILINE)
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == SECTIONS
+    assert all(part.strip() for part in re.split(r"^#+ .+$", text, flags=re.MULTILINE)[1:])
+
+
+@pytest.mark.parametrize("page", [*PAGES, RUNBOOKS / "README.md"], ids=lambda page: page.stem)
+def test_what_a_page_leads_to_is_there(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]+)(?:#([^)]+))?\)", page.read_text("utf-8")):
+        file = page.parent / target
+        assert file.is_file(), target
+        headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
+        assert not anchor or anchor in {_anchor(heading) for heading in headings}, (target, anchor)
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_lines_of_the_log_and_the_modules_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text("utf-8")
+    for words in re.findall(r"\| grep (?:-E )?'?([\w|]+)'?$", text, re.MULTILINE):
+        for word in set(words.split("|")) - {"Traceback", "stopping"}:
+            assert any(f'"{word}"' in code for code in CODE), word
+    for module in re.findall(r"python -m ([\w.]+)", text):
+        assert (
+            list(ROOT.glob(f"{module.replace('.', '/')}/__main__.py"))
+            or (ROOT / f"{module.replace('.', '/')}.py").is_file()
+        )
+
+
+def test_the_index_has_every_alarm_with_its_severity() -> None:
+    rows = re.findall(
+        r"^\| \[(\w+)\]\(([\w-]+\.md)\) \| (\w+) \|", (RUNBOOKS / "README.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert rows == [
+        (alert, Path(rule["annotations"]["runbook_url"]).name, rule["labels"]["severity"])
+        for alert, rule in ALERTS.items()
+    ]
+
+
+def _declared() -> dict[str, set[str]]:
+    """The labels of every sample that the product declares, by its name."""
+    found: dict[str, set[str]] = {}
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            labels = set(metric._labelnames)
+            match metric:
+                case Counter():
+                    found[f"{metric._name}_total"] = labels
+                case Histogram():
+                    found[f"{metric._name}_bucket"] = labels | {"le"}
+                case _:
+                    found[metric._name] = labels
+    return found
+
+
+def _expressions() -> list[str]:
+    """Of the rules, and of the lines of the pages that are for Prometheus."""
+    lines = [line[4:] for page in PAGES for line in page.read_text("utf-8").splitlines() if line.startswith("    ")]
+    told = [line for line in lines if not line.startswith(("docker ", "curl "))]
+    return [rule["expr"] for rule in RULES] + told
+
+
+@pytest.mark.parametrize("expression", _expressions())
+def test_what_is_asked_of_prometheus_is_declared_with_these_labels(expression: str) -> None:
+    declared = _declared() | dict.fromkeys(BESIDE, set())
+    records = {rule["record"] for rule in RULES if "record" in rule}
+    bare = re.sub(r"(\{[^}]*\}|\[[^]]*\]|\b(?:by|on) \([^)]*\))", "", expression)
+    names = set(re.findall(r"\b(?:up|[a-z]+_\w+|[a-z]+:[\w:]+)\b", bare)) - {"histogram_quantile"}
+    assert names
+    assert names <= declared.keys() | records
+    asked = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression))
+    asked |= {label for one in re.findall(r"\bby \(([^)]*)\)", expression) for label in re.findall(r"\w+", one)}
+    known = set().union(*(declared.get(name, {"priority", "provider"}) for name in names))
+    assert asked <= known | OF_THE_SCRAPER
