@@ -127,6 +127,8 @@ OTHERWISE = {
     "PROVIDERS_DIR": "the Secret notification-providers",
     "SIMULATOR_PORT": "kubectl port-forward",
     "MAILPIT_PORT": "kubectl port-forward",
+    "PROMETHEUS_PORT": "whoever runs the cluster has one",
+    "ALERTMANAGER_PORT": "whoever runs the cluster has one",
 }
 
 

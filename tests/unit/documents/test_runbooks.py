@@ -106,13 +106,16 @@ def _expressions() -> list[str]:
 
 @pytest.mark.parametrize("expression", _expressions())
 def test_what_is_asked_of_prometheus_is_declared_with_these_labels(expression: str) -> None:
-    declared = _declared() | dict.fromkeys(BESIDE, set())
-    records = {rule["record"] for rule in RULES if "record" in rule}
+    declared = _declared() | {name: set() for name in BESIDE}
+    declared |= {rule["record"]: _grouped_by(rule["expr"]) for rule in RULES if "record" in rule}
     bare = re.sub(r"(\{[^}]*\}|\[[^]]*\]|\b(?:by|on) \([^)]*\))", "", expression)
     names = set(re.findall(r"\b(?:up|[a-z]+_\w+|[a-z]+:[\w:]+)\b", bare)) - {"histogram_quantile"}
     assert names
-    assert names <= declared.keys() | records
+    assert names <= declared.keys()
     asked = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression))
-    asked |= {label for one in re.findall(r"\bby \(([^)]*)\)", expression) for label in re.findall(r"\w+", one)}
-    known = set().union(*(declared.get(name, {"priority", "provider"}) for name in names))
-    assert asked <= known | OF_THE_SCRAPER
+    known = set().union(*(declared[name] for name in names))
+    assert asked | _grouped_by(expression) <= known | OF_THE_SCRAPER
+
+
+def _grouped_by(expression: str) -> set[str]:
+    return {label for one in re.findall(r"\bby \(([^)]*)\)", expression) for label in re.findall(r"\w+", one)}
