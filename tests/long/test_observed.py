@@ -10,7 +10,7 @@ import yaml
 
 from sandbox import deployment
 from sandbox.processes import free_port
-from sandbox.simulator.control import Mode
+from sandbox.simulator.outage import Mode
 from tests.e2e.system import System
 from tests.long.conftest import RunSystem
 from tests.support.prometheus import RULES, Prometheus, prometheus
@@ -65,6 +65,7 @@ def test_what_the_rules_ask_for_is_there_and_what_stops_is_heard(
         system.until_over(system.mail())
         system.until(lambda: len(watcher.query("up == 1")) == 3, "all are asked")
         system.until(lambda: not _unknown(watcher) - WHEN_SOMETHING_IS_WRONG, "what a mailing leaves is there")
+        assert watcher.query('api_receipts_total{provider="gate", result="unlisted"} == 0'), "before the first one"
         system.until(lambda: not watcher.alarms(), "nothing is wrong, and nothing is said")
         _the_provider_goes(system, watcher)
         _somebody_locks_a_mailing(system, watcher)

@@ -1,9 +1,11 @@
 """The API service as it is deployed: several processes, settings from the environment."""
 
 import json
+import re
 import signal
 import socket
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -275,6 +277,10 @@ def test_a_broker_that_costs_nobody_anything(
             assert clock.ticks() - begun < 8
         wait_until(lambda: 'api_dependency_up{dependency="broker"} 0.0' in server.metrics())
         assert 'api_dependency_up{dependency="database"} 1.0' in server.metrics()
+        for reason in ("forged", "full"):  # there before the first one, which would be no increase otherwise
+            assert f'api_refused_total{{reason="{reason}"}} 0.0' in server.metrics()
+        [started] = re.findall(r"^process_start_time_seconds (\S+)$", server.metrics(), re.MULTILINE)
+        assert abs(float(started) - time.time()) < 120
         assert processes.stop("api", timeout=10) == 0
 
 
