@@ -26,6 +26,10 @@ def test_each_has_series_that_fire_and_series_that_do_not(alert: str) -> None:
     assert len([rule for group in RULES["groups"] for rule in group["rules"] if rule.get("alert") == alert]) == 1
 
 
+def test_no_series_are_left_of_a_rule_that_is_gone() -> None:
+    assert {name for name, _, _ in TESTS} == set(ALERTS)
+
+
 def test_each_fires_on_its_series_and_nothing_does_without_it(tmp_path: Path) -> None:
     """Each rule alone with its own series, which takes promtool a tenth of the time; then the series without it."""
     with_rule = [_alone(tmp_path / "with", alert, [*RECORDS, rule]) for alert, rule in ALERTS.items()]
