@@ -201,7 +201,10 @@ def test_numbers_are_alive_and_say_when_they_are_old(console: Console, browser: 
         expect(old).to_be_visible(timeout=60_000)
         console.restart()
         expect(old).to_be_hidden(timeout=90_000)
+        trying = page.get_by_text("Try it out on a few phones")
+        expect(trying).to_be_visible()
         expect(page.get_by_text("Finished").first).to_be_visible(timeout=120_000)
+        expect(trying).to_have_count(0)  # what stands beside the numbers is new, too
         assert looks
         looks.clear()
         page.wait_for_timeout(6_000)  # three times as long as until the next look

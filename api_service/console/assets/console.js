@@ -21,6 +21,7 @@ function keepLooking(part) {
     const isNew = Boolean(headers && headers.get("X-Live"));
     if (headers && headers.get("X-Signed-Out")) location.reload();
     isOver = Boolean(headers && headers.get("X-Live") === "over");
+    if (isOver && "rest" in part.dataset) showTheRest();
     if (note) note.hidden = isNew;
     const took = performance.now() - asked;
     pause = isNew ? Math.min(LATEST, Math.max(SOONEST, took * TIMES_AS_LONG)) : Math.min(LATEST, pause * 2);
@@ -33,6 +34,12 @@ function keepLooking(part) {
   });
   document.addEventListener("visibilitychange", () => { document.hidden ? clearTimeout(timer) : look(); });
   plan();
+}
+
+// Once nothing can change any more, what stands beside such numbers (data-rest) is made anew as well: messages, and what
+// can be done. The page is morphed, so that a focus and a selection stay.
+function showTheRest() {
+  htmx.ajax("GET", location.pathname + location.search, { target: "main", select: "main", swap: "outerMorph" });
 }
 
 // The server shows moments as the reader's clock does, once it knows the zone; the first page is loaded again for that.
