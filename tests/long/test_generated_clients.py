@@ -128,5 +128,6 @@ def test_the_examples_of_the_readme(url: str, database_url: str, tmp_path: Path)
     key = next(line for line in lines if line.startswith("KEY="))
     said += run("bash", "-euc", key + "".join(lines[first:]), cwd=tmp_path)
     answers = [json.loads(line) for line in said.splitlines() if line.startswith(("{", "["))]
-    assert [answer["state"] for answer in answers if "statistics" in answer][-1] == "paused"
+    states = [answer["state"] for answer in answers if "statistics" in answer]
+    assert states[-3:] == ["paused", "paused", "draft"], "paused, shown, and its clone"
     assert [answer["created"] for answer in answers if "created" in answer] == [2]
