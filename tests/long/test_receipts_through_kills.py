@@ -50,6 +50,7 @@ def test_receipts_through_kills(run_system: RunSystem, database_url: str, tmp_pa
         PROVIDER_TIMEOUT="2",
     )
     system.expect("database_unavailable")
+    system.expect("worker_ended")
     system.fill(CLIENTS)
     system.simulator.set_faults(Faults(latency_ms=400))  # a receipt comes before the answer, or after it
     mailing_id = system.mail()

@@ -43,6 +43,9 @@ bearerbox-port = {{boxes}}
 sendsms-port = {{http}}
 sendsms-interface = "127.0.0.1"
 global-sender = {SENDER}
+max-pending-requests = 50
+http-request-retry = 10
+http-queue-delay = 5
 
 group = sendsms-user
 username = {USER}
