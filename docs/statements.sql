@@ -675,6 +675,9 @@ order by people desc, mailing_id limit 101;
 -- shared.messages.parts._OF
 select id, part from mailings where id = any(:mailing_ids) order by id;
 
+-- shared.messages.parts._FIRST
+select id from messages where part = :part and id between :first and :last order by id limit 1;
+
 -- shared.messages.parts._OPEN
 with recursive parts as (
     (select part from mailings where finished_at is null and part is not null order by part limit 1)
@@ -1044,9 +1047,6 @@ select mailing_id, before, after, count(*) as number from moved group by mailing
 -- shared.messages.retime._LOCK
 select part, first_message_id, last_message_id, window_from, window_until, now() as now
 from mailings where id = :mailing_id for update;
-
--- shared.messages.retime._FIRST
-select id from messages where part = :part and id between :first and :last order by id limit 1;
 
 -- shared.messages.retime._WAIT_FOR_OPENING
 select m.id, m.due_at, (select timezone from clients where id = m.client_id limit 1) as timezone

@@ -101,7 +101,7 @@ def _recover(configuration: Settings, options: argparse.Namespace) -> None:
         with _alone(service) as connection:
             lapse = _lapse(connection, options.since, options.until)
             recovery = Recovery(connection, lapse, Slot("recover"))
-            if at := recovery.was_done_at():
+            if at := recovery.was_done_at(options.until):
                 _set_ids_ahead(owner, known)
                 print(f"What may have been sent since {_told(lapse.since)} was given up at {_told(at)} already.")
                 return
@@ -158,11 +158,11 @@ class Recovery:
     slot: Slot
     number: int = 0
 
-    def was_done_at(self) -> datetime | None:
-        """When this database had recovered from the same lapse, or from one that ended later: what is open in it by now
-        is known. A further restore takes that away again."""
+    def was_done_at(self, until: datetime | None) -> datetime | None:
+        """When this database had recovered from the same lapse: what is open in it by now is known. A further restore
+        takes that away again. until: that somebody has named; then only a lapse that ended no earlier counts."""
         with self.connection.begin():
-            at: datetime | None = self.connection.scalar(_DONE_AT, {"since": self.lapse.since})
+            at: datetime | None = self.connection.scalar(_DONE_AT, {"since": self.lapse.since, "until": until})
         return at
 
     def give_up_begun(self) -> None:
@@ -202,7 +202,12 @@ class Recovery:
             print(f"Mailing {mailing_id}: {number} unknown")
 
 
-_DONE_AT = text("select at from audit where action = 'recover' and at >= :since order by id desc limit 1")
+_DONE_AT = text("""
+    select at from audit
+    where action = 'recover' and at >= :since
+      and (cast(:until as timestamptz) is null or cast(after ->> 'until' as timestamptz) >= :until)
+    order by id desc limit 1
+""")
 
 
 def _told(moment: datetime) -> str:

@@ -10,6 +10,7 @@ from api_service.console.pages import page, see
 from api_service.console.query import after
 from api_service.directory import imports as files
 from api_service.directory import suppression_file
+from api_service.directory.files.lines import plain
 from api_service.directory.progress import ImportState
 from api_service.web.key import Scope
 from api_service.web.page import After
@@ -32,7 +33,7 @@ def take_suppressions() -> Response:
     form = file_form.read(asked())
     with files.placed(form.pieces) as coming:
         file = suppression_file.read(coming.kind, coming.pieces, coming.charset)
-        taken = suppression_file.take(working(), parts().digests, file, form.name[:_LONGEST_NAME])
+        taken = suppression_file.take(working(), parts().digests, file, plain(form.name, _LONGEST_NAME))
     return see(f"/suppressions/files/{taken.id}/")
 
 

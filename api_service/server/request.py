@@ -15,7 +15,7 @@ from api_service.web.body import MAX_BYTES
 from api_service.web.problems import AddressTooLong, HeadTooLarge, TooLarge, UnknownCoding, Unreadable
 from shared.domain.profile import receiving
 
-_FILES = "/import/", "/console/imports/"
+_FILES = "/import/", "/console/imports/", "/console/suppressions/files/"
 """Ends of the paths that files are sent to, by programs and by the console."""
 _CODING = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r\n]*)", re.IGNORECASE)
 

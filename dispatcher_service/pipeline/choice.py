@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 LEAD = 100
-"""Messages of one take by which one that has room may be ahead of its part while another has none."""
+"""Messages of one claim by which one that has room may be ahead of its part while another has none."""
 
 
 class Offer(NamedTuple):
@@ -54,6 +54,7 @@ class Plan:
     ) -> None:
         self._lanes, self._offers, self._room, self._before = lanes, offers, dict(room), had
         self.had = dict(had)
+        self._caught_up: set[int] = set()  # lanes
         self.taken: dict[int, int] = {}
         """Messages by provider."""
 
@@ -73,7 +74,9 @@ class Plan:
             return self._give(members[0], min(wanted, self._room.get(members[0], 0)))
         able = {number: offer for number in members if (offer := self._offers[number]).is_up and offer.weight > 0}
         shares: dict[int, int] = {}
-        self._catch_up(lane, list(able))
+        if lane not in self._caught_up:
+            self._catch_up(lane, list(able))
+            self._caught_up.add(lane)
         while wanted > 0 and (number := self._next(lane, able)) is not None:
             step = min(wanted, LEAD // 10, self._room[number])
             self._give(number, step)

@@ -31,6 +31,16 @@ def place_of(connection: Connection, mailing_id: int) -> Place:
     return Place(mailing_id, next(iter(parts_of(connection, [mailing_id])), None))
 
 
+def find_first(connection: Connection, part: int, first: int, last: int) -> int:
+    """The first message of a part between these ids; `last` where there is none. Where ids were set ahead in the middle
+    of a launch, more lie between two messages than anybody could walk through."""
+    found: int | None = connection.scalar(_FIRST, {"part": part, "first": first, "last": last})
+    return last if found is None else found
+
+
+_FIRST = text("select id from messages where part = :part and id between :first and :last order by id limit 1")
+
+
 def open_parts(connection: Connection) -> Sequence[int]:
     """The parts of mailings that are not finished: there are no open messages but in these."""
     return connection.scalars(_OPEN).all()

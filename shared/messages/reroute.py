@@ -10,6 +10,7 @@ from shared.domain.message import OPEN_STATES
 from shared.domain.state_sql import names
 from shared.ledger.entries import Entries
 from shared.messages.fragments import THEIR_LANE, array
+from shared.messages.parts import find_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ def reroute_messages(
         connection.execute(_IS_ROUTED, {"mailing_id": mailing_id, "routing": routes.routing})
         return Rerouted(routes.routing, 0, complete=True)
     goes_on = before is not None and before.routing == routes.routing
-    first = before.last + 1 if before and goes_on else mailing.first_message_id
+    behind = before.last + 1 if before and goes_on else mailing.first_message_id
+    first = find_first(connection, mailing.part, behind, mailing.last_message_id)
     last = min(first + span - 1, mailing.last_message_id)
     route = routes.route(mailing.provider, mailing.sender, test=mailing.test)
     wanted = {

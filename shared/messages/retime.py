@@ -10,6 +10,7 @@ from shared.domain.gates.window import openings_of, window_of
 from shared.domain.window import Window
 from shared.ledger.entries import Entries
 from shared.messages.fragments import AnyRow, array
+from shared.messages.parts import find_first
 from shared.messages.zones import hold_zones, hold_zones_alone
 
 
@@ -43,9 +44,7 @@ def retime_messages(
     window = window_of(mailing)
     goes_on = before is not None and before.window == window
     behind = before.last + 1 if before and goes_on else mailing.first_message_id
-    first = connection.scalar(_FIRST, {"part": mailing.part, "first": behind, "last": mailing.last_message_id})
-    if first is None:
-        return Retimed(window, mailing.last_message_id, 0, complete=True)
+    first = find_first(connection, mailing.part, behind, mailing.last_message_id)
     last = min(first + span - 1, mailing.last_message_id)
     slice_ = {"part": mailing.part, "mailing_id": mailing_id, "first": first, "last": last}
     rows = connection.execute(_WAIT_FOR_OPENING, slice_).all()
@@ -79,9 +78,6 @@ _LOCK = text("""
     select part, first_message_id, last_message_id, window_from, window_until, now() as now
     from mailings where id = :mailing_id for update
 """)
-
-# Where ids were set ahead in the middle of a launch, more lie between two messages than anybody could walk through.
-_FIRST = text("select id from messages where part = :part and id between :first and :last order by id limit 1")
 
 # The status as text, so that no index of a few states is a way to it, whatever the statistics promise.
 _WAIT_FOR_OPENING = text("""

@@ -49,6 +49,6 @@ def checked(token: Mapping[str, Any], keys: Mapping[str, Any], wanted: Wanted, n
         raise UnknownKey(f"its signature: {type(error).__name__}") from error
     except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise Unproven(f"{type(error).__name__}: {error}"[:200]) from error
-    if len(claims["sub"]) > _LONGEST_SUBJECT:
-        raise Unproven("its subject is longer than 255 characters")
+    if not isinstance(claims["sub"], str) or len(claims["sub"]) > _LONGEST_SUBJECT:
+        raise Unproven("its subject is no text, or longer than 255 characters")
     return dict(claims)

@@ -28,6 +28,7 @@ JUST_NOW = 300
 _LONGEST_CODE = 4096
 _FRESH = 3600.0  # seconds after which what the provider publishes is read again
 _TURN = 1.0  # seconds that one waits for another who asks
+_IN_LINE = 3  # threads: one that asks, and those that wait; else strangers with made-up answers could hold them all
 _PAUSE = 5.0  # seconds for which nobody asks again after a failure
 
 
@@ -38,6 +39,7 @@ class IdentityProvider:
     def __init__(self, client: Client) -> None:
         self.client = client
         self._turn = threading.Lock()
+        self._line = threading.BoundedSemaphore(_IN_LINE)
         # All of this is written by whose turn it is.
         self._known: tuple[float, Metadata] | None = None  # since when, in ticks
         self._keys: dict[str, Any] | None = None
@@ -150,15 +152,20 @@ class IdentityProvider:
         """Alone, and not right after it failed. Raises Away."""
         if clock.ticks() < self._away_until:
             raise Away("it did not answer a moment ago")
-        if not self._turn.acquire(timeout=_TURN):
-            raise Away("somebody else waits for it")
+        if not self._line.acquire(blocking=False):
+            raise Away("others wait for it")
         try:
-            yield
-        except Away:
-            self._away_until = clock.ticks() + _PAUSE
-            raise
+            if not self._turn.acquire(timeout=_TURN):
+                raise Away("somebody else waits for it")
+            try:
+                yield
+            except Away:
+                self._away_until = clock.ticks() + _PAUSE
+                raise
+            finally:
+                self._turn.release()
         finally:
-            self._turn.release()
+            self._line.release()
 
 
 def _token(session: Any, known: Metadata, attempt: Attempt, code: str) -> Mapping[str, Any]:
@@ -172,7 +179,7 @@ def _token(session: Any, known: Metadata, attempt: Attempt, code: str) -> Mappin
         raise Unproven(f"the provider refuses the code: {str(error.error)[:40]!r}") from error
     except (requests.RequestException, ValueError) as error:
         raise Away(f"{known.token}: {type(error).__name__}") from error
-    if not isinstance(token.get("id_token"), str):
+    if not isinstance(token, dict) or not isinstance(token.get("id_token"), str):
         raise Unproven("there is no ID token")
     return dict(token)
 

@@ -87,6 +87,8 @@ _DATE = re.compile(
 )
 _SEPARATORS = re.compile(r"[,;/|\n\r\\]|\s(?:и|или|and|or)\s", re.IGNORECASE)
 _NO_DIGIT = re.compile("[^0-9]")
+_SECOND_LINE = re.compile(r"(?:[0-9][^0-9/~_]*){10,}[/~_]\s*[0-9]{1,3}\Z")
+"""`(834) 223-45-67/8` is how two lines are written, whose numbers differ in their ends."""
 _BETWEEN = re.compile(r"[\s.()\[\]{}/_~-]+")
 _ABROAD = re.compile(r"(?:00|810)(?=7[0-9]{10})")
 _WRITTEN = re.compile(r"(\+?)([0-9]{10,11})")
@@ -170,6 +172,8 @@ def _exact(text: str) -> str:
 
 def _digits(text: str) -> str:
     bare = _BETWEEN.sub("", text)
+    if _SECOND_LINE.search(text):
+        raise NotAPhone(SEVERAL)
     found = _WRITTEN.fullmatch(_ABROAD.sub("", bare, count=1) if bare[:3] in ("007", "810") else bare)
     if found is None:
         raise NotAPhone(_fault(text, bare))

@@ -35,6 +35,22 @@ def test_a_mailing_that_is_locked_for_long_is_routed_when_it_is_not(
     wait_until(lambda: _lanes(books) == {EAST})
 
 
+def test_a_mailing_in_whose_launch_ids_were_set_ahead_is_routed_as_any(
+    books: Books, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restore: between two of its messages lie more ids than anybody walks through."""
+    monkeypatch.setattr(reroute_messages.RerouteMessages, "pause", LAUNCHES / 3)
+    with books.engine.begin() as connection:
+        lanes.register(connection, [Entry("east")])
+    _, ids = books.launched(4)
+    books.run("update messages set id = id + 1000000000000000 where id > :last", last=ids[1])
+    books.run("update mailings set last_message_id = :last", last=ids[3] + 10**15)
+    with books.engine.begin() as connection:
+        lanes.register(connection, [Entry("east", operator_codes=("900",)), Entry("west")])
+    start()
+    wait_until(lambda: _lanes(books) == {EAST})
+
+
 def _failures() -> float:
     labels = {"chore": "reroute_messages", "reason": "locked"}
     return REGISTRY.get_sample_value("feeder_act_failures_total", labels) or 0.0

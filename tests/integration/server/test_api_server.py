@@ -82,6 +82,15 @@ def test_a_file_of_the_console_may_be_larger_than_other_bodies(client: ApiClient
     assert requests.get(f"{server.url}/clients/imports/1/", timeout=30).json()["created"] == 5000
 
 
+def test_so_may_one_of_phones_that_must_not_be_written_to(client: ApiClient, server: Server) -> None:
+    table = "phone\n" + "".join(f"7912{number:07}\n" for number in range(6000))
+    assert len(table) > MAX_BYTES
+    files = {"form_token": (None, ""), "file": ("stop\0.csv", table)}
+    answer = requests.post(f"{server.url}/console/suppressions/files/", files=files, allow_redirects=False, timeout=60)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/console/suppressions/files/1/")
+    assert client.suppression_file(1)["created"] == 6000
+
+
 def _announced(engine: Engine) -> list[int]:
     """What the broker holds, once it holds anything."""
 

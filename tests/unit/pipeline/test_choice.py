@@ -77,6 +77,12 @@ def test_who_has_no_room_holds_nobody_up() -> None:
     assert taken >= 20 * LEAD
 
 
+def test_a_claim_of_many_pieces_leads_by_no_more_than_one_of_one_piece() -> None:
+    plan = Choice().plan(LANES, {A: Offer(1, 0), B: Offer(1, FULL)})
+    taken = sum(dict(plan.take(ANY, 1)).get(B, 0) for _ in range(1000))
+    assert taken <= LEAD + LEAD // 10
+
+
 def test_lanes_share_the_room_of_their_providers() -> None:
     plan = Choice().plan(LANES, {A: Offer(1, 10), B: Offer(1, 10)})
     assert dict(plan.take(A, 8)) == {A: 8}
