@@ -210,8 +210,8 @@ def _of_list(named: Mapping[str, str]) -> _Kind:
     return _Kind(shape, lambda given: gettext(named[given]).lower())
 
 
-_MEANINGS: Mapping[str, str] = {one.meaning: names.ERRORS[one] for one in (*Error, *Reason)} | {
-    one.meaning: names.STATUSES[one][1] for one in MessageState
+_MEANINGS: Mapping[str, str] = {one.meaning: names.ERRORS[one] for one in (*Error, *Reason) if one in names.ERRORS} | {
+    one.meaning: names.STATUSES[one][1] for one in MessageState if one in names.STATUSES
 }
 _MEMBERS = {
     "tags": _("Tags"),
@@ -234,7 +234,7 @@ _KINDS: Mapping[str, _Kind] = {
     "zone": _Kind(r"[\w/+-]+", str),
     "code": _Kind("[a-z_]+", str),
     "state": _of_list({str(one): names.STATES[one] for one in MailingState}),
-    "status": _of_list({str(one): names.STATUSES[one][0] for one in MessageState}),
+    "status": _of_list({str(one): names.STATUSES[one][0] for one in MessageState if one in names.STATUSES}),
     "action": _of_list(_ACTIONS),
     "member": _of_list(_MEMBERS),
     "meaning": _Kind(".+?", _meaning),

@@ -54,9 +54,16 @@ def filter_failure(
         allowed |= set() if query.get("timezone", "UTC") in timezones.names() else {"timezone"}
         allowed |= {"page", "page_size", "after_id"} if "format" in query else set()  # a file has no pages
         allowed |= _of_messages(case.operation.label, query)
-        allowed |= {name for name, value in query.items() if name.startswith("attribute.") and not label(str(value))}
+        allowed |= {
+            name for name, value in query.items() if name.startswith("attribute.") and not _is_a_value(str(value))
+        }
+        allowed |= set() if label(str(query.get("name", "any"))) else {"name"}
         return not errors["query"].keys() <= allowed
     return not _breaks_a_rule(case.method, case.body, errors.get("json", {}))
+
+
+def _is_a_value(text: str) -> bool:
+    return bool(label(text)) and "\0" not in text
 
 
 def _of_messages(operation: str, query: Mapping[str, Any]) -> set[str]:

@@ -57,7 +57,12 @@ TABLES = (
     "providers",
     "scaling",
 )
-_FILLED = " union all ".join(f"select '{table}' as name where exists (select from {table})" for table in TABLES)
+_FILLED = " union all ".join(
+    f"select '{table}' as name where pg_relation_size('{table}') > 0"
+    f" or exists (select from pg_partition_tree('{table}') where pg_relation_size(relid) > 0)"
+    for table in TABLES
+)
+"""Those with pages: what was rolled back takes room as well."""
 _RESTART = """
     select setval(quote_ident(sequencename)::regclass, start_value, false) from pg_sequences
     where sequencename = any(:names)
