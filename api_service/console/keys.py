@@ -14,7 +14,7 @@ from api_service.console.language import marked as _
 from api_service.console.pages import page, see
 from api_service.console.query import one_of
 from api_service.web import key
-from api_service.web.key import Caller, Key, Scope, Token
+from api_service.web.key import Caller, Key, Person, Scope, Token
 from api_service.web.parts import asked, working
 from api_service.web.problems import Invalid, Taken
 from shared import clock, logs
@@ -98,7 +98,7 @@ class _Fields:
             found["name"] = _("Must be 1 to 64 characters that can be seen.")
         if self.scope not in list(Scope):
             found["scope"] = _("Must be one of these.")
-        if self.days and rules.whole(self.days, 1, rules.MOST_DAYS) is None:
+        if (self.days or _must_end()) and rules.whole(self.days, 1, rules.MOST_DAYS) is None:
             found["days"] = _("Must be a whole number of days, 1 to 36500.")
         if fault := reauthentication.fault(asked().form):
             found[reauthentication.FIELD] = fault
@@ -116,6 +116,7 @@ def _form(fields: _Fields, faults: Mapping[str, str]) -> Response:
         faults={name: faults.get(name, "") for name in _CHECKED},
         scopes=[str(scope) for scope in Scope],
         until=maker.expires_at if maker else None,
+        must_end=_must_end(),
         asks=reauthentication.asks(),
     )
     response.status_code = 422 if faults else 200
@@ -136,6 +137,11 @@ def _revoking(key_id: str, fault: str | None) -> Response:
     )
     response.status_code = 422 if fault else 200
     return response
+
+
+def _must_end() -> bool:
+    """Whether a key that is made now has to say when: one of a person would else outlive what their groups allow."""
+    return isinstance(g.get("key"), Person)
 
 
 def _own_key() -> Key | None:

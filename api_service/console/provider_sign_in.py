@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from api_service.access.oidc.provider import IdentityProvider
 
 _COOKIE = "console_sign_in"
+_LONGEST_REFRESH = 2000
+"""Characters. A proxy refuses longer headers; then the page has its link alone."""
 
 _log = logs.logger()
 
@@ -75,7 +77,8 @@ def leave(id_token: str) -> Response:
     if address is None:
         return see("/sign-in/")
     response = rendering.page("signed_out.html", address=address, here=f"{asked().script_root}/console/sign-in/")
-    response.headers["Refresh"] = f"0; url={address}"
+    if len(address) <= _LONGEST_REFRESH:
+        response.headers["Refresh"] = f"0; url={address}"
     return response
 
 
