@@ -559,11 +559,6 @@ where finished_at is null and launched_at is null and cancelled_at is null and n
 and starts_at <= :until and ends_at > :since
 order by id;
 
--- shared.messages.give_up._LAST
-select max(id) from (
-    select id from messages where part = :part and id between :first and :last order by id limit :span
-) ids;
-
 -- shared.messages.give_up._GIVE_UP
 with job as materialized (
     select m.id, m.status from messages m
@@ -675,8 +670,10 @@ order by people desc, mailing_id limit 101;
 -- shared.messages.parts._OF
 select id, part from mailings where id = any(:mailing_ids) order by id;
 
--- shared.messages.parts._FIRST
-select id from messages where part = :part and id between :first and :last order by id limit 1;
+-- shared.messages.parts._END_OF_SPAN
+select max(id) from (
+    select id from messages where part = :part and id between :first and :last order by id limit :span
+) ids;
 
 -- shared.messages.parts._OPEN
 with recursive parts as (

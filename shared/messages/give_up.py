@@ -16,6 +16,7 @@ from shared.domain.state_sql import names
 from shared.ledger.entries import Entries
 from shared.messages.create import Slice, create_messages
 from shared.messages.fragments import counted, enter_counts
+from shared.messages.parts import end_of_span
 
 
 class Lapse(NamedTuple):
@@ -78,20 +79,11 @@ def give_up_messages(connection: Connection, entries: Entries, stretch: Stretch,
     down, since it is due at once when that serves again. Whether its mailing was paused does not matter: it may have
     been resumed.
     """
-    last = connection.scalar(_LAST, {**stretch._asdict(), "span": span})
-    if last is None:
-        return GivenUp(0, None)
+    last = end_of_span(connection, stretch.part, stretch.first, stretch.last, span)
     job = {**stretch._asdict(), "last": last, "until": lapse.until}
     number = enter_counts(entries, connection.execute(_GIVE_UP, job), Error.RESTORED)
     return GivenUp(number, stretch._replace(first=last + 1) if last < stretch.last else None)
 
-
-# Ids are set ahead by far, so what lies between two of them says nothing of how many there are.
-_LAST = text("""
-    select max(id) from (
-        select id from messages where part = :part and id between :first and :last order by id limit :span
-    ) ids
-""")
 
 # By the ids. The status as text, so that no index of a few states is a way to it, whatever the statistics promise.
 _GIVE_UP = counted(

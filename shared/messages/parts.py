@@ -31,14 +31,22 @@ def place_of(connection: Connection, mailing_id: int) -> Place:
     return Place(mailing_id, next(iter(parts_of(connection, [mailing_id])), None))
 
 
-def find_first(connection: Connection, part: int, first: int, last: int) -> int:
-    """The first message of a part between these ids; `last` where there is none. Where ids were set ahead in the middle
-    of a launch, more lie between two messages than anybody could walk through."""
-    found: int | None = connection.scalar(_FIRST, {"part": part, "first": first, "last": last})
+def end_of_span(connection: Connection, part: int, first: int, last: int, span: int) -> int:
+    """The id of the last of the next `span` messages of a part, of whichever mailing, from `first` on; `last` where
+    there are none up to it.
+
+    Not `first + span`: after a restore ids are set ahead by far.
+    """
+    values = {"part": part, "first": first, "last": last, "span": span}
+    found: int | None = connection.scalar(_END_OF_SPAN, values)
     return last if found is None else found
 
 
-_FIRST = text("select id from messages where part = :part and id between :first and :last order by id limit 1")
+_END_OF_SPAN = text("""
+    select max(id) from (
+        select id from messages where part = :part and id between :first and :last order by id limit :span
+    ) ids
+""")
 
 
 def open_parts(connection: Connection) -> Sequence[int]:

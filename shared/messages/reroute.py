@@ -10,7 +10,7 @@ from shared.domain.message import OPEN_STATES
 from shared.domain.state_sql import names
 from shared.ledger.entries import Entries
 from shared.messages.fragments import THEIR_LANE, array
-from shared.messages.parts import find_first
+from shared.messages.parts import end_of_span
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Rerouted:
 def reroute_messages(
     connection: Connection, entries: Entries, mailing_id: int, span: int, before: Rerouted | None = None
 ) -> Rerouted:
-    """The next `span` ids of a mailing: what is open there is in the lane that a launch would give it now, but what a
-    call may have delivered is in its provider's own.
+    """The next `span` messages of where a mailing has its own: what is open there is in the lane that a launch would
+    give it now, but what a call may have delivered is in its provider's own.
 
     Each is written once, and not at all where it is in its lane already. The mailing's row is locked, so no slice of a
     launch comes in between, and one that comes later goes by no earlier routing. before: where the last slice came to;
@@ -39,9 +39,8 @@ def reroute_messages(
         connection.execute(_IS_ROUTED, {"mailing_id": mailing_id, "routing": routes.routing})
         return Rerouted(routes.routing, 0, complete=True)
     goes_on = before is not None and before.routing == routes.routing
-    behind = before.last + 1 if before and goes_on else mailing.first_message_id
-    first = find_first(connection, mailing.part, behind, mailing.last_message_id)
-    last = min(first + span - 1, mailing.last_message_id)
+    first = before.last + 1 if before and goes_on else mailing.first_message_id
+    last = end_of_span(connection, mailing.part, first, mailing.last_message_id, span)
     route = routes.route(mailing.provider, mailing.sender, test=mailing.test)
     wanted = {
         "part": mailing.part, "mailing_id": mailing_id, "first": first, "last": last,

@@ -10,7 +10,7 @@ from shared.domain.gates.window import openings_of, window_of
 from shared.domain.window import Window
 from shared.ledger.entries import Entries
 from shared.messages.fragments import AnyRow, array
-from shared.messages.parts import find_first
+from shared.messages.parts import end_of_span
 from shared.messages.zones import hold_zones, hold_zones_alone
 
 
@@ -28,8 +28,8 @@ class Retimed:
 def retime_messages(
     connection: Connection, entries: Entries, mailing_id: int, span: int, before: Retimed | None = None
 ) -> Retimed:
-    """The next `span` ids of a mailing: what waits for an opening waits for that of the window which the mailing has
-    now, or is due where that is open.
+    """The next `span` messages of where a mailing has its own: what waits for an opening waits for that of the window
+    which the mailing has now, or is due where that is open.
 
     Each is written once, and not at all where it waits for the right moment already: so whoever begins anew, as a
     leader does that does not know how far the last one came, does no harm. The mailing's row is locked, so no slice of
@@ -43,9 +43,8 @@ def retime_messages(
     hold_zones(connection)
     window = window_of(mailing)
     goes_on = before is not None and before.window == window
-    behind = before.last + 1 if before and goes_on else mailing.first_message_id
-    first = find_first(connection, mailing.part, behind, mailing.last_message_id)
-    last = min(first + span - 1, mailing.last_message_id)
+    first = before.last + 1 if before and goes_on else mailing.first_message_id
+    last = end_of_span(connection, mailing.part, first, mailing.last_message_id, span)
     slice_ = {"part": mailing.part, "mailing_id": mailing_id, "first": first, "last": last}
     rows = connection.execute(_WAIT_FOR_OPENING, slice_).all()
     times = _times(mailing, rows)
