@@ -14,7 +14,7 @@ from flask import Response, current_app, g
 from api_service.console import formats
 from api_service.console.language import chosen
 from api_service.console.pages import blueprint
-from api_service.web.key import Key, Scope
+from api_service.web.key import Caller, Scope
 from api_service.web.parts import asked
 from shared import clock
 
@@ -74,9 +74,7 @@ def shared(view: View) -> View:
     return looked_at
 
 
-def _sees() -> Hashable:
-    """What makes a difference between readers: a key for tests sees its own mailings alone."""
-    key: Key | None = g.get("key")
-    if key is None:
-        return None
-    return (key.scope, key.id if key.scope is Scope.TEST else None)
+def _sees() -> Scope | None:
+    """What makes a difference between readers: those who may do the same see the same. None: nobody signs in."""
+    reader: Caller | None = g.get("key")
+    return None if reader is None else reader.scope

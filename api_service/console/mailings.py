@@ -88,11 +88,10 @@ def _changes(mailing_id: int) -> Sequence[Audit]:
 
 
 def _seen(mailing_id: int) -> dict[str, Any]:
-    work = working()
-    seen = overview.of_mailing(work, mailing_id)
+    seen, ahead = overview.with_outlook(working(), mailing_id)
     return {
         "seen": seen,
-        "ahead": actions.find(work, mailing_id),
+        "ahead": ahead,
         "possible": [str(action) for action in _OFFERED.get(seen.state, ())],
         # Until every message has its end there is something to see, though the mailing may be over.
         "is_over": seen.mailing.finished_at is not None,

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, any_, func, or_, select
 from sqlalchemy.orm import Session
 
-from api_service.mailings import rules
+from api_service.mailings import outlook_store, rules
 from api_service.mailings.outlook import Outlook
 from api_service.mailings.rules import Action, Times
 from api_service.mailings.schema import FROZEN_AT_LAUNCH, STORED
@@ -211,6 +211,17 @@ def shown(mailing: Mailing, figures: Figures, now: datetime, ahead: Outlook) -> 
         "state": mailing_state(mailing, now),
         "paused_because": paused_because(mailing, now),
         "statistics": counts(figures),
+        **_told(ahead),
+    }
+
+
+def ahead_of(session: Session, mailing: Mailing, figures: Figures, now: datetime) -> dict[str, Any]:
+    """What the messages of one wait for, and when they are done: those members of `MailingSchema` alone."""
+    return _told(outlook_store.read(session, [mailing], {mailing.id: figures}, now)[mailing.id])
+
+
+def _told(ahead: Outlook) -> dict[str, Any]:
+    return {
         "waiting_because": [
             {"cause": cause, "count": messages, "until": until} for cause, messages, until in ahead.causes
         ],

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -54,8 +55,15 @@ def of_mailing(work: Work, mailing_id: int) -> OfMailing:
         return read(session, mailing_id)
 
 
+def with_outlook(work: Work, mailing_id: int) -> tuple[OfMailing, Mapping[str, Any]]:
+    """And what its messages wait for, and when they are done, as a mailing has it. Raises NotFound."""
+    with work.look() as session:
+        seen = read(session, mailing_id)
+        return seen, mailings.ahead_of(session, seen.mailing, seen.figures, seen.now)
+
+
 def read(session: Session, mailing_id: int) -> OfMailing:
-    """The same, as a part of more that is looked at."""
+    """As a part of more that is looked at. Raises NotFound."""
     connection = session.connection()
     mailing = mailings.find(session, mailing_id)
     now = moment(connection)
