@@ -80,6 +80,7 @@ def revoke_made_with(session: Session, key_id: str) -> Sequence[str]:
 
 def rotate(session: Session, key_id: str, token: Token, overlap: timedelta, expires_at: datetime | None) -> ApiKey:
     """Stores a token as the successor of a key, with its name and scope; the key itself opens nothing after `overlap`.
+    What was made with it goes over to the successor, and ends no later than that one.
 
     Args:
         expires_at: of the successor; None: never, which a key that expires itself cannot have for a successor.
@@ -94,7 +95,15 @@ def rotate(session: Session, key_id: str, token: Token, overlap: timedelta, expi
     stored(session, token, old.name, Scope(old.scope), expires_at)
     end_of_overlap = now + overlap
     old.expires_at = min(end_of_overlap, old.expires_at or end_of_overlap)
+    session.execute(_HAND_OVER, {"id": key_id, "successor": token.id, "expires_at": expires_at})
     return old
+
+
+# The least of a moment and of none is the moment.
+_HAND_OVER = text("""
+    update api_keys set made_by = :successor, expires_at = least(expires_at, cast(:expires_at as timestamptz))
+    where made_by = :id and revoked_at is null
+""")
 
 
 def find(session: Session, key_id: str, *, lock: bool = True) -> ApiKey:

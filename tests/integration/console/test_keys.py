@@ -1,14 +1,16 @@
 """Keys on the console, and who is signed in with them."""
 
 import re
+from datetime import timedelta
 from html import unescape
 from itertools import count
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
 
-from api_service.access import actions, keyring
+from api_service.access import actions, keyring, store
 from api_service.web import key
 from api_service.web.key import Scope, Token, parsed
 from api_service.web.problems import Unauthorized
@@ -155,6 +157,19 @@ def test_a_stolen_key_makes_none_that_outlives_it(api: Api, engine: Engine, admi
     assert not any(opens(api, one) for one in (thief, second, third))
     assert opens(api, token)
     assert all(one["revoked_at"] for one in listed(api, token).values() if one["id"] != token.id)
+
+
+def test_what_a_key_has_made_ends_with_its_successor(api: Api, engine: Engine, admin: Browser, token: Token) -> None:
+    one = made(admin, token, name="Program", days="")
+    successor, _ = actions.rotate(
+        Work(engine, Actor("command")), token.id, timedelta(0), clock.now() + timedelta(days=5)
+    )
+    with Session(engine) as session:
+        program = store.find(session, one.id, lock=False)
+        assert (program.made_by, program.expires_at) == (successor.id, store.find(session, successor.id).expires_at)
+    assert opens(api, one)
+    actions.revoke(Work(engine, Actor("command")), successor.id)
+    assert not opens(api, one)
 
 
 def test_what_a_key_makes_expires_no_later(api: Api, engine: Engine, admin: Browser, token: Token) -> None:
