@@ -108,6 +108,7 @@ def _recover(configuration: Settings, options: argparse.Namespace) -> None:
             recovery.give_up_begun()
             _set_ids_ahead(owner, known)  # what is created now must have ids that nobody was given
             recovery.give_up_launched_since()
+            _check_nobody_came(connection)
             recovery.note()
     finally:
         owner.dispose()
@@ -136,6 +137,17 @@ def _alone(engine: Engine) -> Iterator[Connection]:
             yield connection
         finally:
             connection.invalidate()  # with its lock
+
+
+def _check_nobody_came(connection: Connection) -> None:
+    """Raises Refused."""
+    with connection.begin():
+        number = count_dispatchers(connection)
+    if number:
+        raise Refused(
+            f"Dispatchers were started meanwhile ({number} or more sessions), and may have sent what was still open:"
+            " stop them all, then run this again. What was given up stays so."
+        )
 
 
 def _lapse(connection: Connection, since: datetime, until: datetime | None) -> Lapse:

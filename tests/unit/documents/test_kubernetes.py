@@ -80,17 +80,17 @@ def test_no_process_has_rights_in_the_cluster() -> None:
         assert account["automountServiceAccountToken"] is False
 
 
-RECOVER = {
-    "name": "RECOVER_SINCE",
-    "valueFrom": {"configMapKeyRef": {"name": "notification-recover", "key": "RECOVER_SINCE", "optional": True}},
-}
-"""It is no setting: the job is told it, for once."""
+RECOVER = [
+    {"name": name, "valueFrom": {"configMapKeyRef": {"name": "notification-recover", "key": name, "optional": True}}}
+    for name in ("RECOVER_SINCE", "RECOVER_UNTIL")
+]
+"""They are no settings: the job is told them, for once."""
 
 
 def told(name: str) -> tuple[set[str], set[str]]:
     """The settings of a process that come from the ConfigMap, and the files of its Secret."""
     (container,) = pod(name)["containers"]
-    env = [one for one in container["env"] if one["name"] != RECOVER["name"]]
+    env = [one for one in container["env"] if one not in RECOVER]
     for one in env:
         reference = {"name": "notification", "key": one["name"], "optional": True}
         assert one == {"name": one["name"], "valueFrom": {"configMapKeyRef": reference}}
@@ -101,11 +101,14 @@ def told(name: str) -> tuple[set[str], set[str]]:
     return {one["name"] for one in env}, {item["path"] for item in secret["items"]}
 
 
+_RECOVERS = 'shared.recover --since "$RECOVER_SINCE" ${RECOVER_UNTIL:+--until "$RECOVER_UNTIL"}'
+
+
 def test_a_restore_needs_no_other_manifest() -> None:
     (container,) = pod("migrate")["containers"]
-    assert container["env"] == [RECOVER]
+    assert container["env"] == RECOVER
     script = container["command"][-1]
-    assert script.index("shared.migrate") < script.index('shared.recover --since "$RECOVER_SINCE"')
+    assert script.index("shared.migrate") < script.index(_RECOVERS)
 
 
 IS_SECRET = ENVIRONMENT.keys()

@@ -11,11 +11,18 @@ for service in postgres rabbitmq migrate api dispatcher reporter; do
 done
 mkdir "$made/store"
 sh "$here/../../../secrets.sh" "$made/store" "$made/given"
+printf 'smtp://mailpit:1025\n' >"$made/given/reporter/SMTP_URL"
 kubectl apply -f "$here/namespace.yaml"
+there=
+missing=
 for service in postgres rabbitmq migrate api dispatcher reporter; do
-    if ! kubectl -n $namespace get secret "notification-$service" >/dev/null 2>&1; then
-        [ $service != reporter ] || printf 'smtp://mailpit:1025\n' >"$made/given/reporter/SMTP_URL"
-        kubectl -n $namespace create secret generic "notification-$service" --from-file="$made/given/$service"
-    fi
+    if kubectl -n $namespace get secret "notification-$service" >/dev/null 2>&1; then there="$there $service"; else missing="$missing $service"; fi
+done
+if [ "$there" ] && [ "$missing" ]; then
+    echo "There are secrets for$there, but none for$missing: passwords would not fit. Delete those that are there, and run this again." >&2
+    exit 1
+fi
+for service in $missing; do
+    kubectl -n $namespace create secret generic "notification-$service" --from-file="$made/given/$service"
 done
 echo "The first key of the API: kubectl -n $namespace get secret notification-api -o 'go-template={{index .data \"api-key\" | base64decode}}'"
