@@ -68,7 +68,7 @@ class Fields:
 
     def filter(self, known: Filter) -> dict[str, Any]:
         """As the API takes it. known: that was there before."""
-        return self.chosen.body(known) | {"exclude": self.excluded.body(known.exclude)}
+        return filter_form.body(self.chosen, self.excluded, known)
 
     def body(self, zone: ZoneInfo, known: Filter) -> dict[str, Any]:
         """The same of all of it. Raises Refused."""
@@ -85,7 +85,7 @@ class Fields:
 
 
 _OF_A_LINE = ("name", "starts_at", "ends_at", "window_from", "window_until", "priority")
-PLACES = ("text", *_OF_A_LINE, *filter_form.PLACES, *(EXCLUDED + name for name in filter_form.PLACES))
+PLACES = ("text", *_OF_A_LINE, *filter_form.PLACES)
 """Where something may be wrong."""
 
 

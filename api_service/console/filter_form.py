@@ -11,9 +11,10 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
+from api_service.console.forms import whole
 from api_service.console.sentences import flat
 from shared.domain.attributes import Value
-from shared.domain.filter import Criteria, ValuesByName, values_of
+from shared.domain.filter import Criteria, Filter, ValuesByName, values_of
 
 EXCLUDED = "exclude_"
 """So begin the names of fields that say who is left out."""
@@ -21,7 +22,6 @@ EXCLUDED = "exclude_"
 _NAMES, _VALUES = "attribute_names", "attribute_values"
 """Of fields that come in pairs."""
 
-_ID_DIGITS = 18
 _VALUE = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*|([^,]*))(?:,|$)')
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,6})?", re.ASCII)
 
@@ -65,8 +65,13 @@ class Lists:
         return lines | {"attributes": _attributes(self.attributes, known.attributes), "segments": list(self.segments)}
 
 
-PLACES = tuple(one.name for one in fields(Lists))
+PLACES = tuple(prefix + one.name for prefix in ("", EXCLUDED) for one in fields(Lists))
 """Where something may be wrong."""
+
+
+def body(chosen: Lists, excluded: Lists, known: Filter) -> dict[str, Any]:
+    """A filter as the API takes it. known: that was there before."""
+    return chosen.body(known) | {"exclude": excluded.body(known.exclude)}
 
 
 def by_field(
@@ -130,12 +135,7 @@ def _several(line: str) -> list[str]:
 
 
 def _ids(line: str) -> list[int | str]:
-    return [_id(one) for one in _several(line)]
-
-
-def _id(given: str) -> int | str:
-    """What is none is left as it is, for the API to refuse."""
-    return int(given) if given.isascii() and given.isdigit() and len(given) <= _ID_DIGITS else given
+    return [whole(one) for one in _several(line)]
 
 
 _READ: Mapping[str, Callable[[str], Sequence[int | str]]] = {

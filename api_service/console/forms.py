@@ -1,4 +1,4 @@
-"""Forms: that one which is sent was ours, and where its sender may be led afterwards."""
+"""Forms: that one which is sent was ours, what is typed into it, and where its sender may be led afterwards."""
 
 import hmac
 
@@ -7,6 +7,7 @@ from flask import Request, g
 from api_service.web.visit import Visit
 
 FIELD = "form_token"
+_DIGITS = 18
 
 
 class StaleForm(Exception):
@@ -35,3 +36,8 @@ def own_path(given: str, root: str) -> str | None:
     """A path of the console; None for whatever may lead elsewhere. root: what stands before /console."""
     is_plain = given.isascii() and given.isprintable() and not any(part in given for part in ("\\", "//", ".."))
     return given if is_plain and given.startswith(f"{root}/console/") else None
+
+
+def whole(given: str) -> int | str:
+    """A number that somebody has typed. What is none is left as it is, for the schema to refuse."""
+    return int(given) if given.isascii() and given.isdigit() and len(given) <= _DIGITS else given

@@ -7,6 +7,7 @@ from flask import Response, g
 from marshmallow import ValidationError
 
 from api_service.console import rendering
+from api_service.console.forms import whole
 from api_service.console.live import shared
 from api_service.console.pages import page, see
 from api_service.operations import provider_actions as actions
@@ -19,8 +20,6 @@ from api_service.web.problems import NotFound
 from api_service.web.schema import changes
 
 _CHANGES = changes(ProviderSchema)
-_LONGEST = 10
-"""Characters of a weight; more are none."""
 
 
 @page("/providers/")
@@ -60,16 +59,11 @@ def set_weight(name: str) -> Response:
     g.match = Match.parsed(form.get("revision", ""))
     given = form.get("weight", "").strip()
     try:
-        values = _CHANGES.load({"weight": _whole(given)})
+        values = _CHANGES.load({"weight": whole(given)})
     except ValidationError as error:
         return _weight_form(name, given, error.messages_dict["weight"])
     actions.change(working(), name, values)
     return see("/providers/")
-
-
-def _whole(given: str) -> Any:
-    """What is no number is left to the schema, which says so."""
-    return int(given) if given.isascii() and given.isdigit() and len(given) <= _LONGEST else given
 
 
 def _weight_form(name: str, given: str | None = None, faults: Sequence[str] = ()) -> Response:

@@ -3,14 +3,12 @@
 from enum import StrEnum
 from typing import TypeVar
 
+from api_service.console.forms import whole
 from api_service.console.language import marked as _
 from api_service.web.parts import asked
 from api_service.web.problems import NotFound
 
 Choice = TypeVar("Choice", bound=StrEnum)
-
-_DIGITS = 18
-"""Of any id."""
 
 
 def one_of(kind: type[Choice], name: str) -> Choice | None:
@@ -31,7 +29,7 @@ def after() -> int:
 
 def number(name: str, missing: str = "") -> int:
     """Raises NotFound for what is none."""
-    given = asked().args.get(name, missing).strip()
-    if not given.isascii() or not given.isdigit() or len(given) > _DIGITS:
+    found = whole(asked().args.get(name, missing).strip())
+    if not isinstance(found, int):
         raise NotFound(_("There is no such page."))
-    return int(given)
+    return found

@@ -16,7 +16,7 @@ from shared.database.models import Segment
 from shared.domain.filter import Filter
 
 _SCHEMA = new(SegmentSchema)
-PLACES = ("name", "filter", *filter_form.PLACES, *(EXCLUDED + name for name in filter_form.PLACES))
+PLACES = ("name", "filter", *filter_form.PLACES)
 """Where something may be wrong."""
 
 
@@ -36,7 +36,7 @@ class Fields:
 
     def values(self, known: Filter) -> dict[str, Any]:
         """All that users can set. known: the filter that was there before. Raises Invalid."""
-        wanted = self.chosen.body(known) | {"exclude": self.excluded.body(known.exclude)}
+        wanted = filter_form.body(self.chosen, self.excluded, known)
         try:
             loaded: dict[str, Any] = _SCHEMA.load({"name": self.name, "filter": wanted})
         except ValidationError as error:
