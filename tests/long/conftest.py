@@ -46,6 +46,24 @@ PATIENCE = "15"
 """Seconds for a call: on a machine that is busy with all these servers, one that was slow is not to be repeated."""
 
 
+GATE = """
+[providers.gate]
+preset = "seed"
+url = "http://127.0.0.1:{port}/v1/send/{{id}}"
+plaintext = true
+secrets = {{ token = "env:GATE_TOKEN", receipts = "env:RECEIPTS_SECRET" }}
+
+[providers.gate.receipts]
+list = ""
+id = "id"
+status = "status"
+reason = "reason"
+values = {{ queued = "awaiting", delivered = "delivered", failed = "undelivered" }}
+authentication = {{ kind = "path", secret = "{{receipts}}" }}
+"""
+"""A file of one provider: the simulator at that port, whose receipts come by a secret path."""
+
+
 class Sendings:
     """When the provider got its requests: Unix times, the first of each message, in their order."""
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect
 
 from sandbox.simulator.faults import Faults
-from tests.long.test_console import Console, browser, console, page_of  # noqa: F401  # two are fixtures
+from tests.support.console_in_browser import Console, page_of
 
-pytest_plugins = ("tests.support.keys_command_fixture",)
+pytest_plugins = ("tests.support.keys_command_fixture", "tests.support.console_in_browser")
 
 PEOPLE = 300
 REFUSED = 100
@@ -67,7 +67,7 @@ _FOCUSED = """() => {
 }"""
 
 
-def test_from_a_spreadsheet_to_a_second_try(console: Console, browser: Browser, tmp_path: Path) -> None:  # noqa: F811
+def test_from_a_spreadsheet_to_a_second_try(console: Console, browser: Browser, tmp_path: Path) -> None:
     console.simulator.set_faults(Faults(latency_ms=20, refuse_ids_modulo=REFUSED))
     table = tmp_path / "people.csv"
     table.write_bytes(SPREADSHEET.encode())

@@ -12,7 +12,7 @@ from sandbox import deployment
 from sandbox.processes import free_port
 from sandbox.simulator.outage import Mode
 from tests.e2e.system import System
-from tests.long.conftest import RunSystem
+from tests.long.conftest import GATE, RunSystem
 from tests.support.prometheus import RULES, Prometheus, prometheus
 
 GROUPS = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
@@ -21,20 +21,6 @@ OURS = r"\b(?:api|dispatcher|feeder|messages|reporter|process)_\w+"
 METRICS = {name for one in EXPRESSIONS.values() for name in re.findall(OURS, re.sub(r"\{[^}]*\}", "", one))}
 
 SECRET = "s3cret-of-the-receipts"
-PROFILE = """
-[providers.gate]
-preset = "seed"
-url = "http://127.0.0.1:{port}/v1/send/{{id}}"
-plaintext = true
-secrets = {{ token = "env:GATE_TOKEN", receipts = "env:RECEIPTS_SECRET" }}
-
-[providers.gate.receipts]
-list = ""
-id = "id"
-status = "status"
-values = {{ queued = "awaiting", delivered = "delivered", failed = "undelivered" }}
-authentication = {{ kind = "path", secret = "{{receipts}}" }}
-"""
 CLIENTS = 20
 
 
@@ -43,7 +29,7 @@ def test_what_the_rules_ask_for_is_there_and_what_stops_is_heard(
 ) -> None:
     port, api_port, shown = free_port(), free_port(), {"api": free_port(), "reporter": free_port()}
     profile = tmp_path / "providers.toml"
-    profile.write_text(PROFILE.format(port=port))
+    profile.write_text(GATE.format(port=port))
     system = run_system(
         database_url,
         None,

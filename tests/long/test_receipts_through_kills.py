@@ -9,32 +9,16 @@ from notification_client.client import Json
 from sandbox.processes import free_port
 from sandbox.simulator.faults import Faults
 from tests.e2e.system import System
-from tests.long.conftest import RunSystem
+from tests.long.conftest import GATE, RunSystem
 
 CLIENTS = 1_200
 SECRET = "a-secret-of-this-test"
-
-PROFILE = """
-[providers.gate]
-preset = "seed"
-url = "http://127.0.0.1:{port}/v1/send/{{id}}"
-plaintext = true
-secrets = {{ token = "env:GATE_TOKEN", receipts = "env:RECEIPTS_SECRET" }}
-
-[providers.gate.receipts]
-list = ""
-id = "id"
-status = "status"
-reason = "reason"
-values = {{ queued = "awaiting", delivered = "delivered", failed = "undelivered" }}
-authentication = {{ kind = "path", secret = "{{receipts}}" }}
-"""
 
 
 def test_receipts_through_kills(run_system: RunSystem, database_url: str, tmp_path: Path) -> None:
     port, api_port = free_port(), free_port()
     profile = tmp_path / "providers.toml"
-    profile.write_text(PROFILE.format(port=port))
+    profile.write_text(GATE.format(port=port))
     system = run_system(
         database_url,
         None,
