@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from statistics import median
 
 import requests
@@ -81,7 +81,7 @@ def _beside_a_mailing(services: Services, scale: Scale) -> Iterator[Figure]:
     with services.addresses(groups) as addresses, deployed(services.processes, addresses) as running:
         for _ in range(scale.repetitions):
             for is_read, some in rates.items():
-                with _reading(running) if is_read else _alone():
+                with _reading(running) if is_read else nullcontext():
                     some.append(running.send("bench").rate)
     yield median_of("messages/s, nobody reads", rates[False], "1/s")
     yield median_of(f"messages/s, beside {READERS} readers of Now", rates[True], "1/s")
@@ -107,11 +107,6 @@ def _reading(running: Deployment) -> Iterator[None]:
     finally:
         is_over.set()
         reader.join()
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    yield
 
 
 @contextmanager
