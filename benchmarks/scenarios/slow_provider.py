@@ -93,7 +93,7 @@ def _watch(running: Deployment, mailing_id: int, metrics_url: str) -> float:
         http.trust_env = False
         while not ask(_ATTEMPTED, mailing_id)[0][0]:
             lines = http.get(metrics_url, timeout=5).text.splitlines()
-            most = max(most, *(float(line.split()[1]) for line in lines if line.startswith(f"{CALLS_OPEN} ")), 0.0)
+            most = max(most, *(float(line.split()[1]) for line in lines if line.startswith(f"{CALLS_OPEN}{{")), 0.0)
             time.sleep(0.2)
     return most
 

@@ -44,6 +44,7 @@ def run(
             break
         pace = paces[one]
         if outcome is not None:
+            pace.end(now, calls[one])
             calls[one] -= 1
             pace.observe(outcome, started, now)
         elif now < asleep[one] < inf:

@@ -170,6 +170,7 @@ class Line:
 
     def finish(self, handle: pycurl.Curl, answer: Answer | Failure, now: float) -> Result:
         """A call has ended."""
+        self._pace.end(now, len(self.calls))
         call = self.calls.pop(handle)
         self._idle.append(call)
         outcome = self.dialect.outcome(answer)

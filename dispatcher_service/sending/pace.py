@@ -146,6 +146,12 @@ class Pace:
             self.per_second *= rise ** (1 / self.per_second)
         self._next_at = max(self._next_at, now - _SLACK) + 1 / self.per_second
 
+    def end(self, now: float, calls_open: int) -> None:
+        """A call ends, before `observe`. calls_open: with it. While answers are slow nobody looks, and what was in
+        flight until now was no rest."""
+        if self.per_second == inf:
+            self._see(calls_open, now)
+
     def observe(self, outcome: Outcome, started: float, now: float) -> bool:
         """An answer, or that there was none; whether the pace falls. started: when its call was begun."""
         if outcome.kind is OutcomeKind.LIMITED:

@@ -117,6 +117,21 @@ def test_calls_that_take_long_are_no_rest() -> None:
         now += 0.5
 
 
+@pytest.mark.parametrize("latency", [0.2, 0.5, 2.0])
+def test_answers_that_come_late_and_together_allow_as_many_more_as_any(latency: float) -> None:
+    """Nobody looks while all that is allowed is in flight."""
+    pace, now = Pace(), 100.0
+    for _ in range(8):
+        most = pace.allowed(now, 0)
+        for number in range(1, most + 1):
+            pace.begin(now, number)
+        for number in range(most, 0, -1):
+            pace.end(now + latency, number)
+            pace.observe(ACCEPTED, now, now + latency)
+        now += latency
+    assert pace.allowed(now, 0) == FIRST_CALLS * 2**8
+
+
 def test_what_was_taken_before_a_rest_says_nothing_about_what_is_taken_after_it() -> None:
     pace = Pace()
     now = busy(pace, 100.0, 200) + 0.5
