@@ -96,11 +96,11 @@ def _take(hands: Hands, table: Path) -> None:
         if what is None:
             hands.press("Files")
             hands.page.wait_for_url("**/imports/")
-        hands.reach("what", is_field=True)
-        if what:
-            hands.page.keyboard.press("ArrowDown")
-        hands.reach("file", is_field=True)
-        with hands.page.expect_file_chooser() as chooser:
+        with hands.page.expect_file_chooser() as chooser:  # long before, as the browser is told without an answer
+            hands.reach("what", is_field=True)
+            if what:
+                hands.page.keyboard.press("ArrowDown")
+            hands.reach("file", is_field=True)
             hands.page.keyboard.press("Enter")
         chooser.value.set_files(table)
         hands.press("Send the file")
