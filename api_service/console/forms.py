@@ -32,6 +32,11 @@ def check_token(given: str) -> None:
         raise StaleForm
 
 
+def here(request: Request) -> str:
+    """The path of the page that is asked for, as `own_path` takes it back."""
+    return request.script_root + request.full_path.rstrip("?")
+
+
 def own_path(given: str, root: str) -> str | None:
     """A path of the console; None for whatever may lead elsewhere. root: what stands before /console."""
     is_plain = given.isascii() and given.isprintable() and not any(part in given for part in ("\\", "//", ".."))

@@ -90,7 +90,7 @@ def _sign_in(problem: Unauthorized) -> Response:
     g.refusal = problem.reason
     if rendering.is_part(request):
         return make_response("", HTTPStatus.UNAUTHORIZED, {"X-Signed-Out": "true"})
-    back = "" if request.method != "GET" else request.full_path.rstrip("?")
+    back = "" if request.method != "GET" else forms.here(request)
     target = f"{request.script_root}/console/sign-in/"
     return redirect(f"{target}?next={quote(back)}" if back else target, HTTPStatus.SEE_OTHER)  # type: ignore[return-value]
 

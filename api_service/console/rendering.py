@@ -18,7 +18,7 @@ def page(template: str, **values: Any) -> Response:
     request = asked()
     whose = {
         "languages": NAMES,
-        "here": request.full_path.rstrip("?"),
+        "here": forms.here(request),
         "section": (request.endpoint or "").rpartition(".")[2],
         "reader": g.get("key"),
         "form_token": forms.token(),

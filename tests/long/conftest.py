@@ -27,9 +27,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def run_system(tmp_path: Path) -> Iterator[RunSystem]:
+def run_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunSystem]:
     """Starts a system for this test: (database_url, broker_url, options of the simulator …, dispatchers=2,
     SETTING="value" …)."""
+    for place in {"database_url", "rabbitmq_url"} & set(request.fixturenames):
+        request.getfixturevalue(place)  # made before it, and gone after it: else what is unrecorded finds nothing
     numbers = itertools.count(1)
     with ExitStack() as stack:
 

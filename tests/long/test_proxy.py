@@ -94,7 +94,7 @@ def site(postgres: str) -> Iterator[Site]:
 
 def test_redirects_stay_on_https_and_under_the_prefix(site: Site) -> None:
     client = site.client()
-    for path, there in (("/clients", "/clients/"), ("/clients?page=2", "/clients/?page=2"), ("/", "/docs/")):
+    for path, there in (("/clients", "/clients/"), ("/clients?page=2", "/clients/?page=2"), ("/docs", "/docs/")):
         answer = client.get(site.proxy.url + path, allow_redirects=False, timeout=30)
         assert (answer.status_code in (302, 308), answer.headers["Location"]) == (True, PREFIX + there)
         followed = client.get(site.proxy.url + path, timeout=30)
@@ -117,6 +117,31 @@ def test_the_documents_and_what_they_load_are_under_the_prefix(site: Site) -> No
     (server,) = document.json()["servers"]
     tried = urljoin(document.url, server["url"]) + "/health/live"
     assert client.get(tried, timeout=30).status_code == 200, "what the page tries"
+
+
+def test_the_console_is_signed_in_to_and_walked_under_the_prefix(site: Site) -> None:
+    """From the door, by its own form, and back to where they wanted to go; no link and no asset leads past the
+    proxy."""
+    browser = site.client(has_key=False)
+    door = browser.get(site.proxy.url, timeout=30)
+    assert door.url.startswith(f"{site.proxy.url}/console/sign-in/")
+    asked = browser.get(f"{site.proxy.url}/console/mailings/?state=running", timeout=30)
+    (form,) = re.findall(r'<form method="post" action="[^"]+/sign-in/".*?</form>', asked.text, re.DOTALL)
+    action = re.findall(r'action="([^"]+)"', form)[0]
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+    page = browser.post(urljoin(asked.url, action), data={**hidden, "key": site.key}, timeout=30)
+    assert (page.status_code, page.url) == (200, f"{site.proxy.url}/console/mailings/?state=running")
+    (form,) = re.findall(r'<form method="post" action="[^"]+/language/".*?</form>', page.text, re.DOTALL)
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+    chosen = browser.post(f"{site.proxy.url}/console/language/", data={**hidden, "language": "ru"}, timeout=30)
+    assert (chosen.url, 'lang="ru"' in chosen.text) == (page.url, True)
+    assert all(one.startswith(f"{PREFIX}/") for one in re.findall(r'action="([^"]+)"', page.text))
+    links = set(re.findall(r'(?:src|href|hx-get)="([^"#]+)"', page.text))
+    assert len(links) > 15
+    for link in links:
+        target = urljoin(page.url, link)
+        assert target.startswith(f"{site.proxy.url}/"), link
+        assert browser.get(target, timeout=30).status_code == 200, link
 
 
 def test_whoever_asks_has_their_own_address(site: Site) -> None:
