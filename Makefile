@@ -11,10 +11,10 @@ export PYTHON
 # Each of the hundreds of processes of a test run would compile all that it imports, and each of its workers all tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo run test test-again test-long test-faults soak fuzz fuzz-guided model bench bench-full lint audit fmt lock licences up down clean
+.PHONY: help setup demo run test test-again test-long test-long-together test-long-alone test-faults soak fuzz fuzz-guided model bench bench-full lint audit fmt lock licences up down clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## .venv with the pinned packages (PYTHON=/path/to/python3 chooses another Python)
 	@deploy/setup.sh
@@ -29,13 +29,21 @@ run: setup ## API, dispatcher and reporter until Ctrl-C; the data stays in .loca
 test: setup ## the suite, four tests at a time (ARGS="-k window" is handed to pytest)
 	@$(PY) -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder $(addprefix --ignore ,$(LONG)) $(ARGS)
 
-test-long: setup ## the rest, one test at a time: failovers, nodes, poolers, limits, restores; 35 to 40 minutes
-	@$(PY) -m pytest $(LONG) $(ARGS)
+test-long: setup ## the rest: failovers, nodes, poolers, limits, restores; 35 to 40 minutes
+	@$(MAKE) --no-print-directory --keep-going test-long-together test-long-alone
+
+test-long-together: setup ## the part of it that measures nothing, two tests at a time
+	@$(PY) -m pytest --numprocesses 2 --dist loadfile $(LONG) $(addprefix --ignore ,$(ALONE)) $(ARGS)
+
+test-long-alone: setup ## and the part that says within how many seconds, one at a time
+	@$(PY) -m pytest $(ALONE) $(ARGS)
 
 test-again: setup ## what failed in one of the two, one test at a time
 	@$(PY) -m pytest --last-failed --last-failed-no-failures none $(ARGS)
 
 LONG = tests/long tests/e2e/test_limits.py tests/e2e/test_restore.py tests/faults/test_part_kills.py
+ALONE = tests/e2e/test_limits.py tests/faults/test_part_kills.py \
+	$(patsubst %,tests/long/test_%.py,blame failover low_rate many_dispatchers receipts_through_kills scaling share)
 
 test-faults: setup ## what kills, freezes and breaks things; a part of the suite (FAULT_SEED=7 does the same again)
 	@$(PY) -m pytest tests/faults $(ARGS)

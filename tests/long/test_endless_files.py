@@ -26,6 +26,8 @@ ROWS = {name for name, (_, unit) in ENDLESS.items() if unit.strip(b"\r\n") and l
 """Each of a few bytes, and most of them refused: of them a few megabytes are enough to tell."""
 SOME = 4 * 2**20
 SECONDS_A_ROW = 0.0002
+OF_FAULTS = {"half pairs"}
+"""Each character is one that is none, and is dealt with by itself: a quarter is enough to tell."""
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_a_gigabyte(name: str, worker: tuple[str, psutil.Process]) -> None:
     url, process = worker
     head, unit = ENDLESS[name]
     piece = unit * (PIECE // len(unit))
-    size = SOME if name in ROWS else GIGABYTE - 2 * PIECE
+    size = SOME if name in ROWS else (GIGABYTE // 4 if name in OF_FAULTS else GIGABYTE) - 2 * PIECE
     began = clock.ticks()
     body = chain([head] if head else [], repeat(piece, size // len(piece)))
     headers = {"Content-Type": "text/csv"}

@@ -34,23 +34,29 @@ def test_what_fails_alone_too_is_a_failure(tmp_path: Path, said: str, failing: s
     assert run(tmp_path, {"test": said}, failing) == (done, is_taken)
 
 
+LONG = "test-long-together test-long-alone"
+
+
 @pytest.mark.parametrize(
     ("said", "failing", "done", "is_taken"),
     [
-        (LONG_PASSED, "", "lint test test-long", True),
-        (LONG_PASSED, "lint", "lint test test-long", False),
-        (LONG_PASSED, "test", "lint test test-again test-long", True),
-        (LONG_PASSED, "test test-again", "lint test test-again test-long", False),
-        (LONG_FEW, "test-long", "lint test test-long test-again", True),
-        (LONG_FEW, "test-long test-again", "lint test test-long test-again", False),
-        ("", "test-long", "lint test test-long", False),
+        (LONG_PASSED, "", f"lint test {LONG}", True),
+        (LONG_PASSED, "lint", f"lint test {LONG}", False),
+        (LONG_PASSED, "test", f"lint test test-again {LONG}", True),
+        (LONG_PASSED, "test test-again", f"lint test test-again {LONG}", False),
+        (LONG_FEW, "test-long-alone", f"lint test {LONG} test-again", True),
+        (LONG_FEW, "test-long-alone test-again", f"lint test {LONG} test-again", False),
+        (LONG_FEW, "test-long-together", "lint test test-long-together test-again test-long-alone", True),
+        ("", "test-long-together", f"lint test {LONG}", False),
+        ("", "test-long-alone", f"lint test {LONG}", False),
     ],
 )
 def test_the_long_tests_are_taken_in_the_same_way(
     tmp_path: Path, said: str, failing: str, done: str, is_taken: bool
 ) -> None:
     suite = FEW if "test" in failing.split() else PASSED
-    assert run(tmp_path, {"test": suite, "test-long": said}, failing, WITH_LONG="yes") == (done, is_taken)
+    words = {"test": suite, "test-long-together": said, "test-long-alone": said}
+    assert run(tmp_path, words, failing, WITH_LONG="yes") == (done, is_taken)
 
 
 def run(directory: Path, said: dict[str, str], failing: str, **env: str) -> tuple[str, bool]:
