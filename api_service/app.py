@@ -165,6 +165,7 @@ def create_app(
     receipts.register(app, Receivers(providers), Taking(engine, slot), public_url)
     app.register_blueprint(console)
     app.add_url_rule("/", "root", _to_console)
+    middleware.count_failures(app)
     return app
 
 

@@ -97,6 +97,7 @@ def run(configuration: Settings) -> int:
         learn=learn,
         retention=Retention(configuration.retention_days),
     )
+    metrics.RATE_LIMIT.set(configuration.dispatch_rate)
     log.info(
         "dispatcher_started",
         metrics_port=metrics_port,

@@ -3,7 +3,20 @@
 `service` is not a label: the scraper names the job. Gauges of the state of all mailings come from the leader only.
 """
 
+from collections.abc import Iterable
+from itertools import product
+
 from prometheus_client import Counter, Gauge, Histogram
+
+
+def begin(counter: Counter, *values: Iterable[str]) -> None:
+    """Shows each series of a counter at 0: increase() would miss the first of one that was not there before.
+
+    values: of each label, in their order.
+    """
+    for labels in product(*values):
+        counter.labels(*labels)
+
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -39,11 +52,18 @@ ERRORS = Counter("dispatcher_errors_total", "Provider calls that were not accept
 RESULTS_LATE = Counter("dispatcher_results_late_total", "Results that came after the lease was lost; not recorded")
 CALL_SECONDS = Histogram("dispatcher_call_seconds", "Time of one provider call", ["provider"], buckets=_SECONDS)
 CALLS_OPEN = Gauge("dispatcher_calls_open", "Provider calls in flight", ["provider"])
+CALLS_ALLOWED = Gauge("dispatcher_calls_allowed", "Provider calls that may be in flight", ["provider"])
 PROVIDER_PACE = Gauge(
     "dispatcher_provider_pace",
     "Calls per second that a provider was last found to take; 0 as long as it takes all",
     ["provider"],
 )
+PROVIDER_LIMIT = Gauge(
+    "dispatcher_provider_limit",
+    "Calls per second that a provider's profile allows over all dispatchers; 0: no limit",
+    ["provider"],
+)
+RATE_LIMIT = Gauge("dispatcher_rate_limit", "DISPATCH_RATE: messages per second over all dispatchers; 0: no limit")
 PROVIDER_SHARE = Gauge(
     "feeder_provider_share", "The part of a provider's weight that counts: less while it errs or is slow", ["provider"]
 )
@@ -104,4 +124,5 @@ ACT_FAILURES = Counter("feeder_act_failures_total", "Acts for a mailing that fai
 
 # The reporter
 REPORTS = Counter("reporter_reports_total", "Daily reports by what became of them", ["result"])
+REPORT_LAST_SENT = Gauge("reporter_last_sent_seconds", "Unix time at which a report was last sent; 0: never")
 REPORTS_OWED = Gauge("reporter_reports_owed", "Days whose report is due and was not sent")

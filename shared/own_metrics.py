@@ -8,6 +8,8 @@ from prometheus_client import REGISTRY, CollectorRegistry, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from shared.version import VERSION
+
 DISPATCHER = ("dispatcher_", "feeder_", "messages_")
 REPORTER = ("reporter_",)
 API = ("api_", "messages_")
@@ -15,9 +17,10 @@ OF_THE_PROCESS = ("process_", "python_")
 
 
 def registry_of(*prefixes: str, source: Collector = REGISTRY) -> CollectorRegistry:
-    """The metrics of a source whose names begin so."""
+    """The metrics of a source whose names begin so, and the version that runs."""
     registry = CollectorRegistry()
     registry.register(_Own(source, prefixes))
+    registry.register(_Info())
     return registry
 
 
@@ -29,6 +32,13 @@ class Since(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily("process_start_time_seconds", "Unix time at which the service was started", self._at)
+
+
+class _Info(Collector):
+    def collect(self) -> Iterator[Metric]:
+        info = GaugeMetricFamily("service_info", "1, with the version that runs", labels=["version"])
+        info.add_metric([VERSION], 1)
+        yield info
 
 
 class _Own(Collector):

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ from shared.domain.digests import Digests
 from shared.ledger.entries import open_entries
 from shared.ledger.slot import Slot
 from shared.messages.retime import retime_clients
-from shared.metrics import IMPORTED_LINES
+from shared.metrics import IMPORTED_LINES, begin
 from shared.suppression import flag
 
 AT_A_TIME = 2
@@ -58,6 +58,7 @@ class Importer:
     def __init__(self, sessions: sessionmaker[Session], default_timezone: str, digests: Digests, slot: Slot) -> None:
         self._sessions, self._default_timezone = sessions, default_timezone
         self._digests, self._slot = digests, slot
+        begin(IMPORTED_LINES, (field.name for field in fields(Results)))
         self._free = threading.Semaphore(AT_A_TIME)
         self._running: set[int] = set()
 

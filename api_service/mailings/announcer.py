@@ -13,7 +13,7 @@ from shared.broker import topology
 from shared.broker.base import Broker, Session
 from shared.domain.errors import BrokerError
 from shared.domain.job import LaunchJob
-from shared.metrics import LAUNCH_JOBS
+from shared.metrics import LAUNCH_JOBS, begin
 
 CAPACITY = 1000
 LINGER = 5.0
@@ -28,6 +28,7 @@ class BackgroundAnnouncer:
     """One thread, which starts with the first announcement: threads do not survive a fork."""
 
     def __init__(self, broker: Broker) -> None:
+        begin(LAUNCH_JOBS, ("published", "failed", "dropped"))
         self._broker = broker
         self._queue: queue.Queue[int | None] = queue.Queue(CAPACITY)  # None: close
         self._lock = threading.Lock()

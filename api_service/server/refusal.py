@@ -8,7 +8,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from api_service.web.problems import Problem, TooMany, TooSlow, Unavailable
 from api_service.web.request_log import RequestLog
-from shared.metrics import REFUSED
+from shared.metrics import REFUSED, begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Refusal:
     message: str
 
     def __post_init__(self) -> None:
-        REFUSED.labels(self.reason)  # there from the start: the first of them is an increase, too
+        begin(REFUSED, [self.reason])
 
     @property
     def status(self) -> int:

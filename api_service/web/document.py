@@ -23,6 +23,7 @@ from api_service.web.fields import YEARS
 from api_service.web.parts import asked
 from api_service.web.problems import OtherSite, Problem, TooSmall
 from api_service.web.schema import ErrorSchema, named
+from shared.version import VERSION
 
 MAX_ID = 2**63 - 1
 
@@ -130,7 +131,7 @@ def register(app: Flask, blueprints: Sequence[Blueprint], *, with_keys: bool) ->
     app.config |= {
         WITH_KEYS: with_keys,
         "API_TITLE": "Notification service",
-        "API_VERSION": "1.0.0",
+        "API_VERSION": VERSION,
         "OPENAPI_VERSION": "3.1.0",
         "OPENAPI_URL_PREFIX": "/",
         "OPENAPI_JSON_PATH": "openapi.json",

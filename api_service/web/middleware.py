@@ -14,7 +14,7 @@ from api_service.web.request_id import request_id
 from api_service.web.request_log import RequestLog
 from shared import clock
 from shared.domain.masking import without_phones
-from shared.metrics import REFUSED, REQUEST_SECONDS, REQUESTS
+from shared.metrics import REFUSED, REQUEST_SECONDS, REQUESTS, begin
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -45,11 +45,20 @@ _PAGE = {
 
 
 def register(app: Flask, log: RequestLog) -> None:
-    for refusal in Refusal:
-        REFUSED.labels(refusal)  # there from the start: the first of them is an increase, too
+    begin(REFUSED, Refusal)
     app.before_request(_begin)
     app.after_request(lambda response: _end(response, log))
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign,assignment]
+
+
+def count_failures(app: Flask) -> None:
+    """Shows failures of every endpoint from the start. The application has all of its endpoints by now."""
+    for rule in app.url_map.iter_rules():
+        begin(REQUESTS, sorted(_METHODS & (rule.methods or set()) - {"HEAD", "OPTIONS"}), [rule.rule], _FAILURES)
+
+
+_FAILURES = ("500", "503")
+"""A defect; something that the API needs is not there."""
 
 
 def about(**ids: int | str) -> None:

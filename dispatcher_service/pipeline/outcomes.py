@@ -5,9 +5,19 @@ from collections.abc import Callable, Sequence
 
 from dispatcher_service.sending.attempt import Result
 from shared import metrics
+from shared.domain.message import Error
 from shared.domain.retry import Finish, HandBack
 from shared.logs import logger
 from shared.messages.record import Verdict
+
+_OF_CALLS = set(Error) - {Error.PROVIDER_DOWN, Error.LEASE_LOST, Error.RESTORED}
+_NOT_STARTED = "not_started"
+_OURS = (Error.RATE_LIMITED, Error.UNAUTHORIZED, Error.UNPAID, Error.WRONG_ADDRESS, Error.REDIRECTED)
+"""Those of which no call was about its message."""
+
+metrics.begin(metrics.ERRORS, _OF_CALLS)
+metrics.begin(metrics.ATTEMPTS_SPARED, _OF_CALLS)
+metrics.begin(metrics.MESSAGES_HANDED_BACK, (_NOT_STARTED, *_OURS))
 
 
 def show_outcomes(batch: Sequence[Result], verdicts: Sequence[Verdict], late: int, name: Callable[[int], str]) -> None:
@@ -26,7 +36,7 @@ def show_outcomes(batch: Sequence[Result], verdicts: Sequence[Verdict], late: in
         metrics.ATTEMPTS.labels(name(provider), kind).inc(count)
     for result, verdict in zip(batch, verdicts, strict=True):
         if result.outcome is None:
-            metrics.MESSAGES_HANDED_BACK.labels("not_started").inc()
+            metrics.MESSAGES_HANDED_BACK.labels(_NOT_STARTED).inc()
             continue
         if verdict.error is None:
             continue

@@ -118,8 +118,7 @@ def _serve(settings: Settings) -> int:
     server, _ = listen_there_or_anywhere(
         lambda port: start_http_server(port, settings.metrics_host, registry), settings.metrics_port
     )
-    for result in ("sent", "failed"):
-        metrics.REPORTS.labels(result)  # there from the start, or nobody would see the first of them as an increase
+    metrics.begin(metrics.REPORTS, ("sent", "failed"))
     log.info("reporter_started", metrics_port=server.server_port)
     if missing := _missing(settings):
         log.warning("reports_not_mailed", not_set=missing)

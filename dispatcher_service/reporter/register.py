@@ -41,6 +41,12 @@ def span(connection: Connection) -> tuple[date, date] | None:
     return None if first is None else (first, last)
 
 
+def last_sent_at(connection: Connection) -> datetime | None:
+    """Of whichever reporter it was."""
+    sent_at: datetime | None = connection.scalar(text("select max(sent_at) from reports"))
+    return sent_at
+
+
 def has(connection: Connection, day: date) -> bool:
     return bool(connection.scalar(text("select exists (select from reports where day = :day)"), {"day": day}))
 

@@ -61,11 +61,13 @@ class Line:
         self._idle: list[Call] = []
         self._lasted = 0.0  # how long the last call that ended took
         self._log = logger()
-        for kind in OutcomeKind:
-            metrics.ATTEMPTS.labels(self.name, kind)  # there from the start: the first of them is an increase, too
+        metrics.begin(metrics.ATTEMPTS, [self.name], OutcomeKind)
+        metrics.begin(metrics.PACE_FALLS, [self.name])
         self._seconds = metrics.CALL_SECONDS.labels(self.name)
         metrics.CALLS_OPEN.labels(self.name).set_function(lambda: len(self.calls))  # asked when somebody looks
+        metrics.CALLS_ALLOWED.labels(self.name).set(limits.concurrency)
         metrics.PROVIDER_PACE.labels(self.name).set_function(lambda: self.pace or 0.0)
+        metrics.PROVIDER_LIMIT.labels(self.name).set(limits.rate)
 
     # ---- how it does, for any thread
 

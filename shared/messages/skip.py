@@ -39,6 +39,9 @@ def _enter(entries: Entries, rows: Sequence[AnyRow], reason: Reason) -> None:
     count_skipped(reason, sum(row.number for row in rows if row.after == "skipped"))
 
 
+metrics.begin(metrics.MESSAGES_LEFT_OUT, Reason)
+
+
 def count_skipped(reason: Reason, number: int) -> None:
     """For those who watch; the ledger has them with their mailings."""
     if number:

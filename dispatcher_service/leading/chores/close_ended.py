@@ -21,6 +21,10 @@ class CloseEnded(Chore):
     name = "close_ended"
     pause = 0.1
 
+    def __init__(self) -> None:
+        super().__init__()
+        metrics.begin(metrics.MESSAGES_CLOSED, (MessageState.EXPIRED, MessageState.CANCELLED))
+
     def work(self, step: Step) -> bool:
         ended = {mailing.id: mailing for mailing in step.mailings if mailing.is_to_close}
         return self.in_turn(list(ended), lambda mailing_id: self._close(step.acts, ended[mailing_id]))

@@ -39,6 +39,7 @@ class DropParts(Chore):
     def __init__(self, engine: Engine, retention: Retention, is_over: Callable[[], bool]) -> None:
         """engine: of the database that a connection of its own is made to. is_over: whether to begin nothing more."""
         super().__init__()
+        metrics.begin(metrics.REMOVED, ("parts", "messages"))
         self._engine = engine
         self._retention = retention
         self._is_over = is_over

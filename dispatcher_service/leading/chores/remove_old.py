@@ -20,6 +20,7 @@ class RemoveOld(Chore):
 
     def __init__(self, broker: Broker, retention: Retention) -> None:
         super().__init__()
+        metrics.begin(metrics.REMOVED, (*(kind.name for kind in KINDS), DEAD_JOBS))
         self._broker = broker
         self._retention = retention
 

@@ -2,6 +2,7 @@
 
 from dispatcher_service.leading.chores.chore import Chore, Step
 from shared import metrics
+from shared.domain.receipt import ReceiptState
 from shared.messages.receipts import settle_receipts
 
 
@@ -14,6 +15,7 @@ class SettleReceipts(Chore):
 
     def __init__(self) -> None:
         super().__init__()
+        metrics.begin(metrics.RECEIPTS_SETTLED, (*ReceiptState, "forgotten"))
         self._after = 0
 
     def work(self, step: Step) -> bool | None:

@@ -35,8 +35,10 @@ from shared.domain.message import MessageState
 from shared.domain.retry import Finish
 from shared.domain.standing import MOST_OPEN
 from shared.messages.follow import follow_phone
+from shared.own_metrics import DISPATCHER
 from shared.rates.limits import SOON
 from tests.support.books import MINUTE, SECOND, Books
+from tests.support.declared_metrics import counters_missing
 from tests.support.dispatching import TOKEN, Dispatcher, jobs, publish, settled
 from tests.support.superuser import superuser_alone
 from tests.support.waiting import patience, wait_until
@@ -674,13 +676,22 @@ def test_a_second_process_with_the_same_metrics_port_takes_another(
 ) -> None:
     taken = int(simulator.control_url.rpartition(":")[2])
     mailing_id, _ = books.launched(10)
-    env = {"DATABASE_URL": database_url, "PROVIDER_URL": simulator.url, "LOG_FORMAT": "json"}
+    limits = {"DISPATCH_CONCURRENCY": "7", "DISPATCH_RATE": "50"}
+    env = {"DATABASE_URL": database_url, "PROVIDER_URL": simulator.url, "LOG_FORMAT": "json", **limits}
     processes.start("dispatcher", "dispatcher_service", {**env, "METRICS_PORT": str(taken)})
     processes.wait_line("dispatcher", f'"port": {taken}, .*"metrics_port_taken", "level": "warning"')
     port = int(processes.wait_line("dispatcher", '"metrics_port": ([0-9]+),.*"dispatcher_started"')[1])
     assert port != taken
-    shown = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+
+    def page() -> str:
+        return requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+
+    # Of acts there are as many kinds as chores and reasons.
+    wait_until(lambda: counters_missing(page(), *DISPATCHER) == {"feeder_act_failures_total"})  # it leads
+    shown = page()
     assert "dispatcher_calls_open" in shown
+    assert re.search(r'dispatcher_calls_allowed\{provider="[^"]+"\} 7\.0', shown)
+    assert "dispatcher_rate_limit 50.0" in shown
     assert re.search(r'dispatcher_attempts_total\{outcome="refused",provider="[^"]+"\} 0\.0', shown), (
         "before there is one"
     )

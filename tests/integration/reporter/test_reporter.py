@@ -420,7 +420,16 @@ def test_it_runs_sends_serves_metrics_and_stops(
     wait_until(lambda: _register(engine))
     started = json.loads(processes.wait_line("reporter", '.*"reporter_started".*')[0])
     sent = json.loads(processes.wait_line("reporter", '.*"report_sent".*')[0])
-    metrics = requests.get(f"http://127.0.0.1:{started['metrics_port']}/metrics", timeout=5).text
+
+    def shown() -> str:
+        return requests.get(f"http://127.0.0.1:{started['metrics_port']}/metrics", timeout=5).text
+
+    def last_sent() -> float:
+        return float(re.findall(r"^reporter_last_sent_seconds (\S+)$", shown(), re.MULTILINE)[0])
+
+    wait_until(last_sent)
+    assert abs(last_sent() - time.time()) < 60
+    metrics = shown()
     assert 'reporter_reports_total{result="sent"} 1.0' in metrics
     assert 'reporter_reports_total{result="failed"} 0.0' in metrics, "or nobody would see the first one as an increase"
     assert "reporter_reports_owed 0.0" in metrics

@@ -21,7 +21,9 @@ from sandbox.processes import Processes
 from shared import clock
 from shared.broker.topology import LAUNCH
 from shared.domain.job import LaunchJob
+from shared.version import VERSION
 from tests.support.api_server import OPEN, WORKERS, Server
+from tests.support.declared_metrics import counters_missing
 from tests.support.superuser import superuser
 from tests.support.waiting import wait_until
 
@@ -124,7 +126,15 @@ def test_metrics_are_those_of_all_processes(client: ApiClient, server: Server) -
     for _ in range(6):  # whichever process answers
         assert sample in server.metrics()
     assert "dispatcher_" not in server.metrics()
+    assert f'service_info{{version="{VERSION}"}} 1.0' in server.metrics()
     assert requests.get(f"{server.url}/metrics", timeout=10).status_code == 404
+
+
+def test_what_has_not_happened_yet_is_counted_as_none(server: Server) -> None:
+    """Of every endpoint: the first failure is an increase, too."""
+    metrics = server.metrics()
+    assert 'api_requests_total{endpoint="/mailings/<id:mailing_id>/",method="PATCH",status="503"} 0.0' in metrics
+    assert counters_missing(metrics, "api_", "messages_") == {"api_receipts_total"}, "nobody sends any here"
 
 
 def test_a_process_that_dies_is_replaced_and_its_metrics_stay(client: ApiClient, server: Server) -> None:

@@ -4,20 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
-from prometheus_client import Counter, Histogram
-from prometheus_client.metrics import MetricWrapperBase
 
-from shared import metrics
+from tests.support.declared_metrics import RULES, what_is_unknown
 
 ROOT = Path(__file__).parents[3]
 RUNBOOKS = ROOT / "docs" / "runbooks"
 PAGES = sorted(path for path in RUNBOOKS.glob("*.md") if path.name != "README.md")
-RULES = [
-    rule
-    for group in yaml.safe_load((ROOT / "deploy/observe/alerts.yml").read_text("utf-8"))["groups"]
-    for rule in group["rules"]
-]
 ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 CODE = [
     path.read_text("utf-8")
@@ -25,9 +17,6 @@ CODE = [
     for path in ROOT.glob(f"{name}/**/*.py")
 ]
 SECTIONS = ["Look here", "Do this", "When to wake somebody"]
-BESIDE = {"up", "process_start_time_seconds"}
-"""Metrics that are not of the product's own."""
-OF_THE_SCRAPER = {"job", "instance"}
 
 
 def test_every_alarm_has_its_page_and_every_page_its_alarm() -> None:
@@ -81,22 +70,6 @@ def test_the_index_has_every_alarm_with_its_severity() -> None:
     ]
 
 
-def _declared() -> dict[str, set[str]]:
-    """The labels of every sample that the product declares, by its name."""
-    found: dict[str, set[str]] = {}
-    for metric in vars(metrics).values():
-        if isinstance(metric, MetricWrapperBase):
-            labels = set(metric._labelnames)
-            match metric:
-                case Counter():
-                    found[f"{metric._name}_total"] = labels
-                case Histogram():
-                    found[f"{metric._name}_bucket"] = labels | {"le"}
-                case _:
-                    found[metric._name] = labels
-    return found
-
-
 def _expressions() -> list[str]:
     """Of the rules, and of the lines of the pages that are for Prometheus."""
     lines = [line[4:] for page in PAGES for line in page.read_text("utf-8").splitlines() if line.startswith("    ")]
@@ -106,16 +79,4 @@ def _expressions() -> list[str]:
 
 @pytest.mark.parametrize("expression", _expressions())
 def test_what_is_asked_of_prometheus_is_declared_with_these_labels(expression: str) -> None:
-    declared = _declared() | {name: set() for name in BESIDE}
-    declared |= {rule["record"]: _grouped_by(rule["expr"]) for rule in RULES if "record" in rule}
-    bare = re.sub(r"(\{[^}]*\}|\[[^]]*\]|\b(?:by|on) \([^)]*\))", "", expression)
-    names = set(re.findall(r"\b(?:up|[a-z]+_\w+|[a-z]+:[\w:]+)\b", bare)) - {"histogram_quantile"}
-    assert names
-    assert names <= declared.keys()
-    asked = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression))
-    known = set().union(*(declared[name] for name in names))
-    assert asked | _grouped_by(expression) <= known | OF_THE_SCRAPER
-
-
-def _grouped_by(expression: str) -> set[str]:
-    return {label for one in re.findall(r"\bby \(([^)]*)\)", expression) for label in re.findall(r"\w+", one)}
+    assert not what_is_unknown(expression)
