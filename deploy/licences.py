@@ -190,9 +190,9 @@ _FOOT = """
 ## Below and beside
 
 The image stands on Debian and Python: `/usr/share/doc/*/copyright` has the licences of the former, `PSF-2.0` is that of
-the latter. PostgreSQL (PostgreSQL), RabbitMQ (MPL-2.0), Mailpit (MIT), Prometheus and Alertmanager (Apache-2.0) are
-images of others, which the compose file names and does not change. What only tests and development use
-(`requirements-dev.txt`) is in no image.
+the latter. PostgreSQL (PostgreSQL), RabbitMQ (MPL-2.0), Mailpit (MIT), Prometheus and Alertmanager (Apache-2.0) and
+Grafana (AGPL-3.0-only) are images of others, which the compose file names and does not change. What only tests and
+development use (`requirements-dev.txt`) is in no image.
 """
 
 if __name__ == "__main__":

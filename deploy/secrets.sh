@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the passwords of the bundled PostgreSQL and RabbitMQ, of each service in the former, the first key of the API,
-# and that of suppressed phones' digests, at the first start, in the directory $1. They are random and stay there; later runs change none of them. Every run
+# Makes the passwords of the bundled PostgreSQL, RabbitMQ and Grafana, of each service in the first, the first key of the
+# API, and that of suppressed phones' digests, at the first start, in the directory $1. They are random and stay there; later runs change none of them. Every run
 # then gives each service what it needs of them and no more, in the directory $2/SERVICE, as files of mode 0400 that are
 # its user's.
 set -eu
@@ -9,6 +9,7 @@ store=$1
 given=$2
 product=10001:10001 # as in the Dockerfile
 image=999:999       # postgres, and rabbitmq, in their images
+grafana=472:0       # in its image
 
 # As root with no right but to give files away: what is another's already becomes root's first.
 own() { [ "$(id -u)" != 0 ] || chown "$@"; }
@@ -37,6 +38,7 @@ chmod 700 "$store"
 random 24 | make postgres-password
 random 24 | make rabbitmq-password
 random 24 | make erlang-cookie
+random 24 | make grafana-password
 for service in api dispatcher reporter; do
     random 24 | make "$service-password"
 done
@@ -54,6 +56,9 @@ give postgres $image postgres-password "$postgres"
 give rabbitmq $image rabbitmq.conf "default_user = notify
 default_pass = $rabbitmq"
 give rabbitmq $image erlang-cookie "$(cat "$store/erlang-cookie")"
+
+# Where there is none, as on Kubernetes, nobody is given its password.
+[ ! -d "$given/grafana" ] || give grafana $grafana grafana-password "$(cat "$store/grafana-password")"
 
 # Those in capitals become variables of the process; the key does not, `keys adopt` makes it usable.
 # `migrate` is the superuser, and sees to it that the others may log in: `logins` has their names and passwords.

@@ -68,7 +68,7 @@ def test_the_files_are_what_they_should_be(tmp_path: Path) -> None:
 def test_each_says_what_it_means_and_where_to_look(alert: str) -> None:
     rule = ALERTS[alert]
     assert rule["labels"]["severity"] in ("critical", "warning")
-    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url", "dashboard_url"}
     assert rule["annotations"]["description"].endswith(".")
     assert not rule["annotations"]["summary"].endswith(".")
 

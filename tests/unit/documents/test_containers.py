@@ -87,6 +87,7 @@ GIVEN = {
     "api": {"DATABASE_URL", "BROKER_URL", "SUPPRESSION_KEYS", "api-key"},
     "dispatcher": {"DATABASE_URL", "BROKER_URL"},
     "reporter": {"DATABASE_URL"},
+    "grafana": {"grafana-password"},
 }
 """The secrets that each service can read; all others can read none."""
 
@@ -129,6 +130,7 @@ REACHES = {
     "mailpit": {"mail"},
     "prometheus": {"metrics", "observe"},
     "alertmanager": {"observe", "mail"},
+    "grafana": {"observe"},
 }
 
 
@@ -166,6 +168,31 @@ def test_who_watches_is_given_the_files_that_are_tested() -> None:
             option.partition("=")[2] for option in service["command"] if re.match(r"--storage(\.tsdb)?\.path=", option)
         ]
         assert service["volumes"] == [f"{name}:{store}"], "what is known outlives the container"
+
+
+def test_grafana_is_given_every_board_a_password_and_the_prometheus_beside_it() -> None:
+    grafana = SERVICES["grafana"]
+    assert grafana["profiles"] == ["observe"]
+    given = {config["target"]: ROOT / COMPOSE["configs"][config["source"]]["file"] for config in grafana["configs"]}
+    told = {
+        Path(target).parent.name: yaml.safe_load(file.read_text("utf-8"))
+        for target, file in given.items()
+        if target.startswith("/etc/grafana/provisioning/")  # where the image looks
+    }
+    [provider], [source] = told["dashboards"]["providers"], told["datasources"]["datasources"]
+    at = Path(provider["options"]["path"])
+    boards = {Path(target).name: file for target, file in given.items() if Path(target).parent == at}
+    assert boards == {file.name: file for file in (ROOT / "deploy/observe/grafana/dashboards").glob("*.json")}
+    assert len(given) == len(told) + len(boards)
+    host, port = source["url"].removeprefix("http://").split(":")
+    assert SERVICES[host]["ports"][0].endswith(f":{port}")
+    assert set(SERVICES[host]["networks"]) & set(grafana["networks"])
+    [secrets, store] = grafana["volumes"]
+    assert (secrets, store) == ("secrets-grafana:/run/secrets:ro", "grafana:/var/lib/grafana")
+    environment = grafana["environment"]
+    assert environment["GF_SECURITY_ADMIN_PASSWORD__FILE"] == "/run/secrets/grafana-password"
+    assert "GF_SECURITY_ADMIN_PASSWORD" not in environment
+    assert environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] in given
 
 
 def test_the_jobs_that_are_scraped_are_services_that_show_metrics() -> None:
@@ -206,7 +233,7 @@ def test_the_secrets_are_made_once_and_handed_to_whom_they_concern(tmp_path: Pat
         assert first[service]["DATABASE_URL"] == f"postgresql://{service}:{password}@postgres:5432/notify\n"
     texts, others = ({text for files in given.values() for text in files.values()} for given in (first, other))
     assert not texts & others
-    user = {"postgres": 999, "rabbitmq": 999}  # in their images
+    user = {"postgres": 999, "rabbitmq": 999, "grafana": 472}  # in their images
     for file in (tmp_path / "one" / "given").glob("*/*"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o400, file
         assert os.geteuid() != 0 or file.stat().st_uid == user.get(file.parent.name, 10001)
@@ -227,6 +254,7 @@ def test_secrets_that_were_made_for_all_services_alike_are_kept(tmp_path: Path) 
     assert given["dispatcher"]["BROKER_URL"] == "amqp://notify:r4bbit@rabbitmq:5672/%2F\n"
     assert given["api"]["api-key"] == old["api-key"]
     new = {"api-password", "dispatcher-password", "reporter-password", "erlang-cookie", "suppression-key"}
+    new |= {"grafana-password"}
     assert {file.name for file in store.iterdir()} == set(old) | new
 
 

@@ -132,6 +132,7 @@ OTHERWISE = {
     "MAILPIT_PORT": "kubectl port-forward",
     "PROMETHEUS_PORT": "whoever runs the cluster has one",
     "ALERTMANAGER_PORT": "whoever runs the cluster has one",
+    "GRAFANA_PORT": "whoever runs the cluster has one",
 }
 
 
@@ -161,7 +162,7 @@ def test_the_demo_gets_its_secrets_from_the_script_of_the_compose_file() -> None
     text = script.read_text(encoding="utf-8")
     assert "../../../secrets.sh" in text
     assert os.access(script.parent / "../../../secrets.sh", os.R_OK)
-    for name in GIVEN:
+    for name in GIVEN.keys() - {"grafana"}:  # whoever runs the cluster has one
         assert re.search(rf"for service in [\w ]*\b{name}\b", text), name
 
 
