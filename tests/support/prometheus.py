@@ -1,6 +1,7 @@
 """Prometheus of Debian's package, with the rules of deploy/observe, asking whom the tests name."""
 
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,12 @@ class Prometheus:
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The samples of now, each with its labels (`metric`) and its `value`."""
         return list(self._get("query", query=expression)["result"])
+
+    def values(self, expression: str, since: float) -> dict[str, set[str]]:
+        """What each series had in each second since then (Unix time), by its labels."""
+        until = str(time.time())
+        found = self._get("query_range", query=expression, start=str(since), end=until, step=EVERY)["result"]
+        return {str(one["metric"]): {value for _, value in one["values"]} for one in found}
 
     def rules(self) -> list[dict[str, Any]]:
         """As they were evaluated last: `name`, `health`, of an alarm its `state`."""
