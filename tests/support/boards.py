@@ -21,6 +21,8 @@ Board = dict[str, Any]
 Boards = Mapping[str, Board]
 """By the name of their files."""
 
+OURS = "notification"
+"""The tag of our boards, by which each links to the others."""
 COLUMNS = 24
 _KINDS = {"stat", "timeseries", "bargauge", "state-timeline"}
 _OF_NOW = {"stat", "bargauge"}
@@ -68,8 +70,10 @@ def misshapen(of: Boards) -> list[str]:
 def _of_board(name: str, board: Board) -> Iterator[str]:
     needed = {"title": str, "description": str, "schemaVersion": int, "time": dict, "templating": dict, "panels": list}
     yield from (f"no {key}" for key, kind in needed.items() if not isinstance(board.get(key), kind))
-    if board["uid"] != f"notification-{name}" or len(board["uid"]) > 40:
+    if board["uid"] != f"{OURS}-{name}" or len(board["uid"]) > 40:
         yield f"uid {board['uid']}"
+    if not any(set(link["tags"]) == {OURS} == set(board["tags"]) for link in board["links"]):
+        yield "no links to the others"
     if "id" in board:
         yield "an id, which is Grafana's to give"
     for key in ("id", "title"):

@@ -45,6 +45,7 @@ _LIMIT_OF_400 = {"properties": [{"id": "thresholds", "value": {"steps": [{"color
 
 BREAKS: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
     "two boards of one address": ("shape", lambda of: of["mailing"].update(uid="notification-overview"), "uid"),
+    "a board to which no other leads": ("shape", lambda of: of["mailing"].update(tags=[]), "no links"),
     "an id": ("shape", lambda of: of["mailing"].update(id=7), "an id"),
     "no title": ("shape", lambda of: of["mailing"].pop("title"), "no title"),
     "two panels of one id": ("shape", lambda of: _first(of).update(id=2), "id 2 twice"),
