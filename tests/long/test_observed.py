@@ -3,11 +3,12 @@ mailing goes out, silence is silence, and what stops is heard."""
 
 import re
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
+import pytest
 import requests
 import yaml
 
@@ -62,7 +63,7 @@ def test_what_the_rules_ask_for_is_there_and_what_stops_is_heard(
         system.until(lambda: len(watcher.query("up == 1")) == 3, "all are asked")
         system.fill(CLIENTS - FEW)
         system.fill(FEW, tag=SEVERAL)
-        system.simulator.set_faults(Faults(latency_ms=300))
+        system.simulator.set_faults(Faults(latency_ms=100, jitter_ms=400))
         system.until_over(system.mail())
         system.until(lambda: not _unknown(watcher) - WHEN_SOMETHING_IS_WRONG, "what a mailing leaves is there")
         assert watcher.query('api_receipts_total{provider="gate", result="unlisted"} == 0'), "before the first one"
@@ -71,7 +72,8 @@ def test_what_the_rules_ask_for_is_there_and_what_stops_is_heard(
         _the_provider_goes(system, watcher)
         _somebody_locks_a_mailing(system, watcher)
         _somebody_sends_receipts(system, watcher, f"http://127.0.0.1:{api_port}/receipts/gate")
-        system.until(lambda: not _at_rest(watcher, TROUBLE, since), "the boards show the trouble")
+        trouble = [one for one in QUERIES if (one.panel, one.ref) in TROUBLE]
+        _until_all(system, watcher, since, trouble, _is_there)
         assert not _unknown(watcher)
         assert {rule["name"]: rule["health"] for rule in watcher.rules()} == dict.fromkeys(EXPRESSIONS, "ok")
         for expression in EXPRESSIONS.values():
@@ -148,38 +150,46 @@ AT_REST = {
 
 def _the_boards_show_it(system: System, watcher: Prometheus, since: float) -> None:
     """A mailing has gone out since then, and nothing was wrong."""
-    asked = {(one.panel, one.ref) for one in QUERIES}
-    assert NOT_HERE.keys() | TROUBLE | AT_REST.keys() <= asked, "of a panel that is gone"
-    shown = asked - NOT_HERE.keys() - TROUBLE
-    system.until(lambda: not _silent(watcher, shown, since), "every panel shows something")
-    system.until(lambda: not _at_rest(watcher, shown - AT_REST.keys(), since), "what should move has moved")
-    # Such as these would be found.
-    for expression, found in (("sum(feeder_leeder)", {"silent", "at rest"}), ("count(up)", {"at rest"})):
-        spoilt = [Query("overview", "Spoilt", "A", expression)]
-        key = {("Spoilt", "A")}
-        told = {"silent": _silent(watcher, key, since, spoilt), "at rest": _at_rest(watcher, key, since, spoilt)}
-        assert {words for words, those in told.items() if those} == found
+    of = {(one.panel, one.ref): one for one in QUERIES}
+    assert NOT_HERE.keys() | TROUBLE | AT_REST.keys() <= of.keys(), "of a panel that is gone"
+    shown = of.keys() - NOT_HERE.keys() - TROUBLE
+    _until_all(system, watcher, since, [of[key] for key in shown], _is_there)
+    _until_all(system, watcher, since, [of[key] for key in shown - AT_REST.keys()], _has_moved)
+    misspelt, rigid = (
+        Query("overview", "Spoilt", "A", expression) for expression in ("sum(feeder_leeder)", "count(up)")
+    )
+    assert not _is_there(_shown(watcher, misspelt, since)), "would be found"
+    assert not _has_moved(_shown(watcher, rigid, since)), "would be found"
 
 
-def _silent(
-    watcher: Prometheus, those: Set[tuple[str, str]], since: float, queries: Sequence[Query] = QUERIES
-) -> list[Query]:
-    """Those of the queries that have shown nothing."""
-    return [one for one in queries if (one.panel, one.ref) in those and not _shown(watcher, one, since)]
+Shown = dict[str, set[str]]
+"""The values that each series of a query has had."""
 
 
-def _at_rest(
-    watcher: Prometheus, those: Set[tuple[str, str]], since: float, queries: Sequence[Query] = QUERIES
-) -> list[Query]:
-    """Those of the queries that have always shown the same, or nothing."""
-    return [
-        one
-        for one in queries
-        if (one.panel, one.ref) in those and not any(len(values) > 1 for values in _shown(watcher, one, since).values())
-    ]
+def _is_there(shown: Shown) -> bool:
+    return bool(shown)
 
 
-def _shown(watcher: Prometheus, query: Query, since: float) -> dict[str, set[str]]:
+def _has_moved(shown: Shown) -> bool:
+    return any(len(values) > 1 for values in shown.values())
+
+
+def _until_all(
+    system: System, watcher: Prometheus, since: float, queries: Sequence[Query], wanted: Callable[[Shown], bool]
+) -> None:
+    left = list(queries)
+
+    def look() -> bool:
+        left[:] = [one for one in left if not wanted(_shown(watcher, one, since))]
+        return not left
+
+    try:
+        system.until(look, wanted.__name__)
+    except pytest.fail.Exception as error:
+        raise AssertionError(left) from error
+
+
+def _shown(watcher: Prometheus, query: Query, since: float) -> Shown:
     """What is no number is not shown: a share of nothing."""
     found = {series: values - {"NaN"} for series, values in watcher.values(query.asked(), since).items()}
     return {series: values for series, values in found.items() if values}
