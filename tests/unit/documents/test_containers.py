@@ -258,6 +258,18 @@ def test_secrets_that_were_made_for_all_services_alike_are_kept(tmp_path: Path) 
     assert {file.name for file in store.iterdir()} == set(old) | new
 
 
+def test_where_there_is_no_grafana_the_others_get_their_secrets(tmp_path: Path) -> None:
+    """As on Kubernetes: `deploy/kubernetes/overlays/demo/secrets.sh`."""
+    others = GIVEN.keys() - {"grafana"}
+    for name in others:
+        (tmp_path / "given" / name).mkdir(parents=True)
+    (tmp_path / "store").mkdir()
+    command = ["sh", str(ROOT / "deploy" / "secrets.sh"), str(tmp_path / "store"), str(tmp_path / "given")]
+    subprocess.run(command, check=True, timeout=30)
+    given = {path.parent.name for path in (tmp_path / "given").glob("*/*")}
+    assert given == others
+
+
 def _make_secrets(directory: Path) -> dict[str, dict[str, str]]:
     """By service and file, as its mounts are."""
     mounts = [volume.split(":")[1] for volume in SERVICES["secrets"]["volumes"]]
