@@ -71,7 +71,8 @@ def test_who_is_told_what_and_what_is_not_told_beside_it(mailbox: Mailbox) -> No
         fire(_alarm("ProviderDown", provider="gate", reason="unreachable"))
         wait_until(lambda: told() == {("on-call@localhost", "ProviderDown")})
         [mail] = mailbox.mails
-        assert ALERTS["ProviderDown"]["annotations"]["runbook_url"] in mail.part("html")
+        for where in ("runbook_url", "dashboard_url"):
+            assert ALERTS["ProviderDown"]["annotations"][where] in mail.part("html")
         fire(_alarm("SuccessShareLow", provider="gate"), _alarm("SuccessShareLow", provider="other"))
         wait_until(lambda: ("operators@localhost", "SuccessShareLow") in told())
         shown = requests.get(f"{url}/api/v2/alerts", timeout=10).json()
