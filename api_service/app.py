@@ -40,6 +40,7 @@ from api_service.web.key import Scope
 from api_service.web.parts import Announcer, Parts, asked
 from api_service.web.rate import Rate
 from api_service.web.request_log import RequestLog
+from api_service.web.rule import LazyRule
 from api_service.web.share import Share
 from api_service.web.watch import Watch
 from shared.broker import topology
@@ -239,6 +240,8 @@ def _ask(broker: Broker) -> None:
 
 
 class _App(Flask):
+    url_rule_class = LazyRule
+
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Nothing here is a coroutine; Flask and the decorators of flask-smorest would look nine times a request."""
         return func
