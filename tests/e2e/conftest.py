@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.system import Place, System
-from tests.support.new_database import new_database
+from tests.support.new_database import MIGRATED, new_database
 from tests.support.wall_clock import WallClock
 
 BROKERS = ("table", "rabbitmq")
@@ -35,16 +35,16 @@ def broker(request: pytest.FixtureRequest) -> str:
 
 @contextmanager
 def place(request: pytest.FixtureRequest, broker: str) -> Iterator[Place]:
-    """An empty database, and an empty broker."""
+    """A migrated database with nothing in it, and an empty broker."""
     directory: Path = request.getfixturevalue("tmp_path_factory").mktemp("system")
-    with new_database(request.getfixturevalue("postgres")) as database_url:
+    with new_database(request.getfixturevalue("postgres"), MIGRATED) as database_url:
         if broker == "table":
-            yield Place(database_url, None, directory)
+            yield Place(database_url, None, directory, is_migrated=True)
             return
         rabbitmq = request.getfixturevalue("rabbitmq")
         url = rabbitmq.vhost()
         try:
-            yield Place(database_url, url, directory)
+            yield Place(database_url, url, directory, is_migrated=True)
         finally:
             rabbitmq.remove(url)
 

@@ -48,11 +48,13 @@ _TOLD_LINES = 40
 
 @dataclass(frozen=True)
 class Place:
-    """Where a system keeps things. database_url: of an empty database. broker_url: None for the table broker."""
+    """Where a system keeps things. database_url: of an empty database. broker_url: None for the table broker.
+    is_migrated: the database has the schema already."""
 
     database_url: str
     broker_url: str | None
     directory: Path
+    is_migrated: bool = False
 
 
 class System:
@@ -75,6 +77,7 @@ class System:
         """options: of the simulator's command line. module: what the dispatchers run. clock: what all processes believe
         the time to be."""
         self.database_url = place.database_url
+        self._is_migrated = place.is_migrated
         self._log = _Log(place.directory / "log")
         self._options = options
         self._module = module
@@ -95,10 +98,12 @@ class System:
             self.env["BROKER_URL"] = place.broker_url
 
     def start(self, dispatchers: int = 2) -> None:
-        """The provider, the migrations, then the API and dispatchers `dispatcher-1`, `-2` … at once."""
+        """The provider, the migrations if there is no schema, then the API and dispatchers `dispatcher-1`, `-2` … at
+        once."""
         self.simulator = deployment.start_simulator(self.processes, *self._options)
         self.env.setdefault("PROVIDER_URL", self.simulator.url)  # a test may have put something between
-        deployment.migrate(self.processes, self.env)
+        if not self._is_migrated:
+            deployment.migrate(self.processes, self.env)
         names = [f"dispatcher-{number + 1}" for number in range(dispatchers)]
         for name in names:
             self.begin_dispatcher(name)

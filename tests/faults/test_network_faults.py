@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from sqlalchemy import make_url
@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 from shared.database.engine import CONNECT_TIMEOUT, MARGIN, STATEMENT_TIMEOUT
 from shared.domain.message import AMBIGUOUS_ERRORS, Error, MessageState
 from tests.e2e.conftest import place, running
-from tests.e2e.system import Place, System
+from tests.e2e.system import System
 from tests.faults.flight import Flight, Landed, User, lasting, steady, watch_final_states
 from tests.support.tcp_proxy import TcpProxy, by_way_of, socket_of
 
@@ -43,7 +43,7 @@ def lines(request: pytest.FixtureRequest) -> Iterator[Lines]:
         broker.target = ("127.0.0.1", broker_url.port or 0)
         system = stack.enter_context(
             running(
-                Place(where.database_url, by_way_of(broker, where.broker_url or ""), where.directory),
+                replace(where, broker_url=by_way_of(broker, where.broker_url or "")),
                 DATABASE_URL=by_way_of(database, where.database_url),
                 PROVIDER_URL=f"http://127.0.0.1:{provider.port}",
                 PROVIDER_TIMEOUT=str(PROVIDER_TIMEOUT),
