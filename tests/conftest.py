@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 from sqlalchemy import Engine, make_url
 
-from shared import migrate
+from shared import garbage, migrate
 from shared.database import embedded
 from shared.database.engine import make_engine
 from tests.support.new_database import MIGRATED, new_database
@@ -28,6 +28,11 @@ hypothesis.settings.load_profile("bounded by examples")  # a busy machine is no 
 _WITHOUT_THE_DISK = ("fsync", "full_page_writes")
 """The data need not outlive a crash of the machine; one of the server's processes they do. So a new database takes a
 tenth of the time."""
+
+
+def pytest_collection_finish() -> None:
+    """What was collected are thousands of tests, which stay to the end: nobody need look at them again and again."""
+    garbage.collect_seldom()
 
 
 @pytest.fixture(scope="session")
