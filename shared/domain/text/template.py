@@ -10,7 +10,6 @@ from typing import Protocol
 from shared.domain.attributes import Value
 from shared.domain.reason import Reason
 from shared.domain.text.fault import Fault
-from shared.domain.text.liquid_text import LiquidText
 from shared.domain.text.placeholders import Placeholders
 from shared.domain.text.unmade import Unmade
 
@@ -34,9 +33,16 @@ def is_template(text: str) -> bool:
 def compiled(text: str) -> Template | Fault:
     """Or what is wrong with it, which takes as long to find out."""
     try:
-        return Placeholders.of(text) or LiquidText(text)
+        return Placeholders.of(text) or _liquid(text)
     except Fault as fault:
         return fault
+
+
+def _liquid(text: str) -> Template:
+    """Raises Fault."""
+    from shared.domain.text.liquid_text import LiquidText  # noqa: PLC0415 - it takes time and memory, and few ask for it
+
+    return LiquidText(text)
 
 
 def find_fault(text: str) -> str | None:

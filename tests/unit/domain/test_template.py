@@ -1,5 +1,7 @@
 """Personal texts: what is made of them, what is refused when they are saved, and what no text can do."""
 
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -241,3 +243,15 @@ def test_no_text_raises(text: str, values: dict[str, Any]) -> None:
     fault, made = find_fault(text), render(text, values)
     assert isinstance(fault, str | None)
     assert isinstance(made, str | Unmade)
+
+
+@pytest.mark.parametrize("program", ["api_service.app", "dispatcher_service.__main__"])
+def test_no_program_loads_liquid_before_a_text_asks_for_it(program: str) -> None:
+    """It is a fifth of what a dispatcher loads."""
+    said = subprocess.run(
+        [sys.executable, "-c", f"import sys, {program}; print('liquid' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == "False\n"
