@@ -15,7 +15,8 @@ from sqlalchemy import Engine, make_url
 from shared import garbage, migrate
 from shared.database import embedded
 from shared.database.engine import make_engine
-from tests.support.new_database import MIGRATED, new_database
+from tests.support.databases import Databases
+from tests.support.new_database import MIGRATED
 from tests.support.rabbitmq import External, NoRabbitMQ, Private, running
 
 pytest.register_assert_rewrite("tests.support.books")  # it asserts, and several conftests import it
@@ -52,10 +53,15 @@ def postgres() -> Iterator[str]:
         embedded.release(Path(directory))
 
 
+@pytest.fixture(scope="session")
+def databases(postgres: str) -> Databases:
+    return Databases(postgres)
+
+
 @pytest.fixture
-def database_url(postgres: str) -> Iterator[str]:
-    """The URL of a new, migrated database."""
-    with new_database(postgres, MIGRATED) as url:
+def database_url(databases: Databases) -> Iterator[str]:
+    """The URL of a migrated database with nothing in it."""
+    with databases.one() as url:
         yield url
 
 

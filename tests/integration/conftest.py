@@ -13,8 +13,8 @@ from shared.broker.table import TableBroker
 from shared.database.engine import make_engine
 from tests.support.api import Api
 from tests.support.books import Books
+from tests.support.databases import Databases
 from tests.support.leading import LADDER, Consumer, Start, serving
-from tests.support.new_database import MIGRATED, new_database
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def api(engine: Engine) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="module")
-def books_url(postgres: str) -> Iterator[str]:
-    """The URL of a migrated database for all tests of a module: `books` empties it, which is faster than a new one."""
-    with new_database(postgres, MIGRATED) as url:
+def books_url(databases: Databases) -> Iterator[str]:
+    """The URL of a migrated database for all tests of a module: `books` empties it, faster than another would come."""
+    with databases.one() as url:
         yield url
 
 
