@@ -11,6 +11,7 @@ from psycopg2.extensions import connection
 from sqlalchemy import make_url
 
 from tests.support.new_database import MIGRATED
+from tests.support.waiting import wait_until
 
 Rows = list[tuple[Any, ...]]
 
@@ -34,7 +35,7 @@ _SETTINGS = """
 """
 _UNTOUCHED = [(True, -1, None, False)]
 
-_TERMINATE = "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = %s"
+_TERMINATE = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
 
 _FILLED = """
     select oid::regclass::text from pg_class
@@ -77,7 +78,7 @@ class Databases:
         another = self._name()
         with closing(self._connect()) as admin:
             try:
-                _run(admin, _TERMINATE, name)
+                wait_until(lambda: not _run(admin, _TERMINATE, name))
                 _run(admin, f"alter database {name} rename to {another}")
             except psycopg2.Error:  # somebody has come back
                 another = name
