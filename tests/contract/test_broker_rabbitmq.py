@@ -285,7 +285,7 @@ def test_publishing_to_a_broker_short_of_memory_ends(faulty: Private, rabbitmq_u
     publisher = RabbitMQ(rabbitmq_url, LADDER, patience=PATIENCE).connect()
     consumer = RabbitMQ(rabbitmq_url, LADDER, patience=PATIENCE).connect()
     publisher.publish(DISPATCH, [b"before"])
-    faulty.control("set_vm_memory_high_watermark", "0.000001")
+    faulty.starve()
     with pytest.raises(BrokerUnavailable, match=r"takes no jobs: low on memory"):
         _within(PATIENCE + 3, lambda: publisher.publish(DISPATCH, [b"during"]))
     _within(5, publisher.close)
@@ -295,7 +295,7 @@ def test_publishing_to_a_broker_short_of_memory_ends(faulty: Private, rabbitmq_u
     assert delivery.body == b"before"
     consumer.close()
 
-    faulty.control("set_vm_memory_high_watermark", "0.4")
+    faulty.reset()
     with RabbitMQ(rabbitmq_url, LADDER).connect() as session:
         session.subscribe([DISPATCH], 1)
         session.publish(DISPATCH, [b"after"])

@@ -169,7 +169,7 @@ def connections_are_closed(scene: Scene) -> None:
 @fault(1)
 def rabbitmq_is_short_of_memory(scene: Scene) -> None:
     with scene.stage.fault("RabbitMQ short of memory"):
-        scene.rabbitmq.control("set_vm_memory_high_watermark", "0.000001")
+        scene.rabbitmq.starve()
         time.sleep(MOMENT)
         scene.rabbitmq.reset()
 

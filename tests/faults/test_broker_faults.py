@@ -65,7 +65,7 @@ class Broker:
     @contextmanager
     def low_on_memory(self) -> Iterator[None]:
         before = self._blocked()
-        self.server.control("set_vm_memory_high_watermark", "0.000001")
+        self.server.starve()
         self.mail("new")  # whoever publishes is held up
         self.stage.system.until(lambda: self._blocked() > before, "a publisher is blocked")
         yield

@@ -118,6 +118,7 @@ class Private:
         self._member = member
         self._process: subprocess.Popen[bytes] | None = None
         self._removable: set[str] = set()
+        self._is_starved = False
         self._choose_ports()
 
     def start(self) -> None:
@@ -141,6 +142,7 @@ class Private:
             process.stdin.close()
             process.wait(10)
             self._removable.clear()
+            self._is_starved = False
 
     def wipe(self, *urls: str) -> None:
         """The node has lost all that it had. The virtual hosts of these URLs are there again, empty."""
@@ -178,10 +180,17 @@ class Private:
     def is_running(self) -> bool:
         return self._process is not None
 
+    def starve(self) -> None:
+        """It is short of memory, and blocks who publishes, until `reset`."""
+        self._is_starved = True
+        self.control("set_vm_memory_high_watermark", "0.000001")
+
     def reset(self) -> None:
         """After a fault: it runs, takes jobs, and has lost nothing."""
         self.start()
-        self.control("set_vm_memory_high_watermark", "0.4")
+        if self._is_starved:
+            self.control("set_vm_memory_high_watermark", "0.4")
+            self._is_starved = False
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
