@@ -34,7 +34,7 @@ STOP_TIMEOUT = 25.0  # a dispatcher takes up to 20 s to finish what is in flight
 READY_TIMEOUT = 60.0  # a machine may have other things to do
 
 _ROOT = Path(__file__).resolve().parent.parent
-_POLL = 0.02
+_POLL = 0.05
 _KEPT_LINES = 2000
 _COLOURS = (36, 33, 35, 32, 34, 31)
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared import clock
 from shared.database.engine import make_engine
 from shared.database.lead import LEADER_LOCK
 from shared.database.parts import table_of
@@ -57,6 +58,13 @@ _INSTALL = f"""
 """
 
 
+_PAUSES = 4
+"""Of the time that a look takes."""
+
+_MOST = 0.5
+"""Seconds for which a look counts, however long it waited for somebody."""
+
+
 class LostAnswer(NamedTuple):
     """pid: of the dispatcher that had claimed the message. lost_at: Unix time."""
 
@@ -67,7 +75,8 @@ class LostAnswer(NamedTuple):
 
 
 class Witness:
-    """A context. every: seconds between two looks at the ledger; looks: how many there were. books: of the database."""
+    """A context. every: seconds between two looks at the ledger, or more, so that they do not take a core of those who
+    are looked at; looks: how many there were. books: of the database."""
 
     def __init__(self, database_url: str, every: float = 0.2) -> None:
         self._engine = make_engine(database_url, "witness")
@@ -179,7 +188,9 @@ class Witness:
         self.books.run("update broker_jobs set visible_at = visible_at - :s * interval '1 s'", s=seconds)
 
     def _watch(self) -> None:
-        while not self._stop.wait(self._every) and not self._objection:
+        took = 0.0
+        while not self._stop.wait(max(self._every, _PAUSES * took)) and not self._objection:
+            began = clock.ticks()
             try:
                 self.books.check()
                 self.looks += 1
@@ -187,3 +198,4 @@ class Witness:
                 self._objection = error
             except SQLAlchemyError:
                 pass  # the database is the victim just now
+            took = min(clock.ticks() - began, _MOST)

@@ -10,13 +10,17 @@ HANGING = 60.0
 """Seconds after which something is taken for what never comes. They tell waiting from hanging, and nothing else: how
 soon something has to come, a test says itself."""
 
+_OFTEN, _SELDOM = 0.005, 0.05
+
 
 def wait_until(condition: Callable[[], Any], seconds: float = HANGING) -> Any:
-    """The first truth that the condition gives."""
-    deadline = time.monotonic() + seconds
+    """The first truth that the condition gives. What takes long is asked for less often: whoever answers needs the
+    time for what is waited for."""
+    began = time.monotonic()
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited in vain for {seconds:g} s"
-        time.sleep(0.02)
+        waited = time.monotonic() - began
+        assert waited < seconds, f"waited in vain for {seconds:g} s"
+        time.sleep(min(_OFTEN + waited / 20, _SELDOM))
     return found
 
 
