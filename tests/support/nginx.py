@@ -16,7 +16,7 @@ from tests.support.server_process import ServerProcess, program
 TEMPLATE = Path(__file__).parents[2] / "deploy" / "nginx.conf.template"
 START_SECONDS = 20.0
 
-_AROUND = """
+AROUND = """
 daemon off;
 master_process off;
 pid {directory}/pid;
@@ -30,9 +30,10 @@ http {{
     fastcgi_temp_path {directory}/fastcgi;
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
-    include {directory}/site.conf;
+    include {sites};
 }}
 """
+"""The file around the sites: one process, in a directory of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,9 @@ def nginx(api: str, prefix: str) -> Iterator[Nginx]:
         }
         site = re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], TEMPLATE.read_text(encoding="utf-8"))
         (directory / "site.conf").write_text(site, encoding="utf-8")
-        (directory / "nginx.conf").write_text(_AROUND.format(directory=name), encoding="ascii")
+        (directory / "nginx.conf").write_text(
+            AROUND.format(directory=name, sites=directory / "site.conf"), encoding="ascii"
+        )
         command = [str(binary), "-p", name, "-c", str(directory / "nginx.conf"), "-e", str(directory / "error.log")]
         process = ServerProcess(command, directory / "output")
         try:

@@ -8,6 +8,7 @@ import itertools
 import os
 import random
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -207,6 +208,13 @@ class Private:
         command = [str(self._binary.with_name("rabbitmqctl")), "-q", *arguments]
         environment = os.environ | self._environment
         return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=180).stdout
+
+    def write_control(self, path: Path) -> None:
+        """A program `rabbitmqctl` that sees to this node, whoever calls it."""
+        variables = " ".join(shlex.quote(f"{name}={value}") for name, value in self._environment.items())
+        program = shlex.quote(str(self._binary.with_name("rabbitmqctl")))
+        path.write_text(f'#!/bin/sh\nexec env {variables} {program} "$@"\n', encoding="utf-8")
+        path.chmod(0o755)
 
     def _choose_ports(self) -> None:
         self._port, management, distribution, own_epmd = free_ports(4)

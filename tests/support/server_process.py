@@ -1,11 +1,14 @@
 """A server that tests run: it ends with them, however they end."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from sandbox import debian
 from shared.clock import ticks
@@ -16,8 +19,10 @@ exec 3<&0
 "$@" 3<&- & server=$!
 (read -r _ <&3; kill -KILL $server) & reader=$!
 wait $server
+code=$?
 kill -KILL $reader
 wait
+exit $code
 """
 
 
@@ -58,6 +63,27 @@ class ServerProcess:
                 said = self._output.read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"{self._command[0]} did not start:\n{said}")
             time.sleep(0.05)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of the server itself, once it runs."""
+        children = psutil.Process(self._process.pid).children()
+        return min(children, key=lambda child: (child.create_time(), child.pid)).pid
+
+    def stop(self, number: signal.Signals, within: float) -> int:
+        """Sends the server the signal. Its exit code, above 128 where a signal has ended it: the signal to kill after
+        so many seconds."""
+        if self.is_running:
+            os.kill(self.pid, number)
+        try:
+            return self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return 128 + signal.SIGKILL
 
     def kill(self) -> None:
         """SIGKILL. Twice is harmless."""
