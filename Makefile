@@ -11,7 +11,7 @@ export PYTHON
 # Each of the hundreds of processes of a test run would compile all that it imports, and each of its workers all tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo run test test-again test-long test-long-together test-long-alone test-faults soak fuzz fuzz-guided model bench bench-full lint audit fmt lock licences up down clean
+.PHONY: help setup demo run test test-servers test-again test-long test-long-together test-long-alone test-faults soak fuzz fuzz-guided model bench bench-full lint audit fmt lock licences sbom up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ test-long-together: setup ## the part of it that measures nothing, two tests at 
 
 test-long-alone: setup ## and the part that says within how many seconds, one at a time
 	@$(PY) -m pytest $(ALONE) $(ARGS)
+
+# Of somebody else's servers: TEST_DATABASE_URL, of a superuser, and TEST_BROKER_URL.
+test-servers: setup ## the brokers' contract and the whole system on servers that are there, as CI does for each version
+	@$(PY) -m pytest tests/contract tests/e2e/test_mailings.py tests/e2e/test_restarts.py tests/e2e/test_providers.py $(ARGS)
 
 test-again: setup ## what failed in one of the two, one test at a time
 	@$(PY) -m pytest --last-failed --last-failed-no-failures none $(ARGS)
@@ -104,6 +108,12 @@ lint: setup ## style, types, who may import whom, the Dockerfile, and the manife
 # a failure, too (--strict).
 audit: setup ## known vulnerabilities of the pinned packages; needs the Internet
 	@$(PY) -m uv tool run 'pip-audit>=2.10,<3' --strict --disable-pip --requirement requirements-dev.txt
+
+sbom: setup ## sbom.cdx.json: the packages of the image, with their licences, as CycloneDX; needs the Internet
+	@$(PY) -m uv venv --quiet --clear --python $(PY) .local/sbom
+	@$(PY) -m uv pip install --quiet --python .local/sbom --require-hashes -r requirements.txt
+	@$(PY) -m uv tool run --quiet --from 'cyclonedx-bom>=7.3,<8' cyclonedx-py environment .local/sbom \
+		--pyproject pyproject.toml --mc-type application --output-reproducible --output-file sbom.cdx.json
 
 fmt: setup ## put the code into shape
 	@$(PY) -m ruff check --fix-only

@@ -38,7 +38,12 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL with one migrated database, `template`."""
+    """The URL of a PostgreSQL with one migrated database: that of TEST_DATABASE_URL, of a superuser, or a private one."""
+    if external := os.environ.get("TEST_DATABASE_URL"):
+        with new_database(external, name=MIGRATED) as template:
+            migrate.upgrade(template)
+            yield external
+        return
     with tempfile.TemporaryDirectory(prefix="notify-") as directory:
         url = embedded.start(Path(directory))
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
