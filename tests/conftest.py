@@ -38,7 +38,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL with one migrated database: that of TEST_DATABASE_URL, of a superuser, or a private one."""
+    """The URL of a PostgreSQL with one migrated database: of TEST_DATABASE_URL, a superuser's, or of a private one."""
     if external := os.environ.get("TEST_DATABASE_URL"):
         with new_database(external, name=MIGRATED) as template:
             migrate.upgrade(template)

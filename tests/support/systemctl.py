@@ -50,8 +50,9 @@ class Unit:
 
     def __init__(self, directory: Path, name: str, paths: Mapping[str, str]) -> None:
         prefix, at, instance = name.partition("@")
-        file = directory / f"{prefix}{at}.service"
-        if not file.is_file():
+        files = (directory / f"{name}.service", directory / f"{prefix}{at}.service")
+        file = next((file for file in files if file.is_file()), None)
+        if file is None:
             raise Refused(f"Unit {name}.service not found.")
         self.name = name
         self._settings: dict[str, list[str]] = defaultdict(list)
