@@ -47,7 +47,7 @@ test-again: setup ## what failed in one of the two, one test at a time
 
 LONG = tests/long tests/e2e/test_limits.py tests/e2e/test_restore.py tests/faults/test_part_kills.py
 ALONE = tests/e2e/test_limits.py tests/faults/test_part_kills.py \
-	$(patsubst %,tests/long/test_%.py,blame failover low_rate many_dispatchers receipts_through_kills scaling share)
+	$(patsubst %,tests/long/test_%.py,blame failover low_rate many_dispatchers receipts_through_kills scaling share versions)
 
 test-faults: setup ## what kills, freezes and breaks things; a part of the suite (FAULT_SEED=7 does the same again)
 	@$(PY) -m pytest tests/faults $(ARGS)

@@ -1,15 +1,15 @@
 """The upgrade of a database with a million messages of a version before parts, on an old server and on the newest."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 
 import psycopg2
 import pytest
 
 from shared.database.embedded_programs import MAJOR
 from tests.support.books import SENT, Books
+from tests.support.lock_waits import READ, longest_wait
 from tests.support.older_schema import before_parts, upgrade
 from tests.support.postgres_servers import one_server, programs_of
 
@@ -63,13 +63,13 @@ def test_a_million_messages_are_in_the_first_part_and_none_is_copied(
         engine.dispose()
 
         since = time.monotonic()
-        with longest_read(url) as waited:
+        with longest_wait(url, READ, ["messages"]) as waited:
             upgrade(engine)
-        said = f"PostgreSQL {major}: {time.monotonic() - since:.1f} s, locked for {waited[0]:.2f} s"
+        said = f"PostgreSQL {major}: {time.monotonic() - since:.1f} s, locked for {waited.seconds:.2f} s"
         record_property("upgrade", said)
         print(said)
 
-        assert waited[0] < MOST_LOCKED, said
+        assert waited.seconds < MOST_LOCKED, said
         assert books.run("select pg_relation_filenode('messages_1')") == [(file,)], "the rows are where they were"
         assert books.run("select count(*) from messages where part = 1") == [(OLD * OF_EACH + OF_EACH,)]
         books.check()
@@ -86,25 +86,3 @@ def go_on(books: Books, mailing_id: int) -> None:
         assert books.record(SENT, claimed) == 0
     assert books.states(mailing_id) == {"sent": OF_EACH}
     assert books.finish([mailing_id]) == [mailing_id]
-
-
-@contextmanager
-def longest_read(url: str) -> Iterator[list[float]]:
-    """Reads messages all the while; in seconds, how long one read had to wait at the most."""
-    longest, over = [0.0], threading.Event()
-
-    def read() -> None:
-        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-            connection.autocommit = True
-            while not over.wait(0.005):
-                since = time.monotonic()
-                cursor.execute("select from messages limit 1")
-                longest[0] = max(longest[0], time.monotonic() - since)
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    try:
-        yield longest
-    finally:
-        over.set()
-        thread.join(60)
