@@ -1515,6 +1515,32 @@ select mailing_id, quarter, :slot, name, sum(count) from gone group by mailing_i
 having sum(count) <> 0
 on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count;
 
+-- shared.ledger.moments._NOTE
+with page as materialized (
+    select id from mailings where finished_at is null and audience_limit is not null and id > :after
+    order by id limit :limit
+), noted as (
+    insert into mailing_moments (mailing_id, at, accepted, failed)
+    select page.id, now(), counted.accepted, counted.failed
+    from page
+    cross join lateral (
+        select coalesce(sum(sent), 0)::bigint as accepted, coalesce(sum(failed + unknown), 0)::bigint as failed
+        from mailing_counters where mailing_id = page.id
+    ) counted
+    left join lateral (
+        select at from mailing_moments where mailing_id = page.id order by at limit 1
+    ) first on true
+    left join lateral (
+        select at, accepted, failed from mailing_moments where mailing_id = page.id order by at desc limit 1
+    ) last on true
+    where (counted.accepted, counted.failed) <> (coalesce(last.accepted, 0), coalesce(last.failed, 0))
+    and (last.at is null or now() - last.at >= case when now() - coalesce(first.at, now()) <= interval '1000 s' then interval '10 s' when now() - coalesce(first.at, now()) <= interval '3000 s' then interval '30 s' when now() - coalesce(first.at, now()) <= interval '6000 s' then interval '60 s' when now() - coalesce(first.at, now()) <= interval '30000 s' then interval '300 s' when now() - coalesce(first.at, now()) <= interval '90000 s' then interval '900 s' when now() - coalesce(first.at, now()) <= interval '360000 s' then interval '3600 s' when now() - coalesce(first.at, now()) <= interval '2160000 s' then interval '21600 s' when now() - coalesce(first.at, now()) <= interval '8640000 s' then interval '86400 s' else interval '604800 s' end)
+)
+select count(*) as number, max(id) as last from page;
+
+-- shared.ledger.moments._READ
+select at, accepted, failed from mailing_moments where mailing_id = :mailing_id order by at;
+
 -- shared.ledger.repair._TO_BE_LOOKED_AT
 select id from mailings m
 where finished_at is null and audience_limit is not null or audience <> (

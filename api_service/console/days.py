@@ -1,24 +1,19 @@
 """/console/days/: the daily report, one day after another."""
 
-from collections.abc import Sequence
 from datetime import UTC, date, timedelta
-from typing import Any
 
 from flask import Response
 
-from api_service.console import rendering
+from api_service.console import plot, rendering
 from api_service.console.pages import page
 from api_service.tracking import days as actions
 from api_service.web.parts import asked, parts, working
 from api_service.web.problems import NotFound
-from shared.domain.bars import tops
 from shared.domain.message import FINAL_STATES, MessageState
 
 _SIZE = 7
 _HOUR = timedelta(hours=1)
 _YEARS = range(2000, 2101)
-_HEIGHT = 200
-"""Of a plot, in its own units; a bar is 10 wide."""
 
 
 @page("/days/")
@@ -27,7 +22,7 @@ def days() -> Response:
     zone = parts().report_timezone
     seen = actions.list_part(working(), zone, _day(given) if given else None, _SIZE)
     bars = [(one.accepted, one.others) for one in reversed(seen.days)]
-    return rendering.page("days.html", seen=seen, plot=_plot(bars), day_zone=zone.key)
+    return rendering.page("days.html", seen=seen, plot=plot.of(bars), day_zone=zone.key)
 
 
 @page("/days/<day>/")
@@ -40,7 +35,7 @@ def day(day: str) -> Response:
         report=report,
         states=[state for state in MessageState if state in FINAL_STATES],
         hours=[(f"{at.astimezone(zone):%H:%M}", accepted, others) for at, accepted, others in hours],
-        plot=_plot(report.hours),
+        plot=plot.of(report.hours),
         day_zone=zone.key,
     )
 
@@ -54,10 +49,3 @@ def _day(given: str) -> date:
     if found.year not in _YEARS or found.isoformat() != given:
         raise NotFound("There is no such page.")
     return found
-
-
-def _plot(bars: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    """most: in one bar. bars: where the parts of each end, from the bottom."""
-    most = max(map(sum, bars), default=0)
-    heights = [tops(parts, most, _HEIGHT) if most else [0, 0] for parts in bars]
-    return {"most": most, "height": _HEIGHT, "bars": heights}

@@ -1,10 +1,10 @@
 """Numbers, moments and days as the reader of a page writes them."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, format_timedelta
 from babel.numbers import format_decimal, format_percent
 from markupsafe import Markup
 
@@ -45,6 +45,11 @@ def moment(value: datetime | None, missing: str = "\N{EN DASH}") -> Markup | str
 def day(value: date) -> str:
     """Of the calendar, with its day of the week."""
     return format_date(value, "EEE, d MMM y", locale=chosen().locale)
+
+
+def span(value: timedelta) -> str:
+    """In whole ones of the largest unit that it has."""
+    return format_timedelta(value, threshold=1, locale=chosen().locale)
 
 
 # Babel takes longer for a page of numbers and moments than the database does for what they say.

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Response
 
-from api_service.console import rendering
+from api_service.console import plot, rendering
 from api_service.console.live import shared
 from api_service.console.pages import page, see
 from api_service.console.query import after, one_of
@@ -88,10 +88,12 @@ def _changes(mailing_id: int) -> Sequence[Audit]:
 
 
 def _seen(mailing_id: int) -> dict[str, Any]:
-    seen, ahead = overview.with_outlook(working(), mailing_id)
+    seen, ahead, course = overview.watched(working(), mailing_id)
     return {
         "seen": seen,
         "ahead": ahead,
+        "course": course,
+        "plot": plot.of([(bar.accepted, bar.failed) for bar in course.bars]) if course else None,
         "possible": [str(action) for action in _OFFERED.get(seen.state, ())],
         # Until every message has its end there is something to see, though the mailing may be over.
         "is_over": seen.mailing.finished_at is not None,

@@ -81,6 +81,7 @@ def _environment() -> Environment:
         "scope_meaning": names.scope_meaning,
         "receipt": names.receipt,
         "day": formats.day,
+        "span": formats.span,
         "said": sentences.said,
     }
     environment.globals |= {"may": may, "asset": assets.address}

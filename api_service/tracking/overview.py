@@ -3,17 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from api_service.mailings import store as mailings
 from api_service.web.work import Work, moment
 from shared.database.models import Mailing
+from shared.domain.course import STEPS, Course, Moment, course
 from shared.domain.mailing import MailingState, PausedBecause, mailing_state, paused_because
-from shared.domain.message import Error
+from shared.domain.message import Error, MessageState
 from shared.domain.reason import Reason
 from shared.ledger.figures import Figures, read_errors, read_reasons, read_repeated
+from shared.ledger.moments import read_moments
 from shared.rates.paces import paces
 
 
@@ -55,11 +58,32 @@ def of_mailing(work: Work, mailing_id: int) -> OfMailing:
         return read(session, mailing_id)
 
 
-def with_outlook(work: Work, mailing_id: int) -> tuple[OfMailing, Mapping[str, Any]]:
-    """And what its messages wait for, and when they are done, as a mailing has it. Raises NotFound."""
+class Watched(NamedTuple):
+    """A mailing that somebody watches. ahead: what its messages wait for, and when they are done, as a mailing has it.
+    course: how fast they came to an end until now; None: none has yet, or nobody noted it."""
+
+    seen: OfMailing
+    ahead: Mapping[str, Any]
+    course: Course | None
+
+
+def watched(work: Work, mailing_id: int) -> Watched:
+    """Raises NotFound."""
     with work.look() as session:
         seen = read(session, mailing_id)
-        return seen, mailings.ahead_of(session, seen.mailing, seen.figures, seen.now)
+        ahead = mailings.ahead_of(session, seen.mailing, seen.figures, seen.now)
+        return Watched(seen, ahead, _course(session.connection(), seen))
+
+
+def _course(connection: Connection, seen: OfMailing) -> Course | None:
+    """What has moved since it was noted did so by now, or by its end. Of one that was over before anything was noted
+    there is only what was over at once."""
+    figures, noted = seen.figures, read_moments(connection, seen.mailing.id)
+    failed = figures.states[MessageState.FAILED] + figures.states[MessageState.UNKNOWN]
+    last = Moment(seen.mailing.finished_at or seen.now, figures.states[MessageState.SENT], failed)
+    began = figures.first_sent_at
+    is_short = began is not None and last.at - began <= 2 * STEPS[0]
+    return course([*noted, last], began) if noted or is_short or seen.mailing.finished_at is None else None
 
 
 def read(session: Session, mailing_id: int) -> OfMailing:

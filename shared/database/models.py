@@ -795,6 +795,17 @@ class MailingBreakdown(Base):
     counts: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
 
 
+class MailingMoment(Base):
+    """How many messages of a mailing had come to an end by then: `shared.ledger.moments`."""
+
+    __tablename__ = "mailing_moments"
+
+    mailing_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(Timestamp, primary_key=True)
+    accepted: Mapped[int] = mapped_column(BigInteger)
+    failed: Mapped[int] = mapped_column(BigInteger)
+
+
 class LedgerFinding(Base):
     """A mailing whose counters say something else than its rows, as the last check of the ledger saw it.
 

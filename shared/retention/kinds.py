@@ -93,6 +93,16 @@ KINDS = (
     _kind("refused_lines", REFUSED_LINES_DAYS, "refused lines of imports", "made_at <= now() - :age"),
     _kind("suppression_files", REFUSED_LINES_DAYS, "files of suppressions", "taken_at <= now() - :age"),
     _kind("former_phones", FORMER_PHONES_DAYS, "phones that clients had before", "until <= now() - :age"),
+    Kind(
+        "mailing_moments",
+        365,
+        "moments at which it was noted how far a mailing was",
+        text("select count(*) from mailing_moments where at <= now() - :age"),
+        text("""
+            delete from mailing_moments where ctid = any(array(
+                select ctid from mailing_moments where at <= now() - :age limit :slice))
+        """),
+    ),
     _kind("keys", 365, "keys revoked or expired", "least(revoked_at, expires_at) <= now() - :age", "api_keys"),
     _kind("people", 365, "people who did not sign in any more", "signed_in_at <= now() - :age"),
 )

@@ -49,6 +49,7 @@ TABLES = (
     "ledger_totals",
     "ledger_findings",
     "mailing_breakdowns",
+    "mailing_moments",
     "mailing_standings",
     "tallies",
     "broker_jobs",

@@ -12,6 +12,7 @@ from dispatcher_service.leading.chores.drop_parts import DropParts
 from dispatcher_service.leading.chores.erase_traces import EraseTraces
 from dispatcher_service.leading.chores.halt_refused import HaltRefused
 from dispatcher_service.leading.chores.mend_hints import MendHints
+from dispatcher_service.leading.chores.note_moments import NoteMoments
 from dispatcher_service.leading.chores.reckon_dispatchers import ReckonDispatchers
 from dispatcher_service.leading.chores.remember_ids import RememberIds
 from dispatcher_service.leading.chores.remove_old import RemoveOld
@@ -56,6 +57,7 @@ def all_chores(
         MendHints(),
         ShowFigures(),
         ReckonDispatchers(),
+        NoteMoments(),
         TurnParts(),
         RememberIds(ids, remember),
     )

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, TextClause
 from dispatcher_service import leading
 from dispatcher_service.statements import modules
 from shared import messages, rates, standing
-from shared.ledger import fold
+from shared.ledger import fold, moments
 from shared.messages import probe
 from tests.support.books import Books
 from tests.support.plans import explain, pages, touched
@@ -113,7 +113,7 @@ _NAMES = re.compile(r"\b(from|join|update|into) (mailing\w*|limits|dispatcher_pa
 
 def _statements() -> Iterator[Any]:
     """All that name mailings or what is agreed about sending, and no messages."""
-    ours = tuple(package.__name__ for package in (leading, messages, rates, standing, fold))
+    ours = tuple(package.__name__ for package in (leading, messages, rates, standing, fold, moments))
     for module in modules():
         for name, statement in vars(module).items():
             if module.__name__.startswith(ours) and isinstance(statement, TextClause):
