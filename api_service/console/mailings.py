@@ -5,16 +5,17 @@ from typing import Any
 
 from flask import Response
 
-from api_service.console import plot, rendering
+from api_service.console import names, plot, rendering
 from api_service.console.live import shared
 from api_service.console.pages import page, see
-from api_service.console.query import after, one_of
+from api_service.console.query import after, among, one_of
 from api_service.mailings import actions
 from api_service.mailings.rules import Action
 from api_service.operations import actions as operations
 from api_service.tracking import actions as tracking
 from api_service.tracking import export as messages_as_lines
 from api_service.tracking import overview
+from api_service.tracking.in_common import Common
 from api_service.web import export
 from api_service.web.export import Format
 from api_service.web.key import Scope
@@ -23,6 +24,7 @@ from api_service.web.parts import parts, working
 from shared.database.models import Audit
 from shared.domain.mailing import MailingState
 from shared.domain.message import MessageState
+from shared.domain.receipt import RECEIPTS
 
 _SIZE = 25
 _OFFERED = {
@@ -46,9 +48,16 @@ def mailings() -> Response:
 @page("/mailings/<id:mailing_id>/")
 def mailing(mailing_id: int) -> Response:
     status = one_of(MessageState, "status")
-    messages = tracking.list_of_mailing(working(), mailing_id, status, After(after(), _SIZE))
+    common = Common(among(names.ERRORS, "error"), among(RECEIPTS, "receipt"))
+    part = After(after(), _SIZE)
+    if any(common):
+        messages = tracking.list_of_common(working(), mailing_id, common, part)
+    else:
+        messages = tracking.list_of_mailing(working(), mailing_id, status, part)
     changes = _changes(mailing_id) if rendering.may("admin") else ()
-    return rendering.page("mailing.html", messages=messages, status=status, changes=changes, **_seen(mailing_id))
+    return rendering.page(
+        "mailing.html", messages=messages, status=status, common=common, changes=changes, **_seen(mailing_id)
+    )
 
 
 @page("/mailings/<id:mailing_id>/live/")

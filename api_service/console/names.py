@@ -11,7 +11,7 @@ from api_service.web.key import Scope
 from shared.domain.mailing import MailingState
 from shared.domain.message import Error, MessageState
 from shared.domain.reason import Reason
-from shared.domain.receipt import DELIVERED, UNDELIVERED, UNKNOWN_DELIVERED, UNKNOWN_UNDELIVERED
+from shared.domain.receipt import DELIVERED, UNDELIVERED, UNKNOWN_DELIVERED, UNKNOWN_UNDELIVERED, ReceiptState
 from shared.domain.waiting import Waiting
 
 STATES = {
@@ -127,6 +127,7 @@ _RECEIPTS = {
     UNDELIVERED: _("not delivered"),
     UNKNOWN_DELIVERED: _("delivered, of those that ended as unknown"),
     UNKNOWN_UNDELIVERED: _("not delivered, of those that ended as unknown"),
+    ReceiptState.AWAITING: _("on its way"),
 }
 
 
@@ -147,7 +148,7 @@ def scope_meaning(of: str) -> str:
 
 
 def receipt(of: str) -> str:
-    """Of a figure of receipts."""
+    """Of one, or of a figure of them."""
     return gettext(_RECEIPTS[of])
 
 

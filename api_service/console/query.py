@@ -1,5 +1,6 @@
 """What is chosen on a page by the parameters of its address."""
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import TypeVar
 
@@ -20,6 +21,14 @@ def one_of(kind: type[Choice], name: str) -> Choice | None:
         return kind(given)
     except ValueError:
         raise NotFound(_("There is no such page.")) from None
+
+
+def among(names: Collection[str], name: str) -> str | None:
+    """One of these names; None: nothing is chosen. Raises NotFound for what is none of them."""
+    given = asked().args.get(name) or None
+    if given is not None and given not in names:
+        raise NotFound(_("There is no such page."))
+    return given
 
 
 def after() -> int:

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from api_service.mailings import store as mailings
 from api_service.tracking import explain, explain_retry, history, sources, store
 from api_service.tracking.explain import Facts, Standing
-from api_service.web.page import Listing, Part
+from api_service.tracking.in_common import Common, walk_messages
+from api_service.web.page import After, Listing, Part
 from api_service.web.problems import NotFound
 from api_service.web.work import Work, moment
 from shared.audience.members import unmatched
@@ -34,6 +35,12 @@ def list_of_mailing(work: Work, mailing_id: int, status: MessageState | None, pa
         mailing = mailings.find(session, mailing_id)
         figures = mailings.figures(session, [mailing])[mailing_id]
         return shown(session, store.list_messages(session, mailing, status, figures, part))
+
+
+def list_of_common(work: Work, mailing_id: int, common: Common, part: After) -> Listing[View]:
+    """Those messages of a mailing that have something in common, in the order of ids. Raises NotFound."""
+    with work.look() as session:
+        return shown(session, walk_messages(session, mailings.find(session, mailing_id), common, part))
 
 
 def list_of_client(work: Work, client_id: int, part: Part) -> Listing[View]:

@@ -66,6 +66,11 @@ _COUNTERS = {
 }
 
 
+def counted_under(name: str) -> tuple[MessageState, ReceiptState]:
+    """Of which messages, and of what is said of them, the counter of this name is."""
+    return next(counted for counted, counter in _COUNTERS.items() if counter == name)
+
+
 class Receipt(NamedTuple):
     """message_id, reference: which message it is about: by our id, or by the provider's own name for it. reason: in the
     provider's words, for people. at: when it happened, as the provider says; None: it does not say."""
