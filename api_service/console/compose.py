@@ -10,6 +10,7 @@ from api_service.console.compose_form import Fields, Refused
 from api_service.console.filter_form import EXCLUDED, Lists
 from api_service.console.language import marked as _
 from api_service.console.pages import page, see
+from api_service.console.wording import look
 from api_service.mailings import actions, counting, preflight_actions, previewing
 from api_service.mailings.rules import Action
 from api_service.web.key import Scope
@@ -112,6 +113,7 @@ def _form(
     response = rendering.page(
         "compose.html",
         fields=fields,
+        look=look(fields.text),
         errors={name: (errors or {}).get(name, ()) for name in compose_form.PLACES},
         is_refused=bool(errors),
         segments=segments.segments,
@@ -141,7 +143,13 @@ def _review(mailing_id: int) -> Response:
         seen, missing = None, blocked.errors
     previews = previewing.preview_some(working(), mailing_id, _PREVIEWS, _LOOKED_AT)
     return rendering.page(
-        "review.html", mailing=view, seen=seen, missing=missing, previews=previews, revision=etag(view["revision"])
+        "review.html",
+        mailing=view,
+        look=look(view["text"]),
+        seen=seen,
+        missing=missing,
+        previews=previews,
+        revision=etag(view["revision"]),
     )
 
 

@@ -21,6 +21,7 @@ from api_service.console import (  # noqa: F401  # each adds its pages
     suppression_files,
     suppressions,
     test_send,
+    wording,
 )
 from api_service.console.pages import blueprint
 

@@ -2,6 +2,14 @@
 // a service that is slow is asked less. In a hidden tab nobody looks, and where nothing can change any more, neither.
 const SOONEST = 2000, LATEST = 30000, TIMES_AS_LONG = 10;
 
+// What is no answer of ours is not put into the page.
+function takeOursAlone(part) {
+  part.addEventListener("htmx:before:swap", (event) => {
+    const response = event.detail.ctx && event.detail.ctx.response;
+    if (!response || !response.headers || !response.headers.get("X-Live")) event.preventDefault();
+  });
+}
+
 function keepLooking(part) {
   let asked = 0, pause = SOONEST, timer = null, isOver = false;
   const note = document.querySelector(".old-news");
@@ -27,11 +35,7 @@ function keepLooking(part) {
     pause = isNew ? Math.min(LATEST, Math.max(SOONEST, took * TIMES_AS_LONG)) : Math.min(LATEST, pause * 2);
     plan();
   });
-  // What is no answer of ours is not put into the page.
-  part.addEventListener("htmx:before:swap", (event) => {
-    const response = event.detail.ctx && event.detail.ctx.response;
-    if (!response || !response.headers || !response.headers.get("X-Live")) event.preventDefault();
-  });
+  takeOursAlone(part);
   document.addEventListener("visibilitychange", () => { document.hidden ? clearTimeout(timer) : look(); });
   plan();
 }
@@ -55,3 +59,4 @@ function tellZone() {
 
 tellZone();
 document.querySelectorAll("[data-live]").forEach(keepLooking);
+document.querySelectorAll("[data-asks]").forEach(takeOursAlone);

@@ -77,6 +77,19 @@ def spelled(text: str, found: Sequence[Culprit]) -> str:
     return "".join(instead.get(sign, sign) for sign in _letters(text))
 
 
+def pieces(text: str, found: Sequence[Culprit]) -> Sequence[tuple[str, Culprit | None]]:
+    """The text, cut where these stand: each of them, and what is between two of them."""
+    guilty = {one.character: one for one in found}
+    cut: list[tuple[str, Culprit | None]] = []
+    for sign in filter(None, _letters(text)):
+        culprit = guilty.get(sign)
+        if culprit is None and cut and cut[-1][1] is None:
+            cut[-1] = (cut[-1][0] + sign, None)
+        else:
+            cut.append((sign, culprit))
+    return cut
+
+
 def _letters(text: str) -> Sequence[str]:
     """The characters of a text, an empty one in the place of a mark that belongs to the letter before it."""
     found: list[str] = []

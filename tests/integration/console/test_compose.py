@@ -1,5 +1,6 @@
 """Writing a mailing on the console: from an empty form to its start."""
 
+import re
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
@@ -10,7 +11,8 @@ from werkzeug.datastructures import MultiDict
 
 from api_service.console import ticks
 from api_service.mailings import counting
-from tests.integration.console.test_pages import Browser, Page
+from api_service.web.key import Scope
+from tests.integration.console.test_pages import Browser, Page, signed_in, stored
 from tests.support.api import EVERYONE, Api, mailing
 
 CLIENTS = [("79120000001", "vip", "Омск"), ("79120000002", "vip", None), ("79120000003", "regular", "Омск")]
@@ -256,3 +258,58 @@ def test_what_reaches_nobody_cannot_be_started(api: Api, browser: Browser) -> No
     refused = browser.send("/mailings/1/start/", seen_on="/mailings/1/review/", revision='"1"')
     assert "It cannot be started" in refused.text
     assert api.get("/mailings/1/")["state"] == "draft"
+
+
+# ---------------------------------------------------------------- what a text costs
+
+
+def looked_at(browser: Browser, written: str) -> str:
+    token = re.search(r'name="form_token" value="(\w*)"', browser.read("/mailings/new/"))
+    assert token
+    fields = {"form_token": token[1], "text": written, "name": "not wanted here"}
+    response = browser.http.post("/console/mailings/text/", data=fields, headers={"HX-Request": "true"})
+    assert (response.status_code, response.headers["X-Live"]) == (200, "on")
+    Page(response.text)
+    return unescape(response.text)
+
+
+def test_what_makes_a_text_cost_more_is_marked_while_it_is_written(browser: Browser) -> None:
+    seen = looked_at(browser, "“Sale”\u00a0– <b>today" + "!" * 60)
+    assert "SMS a person: 2;" in seen
+    assert "SMS a person without them: 1" in seen
+    for marked in ('“</del><ins>"', "–</del><ins>-", "NO-BREAK SPACE</del><ins>␣"):
+        assert f"<mark><del>{marked}</ins></mark>" in seen
+    assert "Sale<mark>" in seen
+    said = seen[seen.index('role="status"') : seen.index("</p>", seen.index('role="status"'))]
+    assert '<span lang="en">LEFT DOUBLE QUOTATION MARK</span>: write <code>"</code>' in said
+    assert "70" in said
+    assert "2;" not in said  # what changes with every letter is not said aloud
+
+
+def test_what_nothing_looks_like_is_left_out(browser: Browser) -> None:
+    seen = looked_at(browser, "Sale 😀")
+    assert "<mark><del>😀</del></mark>" in seen
+    assert "GRINNING FACE</span>: leave it out." in seen
+
+
+@pytest.mark.parametrize("written", ["Sale", "Распродажа – сегодня", ""])
+def test_where_there_is_nothing_to_be_won_nothing_is_marked(browser: Browser, written: str) -> None:
+    seen = looked_at(browser, written)
+    assert "<mark>" not in seen
+    assert "SMS a person: 1;" in seen
+    assert '<p role="status" class="mb-1"></p>' in seen
+
+
+def test_without_scripts_it_stands_on_the_pages(browser: Browser) -> None:
+    counted = browser.send("/mailings/new/", **FILLED_IN | {"text": "It’s {{ city }}"}, count="yes")
+    review = browser.send("/mailings/new/", **FILLED_IN | {"text": "It’s {{ city }}"})
+    for page in (counted.text, browser.http.get(review.headers["Location"]).text):
+        Page(page)
+        assert "It<mark><del>’</del><ins>&#39;</ins></mark>s {{ city }}" in page
+        assert "SMS a person without them" not in page  # that depends on whose city it is
+    assert "depends on whom it is for" in counted.text
+
+
+def test_a_text_is_looked_at_for_nobody_who_may_not_write(engine: Engine) -> None:
+    reader = signed_in(Api(engine, auth=True), stored(engine, Scope.READ))
+    assert reader.send("/mailings/text/", seen_on="/", text="x").status_code == 403

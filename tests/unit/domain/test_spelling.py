@@ -1,5 +1,6 @@
 """Which characters make a text UCS-2, where they stand, and what to write instead."""
 
+import itertools
 import unicodedata
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.text.parts import GSM7, Encoding, parts
-from shared.domain.text.spelling import _SPELLED, MOST_PLACES, culprits, is_avoidable, spelled
+from shared.domain.text.spelling import _SPELLED, MOST_PLACES, culprits, is_avoidable, pieces, spelled
 
 TABLE = [
     ("quotes and dashes", "“Sale” – it’s…", '"Sale" - it\'s...'),
@@ -80,3 +81,14 @@ def test_all_that_is_avoidable_is_avoided(text: str) -> None:
         assert text[at : at + len(one.character)] == one.character
     if is_avoidable(found):
         assert parts(spelled(text, found)).encoding is Encoding.GSM7
+
+
+@given(st.text(st.sampled_from("abcé “–\u200b😀e\u0301Ж"), max_size=40))
+def test_a_text_is_cut_where_they_stand(text: str) -> None:
+    found = culprits(text)
+    cut = pieces(text, found)
+    assert "".join(piece for piece, _ in cut) == text
+    for one in found:
+        assert sum(culprit is one for _, culprit in cut) == one.count
+    assert all(GSM7.issuperset(piece) for piece, culprit in cut if culprit is None)
+    assert not any(one[1] is None is other[1] for one, other in itertools.pairwise(cut))
