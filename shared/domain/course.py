@@ -24,11 +24,26 @@ class Moment(NamedTuple):
     failed: int
 
 
+class Bar(NamedTuple):
+    """accepted, failed: messages that were accepted, or ended otherwise after a call, in so many seconds."""
+
+    at: datetime
+    accepted: int
+    failed: int
+    seconds: float
+
+    @property
+    def pace(self) -> float:
+        """Messages a second."""
+        return (self.accepted + self.failed) / self.seconds
+
+
 class Course(NamedTuple):
-    """step: how long each bar lasts. bars: what became of messages from `at` on; those in which nothing did as well."""
+    """step: how long each bar lasts; the last one only until `until`. bars: those in which nothing moved as well."""
 
     step: timedelta
-    bars: Sequence[Moment]
+    bars: Sequence[Bar]
+    until: datetime
 
 
 def step(age: timedelta) -> timedelta:
@@ -41,14 +56,16 @@ def course(moments: Sequence[Moment], began: datetime | None) -> Course | None:
     was. None: no call has ended a message yet."""
     if not moments or not any(moments[-1][1:]):
         return None
-    first = moments[0].at - STEPS[0]
-    first = first if began is None else min(began, first)
+    first = moments[0].at - STEPS[0] if began is None or began >= moments[0].at else began
     known = _without_slopes(first, moments)
-    long = known[-1].at - first
-    width = step(long)
-    sums = [_at(first + width * number, known) for number in range(-(-long // width) + 1)]
-    bars = [Moment(one.at, after.accepted - one.accepted, after.failed - one.failed) for one, after in pairwise(sums)]
-    return Course(width, bars)
+    until = known[-1].at
+    width = step(until - first)
+    sums = [_at(min(first + width * number, until), known) for number in range(-((first - until) // width) + 1)]
+    bars = [
+        Bar(one.at, after.accepted - one.accepted, after.failed - one.failed, (after.at - one.at).total_seconds())
+        for one, after in pairwise(sums)
+    ]
+    return Course(width, bars, until)
 
 
 def _without_slopes(first: datetime, moments: Sequence[Moment]) -> list[Moment]:
@@ -66,9 +83,7 @@ def _without_slopes(first: datetime, moments: Sequence[Moment]) -> list[Moment]:
 
 def _at(moment: datetime, known: Sequence[Moment]) -> Moment:
     """Between two that are known it is taken to be even."""
-    after = next((number for number, one in enumerate(known) if one.at >= moment), None)
-    if after is None:
-        return known[-1]._replace(at=moment)
+    after = next(number for number, one in enumerate(known) if one.at >= moment)
     if not after:
         return known[0]
     low, high = known[after - 1], known[after]

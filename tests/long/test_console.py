@@ -291,11 +291,24 @@ def test_what_makes_a_text_cost_more_is_marked_while_it_is_written(console: Cons
         expect(page.locator("#text")).to_have_value("It's a sale“")
 
 
+def test_whoever_starts_one_sees_its_messages_come(console: Console, browser: Browser) -> None:
+    """The page is there before they are."""
+    furnish(console, 1500)
+    with page_of(browser, console, locale="en") as page:
+        page.goto("/console/mailings/4/review/")
+        page.get_by_role("button", name="Start it").click()
+        page.wait_for_url("**/mailings/4/**")
+        expect(page.locator("#messages")).to_be_visible()
+        expect(page.locator("a[href*='/console/messages/']").first).to_be_visible(timeout=30_000)
+        sent = page.locator("a[href$='?status=sent#messages']")
+        before = sent.inner_text()
+        expect(sent).not_to_have_text(before, timeout=30_000)  # and goes on to look
+
+
 def test_figures_that_somebody_has_opened_stay_open(console: Console, browser: Browser) -> None:
     mailing = furnish(console, 1500)
     with page_of(browser, console, locale="en") as page:
         page.goto(f"/console/mailings/{mailing}/")
-        page.reload()
         figures = page.locator("section[aria-labelledby=course] details")
         figures.locator("summary").first.click(timeout=30_000)
         rows = page.locator("section[aria-labelledby=course] tbody tr")

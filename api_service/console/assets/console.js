@@ -29,7 +29,7 @@ function keepLooking(part) {
     const isNew = Boolean(headers && headers.get("X-Live"));
     if (headers && headers.get("X-Signed-Out")) location.reload();
     isOver = Boolean(headers && headers.get("X-Live") === "over");
-    if (isOver && "rest" in part.dataset) showTheRest();
+    if ("rest" in part.dataset && (isOver || document.querySelector("[data-none-yet]"))) showTheRest();
     if (note) note.hidden = isNew;
     const took = performance.now() - asked;
     pause = isNew ? Math.min(LATEST, Math.max(SOONEST, took * TIMES_AS_LONG)) : Math.min(LATEST, pause * 2);
@@ -41,7 +41,7 @@ function keepLooking(part) {
 }
 
 // Once nothing can change any more, what stands beside such numbers (data-rest) is made anew as well: messages, and what
-// can be done. The page is morphed, so that a focus and a selection stay.
+// can be done; and while none of the messages is there yet that are about to come (data-none-yet). The page is morphed, so that a focus and a selection stay.
 function showTheRest() {
   htmx.ajax("GET", location.pathname + location.search, { target: "main", select: "main", swap: "outerMorph" });
 }

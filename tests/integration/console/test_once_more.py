@@ -54,6 +54,7 @@ def test_exactly_those_are_written_to_again(api: Api, books: Books, browser: Bro
     assert (view["retry_of"], view["retry_states"], view["ends_at"]) == (source, ["failed"], f"{LATER}:00+00:00")
     books.launch(made)
     assert clients(books, made) == [1, 2, 3]
+    assert f'<a href="/console/mailings/{source}/">Again to those' in browser.read(f"/mailings/{made}/")
     assert api.get(f"/audit/?thing=mailing&thing_id={made}")[0]["action"] == "create"
 
 

@@ -13,7 +13,7 @@ from api_service.web.key import Scope
 from shared.domain.mailing import MailingState
 from shared.domain.message import Error, MessageState
 from shared.domain.reason import Reason
-from shared.domain.receipt import RECEIPTS
+from shared.domain.receipt import RECEIPTS, ReceiptState
 from shared.domain.waiting import Waiting
 from tests.support.command import ROOT
 
@@ -28,7 +28,7 @@ from tests.support.command import ROOT
         (names._WAITING, Waiting),
         (names._PROVIDER_STATES, ProviderState),
         (names._SCOPES, Scope),
-        (names._RECEIPTS, RECEIPTS),
+        (names._RECEIPTS, (*RECEIPTS, ReceiptState.AWAITING)),
     ],
 )
 def test_each_has_a_name(table: Iterable[str], members: Iterable[str]) -> None:

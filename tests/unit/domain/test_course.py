@@ -42,6 +42,13 @@ def test_what_nobody_noted_at_first_lasted_from_its_beginning_on() -> None:
     assert counts([at(30, 300), at(40, 330)]) == [(100, 0), (100, 0), (100, 0), (30, 0)]
 
 
+def test_a_bar_that_has_just_begun_is_no_slower_than_the_others() -> None:
+    found = course([at(10, 100), at(20, 200), at(21, 210)], START)
+    assert found is not None
+    assert [bar.pace for bar in found.bars] == [10, 10, 10]
+    assert found.until == START + timedelta(seconds=21)
+
+
 def test_of_one_that_failed_from_the_beginning_on_there_is_a_bar() -> None:
     assert counts([at(10, 0, 50)], None) == [(0, 50)]
 
