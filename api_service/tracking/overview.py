@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from api_service.mailings import store as mailings
 from api_service.web.work import Work, moment
 from shared.database.models import Mailing
-from shared.domain.course import STEPS, Course, Moment, course
+from shared.domain.course import Course, Moment, course
 from shared.domain.mailing import MailingState, PausedBecause, mailing_state, paused_because
 from shared.domain.message import Error, MessageState
 from shared.domain.reason import Reason
@@ -76,14 +76,11 @@ def watched(work: Work, mailing_id: int) -> Watched:
 
 
 def _course(connection: Connection, seen: OfMailing) -> Course | None:
-    """What has moved since it was noted did so by now, or by its end. Of one that was over before anything was noted
-    there is only what was over at once."""
+    """What has moved since it was noted did so by now, or by its end."""
     figures, noted = seen.figures, read_moments(connection, seen.mailing.id)
     failed = figures.states[MessageState.FAILED] + figures.states[MessageState.UNKNOWN]
     last = Moment(seen.mailing.finished_at or seen.now, figures.states[MessageState.SENT], failed)
-    began = figures.first_sent_at
-    is_short = began is not None and last.at - began <= 2 * STEPS[0]
-    return course([*noted, last], began) if noted or is_short or seen.mailing.finished_at is None else None
+    return course([*noted, last], figures.first_sent_at) if noted else None
 
 
 def read(session: Session, mailing_id: int) -> OfMailing:

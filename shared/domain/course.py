@@ -16,6 +16,10 @@ MOST = 100
 """Steps of one length, for as long as there is a longer one."""
 
 
+LEAST = 2 * STEPS[0]
+"""What takes less has one bar, which says no more than its figures do."""
+
+
 class Moment(NamedTuple):
     """accepted, failed: messages that had been accepted by then, or had ended otherwise after a call, in all."""
 
@@ -53,12 +57,14 @@ def step(age: timedelta) -> timedelta:
 
 def course(moments: Sequence[Moment], began: datetime | None) -> Course | None:
     """moments: in their order, the last one of now or of its end. began: when the first message was accepted, if one
-    was. None: no call has ended a message yet."""
+    was. None: there is nothing to be drawn, since no call has ended a message, or all of it took a moment."""
     if not moments or not any(moments[-1][1:]):
         return None
     first = moments[0].at - STEPS[0] if began is None or began >= moments[0].at else began
     known = _without_slopes(first, moments)
     until = known[-1].at
+    if until - first < LEAST:
+        return None
     width = step(until - first)
     sums = [_at(min(first + width * number, until), known) for number in range(-((first - until) // width) + 1)]
     bars = [

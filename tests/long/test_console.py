@@ -306,11 +306,11 @@ def test_whoever_starts_one_sees_its_messages_come(console: Console, browser: Br
 
 
 def test_figures_that_somebody_has_opened_stay_open(console: Console, browser: Browser) -> None:
-    mailing = furnish(console, 1500)
+    mailing = furnish(console, 2500)
     with page_of(browser, console, locale="en") as page:
         page.goto(f"/console/mailings/{mailing}/")
         figures = page.locator("section[aria-labelledby=course] details")
-        figures.locator("summary").first.click(timeout=30_000)
+        figures.locator("summary").first.click(timeout=60_000)
         rows = page.locator("section[aria-labelledby=course] tbody tr")
         before = rows.count()
         expect(rows).not_to_have_count(before, timeout=60_000)  # new ones come

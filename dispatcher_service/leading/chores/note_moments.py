@@ -9,7 +9,7 @@ from shared.ledger.entries import Entries
 from shared.ledger.moments import note_moments
 
 NOTE_EVERY = STEPS[0].total_seconds()
-PART = 1_000
+PART = 200
 
 
 class NoteMoments(Chore):

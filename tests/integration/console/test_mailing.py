@@ -122,13 +122,18 @@ def test_how_fast_it_goes_out_is_drawn_and_told(books: Books, browser: Browser, 
         assert figures(page) == [("4", "4"), ("2", "0")]
 
 
-def test_what_is_over_at_once_is_drawn_though_nobody_noted_it(books: Books, browser: Browser, mailing_id: int) -> None:
+def test_how_fast_it_went_out_stays(books: Books, browser: Browser, mailing_id: int) -> None:
+    with books.engine.begin() as connection:
+        note_moments(connection, 0, 100)
     end(books, mailing_id, SENT, None, first=2)
     assert books.finish([mailing_id]) == [mailing_id]
-    page = browser.read(f"/mailings/{mailing_id}/")
-    assert "How fast it went out" in page
-    assert figures(page) == [("6", "4")]
-    books.run("update mailing_counters set first_sent_at = first_sent_at - interval '1 h'")  # before there were moments
+    for moments, counters in (("50 s", "60 s"), ("1 d", "1 d")):
+        books.run(f"update mailing_counters set first_sent_at = first_sent_at - interval '{counters}'")
+        books.run(f"update mailing_moments set at = at - interval '{moments}'")
+        page = browser.read(f"/mailings/{mailing_id}/")
+        assert "How fast it went out" in page
+        assert figures(page) == [("4", "4"), ("2", "0")]
+    books.run("delete from mailing_moments")  # as of one that was over before there were any
     assert 'id="course"' not in browser.read(f"/mailings/{mailing_id}/")
 
 

@@ -50,16 +50,20 @@ def test_a_bar_that_has_just_begun_is_no_slower_than_the_others() -> None:
 
 
 def test_of_one_that_failed_from_the_beginning_on_there_is_a_bar() -> None:
-    assert counts([at(10, 0, 50)], None) == [(0, 50)]
+    assert counts([at(10, 0, 50), at(30, 0, 50)], None) == [(0, 50), (0, 0), (0, 0)]
 
 
 def test_of_one_that_nothing_came_of_there_is_none() -> None:
     assert course([], None) is None
-    assert course([at(10, 0)], START) is None
+    assert course([at(40, 0)], START) is None
+
+
+def test_what_was_over_in_a_moment_has_no_bars() -> None:
+    assert course([at(10, 5), at(19, 9)], START) is None
 
 
 def test_a_clock_that_goes_back_harms_nobody() -> None:
-    assert sum(accepted for accepted, _ in counts([at(10, 10), at(20, 20), at(15, 30)])) == 20
+    assert sum(accepted for accepted, _ in counts([at(10, 10), at(30, 20), at(15, 30)])) == 20
 
 
 @pytest.mark.parametrize("days", [0.001, 0.1, 1, 3, 30, 365])
