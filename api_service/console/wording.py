@@ -9,6 +9,7 @@ from flask import Response
 
 from api_service.console import rendering
 from api_service.console.compose_form import Fields
+from api_service.console.language import ENGLISH, chosen
 from api_service.console.pages import page
 from api_service.mailings.facts import Wording
 from api_service.mailings.preflight_store import wording
@@ -50,9 +51,10 @@ def look(text: str) -> Look:
 
 def _mark(one: Culprit) -> Mark:
     is_seen = unicodedata.category(one.character[0])[0] not in "ZCM"
-    return Mark(
-        one.character if is_seen else one.name, "\N{OPEN BOX}" if one.write == " " else one.write or "", one.name
-    )
+    # Unicode has names in English alone.
+    name = one.name if chosen().code == ENGLISH else " ".join(f"U+{ord(each):04X}" for each in one.character)
+    write = "\N{OPEN BOX}" if one.write == " " else one.write or ""
+    return Mark(one.character if is_seen else name, write, name)
 
 
 @page("/mailings/text/", scope=Scope.TEST, methods=["POST"])

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from api_service.tracking import store
-from api_service.web.page import Page
+from api_service.tracking.in_common import Common, walk_messages
+from api_service.web.page import After, Page
 from shared.database.models import Mailing
 from shared.domain.message import MessageState
 from shared.ledger.figures import read_figures
@@ -98,3 +99,12 @@ def test_no_page_reads_more_of_a_large_mailing_than_it_needs(large: Books) -> No
         assert not [line for line in plan if "Seq Scan" in line], where
         if index in (RARE, IDS):
             assert not [line for line in plan if "Sort" in line], where
+
+
+def test_what_no_index_leads_to_is_looked_for_along_the_ids(large: Books) -> None:
+    with planned(large.engine, "from messages") as plan, Session(large.engine) as session:
+        listing = walk_messages(session, session.get_one(Mailing, FIRST), Common(error="rejected"), After(0, 10))
+    assert listing.rows == []
+    assert listing.next_id is None
+    assert any(IDS in line for line in plan), plan
+    assert not [line for line in plan if "Seq Scan" in line], plan
