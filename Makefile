@@ -11,7 +11,7 @@ export PYTHON
 # Each of the hundreds of processes of a test run would compile all that it imports, and each of its workers all tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo run test test-servers test-again test-long test-long-together test-long-alone test-faults soak fuzz fuzz-guided model bench bench-full lint audit fmt lock licences sbom up down clean
+.PHONY: help setup demo run test test-servers test-again test-long test-long-together test-long-alone test-faults drill soak fuzz fuzz-guided model bench bench-full lint audit fmt lock licences sbom up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,19 @@ ALONE = tests/e2e/test_limits.py tests/faults/test_part_kills.py \
 
 test-faults: setup ## what kills, freezes and breaks things; a part of the suite (FAULT_SEED=7 does the same again)
 	@$(PY) -m pytest tests/faults $(ARGS)
+
+drill: setup ## a state of the runbooks brought about: do alarm, page and remedy what they say? (`make drill NAME`)
+	@$(PY) -m tests.drills $(DRILL)
+
+# The name of a drill is no target of its own: that it is named beside `drill` is all there is to do for it.
+ifeq (drill,$(firstword $(MAKECMDGOALS)))
+DRILL = $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
+ifneq (,$(word 2,$(MAKECMDGOALS)))
+.PHONY: $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
+$(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS)):
+	@:
+endif
+endif
 
 soak: setup ## mailings and a random fault every 5 s, then the table of docs/guarantees.md (SOAK_MINUTES=15)
 	@$(PY) -m tests.faults.soak --minutes $(SOAK_MINUTES) --table docs/guarantees.md $(ARGS)

@@ -2,10 +2,12 @@
 
 import os
 import resource
+import shutil
 import signal
 import sys
 import threading
 from functools import partial
+from pathlib import Path
 from types import FrameType
 
 from prometheus_client import start_http_server
@@ -56,6 +58,8 @@ def run(configuration: Settings) -> int:
     stop, hung_up = _hear_signals()
     _allow_descriptors(concurrency)
     memory.spare(concurrency)
+    for place, directory in {"data": configuration.data_dir.absolute(), "program": Path(__file__).parent}.items():
+        metrics.DISK_FREE.labels(place).set_function(partial(_free_share, directory))
     metrics_port = _show_metrics(configuration.metrics_host, configuration.metrics_port)
     database = ensure_database(configuration)
     broker = choose(configuration.broker_url, database.direct_url, configuration.retry_ladder)
@@ -151,6 +155,12 @@ def _show_metrics(host: str, port: int) -> int:
     registry = registry_of(*DISPATCHERS_METRICS, *OF_THE_PROCESS)
     server, _ = listen_there_or_anywhere(lambda port: start_http_server(port, host, registry), port)
     return int(server.server_port)
+
+
+def _free_share(directory: Path) -> float:
+    """Of the disk that this directory is on, or would be: without an embedded database nobody makes it."""
+    disk = shutil.disk_usage(next(path for path in (directory, *directory.parents) if path.exists()))
+    return disk.free / disk.total if disk.total else 1.0
 
 
 def _wait_for_schema(engine: Engine, stop: threading.Event) -> bool:

@@ -77,6 +77,7 @@ ATTEMPTS_SPARED = Counter(
 MAILINGS_HELD = Counter("dispatcher_mailings_held_total", "Mailings held back: their calls came to nothing")
 BROKER_RECONNECTS = Counter("dispatcher_broker_reconnects_total", "Connections to the broker that were lost")
 KNOWN_ID = Gauge("dispatcher_known_id", "The highest id of a message that this process knows to have been given")
+DISK_FREE = Gauge("dispatcher_disk_free_share", "The part that is free of the disk with a place", ["place"])
 STORE_RETRIES = Counter("dispatcher_store_retries_total", "Transactions tried again after the database failed")
 
 # Whoever is the first to see it: a launch, a claim, or the API

@@ -29,6 +29,7 @@ GET /control/faults       {"rates": {"hang": 0.01}, "latency_ms": 0, "jitter_ms"
                           "max_faults_per_id": null, "refuse_ids_modulo": null, "poison": null, "status": null,
                           "takes_per_second": null}
 PUT /control/faults       replaces them all; what is left out gets its default
+PUT /control/token        {"token": "..."}: what it asks for from now on, as when the one that it knew has run out
 POST /control/outage      {"mode": "refuse", "seconds": 5, "after": 0}; without seconds: until it is ended
 DELETE /control/outage    ends it, and forgets those that were to come
 GET /control/summary      counts, see `control.Summary`

@@ -90,6 +90,10 @@ class Simulator:
         """Replaces all of them."""
         self._call("PUT", "faults", faults.to_json())
 
+    def set_token(self, token: str) -> None:
+        """What it asks for from now on; requests with another one get 401."""
+        self._call("PUT", "token", {"token": token})
+
     def outage(self, mode: Mode | str, seconds: float | None = None, after: float = 0) -> None:
         """An outage of this length, or until `end_outage`; where it begins at once, it is on when this returns."""
         self._call("POST", "outage", {"mode": mode, "seconds": seconds, "after": after})

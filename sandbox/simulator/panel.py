@@ -58,6 +58,8 @@ class PanelConnection(Connection):
                 return provider.faults.to_json()
             case "GET", "/control/summary":
                 pass
+            case "PUT", "/control/token":
+                provider.token = _token(_json(request))
             case "POST", "/control/outage":
                 await self._outages.begin(Outage.from_json(_json(request)))
             case "DELETE", "/control/outage":
@@ -74,3 +76,10 @@ def _json(request: Request) -> object:
         return json.loads(request.body)
     except (ValueError, RecursionError) as error:
         raise BadRequest(400, "the body is not JSON") from error
+
+
+def _token(values: object) -> str:
+    match values:
+        case {"token": str(token)} if token:
+            return token
+    raise BadRequest(400, "a token must be a JSON object with a token that is not empty")

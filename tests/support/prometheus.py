@@ -47,6 +47,14 @@ class Prometheus:
         """The names of those that are firing, or will be when they have lasted."""
         return {rule["name"] for rule in self.rules() if rule.get("state", "inactive") != "inactive"}
 
+    def firing(self) -> dict[str, str]:
+        """Those that have lasted, with what they tell of each thing that they concern."""
+        return {
+            rule["name"]: "; ".join(one["annotations"]["summary"] for one in rule["alerts"])
+            for rule in self.rules()
+            if rule.get("state") == "firing"
+        }
+
     def _get(self, what: str, **parameters: str) -> Any:
         answer = requests.get(f"{self._url}/api/v1/{what}", params=parameters, timeout=10).json()
         assert answer["status"] == "success", answer
@@ -54,8 +62,8 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(targets: Mapping[str, Sequence[str]]) -> Iterator[Prometheus]:
-    """targets: of each job, HOST:PORT."""
+def prometheus(targets: Mapping[str, Sequence[str]], rules: Path = RULES) -> Iterator[Prometheus]:
+    """targets: of each job, HOST:PORT. rules: the file of them."""
     binary, port = program("prometheus", "prometheus"), free_port()
     with tempfile.TemporaryDirectory(prefix="prometheus-") as name:
         jobs = [
@@ -63,7 +71,7 @@ def prometheus(targets: Mapping[str, Sequence[str]]) -> Iterator[Prometheus]:
         ]
         config = {
             "global": {"scrape_interval": EVERY, "scrape_timeout": EVERY, "evaluation_interval": EVERY},
-            "rule_files": [str(RULES)],
+            "rule_files": [str(rules)],
             "scrape_configs": jobs,
         }
         file = Path(name, "prometheus.yml")

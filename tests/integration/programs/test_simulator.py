@@ -168,6 +168,17 @@ def test_the_token_is_checked(start_simulator: StartSimulator, authorization: st
     assert len(simulator.accepted()) == (status == 200)
 
 
+def test_another_token_is_asked_for_from_then_on(start_simulator: StartSimulator) -> None:
+    simulator = start_simulator("--token", "old")
+    simulator.set_token("new")
+    for number, (token, status) in enumerate({"old": 401, "new": 200}.items(), start=1):
+        with socket.create_connection(address(simulator), DEADLINE) as sock:
+            sock.sendall(raw(number, f"Authorization: Bearer {token}\r\n"))
+            assert sock.recv(4096).startswith(f"HTTP/1.1 {status} ".encode())
+    with pytest.raises(SimulatorError, match="a token that is not empty"):
+        simulator.set_token("")
+
+
 def test_a_request_may_come_byte_by_byte(simulator: Simulator) -> None:
     with socket.create_connection(address(simulator), DEADLINE) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

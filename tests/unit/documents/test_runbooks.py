@@ -17,11 +17,13 @@ CODE = [
     for path in ROOT.glob(f"{name}/**/*.py")
 ]
 SECTIONS = ["Look here", "Do this", "When to wake somebody"]
+BY_PEOPLE = ["key-leaked", "wrong-mailing-started"]
+"""Pages about what no figure tells: they say so, and why."""
 
 
 def test_every_alarm_has_its_page_and_every_page_its_alarm() -> None:
     pages = {alert: ROOT / rule["annotations"]["runbook_url"] for alert, rule in ALERTS.items()}
-    assert sorted(pages.values()) == PAGES
+    assert sorted([*pages.values(), *(RUNBOOKS / f"{name}.md" for name in BY_PEOPLE)]) == PAGES
     for alert, page in pages.items():
         assert page.read_text("utf-8").startswith(f"# {alert}\n")
 
@@ -58,6 +60,12 @@ def test_the_lines_of_the_log_and_the_modules_that_a_page_names_exist(page: Path
             list(ROOT.glob(f"{module.replace('.', '/')}/__main__.py"))
             or (ROOT / f"{module.replace('.', '/')}.py").is_file()
         )
+
+
+@pytest.mark.parametrize("name", BY_PEOPLE)
+def test_a_page_without_an_alarm_says_so_and_is_in_the_index(name: str) -> None:
+    assert "There is no alarm" in (RUNBOOKS / f"{name}.md").read_text("utf-8")
+    assert f"({name}.md)" in (RUNBOOKS / "README.md").read_text("utf-8")
 
 
 def test_the_index_has_every_alarm_with_its_severity() -> None:
