@@ -40,7 +40,7 @@ def run(drill: Drill, rules: Rules, say: Callable[[str], object], heard_within: 
                     say(line)
                 raise
             steps.take("all is stopped", lambda: _closed(stack))
-    except Failed:
+    except _STOPS:  # where a step has failed, what is stopped may complain as well
         say("The drill FAILED.")
         return False
     say("Alarm, page and remedy did what they say.")
