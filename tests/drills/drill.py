@@ -65,3 +65,7 @@ class Drill(ABC):
     def check(self, scene: Scene) -> str:
         """What must be true afterwards beside the accounts of the mailings, which are held in every drill."""
         return "nothing else is promised"
+
+    def close(self) -> None:
+        """Nothing that the drill itself began goes on, wherever it has ended."""
+        return

@@ -33,6 +33,8 @@ class KeyLeaked(Drill):
         "-X DELETE localhost:8000/mailings/",
     )
 
+    _stranger: "_Stranger | None" = None
+
     def prepare(self, scene: Scene) -> None:
         """The API asks for keys from now on."""
         self._leaked = _keys(scene, "create", "--name", "shop", "--scope", "write")
@@ -44,14 +46,14 @@ class KeyLeaked(Drill):
         self._id = self._leaked.split("_")[1]
 
     def bring_about(self, scene: Scene) -> str:
-        self._stranger = _Stranger(scene, self._leaked)
-        assert self._stranger.call("GET", "/clients/").ok
-        made = self._stranger.call("POST", "/mailings/", json={"draft": True, "text": "Pay here.", "filter": {}})
+        self._stranger = stranger = _Stranger(scene, self._leaked)
+        assert stranger.call("GET", "/clients/").ok
+        made = stranger.call("POST", "/mailings/", json={"draft": True, "text": "Pay here.", "filter": {}})
         self._made = made.json()["id"]
-        self._stranger.begin()
+        stranger.begin()
         self._owner = _Caller(scene, _keys(scene, "rotate", self._id, "--overlap", "0"))
         taken_at = ticks()
-        scene.system.until(lambda: self._stranger.is_refused, "the key opens nothing any more")
+        scene.system.until(lambda: stranger.is_refused, "the key opens nothing any more")
         seconds = ticks() - taken_at
         assert seconds < patience(FRESH), f"it opened for {seconds:.1f} s more"
         _keys(scene, "revoke", self._id)
@@ -66,13 +68,17 @@ class KeyLeaked(Drill):
 
     def remedy(self, scene: Scene) -> str:
         assert self._owner.call("DELETE", f"/mailings/{self._made}/").ok
-        self._stranger.end()
+        self.close()
         return f"mailing {self._made} is deleted, and the stranger is kept out"
 
     def check(self, scene: Scene) -> str:
         assert self._owner.call("GET", "/clients/").ok
         assert self._owner.call("GET", f"/mailings/{self._made}/").status_code == 404
         return "the owner goes on with another key"
+
+    def close(self) -> None:
+        if self._stranger:
+            self._stranger.end()
 
 
 def _keys(scene: Scene, *words: str) -> str:
@@ -99,14 +105,19 @@ class _Stranger(_Caller):
 
     is_refused = False
 
-    def begin(self) -> None:
+    def __init__(self, scene: Scene, key: str) -> None:
+        super().__init__(scene, key)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._go_on, daemon=True)
+
+    def begin(self) -> None:
         self._thread.start()
 
     def end(self) -> None:
+        """Twice is harmless."""
         self._over.set()
-        self._thread.join(30)
+        if self._thread.is_alive():
+            self._thread.join(30)
 
     def _go_on(self) -> None:
         while not self._over.wait(EVERY):

@@ -1,6 +1,7 @@
 """mailing-locked."""
 
 import psycopg2
+import psycopg2.extensions
 
 from tests.drills.drill import Drill
 from tests.drills.scene import Scene
@@ -18,18 +19,24 @@ class MailingLocked(Drill):
     page = "chore-set-aside"
     says = (WHO, END, "it goes on within five seconds")
 
+    _somebody: psycopg2.extensions.connection | None = None
+
     def bring_about(self, scene: Scene) -> str:
         mailing_id = scene.mail(starts=3)
-        self._somebody = psycopg2.connect(scene.system.database_url, application_name="psql")
-        self._somebody.cursor().execute("select from mailings where id = %s for update", (mailing_id,))
+        self._somebody = somebody = psycopg2.connect(scene.system.database_url, application_name="psql")
+        somebody.cursor().execute("select from mailings where id = %s for update", (mailing_id,))
         return f"mailing {mailing_id}, which is to start in 3 s, is locked"
 
     def look(self, scene: Scene) -> str:
         self._pid, since, user, program, _ = scene.psql(WHO)[0]
+        assert self._somebody
         assert self._pid == self._somebody.info.backend_pid
         return f"pg_stat_activity: {user} by {program}, in a transaction for {since.total_seconds():.0f} s"
 
     def remedy(self, scene: Scene) -> str:
         assert scene.psql(END.replace("PID", str(self._pid))) == [(True,)]
-        self._somebody.close()
         return f"session {self._pid} is ended"
+
+    def close(self) -> None:
+        if self._somebody:
+            self._somebody.close()

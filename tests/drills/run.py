@@ -27,29 +27,52 @@ class Failed(Exception):
     """A step did not come to what it should; its line is written."""
 
 
-def run(drill: Drill, rules: Rules, say: Callable[[str], object], heard_within: float = HEARD_WITHIN) -> bool:
-    """Whether alarm, page and remedy did what they say. say: takes a line. heard_within: seconds for the alarm."""
+def run(
+    drill: Drill,
+    rules: Rules,
+    say: Callable[[str], object],
+    heard_within: float = HEARD_WITHIN,
+    scene: Scene | None = None,
+) -> bool:
+    """Whether alarm, page and remedy did what they say.
+
+    Args:
+        drill: a new one.
+        rules: all that there are.
+        say: takes a line.
+        heard_within: seconds for the alarm.
+        scene: a deployment that is up, and stays so; None: one of its own.
+    """
     steps = _Steps(say)
     try:
         steps.take("rule and page", lambda: _stands(drill, rules))
-        with ExitStack() as stack:
-            try:
-                _play(drill, rules, steps, stack, heard_within)
-            except Failed:
-                for line in steps.story():
-                    say(line)
-                raise
-            steps.take("all is stopped", lambda: _closed(stack))
+        if scene:
+            _play(drill, scene, steps, heard_within)
+        else:
+            _alone(drill, rules, steps, heard_within)
     except _STOPS:  # where a step has failed, what is stopped may complain as well
         say("The drill FAILED.")
         return False
+    finally:
+        drill.close()
     say("Alarm, page and remedy did what they say.")
     return True
 
 
-def _play(drill: Drill, rules: Rules, steps: "_Steps", stack: ExitStack, heard_within: float) -> None:
-    scene = steps.take("a deployment", lambda: _up(drill, rules, stack), lambda _: "it is up, and no alarm is heard")
-    steps.scene = scene
+def _alone(drill: Drill, rules: Rules, steps: "_Steps", heard_within: float) -> None:
+    with ExitStack() as stack:
+        scene = steps.take(
+            "a deployment", lambda: _up(drill, rules, stack), lambda _: "it is up, and no alarm is heard"
+        )
+        try:
+            _play(drill, scene, steps, heard_within)
+        except Failed:
+            steps.tell(scene)
+            raise
+        steps.take("all is stopped", lambda: _closed(stack))
+
+
+def _play(drill: Drill, scene: Scene, steps: "_Steps", heard_within: float) -> None:
     steps.take("a mailing", lambda: _under_way(scene))
     steps.take("the state", lambda: drill.bring_about(scene))
     if drill.alarms:
@@ -65,11 +88,10 @@ def _play(drill: Drill, rules: Rules, steps: "_Steps", stack: ExitStack, heard_w
 
 
 class _Steps:
-    """Takes one after the other. scene: where they take place, once it is there."""
+    """Takes one after the other."""
 
     def __init__(self, say: Callable[[str], object]) -> None:
         self._say = say
-        self.scene: Scene | None = None
 
     def take(self, name: str, act: Callable[[], T], told: Callable[[T], object] = str) -> T:
         """told: what was seen, by what came of it. Raises Failed."""
@@ -77,13 +99,15 @@ class _Steps:
         try:
             found = act()
         except _STOPS as error:
-            self._line(name, began, f"FAILED: {error or type(error).__name__}")
+            self._line(name, began, f"FAILED: {str(error) or type(error).__name__}")
             raise Failed from error
         self._line(name, began, str(told(found)))
         return found
 
-    def story(self) -> list[str]:
-        return ["", *self.scene.system.story().splitlines(), ""] if self.scene else []
+    def tell(self, scene: Scene) -> None:
+        """Where the deployment stands, and what its processes said last."""
+        for line in ["", *scene.system.story().splitlines(), ""]:
+            self._say(line)
 
     def _line(self, name: str, began: float, seen: str) -> None:
         first, *rest = seen.splitlines() or [""]

@@ -1,9 +1,9 @@
 """A deployment that runs, with a Prometheus that asks it: where a drill takes place."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ PATIENT = {"PROVIDER_TIMEOUT": "5", "DISPATCH_CONCURRENCY": str(CALLS)}
 
 @dataclass
 class Scene:
-    """module: what the dispatchers run.
+    """module: what the dispatchers run. targets: whom Prometheus asks.
 
     audiences: how many people each mailing of the drill is for. called_off: mailings that were
     cancelled.
@@ -41,6 +41,7 @@ class Scene:
     watcher: Prometheus
     ground: Ground
     module: str
+    targets: Mapping[str, Sequence[str]]
     audiences: dict[int, int] = field(default_factory=dict)
     called_off: set[int] = field(default_factory=set)
 
@@ -76,6 +77,12 @@ class Scene:
             cursor.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
+    @contextmanager
+    def watched_by(self, rules: Rules) -> Iterator["Scene"]:
+        """The same deployment, with other rules, for a drill that begins anew."""
+        with prometheus(self.targets, _written(self.ground.directory, rules)) as watcher:
+            yield replace(self, watcher=watcher, audiences={}, called_off=set())
+
 
 @contextmanager
 def deployed(ground: Ground, rules: Rules, *options: str, module: str, settings: Mapping[str, str]) -> Iterator[Scene]:
@@ -92,7 +99,7 @@ def deployed(ground: Ground, rules: Rules, *options: str, module: str, settings:
             system.fill(CLIENTS)
             system.until(lambda: len(watcher.query("up == 1")) == len(shown) + 2, "Prometheus hears of all")
             system.until(lambda: not watcher.alarms(), "nothing is wrong")
-            yield Scene(system, watcher, ground, module)
+            yield Scene(system, watcher, ground, module, targets)
 
 
 def _written(directory: Path, rules: Rules) -> Path:
