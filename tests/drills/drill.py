@@ -47,7 +47,7 @@ class Drill(ABC):
         return ()
 
     def prepare(self, scene: Scene) -> None:
-        """What the deployment needs beside, once it is up."""
+        """What the deployment needs beside, when it is up."""
         return
 
     @abstractmethod

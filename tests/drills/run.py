@@ -47,6 +47,7 @@ def run(
     try:
         steps.take("rule and page", lambda: _stands(drill, rules))
         if scene:
+            drill.prepare(scene)
             _play(drill, scene, steps, heard_within)
         else:
             _alone(drill, rules, steps, heard_within)

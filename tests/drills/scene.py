@@ -11,7 +11,6 @@ import psycopg2
 import yaml
 
 from notification_client import Json
-from sandbox import deployment
 from sandbox.processes import free_port
 from sandbox.simulator.faults import Faults
 from tests.drills.ground import Ground
@@ -20,7 +19,7 @@ from tests.e2e.conftest import running
 from tests.e2e.system import System
 from tests.support.prometheus import Prometheus, prometheus
 
-CLIENTS = 800
+CLIENTS = 400
 CALLS = 16
 """A dispatcher's, at a time: two of them send 100 messages a second."""
 STEADY = Faults(latency_ms=320)
@@ -91,7 +90,8 @@ def deployed(ground: Ground, rules: Rules, *options: str, module: str, settings:
     shown = {name: free_port() for name in ("api", "reporter")}
     given: dict[str, Any] = {**PATIENT, "METRICS_PORT": str(shown["api"]), **settings}
     with running(ground.place, *options, module=module, **given) as system:
-        deployment.start_reporter(system.processes, system.env | {"METRICS_PORT": str(shown["reporter"])})
+        reporter = system.env | {"METRICS_HOST": "127.0.0.1", "METRICS_PORT": str(shown["reporter"])}
+        system.processes.start("reporter", "dispatcher_service.reporter", reporter)
         targets = {name: [f"127.0.0.1:{port}"] for name, port in shown.items()}
         targets["dispatcher"] = [system.metrics_address(name) for name in system.dispatchers]
         with prometheus(targets, _written(ground.directory, rules)) as watcher:
