@@ -21,15 +21,16 @@ LAST = "key-leaked"
 NEEDS_ROOT = {"disk-nearly-full"}
 
 
-class TestOnOneDeployment:
-    @pytest.fixture(scope="class")
-    def running(self) -> Iterator[Scene]:
-        with (
-            own_database() as ground,
-            deployed(ground, of_rules.load(), module="dispatcher_service", settings={}) as one,
-        ):
-            yield one
+@pytest.fixture(scope="class")
+def running() -> Iterator[Scene]:
+    with (
+        own_database() as ground,
+        deployed(ground, of_rules.load(), module="dispatcher_service", settings={}) as one,
+    ):
+        yield one
 
+
+class TestOnOneDeployment:
     @pytest.mark.parametrize("name", AS_DEPLOYED)
     def test_a_drill(self, running: Scene, name: str) -> None:
         _carry_out(name, running)
