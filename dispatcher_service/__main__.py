@@ -58,9 +58,7 @@ def run(configuration: Settings) -> int:
     stop, hung_up = _hear_signals()
     _allow_descriptors(concurrency)
     memory.spare(concurrency)
-    for place, directory in {"data": configuration.data_dir.absolute(), "program": Path(__file__).parent}.items():
-        metrics.DISK_FREE.labels(place).set_function(partial(_free_share, directory))
-    metrics_port = _show_metrics(configuration.metrics_host, configuration.metrics_port)
+    metrics_port = _show_metrics(configuration.metrics_host, configuration.metrics_port, configuration.data_dir)
     database = ensure_database(configuration)
     broker = choose(configuration.broker_url, database.direct_url, configuration.retry_ladder)
     if configuration.database_url is None:
@@ -150,8 +148,10 @@ def _hear_signals() -> tuple[threading.Event, threading.Event]:
     return stop, hung_up
 
 
-def _show_metrics(host: str, port: int) -> int:
+def _show_metrics(host: str, port: int, data_dir: Path) -> int:
     """The port that they are served on."""
+    for place, directory in {"data": data_dir.absolute(), "program": Path(__file__).parent}.items():
+        metrics.DISK_FREE.labels(place).set_function(partial(_free_share, directory))
     registry = registry_of(*DISPATCHERS_METRICS, *OF_THE_PROCESS)
     server, _ = listen_there_or_anywhere(lambda port: start_http_server(port, host, registry), port)
     return int(server.server_port)
