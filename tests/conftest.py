@@ -16,7 +16,7 @@ from shared import garbage, migrate
 from shared.database import embedded
 from shared.database.engine import make_engine
 from tests.support.databases import Databases
-from tests.support.new_database import MIGRATED
+from tests.support.new_database import MIGRATED, new_database
 from tests.support.rabbitmq import External, NoRabbitMQ, Private, running
 
 pytest.register_assert_rewrite("tests.support.books")  # it asserts, and several conftests import it
