@@ -114,6 +114,10 @@ class Publisher(OwnThread):
 
     # ---- the thread's own
 
+    def _lost(self, error: Exception, pause: float) -> None:
+        metrics.BROKER_RECONNECTS.inc()
+        super()._lost(error, pause)
+
     def _serve(self, all_is_well: Callable[[], None]) -> None:
         with closing(self._broker.connect()) as session:
             session.subscribe([topology.LAUNCH, topology.WAKE], PREFETCH)

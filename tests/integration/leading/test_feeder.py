@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from dispatcher_service.leading.backlog import LEAST
@@ -436,12 +437,16 @@ def test_a_statement_that_fails_does_not_lose_the_lead_for_good(
 
 # ---------------------------------------------------------------- without a broker
 
+LOST = "dispatcher_broker_reconnects_total"
+
 
 def test_without_a_broker_it_launches_and_closes_and_publishes_when_it_is_back(
     books: Books, start: Start, broker: TableBroker, consumer: Consumer
 ) -> None:
+    """And whoever watches is told that it is away."""
     switch = Switched(broker)
     switch.off = True
+    before = REGISTRY.get_sample_value(LOST) or 0.0
     start(broker=switch)
     books.clients(3)
     running, cancelled = books.mailing(), books.mailing()
@@ -449,6 +454,7 @@ def test_without_a_broker_it_launches_and_closes_and_publishes_when_it_is_back(
     books.run("update mailings set cancelled_at = now() where id = :id", id=cancelled)
     wait_until(lambda: mailing(books, cancelled).finished_at)
     assert books.states(running) == {"pending": 3}
+    assert (REGISTRY.get_sample_value(LOST) or 0.0) > before
     switch.off = False
     assert consumer.jobs(1)[0].mailing_id == running
 
