@@ -17,7 +17,7 @@ from shared.domain.receipt import counted_under
 from shared.ledger.stretches import SLICE
 
 SECONDS = 1.0
-"""For so long a part is looked for; a slice of rows takes some 20 ms."""
+"""For so long a part is looked for; a slice takes some 20 ms."""
 
 
 class Common(NamedTuple):
@@ -41,20 +41,20 @@ def walk_messages(session: Session, mailing: Mailing, common: Common, part: Afte
 def _find(connection: Connection, mailing: Mailing, common: Common, part: After) -> tuple[Sequence[int], int | None]:
     """Their ids, and behind which id to look on; None: that was all."""
     statement, about = _statement(common)
-    place = {"part": mailing.part, "mailing_id": mailing.id, "last": mailing.last_message_id, "limit": SLICE}
+    last = mailing.last_message_id or 0
+    place = {"part": mailing.part, "mailing_id": mailing.id}
     after, until = max(part.id, (mailing.first_message_id or 1) - 1), ticks() + SECONDS
     found: list[int] = []
-    while True:
-        one_more = part.size + 1 - len(found)
-        row = connection.execute(statement, {**place, **about, "after": after, "size": one_more}).one()
-        found += row.found
+    while after < last:
+        end = min(after + SLICE, last)
+        wanted = part.size + 1 - len(found)
+        found += connection.scalars(statement, {**place, **about, "after": after, "end": end, "size": wanted})
         if len(found) > part.size:
             return found[: part.size], found[part.size - 1]
-        if row.seen < SLICE:
-            return found, None
-        after = row.end
+        after = end
         if ticks() >= until:
-            return found, after
+            break
+    return found, after if after < last else None
 
 
 def _statement(common: Common) -> tuple[TextClause, dict[str, object]]:
@@ -65,15 +65,13 @@ def _statement(common: Common) -> tuple[TextClause, dict[str, object]]:
 
 
 def _slice(table: str, key: str, columns: str, condition: str) -> TextClause:
-    """rows: in the order of the primary key, which so is the only way to read them."""
+    """rows: of so many ids, so that it is no more of them whichever way is taken to read them."""
     return text(f"""
         with rows as materialized (
             select {key} as id, mailing_id, {columns} from {table}
-            where part = :part and {key} > :after and {key} <= :last order by {key} limit :limit
+            where part = :part and {key} > :after and {key} <= :end
         )
-        select array(select id from rows where mailing_id = :mailing_id and {condition} order by id limit :size)
-                   as found,
-               count(*) as seen, max(id) as end from rows
+        select id from rows where mailing_id = :mailing_id and {condition} order by id limit :size
     """)
 
 

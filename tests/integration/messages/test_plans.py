@@ -15,8 +15,9 @@ import pytest
 from sqlalchemy import Connection, Engine, TextClause, event
 from sqlalchemy.orm import Session
 
-from api_service.tracking import store
-from api_service.web.page import Page
+from api_service.tracking import in_common, store
+from api_service.tracking.in_common import Common
+from api_service.web.page import After, Page
 from dispatcher_service.statements import modules
 from shared.database.models import Mailing
 from shared.database.parts import TABLES, make_part, table_of
@@ -272,7 +273,10 @@ def _said(path: Path) -> Iterator[str]:
 def test_who_asks_without_statements_of_their_own_is_known() -> None:
     """What it asks is in CALLS below."""
     imports = re.compile(r"models import [^\n]*\b(Message|Attempt)\b")
-    assert [path.name for path in SOURCES if imports.search(path.read_text(encoding="utf-8"))] == ["store.py"]
+    assert [path.name for path in SOURCES if imports.search(path.read_text(encoding="utf-8"))] == [
+        "in_common.py",
+        "store.py",
+    ]
 
 
 Call = Callable[[Connection], Any]
@@ -289,6 +293,14 @@ def _page(status: MessageState | None, number: int) -> Call:
     return read
 
 
+def _in_common(common: Common) -> Call:
+    def read(connection: Connection) -> Any:
+        with Session(connection) as session:
+            return in_common.walk_messages(session, session.get_one(Mailing, 1), common, After(0, 100))
+
+    return read
+
+
 CALLS: dict[str, Call] = {
     "one message": lambda connection: find_message(connection, 777_777),
     "a client's history": lambda connection: read_history(connection, 777_777, 1),
@@ -299,6 +311,8 @@ CALLS: dict[str, Call] = {
     "the last page": _page(None, 10_000),
     "a page of a rare state": _page(MessageState.FAILED, 2),
     "a page of what is sent": _page(MessageState.SENT, 2),
+    "a page of an error": _in_common(Common(error="rejected")),
+    "a page of a receipt": _in_common(Common(receipt="delivered")),
 }
 
 

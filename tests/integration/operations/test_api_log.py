@@ -122,6 +122,7 @@ def test_what_changes_something_always_has_its_line(server: Server, engine: Engi
     for number in range(4 * thinning.LIMIT):
         body = {"phone": f"7912000{number:04}"}
         answer = requests.post(f"{server.url}/clients/", json=body, headers=writer, timeout=30)
+        assert answer.status_code == 201, answer.text
         made.append(answer.headers["X-Request-ID"])
     # Not in their order: a worker writes its line after its answer, and the next request may be another worker's.
     wait_until(
