@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from tests.support.rabbitmq import Member, NoRabbitMQ, Private, free_ports
 from tests.support.server_process import ServerProcess
+from tests.support.waiting import wait_until
 
 NAMES = ("one", "two", "three")
 
@@ -39,8 +40,9 @@ class Cluster:
         return {name: len(queue["online"]) for name, queue in self._any().queues(url).items()}
 
     def in_use(self, url: str) -> str:
-        """The name of the node to which most connections of a virtual host go."""
-        node: str = Counter(one["node"] for one in self._any().connections(url)).most_common(1)[0][0]
+        """The name of the node to which most connections of a virtual host go. They are told of some seconds late."""
+        connections = wait_until(lambda: self._any().connections(url))
+        node: str = Counter(one["node"] for one in connections).most_common(1)[0][0]
         return node.partition("@")[0]
 
     def start(self) -> None:
