@@ -69,9 +69,10 @@ def test_a_node_is_killed(
     system = start(run_system, database_url, url)
     assert set(nodes.copies(url).values()) == {3}
     system.fill(CLIENTS)
+    chosen = nodes.nodes[which(nodes, url)]
     mailing_id = system.mail()
     system.until_sent(mailing_id, CLIENTS // 4, within=120)
-    nodes.nodes[which(nodes, url)].stop()
+    chosen.stop()
     killed_at = now()
 
     assert_sent_once(system, mailing_id)
