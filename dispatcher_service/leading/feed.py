@@ -4,6 +4,7 @@ Nothing is written for that: the leader reads what is due behind a cursor for ea
 twice, changes nothing.
 """
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +31,10 @@ from shared.rates.paces import notes
 
 LOOK_EVERY = 1.0
 """Seconds from one look at the dispatchers to the next: their paces, and what they see of providers."""
+
+SIZES = 3
+"""Looks for which there is room for no more than so many jobs of the smallest size: how many jobs the broker is to have
+was found out with that one. A dispatcher that has become ten times as fast would have ten seconds' worth else."""
 
 READS_A_SECOND = 2_000
 """Of lanes that are due and of which nothing new was found: what is on the broker already stays due until it is
@@ -83,6 +88,7 @@ class Feed:
         self._lanes: dict[Lane, _Fed] = {}
         self._losses = 0
         self._size = job_size((), concurrency, rate)
+        self._sizes = deque([self._size], SIZES)  # the last ones
         self._next_look = 0.0
         self._known = NONE_KNOWN
         self._flow = Flow()
@@ -171,6 +177,7 @@ class Feed:
             return
         self._known, noted = found
         self._size = job_size([one.pace for one in noted], self._concurrency, self._rate)
+        self._sizes.append(self._size)
         seen = [one.seen for one in noted]
         self._closed = closed(self._known, seen)
         self._flow.see(full(self._known, seen))
@@ -179,7 +186,7 @@ class Feed:
         def take(lanes: Sequence[Lane], each: int, most: int, *, is_turn: bool = False) -> Sequence[int]:
             return self._take(acts, lanes, _Asked(each, most, is_turn, dict.fromkeys(lanes, 0)))
 
-        room = jobs * self._size
+        room = jobs * min(self._sizes)
         left = room - self._share.feed(room, take, partial(take, is_turn=True))
         self._feed_tests(left, take)
         lanes = [lane for lane, fed in self._lanes.items() if fed.ids or fed.turns]
@@ -187,7 +194,7 @@ class Feed:
         packed: list[DispatchJob] = []
         for is_test, size in ((False, self._size), (True, max(self._size, TESTS))):
             some = [lane for lane in lanes if self._lanes[lane].mailing.test is is_test]
-            packed += pack([piece for lane in some for piece in _pieces(lane, self._lanes[lane])], size, self._read_at)
+            packed += pack(list(_pieces([(lane, self._lanes[lane]) for lane in some])), size, self._read_at)
         if packed:
             self._publisher.hand_over(Batch(lanes, [job.encode() for job in packed], sum(job.size for job in packed)))
 
@@ -265,12 +272,20 @@ def _urgency(mailing: Mailing) -> Urgency:
     return Urgency(RANKS[mailing.priority], mailing.ends_at.timestamp())
 
 
-def _pieces(lane: Lane, fed: _Fed) -> Iterator[Piece]:
-    """What is to be published of a lane; afterwards there is nothing."""
-    urgency, turns, ids = _urgency(fed.mailing), tuple(fed.turns), tuple(fed.ids)
-    fed.turns, fed.ids = [], []
-    number = TEST_LANE if fed.mailing.test else lane.lane
-    if turns:
-        yield Piece(lane.mailing_id, number, urgency._replace(rank=TURN), turns)
-    if ids:
-        yield Piece(lane.mailing_id, number, urgency, ids)
+def _pieces(lanes: Sequence[tuple[Lane, _Fed]]) -> Iterator[Piece]:
+    """What is to be published of these; afterwards there is nothing. First what is its turn in the round, the fewest
+    before all: else it would come behind all that is more urgent, on the broker as well."""
+    for lane, fed in sorted(lanes, key=lambda one: len(one[1].turns)):
+        if fed.turns:
+            yield Piece(
+                lane.mailing_id, _number(lane, fed), _urgency(fed.mailing)._replace(rank=TURN), tuple(fed.turns)
+            )
+            fed.turns = []
+    for lane, fed in lanes:
+        if fed.ids:
+            yield Piece(lane.mailing_id, _number(lane, fed), _urgency(fed.mailing), tuple(fed.ids))
+            fed.ids = []
+
+
+def _number(lane: Lane, fed: _Fed) -> int:
+    return TEST_LANE if fed.mailing.test else lane.lane
