@@ -58,7 +58,7 @@ _INSTALL = f"""
 """
 
 
-_PAUSES = 4
+_PAUSES = 1
 """Of the time that a look takes."""
 
 _MOST = 0.5
