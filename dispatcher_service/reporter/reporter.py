@@ -13,7 +13,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from schedule import Scheduler
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from dispatcher_service.reporter import days, register
@@ -81,10 +81,9 @@ class Reporter:
                     return
                 if posting is Posting.SENT:
                     log.info("report_sent", day=str(self._owed[0]))
+                    metrics.REPORT_LAST_SENT.set(clock.now().timestamp())
                 self._owed.popleft()
                 self._pause = 0.0
-                with self._engine.connect() as connection:
-                    _show_last(connection)
         except (MailError, SQLAlchemyError) as error:
             self._failed(error)
         finally:
@@ -99,7 +98,9 @@ class Reporter:
             # Where nothing was ever sent, reports begin with the latest day.
             first, last = register.span(connection) or (latest - timedelta(days=1),) * 2
             begun = register.first_mailing_at(connection)
-            _show_last(connection)
+            sent_at = register.last_sent_at(connection)
+        if sent_at:  # by whichever reporter it was
+            metrics.REPORT_LAST_SENT.set(sent_at.timestamp())
         owed = days.owed(self._seen or first, latest, self._zone)
         self._owed.extend(day for day in owed if begun and begun < bounds(day, self._zone)[1])
         if lost := days.skipped(self._seen or last, latest):
@@ -113,9 +114,3 @@ class Reporter:
         cause = getattr(error, "orig", None) or error  # SQLAlchemy's own words are of several lines
         day = str(self._owed[0]) if self._owed else None
         log.warning("report_failed", day=day, error=" ".join(str(cause).split()), retry_in=self._pause)
-
-
-def _show_last(connection: Connection) -> None:
-    """By the register: it may have been another reporter, and outlives all of them."""
-    if sent_at := register.last_sent_at(connection):
-        metrics.REPORT_LAST_SENT.set(sent_at.timestamp())
