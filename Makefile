@@ -29,7 +29,7 @@ run: setup ## API, dispatcher and reporter until Ctrl-C; the data stays in .loca
 test: setup ## the suite, four tests at a time (ARGS="-k window" is handed to pytest)
 	@$(PY) -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder $(addprefix --ignore ,$(LONG)) $(ARGS)
 
-test-long: setup ## the rest: failovers, nodes, poolers, limits, restores; 35 to 40 minutes
+test-long: setup ## the rest: failovers, nodes, poolers, limits, restores, drills; 30 to 40 minutes
 	@$(MAKE) --no-print-directory --keep-going test-long-together test-long-alone
 
 test-long-together: setup ## the part of it that measures nothing, two tests at a time
@@ -42,7 +42,7 @@ test-long-alone: setup ## and the part that says within how many seconds, one at
 test-servers: setup ## the brokers' contract and the whole system on servers that are there, as CI does for each version
 	@$(PY) -m pytest tests/contract tests/e2e/test_mailings.py tests/e2e/test_restarts.py tests/e2e/test_providers.py $(ARGS)
 
-test-again: setup ## what failed in one of the two, one test at a time
+test-again: setup ## what failed in one of them, one test at a time
 	@$(PY) -m pytest --last-failed --last-failed-no-failures none $(ARGS)
 
 LONG = tests/long tests/e2e/test_limits.py tests/e2e/test_restore.py tests/faults/test_part_kills.py

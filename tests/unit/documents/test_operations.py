@@ -68,15 +68,3 @@ def test_a_page_says_at_its_top_what_may_differ(path: Path) -> None:
         assert re.search(rf"\$\{{?{name}\b", commands), f"{name} is used nowhere"
     for words in ("/opt/", "/etc/", "5432"):
         assert words not in commands.replace("/var/log/notification-service|$LOGS", ""), f"{words} may differ"
-
-
-@pytest.mark.parametrize("path", [*PAGES, ROOT / "docs/operations/README.md"], ids=lambda path: path.stem)
-def test_what_a_page_leads_to_is_there(path: Path) -> None:
-    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]+)(?:#([^)]+))?\)", path.read_text("utf-8")):
-        file = path.parent / target
-        assert file.exists(), target
-        headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
-        assert not anchor or anchor in {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}, (
-            target,
-            anchor,
-        )

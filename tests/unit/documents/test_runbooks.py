@@ -36,19 +36,6 @@ def test_a_page_says_what_it_means_where_to_look_what_to_do_and_whom_to_wake(pag
     assert all(part.strip() for part in re.split(r"^#+ .+$", text, flags=re.MULTILINE)[1:])
 
 
-@pytest.mark.parametrize("page", [*PAGES, RUNBOOKS / "README.md"], ids=lambda page: page.stem)
-def test_what_a_page_leads_to_is_there(page: Path) -> None:
-    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]+)(?:#([^)]+))?\)", page.read_text("utf-8")):
-        file = page.parent / target
-        assert file.is_file(), target
-        headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
-        assert not anchor or anchor in {_anchor(heading) for heading in headings}, (target, anchor)
-
-
-def _anchor(heading: str) -> str:
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_lines_of_the_log_and_the_modules_that_a_page_names_exist(page: Path) -> None:
     text = page.read_text("utf-8")
