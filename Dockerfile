@@ -1,6 +1,7 @@
 # One image for every role: the API, the dispatcher, the reporter and the migrations differ in their command only.
 #   docker build .                  the product
 #   docker build --target demo .    the same with the provider simulator
+#   docker build --target identity-provider .    what the console's sign-in is tried with, and nothing of the product
 
 FROM python:3.12-slim-bookworm AS base
 ENV PATH=/opt/venv/bin:$PATH \
@@ -53,5 +54,26 @@ EXPOSE 8090 8091
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "deploy/healthy.py", "8091/control/health"]
 CMD ["python", "-m", "sandbox.simulator", "--host", "0.0.0.0"]
+
+FROM base AS identity-provider-builder
+WORKDIR /build
+COPY requirements-identity-provider.txt .
+RUN --mount=type=cache,target=/var/cache/pip \
+    python -m venv --without-pip /opt/venv \
+ && /usr/local/bin/python -m pip --python /opt/venv/bin/python install \
+    --cache-dir /var/cache/pip --disable-pip-version-check --no-input --only-binary :all: --require-hashes \
+    -r requirements-identity-provider.txt
+
+FROM base AS identity-provider
+WORKDIR /app
+COPY --from=identity-provider-builder /opt/venv /opt/venv
+COPY deploy/healthy.py deploy/
+COPY sandbox/__init__.py sandbox/
+COPY sandbox/identity_provider sandbox/identity_provider
+RUN python -m compileall -q .
+ENV PYTHONDONTWRITEBYTECODE=1
+USER 10001:10001
+EXPOSE 8092
+CMD ["python", "-m", "sandbox.identity_provider", "--host", "0.0.0.0"]
 
 FROM product

@@ -136,6 +136,7 @@ lock: setup ## pin the packages of pyproject.toml (ARGS=--upgrade takes the newe
 	@$(LOCK) --output-file requirements.txt
 	@$(LOCK) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
 	@$(COMPILE) --group guided --output-file requirements-guided.txt
+	@$(COMPILE) --group identity-provider --constraints requirements-dev.txt --output-file requirements-identity-provider.txt
 
 licences: setup ## docs/licences.md from what is installed; after `make lock`
 	@$(PY) -m deploy.licences

@@ -191,8 +191,9 @@ _FOOT = """
 
 The image stands on Debian and Python: `/usr/share/doc/*/copyright` has the licences of the former, `PSF-2.0` is that of
 the latter. PostgreSQL (PostgreSQL), RabbitMQ (MPL-2.0), Mailpit (MIT), Prometheus and Alertmanager (Apache-2.0) and
-Grafana (AGPL-3.0-only) are images of others, which the compose file names and does not change. What only tests and
-development use (`requirements-dev.txt`) is in no image.
+Grafana (AGPL-3.0-only) are images of others, which the compose file names and does not change. The identity
+provider of the profile `demo` is an image of its own, of the packages in `requirements-identity-provider.txt`: canaille
+(MIT) and what it needs. What only tests and development use (`requirements-dev.txt`) is in no image.
 """
 
 if __name__ == "__main__":

@@ -7,12 +7,16 @@ import subprocess
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from api_service.web import key
+from sandbox.identity_provider import known
+from shared import settings
 from shared.settings import Settings
+from tests.support.demo_environment import demo_environment, expanded
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -122,12 +126,13 @@ def test_a_service_is_told_its_own_settings_and_no_others() -> None:
 REACHES = {
     "postgres": {"database"},
     "migrate": {"database", "front"},
-    "api": {"database", "broker", "front", "metrics"},
+    "api": {"database", "broker", "front", "metrics", "identity"},
     "dispatcher": {"database", "broker", "provider", "metrics"},
     "reporter": {"database", "mail", "metrics"},
     "rabbitmq": {"broker"},
     "simulator": {"provider"},
     "mailpit": {"mail"},
+    "identity-provider": {"identity"},
     "prometheus": {"metrics", "observe"},
     "alertmanager": {"observe", "mail"},
     "grafana": {"observe"},
@@ -170,6 +175,29 @@ def test_who_watches_is_given_the_files_that_are_tested() -> None:
         assert service["volumes"] == [f"{name}:{store}"], "what is known outlives the container"
 
 
+@pytest.mark.parametrize("shell", [{}, {"IDENTITY_PROVIDER_PORT": "18092", "API_PORT": "18000"}])
+def test_people_sign_in_at_the_identity_provider_of_the_demo(shell: dict[str, str]) -> None:
+    """deploy/demo.env, the compose file and the program mean the same; the browser and the API find it by one name."""
+    service = SERVICES["identity-provider"]
+    told = demo_environment(shell)
+    assert service["profiles"] == [told["COMPOSE_PROFILES"]] == ["demo"]
+    sign_in = settings.load(told)
+    address = urlsplit(sign_in.oidc_issuer)
+    assert service["networks"] == {"identity": {"aliases": [address.hostname]}}
+    assert "identity" in SERVICES["api"]["networks"]
+    assert [expanded(port, shell) for port in service["ports"]] == [f"127.0.0.1:{address.port}:{address.port}"]
+    assert expanded(service["healthcheck"]["test"][-1], shell).startswith(f"{address.netloc}/.well-known/")
+    api_port = expanded(SERVICES["api"]["ports"][0], shell).split(":")[1]
+    consoles = [f"http://{host}:{api_port}/console/" for host in ("127.0.0.1", "localhost")]
+    command = [expanded(word, shell) for word in service["command"]]
+    assert command[3:] == ["--host=0.0.0.0", f"--issuer={sign_in.oidc_issuer}", "--console", *consoles]
+    assert shell or (known.ISSUER, [*known.CONSOLES]) == (sign_in.oidc_issuer, consoles)
+    assert sign_in.oidc_client_id == known.CLIENT_ID
+    assert set(sign_in.oidc_scopes_by_group) == {person.group for person in known.PEOPLE}
+    unset = {name for name in told if name.startswith("OIDC_")}
+    assert {SERVICES["api"]["environment"][name] for name in unset} == {f"${{{name}:-}}" for name in unset}
+
+
 def test_grafana_is_given_every_board_a_password_and_the_prometheus_beside_it() -> None:
     grafana = SERVICES["grafana"]
     assert grafana["profiles"] == ["observe"]
@@ -206,7 +234,8 @@ def test_the_jobs_that_are_scraped_are_services_that_show_metrics() -> None:
 
 def test_what_stays_up_has_a_health_check() -> None:
     assert instructions("HEALTHCHECK")
-    for name in SERVICES.keys() - ONE_SHOT - set(OURS) - {"mailpit"}:  # mailpit's image has one
+    built_in = {*OURS, "mailpit"} - {"identity-provider"}  # their images have one
+    for name in SERVICES.keys() - ONE_SHOT - built_in:
         assert SERVICES[name]["healthcheck"]["test"]
     for name in ONE_SHOT:
         assert SERVICES[name]["healthcheck"] == {"disable": True}

@@ -130,6 +130,7 @@ OTHERWISE = {
     "PROVIDERS_DIR": "the Secret notification-providers",
     "SIMULATOR_PORT": "kubectl port-forward",
     "MAILPIT_PORT": "kubectl port-forward",
+    "IDENTITY_PROVIDER_PORT": "the demo there signs in with keys",
     "PROMETHEUS_PORT": "whoever runs the cluster has one",
     "ALERTMANAGER_PORT": "whoever runs the cluster has one",
     "GRAFANA_PORT": "whoever runs the cluster has one",
