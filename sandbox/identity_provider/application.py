@@ -33,11 +33,12 @@ def _configuration(issuer: str) -> dict[str, Any]:
         "PREFERRED_URL_SCHEME": "http",
         "SERVER_NAME": urlsplit(issuer).netloc,
         "CANAILLE": {
-            "NAME": "demo, for trying only",
+            "NAME": "demo",
             "LOGO": None,
             "DATABASE": "memory",
             "SMTP": None,  # left out, it would look for a server
             "ENABLE_PASSWORD_RECOVERY": False,
+            "LOGIN_ATTRIBUTES": ["user_name"],
             "ACL": {"DEFAULT": {"PERMISSIONS": ["use_oidc"]}},
         },
         "CANAILLE_OIDC": {"ACTIVE_JWKS": [make_default_rsa_jwk().as_dict(private=True)]},
@@ -48,7 +49,7 @@ def _add_service(consoles: Sequence[str]) -> None:
     """A secret that stands in a public file would be none: the code is the client's by PKCE alone."""
     service = models.Client(
         client_id=CLIENT_ID,
-        client_name="Notification service",
+        client_name="Notification service (demo: for trying only)",
         client_uri=consoles[0],  # of this machine, and so nobody is asked for consent
         redirect_uris=[f"{console}sign-in/return/" for console in consoles],
         post_logout_redirect_uris=[f"{console}sign-in/" for console in consoles],
@@ -68,7 +69,6 @@ def _add_person(login: str, given_name: str, family_name: str, group: str, passw
         formatted_name=f"{given_name} {family_name}",
         given_name=given_name,
         family_name=family_name,
-        emails=[f"{login}@demo.invalid"],
         password=password,
     )
     Backend.instance.save(person)

@@ -88,3 +88,12 @@ def test_three_people_may_what_their_groups_may_until_they_sign_out(demo: Demo) 
     page = browser.sign_in("vera", demo.passwords["anna"])
     assert page.url.startswith(demo.issuer), "it asks for the password again, and takes no other"
     assert browser.see("").url.startswith(f"{demo.console}sign-in/")
+
+
+@pytest.mark.parametrize(
+    "option", [("--issuer", "http://id.shop.example:8092"), ("--console", "https://shop.example/")]
+)
+def test_it_is_nobody_elses_identity_provider(option: tuple[str, str], processes: Processes) -> None:
+    processes.start("provider", "sandbox.identity_provider", {}, *option)
+    assert processes.wait("provider", 30) == 2
+    assert processes.output("provider")[-1].endswith("it is for trying only")

@@ -182,7 +182,8 @@ def test_people_sign_in_at_the_identity_provider_of_the_demo(shell: dict[str, st
     told = demo_environment(shell)
     assert service["profiles"] == [told["COMPOSE_PROFILES"]] == ["demo"]
     sign_in = settings.load(told)
-    address = urlsplit(sign_in.oidc_issuer)
+    issuer = sign_in.oidc_issuer or ""
+    address = urlsplit(issuer)
     assert service["networks"] == {"identity": {"aliases": [address.hostname]}}
     assert "identity" in SERVICES["api"]["networks"]
     assert [expanded(port, shell) for port in service["ports"]] == [f"127.0.0.1:{address.port}:{address.port}"]
@@ -190,12 +191,21 @@ def test_people_sign_in_at_the_identity_provider_of_the_demo(shell: dict[str, st
     api_port = expanded(SERVICES["api"]["ports"][0], shell).split(":")[1]
     consoles = [f"http://{host}:{api_port}/console/" for host in ("127.0.0.1", "localhost")]
     command = [expanded(word, shell) for word in service["command"]]
-    assert command[3:] == ["--host=0.0.0.0", f"--issuer={sign_in.oidc_issuer}", "--console", *consoles]
-    assert shell or (known.ISSUER, [*known.CONSOLES]) == (sign_in.oidc_issuer, consoles)
+    assert command[3:] == ["--host=0.0.0.0", f"--issuer={issuer}", "--console", *consoles]
+    assert shell or (known.ISSUER, [*known.CONSOLES]) == (issuer, consoles)
     assert sign_in.oidc_client_id == known.CLIENT_ID
     assert set(sign_in.oidc_scopes_by_group) == {person.group for person in known.PEOPLE}
     unset = {name for name in told if name.startswith("OIDC_")}
     assert {SERVICES["api"]["environment"][name] for name in unset} == {f"${{{name}:-}}" for name in unset}
+
+
+def test_the_identity_provider_is_made_of_the_packages_that_the_tests_run() -> None:
+    image, tests, product = (
+        set(re.findall(r"^[a-z0-9-]+==[^ ]+", (ROOT / f"requirements{of}.txt").read_text("utf-8"), re.MULTILINE))
+        for of in ("-identity-provider", "-dev", "")
+    )
+    assert image <= tests
+    assert any(pin.startswith("canaille==") for pin in image - product)
 
 
 def test_grafana_is_given_every_board_a_password_and_the_prometheus_beside_it() -> None:
