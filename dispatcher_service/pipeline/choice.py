@@ -13,6 +13,11 @@ from typing import NamedTuple
 LEAD = 100
 """Messages of one claim by which one that has room may be ahead of its part while another has none."""
 
+Together = Mapping[frozenset[int], int]
+"""How many messages these providers may take, all of them together."""
+
+_APART: Together = {}
+
 
 class Offer(NamedTuple):
     """What a provider takes now.
@@ -51,8 +56,11 @@ class Plan:
         offers: Mapping[int, Offer],
         room: Mapping[int, int],
         had: Mapping[tuple[int, int], float],
+        together: Together = _APART,
     ) -> None:
         self._lanes, self._offers, self._room, self._before = lanes, offers, dict(room), had
+        self._left = dict(together)
+        self._partners = {number: numbers for numbers in together for number in numbers}
         self.had = dict(had)
         self._caught_up: set[int] = set()  # lanes
         self.taken: dict[int, int] = {}
@@ -61,24 +69,25 @@ class Plan:
     @property
     def room(self) -> int:
         """What is left of it."""
-        return sum(self._room.values())
+        apart = sum(room for number, room in self._room.items() if number not in self._partners)
+        return apart + sum(min(left, sum(map(self._room_of, numbers))) for numbers, left in self._left.items())
 
-    def within(self, room: Mapping[int, int]) -> "Plan":
+    def within(self, room: Mapping[int, int], together: Together = _APART) -> "Plan":
         """The same anew, with no more than so much room."""
-        return Plan(self._lanes, self._offers, room, self._before)
+        return Plan(self._lanes, self._offers, room, self._before, together)
 
     def take(self, lane: int, wanted: int) -> Sequence[tuple[int, int]]:
         """Who takes so many of a lane, or as many of them as there is room for."""
         members = [number for number in self._lanes.get(lane, ()) if number in self._offers]
         if len(members) == 1:
-            return self._give(members[0], min(wanted, self._room.get(members[0], 0)))
+            return self._give(members[0], min(wanted, self._room_of(members[0])))
         able = {number: offer for number in members if (offer := self._offers[number]).is_up and offer.weight > 0}
         shares: dict[int, int] = {}
         if lane not in self._caught_up:
             self._catch_up(lane, list(able))
             self._caught_up.add(lane)
         while wanted > 0 and (number := self._next(lane, able)) is not None:
-            step = min(wanted, LEAD // 10, self._room[number])
+            step = min(wanted, LEAD // 10, self._room_of(number))
             self._give(number, step)
             shares[number] = shares.get(number, 0) + step
             self.had[lane, number] += step / able[number].weight
@@ -89,12 +98,18 @@ class Plan:
         if messages <= 0:
             return ()
         self._room[number] -= messages
+        if partners := self._partners.get(number):
+            self._left[partners] -= messages
         self.taken[number] = self.taken.get(number, 0) + messages
         return ((number, messages),)
 
+    def _room_of(self, number: int) -> int:
+        room, partners = self._room.get(number, 0), self._partners.get(number)
+        return min(room, self._left[partners]) if partners else room
+
     def _next(self, lane: int, able: Mapping[int, Offer]) -> int | None:
         """Who has had least for its weight, of those with room; None: nobody has, or all of these are too far ahead."""
-        roomy = [number for number in able if self._room.get(number, 0) > 0]
+        roomy = [number for number in able if self._room_of(number) > 0]
         if not roomy:
             return None
         first = min(roomy, key=lambda number: (self.had[lane, number], number))
@@ -108,7 +123,7 @@ class Plan:
         """Who was down, limited, or is new has little to make up for; who has no room now, nothing."""
         most = max((self.had[lane, number] for number in numbers if (lane, number) in self.had), default=0.0)
         for number in numbers:
-            least = most - LEAD / self._offers[number].weight if self._room.get(number, 0) > 0 else most
+            least = most - LEAD / self._offers[number].weight if self._room_of(number) > 0 else most
             self.had[lane, number] = max(self.had.get((lane, number), most), least)
 
 
@@ -121,8 +136,8 @@ class Sole:
         self.room = room
         self.taken: dict[int, int] = {}
 
-    def within(self, room: Mapping[int, int]) -> "Sole":
-        return Sole(room.get(0, 0))
+    def within(self, room: Mapping[int, int], together: Together = _APART) -> "Sole":
+        return Sole(min([room.get(0, 0), *together.values()]))
 
     def take(self, _lane: int, wanted: int) -> Sequence[tuple[int, int]]:
         number = min(wanted, self.room)

@@ -1,7 +1,8 @@
 """How many messages may be claimed by the limits: that of all providers together, and those of each."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Collection, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -36,6 +37,7 @@ class Permits:
                 permit = permits.setdefault(frozenset(own), _Permit(own, Allowance(random.random)))
                 self._of[name] = permit
         self._permits = tuple(permits.values())
+        self._later: dict[str, deque[float]] = defaultdict(deque)  # moments at which messages are to go out
         self._short_at: dict[str, float] = {}  # when more was wanted of a provider than was allowed; in ticks
 
     def __bool__(self) -> bool:
@@ -54,21 +56,20 @@ class Permits:
         now = ticks()
         return any(permit.allowance.left(now) for permit in self._permits)
 
-    def allowed(self, wanted: Mapping[str, int], job: int) -> dict[str, int]:
-        """How many of the messages that are wanted of each provider may be claimed now. What is claimed can go out
-        within half a second. job: messages of a whole one."""
-        allowed = {name: number for name, number in wanted.items() if name not in self._of}
+    def allowed(self, wanted: Mapping[str, int], job: int) -> Sequence[tuple[Collection[str], int]]:
+        """How many of the messages that are wanted of each provider may be claimed now, by those that share a limit;
+        not of those that have none. What is claimed can go out within half a second. job: messages of a whole one."""
+        allowed = []
         for permit in self._permits:
             names = [name for name in wanted if self._of.get(name) is permit]
             if total := sum(wanted[name] for name in names):
                 left = self._reserved(permit, total, job)
                 for name in names:
-                    allowed[name] = min(left, -(-wanted[name] * left // total))
-                    left, total = left - allowed[name], total - wanted[name] or 1
-                    if allowed[name] < wanted[name]:
+                    if left < total:
                         self._short_at[name] = ticks()
                     else:
                         self._short_at.pop(name, None)
+                allowed.append((names, left))
         return allowed
 
     def _reserved(self, permit: _Permit, wanted: int, job: int) -> int:
@@ -86,4 +87,14 @@ class Permits:
         if permit is None:
             return ()
         moments = permit.allowance.use(min(messages, permit.allowance.reserved))
+        self._later[name].extend(moments)
         return [*moments, *[ticks()] * (messages - len(moments))]
+
+    def later(self, name: str) -> int | None:
+        """How many messages of a provider wait for their moment; None: it has no limit."""
+        if name not in self._of:
+            return None
+        moments, now = self._later[name], ticks()
+        while moments and moments[0] <= now:
+            moments.popleft()
+        return len(moments)

@@ -9,7 +9,7 @@ from itertools import islice
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from dispatcher_service.pipeline.choice import Plan, Sole
+from dispatcher_service.pipeline.choice import Plan, Sole, Together
 from dispatcher_service.pipeline.in_hand import OUTDATED, Held, InHand, Pick
 from dispatcher_service.pipeline.intake import Intake
 from dispatcher_service.pipeline.outcomes import show_outcomes
@@ -250,17 +250,18 @@ class Recorder:
             return [], plan
         picks = self._in_hand.pick(room, now, take=plan.take)
         if picks and self._permits:
-            plan = plan.within(self._allowed(plan.taken))
+            plan = plan.within(plan.taken, self._allowed(plan.taken))
             picks = self._in_hand.pick(plan.room, now, take=plan.take)
         if picks:
             self._last_claim = now
         return picks, plan
 
-    def _allowed(self, wanted: Mapping[int, int]) -> Mapping[int, int]:
-        """How many of these messages may be claimed by the limits; both by provider."""
+    def _allowed(self, wanted: Mapping[int, int]) -> Together:
+        """How many of these messages, by provider, may be claimed by the limits. Who takes how many of what several of
+        them share is not said: that goes by their weights, and not by what they had room for."""
         numbers = {self._routes.name(number): number for number in wanted}
         allowed = self._permits.allowed({name: wanted[number] for name, number in numbers.items()}, self._in_hand.job)
-        return {numbers[name]: messages for name, messages in allowed.items()}
+        return {frozenset(numbers[name] for name in names): messages for names, messages in allowed}
 
     def _permitted(
         self, connection: Connection, picks: Sequence[Pick], plan: Plan | Sole, probes: Iterable[Probing]

@@ -1,10 +1,11 @@
 """What one dispatcher knows of providers and lanes, and who is to take what."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
 
 from dispatcher_service.pipeline.choice import Choice, Offer, Plan, Sole
+from dispatcher_service.pipeline.permits import Permits
 from dispatcher_service.sending.line import Line
 from shared import lanes
 from shared.clock import ticks
@@ -24,14 +25,11 @@ PROBE_AGAIN = 1.0
 class Routes:
     """Belongs to one thread."""
 
-    def __init__(
-        self, lines: Mapping[str, Line], providers: Sequence[Provider], has_limit: Callable[[str], bool]
-    ) -> None:
-        """lines: by provider. providers: those that this dispatcher has by its settings. has_limit: whether one of them
-        does."""
+    def __init__(self, lines: Mapping[str, Line], providers: Sequence[Provider], permits: Permits) -> None:
+        """lines: by provider. providers: those that this dispatcher has by its settings."""
         self._lines = lines
         self._entries = [entry_of(provider) for provider in providers]
-        self._has_limit = has_limit
+        self._permits = permits
         self._choice = Choice()
         self._known = NONE_KNOWN
         self._next_look = 0.0
@@ -69,6 +67,8 @@ class Routes:
 
     def plan(self) -> Plan | Sole:
         """Who takes what now. Who is looked for by a probe takes nothing else."""
+        for name, line in self._lines.items():
+            line.later = self._permits.later(name)
         if not self.are_several:
             return Sole(self.line(0).room)
         return self._choice.plan(
@@ -99,5 +99,5 @@ class Routes:
 
     def _offer(self, known: Known, line: Line) -> Offer:
         is_up = not (line.is_held or line.is_probing)
-        is_limited = line.pace is not None or self._has_limit(known.name)
+        is_limited = line.pace is not None or self._permits.has_limit(known.name)
         return Offer(known.weight * known.share / 100, line.room if is_up else 0, is_up, is_limited)

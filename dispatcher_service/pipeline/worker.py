@@ -65,7 +65,7 @@ class Worker:
             self._intake,
             lease=self.lease,
             own_lease=timeout + min(OWN_MARGIN, LEASE_MARGIN),
-            routes=Routes(self._sender.lines, providers, permits.has_limit),
+            routes=Routes(self._sender.lines, providers, permits),
             permits=permits,
             learn=learn,
             stopping=self._stopping,

@@ -49,6 +49,7 @@ class Line:
         self.calls: dict[pycurl.Curl, Call] = {}
         self.offers = 0  # attempts that came in; counted by those who offer
         self.departures = 0  # attempts that were started or given back; counted by the loop
+        self.later: int | None = None  # attempts whose moment by a limit has not come; None: there is no limit
         self.stuck: deque[int] = deque()  # mailings that get nowhere while others do
         self.throughput = Throughput(ticks())
         self.is_held = False  # by a person: nothing is begun
@@ -80,9 +81,12 @@ class Line:
         allowed = self._breaker.allowed(now, len(self.calls))
         if allowed is not None:
             return max(0, allowed - self.unsent)
-        ahead = min(_MOST_AHEAD, max(_LEAST_AHEAD, int(self.throughput.per_second * AHEAD)))
-        room = self.concurrency + ahead - self.load
-        return max(0, min(room, self._pace.ahead(now, len(self.calls), AHEAD) - self.unsent))
+        per_second = self.throughput.per_second
+        if self.later is not None:  # results come in as fast as the limit is, which says nothing of the provider
+            per_second = max(per_second, self.concurrency / (self._lasted or inf))
+        ahead = min(_MOST_AHEAD, max(_LEAST_AHEAD, int(per_second * AHEAD)))
+        due, calls = max(0, self.unsent - (self.later or 0)), len(self.calls)
+        return max(0, min(self.concurrency + ahead - calls, self._pace.ahead(now, calls, AHEAD)) - due)
 
     @property
     def load(self) -> int:

@@ -20,11 +20,12 @@ class Throughput:
             self.per_second = 0.0
 
     def count(self, results: int, now: float, lasted: float) -> None:
-        """lasted: how long such a call takes, in seconds. Calls that began together end together, so no less than that
-        is counted over: else the answers that come within a tenth of two seconds count for twenty times as many."""
+        """lasted: how long such a call takes, in seconds. Calls that began together end together, so no less than
+        twice that is counted over: else the answers that come within a tenth of two seconds count for twenty times as
+        many. Over once that, two waves might, which is twice what there is."""
         self._count += results
         span = now - self._since
-        if span >= max(SPAN, lasted):
+        if span >= max(SPAN, 2 * lasted):
             latest = self._count / span
             self.per_second = max(latest, self.per_second + min(1.0, span) * (latest - self.per_second))
             self._count, self._since = 0, now

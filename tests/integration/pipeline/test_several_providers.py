@@ -67,6 +67,15 @@ def test_each_gets_its_part_by_weight(books: Books, east: Simulator, west: Simul
     assert {row.provider: row.number for row in rows} == {1: taken(east), 2: taken(west)}
 
 
+def test_a_limit_of_all_is_shared_by_weight(books: Books, east: Simulator, west: Simulator, database_url: str) -> None:
+    """And not by the room that they have: two that had as much got halves of what there was beyond the first calls."""
+    mailing_id, _ = books.launched(1_000)
+    dialects = both(east, west, of_east=Routing(weight=4))
+    with Dispatcher(database_url, east, feeds=True, dialects=dialects, rate=200.0):
+        wait_until(settled(books, mailing_id, sent=1_000))
+    assert taken(east) == pytest.approx(800, abs=40)
+
+
 def _to_few(books: Books) -> int:
     mailing_id = books.mailing(tags=["few"])
     books.launch(mailing_id)

@@ -40,7 +40,7 @@ def test_a_quarter_of_a_second_is_reserved_at_a_time(books: Books) -> None:
 def test_who_wants_nothing_any_more_is_not_short(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else its lane would be fed as little as in the last rush for as long as it rests."""
     permits = Permits(books.engine, {"east": {"a": 20.0}, "west": {"b": 20.0}})
-    assert permits.allowed({"east": 100}, 100) == {"east": 5}
+    assert permits.allowed({"east": 100}, 100) == [(["east"], 5)]
     permits.allowed({"west": 1}, 1)
     assert permits.is_short("east")
     assert not permits.is_short("west")

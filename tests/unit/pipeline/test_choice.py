@@ -97,6 +97,27 @@ def test_the_same_within_less_room() -> None:
     assert dict(plan.within({A: 1, B: 3}).take(ANY, 20)) == {A: 1, B: 3}
 
 
+def test_what_they_may_take_together_goes_by_weight() -> None:
+    """A limit of all of them lets through less than each has room for: by their room, two that have as much would get
+    halves."""
+    choice, taken = Choice(), {A: 0, B: 0, C: 0}
+    for _ in range(100):
+        wanted = choice.plan(
+            LANES,
+            {A: Offer(8, 60, is_limited=True), B: Offer(2, 60, is_limited=True), C: Offer(10, 5, is_limited=True)},
+        )
+        wanted.take(ANY, 200)
+        plan = wanted.within(wanted.taken, {frozenset({A, B}): 7})
+        assert plan.room == 7 + 5
+        shares = dict(plan.take(ANY, plan.room))
+        assert shares[C] == 5
+        assert shares.get(A, 0) + shares.get(B, 0) == 7
+        for provider, number in shares.items():
+            taken[provider] += number
+        choice.settle(plan)
+    assert taken[A] == pytest.approx(560, abs=10)
+
+
 def test_where_there_is_one_it_takes_what_it_has_room_for() -> None:
     plan = Sole(5)
     assert plan.take(ANY, 3) == ((0, 3),)

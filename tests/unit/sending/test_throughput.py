@@ -19,10 +19,11 @@ def waves(throughput: Throughput, number: int, *, calls: int, lasts: float, spre
 @pytest.mark.parametrize("spread", [0.02, 0.15, 0.4])
 def test_calls_that_end_together_count_for_no_more_than_they_are(lasts: float, spread: float) -> None:
     """64 calls of 2 s were taken for 427 a second where a busy machine took 0.15 s to read their answers. So jobs were
-    13 times as large as they ought to be, and 20 urgent messages came 10 s late."""
+    13 times as large as they ought to be, and 20 urgent messages came 10 s late. With the end of one wave and the next
+    one they were taken for 256, and others came a second late."""
     shown = waves(Throughput(0.0), 20, calls=64, lasts=lasts, spread=spread)
     assert 0.9 * 64 / lasts <= shown[-1]
-    assert max(shown) <= 2.1 * 64 / lasts
+    assert max(shown) <= 1.6 * 64 / lasts
 
 
 def test_it_rises_at_once_and_falls_over_a_second() -> None:
