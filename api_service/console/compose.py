@@ -12,6 +12,7 @@ from api_service.console.language import marked as _
 from api_service.console.pages import page, see
 from api_service.console.wording import look
 from api_service.mailings import actions, counting, preflight_actions, previewing
+from api_service.mailings.counting import MEANWHILE, SECONDS
 from api_service.mailings.rules import Action
 from api_service.web.key import Scope
 from api_service.web.match import Match, etag
@@ -53,13 +54,24 @@ def create_draft() -> Response:
     fields = Fields.sent(form)
     try:
         if _COUNT in form:
-            return _form(fields, people=_people(fields, Filter()))
+            return _form(fields, people=_people(fields, Filter(), SECONDS))
         made = actions.create(working(), parts().announcer, compose_form.created(fields, formats.zone()))
     except Refused as refused:
         return _form(fields, refused.errors)
     except Invalid as invalid:
         return _form(fields, compose_form.by_field(invalid.errors["json"]))
     return see(f"/mailings/{made['id']}/review/")
+
+
+@page("/mailings/new/people/", scope=Scope.TEST, methods=["POST"])
+def people_of_new() -> Response:
+    """While it is written whom it is for."""
+    return _counted(Filter())
+
+
+@page("/mailings/<id:mailing_id>/edit/people/", scope=Scope.TEST, methods=["POST"])
+def people_of_draft(mailing_id: int) -> Response:
+    return _counted(_draft(mailing_id)["filter"])
 
 
 @page("/mailings/<id:mailing_id>/edit/", scope=Scope.TEST)
@@ -76,7 +88,7 @@ def change_draft(mailing_id: int) -> Response:
     g.match = Match.parsed(known.revision)
     try:
         if _COUNT in form:
-            return _form(fields, people=_people(fields, view["filter"]), of=known)
+            return _form(fields, people=_people(fields, view["filter"], SECONDS), of=known)
         values = compose_form.changed(fields, formats.zone(), view)
         actions.change(working(), parts().announcer, mailing_id, values)
     except Refused as refused:
@@ -129,9 +141,18 @@ def _form(
     return response
 
 
-def _people(fields: Fields, known: Filter) -> _People:
+def _people(fields: Fields, known: Filter, seconds: float) -> _People:
     """Raises Refused, Invalid."""
-    return _People(counting.count(working(), compose_form.chosen(fields, known)))
+    return _People(counting.count(working(), compose_form.chosen(fields, known), seconds))
+
+
+def _counted(known: Filter) -> Response:
+    """What is half written may match nothing that there is: that is said when it is sent."""
+    try:
+        people = _people(Fields.sent(asked().form), known, MEANWHILE)
+    except (Refused, Invalid):
+        people = None
+    return rendering.part("people_count.html", is_over=False, people=people)
 
 
 def _review(mailing_id: int) -> Response:

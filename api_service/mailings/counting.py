@@ -18,14 +18,17 @@ from shared.domain.segments import Audience
 SECONDS = 6.0
 """For so long the clients are counted at the most."""
 
+MEANWHILE = 1.0
+"""And for so long while somebody writes whom it is for: the next letter asks anew."""
+
 Found = TypeVar("Found")
 
 
-def count(work: Work, wanted: Filter) -> int | None:
+def count(work: Work, wanted: Filter, seconds: float = SECONDS) -> int | None:
     """How many clients match a filter now, with its segments as they are. None: not in time. Raises Invalid."""
     with work.look() as session:
         audience = _audience(session, wanted)
-        return in_time(session.connection(), SECONDS, lambda: count_clients(session.connection(), audience))
+        return in_time(session.connection(), seconds, lambda: count_clients(session.connection(), audience))
 
 
 def _audience(session: Session, wanted: Filter) -> Audience:

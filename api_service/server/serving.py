@@ -16,7 +16,7 @@ from api_service.server.metrics_page import MetricsPage
 from api_service.server.processes import GRACE, Processes, hear
 from api_service.server.proxies import Proxies
 from api_service.web.request_log import RequestLog
-from shared import garbage, logs
+from shared import garbage, heap, logs
 from shared.domain.errors import SettingsError
 from shared.settings import Settings
 
@@ -50,6 +50,7 @@ def serve(
     parent = os.getpid()
 
     def work() -> None:
+        heap.use_one()
         log = RequestLog()
         proxies = Proxies(settings.trusted_proxies)
         listener = Listener(listening, make(log), proxies, settings.api_connections, log)

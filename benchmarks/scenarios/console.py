@@ -42,13 +42,24 @@ PAGES = {
     "Imports": "/imports/",
     "Audit": "/audit/",
 }
+TYPED = {
+    "a text": ("/mailings/text/", {"text": "“Sale”\u00a0today: " + "only for {{ city }}, " * 20}),
+    "a tag": ("/mailings/new/people/", {"tags": "vip"}),
+    "an attribute": ("/mailings/new/people/", {"attribute_names": "city", "attribute_values": "City 3"}),
+    "nothing, which is everybody": ("/mailings/new/people/", {}),
+}
+"""What a new mailing is asked while it is written."""
+
+DIRECTORY = 1_000_000
+"""Clients among whom is counted meanwhile."""
+
 LOOKS = {"Now": "/now/", "a mailing": "/mailings/{running}/live/"}
 """The parts of pages that look for news by themselves."""
 
 
 def measure(services: Services, scale: Scale) -> Report:
     mailings = scale.read_many // OF_ONE
-    figures = [*_pages(services, scale, mailings), *_beside_a_mailing(services, scale)]
+    figures = [*_pages(services, scale, mailings), *_typing(services, scale), *_beside_a_mailing(services, scale)]
     return Report(f"Console: {mailings:,} mailings, {scale.read_many:,} messages", figures)
 
 
@@ -72,6 +83,22 @@ def _pages(services: Services, scale: Scale, mailings: int) -> Iterator[Figure]:
                     share = cost * READERS / PAUSE / WORKERS
                     yield Figure(f"{READERS} readers of {name}, of the API's capacity", share * 100, "%", most=10.0)
                 yield Figure("first load, compressed", _first_load(http, running.url) / 1000, "kB", most=150.0)
+
+
+def _typing(services: Services, scale: Scale) -> Iterator[Figure]:
+    with services.addresses({}, table=True) as addresses:
+        people.fill(addresses.database_url, min(DIRECTORY, scale.searched), OF_ONE)
+        with deployed(services.processes, addresses, dispatchers=0, warm_up=False) as running, _reader() as http:
+            page = http.get(f"{running.url}/console/mailings/new/", timeout=60)
+            token = re.search(r'name="form_token" value="(\w*)"', page.text)
+            assert token, "The page has no form."
+            for name, (path, fields) in TYPED.items():
+                body, times = {"form_token": token[1]} | fields, []
+                for _ in range(ROUNDS):
+                    began = time.perf_counter()
+                    http.post(f"{running.url}/console{path}", data=body, timeout=60).raise_for_status()
+                    times.append(time.perf_counter() - began)
+                yield Figure(f"typing {name}, p95", _p95(times) * 1000, "ms", most=150.0)
 
 
 def _beside_a_mailing(services: Services, scale: Scale) -> Iterator[Figure]:

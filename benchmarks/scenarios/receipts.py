@@ -130,9 +130,9 @@ _IDS = """
 _DELIVERED = "select coalesce(sum(delivered), 0)::bigint from receipt_counters"
 # Over the seconds in which both went on.
 _RATE = """
-    with both as (
+    with beside as (
         select sent_at from messages
         where sent_at >= to_timestamp(%s) and sent_at <= to_timestamp(%s) and mailing_id = %s
     )
-    select coalesce(count(*) / nullif(extract(epoch from max(sent_at) - min(sent_at)), 0), 0)::float from both
+    select coalesce(count(*) / nullif(extract(epoch from max(sent_at) - min(sent_at)), 0), 0)::float from beside
 """

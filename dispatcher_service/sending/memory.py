@@ -6,21 +6,15 @@ mapping of its own it takes one page: 11 kB per call. To ask the kernel for that
 pays only where many wait, and therefore few are made.
 """
 
-import ctypes
+from shared import heap
 
 MANY = 1_000
 """Calls in flight, from which on memory counts for more than time."""
 
-_M_MMAP_THRESHOLD = -3  # malloc.h of glibc
 _LARGE = 32 * 1024  # bytes
 
 
 def spare(concurrency: int) -> None:
-    """To be called once, before the calls begin. Does nothing where the C library is not glibc."""
-    if concurrency <= MANY:
-        return
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except AttributeError:
-        return
-    mallopt(_M_MMAP_THRESHOLD, _LARGE)
+    """To be called once, before the calls begin."""
+    if concurrency > MANY:
+        heap.map_blocks(_LARGE)

@@ -217,14 +217,14 @@ class System:
 
     # ---------------------------------------------------------------- waiting
 
-    def until(self, condition: Callable[[], T], what: str, within: float = HANGING) -> T:
-        """The first truth that the condition gives. No process may end meanwhile."""
+    def until(self, condition: Callable[[], T], what: str, within: float = HANGING, seen: object = "") -> T:
+        """The first truth that the condition gives. No process may end meanwhile. seen: told where it never comes."""
         deadline = clock.ticks() + within
         while not (found := condition()):
             if deaths := self.processes.deaths():
                 pytest.fail("\n".join(deaths.values()))
             if clock.ticks() > deadline:
-                pytest.fail(f"Not within {within:g} s: {what}.")
+                pytest.fail(f"Not within {within:g} s: {what}. {seen}")
             time.sleep(LOOK_EVERY)
         return found
 
@@ -247,7 +247,7 @@ class System:
             seen.update(self.figures(mailing_id))
             return bool(condition(seen))
 
-        self.until(look, f"mailing {mailing_id}: {what}", within)
+        self.until(look, f"mailing {mailing_id}: {what}", within, seen)
         return seen
 
     def until_sent(self, mailing_id: int, count: int, within: float = HANGING) -> Json:

@@ -291,6 +291,19 @@ def test_what_makes_a_text_cost_more_is_marked_while_it_is_written(console: Cons
         expect(page.locator("#text")).to_have_value("It's a sale“")
 
 
+def test_people_are_counted_while_it_is_written_whom_it_is_for(console: Console, browser: Browser) -> None:
+    furnish(console, 30)
+    with page_of(browser, console, locale="en") as page:
+        page.goto("/console/mailings/new/")
+        said = page.locator("#people [role=status]")
+        expect(said).to_be_empty()
+        page.locator("#tags").press_sequentially("nobody has this", delay=20)
+        expect(said).to_have_text("At this moment 0 people match.")
+        with page.expect_response("**/mailings/new/people/"):
+            page.locator("#tags").fill("")
+        expect(said).to_have_text("At this moment 30 people match.")
+
+
 def test_whoever_starts_one_sees_its_messages_come(console: Console, browser: Browser) -> None:
     """The page is there before they are."""
     furnish(console, 1500)

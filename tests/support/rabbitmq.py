@@ -199,9 +199,17 @@ class Private:
         pid = int((self._directory / "pid").read_text())
         os.kill(pid, signal.SIGSTOP)
         try:
+            self._await_stop(pid)
             yield
         finally:
             os.kill(pid, signal.SIGCONT)
+
+    def _await_stop(self, pid: int) -> None:
+        """A thread that is at work stops a moment later than the signal is sent: long enough for an answer."""
+        deadline = time.monotonic() + START_SECONDS
+        while any(_state(task) != "T" for task in Path(f"/proc/{pid}/task").iterdir()):
+            assert time.monotonic() < deadline, "It was not stopped."
+            time.sleep(0.001)
 
     def control(self, *arguments: str) -> str:
         """What rabbitmqctl printed. Takes two seconds; `await_startup` as long as it waits."""
@@ -357,6 +365,11 @@ def free_ports(count: int) -> list[int]:
         if port not in free and not _listens(port):
             free.append(port)
     return free
+
+
+def _state(task: Path) -> str:
+    """One letter, as `proc(5)` has them."""
+    return (task / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
 
 
 def _listens(port: int) -> bool:

@@ -310,6 +310,26 @@ def test_without_scripts_it_stands_on_the_pages(browser: Browser) -> None:
     assert "depends on whom it is for" in counted.text
 
 
-def test_a_text_is_looked_at_for_nobody_who_may_not_write(engine: Engine) -> None:
+@pytest.mark.parametrize("path", ["/mailings/text/", "/mailings/new/people/", "/mailings/1/edit/people/"])
+def test_nothing_is_looked_at_for_somebody_who_may_not_write(engine: Engine, path: str) -> None:
     reader = signed_in(Api(engine, auth=True), stored(engine, Scope.READ))
-    assert reader.send("/mailings/text/", seen_on="/", text="x").status_code == 403
+    assert reader.send(path, seen_on="/", text="x").status_code == 403
+
+
+# ---------------------------------------------------------------- whom it is for, while that is written
+
+
+def counted(browser: Browser, of: str = "new", **fields: str) -> str:
+    response = browser.send(f"/mailings/{of}/people/", seen_on="/mailings/new/", **fields)
+    assert (response.status_code, response.headers["X-Live"]) == (200, "on")
+    return unescape(response.text).strip()
+
+
+def test_people_are_counted_while_it_is_written_whom_it_is_for(api: Api, browser: Browser) -> None:
+    assert counted(browser) == "At this moment 3 people match."
+    assert counted(browser, tags="vip") == "At this moment 2 people match."
+    assert counted(browser, tags="vi") == "At this moment 0 people match."
+    assert counted(browser, timezones="Asia/Om") == ""  # half a word: nobody is reproached with it
+    browser.send("/mailings/new/", **FILLED_IN)
+    assert counted(browser, of="1/edit", tags="regular") == "At this moment 1 person matches."
+    assert api.get("/mailings/1/")["revision"] == 1  # nothing is changed by that

@@ -13,6 +13,7 @@ import pytest
 import requests
 from sqlalchemy import Engine, text
 
+from api_service.server.limits import THREADS
 from api_service.web.export import AT_A_TIME
 from notification_client import ApiClient, ApiError
 from sandbox.processes import Processes
@@ -21,6 +22,8 @@ from tests.support.superuser import superuser
 from tests.support.waiting import wait_until
 
 CLIENTS = 400_000
+FEW = 40_000
+"""Of these with an operator code of their own."""
 END = b"0\r\n\r\n"
 ASK = b"GET /clients/?format=csv HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -29,7 +32,7 @@ ASK = b"GET /clients/?format=csv HTTP/1.1\r\nHost: localhost\r\n\r\n"
 def server(books_url: str, books_engine: Engine) -> Iterator[Server]:
     with superuser(books_engine) as connection:
         connection.execute(text("truncate clients"))
-        connection.execute(text(_CLIENTS), {"count": CLIENTS})
+        connection.execute(text(_CLIENTS), {"count": CLIENTS, "few": FEW})
     lines: list[str] = []
     with Processes(lambda _name, line: lines.append(line)) as processes:
         processes.start("api", "api_service", {**OPEN, "DATABASE_URL": books_url, "API_WORKERS": "1"})
@@ -42,7 +45,8 @@ def server(books_url: str, books_engine: Engine) -> Iterator[Server]:
 
 _CLIENTS = """
     insert into clients (phone, operator_code, tag, timezone)
-    select 79000000000 + n, '900', repeat('x', 64), 'Europe/Moscow' from generate_series(1, :count) n
+    select 79000000000 + n, case when n <= :few then '901' else '900' end, repeat('x', 64), 'Europe/Moscow'
+    from generate_series(1, :count) n
 """
 
 
@@ -78,6 +82,16 @@ def test_a_whole_one_has_an_end_and_costs_little_memory(server: Server) -> None:
         number, tail = rest(asked(server, stack))
     assert tail.endswith(END)
     assert number > CLIENTS * 100
+    assert worker.memory_info().rss - before < 50e6
+
+
+def test_what_each_thread_has_made_is_not_kept_by_each(server: Server) -> None:
+    """One after the other had 20 MB of its own."""
+    [worker] = workers(server)
+    before = worker.memory_info().rss
+    for _ in range(2 * THREADS):
+        page = requests.get(f"{server.url}/clients/?format=json&operator_code=901", timeout=30)
+        assert len(page.content) > FEW * 100
     assert worker.memory_info().rss - before < 50e6
 
 
