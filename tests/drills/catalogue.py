@@ -1,5 +1,6 @@
 """The drills there are, by name."""
 
+from tests.drills.broker_node_lost import BrokerNodeLost
 from tests.drills.clock_stepped import ClockStepped
 from tests.drills.database_failover import DatabaseFailover
 from tests.drills.disk_nearly_full import DiskNearlyFull
@@ -15,6 +16,7 @@ DRILLS: dict[str, type[Drill]] = {
     "provider-down": ProviderDown,
     "token-expired": TokenExpired,
     "database-failover": DatabaseFailover,
+    "broker-node-lost": BrokerNodeLost,
     "disk-nearly-full": DiskNearlyFull,
     "clock-stepped": ClockStepped,
     "leader-frozen": LeaderFrozen,

@@ -11,6 +11,9 @@ from shared.broker.rabbitmq import RabbitMQ
 from shared.clock import ticks
 from shared.domain.message import MessageState
 from shared.domain.retry import DEFAULT_LADDER
+from tests.drills import rules as of_rules
+from tests.drills.broker_node_lost import BrokerNodeLost
+from tests.drills.run import run
 from tests.e2e.system import System, with_status
 from tests.long.conftest import RunSystem, Sendings, now
 from tests.support import rabbitmq_4
@@ -105,6 +108,13 @@ def test_two_of_three_are_away(run_system: RunSystem, database_url: str, nodes: 
     nodes.start()
     assert_sent_once(system, first, second)
     print(f"sending waited for {Sendings(system).longest_pause(since=lost_at):.1f} s, the start of two nodes included")
+
+
+@pytest.mark.parametrize("running_cluster", ["the installed one"], indirect=True)
+def test_the_drill(nodes: Cluster) -> None:
+    said: list[str] = []
+    assert run(BrokerNodeLost(nodes), of_rules.load(), said.append), "\n".join(said)
+    print(*said, sep="\n")
 
 
 def test_a_queue_whose_leader_is_lost_takes_jobs_again_at_once(nodes: Cluster) -> None:

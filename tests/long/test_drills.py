@@ -18,6 +18,9 @@ AS_DEPLOYED = ["provider-down", "mailing-locked", "wrong-mailing-started"]
 LAST = "key-leaked"
 """After it the API asks for keys."""
 
+ELSEWHERE = "broker-node-lost"
+"""In test_broker_nodes.py, where there are nodes."""
+
 NEEDS_ROOT = {"disk-nearly-full"}
 
 
@@ -50,7 +53,7 @@ class TestOnOneDeployment:
         _carry_out(LAST, running)
 
 
-@pytest.mark.parametrize("name", [name for name in DRILLS if name not in (*AS_DEPLOYED, LAST)])
+@pytest.mark.parametrize("name", [name for name in DRILLS if name not in (*AS_DEPLOYED, LAST, ELSEWHERE)])
 def test_a_drill(name: str) -> None:
     if name in NEEDS_ROOT and os.geteuid() != 0:
         pytest.skip("a file system of its own is made by root only")

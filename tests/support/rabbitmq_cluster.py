@@ -45,10 +45,11 @@ class Cluster:
         node: str = Counter(one["node"] for one in connections).most_common(1)[0][0]
         return node.partition("@")[0]
 
-    def start(self) -> None:
-        """All that do not run; returns when they serve."""
-        with ThreadPoolExecutor(len(self.nodes)) as threads:
-            list(threads.map(_start, self.nodes.values()))
+    def start(self, *names: str) -> None:
+        """Those of them that do not run, or all; returns when they serve."""
+        nodes = [self.nodes[name] for name in names or self.nodes]
+        with ThreadPoolExecutor(len(nodes)) as threads:
+            list(threads.map(_start, nodes))
 
     def _any(self) -> Private:
         return next(node for node in self.nodes.values() if node.is_running)
