@@ -446,6 +446,8 @@ select (select string_agg(line, :between) from (
         cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at", m.mailing_id as "mailing_id", receipts.reason as "receipt_reason", m.due_at as "due_at") whole
         where
         m.mailing_id = :mailing_id and (cast(:status as text) is null or cast(m.status as text) = :status)
+        and (cast(:error as text) is null or m.error = :error and m.status <> 'sent')
+        and (cast(:receipt as text) is null or cast(receipts.state as text) = :receipt)
         order by m.id asc
     ) page) as lines,
 max(id) as last, count(*) as seen
@@ -476,6 +478,8 @@ select (select string_agg(line, :between) from (
         cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at", m.text as "text") r cross join lateral (select m.id as "id", m.client_id as "client_id", cast(m.phone as text) as "phone", m.status as "status", m.error as "error", a.words as "provider_words", m.attempts as "attempts", m.calls as "calls", m.sent_at as "sent_at", receipts.state as "receipt", receipts.at as "receipt_at", m.mailing_id as "mailing_id", receipts.reason as "receipt_reason", m.due_at as "due_at") whole
         where
         m.mailing_id = :mailing_id and (cast(:status as text) is null or cast(m.status as text) = :status)
+        and (cast(:error as text) is null or m.error = :error and m.status <> 'sent')
+        and (cast(:receipt as text) is null or cast(receipts.state as text) = :receipt)
         order by m.id asc
     ) page) as lines,
 max(id) as last, count(*) as seen

@@ -332,10 +332,16 @@ class ApiClient:
         """The same of the client who has this phone now; none where nobody has it."""
         return self._items("/messages/", phone=phone)
 
-    def export_messages(self, mailing_id: int, file: BinaryIO, form: str = "csv", *, status: str | None = None) -> None:
-        """Writes all messages of a mailing, or those in one state, into an open file, with phones and the provider's
-        words. form: csv, ndjson, json. After an error the file is not whole."""
-        self._export("/messages/", file, {"format": form, "mailing_id": mailing_id, "status": status})
+    def messages_with(self, mailing_id: int, *, error: str | None = None, receipt: str | None = None) -> Iterator[Json]:
+        """The messages of a mailing that have this error, or that this figure of its `receipts` counts. Give one of
+        them. A large mailing is looked through in several calls."""
+        return self._items("/messages/", mailing_id=mailing_id, error=error, receipt=receipt)
+
+    def export_messages(self, mailing_id: int, file: BinaryIO, form: str = "csv", **which: str | None) -> None:
+        """Writes the messages of a mailing into an open file, with phones and the provider's words. form: csv, ndjson,
+        json. which: all of them, or those with one `status`, `error` or `receipt`. After an error the file is not
+        whole."""
+        self._export("/messages/", file, {"format": form, "mailing_id": mailing_id, **which})
 
     def breakdown(self, mailing_id: int) -> Json:
         """A mailing by reason and by operator code."""

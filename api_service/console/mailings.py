@@ -81,7 +81,7 @@ def perform(mailing_id: int, action: str) -> Response:
 @page("/mailings/<id:mailing_id>/file/")
 def messages_file(mailing_id: int) -> Response:
     status, style = one_of(MessageState, "status"), export.style(Format.CSV)
-    columns, lines = messages_as_lines.of_mailing(working(), mailing_id, status, style)
+    columns, lines = messages_as_lines.of_mailing(working(), mailing_id, messages_as_lines.Wanted(status), style)
     return export.as_file(Format.CSV, f"messages-of-mailing-{mailing_id}", columns, lines)
 
 

@@ -10,21 +10,25 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 from api_service.tracking import actions
 from api_service.tracking import export as list_as_file
 from api_service.tracking.actions import View
-from api_service.tracking.schema import MESSAGE, ONE_MESSAGE, MessageSchema, OneMessageSchema, StandingSchema
+from api_service.tracking.in_common import Common
+from api_service.tracking.schema import ERRORS, MESSAGE, ONE_MESSAGE, MessageSchema, OneMessageSchema, StandingSchema
 from api_service.web import export
 from api_service.web.blueprint import Blueprint, path_id
 from api_service.web.export import ExportSchema
 from api_service.web.fields import Phone
-from api_service.web.page import MAX_ID, Count, PageSchema, Part
+from api_service.web.page import MAX_ID, After, Count, Listing, PageSchema, Part
 from api_service.web.parts import working
 from api_service.web.problems import NotFound
 from api_service.web.schema import described, enumerated
 from shared.domain.message import MessageState
+from shared.domain.receipt import RECEIPTS
 from shared.messages import export as export_of_messages
 
 blueprint = Blueprint("Messages", "What became of a single message, and what somebody got.")
 
 Answer = tuple[Sequence[View], dict[str, str]]
+
+_FILTERS = ("status", *Common._fields)
 
 COLUMNS = list(export_of_messages.COLUMNS)
 EXPORTS = {
@@ -53,13 +57,35 @@ class MessagesQuerySchema(ExportSchema, PageSchema):
         by_value=fields.String,
         metadata=enumerated("MessageState", "Only messages in this state; together with `mailing_id`."),
     )
+    error = fields.String(
+        validate=validate.OneOf(ERRORS),
+        metadata=enumerated(
+            "MessageError",
+            "Only messages whose last attempt did not succeed for this reason, or that are skipped for it; together"
+            " with `mailing_id`.",
+            enum=list(ERRORS),
+        ),
+    )
+    receipt = fields.String(
+        validate=validate.OneOf(RECEIPTS),
+        metadata=enumerated(
+            "ReceiptFigure",
+            "Only messages that this figure of the `receipts` of the statistics counts; together with `mailing_id`.",
+            enum=list(RECEIPTS),
+        ),
+    )
 
     @validates_schema
     def _of_one(self, data: dict[str, Any], **_: Any) -> None:
         if ("phone" in data) == ("mailing_id" in data):
             raise ValidationError("Give this, or mailing_id: one of them.", "phone")
-        if "status" in data and "mailing_id" not in data:
-            raise ValidationError("Goes with mailing_id.", "status")
+        given = [name for name in _FILTERS if name in data]
+        if given and "mailing_id" not in data:
+            raise ValidationError("Goes with mailing_id.", given[0])
+        if len(given) > 1:
+            raise ValidationError(f"Cannot be together with {given[0]}.", given[1])
+        if given and given[0] in Common._fields and "page" in data:
+            raise ValidationError(f"With {given[0]} there are no numbers of pages: use after_id.", "page")
 
 
 @blueprint.route("/messages/")
@@ -76,7 +102,11 @@ class Messages(MethodView):
         """Find messages
 
         By `phone`: what the client who has it now was ever sent, the latest mailings first; nothing where nobody has
-        it. Or by `mailing_id`: those of a mailing, in the order of ids.
+        it. Or by `mailing_id`: those of a mailing, in the order of ids, all or with one `status`, `error` or `receipt`.
+
+        Those with an `error` or a `receipt` are not counted, and no index leads to them: they are looked for from
+        `after_id` on, for a second at the most. A part may have fewer than `page_size`, or none: as long as there is a
+        header `Link`, it leads to where the search goes on.
 
         As a file (`format`) each has id, client, phone, status, error, the provider's words, attempts, calls, when it
         was sent, and the provider's receipt, where there is one; those of a mailing with a personal text have `text` as
@@ -87,14 +117,24 @@ class Messages(MethodView):
                 pages = list_as_file.of_phone(working(), query["phone"], export.style(form))
                 return export.as_file(form, "messages", COLUMNS, pages)
             mailing_id = query["mailing_id"]
-            columns, pages = list_as_file.of_mailing(working(), mailing_id, query.get("status"), export.style(form))
+            wanted = list_as_file.Wanted(query.get("status"), _common(query))
+            columns, pages = list_as_file.of_mailing(working(), mailing_id, wanted, export.style(form))
             return export.as_file(form, f"messages-of-mailing-{mailing_id}", columns, pages)
-        part: Part = query["part"]
-        if "phone" in query:
-            listing = actions.list_of_phone(working(), query["phone"], part)
-        else:
-            listing = actions.list_of_mailing(working(), query["mailing_id"], query.get("status"), part)
+        listing = _listed(query, query["part"])
         return listing.rows, listing.headers()
+
+
+def _listed(query: Mapping[str, Any], part: Part) -> Listing[View]:
+    if "phone" in query:
+        return actions.list_of_phone(working(), query["phone"], part)
+    if any(common := _common(query)):
+        after = part if isinstance(part, After) else After(0, part.size)
+        return actions.list_of_common(working(), query["mailing_id"], common, after)
+    return actions.list_of_mailing(working(), query["mailing_id"], query.get("status"), part)
+
+
+def _common(query: Mapping[str, Any]) -> Common:
+    return Common(query.get("error"), query.get("receipt"))
 
 
 @blueprint.route("/messages/<id:message_id>/", parameters=[path_id("message_id", "The id of the message.")])

@@ -20,10 +20,12 @@ _RECEIPTS = (
 )
 _WORDS = "What the provider said with the last attempt that did not succeed, at most 300 bytes; null: nothing."
 
+ERRORS = (*map(str, Error), *map(str, Reason))
+
 
 def error_field(description: str) -> fields.String:
-    values = [*map(str, Error), *map(str, Reason), None]
-    return fields.String(required=True, allow_none=True, metadata=enumerated("MessageError", description, enum=values))
+    metadata = enumerated("MessageError", description, enum=[*ERRORS, None])
+    return fields.String(required=True, allow_none=True, metadata=metadata)
 
 
 class MessageSchema(Schema):

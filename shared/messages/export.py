@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from shared.database.lines import Cell, Column, Style, as_line, as_rows
 from shared.domain.message import MessageState
+from shared.domain.receipt import ReceiptState
 from shared.messages.find import of_kind
 from shared.messages.fragments import AnyRow
 
@@ -45,13 +46,16 @@ class Lines(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """The messages of a mailing: in a part, among these ids, in one state or in any. personal: with their texts."""
+    """The messages of a mailing: in a part, among these ids; in one state, with one error and with one receipt, or with
+    any. personal: with their texts."""
 
     part: int
     mailing_id: int
     first: int
     last: int
     status: MessageState | None = None
+    error: str | None = None
+    receipt: ReceiptState | None = None
     personal: bool = False
 
 
@@ -114,6 +118,8 @@ _MAILING = ("""
     select * from messages where part = :part and id > :after and id <= :last order by id limit :limit
 """, "id", "max", "asc", """
     m.mailing_id = :mailing_id and (cast(:status as text) is null or cast(m.status as text) = :status)
+    and (cast(:error as text) is null or m.error = :error and m.status <> 'sent')
+    and (cast(:receipt as text) is null or cast(receipts.state as text) = :receipt)
 """)  # fmt: skip
 _OF_MAILING = text(_page(*_MAILING))
 _OF_PERSONAL = text(_page(*_MAILING, columns=PERSONAL))

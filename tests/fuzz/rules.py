@@ -72,9 +72,13 @@ def _of_messages(operation: str, query: Mapping[str, Any]) -> set[str]:
         return {"after_id"}
     if operation != "GET /messages/":
         return set()
+    filters = {"status", "error", "receipt"} & query.keys()
     if ("phone" in query) == ("mailing_id" in query):
-        return {"phone", "status"}
-    return {"after_id", "status"} if "phone" in query else set()
+        return {"phone"} | filters
+    if "phone" in query:
+        return {"after_id"} | filters
+    uncounted = filters - {"status"}
+    return (uncounted if len(filters) > 1 else set()) | ({"page"} if uncounted else set())
 
 
 def _has_sense(headers: Mapping[str, Any], blamed: Mapping[str, Any]) -> bool:

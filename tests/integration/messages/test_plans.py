@@ -144,6 +144,7 @@ VALUES: dict[str, Any] = {
     "format": "csv",
     "between": "\r\n",
     "status": None,
+    "receipt": None,
     "test": False,
     "is_test": False,
     "times": ["2030-01-01"] * SOME,

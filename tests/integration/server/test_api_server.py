@@ -65,6 +65,8 @@ def test_a_mailing_from_its_creation_to_its_end(client: ApiClient, engine: Engin
     assert client.statistics()["mailings"][0]["mailing_id"] == mailing_id
     assert client.detail(mailing_id)["audience"] == 0
     assert list(client.messages(mailing_id)) == []
+    assert list(client.messages_with(mailing_id, error="rejected")) == []
+    assert list(client.messages_with(mailing_id, receipt="undelivered")) == []
     assert client.cancel(mailing_id) == client.mailing(mailing_id)
     client.delete_mailing(mailing_id)
     client.delete_segment(segment_id)
