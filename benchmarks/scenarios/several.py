@@ -1,5 +1,6 @@
 """A mailing through three providers at once, beside the same through one, in turn."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -12,19 +13,24 @@ NAMES = ("first", "second", "third")
 
 
 def measure(services: Services, scale: Scale) -> Report:
-    runs: dict[int, list[float]] = {1: [], len(NAMES): []}
+    runs: dict[int, list[Run]] = {1: [], len(NAMES): []}
     for _ in range(scale.repetitions):
-        for number, rates in runs.items():
-            rates.append(_send(services, scale.throughput, number).rate)
-    one, three = runs.values()
+        for number, some in runs.items():
+            some.append(_send(services, scale.throughput, number))
     return Report(
-        f"Several providers: a mailing of {scale.throughput:,}, all of them answer at once",
-        [
-            median_of("messages/s through one", one, "1/s"),
-            median_of("messages/s through three", three, "1/s"),
-            Figure("three / one", median(three) / median(one), "", least=0.95),
-        ],
+        f"Several providers: a mailing of {scale.throughput:,}, all of them answer at once", list(_figures(runs))
     )
+
+
+def _figures(runs: Mapping[int, Sequence[Run]]) -> Iterator[Figure]:
+    one, three = ([run.rate for run in some] for some in runs.values())
+    yield median_of("messages/s through one", one, "1/s")
+    yield median_of("messages/s through three", three, "1/s")
+    yield Figure("three / one", median(three) / median(one), "", least=0.95)
+    for number, some in runs.items():
+        for process in some[0].cpu:
+            cost = median(run.cpu[process] / run.messages * 1e6 for run in some)
+            yield Figure(f"CPU per message, through {number}: {process}", cost, "µs")
 
 
 def _send(services: Services, count: int, number: int) -> Run:
