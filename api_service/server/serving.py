@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 _BACKLOG = 1024
+_LARGE = 256 * 1024
+"""Bytes. A page of a file takes some megabytes, several times over, on a thread that may never make another."""
 
 _log = logs.logger()
 
@@ -50,7 +52,7 @@ def serve(
     parent = os.getpid()
 
     def work() -> None:
-        heap.use_one()
+        heap.map_blocks(_LARGE)
         log = RequestLog()
         proxies = Proxies(settings.trusted_proxies)
         listener = Listener(listening, make(log), proxies, settings.api_connections, log)

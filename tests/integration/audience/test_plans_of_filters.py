@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, TextClause, text
+from sqlalchemy import Connection, Engine, TextClause, event, text
 
-from shared.audience import counting
+from shared.audience import counting, surveying
 from shared.audience.chosen import chosen
 from shared.domain.filter import Filter
 from shared.domain.segments import Audience
@@ -72,6 +72,23 @@ def test_a_count_of_few_reads_them_and_no_others(full: Engine, wanted: Any) -> N
         assert connection.scalar(counting._count(all_of_them), all_of_them.values) == MANY // 1000
     assert ways == {"Bitmap Heap Scan"}, said
     assert number < 200 + PENDING, said
+
+
+@pytest.mark.parametrize("wanted", [{}, {"exclude": {"attributes": {"city": ["City 1"]}}}])
+def test_a_sample_of_many_looks_at_few(full: Engine, wanted: Any) -> None:
+    """Of ten million it took a second to look at all of them."""
+    audience = Audience(Filter.of_json(wanted), {})
+    statements: list[tuple[Any, Any]] = []
+    with full.connect() as connection:
+        among = surveying.survey(connection, audience).clients
+        event.listen(connection, "before_execute", lambda *said: statements.append((said[1], said[3])))
+        drawn, again = (surveying.sample(connection, audience, among, 50) for _ in range(2))
+        _, number, said = looked_at(connection, *statements[-1])
+    ids = [one.id for one in drawn]
+    assert drawn == again
+    assert 45 <= len(set(ids)) == len(ids) <= 50
+    assert MANY * 0.4 < sum(ids) / len(ids) < MANY * 0.6  # from all over the directory
+    assert number < 600, said  # four to five for each id; the table has more than a thousand
 
 
 def test_who_has_no_attributes_costs_the_index_nothing(full: Engine) -> None:

@@ -86,7 +86,7 @@ def test_a_whole_one_has_an_end_and_costs_little_memory(server: Server) -> None:
 
 
 def test_what_each_thread_has_made_is_not_kept_by_each(server: Server) -> None:
-    """One after the other had 20 MB of its own."""
+    """One after the other had 20 MB of its own, of which nothing went back."""
     [worker] = workers(server)
     before = worker.memory_info().rss
     for _ in range(2 * THREADS):
