@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from statistics import median
 
 from benchmarks import usage
 from benchmarks.services import Addresses, asking, query
@@ -41,6 +42,11 @@ class Run:
     @property
     def rate(self) -> float:
         return self.messages / self.seconds
+
+
+def costs_of(runs: Sequence[Run]) -> dict[str, float]:
+    """Median µs per message, by process."""
+    return {name: median(run.cpu[name] / run.messages * 1e6 for run in runs) for name in runs[0].cpu}
 
 
 class Deployment:

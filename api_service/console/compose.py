@@ -12,7 +12,6 @@ from api_service.console.language import marked as _
 from api_service.console.pages import page, see
 from api_service.console.wording import look
 from api_service.mailings import actions, counting, preflight_actions, previewing
-from api_service.mailings.counting import MEANWHILE, SECONDS
 from api_service.mailings.rules import Action
 from api_service.web.key import Scope
 from api_service.web.match import Match, etag
@@ -54,7 +53,7 @@ def create_draft() -> Response:
     fields = Fields.sent(form)
     try:
         if _COUNT in form:
-            return _form(fields, people=_people(fields, Filter(), SECONDS))
+            return _form(fields, people=_people(fields, Filter()))
         made = actions.create(working(), parts().announcer, compose_form.created(fields, formats.zone()))
     except Refused as refused:
         return _form(fields, refused.errors)
@@ -88,7 +87,7 @@ def change_draft(mailing_id: int) -> Response:
     g.match = Match.parsed(known.revision)
     try:
         if _COUNT in form:
-            return _form(fields, people=_people(fields, view["filter"], SECONDS), of=known)
+            return _form(fields, people=_people(fields, view["filter"]), of=known)
         values = compose_form.changed(fields, formats.zone(), view)
         actions.change(working(), parts().announcer, mailing_id, values)
     except Refused as refused:
@@ -141,7 +140,7 @@ def _form(
     return response
 
 
-def _people(fields: Fields, known: Filter, seconds: float) -> _People:
+def _people(fields: Fields, known: Filter, seconds: float = counting.SECONDS) -> _People:
     """Raises Refused, Invalid."""
     return _People(counting.count(working(), compose_form.chosen(fields, known), seconds))
 
@@ -149,7 +148,7 @@ def _people(fields: Fields, known: Filter, seconds: float) -> _People:
 def _counted(known: Filter) -> Response:
     """What is half written may match nothing that there is: that is said when it is sent."""
     try:
-        people = _people(Fields.sent(asked().form), known, MEANWHILE)
+        people = _people(Fields.sent(asked().form), known, counting.MEANWHILE)
     except (Refused, Invalid):
         people = None
     return rendering.part("people_count.html", is_over=False, people=people)

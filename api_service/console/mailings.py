@@ -15,6 +15,7 @@ from api_service.operations import actions as operations
 from api_service.tracking import actions as tracking
 from api_service.tracking import export as messages_as_lines
 from api_service.tracking import overview
+from api_service.tracking.export import Wanted
 from api_service.tracking.in_common import Common
 from api_service.web import export
 from api_service.web.export import Format
@@ -47,8 +48,7 @@ def mailings() -> Response:
 
 @page("/mailings/<id:mailing_id>/")
 def mailing(mailing_id: int) -> Response:
-    status = one_of(MessageState, "status")
-    common = Common(among(names.ERRORS, "error"), among(RECEIPTS, "receipt"))
+    status, common = _chosen()
     part = After(after(), _SIZE)
     if any(common):
         messages = tracking.list_of_common(working(), mailing_id, common, part)
@@ -80,14 +80,19 @@ def perform(mailing_id: int, action: str) -> Response:
 
 @page("/mailings/<id:mailing_id>/file/")
 def messages_file(mailing_id: int) -> Response:
-    status, style = one_of(MessageState, "status"), export.style(Format.CSV)
-    columns, lines = messages_as_lines.of_mailing(working(), mailing_id, messages_as_lines.Wanted(status), style)
+    columns, lines = messages_as_lines.of_mailing(working(), mailing_id, _chosen(), export.style(Format.CSV))
     return export.as_file(Format.CSV, f"messages-of-mailing-{mailing_id}", columns, lines)
 
 
 @page("/messages/<id:message_id>/")
 def message(message_id: int) -> Response:
     return rendering.page("message.html", message=tracking.find(working(), message_id))
+
+
+def _chosen() -> Wanted:
+    """Which of its messages."""
+    common = Common(among(names.ERRORS, "error"), among(RECEIPTS, "receipt"))
+    return Wanted(None if any(common) else one_of(MessageState, "status"), common)
 
 
 def _changes(mailing_id: int) -> Sequence[Audit]:

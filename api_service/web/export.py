@@ -145,9 +145,7 @@ def _written(form: _Form, items: Iterable[str]) -> Iterator[bytes]:
     try:
         with watched() as watch:
             for item in watch.pieces(items) if watch else items:
-                if lead:
-                    yield lead.encode()
-                yield item.encode()
+                yield f"{lead}{item}".encode()
                 lead = form.between
     except DBAPIError as error:
         logs.logger().warning("export_broken_off", error=first_line(error))

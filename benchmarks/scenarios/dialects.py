@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.figure import Figure, Report, median_of
-from benchmarks.run import TOKEN, WARM_UP, Run, deployed
+from benchmarks.run import TOKEN, WARM_UP, Run, costs_of, deployed
 from benchmarks.scale import Scale
 from benchmarks.services import Services
 
@@ -58,5 +58,4 @@ def _figures(runs: Mapping[str, list[Run]]) -> Iterator[Figure]:
     for name, least in ((BY_PROFILE, 0.97), (FORM, 0.9), (NESTED, 0.9)):
         yield Figure(f"{name} / {BY_SETTINGS}", median(rates[name]) / median(rates[BY_SETTINGS]), "", least=least)
     for name, all_runs in runs.items():
-        cost = median(run.cpu["dispatcher"] / run.messages * 1e6 for run in all_runs)
-        yield Figure(f"CPU per message, {name}: dispatcher", cost, "µs")
+        yield Figure(f"CPU per message, {name}: dispatcher", costs_of(all_runs)["dispatcher"], "µs")

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.figure import Figure, Report, median_of
-from benchmarks.run import TOKEN, WARM_UP, Run, deployed
+from benchmarks.run import TOKEN, WARM_UP, Run, costs_of, deployed
 from benchmarks.scale import Scale
 from benchmarks.services import Services
 
@@ -28,8 +28,7 @@ def _figures(runs: Mapping[int, Sequence[Run]]) -> Iterator[Figure]:
     yield median_of("messages/s through three", three, "1/s")
     yield Figure("three / one", median(three) / median(one), "", least=0.95)
     for number, some in runs.items():
-        for process in some[0].cpu:
-            cost = median(run.cpu[process] / run.messages * 1e6 for run in some)
+        for process, cost in costs_of(some).items():
             yield Figure(f"CPU per message, through {number}: {process}", cost, "µs")
 
 

@@ -8,7 +8,7 @@ from statistics import median
 
 from benchmarks import calls, ceiling, peers
 from benchmarks.figure import Bars, Figure, Report, median_of
-from benchmarks.run import TOKEN, WARM_UP, Run, TooSlow, deployed
+from benchmarks.run import TOKEN, WARM_UP, Run, TooSlow, costs_of, deployed
 from benchmarks.scale import Scale
 from benchmarks.services import Services
 
@@ -100,7 +100,7 @@ def _figures(runs: Mapping[str, list[Run]], bare: list[float]) -> Iterator[Figur
         ratio = median(rates[RABBITMQ]) / median(rates[peer.name])
         yield Figure(f"RabbitMQ / {peer.name}", ratio, "", least=peer.floor)
     for name in (CEILING, RABBITMQ, TABLE):
-        costs = _costs(runs[name])
+        costs = costs_of(runs[name])
         for process, cost in costs.items():
             yield Figure(f"CPU per message, {name}: {process}", cost, "µs")
         total = sum(cost for process, cost in costs.items() if process in COSTS)
@@ -124,15 +124,10 @@ def _hung(hung: Mapping[str, int], repetitions: int) -> Iterator[Figure]:
         yield Figure(f"repetitions that hung, {name}", count, most=repetitions - 1)
 
 
-def _costs(runs: list[Run]) -> dict[str, float]:
-    """Median µs per message, by process."""
-    return {name: median(run.cpu[name] / run.messages * 1e6 for run in runs) for name in runs[0].cpu}
-
-
 def _plots(runs: Mapping[str, list[Run]]) -> Iterator[Bars]:
     rates = {name: {"": median(run.rate for run in some)} for name, some in runs.items()}
     yield Bars("throughput", "Messages per second", "1/s", rates)
     costs = {
-        name: {process: cost for process, cost in _costs(some).items() if cost >= 0.5} for name, some in runs.items()
+        name: {process: cost for process, cost in costs_of(some).items() if cost >= 0.5} for name, some in runs.items()
     }
     yield Bars("cpu", "CPU time per message, by process", "µs", costs)

@@ -43,9 +43,6 @@ class Permits:
     def __bool__(self) -> bool:
         return bool(self._of)
 
-    def has_limit(self, name: str) -> bool:
-        return name in self._of
-
     def is_short(self, name: str) -> bool:
         """Whether more was wanted the last time than was allowed. Of one of which nothing is wanted nobody knows."""
         return ticks() - self._short_at.get(name, -inf) <= SHORT_FOR

@@ -99,5 +99,5 @@ class Routes:
 
     def _offer(self, known: Known, line: Line) -> Offer:
         is_up = not (line.is_held or line.is_probing)
-        is_limited = line.pace is not None or self._permits.has_limit(known.name)
+        is_limited = line.pace is not None or line.later is not None
         return Offer(known.weight * known.share / 100, line.room if is_up else 0, is_up, is_limited)

@@ -55,7 +55,9 @@ def sample(connection: Connection, audience: Audience, clients: int, size: int) 
     highest = connection.execute(_HIGHEST).scalar_one()
     draws = round(_MORE * size * highest / max(clients, 1)) + 1
     few = min(_ALL, round(_ALL * _MORE * size / max(clients, 1)) + 1)
-    drawn = _LOOKED_UP if draws * _DEARER <= highest else "" if few == _ALL else _AMONG_ALL
+    drawn = _AMONG_ALL if few < _ALL else ""
+    if draws * _DEARER <= highest:
+        drawn = _LOOKED_UP
     bound = {**wanted.values, "few": few, "size": size, "draws": draws, "highest": highest}
     return [Sampled._make(row) for row in connection.execute(_sample(wanted, drawn), bound)]
 

@@ -49,13 +49,21 @@ def listed(browser: Browser, address: str) -> list[int]:
     return found
 
 
+def filed(browser: Browser, mailing_id: int, query: str) -> list[int]:
+    """The ids in the file that the page with that query offers."""
+    assert f'href="/console/mailings/{mailing_id}/file/?{query}"' in browser.read(f"/mailings/{mailing_id}/?{query}")
+    with browser.see(f"/mailings/{mailing_id}/file/?{query}") as response:
+        _, *lines = response.text.splitlines()
+    return [int(line.partition(",")[0]) for line in lines]
+
+
 def test_each_error_leads_to_its_messages(books: Books, browser: Browser, mailing_id: int) -> None:
     page = browser.read(f"/mailings/{mailing_id}/")
     ids = books.ids(mailing_id)
     for error, whose in (("rejected", ids[:3]), ("timed_out", ids[3:4])):
         address = f"/mailings/{mailing_id}/?error={error}"
         assert f'href="/console{address}#messages"' in page
-        assert listed(browser, address) == whose
+        assert listed(browser, address) == whose == filed(browser, mailing_id, f"error={error}")
     assert "Messages: the provider refused this message for good" in browser.read(
         f"/mailings/{mailing_id}/?error=rejected"
     )
@@ -74,7 +82,7 @@ def test_what_providers_said_later_leads_to_the_messages(
     for name, whose in (("delivered", ids[4:5]), ("undelivered", ids[5:6]), ("unknown_delivered", ids[3:4])):
         address = f"/mailings/{mailing_id}/?receipt={name}"
         assert f'href="/console{address}#messages"' in page
-        assert listed(browser, address) == whose
+        assert listed(browser, address) == whose == filed(browser, mailing_id, f"receipt={name}")
     assert "receipt=unknown_undelivered" not in page
     assert "<td>nothing yet</td><td>2</td>" in page
     for seen in (browser.read(f"/mailings/{mailing_id}/?receipt=undelivered"), browser.read(f"/messages/{ids[5]}/")):
