@@ -12,6 +12,7 @@ from api_service.console.language import marked as _
 from api_service.console.pages import page, see
 from api_service.console.wording import look
 from api_service.mailings import actions, counting, preflight_actions, previewing
+from api_service.mailings.counting import People
 from api_service.mailings.rules import Action
 from api_service.web.key import Scope
 from api_service.web.match import Match, etag
@@ -36,12 +37,6 @@ class _Known(NamedTuple):
     revision: str
 
 
-class _People(NamedTuple):
-    """So many match at this moment. None: that takes too long to count."""
-
-    number: int | None
-
-
 @page("/mailings/new/", scope=Scope.TEST)
 def compose() -> Response:
     return _form(Fields())
@@ -53,7 +48,7 @@ def create_draft() -> Response:
     fields = Fields.sent(form)
     try:
         if _COUNT in form:
-            return _form(fields, people=_people(fields, Filter()))
+            return _form(fields, people=counting.count(working(), compose_form.chosen(fields, Filter())))
         made = actions.create(working(), parts().announcer, compose_form.created(fields, formats.zone()))
     except Refused as refused:
         return _form(fields, refused.errors)
@@ -87,7 +82,9 @@ def change_draft(mailing_id: int) -> Response:
     g.match = Match.parsed(known.revision)
     try:
         if _COUNT in form:
-            return _form(fields, people=_people(fields, view["filter"]), of=known)
+            return _form(
+                fields, people=counting.count(working(), compose_form.chosen(fields, view["filter"])), of=known
+            )
         values = compose_form.changed(fields, formats.zone(), view)
         actions.change(working(), parts().announcer, mailing_id, values)
     except Refused as refused:
@@ -117,7 +114,7 @@ def _form(
     fields: Fields,
     errors: Mapping[str, Sequence[str]] | None = None,
     of: _Known | None = None,
-    people: _People | None = None,
+    people: People | None = None,
 ) -> Response:
     """of: the draft that is written on. people: how many it is for, where that was asked."""
     segments = ticks.offered({*fields.chosen.segments, *fields.excluded.segments})
@@ -140,15 +137,11 @@ def _form(
     return response
 
 
-def _people(fields: Fields, known: Filter, seconds: float = counting.SECONDS) -> _People:
-    """Raises Refused, Invalid."""
-    return _People(counting.count(working(), compose_form.chosen(fields, known), seconds))
-
-
 def _counted(known: Filter) -> Response:
     """What is half written may match nothing that there is: that is said when it is sent."""
     try:
-        people = _people(Fields.sent(asked().form), known, counting.MEANWHILE)
+        wanted = compose_form.chosen(Fields.sent(asked().form), known)
+        people = counting.count_meanwhile(working(), wanted)
     except (Refused, Invalid):
         people = None
     return rendering.part("people_count.html", is_over=False, people=people)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, TextClause, text
 
 from shared.audience.chosen import Chosen, chosen, read_parts
+from shared.audience.drawing import DEARER, DRAWN, highest_id
 from shared.domain.reason import Reason
 from shared.domain.segments import Audience
 from shared.domain.survey import Survey
@@ -52,23 +53,18 @@ def sample(connection: Connection, audience: Audience, clients: int, size: int) 
     """Clients of an audience of so many who are not skipped, drawn by their ids: the same ones at every look. At most
     `size`, or all where there are no more. What begins it is a sample as well, a smaller one."""
     wanted = chosen(audience, read_parts(connection, audience))
-    highest = connection.execute(_HIGHEST).scalar_one()
+    highest = highest_id(connection)
     draws = round(_MORE * size * highest / max(clients, 1)) + 1
     few = min(_ALL, round(_ALL * _MORE * size / max(clients, 1)) + 1)
     drawn = _AMONG_ALL if few < _ALL else ""
-    if draws * _DEARER <= highest:
-        drawn = _LOOKED_UP
+    if draws * DEARER <= highest:
+        drawn = f"{DRAWN} and"
     bound = {**wanted.values, "few": few, "size": size, "draws": draws, "highest": highest}
     return [Sampled._make(row) for row in connection.execute(_sample(wanted, drawn), bound)]
 
 
 _MORE = 1.2
 """Times as many are drawn as there have to be: how many of them there are is left to chance."""
-_DEARER = 20
-"""Times as dear as the next row is one that is looked up. Where most of ten million clients are of the audience, a
-sample by looking at all of them takes a second; where few are, most ids would be looked up in vain."""
-
-_HIGHEST = text("select coalesce(max(id), 0) from clients")
 _ALL = 2**30
 _DRAWN = "hashint8extended(clients.id, 20261130)"
 """As good as a die, and as cheap as a comparison."""
@@ -90,8 +86,6 @@ def _survey(wanted: Chosen, *, has_tags: bool) -> TextClause:
 
 
 _AMONG_ALL = f"({_DRAWN} & {_ALL - 1}) < :few and"
-_LOOKED_UP = f"""clients.id = any(array(
-    select (hashint8extended(n, 20261201) & {2**63 - 1}) % :highest + 1 from generate_series(1, :draws) n)) and"""
 
 
 def _sample(wanted: Chosen, drawn: str) -> TextClause:

@@ -91,6 +91,22 @@ def test_a_sample_of_many_looks_at_few(full: Engine, wanted: Any) -> None:
     assert number < 600, said  # four to five for each id; the table has more than a thousand
 
 
+@pytest.mark.parametrize("wanted", [{"attributes": {"city": ["City 1"]}}, {"exclude": {"attributes": {"visits": [7]}}}])
+def test_an_estimate_looks_at_few(full: Engine, monkeypatch: pytest.MonkeyPatch, wanted: Any) -> None:
+    monkeypatch.setattr(counting, "_DRAWS", 500)
+    audience = Audience(Filter.of_json(wanted), {})
+    statements: list[tuple[Any, Any]] = []
+    with full.connect() as connection:
+        number = counting.count_clients(connection, audience)
+        event.listen(connection, "before_execute", lambda *said: statements.append((said[1], said[3])))
+        about = counting.estimate_clients(connection, audience)
+        ways, read, said = looked_at(connection, *statements[-1])
+    assert about is not None
+    assert number * 0.8 < about < number * 1.2
+    assert ways == {"Index Scan"}, said
+    assert read < 500 * 5, said
+
+
 def test_who_has_no_attributes_costs_the_index_nothing(full: Engine) -> None:
     with full.connect() as connection:
         before = connection.scalar(text("select pg_relation_size('clients_attributes_idx')"))

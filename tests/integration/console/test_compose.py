@@ -6,12 +6,14 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from werkzeug.datastructures import MultiDict
 
 from api_service.console import ticks
 from api_service.mailings import counting
 from api_service.web.key import Scope
+from shared.audience.counting import count_clients
+from shared.domain.segments import Audience
 from tests.integration.console.test_pages import Browser, Page, signed_in, stored
 from tests.support.api import EVERYONE, Api, mailing
 
@@ -333,3 +335,40 @@ def test_people_are_counted_while_it_is_written_whom_it_is_for(api: Api, browser
     browser.send("/mailings/new/", **FILLED_IN)
     assert counted(browser, of="1/edit", tags="regular") == "At this moment 1 person matches."
     assert api.get("/mailings/1/")["revision"] == 1  # nothing is changed by that
+
+
+def asleep(connection: Connection, _: object) -> None:
+    connection.execute(text("select pg_sleep(60)"))
+
+
+def test_about_how_many_they_are_is_said_where_counting_takes_long(
+    engine: Engine, api: Api, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among ten million nothing was said at all."""
+    with engine.begin() as connection:
+        connection.execute(
+            text("""
+            insert into clients (id, phone, operator_code, tag, timezone) overriding system value
+            select n * 10, 79990000000 + n, '999', case when n % 2 = 0 then 'vip' else '' end, 'UTC'
+            from generate_series(1, 20000) n
+        """)
+        )
+    monkeypatch.setattr(counting, "count_clients", asleep)
+    monkeypatch.setattr(counting, "MEANWHILE", 0.5)
+    said = counted(browser, tags="vip")
+    found = re.fullmatch(r"At this moment about (\d{1,2},\d00) people match.", said)
+    assert found, said
+    assert 8_000 <= int(found[1].replace(",", "")) <= 12_000
+    assert counted(browser, tags="nobody") == "To count them takes too long."  # of too few nobody can tell
+
+
+def test_few_are_counted_all_the_same_where_that_takes_a_while(
+    api: Api, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(connection: Connection, audience: Audience) -> int:
+        connection.execute(text("select pg_sleep(0.2)"))
+        return count_clients(connection, audience)
+
+    monkeypatch.setattr(counting, "count_clients", slow)
+    monkeypatch.setattr(counting, "MEANWHILE", 30)
+    assert counted(browser, tags="vip") == "At this moment 2 people match."

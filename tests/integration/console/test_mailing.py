@@ -52,8 +52,9 @@ def listed(browser: Browser, address: str) -> list[int]:
 def filed(browser: Browser, mailing_id: int, query: str) -> list[int]:
     """The ids in the file that the page with that query offers."""
     assert f'href="/console/mailings/{mailing_id}/file/?{query}"' in browser.read(f"/mailings/{mailing_id}/?{query}")
-    with browser.see(f"/mailings/{mailing_id}/file/?{query}") as response:
-        _, *lines = response.text.splitlines()
+    response = browser.see(f"/mailings/{mailing_id}/file/?{query}")
+    _, *lines = response.text.splitlines()
+    response.close()
     return [int(line.partition(",")[0]) for line in lines]
 
 
