@@ -1336,14 +1336,14 @@ due_at = least(c.due_at, excluded.due_at),
 -- shared.ledger.entries._OPEN
 insert into mailing_openings as o (mailing_id, slot, opens_at, messages)
 select mailing_id, :slot, opens_at, messages
-from unnest(cast(:mailing_ids as bigint[]), cast(:moments as timestamptz[]), cast(:counts as bigint[]))
+from unnest(cast(:opened as bigint[]), cast(:opening_moments as timestamptz[]), cast(:opening_counts as bigint[]))
 as waiting (mailing_id, opens_at, messages)
 on conflict (mailing_id, slot, opens_at) do update set messages = o.messages + excluded.messages;
 
 -- shared.ledger.entries._COUNT_RECEIPTS
 insert into receipt_counters as c (mailing_id, slot, moved_at, delivered, undelivered, unknown_delivered, unknown_undelivered)
 select mailing_id, :slot, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00'), delivered, undelivered, unknown_delivered, unknown_undelivered from
-unnest(cast(:mailing_ids as bigint[]), cast(:delivered as bigint[]), cast(:undelivered as bigint[]), cast(:unknown_delivered as bigint[]), cast(:unknown_undelivered as bigint[]))
+unnest(cast(:received as bigint[]), cast(:delivered as bigint[]), cast(:undelivered as bigint[]), cast(:unknown_delivered as bigint[]), cast(:unknown_undelivered as bigint[]))
 as moved (mailing_id, delivered, undelivered, unknown_delivered, unknown_undelivered)
 , (select now() as moment) clock
 on conflict (mailing_id, slot) do update
@@ -1353,7 +1353,7 @@ set moved_at = excluded.moved_at, delivered = c.delivered + excluded.delivered, 
 insert into ledger_totals as t (slot, delivered, undelivered, unknown_delivered, unknown_undelivered)
 select :slot, sum(delivered), sum(undelivered), sum(unknown_delivered), sum(unknown_undelivered)
 from
-unnest(cast(:mailing_ids as bigint[]), cast(:delivered as bigint[]), cast(:undelivered as bigint[]), cast(:unknown_delivered as bigint[]), cast(:unknown_undelivered as bigint[]))
+unnest(cast(:received as bigint[]), cast(:delivered as bigint[]), cast(:undelivered as bigint[]), cast(:unknown_delivered as bigint[]), cast(:unknown_undelivered as bigint[]))
 as moved (mailing_id, delivered, undelivered, unknown_delivered, unknown_undelivered)
 cross join lateral (
     select from mailings where id = mailing_id and (finished_at is null or not (deleted_at is not null or (test or trial_of is not null))) limit 1
@@ -1366,20 +1366,20 @@ insert into tallies as t (mailing_id, quarter, slot, name, count)
 select mailing_id, date_bin('15 minutes', moment, timestamptz '2000-01-01 00:00:00+00') as quarter, :slot, name, sum(count)
 from (
     select mailing_id, name, coalesce(moment, now()) as moment, count
-    from unnest(cast(:mailing_ids as bigint[]), cast(:names as text[]), cast(:moments as timestamptz[]),
-        cast(:counts as bigint[])) as happened (mailing_id, name, moment, count)
+    from unnest(cast(:tallied as bigint[]), cast(:tally_names as text[]), cast(:tally_moments as timestamptz[]),
+        cast(:tally_counts as bigint[])) as happened (mailing_id, name, moment, count)
 ) happened
 group by mailing_id, quarter, name order by mailing_id, quarter, name
 on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count;
 
 -- shared.ledger.entries._TOTAL
 insert into ledger_totals as t (slot, mailings, audience, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped)
-values (:slot, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped)
+values (:slot, :total_mailings, :total_audience, :total_pending, :total_sending, :total_retrying, :total_sent, :total_failed, :total_unknown, :total_expired, :total_cancelled, :total_skipped)
 on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped;
 
 -- shared.ledger.entries._TOTAL_WITH_RECEIPTS
 insert into ledger_totals as t (slot, mailings, audience, pending, sending, retrying, sent, failed, unknown, expired, cancelled, skipped, delivered, undelivered, unknown_delivered, unknown_undelivered)
-values (:slot, :mailings, :audience, :pending, :sending, :retrying, :sent, :failed, :unknown, :expired, :cancelled, :skipped, :delivered, :undelivered, :unknown_delivered, :unknown_undelivered)
+values (:slot, :total_mailings, :total_audience, :total_pending, :total_sending, :total_retrying, :total_sent, :total_failed, :total_unknown, :total_expired, :total_cancelled, :total_skipped, :total_delivered, :total_undelivered, :total_unknown_delivered, :total_unknown_undelivered)
 on conflict (slot) do update set mailings = t.mailings + excluded.mailings, audience = t.audience + excluded.audience, pending = t.pending + excluded.pending, sending = t.sending + excluded.sending, retrying = t.retrying + excluded.retrying, sent = t.sent + excluded.sent, failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown, expired = t.expired + excluded.expired, cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped, delivered = t.delivered + excluded.delivered, undelivered = t.undelivered + excluded.undelivered, unknown_delivered = t.unknown_delivered + excluded.unknown_delivered, unknown_undelivered = t.unknown_undelivered + excluded.unknown_undelivered;
 
 -- shared.ledger.figures._TOTALS

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import cache
 from typing import NamedTuple
 
 from sqlalchemy import Connection, TextClause, text
@@ -36,9 +37,9 @@ class When(NamedTuple):
 
 
 class Entries:
-    """What one transaction moves. Written as one statement per table, in the order of the mailings' ids, so that two
-    transactions never wait for each other in a circle. What is given without a time happens now, by the database's
-    clock.
+    """What one transaction moves. Written as one statement per table, all of them together, in the order of the
+    mailings' ids, so that two transactions never wait for each other in a circle. What is given without a time happens
+    now, by the database's clock.
 
     With its counts a mailing gets its hint: when it is to be looked at because of what was moved. The leader looks at
     no mailing without one that is due, so nothing that waits may be due before it.
@@ -156,6 +157,15 @@ class Entries:
             self.look(mailing_id, due_in)
 
     def write(self, connection: Connection, slot: int) -> None:
+        written, values = [], {"slot": slot}
+        for statement, more in self._moves():
+            written.append(statement)
+            values |= more
+        if written:
+            connection.execute(_together(*written), values)
+
+    def _moves(self) -> Iterator[tuple[TextClause, Mapping[str, object]]]:
+        """What is to be written, in this order, with values of names of its own."""
         moved = {mailing_id for mailing_id, states in self._states.items() if any(states.values())}
         if mailing_ids := sorted(moved | self._looks.keys()):
             states = [self._states.get(mailing_id, Counter[MessageState]()) for mailing_id in mailing_ids]
@@ -164,45 +174,42 @@ class Entries:
             sent = [self._sent.get(mailing_id) for mailing_id in mailing_ids]
             times = {"firsts": [when and when.first for when in sent], "lasts": [when and when.last for when in sent]}
             settled = [self._settled[mailing_id] for mailing_id in mailing_ids]
-            moves = {"mailing_ids": mailing_ids, "looks": looks, "settled": settled, **times, **counts}
-            connection.execute(_COUNT, {"slot": slot, **moves})
-        receipts = {mailing_id: moved for mailing_id, moved in self._receipts.items() if any(moved.values())}
-        if receipts:
-            connection.execute(_COUNT_RECEIPTS, _columns(slot, receipts))
-        tallies = [(key, count) for key, count in self._tallies.items() if count]
-        if tallies:
-            connection.execute(
+            yield _COUNT, {"mailing_ids": mailing_ids, "looks": looks, "settled": settled, **times, **counts}
+        received = [mailing_id for mailing_id, moved in sorted(self._receipts.items()) if any(moved.values())]
+        receipts = {name: [self._receipts[mailing_id][name] for mailing_id in received] for name in RECEIPTS}
+        if received:
+            yield _COUNT_RECEIPTS, {"received": received, **receipts}
+        if tallies := [(key, count) for key, count in self._tallies.items() if count]:
+            yield (
                 _TALLY,
                 {
-                    "slot": slot,
-                    "mailing_ids": [mailing_id for (mailing_id, _, _), _ in tallies],
-                    "names": [str(name) for (_, name, _), _ in tallies],
-                    "moments": [moment for (_, _, moment), _ in tallies],
-                    "counts": [count for _, count in tallies],
+                    "tallied": [mailing_id for (mailing_id, _, _), _ in tallies],
+                    "tally_names": [str(name) for (_, name, _), _ in tallies],
+                    "tally_moments": [moment for (_, _, moment), _ in tallies],
+                    "tally_counts": [count for _, count in tallies],
                 },
             )
         if openings := sorted((key, count) for key, count in self._openings.items() if count):
-            connection.execute(
+            yield (
                 _OPEN,
                 {
-                    "slot": slot,
-                    "mailing_ids": [mailing_id for (mailing_id, _), _ in openings],
-                    "moments": [moment for (_, moment), _ in openings],
-                    "counts": [count for _, count in openings],
+                    "opened": [mailing_id for (mailing_id, _), _ in openings],
+                    "opening_moments": [moment for (_, moment), _ in openings],
+                    "opening_counts": [count for _, count in openings],
                 },
             )
         if any(self._totals.values()):
             has_receipts = any(self._totals[name] for name in RECEIPTS)  # of mailings that are hidden
             statement, names = (_TOTAL_WITH_RECEIPTS, ALL_NAMES) if has_receipts else (_TOTAL, NAMES)
-            connection.execute(statement, {"slot": slot} | {name: self._totals[name] for name in names})
-        if receipts:
-            connection.execute(_TOTAL_RECEIPTS, _columns(slot, receipts))
+            yield statement, {f"total_{name}": self._totals[name] for name in names}
+        if received:
+            yield _TOTAL_RECEIPTS, {}
 
 
-def _columns(slot: int, receipts: Mapping[int, Counter[str]]) -> dict[str, object]:
-    mailing_ids = sorted(receipts)
-    counts = {name: [receipts[mailing_id][name] for mailing_id in mailing_ids] for name in RECEIPTS}
-    return {"slot": slot, "mailing_ids": mailing_ids, **counts}
+@cache
+def _together(*statements: TextClause) -> TextClause:
+    """One after the other, each with what is committed by then, and for one answer that is waited for."""
+    return text("; ".join(statement.text for statement in statements))
 
 
 def _microseconds(wait: timedelta | None) -> int | None:
@@ -230,7 +237,7 @@ _COUNT = text(f"""
 _OPEN = text("""
     insert into mailing_openings as o (mailing_id, slot, opens_at, messages)
     select mailing_id, :slot, opens_at, messages
-    from unnest(cast(:mailing_ids as bigint[]), cast(:moments as timestamptz[]), cast(:counts as bigint[]))
+    from unnest(cast(:opened as bigint[]), cast(:opening_moments as timestamptz[]), cast(:opening_counts as bigint[]))
         as waiting (mailing_id, opens_at, messages)
     on conflict (mailing_id, slot, opens_at) do update set messages = o.messages + excluded.messages
 """)
@@ -238,7 +245,7 @@ _OPEN = text("""
 # Apart from the counters of messages, which so cost the same whether there are receipts or not. They come for days
 # after a mailing is finished.
 _MOVED = f"""
-    unnest(cast(:mailing_ids as bigint[]), {", ".join(f"cast(:{name} as bigint[])" for name in RECEIPTS)})
+    unnest(cast(:received as bigint[]), {", ".join(f"cast(:{name} as bigint[])" for name in RECEIPTS)})
         as moved (mailing_id, {", ".join(RECEIPTS)})
 """
 _COUNT_RECEIPTS = text(f"""
@@ -265,8 +272,8 @@ _TALLY = text(f"""
     select mailing_id, {QUARTER} as quarter, :slot, name, sum(count)
     from (
         select mailing_id, name, coalesce(moment, now()) as moment, count
-        from unnest(cast(:mailing_ids as bigint[]), cast(:names as text[]), cast(:moments as timestamptz[]),
-                    cast(:counts as bigint[])) as happened (mailing_id, name, moment, count)
+        from unnest(cast(:tallied as bigint[]), cast(:tally_names as text[]), cast(:tally_moments as timestamptz[]),
+                    cast(:tally_counts as bigint[])) as happened (mailing_id, name, moment, count)
     ) happened
     group by mailing_id, quarter, name order by mailing_id, quarter, name
     on conflict (mailing_id, quarter, slot, name) do update set count = t.count + excluded.count
@@ -276,7 +283,7 @@ _TALLY = text(f"""
 def _total(names: Sequence[str]) -> TextClause:
     return text(f"""
         insert into ledger_totals as t (slot, {", ".join(names)})
-        values (:slot, {", ".join(f":{name}" for name in names)})
+        values (:slot, {", ".join(f":total_{name}" for name in names)})
         on conflict (slot) do update set {", ".join(f"{name} = t.{name} + excluded.{name}" for name in names)}
     """)
 
