@@ -157,7 +157,8 @@ class Entries:
             self.look(mailing_id, due_in)
 
     def write(self, connection: Connection, slot: int) -> None:
-        written, values = [], {"slot": slot}
+        written: list[TextClause] = []
+        values: dict[str, object] = {"slot": slot}
         for statement, more in self._moves():
             written.append(statement)
             values |= more
