@@ -1225,12 +1225,18 @@ with rows as materialized (
         order by id limit job.most
     ) m
 )
-select m.asked as id, coalesce(c.operator_code, substr(cast(m.phone as text), 2, 3), '') as code, m.status,
-case when m.status = 'sent' then '' else coalesce(m.error, '') end as error,
-count(*) filter (where m.mailing_id = m.asked) as number, count(*) as read, max(m.id) as last
-from rows m left join lateral (
-    select operator_code from clients where id = m.client_id and m.mailing_id = m.asked limit 1) c on true
-group by 1, 2, 3, 4;
+select asked as id, sum(read)::bigint as read, max(last) as last, cast(jsonb_agg(
+        jsonb_build_object('code', code, 'status', status, 'error', error, 'number', number)
+        order by code, status::text, error) filter (where number > 0) as text) as counts
+from (
+    select m.asked, coalesce(c.operator_code, substr(cast(m.phone as text), 2, 3), '') as code, m.status,
+    case when m.status = 'sent' then '' else coalesce(m.error, '') end as error,
+    count(*) filter (where m.mailing_id = m.asked) as number, count(*) as read, max(m.id) as last
+    from rows m left join lateral (
+        select operator_code from clients where id = m.client_id and m.mailing_id = m.asked limit 1) c on true
+    group by 1, 2, 3, 4
+) groups
+group by asked;
 
 -- shared.ledger.breakdown._KEEP
 insert into mailing_breakdowns (mailing_id, counts)

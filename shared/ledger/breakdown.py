@@ -6,9 +6,9 @@ By rows and not by counters: that costs a message nothing while it is on its way
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -53,13 +53,29 @@ class Breakdown(NamedTuple):
 
 def count(connection: Connection, mailing_ids: Sequence[int]) -> Mapping[int, Mapping[Group, int]]:
     """What there is of each mailing now."""
+    return {mailing_id: _together(pieces) for mailing_id, pieces in _counted(connection, mailing_ids).items()}
+
+
+def _counted(connection: Connection, mailing_ids: Sequence[int]) -> Mapping[int, Sequence[str]]:
+    """The same as it is kept, a piece for each slice: most mailings have one."""
     places = connection.execute(_PLACES, {"mailing_ids": list(mailing_ids)}).all()
-    found: dict[int, Counter[Group]] = defaultdict(Counter)
+    found: dict[int, list[str]] = defaultdict(list)
     stretches = [Stretch(row.part, row.id, row.first_message_id - 1, row.last_message_id) for row in places]
     for row in read_slices(connection, _COUNT, stretches):
-        if row.number:
-            found[row.id][Group(row.code, MessageState(row.status), row.error)] += row.number
+        if row.counts is not None:
+            found[row.id].append(row.counts)
     return found
+
+
+def _together(pieces: Iterable[str]) -> Counter[Group]:
+    found: Counter[Group] = Counter()
+    for piece in pieces:
+        found.update(_groups(json.loads(piece)))
+    return found
+
+
+def _groups(counts: Iterable[Mapping[str, Any]]) -> dict[Group, int]:
+    return {Group(one["code"], MessageState(one["status"]), one["error"]): one["number"] for one in counts}
 
 
 _PLACES = text("""
@@ -71,27 +87,38 @@ _COUNT = text(f"""
     with rows as materialized (
         select job.id as asked, m.* from {of_stretches("id, mailing_id, client_id, phone, status, error")}
     )
-    select m.asked as id, coalesce(c.operator_code, substr(cast(m.phone as text), 2, 3), '') as code, m.status,
-           case when m.status = 'sent' then '' else coalesce(m.error, '') end as error,
-           count(*) filter (where m.mailing_id = m.asked) as number, count(*) as read, max(m.id) as last
-    from rows m left join lateral (
-        select operator_code from clients where id = m.client_id and m.mailing_id = m.asked limit 1) c on true
-    group by 1, 2, 3, 4
+    select asked as id, sum(read)::bigint as read, max(last) as last, cast(jsonb_agg(
+        jsonb_build_object('code', code, 'status', status, 'error', error, 'number', number)
+        order by code, status::text, error) filter (where number > 0) as text) as counts
+    from (
+        select m.asked, coalesce(c.operator_code, substr(cast(m.phone as text), 2, 3), '') as code, m.status,
+               case when m.status = 'sent' then '' else coalesce(m.error, '') end as error,
+               count(*) filter (where m.mailing_id = m.asked) as number, count(*) as read, max(m.id) as last
+        from rows m left join lateral (
+            select operator_code from clients where id = m.client_id and m.mailing_id = m.asked limit 1) c on true
+        group by 1, 2, 3, 4
+    ) groups
+    group by asked
 """)
 
 
 def keep(connection: Connection, mailing_ids: Sequence[int]) -> None:
     """Counts mailings of which all is final, and writes it down. Doing it again changes nothing."""
     counts = {
-        mailing_id: [
-            {"code": group.operator_code, "status": group.status, "error": group.error, "number": number}
-            for group, number in sorted(groups.items())
-        ]
-        for mailing_id, groups in sorted(count(connection, mailing_ids).items())
+        mailing_id: pieces[0] if len(pieces) == 1 else _as_one(pieces)
+        for mailing_id, pieces in sorted(_counted(connection, mailing_ids).items())
     }
     if counts:
-        values = {"mailing_ids": list(counts), "counts": [json.dumps(rows) for rows in counts.values()]}
-        connection.execute(_KEEP, values)
+        connection.execute(_KEEP, {"mailing_ids": list(counts), "counts": list(counts.values())})
+
+
+def _as_one(pieces: Sequence[str]) -> str:
+    return json.dumps(
+        [
+            {"code": group.operator_code, "status": group.status, "error": group.error, "number": number}
+            for group, number in sorted(_together(pieces).items())
+        ]
+    )
 
 
 _KEEP = text("""
@@ -106,8 +133,7 @@ def read(connection: Connection, mailing_id: int) -> Breakdown | None:
     row = connection.execute(_READ, {"mailing_id": mailing_id}).one_or_none()
     if row is None:
         return None
-    counts = {Group(one["code"], MessageState(one["status"]), one["error"]): one["number"] for one in row.counts}
-    return Breakdown(counts, row.counted_at, is_final=True)
+    return Breakdown(_groups(row.counts), row.counted_at, is_final=True)
 
 
 _READ = text("select counts, counted_at from mailing_breakdowns where mailing_id = :mailing_id")
