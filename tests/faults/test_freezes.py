@@ -27,9 +27,11 @@ SHORT = {
         "dispatcher_service.pipeline.worker.LEASE_MARGIN": 4.0,
         "dispatcher_service.leading.chores.rescue_leases.RESCUE_AFTER": 0.0,
         "dispatcher_service.leading.lead.SILENCE": 5.0,
+        "dispatcher_service.leading.cursor.RESTART_EVERY": 3.0,
     }),
 }  # fmt: skip
-"""A lease of 5.5 s; a leader may be silent for 5 s."""
+"""A lease of 5.5 s; a leader may be silent for 5 s. What is published anew goes in part to the one that is frozen, as
+far as its prefetch goes, and is published again after 3 s instead of 30."""
 
 
 @pytest.mark.timeout(600)
