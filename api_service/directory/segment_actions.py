@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api_service.directory import segment_store as store
-from api_service.directory.segment_schema import SegmentSchema, UncountedBecause
+from api_service.directory.segment_schema import COUNT_SECONDS, SegmentSchema, UncountedBecause
 from api_service.web.filters import for_audit
 from api_service.web.page import Listing, Part
 from api_service.web.schema import settable
@@ -25,7 +25,7 @@ def find(work: Work, segment_id: int) -> dict[str, Any]:
     """With its count. Raises NotFound."""
     with work.look() as session:
         segment = store.find(session, segment_id)
-        count, because = store.count(session, segment)
+        count, because = store.count(session, segment, COUNT_SECONDS)
     members = {name: getattr(segment, name) for name in SegmentSchema._declared_fields}
     return {**members, "count": count, "uncounted_because": because}
 

@@ -3,14 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from psycopg2.errorcodes import QUERY_CANCELED
 from sqlalchemy import Connection, select, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from api_service.directory.segment_schema import COUNT_SECONDS, UncountedBecause
+from api_service.directory.segment_schema import UncountedBecause
 from api_service.web.page import Listing, Part, cut
 from api_service.web.problems import InUse, Invalid, NotFound
+from api_service.web.time_limit import in_time
 from shared.audience import named
 from shared.audience.counting import count_clients
 from shared.database.models import Segment
@@ -105,28 +104,15 @@ _USERS = text(f"""
 """)
 
 
-def count(
-    session: Session, segment: Segment, seconds: float = COUNT_SECONDS
-) -> tuple[int | None, UncountedBecause | None]:
-    """How many clients are in it, or why that is not said. In a transaction, of which it is the last statement."""
+def count(session: Session, segment: Segment, seconds: float) -> tuple[int | None, UncountedBecause | None]:
+    """How many clients are in it, or why that is not said."""
     connection = session.connection()
     found = named.read_segments(connection, segment.filter.named_segments)
     audience = Audience.of(segment.filter, found)
     if named.are_gone(connection, audience):
         return None, UncountedBecause.ROWS_GONE
-    connection.execute(_PREPARE, {"milliseconds": f"{seconds * 1000:.0f}"})
-    try:
-        return count_clients(connection, audience), None
-    except DBAPIError as error:
-        if getattr(error.orig, "pgcode", None) != QUERY_CANCELED:
-            raise
-        return None, UncountedBecause.TIME
-
-
-# With the usual 4 MB the database forgets which of a page's rows the index has named, and looks at all of them.
-_PREPARE = text("""
-    select set_config('statement_timeout', :milliseconds, true), set_config('work_mem', '64MB', true)
-""")
+    number = in_time(connection, seconds, lambda: count_clients(connection, audience))
+    return number, None if number is not None else UncountedBecause.TIME
 
 
 def _names(session: Session, wanted: Filter) -> dict[str, Sequence[int]]:

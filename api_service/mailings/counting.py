@@ -1,14 +1,11 @@
-"""What is counted of clients while somebody waits: in time, or not at all."""
+"""How many clients match a filter, for somebody who waits: all of them counted, about, or not at all."""
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from psycopg2.errorcodes import QUERY_CANCELED
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from api_service.web.problems import Invalid
+from api_service.web.time_limit import in_time
 from api_service.web.work import Work, is_of_tests
 from shared.audience import named
 from shared.audience.counting import count_clients, estimate_clients
@@ -18,11 +15,11 @@ from shared.domain.segments import Audience
 SECONDS = 6.0
 """For so long the clients are counted at the most."""
 
-MEANWHILE = 1.0
-"""And for so long while somebody writes whom it is for: the next letter asks anew."""
-
 AT_ONCE = 0.05
-"""After so long they get an estimate, if there is one."""
+"""And for so long while somebody writes whom it is for: then they get an estimate, if there is one."""
+
+MEANWHILE = 1.0
+"""For so long they are estimated, or counted where that says nothing: the next letter asks anew."""
 
 
 class People(NamedTuple):
@@ -30,9 +27,6 @@ class People(NamedTuple):
 
     number: int | None
     is_exact: bool = True
-
-
-Found = TypeVar("Found")
 
 
 def count(work: Work, wanted: Filter) -> People:
@@ -64,30 +58,3 @@ def _audience(session: Session, wanted: Filter) -> Audience:
     except named.Unknown as error:
         raise Invalid({"filter": error.faults}) from error
     return Audience.of(wanted, segments)
-
-
-def in_time(connection: Connection, seconds: float, ask: Callable[[], Found]) -> Found | None:
-    """What is asked, if it takes no longer; the transaction goes on in any case."""
-    connection.execute(_PREPARE, {"milliseconds": f"{seconds * 1000:.0f}"})
-    before = connection.begin_nested()
-    try:
-        found = ask()
-        connection.execute(_NEXT)
-    except DBAPIError as error:
-        before.rollback()
-        if getattr(error.orig, "pgcode", None) != QUERY_CANCELED:
-            raise
-        return None
-    before.commit()
-    return found
-
-
-# With the usual 4 MB the database forgets which of a page's rows an index has named, and sorts groups on the disk. With
-# the usual cost of starting its workers it leaves a tenth of a million clients to one process, a third slower.
-_PREPARE = text("""
-    select set_config('statement_timeout', :milliseconds, true), set_config('work_mem', '64MB', true),
-           set_config('parallel_setup_cost', '100', true)
-""")
-
-_NEXT = text("select")
-"""A time-out that comes as a statement ends is the next one's end."""

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
-from api_service.mailings.counting import SECONDS, in_time
+from api_service.mailings.counting import SECONDS
 from api_service.mailings.facts import Facts, Origins, Overlap, Rate, RateFrom, Wording
 from api_service.mailings.forecast import by_hour, done_at, openings
 from api_service.mailings.wanted import Wanted
+from api_service.web.time_limit import in_time
 from api_service.web.work import is_of_tests
 from shared.audience.surveying import Sampled, sample, survey
 from shared.domain.apart import IS_APART

@@ -57,6 +57,7 @@ def sample(connection: Connection, audience: Audience, clients: int, size: int) 
     draws = round(_MORE * size * highest / max(clients, 1)) + 1
     few = min(_ALL, round(_ALL * _MORE * size / max(clients, 1)) + 1)
     drawn = _AMONG_ALL if few < _ALL else ""
+    # Looking at all of ten million takes a second. Where few are of the audience, most ids are looked up in vain.
     if draws * DEARER <= highest:
         drawn = f"{DRAWN} and"
     bound = {**wanted.values, "few": few, "size": size, "draws": draws, "highest": highest}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api_service.directory import segment_store
+from api_service.directory import segment_actions
 from shared.domain.segments import MAX_DEPTH
 from tests.support.api import EVERYONE, Answer, Api, mailing, running
 from tests.support.books import Books
@@ -78,7 +78,7 @@ def test_who_is_in_it_is_counted_when_it_is_asked(api: Api, people: None) -> Non
 
 def test_counting_is_given_up_after_a_while(api: Api, people: None, monkeypatch: pytest.MonkeyPatch) -> None:
     one = save(api, tags=["vip"])
-    monkeypatch.setattr(segment_store, "COUNT_SECONDS", 0.05)
+    monkeypatch.setattr(segment_actions, "COUNT_SECONDS", 0.05)
     with api.engine.begin() as connection:
         connection.execute(text("set local role none; lock table clients in access exclusive mode"))
         found = api.get(f"/segments/{one}/")
