@@ -25,11 +25,14 @@ class Found(NamedTuple):
     passed: float
 
 
-def run(rate: float, dispatchers: int, stale: float, random: Random, seconds: float = 60.0) -> Found:
-    """stale: part of the claims that give nothing."""
+def run(
+    rate: float, dispatchers: int, stale: float, random: Random, seconds: float = 60.0, first_job: int | None = None
+) -> Found:
+    """stale: part of the claims that give nothing. first_job: messages of a job until half of the time is over; those
+    of before the dispatchers were known are larger."""
     soon = SOON.total_seconds()
     next_at, asked, sent, waited = 0.0, 0, list[float](), 0.0
-    job = max(1, int(rate * soon / dispatchers))
+    last_job = max(1, int(rate * soon / dispatchers))
     turn_at, between = [0.0] * dispatchers, list[float]()
     allowances = [Allowance(random.random) for _ in range(dispatchers)]
     turns = [(random.random() * TURN, number) for number in range(dispatchers)]
@@ -37,6 +40,7 @@ def run(rate: float, dispatchers: int, stale: float, random: Random, seconds: fl
     while turns[0][0] < seconds:
         now, number = heapq.heappop(turns)
         allowance = allowances[number]
+        job = first_job if first_job and now < seconds / 2 else last_job
         if allowance.asks(now):
             asked += 1
             at, most = max(next_at, now), max(1, int(rate * soon))

@@ -26,6 +26,7 @@ def superuser_alone(engine: Engine) -> Iterator[Connection]:
 # It finds what the service finds, the parts that it made, too.
 _BECOME = text("""
     select set_config('search_path', (select string_agg(quote_ident(name), ', ') from unnest(names) name), true),
-           set_config('role', 'none', true)
+           set_config('role', 'none', true),
+           set_config('statement_timeout', '0', true)  -- what a test makes ready takes what it takes
     from current_schemas(false) names
 """)

@@ -99,6 +99,13 @@ def test_any_number_of_dispatchers_keeps_the_rate_and_none_holds_a_message(
     assert found.waited <= 0.5
 
 
+@pytest.mark.parametrize("stale", [0.0, 0.5])
+def test_the_rate_is_kept_when_jobs_become_smaller(stale: float) -> None:
+    """The first ones are made before the leader knows how many dispatchers there are. Each rested as long after a turn
+    of one message as after one of five, and the wire lay idle for 7 % of the time."""
+    assert min(run(20.0, 10, stale, Random(seed), seconds=20.0, first_job=5).rate for seed in range(8)) >= 0.97
+
+
 @pytest.mark.parametrize("dispatchers", [2, 10, 50])
 @pytest.mark.parametrize("rate", [20.0, 2_000.0])
 def test_nobody_is_passed_over_again_and_again(rate: float, dispatchers: int) -> None:
