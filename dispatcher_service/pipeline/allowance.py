@@ -19,17 +19,16 @@ SHORTEST_TURN = 0.05
 the rate, if that is more: a turn costs a statement."""
 
 REST = 0.95
-"""Whoever had a turn leaves the wire to the others for so long, of the time that its messages take at the part of the
-rate that was lately its own. So those who have waited longest ask nearly alone, and nobody who has urgent messages in
-hand is passed over again and again. By the messages, and not by the turns: these become smaller when more dispatchers
-are known, and the wire lay idle until each had learned that its turns come sooner."""
+"""Whoever had a turn leaves the wire to the others for so long, of the time that lay between its last turns; of as much
+less as this turn was worth less. So those who have waited longest ask nearly alone, and nobody who has urgent messages
+in hand is passed over again and again."""
 
 POLITE = 0.1
 """And for so many seconds after the wire may be reserved again, in which others may find it free."""
 
 SHORTEST, LONGEST = 0.1, 1.0
 """Seconds at random, at the most, by which one that found the wire taken asks later than when it is free. They grow
-with each time that somebody else was faster, up to PART of what it would rest for: fifty dispatchers ask some 80
+with each time that somebody else was faster, up to PART of the time between its turns: fifty dispatchers ask some 80
 times a second, ten 25 times, two 10 times."""
 
 PART = 0.75
@@ -49,7 +48,7 @@ class Allowance:
         self._jitter = SHORTEST
         self._asked_at = 0.0
         self._turn_at: float | None = None  # the last turn; None: since then nothing was wanted for a while
-        self._each = 0.0  # seconds from one turn to the next, for each message of the first, as it was lately
+        self._between = 0.0  # seconds from one turn to the next, as it was lately
         self._had = 0  # messages of the last turn
         self._is_alone = False  # the wire lay idle at the last turn: nobody else wants it
 
@@ -83,20 +82,17 @@ class Allowance:
             self._take_turn(messages, wait, wait + messages * gap - SOON, now)
         else:
             self._ask_at = now + wait + self._random() * self._jitter
-            widest = PART * self._between if self._each else LONGEST
+            widest = PART * self._between if self._between else LONGEST
             self._jitter = min(self._jitter * _WIDER, max(SHORTEST, widest))
-
-    @property
-    def _between(self) -> float:
-        """Seconds from the last turn to the next, if that comes when it is due."""
-        return min(self._each * self._had, _LONGEST_REST)
 
     def _take_turn(self, messages: int, wait: float, until_free: float, now: float) -> None:
         self._is_alone = wait <= 0
         if self._is_alone:
-            self._each /= 2
+            self._between /= 2
         elif self._turn_at is not None:
-            self._each = (self._each + (now - self._turn_at) / self._had) / 2
+            self._between = min((self._between + now - self._turn_at) / 2, _LONGEST_REST)
+            # Jobs become smaller when more dispatchers are known, and turns then come sooner.
+            self._between *= min(1.0, messages / self._had)
         self._turn_at, self._had, self._jitter = now, messages, SHORTEST
         self._ask_at = now + max(REST * self._between, until_free + POLITE)
 
