@@ -107,7 +107,9 @@ AT_A_POINT = {
     "CONSTANTS": json.dumps({
         "dispatcher_service.leading.chores.rescue_leases.RESCUE_AFTER": 0.0,
         "dispatcher_service.pipeline.worker.LEASE_MARGIN": 15.0,
-        "dispatcher_service.sending.pace.FIRST_CALLS": FEW,  # so that a mailing is claimed at once
+        # So that a mailing is claimed at once: in one job, whatever pace was seen before, and with room for all of it.
+        "dispatcher_service.leading.jobs.LEAST": FEW,
+        "dispatcher_service.sending.pace.FIRST_CALLS": FEW,
     }),
     "RETRY_LADDER": "1s",
     "DISPATCH_CONCURRENCY": str(4 * FEW),
