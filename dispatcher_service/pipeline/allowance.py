@@ -20,8 +20,8 @@ the rate, if that is more: a turn costs a statement."""
 
 REST = 0.95
 """Whoever had a turn leaves the wire to the others for so long, of the time that lay between its last turns; of as much
-less as this turn was worth less. So those who have waited longest ask nearly alone, and nobody who has urgent messages
-in hand is passed over again and again."""
+less as a whole turn is worth less. So those who have waited longest ask nearly alone, and nobody who has urgent
+messages in hand is passed over again and again."""
 
 POLITE = 0.1
 """And for so many seconds after the wire may be reserved again, in which others may find it free."""
@@ -49,7 +49,7 @@ class Allowance:
         self._asked_at = 0.0
         self._turn_at: float | None = None  # the last turn; None: since then nothing was wanted for a while
         self._between = 0.0  # seconds from one turn to the next, as it was lately
-        self._had = 0  # messages of the last turn
+        self._whole = self._had_whole = 1  # messages that a turn is worth where as many are wanted; at the last one
         self._is_alone = False  # the wire lay idle at the last turn: nobody else wants it
 
     def left(self, now: float) -> int:
@@ -73,27 +73,28 @@ class Allowance:
     def worth(self, wanted: int, job: int, rate: float) -> int:
         """How many of the messages that are wanted to reserve in this turn. job: messages of a whole one. rate: that of
         the least limit."""
-        return wanted if self._is_alone else min(wanted, max(job, ceil(rate * SHORTEST_TURN)))
+        self._whole = max(job, ceil(rate * SHORTEST_TURN))
+        return wanted if self._is_alone else min(wanted, self._whole)
 
     def got(self, messages: int, wait: float, gap: float, now: float) -> None:
         """What was reserved just now: `shared.rates.limits.Reserved`."""
         if messages:
             self._moments.extend(now + wait + number * gap for number in range(messages))
-            self._take_turn(messages, wait, wait + messages * gap - SOON, now)
+            self._take_turn(wait, wait + messages * gap - SOON, now)
         else:
             self._ask_at = now + wait + self._random() * self._jitter
             widest = PART * self._between if self._between else LONGEST
             self._jitter = min(self._jitter * _WIDER, max(SHORTEST, widest))
 
-    def _take_turn(self, messages: int, wait: float, until_free: float, now: float) -> None:
+    def _take_turn(self, wait: float, until_free: float, now: float) -> None:
         self._is_alone = wait <= 0
         if self._is_alone:
             self._between /= 2
         elif self._turn_at is not None:
             self._between = min((self._between + now - self._turn_at) / 2, _LONGEST_REST)
             # Jobs become smaller when more dispatchers are known, and turns then come sooner.
-            self._between *= min(1.0, messages / self._had)
-        self._turn_at, self._had, self._jitter = now, messages, SHORTEST
+            self._between *= min(1.0, self._whole / self._had_whole)
+        self._turn_at, self._had_whole, self._jitter = now, self._whole, SHORTEST
         self._ask_at = now + max(REST * self._between, until_free + POLITE)
 
     def use(self, messages: int) -> Sequence[float]:

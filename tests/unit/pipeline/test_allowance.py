@@ -39,6 +39,18 @@ def test_who_had_a_turn_leaves_the_wire_to_the_others_for_as_long_as_those_take(
     assert allowance.asks(46.0 + 4 * REST + 0.1)
 
 
+def test_who_wanted_little_in_a_turn_rests_as_long() -> None:
+    """Fifty that had jobs of all sizes in hand asked 300 times a second, where 120 are enough."""
+    allowance = late()
+    for turn in range(10):
+        assert allowance.asks(10.0 + 4 * turn)
+        allowance.got(allowance.worth(wanted=1 + turn % 2 * 3, job=4, rate=20.0), 0.1, 0.05, 10.0 + 4 * turn)
+        for step in range(80):  # what is not used is lost
+            allowance.asks(10.0 + 4 * turn + step / 20)
+        allowance.use(allowance.left(13.95 + 4 * turn))
+    assert not allowance.asks(46.0 + 0.9 * 4 * REST)
+
+
 def test_where_the_wire_lies_idle_nobody_waits_for_others() -> None:
     """A moment ago they were fifty, with a turn every ten seconds."""
     allowance, now, turns = late(), 0.0, []
